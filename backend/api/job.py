@@ -1,0 +1,136 @@
+"""A job and its result as plain data: what Blender sends and what it gets back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import InvalidMesh, ProtocolError
+from .settings import Settings
+
+MAX_TRIANGLES = 1_500_000
+
+
+@dataclass(frozen=True)
+class MeshData:
+    """Triangles of the mesh as its owner has them. The worker never sends geometry back, only UVs per triangle corner.
+
+    Attributes:
+        vertices: (V, 3) float32, world space, Z up, front = -Y.
+        faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside.
+        polygons: (F,) int32, the polygon that each triangle was cut from: corners of one polygon on one vertex share their UV.
+            None where every triangle is a polygon of its own.
+        corner_normals: (F, 3, 3) float32 unit shading normals, or None.
+        corner_uvs: (F, 3, 2) float32 of the layer to use if it is usable, v up; or None.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    polygons: np.ndarray | None = None
+    corner_normals: np.ndarray | None = None
+    corner_uvs: np.ndarray | None = None
+
+    def __post_init__(self):
+        count = len(self.faces)
+        _expect("vertices", self.vertices, np.float32, (None, 3))
+        _expect("faces", self.faces, np.int32, (None, 3))
+        for name, dtype, shape in (("polygons", np.int32, (count,)), ("corner_normals", np.float32, (count, 3, 3)),
+                                   ("corner_uvs", np.float32, (count, 3, 2))):
+            if (value := getattr(self, name)) is not None:
+                _expect(name, value, dtype, shape)
+        if count == 0:
+            raise InvalidMesh("The mesh has no faces. Add faces to it, or select another object.")
+        check_triangle_count(count)
+        if self.faces.min() < 0 or self.faces.max() >= len(self.vertices):
+            raise ProtocolError("A face of the mesh points at a vertex that does not exist.")
+
+
+def check_triangle_count(count: int) -> None:
+    """Raises :class:`InvalidMesh` for a mesh with more triangles than a job takes."""
+    if count > MAX_TRIANGLES:
+        raise InvalidMesh(f"The mesh has {count:,} triangles and the limit is {MAX_TRIANGLES:,}. "
+                          "Texture a decimated copy, or split the mesh into parts.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One mesh to texture from one reference image.
+
+    Attributes:
+        id: chosen by the client, unique, ``[0-9a-f]{32}``.
+        name: what the user calls the object; for messages only.
+        mesh: the triangles.
+        reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8, sRGB-encoded
+            straight-alpha RGBA, row 0 at the top.
+        settings: how to texture it.
+    """
+
+    id: str
+    name: str
+    mesh: MeshData
+    reference: np.ndarray
+    settings: Settings
+
+    def body(self) -> dict:
+        """The part of the job that travels as JSON."""
+        return {"job": self.id, "name": self.name, "settings": self.settings.to_dict()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The part of the job that travels as raw frames."""
+        mesh = self.mesh
+        parts = {"vertices": mesh.vertices, "faces": mesh.faces, "polygons": mesh.polygons,
+                 "corner_normals": mesh.corner_normals, "corner_uvs": mesh.corner_uvs, "reference": self.reference}
+        return {name: array for name, array in parts.items() if array is not None}
+
+    @staticmethod
+    def from_parts(body: dict, arrays: dict[str, np.ndarray]) -> "Job":
+        """The job that :meth:`body` and :meth:`arrays` described.
+
+        Raises:
+            ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
+            InvalidSettings, InvalidMesh: as their classes say.
+        """
+        known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "reference"}
+        if unknown := sorted(set(arrays) - known):
+            raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
+        if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):
+            raise ProtocolError(f"The job lacks the array '{missing[0]}'.")
+        reference = arrays["reference"]
+        encoded = reference.ndim == 1 and reference.dtype == np.uint8
+        pixels = reference.ndim == 3 and reference.shape[2] == 4 and reference.dtype in (np.uint8, np.float32)
+        if not (encoded or pixels):
+            raise ProtocolError("The reference must be an encoded file (N,) uint8 or pixels (H, W, 4).")
+        mesh = MeshData(**{name: array for name, array in arrays.items() if name != "reference"})
+        return Job(body["job"], body["name"], mesh, reference, Settings.from_dict(body["settings"]))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished job gives back.
+
+    Attributes:
+        corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None where the mesh's own UVs were used as they are.
+        textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB) and ``confidence`` (linear grey, 1 = well seen).
+        report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``, ``notes`` (sentences).
+    """
+
+    corner_uvs: np.ndarray | None
+    textures: dict[str, np.ndarray]
+    report: dict
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The part of the result that travels as raw frames."""
+        uvs = {} if self.corner_uvs is None else {"corner_uvs": self.corner_uvs}
+        return uvs | {f"texture.{name}": data for name, data in self.textures.items()}
+
+    @staticmethod
+    def from_parts(report: dict, arrays: dict[str, np.ndarray]) -> "Result":
+        """The result that :meth:`arrays` and ``report`` described."""
+        textures = {name.removeprefix("texture."): array for name, array in arrays.items() if name.startswith("texture.")}
+        return Result(arrays.get("corner_uvs"), textures, report)
+
+
+def _expect(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
+    fits = array.dtype == dtype and array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape))
+    if not fits:
+        wanted = tuple("any" if size is None else size for size in shape)
+        raise ProtocolError(f"The array '{name}' must be {np.dtype(dtype)} of shape {wanted}, not {array.dtype} of shape {array.shape}.")

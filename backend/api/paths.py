@@ -1,0 +1,37 @@
+"""Where Orbit Texture keeps its files on this machine. Standard library only: install.py imports it before anything is installed."""
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The extension's tree: the folder that holds ``addon/`` and ``backend/``."""
+
+VERSION: str = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
+
+
+def home() -> Path:
+    """The folder of everything we write: ``$ORBIT_TEXTURE_HOME`` or the platform's place for application data."""
+    if chosen := os.environ.get("ORBIT_TEXTURE_HOME"):
+        return Path(chosen).expanduser().resolve()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "OrbitTexture"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "OrbitTexture"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "orbit-texture"
+
+
+def environment_python(environment: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def backend_environment() -> Path:
+    """The private environment that ``install.py backend`` makes."""
+    return home() / "environment"
+
+
+def run_directory() -> Path:
+    """Where the server keeps its connection file, journal and job folders."""
+    return home() / "run"

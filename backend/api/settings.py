@@ -1,0 +1,64 @@
+"""The settings of one job: the one place where an option, its range and its default are written.
+
+The panel, the command line and the wire are checked against :class:`Settings`.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import InvalidSettings
+
+
+def _setting(default: Any, doc: str, *, choices: tuple = (), minimum: float | None = None, maximum: float | None = None):
+    return field(default=default, metadata={"doc": doc, "choices": choices, "minimum": minimum, "maximum": maximum})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to texture one mesh."""
+
+    painter: str = _setting("draft", "Who paints the views: 'draft' projects the reference, without a model", choices=("draft",))
+    texture_size: int = _setting(2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096))
+    seed: int = _setting(0, "Seed of everything random", minimum=0, maximum=2**31 - 1)
+    azimuth: float | None = _setting(
+        None, "Degrees counter-clockwise from the mesh's front (-Y) to where the reference was taken; found when not given",
+        minimum=-360.0, maximum=360.0)
+    elevation: float | None = _setting(
+        None, "Degrees above the horizon from which the reference was taken; found when not given", minimum=-90.0, maximum=90.0)
+    voxel_resolution: int = _setting(256, "Voxels along the mesh's longest side, for the choice of views", choices=(128, 256, 512))
+
+    def __post_init__(self):
+        for entry in fields(self):
+            _check(entry.name, getattr(self, entry.name), entry)
+        if (self.azimuth is None) != (self.elevation is None):
+            raise InvalidSettings("Give both azimuth and elevation of the reference's view, or neither.")
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "Settings":
+        """Settings from plain data.
+
+        Raises:
+            InvalidSettings: unknown name, wrong type or value out of range.
+        """
+        if unknown := sorted(set(data) - {entry.name for entry in fields(cls)}):
+            raise InvalidSettings(f"There is no setting called '{unknown[0]}'. Settings are: {', '.join(entry.name for entry in fields(cls))}.")
+        return cls(**data)
+
+
+def _check(name: str, value: Any, entry) -> None:
+    limits = entry.metadata
+    optional = entry.default is None
+    kind = float if optional else type(entry.default)
+    if optional and value is None:
+        return
+    accepted = (int, float) if kind is float else (kind,)
+    if isinstance(value, bool) or not isinstance(value, accepted) or value != value:
+        raise InvalidSettings(f"The setting '{name}' must be a {'number' if kind is float else kind.__name__}, not {value!r}.")
+    if limits["choices"] and value not in limits["choices"]:
+        raise InvalidSettings(f"The setting '{name}' must be one of {', '.join(map(str, limits['choices']))}, not {value!r}.")
+    low, high = limits["minimum"], limits["maximum"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise InvalidSettings(f"The setting '{name}' must lie between {low:g} and {high:g}, not {value!r}.")
