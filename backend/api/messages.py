@@ -1,0 +1,61 @@
+"""The messages of the protocol and what each must hold: the one table that both sides are checked against.
+
+``docs/protocol.md`` tells the same in prose.
+"""
+
+import re
+
+from .errors import ProtocolError
+
+PROTOCOL = 1
+"""Changes whenever a message changes its meaning. Client and server must agree on it."""
+
+FROM_CLIENT = {
+    "hello": {"version": str},
+    "ping": {},
+    "submit": {"job": str, "name": str, "settings": dict},
+    "cancel": {"job": str},
+    "retry": {"job": str},
+    "discard": {"job": str},
+    "fetch": {"job": str},
+    "list": {},
+    "status": {},
+    "shutdown": {},
+}
+
+FROM_SERVER = {
+    "welcome": {"version": str, "pid": int},
+    "pong": {},
+    "event": {"job": str, "state": str, "stage": str, "fraction": int | float, "seconds_left": int | float | None,
+              "message": str, "error": dict | None},
+    "result": {"job": str, "report": dict},
+    "jobs": {"jobs": list},
+    "facts": {"version": str, "pid": int, "worker_pid": int | None, "worker_ready": bool, "clients": int, "run_directory": str},
+    "error": {"code": str, "message": str, "fix": str},
+}
+
+WITH_ARRAYS = {"submit", "result"}
+"""The messages that carry array frames; no other may."""
+
+_FIELDS = FROM_CLIENT | FROM_SERVER
+_JOB_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_MAX_NAME = 1024
+
+
+def check(type: str, body: dict) -> None:
+    """Raises :class:`ProtocolError` unless ``body`` has exactly the fields that a message of this type has, each of its kind."""
+    if type not in _FIELDS:
+        raise ProtocolError(f"There is no message of the type '{type}'.")
+    fields = _FIELDS[type]
+    if set(body) != set(fields):
+        odd = sorted(set(body) ^ set(fields))[0]
+        raise ProtocolError(f"A message '{type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or unknown.")
+    for name, kind in fields.items():
+        value = body[name]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ProtocolError(f"The field '{name}' of a message '{type}' has the wrong type.")
+    # The id becomes the name of a folder: nothing but an id may pass.
+    if "job" in body and not _JOB_ID.fullmatch(body["job"]):
+        raise ProtocolError("A job's id must be 32 hexadecimal digits.")
+    if len(body.get("name", "")) > _MAX_NAME:
+        raise ProtocolError(f"A job's name may have {_MAX_NAME} characters at most.")

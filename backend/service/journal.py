@@ -1,0 +1,103 @@
+"""The journal: which jobs there are and where they stand, in a database that survives a crash."""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..api.errors import OrbitError, StorageError
+from ..api.events import State
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    stage TEXT NOT NULL DEFAULT '',
+    error TEXT,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    updated REAL NOT NULL
+)"""
+
+
+class JournalInUse(StorageError):
+    """Another server has this journal open."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the journal knows about one job.
+
+    Attributes:
+        crashes: how many servers went down while they worked on it.
+        created, updated: seconds since the epoch.
+    """
+
+    id: str
+    name: str
+    state: State
+    stage: str
+    error: OrbitError | None
+    crashes: int
+    created: float
+    updated: float
+
+
+class Journal:
+    """The table of jobs. One process at a time may have it open, so it also keeps a second server out.
+
+    Every method raises :class:`StorageError` when the database cannot be written.
+    """
+
+    def __init__(self, path: Path):
+        """Raises :class:`JournalInUse` if another process has it open."""
+        self._path = path
+        self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
+        with self._sentences():
+            # Exclusive mode keeps the lock from the first write until the process ends, however it ends.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(_SCHEMA)
+            self._database.execute("BEGIN EXCLUSIVE")
+            self._database.execute("COMMIT")
+
+    def add(self, id: str, name: str) -> None:
+        """Notes a new job, which is ``QUEUED``."""
+        now = time.time()
+        self._execute("INSERT INTO jobs (id, name, state, created, updated) VALUES (?, ?, ?, ?, ?)", id, name, State.QUEUED.value, now, now)
+
+    def update(self, id: str, state: State, stage: str = "", error: OrbitError | None = None, crashes: int | None = None) -> None:
+        """Notes where a job stands now. ``crashes`` stays what it was unless given."""
+        self._execute("UPDATE jobs SET state = ?, stage = ?, error = ?, crashes = coalesce(?, crashes), updated = ? WHERE id = ?",
+                      state.value, stage, json.dumps(error.to_dict()) if error else None, crashes, time.time(), id)
+
+    def remove(self, id: str) -> None:
+        self._execute("DELETE FROM jobs WHERE id = ?", id)
+
+    def entries(self) -> list[Entry]:
+        """All jobs, oldest first."""
+        rows = self._execute("SELECT id, name, state, stage, error, crashes, created, updated FROM jobs ORDER BY created, rowid")
+        return [Entry(id, name, State(state), stage, OrbitError.from_dict(json.loads(error)) if error else None, crashes, created, updated)
+                for id, name, state, stage, error, crashes, created, updated in rows]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _execute(self, statement: str, *values) -> list[tuple]:
+        with self._sentences():
+            return self._database.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise JournalInUse(f"Another server already runs in {self._path.parent}.") from error
+            raise StorageError(f"The journal {self._path} cannot be used ({error}). Free some space or mend its permissions, then "
+                               "restart the worker.", "restart_worker") from error

@@ -1,0 +1,111 @@
+"""A job and its result as plain files in the job's folder.
+
+    <folder>/job/       job.json, one .npy per array
+    <folder>/result/    result.json, corner_uvs.npy, one PNG per texture
+    <folder>/…          what the stages of the pipeline leave there
+
+Each of the two appears whole or not at all: it is written under another name first.
+"""
+
+import contextlib
+import errno
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .api.errors import StorageError
+from .api.job import Job, Result
+
+
+def save_job(folder: Path, job: Job) -> None:
+    """Raises :class:`StorageError`; then ``folder`` holds no job."""
+
+    def write(part: Path) -> None:
+        for name, array in job.arrays().items():
+            np.save(part / f"{name}.npy", array, allow_pickle=False)
+        _write_json(part / "job.json", job.body())
+
+    _appear_whole(folder / "job", write)
+
+
+def load_job(folder: Path) -> Job:
+    """The job that :func:`save_job` saved.
+
+    Raises:
+        StorageError: it is not there or damaged.
+        ProtocolError, InvalidSettings, InvalidMesh: another version saved it, and this one refuses it.
+    """
+    source = folder / "job"
+    with _readable(source):
+        body = json.loads((source / "job.json").read_text(encoding="utf-8"))
+        arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(source.glob("*.npy"))}
+        return Job.from_parts(body, arrays)
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Raises :class:`StorageError`; then ``folder`` holds no result."""
+
+    def write(part: Path) -> None:
+        if result.corner_uvs is not None:
+            np.save(part / "corner_uvs.npy", result.corner_uvs, allow_pickle=False)
+        for name, data in result.textures.items():
+            data.tofile(part / f"{name}.png")
+        _write_json(part / "result.json", result.report)
+
+    _appear_whole(folder / "result", write)
+
+
+def load_result(folder: Path) -> Result:
+    """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is not there or damaged."""
+    source = folder / "result"
+    with _readable(source):
+        report = json.loads((source / "result.json").read_text(encoding="utf-8"))
+        uvs = source / "corner_uvs.npy"
+        textures = {path.stem: np.fromfile(path, np.uint8) for path in sorted(source.glob("*.png"))}
+        return Result(np.load(uvs, allow_pickle=False) if uvs.exists() else None, textures, report)
+
+
+def size(folder: Path) -> int:
+    """Bytes in all files of a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def storage_error(error: OSError, place: Path) -> StorageError:
+    """What to tell the user when the operating system refuses to write into ``place``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry")
+    return StorageError(f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.", "retry")
+
+
+def _appear_whole(target: Path, write: Callable[[Path], None]) -> None:
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        write(part)
+        if target.exists():
+            shutil.rmtree(target)
+        part.rename(target)
+    except OSError as error:
+        raise storage_error(error, target.parent) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _readable(source: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise StorageError(f"The files in {source} are missing or damaged. Start the job anew.") from error
+
+
+def _write_json(path: Path, data: dict) -> None:
+    path.write_text(json.dumps(data), encoding="utf-8")

@@ -1,0 +1,77 @@
+"""A pipeline whose stages do what the job's name says, so that the service can be tested with real processes and without textures.
+
+A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports progress meanwhile; ``deaf:SECONDS``
+sleeps without reporting; ``native:SECONDS`` spins in machine code that holds the interpreter; ``children`` starts a process and waits;
+``crash``, ``exit``, ``error``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file with its name, and is skipped the next time.
+"""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from backend.api.errors import InvalidMesh
+from backend.api.job import Job, Result
+
+STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
+
+
+def run(job: Job, folder: Path, progress) -> Result:
+    actions = dict(word.split("=") for word in job.name.split() if "=" in word)
+    ran = []
+    for number, stage in enumerate(STAGES):
+        done = folder / f"{stage}.done"
+        progress(stage, number / len(STAGES))
+        if done.exists():
+            continue
+        action, _, argument = actions.get(stage, "sleep:0").partition(":")
+        _perform(action, argument, lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)), folder)
+        with open(folder / "ran.txt", "a") as file:
+            file.write(f"{stage}\n")
+        done.touch()
+        ran.append(stage)
+    uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
+    return Result(uvs, {"base_color": np.frombuffer(job.reference.tobytes()[:1000], np.uint8)}, {"ran": ran, "name": job.name})
+
+
+def _perform(action: str, argument: str, progress, folder: Path) -> None:
+    if action == "sleep":
+        begun, seconds = time.monotonic(), float(argument)
+        while (passed := time.monotonic() - begun) < seconds:
+            progress(passed / seconds)
+            time.sleep(0.02)
+    elif action == "deaf":
+        time.sleep(float(argument))
+    elif action == "native":
+        _hold_interpreter(float(argument))
+    elif action == "children":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        (folder / "child.pid").write_text(str(child.pid))
+        child.wait()
+    elif action == "crash":
+        os.kill(os.getpid(), getattr(signal, argument or "SIGSEGV"))
+    elif action == "exit":
+        os._exit(3)
+    elif action == "error":
+        raise RuntimeError("nobody expected this")
+    elif action == "invalid":
+        raise InvalidMesh("This mesh is a test.")
+    elif action == "memory":
+        np.empty(2**50, np.uint8)
+    elif action == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "paint.npy"))
+    elif action == "chatter":
+        os.write(1, b"a library prints\n")
+        print("and so does Python")
+
+
+def _hold_interpreter(seconds: float) -> None:
+    """Machine code that never lets another thread run, as numba's does: no thread of this process hears a cancellation."""
+    import ctypes
+
+    ctypes.PyDLL(None).usleep(int(seconds * 1e6))

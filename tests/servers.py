@@ -1,0 +1,150 @@
+"""Real servers and real clients for the tests of the service."""
+
+import contextlib
+import importlib
+import subprocess
+import sys
+import time
+import types
+import uuid
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = Path(sys.executable)
+SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run")
+
+
+def package():
+    """The tree as the package that it is inside Blender, without its entry, which needs bpy."""
+    for name, path in (("orbit_texture_tree", ROOT), ("orbit_texture_tree.addon", ROOT / "addon")):
+        if name not in sys.modules:
+            module = types.ModuleType(name)
+            module.__path__ = [str(path)]
+            sys.modules[name] = module
+    return importlib.import_module("orbit_texture_tree.addon.client")
+
+
+client = package()
+api = types.SimpleNamespace(**{name: importlib.import_module(f"orbit_texture_tree.backend.api.{name}")
+                               for name in ("connection", "errors", "events", "job", "messages", "paths", "settings", "wire")})
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def triangle_soup(count: int = 4):
+    """A mesh of ``count`` triangles without shared vertices."""
+    vertices = np.random.default_rng(0).random((3 * count, 3), np.float32)
+    return api.job.MeshData(vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3))
+
+
+def wait_for(condition, seconds: float = 20.0):
+    """What ``condition()`` returns once it is true; fails after ``seconds``."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} seconds")
+
+
+class Server:
+    """``python -m backend serve`` in a folder of the test."""
+
+    def __init__(self, run_directory: Path, *options: str):
+        self.run_directory = run_directory
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "backend", "serve", "--run-dir", str(run_directory), *(options or SCRIPTED)], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def connection(self):
+        def ours():
+            assert self.process.poll() is None, self.process.stdout.read().decode()
+            connection = api.connection.Connection.read(self.run_directory)
+            return connection if connection and connection.pid == self.process.pid else None
+        return wait_for(ours)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def output(self) -> str:
+        self.process.wait(20)
+        return self.process.stdout.read().decode()
+
+
+class Peer:
+    """A socket that speaks the protocol, for what the Client would not do."""
+
+    def __init__(self, connection, greet: bool = True):
+        self.context = zmq.Context()
+        self.socket = api.connection.connect(self.context, connection)
+        if greet:
+            self.say("hello", {"version": api.paths.VERSION})
+            assert self.hear("welcome")
+
+    def say(self, type: str, body: dict | None = None, arrays: dict | None = None) -> None:
+        self.say_frames(api.wire.pack(type, body, arrays))
+
+    def say_frames(self, frames: list) -> None:
+        assert self.socket.poll(5000, zmq.POLLOUT)
+        self.socket.send_multipart(frames)
+
+    def hear(self, *types: str, seconds: float = 10.0):
+        """The next message of one of the types."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self.socket.poll(left * 1000):
+                message = api.wire.unpack(self.socket.recv_multipart())
+                if not types or message.type in types:
+                    return message
+        return None
+
+    def ask(self, type: str, body: dict | None = None, answer: str = ""):
+        self.say(type, body)
+        return self.hear(answer)
+
+    def close(self) -> None:
+        self.context.destroy(linger=0)
+
+
+class Watcher:
+    """A Client and everything it has told."""
+
+    def __init__(self, run_directory: Path, *options: str, python: Path = PYTHON):
+        self.client = client.Client(run_directory, python, options or SCRIPTED)
+        self.events = []
+        self.client.start()
+
+    def submit(self, name: str = "quick", mesh=None, reference=b"not really an image", id: str | None = None) -> str:
+        id = id or new_id()
+        self.client.submit(id, name, mesh or triangle_soup(), reference, api.settings.Settings())
+        return id
+
+    def of(self, id: str) -> list:
+        self.events += self.client.poll()
+        return [event for event in self.events if event.job == id]
+
+    def until(self, id: str, *states: str, stage: str = "", seconds: float = 30.0):
+        """The first event of the job in one of the states (and stage)."""
+        def found():
+            return next((event for event in self.of(id) if event.state in states and stage in ("", event.stage)), None)
+        try:
+            return wait_for(found, seconds)
+        except AssertionError:
+            raise AssertionError(f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.problem!r}") from None
+
+    def final(self, id: str, seconds: float = 30.0):
+        return self.until(id, "finished", "failed", "cancelled", seconds=seconds)
+
+    def worker_pid(self) -> int:
+        peer = Peer(api.connection.Connection.read(self.client._run_directory))
+        with contextlib.closing(peer):
+            return wait_for(lambda: (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"])
+
+    def close(self) -> None:
+        self.client.close()
