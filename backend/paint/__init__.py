@@ -1,0 +1,1 @@
+"""Painters: who makes RGB frames for the views from the reference image."""

@@ -1,0 +1,175 @@
+"""The draft painter: one coloured surface, made from one picture, seen from every view."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.spatial import cKDTree
+
+from ...api.settings import Settings
+from ...mesh.surface import Surface
+from ...mesh.voxels import Voxels, voxelize
+from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
+from ...render.rasterize import GBuffer, interpolate, positions
+from ...render.sample import bilinear
+from ...render.visibility import edge_distance, facing, observe
+from ..painter import Painting, Progress
+from ..reference import Reference
+from .foreground import cut_out, extend
+from .symmetry import Mirror, find_mirror
+from .view import find_view
+
+VIEWS, SIZE, RADIUS, FOCAL = 24, 768, 2.4, 1.3
+"""The draft's orbits: views each, pixels, distance in longest sides, focal length in image widths (the unit cube fits)."""
+
+VOXELS = 192
+"""Resolution of the grid that holds the completed colours."""
+
+
+class Draft:
+    """Projects the reference; see :class:`backend.paint.painter.Painter`."""
+
+    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+        """The reference's own view, then an orbit around and one over the top, both starting at its side of the mesh."""
+        alpha = cut_out(reference).alpha
+        direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+        view = find_view(surface, alpha, direction, progress).view
+        height, width = alpha.shape
+        return [Orbit("reference", (view.camera(width, height),)),
+                horizontal_orbit(VIEWS, RADIUS, FOCAL, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, FOCAL, SIZE, view.azimuth)]
+
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
+        """Every view of the surface as the reference colours it."""
+        reference = cut_out(reference)
+        picture = Picture(reference, buffers[0], facing(surface, buffers))
+        voxels = voxelize(surface, VOXELS)
+        mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
+        progress(0.1)
+        completed = complete(picture, mirror, voxels)
+        progress(0.3)
+        corner_normals = np.repeat(surface.face_normals[:, None], 3, axis=1)
+        frames = []
+        for buffer in buffers:
+            frames.append(paint_view(picture, mirror, voxels, completed, buffer, surface, corner_normals))
+            progress(0.3 + 0.7 * len(frames) / len(buffers))
+        preference = np.full(len(buffers), 0.6, np.float32)
+        preference[0] = 1.0
+        notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
+        if mirror is not None:
+            notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
+        return Painting(frames, preference, tuple(notes))
+
+
+class Picture:
+    """The reference as something that points of the surface can be looked up in."""
+
+    def __init__(self, reference: Reference, buffer: GBuffer, side: int):
+        self.buffer, self.side = buffer, side
+        self.edges = np.minimum(edge_distance(buffer), edge_distance_of_outline(reference.alpha))
+        self.colors = extend(reference)
+        self.soft_edge = max(reference.alpha.shape) / 256
+
+    def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32 0 where the picture does not show them."""
+        cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
+        trust = smoothstep(cosine, 0.12, 0.35) * smoothstep(edge, 1.0, 1.0 + 2 * self.soft_edge)
+        colors = np.zeros((len(points), 3), np.float32)
+        shown = trust > 0
+        pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
+        colors[shown] = bilinear(self.colors, pixels)
+        return colors, trust.astype(np.float32)
+
+
+def edge_distance_of_outline(alpha: np.ndarray) -> np.ndarray:
+    """(H, W) float32 pixels from each pixel of the object to where the object ends."""
+    import cv2
+
+    return cv2.distanceTransform(np.pad(alpha > 0.5, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+
+
+def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below ``low``, 1 above ``high``, smooth between."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> Mirror | None:
+    """The mirror, unless what the picture shows on both of its sides differs."""
+    if mirror is None:
+        return None
+    here, trust = picture.look_up(voxels.positions, voxels.normals)
+    there, other = picture.look_up(mirror.points(voxels.positions), mirror.directions(voxels.normals))
+    both = (trust > 0.5) & (other > 0.5)
+    if both.sum() < 0.02 * len(voxels):
+        return mirror
+    difference = np.abs(here[both] - there[both]).mean()
+    chance = np.abs(here[both] - np.random.default_rng(0).permutation(there[both])).mean()
+    return mirror if difference < 0.6 * chance + 0.02 else None
+
+
+def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours and trust from the picture, then from the mirrored side; see :meth:`Picture.look_up`."""
+    colors, trust = picture.look_up(points, normals)
+    if mirror is None:
+        return colors, trust
+    other, other_trust = picture.look_up(mirror.points(points), mirror.directions(normals))
+    rest = (1 - trust) * other_trust
+    total = trust + rest
+    return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
+
+
+def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels) -> np.ndarray:
+    """(N, 3) float32 sRGB: a colour for every voxel; hidden ones continue near surface of like orientation, smoothly."""
+    colors, trust = mirrored_look_up(picture, mirror, voxels.positions, voxels.normals)
+    known = trust > 0.5
+    if not known.any():
+        known = trust > 0
+    if not known.any():
+        inside = picture.edges > 0
+        return np.tile(picture.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5), (len(voxels), 1)).astype(np.float32)
+    feature = np.hstack([voxels.positions, 0.15 * voxels.normals])
+    distance, near = cKDTree(feature[known]).query(feature[~known], k=min(24, int(known.sum())), workers=-1)
+    distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
+    weight = 1 / (distance + 1e-3) ** 2
+    colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[known][near])
+    return _relax(colors, known, voxels.edges)
+
+
+def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int = 60) -> np.ndarray:
+    """Lets colours flow between neighbouring voxels, known ones fixed, so that the completed part joins the rest without a step."""
+    count = len(colors)
+    links = coo_matrix((np.ones(len(edges), np.float32), edges.T), shape=(count, count)).tocsr()
+    links = links + links.T
+    degree = np.maximum(np.asarray(links.sum(axis=1)), 1)
+    free = ~known[:, None]
+    for _ in range(rounds):
+        colors = np.where(free, 0.5 * colors + 0.5 * (links @ colors) / degree, colors)
+    return colors.astype(np.float32)
+
+
+def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, completed: np.ndarray, buffer: GBuffer, surface: Surface,
+               corner_normals: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB frame of one view, black background."""
+    seen = buffer.mask
+    points, normals = positions(buffer, surface)[seen], interpolate(buffer, corner_normals)[seen]
+    colors, trust = mirrored_look_up(picture, mirror, points, normals)
+    fill = look_up_voxels(voxels, completed, points)
+    frame = np.zeros((*seen.shape, 3), np.uint8)
+    frame[seen] = np.round(255 * (colors * trust[:, None] + fill * (1 - trust)[:, None]))
+    return frame
+
+
+def look_up_voxels(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(M, C) float32: trilinear mean over the occupied ones of a point's eight nearest voxels."""
+    total = np.zeros((len(points), values.shape[1]), np.float32)
+    weight_sum = np.zeros(len(points), np.float32)
+    place = (points + 0.5) * voxels.resolution - 0.5
+    base = np.floor(place)
+    fraction = place - base
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1).astype(np.float32)
+        index = voxels.index_of((base + corner + 0.5) / voxels.resolution - 0.5)
+        weight = np.where(index >= 0, weight, 0)
+        total += values[index] * weight[:, None]
+        weight_sum += weight
+    return total / np.maximum(weight_sum, 1e-6)[:, None]

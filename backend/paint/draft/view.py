@@ -1,0 +1,205 @@
+"""From where the reference was taken: the camera under which the mesh's outline is the object's outline.
+
+Coarse: outlines of the voxels from a sphere of directions, compared after fitting their boxes. Fine: points on the rendered outline are
+pulled onto the reference's outline by least squares over all camera parameters, re-rendering between rounds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.optimize import least_squares
+
+from ...mesh.surface import Surface
+from ...mesh.voxels import voxelize
+from ...render.camera import Camera, look_at_origin
+from ...render.rasterize import positions, rasterize
+from ...render.sample import bilinear
+
+GRID = 64
+"""Width in pixels of the outlines that the coarse search compares."""
+
+STARTS = 6
+"""Best directions of the coarse search that are refined."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera as seven numbers that least squares may move.
+
+    Attributes:
+        azimuth, elevation, roll: degrees.
+        distance: from the origin, in longest sides of the mesh.
+        zoom: image widths that one unit at the origin covers.
+        x, y: where the origin appears, as fractions of the image's width and height.
+    """
+
+    azimuth: float
+    elevation: float
+    roll: float
+    distance: float
+    zoom: float
+    x: float
+    y: float
+
+    def camera(self, width: int, height: int) -> Camera:
+        """The view as a camera of an image of that size."""
+        rotation = look_at_origin(self.azimuth, self.elevation, self.roll)
+        return Camera(rotation, self.distance * rotation[:, 2], self.zoom * self.distance, (self.x, self.y), width, height)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A view and how well the outlines agree under it: intersection over union, 0..1."""
+
+    view: View
+    overlap: float
+
+
+def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None]) -> Match:
+    """The view of the reference.
+
+    Args:
+        surface: the mesh.
+        alpha: (H, W) float32, the object in the reference.
+        direction: (azimuth, elevation) in degrees where the user gave them; they are then kept.
+        progress: told the fraction done.
+    """
+    starts = coarse_views(surface, alpha > 0.5, direction)
+    progress(0.3)
+    matches = []
+    for start in starts:
+        matches.append(refine(surface, alpha, start, 192, rounds=6, keep_direction=direction is not None))
+        progress(0.3 + 0.4 * len(matches) / len(starts))
+    best = max(matches, key=lambda match: match.overlap - _unlikeliness(match.view.azimuth, match.view.elevation))
+    for size in (384, 1024):
+        best = refine(surface, alpha, best.view, min(size, max(alpha.shape)), rounds=6, keep_direction=direction is not None)
+        progress(0.8 if size == 384 else 1.0)
+    return best
+
+
+def _unlikeliness(azimuth, elevation):
+    """Breaks ties that an outline leaves open: pictures show the front, from the level or a little above."""
+    behind = (1 - np.cos(np.radians(azimuth))) / 2
+    return 0.03 * behind + 0.02 * np.abs(np.asarray(elevation) - 10) / 90
+
+
+def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, float] | None) -> list[View]:
+    """The most promising views, best first, with the box of the outline already fitted."""
+    points = voxelize(surface, GRID).positions.astype(np.float64)
+    target = _normalised_outline(*np.nonzero(mask)[::-1])
+    if direction is None:
+        directions = [(a, e) for e in (-45, -30, -15, 0, 15, 30, 45, 60, 80) for a in range(-180, 180, 15)]
+    else:
+        directions = [direction]
+    scored = []
+    for azimuth, elevation in directions:
+        for distance in (1.6, 3.5):
+            pixels, _ = View(azimuth, elevation, 0, distance, 1, 0.5, 0.5).camera(1, 1).project(points)
+            outline = _normalised_outline(*pixels.T)
+            overlap = (outline & target).sum() / max((outline | target).sum(), 1)
+            scored.append((overlap - _unlikeliness(azimuth, elevation), azimuth, elevation, distance, pixels))
+    scored.sort(key=lambda entry: -entry[0])
+    chosen = []
+    for _, azimuth, elevation, distance, pixels in scored:
+        if len(chosen) < STARTS and all(_angle(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
+            chosen.append(_fit_box(pixels, mask, azimuth, elevation, distance))
+    return chosen
+
+
+def _angle(azimuth, elevation, view):
+    cosine = look_at_origin(azimuth, elevation)[:, 2] @ look_at_origin(view.azimuth, view.elevation)[:, 2]
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def _box(x, y):
+    low, high = np.array([x.min(), y.min()], np.float64), np.array([x.max(), y.max()], np.float64)
+    return (low + high) / 2, max(np.sqrt(np.prod(np.maximum(high - low, 1e-9))), 1e-6)
+
+
+def _normalised_outline(x, y) -> np.ndarray:
+    """(G, G) bool: points splatted so that their box has its centre in the middle and a fixed area."""
+    centre, size = _box(x, y)
+    place = np.column_stack([x, y]) - centre
+    place = np.floor(place / size * (GRID * 0.55) + GRID / 2).astype(np.int64)
+    inside = ((place >= 0) & (place < GRID)).all(axis=1)
+    grid = np.zeros((GRID, GRID), np.uint8)
+    grid[place[inside, 1], place[inside, 0]] = 1
+    return cv2.morphologyEx(grid, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
+
+
+def _fit_box(pixels, mask, azimuth, elevation, distance) -> View:
+    """The view whose projected points (on a unit image around (0.5, 0.5)) fill the mask's box."""
+    height, width = mask.shape
+    rows, columns = np.nonzero(mask)
+    centre, size = _box(columns + 0.5, rows + 0.5)
+    own_centre, own_size = _box(*pixels.T)
+    zoom = size / own_size
+    shift = centre - zoom * (own_centre - 0.5)
+    return View(azimuth, elevation, 0, distance, zoom / width, shift[0] / width, shift[1] / height)
+
+
+def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: int, keep_direction: bool) -> Match:
+    """Pulls the rendered outline onto the reference's, at an image of at most ``size`` pixels."""
+    height, width = alpha.shape
+    scale = size / max(height, width)
+    shape = (max(8, round(width * scale)), max(8, round(height * scale)))
+    target = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA) > 0.5
+    target_distance = _signed_distance(target)
+    best = Match(start, _overlap(_render(surface, start, shape)[0], target))
+    view = start
+    for _ in range(rounds):
+        mask, points = _render(surface, view, shape)
+        rim = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        if not rim.any():
+            break
+        view = _pull(view, points[rim].astype(np.float64), _signed_distance(mask)[rim], target_distance, shape, keep_direction)
+        overlap = _overlap(_render(surface, view, shape)[0], target)
+        if overlap > best.overlap:
+            best = Match(view, overlap)
+    return best
+
+
+def _render(surface: Surface, view: View, shape: tuple[int, int]):
+    buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
+    return buffer.mask, positions(buffer, surface)
+
+
+def _overlap(mask: np.ndarray, target: np.ndarray) -> float:
+    return float((mask & target).sum() / max((mask | target).sum(), 1))
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    """(H, W) float32 pixels to the outline, positive inside."""
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
+
+
+def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_distance: np.ndarray, shape, keep_direction: bool) -> View:
+    """One round: the view under which rim points are as deep inside the reference's outline as they are inside their own."""
+    width, height = shape
+    # Steps of equal effect: a degree, a few percent, a few pixels. Distance hardly shows in an outline, so it is held by its prior.
+    unit = np.array([2.0, 2.0, 2.0, 0.1, 0.02, 0.01, 0.01])
+    prior = np.array([0.02, 0.02, 0.05, 0.05, 0.0, 0.0, 0.0]) * np.sqrt(len(points))
+    free = np.array([not keep_direction, not keep_direction, True, True, True, True, True])
+    origin = np.array([view.azimuth, view.elevation, view.roll, np.log(view.distance), np.log(view.zoom), view.x, view.y])
+
+    def moved(step: np.ndarray) -> View:
+        values = origin.copy()
+        values[free] += step * unit[free]
+        distance = float(np.clip(np.exp(values[3]), 0.9, 30))
+        return View(values[0], float(np.clip(values[1], -90, 90)), values[2], distance, float(np.exp(values[4])), values[5], values[6])
+
+    def residuals(step: np.ndarray) -> np.ndarray:
+        pixels, _ = moved(step).camera(width, height).project(points)
+        beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)), 0).max(axis=1)
+        there = bilinear(target_distance[..., None], pixels)[:, 0] - beyond
+        return np.concatenate([there - own_distance, step * prior[free]])
+
+    def jacobian(step: np.ndarray) -> np.ndarray:
+        nudge = 0.05 * np.eye(len(step))
+        return np.column_stack([(residuals(step + way) - residuals(step - way)) / 0.1 for way in nudge])
+
+    return moved(least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=12).x)

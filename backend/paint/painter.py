@@ -1,0 +1,50 @@
+"""What every painter is, and which there are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..api.settings import Settings
+from ..mesh.surface import Surface
+from ..render.camera import Orbit
+from ..render.rasterize import GBuffer
+from .reference import Reference
+
+Progress = Callable[[float], None]
+"""Told the fraction done; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A painter's frames.
+
+    Attributes:
+        frames: per view (H, W, 3) uint8 sRGB, in the order of the views.
+        preference: (T,) float32 0..1 per view: how much the painter trusts it, against the others.
+        notes: sentences for the user.
+    """
+
+    frames: list[np.ndarray]
+    preference: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+class Painter(Protocol):
+    """Makes frames for views of a bare surface. A painter owns its camera convention."""
+
+    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+        """The views that the painter wants to paint."""
+        ...
+
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
+        """The frames of all views, in the order of the orbits' cameras."""
+        ...
+
+
+def painter(name: str) -> Painter:
+    """The painter of a name that :class:`backend.api.settings.Settings` knows."""
+    from .draft.painter import Draft
+
+    return {"draft": Draft}[name]()
