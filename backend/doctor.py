@@ -1,0 +1,110 @@
+"""What is installed, what is missing, and the command that mends it: the part that runs in the backend's environment.
+
+``install.py doctor`` prints it after its own part, which works before anything is installed.
+"""
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from .api import paths
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: what was looked at.
+        state: OK, WARNING (works, but worse than it could) or PROBLEM (does not work).
+        detail: what was found; for a problem, its cause.
+        fix: the command or the step that mends it; "" where nothing has to be mended.
+    """
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+MODULES = ("numpy", "scipy", "numba", "torch", "zmq", "PIL", "trimesh", "xatlas", "maxflow", "cv2", "av", "psutil")
+FREE_DISK_GB, FREE_MEMORY_GB, FREE_VRAM_GB = 2.0, 3.0, 2.0
+"""What one job with the draft painter and a 4k texture takes at most, with room to spare."""
+
+
+def examine() -> list[Finding]:
+    """Everything that can be said from inside the environment. Never raises: a check that fails is a finding."""
+    findings = []
+    for check in (_packages, _device, _memory, _disk):
+        try:
+            findings += check()
+        except Exception as error:  # a broken installation can fail in any way, and the report must still be printed
+            findings.append(Finding(check.__name__.strip("_"), PROBLEM, f"{type(error).__name__}: {error}", "python3 install.py backend"))
+    return findings
+
+
+def show(findings: list[Finding], as_json: bool, say: Callable[[str], None] = print) -> int:
+    """Prints the findings. Returns the exit status: 1 if there is a problem."""
+    if as_json:
+        say(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            say(f"{finding.state:8} {finding.name:12} {finding.detail}" + (f"\n{'':22}{finding.fix}" if finding.fix else ""))
+    return int(any(finding.state == PROBLEM for finding in findings))
+
+
+def main(as_json: bool) -> int:
+    """``python -m backend doctor``."""
+    return show(examine(), as_json)
+
+
+def _packages() -> Iterator[Finding]:
+    broken = {}
+    for name in MODULES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a half-installed package raises anything from ImportError to OSError
+            broken[name] = str(error)
+    for name, cause in broken.items():
+        yield Finding(name, PROBLEM, f"does not import: {cause}", "python3 install.py backend")
+    if not broken:
+        yield Finding("packages", OK, f"{len(MODULES)} import in Python {sys.version.split()[0]} ({sys.prefix})")
+
+
+def _device() -> Iterator[Finding]:
+    import torch
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, total = (value / 1e9 for value in torch.cuda.mem_get_info(index))
+            enough = free >= FREE_VRAM_GB
+            yield Finding("GPU", OK if enough else WARNING, f"{torch.cuda.get_device_name(index)}: {free:.1f} of {total:.1f} GB free "
+                          f"(torch {torch.__version__})", "" if enough else "Close other programs that use the GPU.")
+    elif torch.backends.mps.is_available():
+        yield Finding("GPU", OK, f"Apple GPU, {torch.mps.recommended_max_memory() / 1e9:.1f} GB (torch {torch.__version__})")
+    elif shutil.which("nvidia-smi"):
+        yield Finding("GPU", WARNING, f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it",
+                      "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda")
+    else:
+        yield Finding("GPU", OK, f"none, and the draft painter needs none (torch {torch.__version__})")
+
+
+def _memory() -> Iterator[Finding]:
+    import psutil
+    memory = psutil.virtual_memory()
+    enough = memory.available >= FREE_MEMORY_GB * 1e9
+    yield Finding("memory", OK if enough else WARNING, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free",
+                  "" if enough else "Close other programs, or choose a smaller texture.")
+
+
+def _disk() -> Iterator[Finding]:
+    folder = paths.home()
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free / 1e9
+    enough = free >= FREE_DISK_GB
+    yield Finding("disk", OK if enough else PROBLEM, f"{free:.1f} GB free in {folder}",
+                  "" if enough else "Free some space, or set ORBIT_TEXTURE_HOME to a folder on a larger disk.")

@@ -1,0 +1,229 @@
+"""The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs inside Blender."""
+
+import math
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+AZIMUTH, ELEVATION = 30.0, 12.0  # where the reference is taken from: degrees left of the front (-Y) and above the horizon
+DISTANCE, LENS = 7.4, 85.0  # Blender units and millimetres, on a 36 mm sensor
+BACKGROUND = (1.0, 0.0, 1.0)  # under zero alpha; nothing on the mesh is magenta, so a leak of background cannot hide
+
+CREAM, NAVY, TAN, BROWN = (0.93, 0.83, 0.66), (0.08, 0.13, 0.42), (0.80, 0.50, 0.27), (0.50, 0.25, 0.12)
+RED, TEAL, WHITE, GREEN = (0.85, 0.14, 0.12), (0.10, 0.60, 0.58), (0.97, 0.97, 0.95), (0.20, 0.62, 0.22)
+
+
+def new_scene() -> bpy.types.Scene:
+    """An empty file whose renders have the colours of the textures, without a film look."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    scene.view_settings.view_transform = "Standard"
+    return scene
+
+
+def add_suzanne() -> bpy.types.Object:
+    """Suzanne, subdivided twice, smooth, applied; no UVs and no material."""
+    bpy.ops.mesh.primitive_monkey_add(size=2.0, calc_uvs=False)
+    suzanne = bpy.context.object
+    suzanne.modifiers.new("Subdivision", "SUBSURF").levels = 2
+    bpy.ops.object.modifier_apply(modifier="Subdivision")
+    bpy.ops.object.shade_smooth()
+    return suzanne
+
+
+def add_camera(azimuth: float, elevation: float, distance: float = DISTANCE) -> bpy.types.Object:
+    """A camera that looks at the origin; azimuth counter-clockwise from -Y, both in degrees. It becomes the scene's camera."""
+    turn, rise = math.radians(azimuth), math.radians(elevation)
+    place = Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise))) * distance
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    camera.data.lens = LENS
+    camera.location = place
+    camera.rotation_euler = (-place).to_track_quat("-Z", "Y").to_euler()
+    bpy.context.collection.objects.link(camera)
+    bpy.context.scene.camera = camera
+    bpy.context.view_layer.update()
+    return camera
+
+
+def render(path: Path, size: int, samples: int) -> np.ndarray:
+    """Renders the emission of everything, and nothing but it, to a square PNG and returns it.
+
+    Returns:
+        (size, size, 4) float32, sRGB-encoded straight-alpha RGBA, row 0 at the top.
+    """
+    scene = bpy.context.scene
+    scene.cycles.device = "CPU"
+    scene.cycles.max_bounces = 0
+    scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
+    scene.cycles.samples = samples
+    scene.render.film_transparent = True
+    output = scene.render.image_settings
+    output.file_format, output.color_mode, output.color_depth = "PNG", "RGBA", "8"
+    scene.render.resolution_x = scene.render.resolution_y = size
+    scene.render.resolution_percentage = 100
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    return load_image(path)
+
+
+def load_image(path: Path) -> np.ndarray:
+    """(H, W, 4) float32 as the file has it, row 0 at the top."""
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = "Non-Color"
+    image.alpha_mode = "CHANNEL_PACKED"
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    return pixels.reshape(height, width, 4)[::-1].copy()
+
+
+def save_image(path: Path, pixels: np.ndarray) -> None:
+    """Writes (H, W, 4) values in 0..1, row 0 at the top, as an 8-bit PNG with exactly these values."""
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new("file", width, height, alpha=True)
+    image.colorspace_settings.name = "Non-Color"
+    image.alpha_mode = "CHANNEL_PACKED"
+    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
+    image.file_format = "PNG"
+    image.filepath_raw = str(path)
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def render_reference(folder: Path, size: int = 1024, samples: int = 16) -> np.ndarray:
+    """Makes the painted Suzanne and writes ``reference.png``, seen from AZIMUTH and ELEVATION. Returns its pixels."""
+    new_scene()
+    lettering = _render_lettering(folder / "lettering.png")
+    suzanne = add_suzanne()
+    suzanne.data.materials.append(_painted_material(lettering))
+    add_camera(AZIMUTH, ELEVATION)
+    path = folder / "reference.png"
+    pixels = render(path, size, samples)
+    pixels[pixels[..., 3] == 0, :3] = BACKGROUND
+    save_image(path, pixels)
+    return pixels
+
+
+def _render_lettering(path: Path) -> bpy.types.Image:
+    """An image of the words on the face: alpha 1 where there is ink; it spans -1..1 in x and z."""
+    words = (("ORBIT", 0.24, 0.66), ("made by", 0.075, -0.39), ("its own demo", 0.075, -0.47), ("2358", 0.14, -0.62))
+    ink = bpy.data.materials.new("Ink")
+    emit(ink, (1, 1, 1))
+    curves = []
+    for text, height, z in words:
+        curve = bpy.data.curves.new(text, "FONT")
+        curve.body, curve.size, curve.align_x = text, height, "CENTER"
+        curve.materials.append(ink)
+        word = bpy.data.objects.new(text, curve)
+        word.location, word.rotation_euler = (0, 0, z), (math.pi / 2, 0, 0)
+        bpy.context.collection.objects.link(word)
+        curves.append(word)
+    camera = add_camera(0, 0)
+    camera.data.type, camera.data.ortho_scale = "ORTHO", 2.0
+    render(path, 1024, 8)
+    for item in (*curves, camera):
+        bpy.data.objects.remove(item)
+    image = bpy.data.images.load(str(path))
+    image.pack()
+    path.unlink()
+    return image
+
+
+def _painted_material(lettering: bpy.types.Image) -> bpy.types.Material:
+    """Stripes on the head, a checker on the ears, words on the face, ringed eyes: all from object coordinates, no UVs."""
+    material = bpy.data.materials.new("Painted")
+    paint = _Paint(material)
+    x, y, z = paint.xyz()
+    side = paint.math("ABSOLUTE", x)
+    waves = paint.math("FRACT", paint.math("MULTIPLY", paint.math("ADD", z, paint.math("MULTIPLY", y, 0.6)), 7.0))
+    colour = paint.mix(paint.math("LESS_THAN", waves, 0.45), BROWN, TAN)
+    face = paint.math("MULTIPLY", paint.ellipse(side, z, (0.0, 0.05), (0.68, 0.86)), paint.math("LESS_THAN", y, -0.22))
+    colour = paint.mix(face, colour, CREAM)
+    muzzle = paint.math("MULTIPLY", paint.ellipse(side, z, (0.0, -0.48), (0.46, 0.34)), face)
+    colour = paint.mix(muzzle, colour, TEAL)
+    colour = paint.mix(paint.math("GREATER_THAN", side, 0.80), colour, paint.checker(6.5, RED, WHITE))
+    colour = paint.mix(paint.math("MULTIPLY", paint.lettering(lettering), face), colour, NAVY)
+    for radius, ring in ((0.25, WHITE), (0.15, GREEN), (0.085, NAVY)):
+        eye = paint.math("MULTIPLY", paint.ellipse(side, z, (0.36, 0.24), (radius, radius)), paint.math("LESS_THAN", y, -0.35))
+        colour = paint.mix(eye, colour, ring)
+    paint.emit(colour)
+    return material
+
+
+class _Paint:
+    """A material's node tree written as arithmetic: every method adds a node and returns its output socket."""
+
+    def __init__(self, material: bpy.types.Material):
+        self.tree = _emission_tree(material)
+        self.coordinates = self.tree.nodes.new("ShaderNodeTexCoord").outputs["Object"]
+
+    def xyz(self):
+        return self._node("ShaderNodeSeparateXYZ", {0: self.coordinates}).outputs
+
+    def math(self, operation: str, a, b=0.0):
+        node = self._node("ShaderNodeMath", {0: a, 1: b})
+        node.operation = operation
+        return node.outputs[0]
+
+    def ellipse(self, x, z, centre, radii):
+        """1 inside the ellipse, else 0."""
+        across, up = (self.math("POWER", self.math("DIVIDE", self.math("SUBTRACT", value, middle), radius), 2.0)
+                      for value, middle, radius in zip((x, z), centre, radii, strict=True))
+        return self.math("LESS_THAN", self.math("ADD", across, up), 1.0)
+
+    def mix(self, factor, a, b):
+        node = self._node("ShaderNodeMixRGB", {"Fac": factor, "Color1": a, "Color2": b})
+        return node.outputs[0]
+
+    def checker(self, scale: float, a, b):
+        shifted = self._node("ShaderNodeVectorMath", {0: self.coordinates, 1: (0.0713, 0.0713, 0.0713)}).outputs[0]
+        return self._node("ShaderNodeTexChecker", {"Vector": shifted, "Color1": a, "Color2": b, "Scale": scale}).outputs["Color"]
+
+    def lettering(self, image: bpy.types.Image):
+        """The ink of an image that spans -1..1 in x and z, stamped along y."""
+        x, _, z = self.xyz()
+        u, v = (self.math("MULTIPLY_ADD", value, 0.5) for value in (x, z))
+        for socket in (u, v):
+            socket.node.inputs[2].default_value = 0.5
+        place = self._node("ShaderNodeCombineXYZ", {0: u, 1: v}).outputs[0]
+        node = self._node("ShaderNodeTexImage", {"Vector": place})
+        node.image, node.extension = image, "CLIP"
+        return node.outputs["Alpha"]
+
+    def emit(self, colour) -> None:
+        self.tree.links.new(colour, self.tree.nodes["Emission"].inputs["Color"])
+
+    def _node(self, kind: str, values: dict):
+        node = self.tree.nodes.new(kind)
+        for name, value in values.items():
+            socket = node.inputs[name]
+            if isinstance(value, bpy.types.NodeSocket):
+                self.tree.links.new(value, socket)
+            elif isinstance(value, tuple):
+                socket.default_value = _linear(value) if socket.type == "RGBA" else value
+            else:
+                socket.default_value = value
+        return node
+
+
+def _emission_tree(material: bpy.types.Material) -> bpy.types.NodeTree:
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    tree = material.node_tree
+    tree.nodes.clear()
+    emission, output = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeOutputMaterial")
+    tree.links.new(emission.outputs[0], output.inputs["Surface"])
+    return tree
+
+
+def emit(material: bpy.types.Material, colour: tuple) -> None:
+    _emission_tree(material).nodes["Emission"].inputs["Color"].default_value = _linear(colour)
+
+
+def _linear(colour: tuple) -> tuple:
+    """An sRGB colour as the linear RGBA that a node socket takes."""
+    return (*(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour), 1.0)

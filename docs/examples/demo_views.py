@@ -1,0 +1,175 @@
+"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the contact sheet. Runs inside Blender."""
+
+import contextlib
+import math
+from pathlib import Path
+
+import bpy
+import demo_scene
+import numpy as np
+
+CHECKED_VIEWS = [(azimuth, elevation) for elevation in (-35, 10, 55) for azimuth in range(0, 360, 45)]
+SHEET_VIEWS = [(azimuth, 10) for azimuth in range(0, 360, 45)]
+BLACK = 0.06  # the brightest channel of a pixel that counts as black; the darkest paint of the demo has 0.42
+MAGENTA = 0.2  # how far red and blue exceed green in a pixel that counts as background; mixtures of the demo's paints stay below 0.19
+
+
+@contextlib.contextmanager
+def flat(shaded: bool = False):
+    """Shows each material's base colour as emission, so that no light changes it; ``shaded`` darkens what turns away from the camera."""
+    wires = []
+    for material in {slot.material for item in bpy.context.scene.objects for slot in item.material_slots if slot.material}:
+        tree = material.node_tree
+        principled = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+        surface = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL").inputs["Surface"]
+        before, emission = surface.links[0].from_socket, tree.nodes.new("ShaderNodeEmission")
+        tree.links.new(principled.inputs["Base Color"].links[0].from_socket, emission.inputs["Color"])
+        tree.links.new(emission.outputs[0], surface)
+        added = [emission, *(_shade(tree, emission) if shaded else ())]
+        wires.append((tree, before, surface, added))
+    try:
+        yield
+    finally:
+        for tree, before, surface, added in wires:
+            tree.links.new(before, surface)
+            for node in added:
+                tree.nodes.remove(node)
+
+
+def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
+    """Peak signal to noise ratio in dB between the reference and the textured mesh, seen from the reference's camera, over the pixels
+    that lie inside both silhouettes, one pixel away from their edge.
+
+    Args:
+        reference: (H, W, 4) as ``demo_scene.render_reference`` returns it.
+        folder: where the render goes, ``from_reference_camera.png``.
+    """
+    with flat(), _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION):
+        seen = demo_scene.render(folder / "from_reference_camera.png", len(reference), 16)
+    inside = _eroded((reference[..., 3] == 1) & (seen[..., 3] == 1))
+    error = np.mean((reference[inside, :3] - seen[inside, :3]) ** 2)
+    return float(10 * math.log10(1 / max(error, 1e-12)))
+
+
+def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
+    """Counts the bad pixels over 24 views: ``holes`` (the mesh is there and its colour is not), ``black`` and ``background``."""
+    counts = {"holes": 0, "black": 0, "background": 0}
+    path = scratch / "check.png"
+    with flat():
+        for azimuth, elevation in CHECKED_VIEWS:
+            with _camera(azimuth, elevation):
+                seen = demo_scene.render(path, size, 1)
+                with _plain():
+                    mesh = demo_scene.render(path, size, 1)[..., 3] == 1
+            red, green, blue = (seen[..., channel] for channel in range(3))
+            counts["holes"] += int((mesh & (seen[..., 3] < 1)).sum())
+            counts["black"] += int((mesh & (seen[..., :3].max(axis=2) < BLACK)).sum())
+            counts["background"] += int((mesh & (np.minimum(red, blue) - green > MAGENTA)).sum())
+    path.unlink()
+    return counts
+
+
+def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
+    """Writes the reference and, beside it, eight labelled views of the textured mesh, ``(2 size, 6 size)`` pixels."""
+    with flat(shaded=True):
+        tiles = []
+        for azimuth, elevation in SHEET_VIEWS:
+            with _camera(azimuth, elevation), _label(f"{azimuth}°"):
+                tiles.append(demo_scene.render(path, size, 8))
+    with _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION), _label("reference"), _hidden_meshes():
+        label = demo_scene.render(path, 2 * size, 8)
+    rows = [np.concatenate(tiles[start:start + 4], axis=1) for start in (0, 4)]
+    large = _over(label, _resized(reference, 2 * size))
+    sheet = np.concatenate([large, np.concatenate(rows, axis=0)], axis=1)
+    backdrop = np.full_like(sheet, 0.22)
+    backdrop[..., 3] = 1
+    demo_scene.save_image(path, _over(sheet, backdrop))
+
+
+def _shade(tree: bpy.types.NodeTree, emission: bpy.types.Node) -> list[bpy.types.Node]:
+    """Emission strength 0.35 at the rim, 1 where the surface faces the camera."""
+    geometry, dot, ramp = (tree.nodes.new(kind) for kind in ("ShaderNodeNewGeometry", "ShaderNodeVectorMath", "ShaderNodeMapRange"))
+    dot.operation = "DOT_PRODUCT"
+    ramp.inputs["To Min"].default_value = 0.35
+    tree.links.new(geometry.outputs["Normal"], dot.inputs[0])
+    tree.links.new(geometry.outputs["Incoming"], dot.inputs[1])
+    tree.links.new(dot.outputs["Value"], ramp.inputs["Value"])
+    tree.links.new(ramp.outputs["Result"], emission.inputs["Strength"])
+    return [geometry, dot, ramp]
+
+
+@contextlib.contextmanager
+def _camera(azimuth: float, elevation: float):
+    camera = demo_scene.add_camera(azimuth, elevation)
+    try:
+        yield camera
+    finally:
+        data = camera.data
+        bpy.data.objects.remove(camera)
+        bpy.data.cameras.remove(data)
+
+
+@contextlib.contextmanager
+def _label(text: str):
+    """Writes a text into the lower left corner of the scene's camera."""
+    curve = bpy.data.curves.new("Label", "FONT")
+    curve.body, curve.size = text, 0.022
+    ink = bpy.data.materials.new("Ink")
+    demo_scene.emit(ink, (1, 1, 1))
+    curve.materials.append(ink)
+    label = bpy.data.objects.new("Label", curve)
+    label.parent, label.location = bpy.context.scene.camera, (-0.2, -0.2, -1)
+    bpy.context.collection.objects.link(label)
+    bpy.context.view_layer.update()
+    try:
+        yield
+    finally:
+        bpy.data.objects.remove(label)
+        bpy.data.curves.remove(curve)
+        bpy.data.materials.remove(ink)
+
+
+@contextlib.contextmanager
+def _plain():
+    """Every mesh in one opaque material."""
+    layer, material = bpy.context.view_layer, bpy.data.materials.new("Plain")
+    demo_scene.emit(material, (1, 1, 1))
+    layer.material_override = material
+    try:
+        yield
+    finally:
+        layer.material_override = None
+        bpy.data.materials.remove(material)
+
+
+@contextlib.contextmanager
+def _hidden_meshes():
+    meshes = [item for item in bpy.context.scene.objects if item.type == "MESH"]
+    for item in meshes:
+        item.hide_render = True
+    try:
+        yield
+    finally:
+        for item in meshes:
+            item.hide_render = False
+
+
+def _eroded(mask: np.ndarray) -> np.ndarray:
+    """The mask without its outermost pixels (8-neighbours)."""
+    padded = np.pad(mask, 1)
+    height, width = mask.shape
+    return np.logical_and.reduce([padded[down:down + height, right:right + width] for down in range(3) for right in range(3)])
+
+
+def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Straight-alpha compositing of display colours."""
+    alpha, under = top[..., 3:], bottom[..., 3:]
+    out = alpha + under * (1 - alpha)
+    colour = (top[..., :3] * alpha + bottom[..., :3] * under * (1 - alpha)) / np.maximum(out, 1e-6)
+    return np.concatenate([colour, out], axis=2)
+
+
+def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Nearest neighbour; exact when the size stays."""
+    index = (np.arange(size) + 0.5) * len(pixels) / size
+    return pixels[index.astype(int)][:, index.astype(int)]
