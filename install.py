@@ -14,8 +14,8 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 
 if not OLDEST <= sys.version_info[:2] <= NEWEST:
-    sys.exit(f"This is Python {sys.version.split()[0]}, and Orbit Texture needs Python 3.11, 3.12 or 3.13. Install one of them (python.org, or "
-             "your system's packages) and run it by its name: python3.11 install.py")
+    sys.exit(f"This is Python {sys.version.split()[0]}, and Orbit Texture needs Python 3.11, 3.12 or 3.13. Install one of them "
+             "(python.org, or your system's packages) and run it by its name: python3.11 install.py")
 
 from backend.api import paths  # noqa: E402
 from installer import backend, blenders, extension, health, suite  # noqa: E402

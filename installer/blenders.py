@@ -41,7 +41,8 @@ class Blender:
         """The command line that runs a Python script inside it, without a window and without the user's own settings."""
         if self.module:
             return [str(self.program), str(script), *arguments]
-        return [str(self.program), "--background", "--factory-startup", "--python-exit-code", "1", "--python", str(script), "--", *arguments]
+        options = ["--background", "--factory-startup", "--python-exit-code", "1"]
+        return [str(self.program), *options, "--python", str(script), "--", *arguments]
 
     def extension_command(self, *arguments: str) -> list[str]:
         """The command line of Blender's own tool that builds and validates extensions."""
@@ -111,11 +112,11 @@ def find_python(version: str) -> str | None:
     if "{}.{}".format(*sys.version_info[:2]) == version:
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    candidates = [[f"python{version}"], *([str(path)] for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python"))), ["py", f"-{version}"]]
-    for command in candidates:
+    installed = [[str(path)] for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
+    question = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    for command in ([f"python{version}"], *installed, ["py", f"-{version}"]):
         try:
-            done = subprocess.run([*command, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"], capture_output=True,
-                                  text=True, check=False)
+            done = subprocess.run([*command, "-c", question], capture_output=True, text=True, check=False)
         except OSError:
             continue
         if done.returncode == 0 and done.stdout.startswith(version + " "):
@@ -125,8 +126,8 @@ def find_python(version: str) -> str | None:
 
 def _usual_places() -> list[tuple[Path, str]]:
     if sys.platform == "win32":
-        return [(Path(os.environ.get("ProgramFiles", r"C:\Program Files")), "Blender Foundation/Blender*/blender.exe"),
-                (Path(os.environ.get("ProgramFiles(x86)", r"C:\Program Files (x86)")), "Steam/steamapps/common/Blender/blender.exe")]
+        return [(Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")), "Blender Foundation/Blender*/blender.exe"),
+                (Path(os.environ.get("PROGRAMFILES(X86)", r"C:\Program Files (x86)")), "Steam/steamapps/common/Blender/blender.exe")]
     if sys.platform == "darwin":
         return [(place, "Blender*.app/Contents/MacOS/Blender") for place in (Path("/Applications"), Path.home() / "Applications")]
     return [(Path("/opt"), "blender*/blender"), (Path("/usr/local"), "blender*/blender"), (Path.home(), "blender*/blender"),

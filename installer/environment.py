@@ -13,16 +13,18 @@ from backend.api import paths
 
 STAMP = "orbit-texture.json"
 
+_NO_NETWORK = "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command again; it continues."
+
 ADVICE = (
     ("No space left on device", "The disk is full. Free some space and run the same command again; it continues where it stopped."),
     ("DO NOT MATCH THE HASHES", "A downloaded file is not the one that was pinned. Run the same command again; if it stays so, the "
                                 "package index that pip uses serves other files than the lock was made from."),
-    ("CERTIFICATE_VERIFY_FAILED", "pip does not trust the server's certificate. Behind a company proxy, set PIP_CERT to its certificate file."),
+    ("CERTIFICATE_VERIFY_FAILED", "pip does not trust the server's certificate. Behind a company proxy, set PIP_CERT to its file."),
+    ("Connection", _NO_NETWORK),
+    ("name resolution", _NO_NETWORK),
     ("No matching distribution found", "The package index has no ready-made file for this Python and this system. Use Python 3.11, 3.12 "
                                        "or 3.13, 64-bit, on Linux, Windows or an Apple-silicon Mac."),
     ("Permission denied", "A file cannot be written. Close Blender and every Orbit Texture worker, and check who owns the folder."),
-    ("Connection", "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command again; it continues."),
-    ("name resolution", "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command again; it continues."),
 )
 
 

@@ -52,7 +52,7 @@ def choose(facts: Facts, wanted: str = "auto") -> Choice:
         wanted: ``auto`` or one of BUILDS.
     """
     if wanted == "auto":
-        wanted = "mps" if facts.system == "darwin" else "cuda" if facts.nvidia else "rocm" if facts.rocm and facts.system == "linux" else "cpu"
+        wanted = _fastest(facts)
     if wanted == "cuda":
         return _choose_cuda(facts)
     if wanted == "rocm":
@@ -62,14 +62,23 @@ def choose(facts: Facts, wanted: str = "auto") -> Choice:
     return Choice("cpu", _INDEX + "cpu")
 
 
+def _fastest(facts: Facts) -> str:
+    if facts.system == "darwin":
+        return "mps"
+    if facts.nvidia:
+        return "cuda"
+    return "rocm" if facts.rocm and facts.system == "linux" else "cpu"
+
+
 def _choose_cuda(facts: Facts) -> Choice:
     driver, capability = _newest_gpu(facts.nvidia)
     if not facts.nvidia or (driver >= _CUDA_13_DRIVER and capability >= _CUDA_13_OLDEST):
         return Choice("cuda", "" if facts.system == "linux" else _INDEX + "cu130")
     if driver >= _CUDA_12_DRIVER and capability <= _CUDA_12_NEWEST:
         return Choice("cuda", _INDEX + "cu126")
-    return Choice("cpu", _INDEX + "cpu", f"The NVIDIA driver {driver} is too old for this GPU's torch build; the CPU is used. Install driver "
-                                         f"{_CUDA_13_DRIVER} or newer, then run: python3 install.py backend --torch cuda")
+    note = (f"The NVIDIA driver {driver} is too old for this GPU's torch build, so the CPU is used. Install driver {_CUDA_13_DRIVER} or "
+            "newer, then run: python3 install.py backend --torch cuda")
+    return Choice("cpu", _INDEX + "cpu", note)
 
 
 def _newest_gpu(nvidia: str) -> tuple[int, float]:

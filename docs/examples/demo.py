@@ -35,7 +35,11 @@ def main(options: argparse.Namespace) -> int:
     bpy.ops.extensions.package_install_files(filepath=str(options.addon), repo="user_default", enable_on_install=True)
     headless = importlib.import_module(f"{EXTENSION}.addon.headless")
     print("Texturing a bare Suzanne from the picture", flush=True)
-    report = headless.texture([suzanne], folder / "reference.png", {})
+    outcome = headless.texture([suzanne], folder / "reference.png")[0]
+    if outcome["error"]:
+        print(outcome["error"]["message"], file=sys.stderr)
+        return 1
+    report = outcome["report"]
 
     print("Saving and looking at her", flush=True)
     save(suzanne, folder)
@@ -59,7 +63,8 @@ def save(suzanne: bpy.types.Object, folder: Path) -> None:
 
 def base_color(item: bpy.types.Object) -> bpy.types.Image:
     """The image on the base colour of the object's material."""
-    principled = next(node for node in item.active_material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    nodes = item.active_material.node_tree.nodes
+    principled = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
     return principled.inputs["Base Color"].links[0].from_node.image
 
 

@@ -1,4 +1,4 @@
-"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the contact sheet. Runs inside Blender."""
+"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the contact sheet."""
 
 import contextlib
 import math
