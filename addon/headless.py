@@ -1,0 +1,113 @@
+"""Texturing without a window, for scripts and the command line: a plain loop, no timers."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import bpy
+
+from ..backend.api.errors import InvalidTarget, StorageError
+from ..backend.api.settings import Settings
+from . import reference
+from .client import Reference
+from .queue import Entry, queue
+
+Listener = Callable[[dict], None]
+"""Takes one JSON-able event: its ``event`` is ``progress``, ``object``, ``skipped``, ``saved`` or ``error``."""
+
+
+def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | Path, settings: Settings | None = None,
+            listener: Listener = lambda event: None) -> list[dict]:
+    """Textures objects after one image and waits for it: the same queue and the same operator as the button.
+
+    Args:
+        image: an image of the .blend, or a file.
+
+    Returns:
+        One dict per mesh: ``object``, ``objects`` (those that share the mesh), ``state`` (finished, failed, cancelled),
+        ``error`` (code, message and fix, or None) and ``report`` (of the take, or None).
+
+    Raises:
+        InvalidImage: the image is missing or not a still image.
+        KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
+    """
+    picture = reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    return run(objects, lambda obj: picture, settings or Settings(), listener)
+
+
+def run(objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference], settings: Settings,
+        listener: Listener) -> list[dict]:
+    """As :func:`texture`, with a reference per object; ``reference_of`` may raise an :class:`OrbitError` for one that has none."""
+    objects = list(objects)
+    entries = queue.add_each(objects, reference_of, settings)
+    _wait(entries, listener)
+    outcomes = [_outcome(entry, objects) for entry in entries]
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        listener({"event": "object", **outcome})
+        queue.entries.remove(entry)
+    return outcomes
+
+
+def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
+    """The named objects of the open file, or every visible mesh object.
+
+    Raises:
+        InvalidTarget: there is no such object, or no mesh at all.
+    """
+    view_layer = bpy.context.view_layer
+    if names is None:
+        if visible := [obj for obj in view_layer.objects if obj.type == "MESH" and obj.visible_get()]:
+            return visible
+        raise InvalidTarget("The file shows no mesh object.")
+    if missing := [name for name in names if name not in bpy.data.objects]:
+        raise InvalidTarget(f"The file has no object called '{missing[0]}'. Its mesh objects are: "
+                            f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}.")
+    return [bpy.data.objects[name] for name in names]
+
+
+def save(output: Path) -> None:
+    """Writes the open file as a copy.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(output), copy=True, check_existing=False)
+    except (OSError, RuntimeError) as error:
+        raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
+
+
+def _wait(entries: list[Entry], listener: Listener) -> None:
+    """Polls until every entry is settled, or its result cannot be applied."""
+    said: dict[str, dict] = {}
+    try:
+        while unsettled := [entry for entry in entries if not entry.settled]:
+            queue.poll()
+            for entry in unsettled:
+                event = entry.event.to_dict()
+                if said.get(entry.name) != event:
+                    said[entry.name] = event
+                    listener({"event": "progress", "object": entry.name, **event})
+                if entry.waits:
+                    entry.error = InvalidTarget(entry.waits)
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        for entry in entries:
+            if not entry.settled:
+                queue.cancel(entry)
+        patience = time.monotonic() + 3.0
+        while queue.busy and time.monotonic() < patience:
+            queue.poll()
+            time.sleep(0.05)
+        raise
+
+
+def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
+    first = next(obj for obj in objects if obj.name == entry.name)
+    sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
+    state = "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
+    report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
+    return {"object": entry.name, "objects": [obj.name for obj in sharing], "state": state,
+            "error": entry.error.to_dict() if entry.error else None, "report": report}

@@ -1,0 +1,85 @@
+"""A result's textures as packed images in a Principled material."""
+
+import bpy
+import numpy as np
+
+from ..backend.api.errors import OrbitError
+
+_COLOR_SPACES = {"base_color": "sRGB", "confidence": "Non-Color"}
+
+
+def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
+    """A material that shows ``base_color`` on the given UV layer; the other textures lie in it unconnected, to look at.
+
+    Args:
+        name: of the material; the images are called after it.
+        textures: PNG files by name, each (N,) uint8.
+
+    Raises:
+        OrbitError: a texture is not a readable PNG; nothing is left behind.
+    """
+    material = bpy.data.materials.new(name)
+    try:
+        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", data, _COLOR_SPACES.get(key, "Non-Color"))
+                  for key, data in textures.items()}
+        _build_nodes(material, images, uv_layer)
+    except OrbitError:
+        remove(material)
+        raise
+    return material
+
+
+def remove(material: bpy.types.Material) -> None:
+    """Removes a material that nothing uses any more, and its images that nothing else uses."""
+    if material.users > material.use_fake_user:
+        return
+    images = _images(material)
+    bpy.data.materials.remove(material)
+    for image in images:
+        if image.users == 0:
+            bpy.data.images.remove(image)
+
+
+def base_color(material: bpy.types.Material) -> bpy.types.Image | None:
+    """The image that the material shows."""
+    node = material.node_tree.nodes.get("base_color") if material.node_tree else None
+    return node.image if node else None
+
+
+def _images(material: bpy.types.Material) -> list[bpy.types.Image]:
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    return list({node.image for node in nodes if node.type == "TEX_IMAGE" and node.image})
+
+
+def _image(name: str, png: np.ndarray, color_space: str) -> bpy.types.Image:
+    """Always a new image: Blender's undo does not restore the pixels of an old one."""
+    image = bpy.data.images.new(name, 1, 1)
+    data = png.tobytes()
+    image.pack(data=data, data_len=len(data))
+    image.source = "FILE"
+    image.colorspace_settings.name = color_space
+    if 0 in image.size:
+        bpy.data.images.remove(image)
+        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
+    return image
+
+
+def _build_nodes(material: bpy.types.Material, images: dict[str, bpy.types.Image], uv_layer: str) -> None:
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    output = nodes.new("ShaderNodeOutputMaterial")
+    principled = nodes.new("ShaderNodeBsdfPrincipled")
+    principled.inputs["Roughness"].default_value = 0.6
+    output.location = (300, 0)
+    links.new(principled.outputs["BSDF"], output.inputs["Surface"])
+    uv_map = nodes.new("ShaderNodeUVMap")
+    uv_map.uv_map = uv_layer
+    uv_map.location = (-600, 0)
+    for row, (key, image) in enumerate(images.items()):
+        node = nodes.new("ShaderNodeTexImage")
+        node.name, node.label, node.image = key, key.replace("_", " ").title(), image
+        node.location = (-350, -300 * row)
+        links.new(uv_map.outputs["UV"], node.inputs["Vector"])
+    links.new(nodes["base_color"].outputs["Color"], principled.inputs["Base Color"])

@@ -1,0 +1,99 @@
+"""What Orbit Texture stores in a .blend: the panel's settings on the scene; identity, reference and takes on an object."""
+
+from dataclasses import fields
+
+import bpy
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+from ..backend.api.settings import Settings
+
+_SETTINGS = {entry.name: entry for entry in fields(Settings)}
+
+
+def _choice(setting: str, label: str, names: dict):
+    """An enum property with the choices, default and description of a setting."""
+    entry = _SETTINGS[setting]
+    items = [(str(value), names.get(value, str(value)), "") for value in entry.metadata["choices"]]
+    return EnumProperty(name=label, description=entry.metadata["doc"], items=items, default=str(entry.default))
+
+
+def _number(setting: str, label: str, kind):
+    """A number property with the range, default and description of a setting; 0 where the setting has no default."""
+    entry = _SETTINGS[setting]
+    return kind(name=label, description=entry.metadata["doc"], default=entry.default or 0,
+                min=entry.metadata["minimum"], max=entry.metadata["maximum"])
+
+
+class SceneProperties(bpy.types.PropertyGroup):
+    """The panel: which image, how to texture, what Texture Scene works on."""
+
+    image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
+    painter: _choice("painter", "Painter", {"draft": "Draft"})
+    texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k"})
+    voxel_resolution: _choice("voxel_resolution", "Voxels", {})
+    seed: _number("seed", "Seed", IntProperty)
+    view: EnumProperty(
+        name="View", description="Where the reference was taken from", default="AUTOMATIC",
+        items=[("AUTOMATIC", "Automatic", "Find the view from which the mesh looks like the reference"),
+               ("GIVEN", "Given", "Use the azimuth and elevation below")])
+    azimuth: _number("azimuth", "Azimuth", FloatProperty)
+    elevation: _number("elevation", "Elevation", FloatProperty)
+    targets: EnumProperty(
+        name="Objects", description="Which mesh objects Texture Scene works on", default="SELECTED",
+        items=[("SELECTED", "Selected", "Every selected mesh object"), ("VISIBLE", "Visible", "Every visible mesh object")])
+    folder: StringProperty(
+        name="Folder", subtype="DIR_PATH",
+        description="Folder with a picture per object, called like the object. Objects without one use the reference above")
+
+    def to_settings(self) -> Settings:
+        given = self.view == "GIVEN"
+        return Settings(painter=self.painter, texture_size=int(self.texture_size), seed=self.seed,
+                        voxel_resolution=int(self.voxel_resolution),
+                        azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
+
+
+class SavedSlot(bpy.types.PropertyGroup):
+    """A material slot as it was before the first take."""
+
+    link: StringProperty()
+    material: PointerProperty(type=bpy.types.Material)
+
+
+class Take(bpy.types.PropertyGroup):
+    """One result on an object, kept beside the others. Its name is what the user sees."""
+
+    material: PointerProperty(type=bpy.types.Material)
+    uv_layer: StringProperty(description="The UV map that the texture lies on")
+    owns_uv_layer: BoolProperty(description="The UV map was made for a take and goes with the last take that uses it")
+    settings: StringProperty(description="JSON of the settings it was made with")
+    report: StringProperty(description="JSON of the result's report")
+    notes: StringProperty(description="The report's sentences for the user, one a line")
+
+
+class ObjectProperties(bpy.types.PropertyGroup):
+    """What an object knows about its textures."""
+
+    id: StringProperty(description="Finds the object again when a result arrives, whatever it is called by then")
+    reference: PointerProperty(type=bpy.types.Image, name="Own Reference",
+                               description="Picture that this object's texture follows in Texture Scene")
+    takes: CollectionProperty(type=Take)
+    slots: CollectionProperty(type=SavedSlot)
+    owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
+    pending: StringProperty(description="JSON of the job whose result this object waits for")
+
+
+_CLASSES = (SceneProperties, SavedSlot, Take, ObjectProperties)
+
+
+def register() -> None:
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.orbit_texture = PointerProperty(type=SceneProperties)
+    bpy.types.Object.orbit_texture = PointerProperty(type=ObjectProperties)
+
+
+def unregister() -> None:
+    del bpy.types.Object.orbit_texture
+    del bpy.types.Scene.orbit_texture
+    for cls in reversed(_CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,263 @@
+"""The jobs as Blender's main thread sees them. The buttons, the batch and the tests all go through :data:`queue`."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+import bpy
+
+from ..backend.api import paths
+from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
+from ..backend.api.events import JobEvent, State
+from ..backend.api.job import Result
+from ..backend.api.settings import Settings
+from . import identity, scene, takes
+from .client import Client, Reference
+
+_SERVER_CAN_RESUME = {"cancelled", "worker_died", "out_of_memory"}
+"""Codes of errors after which the server still has the job, so that its mesh need not be sent again."""
+
+
+@dataclass
+class Entry:
+    """One job: a row of the queue.
+
+    Attributes:
+        name: what the object was called when the job started.
+        settings: how to texture it.
+        keys: the objects that get the take: the one whose mesh was sent, then those that share it.
+        reference: kept for a retry; None for a job from an earlier session.
+        target: the mesh that was sent; None for a job from an earlier session.
+        fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target`` turns out not to be usable.
+        own_topology: the fallback was sent.
+        topology: what ``target.topology`` must still be when the result arrives.
+        event: what the server said last; its ``job`` is the job's id.
+        result: kept until it is on the object.
+        error: why the job, or applying its result, failed.
+        applied: the take is on the objects.
+        waits: what keeps a result from being applied, "" if nothing does.
+    """
+
+    name: str
+    settings: Settings
+    keys: tuple[identity.ObjectKey, ...] = ()
+    reference: Reference | None = None
+    target: scene.Target | None = None
+    fallback: scene.Target | None = None
+    own_topology: bool = False
+    topology: str = ""
+    event: JobEvent = field(default_factory=lambda: JobEvent(uuid4().hex, State.QUEUED))
+    result: Result | None = None
+    error: OrbitError | None = None
+    applied: bool = False
+    waits: str = ""
+
+    @property
+    def job(self) -> str:
+        return self.event.job
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will happen by itself."""
+        return self.applied or self.error is not None
+
+
+class Queue:
+    """The jobs of this session, oldest first. Only the main thread may use it; the client does the waiting."""
+
+    def __init__(self):
+        self.entries: list[Entry] = []
+        self._client: Client | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None and self._client.connected
+
+    @property
+    def busy(self) -> bool:
+        """Some job is not settled."""
+        return any(not entry.settled for entry in self.entries)
+
+    def find(self, job: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.job == job), None)
+
+    def running_on(self, obj: bpy.types.Object) -> bool:
+        """A job for the object, or for one that shares its mesh, is not settled."""
+        return any(key.session_uid == obj.session_uid for entry in self.entries if not entry.settled for key in entry.keys)
+
+    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings) -> Entry:
+        """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
+
+        Raises:
+            OrbitError: the object cannot be textured; nothing was changed.
+        """
+        entry = Entry(objects[0].name, settings, reference=reference)
+        self._read(entry, objects[0])
+        entry.keys = tuple(map(identity.key_of, objects))
+        self._forget_settled(entry.keys)
+        self.entries.append(entry)
+        self._submit(entry)
+        return entry
+
+    def add_each(self, objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference],
+                 settings: Settings) -> list[Entry]:
+        """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not stop the others.
+
+        Args:
+            reference_of: the reference for an object; may raise an :class:`OrbitError`.
+        """
+        groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
+        for obj in objects:
+            groups.setdefault(obj.data or obj, []).append(obj)
+        return [self._add_or_fail(group, reference_of, settings) for group in groups.values()]
+
+    def poll(self) -> None:
+        """Takes in what the server said, and applies one result at most. Never waits."""
+        for event in self._client.poll() if self._client else ():
+            if entry := self.find(event.job):
+                self._receive(entry, event)
+        ready = [entry for entry in self.entries if entry.result and not entry.settled]
+        for entry in ready:
+            entry.waits = self._obstacle(entry)
+        if entry := next((entry for entry in ready if not entry.waits), None):
+            # As a user would press it: with True the operator makes an undo step of its own, which a timer's changes lack.
+            bpy.ops.orbit_texture.apply_take("EXEC_DEFAULT", True, job=entry.job)
+
+    def apply(self, entry: Entry) -> None:
+        """Puts an entry's result on its objects.
+
+        Raises:
+            OrbitError: the result does not fit any more; nothing was changed and the result is kept for a retry.
+        """
+        try:
+            objects = [obj for key in entry.keys if (obj := identity.find(key))]
+            target = entry.target or scene.read(objects[0], entry.own_topology)
+            if scene.topology(objects[0], target) != entry.topology:
+                raise InvalidTarget(f"The mesh of '{objects[0].name}' was changed while it was being textured, so the texture "
+                                    "does not fit. Undo the change and retry, or texture it again.", fix="retry")
+            objects = [obj for obj in objects if obj.data == objects[0].data]
+            takes.add(objects, target, entry.result, entry.settings)
+        except OrbitError as error:
+            entry.error = error
+            raise
+        objects[0].orbit_texture.pending = ""
+        entry.applied = True
+        entry.result = entry.target = entry.fallback = entry.reference = None
+
+    def cancel(self, entry: Entry) -> None:
+        """Stops a job; the row settles when the server says so. A result that waits to be applied is given up at once."""
+        if entry.result:
+            entry.result, entry.error = None, Cancelled("Cancelled before the texture was applied.")
+        elif self._client:
+            self._client.cancel(entry.job)
+
+    def retry(self, entry: Entry) -> None:
+        """Applies the result again if there is one, else runs the job again; the server does not repeat the stages it has finished.
+
+        Raises:
+            OrbitError: the object cannot be textured.
+        """
+        if entry.result:
+            entry.error = None
+            return
+        if entry.error and entry.error.code in _SERVER_CAN_RESUME:
+            entry.event, entry.error = JobEvent(entry.job, State.QUEUED), None
+            self._connection().retry(entry.job)
+            return
+        objects = [obj for key in entry.keys if (obj := identity.find(key))]
+        if not objects or entry.reference is None:
+            raise InvalidTarget(f"'{entry.name}' cannot be retried from here. Select it and texture it again.")
+        self._read(entry, objects[0])
+        self._submit(entry)
+
+    def dismiss(self, entry: Entry) -> None:
+        """Drops a settled row, and with it what the server keeps for the job."""
+        self.entries.remove(entry)
+        if self._client:
+            self._client.discard(entry.job)
+
+    def saved(self) -> None:
+        """The .blend holds every applied take now, so the server need not keep their results."""
+        for entry in self.entries:
+            if entry.applied and self._client:
+                self._client.discard(entry.job)
+
+    def recover(self) -> None:
+        """Waits again for the jobs that the open file's objects were waiting for when it was saved."""
+        for obj in bpy.data.objects:
+            if not obj.orbit_texture.pending:
+                continue
+            record = json.loads(obj.orbit_texture.pending)
+            if self.find(record["job"]):
+                continue
+            keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
+            self.entries.append(Entry(obj.name, Settings.from_dict(record["settings"]), keys, topology=record["topology"],
+                                      own_topology=record["own_topology"], event=JobEvent(record["job"], State.QUEUED)))
+            self._connection().jobs([record["job"]])
+
+    def restart_server(self) -> None:
+        """Ends the server, however stuck it is, and starts a new one. Its jobs go on where they were."""
+        self._connection().restart_server()
+
+    def close(self) -> None:
+        if self._client:
+            self._client.close(2.0)
+            self._client = None
+
+    def _connection(self) -> Client:
+        if self._client is None:
+            self._client = Client(paths.run_directory(), paths.environment_python(paths.backend_environment()))
+            self._client.start()
+        return self._client
+
+    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings: Settings) -> Entry:
+        try:
+            scene.check(objects[0])
+            return self.add(objects, reference_of(objects[0]), settings)
+        except OrbitError as error:
+            self.entries.append(Entry(objects[0].name, settings, error=error))
+            return self.entries[-1]
+
+    @staticmethod
+    def _read(entry: Entry, obj: bpy.types.Object) -> None:
+        entry.target = scene.read(obj)
+        entry.fallback = scene.read(obj, own_topology=True) if entry.target.loops is None else None
+        entry.own_topology = False
+
+    def _submit(self, entry: Entry) -> None:
+        entry.event = JobEvent(uuid4().hex, State.QUEUED)
+        entry.error, entry.topology = None, entry.target.topology
+        record = {"job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
+                  "topology": entry.topology, "own_topology": entry.own_topology}
+        identity.find(entry.keys[0]).orbit_texture.pending = json.dumps(record)
+        self._connection().submit(entry.job, entry.name, entry.target.mesh, entry.reference, entry.settings)
+
+    def _receive(self, entry: Entry, event: JobEvent) -> None:
+        entry.event = replace(event, result=None)
+        if event.state is State.FINISHED and event.result:
+            if event.result.corner_uvs is not None and entry.fallback:
+                entry.target, entry.fallback, entry.own_topology = entry.fallback, None, True
+                self._submit(entry)
+            else:
+                entry.result = event.result
+        elif event.error:
+            entry.error = event.error
+
+    def _obstacle(self, entry: Entry) -> str:
+        """Why the result cannot be applied right now, "" if it can."""
+        if identity.find(entry.keys[0]) is None:
+            return f"Finished. Open the file that holds '{entry.name}' to receive the texture."
+        if bpy.context.mode != "OBJECT":
+            return "Finished. Go back to Object Mode to receive the texture."
+        blocking = (operator for window in bpy.context.window_manager.windows for operator in window.modal_operators
+                    if "BLOCKING" in operator.bl_options)
+        return "Finished. Confirm or cancel what you are doing to receive the texture." if any(blocking) else ""
+
+    def _forget_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
+        """A new job for an object replaces the rows of its earlier ones."""
+        for entry in [entry for entry in self.entries if entry.settled and set(keys) & set(entry.keys)]:
+            self.dismiss(entry)
+
+
+queue = Queue()

@@ -1,0 +1,194 @@
+"""A Blender object as plain arrays, and UVs back onto its mesh.
+
+Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ..backend.api.errors import InvalidMesh, InvalidTarget
+from ..backend.api.job import MeshData, check_triangle_count
+
+UV_LAYER = "Orbit Texture"
+MAX_UV_LAYERS = 8
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a job needs to know about an object, taken when the button is pressed.
+
+    Attributes:
+        mesh: the triangles that travel to the worker, in world space.
+        loops: (F, 3) int32, the loop of the object's own mesh behind each triangle corner; None when the triangles are those of the
+            evaluated mesh, whose loops the object does not have.
+        topology: fingerprint of the connectivity of the object's own mesh and of ``loops``.
+        uv_layer: name of the layer that was sent, "" if none.
+        notes: sentences for the take's report.
+    """
+
+    mesh: MeshData
+    loops: np.ndarray | None
+    topology: str
+    uv_layer: str
+    notes: tuple[str, ...] = ()
+
+
+def check(obj: bpy.types.Object | None) -> None:
+    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be textured."""
+    if obj is None:
+        raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
+    if obj.type != "MESH":
+        kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
+        convert = " or convert it with Object > Convert > Mesh" if obj.type in {"CURVE", "SURFACE", "META", "FONT"} else ""
+        raise InvalidTarget(f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}.")
+    if not obj.is_editable or not obj.data.is_editable:
+        raise InvalidTarget(f"'{obj.name}' is linked from another file and cannot be changed here. "
+                            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.")
+    if obj.mode != "OBJECT" or obj.data.is_editmode:
+        mode = obj.mode.replace("_", " ").title()
+        raise InvalidTarget(f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode")
+    if obj.name not in bpy.context.view_layer.objects:
+        raise InvalidTarget(f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object.")
+    if not obj.visible_get():
+        raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
+    if len(obj.data.polygons) == 0:
+        raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
+    check_triangle_count(_triangle_count(obj.data))
+
+
+def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
+    """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
+
+    Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
+
+    Args:
+        own_topology: leave out modifiers that change the topology even then.
+
+    Raises:
+        InvalidTarget, InvalidMesh: as :func:`check` says.
+    """
+    check(obj)
+    own = obj.data
+    layer = _layer_to_send(obj)
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        if _same_topology(own, seen):
+            mesh, loops = _mesh_data(seen, obj, own, layer)
+            return Target(mesh, loops, _topology(own, loops), layer)
+        if layer in seen.uv_layers and not own_topology:
+            check_triangle_count(_triangle_count(seen))
+            mesh, _ = _mesh_data(seen, obj, seen, layer)
+            return Target(mesh, None, _topology(own, None), layer)
+    finally:
+        evaluated.to_mesh_clear()
+    mesh, loops = _mesh_data(own, obj, own, layer)
+    note = "The modifiers change the topology, so the mesh was textured as it is without them; the texture shows through them."
+    return Target(mesh, loops, _topology(own, loops), layer, (note,))
+
+
+def topology(obj: bpy.types.Object, target: Target) -> str:
+    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer those of the object's mesh."""
+    return _topology(obj.data, target.loops)
+
+
+def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
+    """Adds a UV layer and returns its name; the layers that are active stay so.
+
+    Args:
+        loops: (F, 3) int32 loop of each triangle corner.
+        corner_uvs: (F, 3, 2) float32, v up.
+
+    Raises:
+        InvalidTarget: the mesh has no room for another layer.
+    """
+    if len(mesh.uv_layers) >= MAX_UV_LAYERS:
+        raise InvalidTarget(f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one and retry.",
+                            fix="retry")
+    active = mesh.uv_layers.active_index
+    rendered = next((layer.name for layer in mesh.uv_layers if layer.active_render), None)
+    name = mesh.uv_layers.new(name=UV_LAYER, do_init=False).name
+    uvs = np.zeros((len(mesh.loops), 2), np.float32)
+    uvs[loops.ravel()] = corner_uvs.reshape(-1, 2)
+    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the array (Blender 4.2 to 5.0).
+    mesh.attributes[name].data.foreach_set("vector", uvs.ravel())
+    if rendered is not None:
+        mesh.uv_layers.active_index = active
+        mesh.uv_layers[rendered].active_render = True
+    mesh.update_tag()
+    return name
+
+
+def _layer_to_send(obj: bpy.types.Object) -> str:
+    """The layer of the newest take that still exists, else the active one."""
+    layers = obj.data.uv_layers
+    for take in reversed(obj.orbit_texture.takes):
+        if take.owns_uv_layer and take.uv_layer in layers:
+            return take.uv_layer
+    return layers.active.name if layers.active else ""
+
+
+def _mesh_data(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> tuple[MeshData, np.ndarray]:
+    """The triangles of ``mesh`` in the world of ``obj`` and the loops behind their corners."""
+    loops, polygons = _triangle_loops(mesh)
+    matrix = np.array(obj.matrix_world, np.float64)
+    # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an inverse.
+    linear = matrix[:3, :3]
+    cofactor = np.stack([np.cross(linear[1], linear[2]), np.cross(linear[2], linear[0]), np.cross(linear[0], linear[1])])
+    if np.linalg.det(linear) < 0:
+        loops, cofactor = loops[:, [0, 2, 1]], -cofactor
+
+    vertices = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    normals = _get(mesh.corner_normals, "vector", len(mesh.loops), 3) @ cofactor.T.astype(np.float32)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    uvs = _get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2)[loops] if layer else None
+    data = MeshData(
+        vertices=(vertices @ linear.T + matrix[:3, 3]).astype(np.float32),
+        faces=_corner_vertices(mesh)[loops],
+        polygons=polygons,
+        corner_normals=normals[loops].astype(np.float32),
+        corner_uvs=uvs)
+    return data, loops
+
+
+def _triangle_loops(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray | None]:
+    """Loops (F, 3) int32 of the mesh's triangles and the polygon (F,) int32 of each; None where every polygon is a triangle."""
+    count = _triangle_count(mesh)
+    if count == len(mesh.polygons) and len(mesh.loops) == 3 * count:
+        return np.arange(3 * count, dtype=np.int32).reshape(-1, 3), None
+    mesh.calc_loop_triangles()
+    loops = _get(mesh.loop_triangles, "loops", count, 3, np.int32)
+    return loops, _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+
+
+def _triangle_count(mesh: bpy.types.Mesh) -> int:
+    return len(mesh.loops) - 2 * len(mesh.polygons)
+
+
+def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    return _get(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
+
+
+def _same_topology(a: bpy.types.Mesh, b: bpy.types.Mesh) -> bool:
+    if (len(a.vertices), len(a.loops), len(a.polygons)) != (len(b.vertices), len(b.loops), len(b.polygons)):
+        return False
+    return np.array_equal(_corner_vertices(a), _corner_vertices(b))
+
+
+def _topology(mesh: bpy.types.Mesh, loops: np.ndarray | None) -> str:
+    digest = hashlib.sha256(np.array([len(mesh.vertices), len(mesh.polygons)], np.int64).tobytes())
+    digest.update(_corner_vertices(mesh))
+    digest.update(_get(mesh.polygons, "loop_start", len(mesh.polygons), dtype=np.int32))
+    if loops is not None:
+        digest.update(np.ascontiguousarray(loops))
+    return digest.hexdigest()
+
+
+def _get(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
+    values = np.empty(count * width, dtype)
+    collection.foreach_get(attribute, values)
+    return values.reshape(count, width) if width > 1 else values

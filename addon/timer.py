@@ -1,0 +1,54 @@
+"""Keeps the queue going while Blender runs: one timer, and the moments when a file is opened or saved."""
+
+import bpy
+from bpy.app.handlers import persistent
+
+from .queue import queue
+
+BUSY_INTERVAL = 0.1
+"""Seconds between two looks at the queue while a job is under way."""
+
+
+def start() -> None:
+    """Starts the timer unless it runs. Without a window there are no timers: ``headless.py`` polls in a loop of its own."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=BUSY_INTERVAL, persistent=True)
+
+
+def _tick() -> float | None:
+    queue.poll()
+    _redraw_panels()
+    return BUSY_INTERVAL if queue.busy else None
+
+
+def _redraw_panels() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+@persistent
+def _file_opened(_file) -> None:
+    if not bpy.app.background:
+        queue.recover()
+        if queue.busy:
+            start()
+
+
+@persistent
+def _file_saved(_file) -> None:
+    queue.saved()
+
+
+def register() -> None:
+    bpy.app.handlers.load_post.append(_file_opened)
+    bpy.app.handlers.save_post.append(_file_saved)
+
+
+def unregister() -> None:
+    bpy.app.handlers.save_post.remove(_file_saved)
+    bpy.app.handlers.load_post.remove(_file_opened)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    queue.close()

@@ -1,0 +1,38 @@
+"""Words and wrapped text for the panels."""
+
+import textwrap
+
+from ...backend.api.events import State
+from ..queue import Entry
+
+CHARACTERS_PER_PIXEL = 1 / 7.5
+"""Of Blender's interface font at scale 1, on average."""
+
+
+def wrapped(layout, context, text: str, icon: str = "NONE") -> None:
+    """Draws a sentence over as many lines as the panel's width needs."""
+    width = context.region.width / context.preferences.system.ui_scale - 60
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for number, line in enumerate(textwrap.wrap(text, max(20, int(width * CHARACTERS_PER_PIXEL)))):
+        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)
+
+
+def status(entry: Entry) -> str:
+    """What an entry is doing, in a few words: "Paint 42 %, 0:35 left"."""
+    event = entry.event
+    if entry.applied:
+        return "Done"
+    if entry.error:
+        return "Cancelled" if entry.error.code == "cancelled" else "Failed"
+    if entry.result:
+        return entry.waits or "Applying"
+    if event.state is State.QUEUED:
+        return event.message or "Waiting"
+    left = f", {_clock(event.seconds_left)} left" if event.seconds_left is not None else ""
+    return f"{event.stage.title() or 'Starting'} {event.fraction:.0%}{left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,76 @@
+"""Runs the tests inside bpy, with the checkout installed as the extension ``bl_ext.user_default.orbit_texture``.
+
+``BACKEND_PYTHON`` names the interpreter of the backend's environment; without it the tests that need a worker are skipped.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSION = "bl_ext.user_default.orbit_texture"
+
+_scratch = Path(tempfile.mkdtemp(prefix="orbit-texture-tests-"))
+_backend_python = os.environ.get("BACKEND_PYTHON", "")
+os.environ["BLENDER_USER_RESOURCES"] = str(_scratch / "blender")
+os.environ["ORBIT_TEXTURE_HOME"] = str(_scratch / "home")
+
+extensions = _scratch / "blender" / "extensions" / "user_default"
+extensions.mkdir(parents=True)
+(extensions / "orbit_texture").symlink_to(ROOT, target_is_directory=True)
+(_scratch / "home").mkdir()
+if _backend_python:
+    (_scratch / "home" / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)
+
+import bpy  # noqa: E402, I001 (bpy makes addon_utils importable)
+import addon_utils  # noqa: E402
+
+if addon_utils.enable(EXTENSION, default_set=True) is None:
+    pytest.exit("The extension could not be enabled, see above.", returncode=1)
+
+needs_worker = pytest.mark.skipif(not _backend_python, reason="BACKEND_PYTHON is not set")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "worker: needs the backend's environment (BACKEND_PYTHON)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("worker"):
+            item.add_marker(needs_worker)
+
+
+@pytest.fixture(autouse=True)
+def empty_file():
+    """Every test starts in an empty file with an empty queue."""
+    from bl_ext.user_default.orbit_texture.addon.queue import queue
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    # Factory settings disable extensions too.
+    addon_utils.enable(EXTENSION, default_set=True)
+    queue.entries.clear()
+    yield
+    queue.entries.clear()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+_STATUS = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """bpy 4.2 crashes and 4.5 hangs at the interpreter's exit while an extension is registered."""
+    addon_utils.disable(EXTENSION)
+    shutil.rmtree(_scratch, ignore_errors=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(config.stash.get(_STATUS, 1))

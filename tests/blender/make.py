@@ -1,0 +1,74 @@
+"""Small real things for the tests: meshes, pictures, results as a worker would send them."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import bpy
+import numpy as np
+from bl_ext.user_default.orbit_texture.addon.scene import Target
+from bl_ext.user_default.orbit_texture.backend.api.job import Result
+
+
+def suzanne(uvs: bool = True) -> bpy.types.Object:
+    bpy.ops.mesh.primitive_monkey_add()
+    obj = bpy.context.object
+    return obj if uvs else without_uvs(obj)
+
+
+def cube(uvs: bool = True) -> bpy.types.Object:
+    bpy.ops.mesh.primitive_cube_add()
+    obj = bpy.context.object
+    return obj if uvs else without_uvs(obj)
+
+
+def without_uvs(obj: bpy.types.Object) -> bpy.types.Object:
+    while obj.data.uv_layers:
+        obj.data.uv_layers.remove(obj.data.uv_layers[0])
+    return obj
+
+
+def select(*objects: bpy.types.Object) -> None:
+    for obj in bpy.context.view_layer.objects:
+        obj.select_set(obj in objects)
+    bpy.context.view_layer.objects.active = objects[0] if objects else None
+
+
+def png(width: int = 16, height: int = 16, color: tuple = (200, 90, 30)) -> bytes:
+    """A PNG of one colour (three channels) or grey (one)."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if len(color) == 3 else 0, 0, 0, 0)
+    rows = (b"\0" + bytes(color) * width) * height
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def result(target: Target, new_uvs: bool = True) -> Result:
+    """A result for the target, with a chart per triangle if it brings UVs of its own."""
+    count = len(target.mesh.faces)
+    uvs = np.random.default_rng(0).random((count, 3, 2), np.float32) if new_uvs else None
+    textures = {"base_color": np.frombuffer(png(), np.uint8), "confidence": np.frombuffer(png(color=(255,)), np.uint8)}
+    return Result(uvs, textures, {"seconds": {"bake": 1.0}, "notes": ["A note."]})
+
+
+def reference(folder: Path, name: str = "reference.png") -> Path:
+    """A picture with a subject: a coloured disc with a stripe, on white."""
+    rows, columns = np.mgrid[0:128, 0:128]
+    inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
+    pixels = np.full((128, 128, 3), 255, np.uint8)
+    pixels[inside] = (180, 60, 40)
+    pixels[inside & (abs(rows - 64) < 8)] = (40, 60, 180)
+    image = bpy.data.images.new("writer", 128, 128)
+    rgba = np.dstack([pixels, np.full((128, 128), 255, np.uint8)])[::-1].astype(np.float32) / 255
+    image.pixels.foreach_set(rgba.ravel())
+    image.filepath_raw, image.file_format = str(folder / name), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    return folder / name
+
+
+def block_counts() -> dict[str, int]:
+    """How many data-blocks of each kind the file holds."""
+    return {prop.identifier: len(getattr(bpy.data, prop.identifier))
+            for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
