@@ -12,10 +12,10 @@ from ..render.visibility import edge_distance, facing, observe
 from .labels import choose_views
 from .texels import color, fill_unseen, locate, to_image
 
-EDGE_PIXELS = 6.0
+EDGE_PIXELS = 4.0
 """A view is trusted fully this many pixels away from a silhouette or depth edge; background bleeds in nearer to it (specs: baking 5)."""
 
-FLATTEST = 0.1
+FLATTEST = 0.05
 """Cosine between surface and view below which a view's pixels are too stretched to use."""
 
 SMOOTHNESS = 0.7

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
@@ -10,7 +11,7 @@ from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, voxelize
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
-from ...render.rasterize import GBuffer, interpolate, positions
+from ...render.rasterize import GBuffer, positions
 from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
 from ..painter import Painting, Progress
@@ -47,10 +48,9 @@ class Draft:
         progress(0.1)
         completed = complete(picture, mirror, voxels)
         progress(0.3)
-        corner_normals = np.repeat(surface.face_normals[:, None], 3, axis=1)
         frames = []
         for buffer in buffers:
-            frames.append(paint_view(picture, mirror, voxels, completed, buffer, surface, corner_normals))
+            frames.append(paint_view(picture, mirror, voxels, completed, buffer, surface))
             progress(0.3 + 0.7 * len(frames) / len(buffers))
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
@@ -65,14 +65,17 @@ class Picture:
 
     def __init__(self, reference: Reference, buffer: GBuffer, side: int):
         self.buffer, self.side = buffer, side
-        self.edges = np.minimum(edge_distance(buffer), edge_distance_of_outline(reference.alpha))
+        shown = reference.alpha > 0.5
+        self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
         self.colors = extend(reference)
-        self.soft_edge = max(reference.alpha.shape) / 256
+        # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
+        outline = max(int((distance_inside(shown) == 1).sum()), 1)
+        self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
 
     def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32 0 where the picture does not show them."""
         cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
-        trust = smoothstep(cosine, 0.12, 0.35) * smoothstep(edge, 1.0, 1.0 + 2 * self.soft_edge)
+        trust = smoothstep(cosine, 0.05, 0.2) * smoothstep(edge, 0.5, 0.5 + self.margin)
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
@@ -80,11 +83,9 @@ class Picture:
         return colors, trust.astype(np.float32)
 
 
-def edge_distance_of_outline(alpha: np.ndarray) -> np.ndarray:
-    """(H, W) float32 pixels from each pixel of the object to where the object ends."""
-    import cv2
-
-    return cv2.distanceTransform(np.pad(alpha > 0.5, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+def distance_inside(mask: np.ndarray) -> np.ndarray:
+    """(H, W) float32 pixels from each pixel of a mask to the nearest one outside it or the image."""
+    return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -147,15 +148,17 @@ def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int
     return colors.astype(np.float32)
 
 
-def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, completed: np.ndarray, buffer: GBuffer, surface: Surface,
-               corner_normals: np.ndarray) -> np.ndarray:
+def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, completed: np.ndarray, buffer: GBuffer,
+               surface: Surface) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
-    points, normals = positions(buffer, surface)[seen], interpolate(buffer, corner_normals)[seen]
+    points, normals = positions(buffer, surface)[seen], surface.face_normals[buffer.face[seen]]
     colors, trust = mirrored_look_up(picture, mirror, points, normals)
-    fill = look_up_voxels(voxels, completed, points)
+    hidden = trust < 1
+    share = trust[hidden, None]
+    colors[hidden] = colors[hidden] * share + look_up_voxels(voxels, completed, points[hidden]) * (1 - share)
     frame = np.zeros((*seen.shape, 3), np.uint8)
-    frame[seen] = np.round(255 * (colors * trust[:, None] + fill * (1 - trust)[:, None]))
+    frame[seen] = np.round(255 * colors)
     return frame
 
 

@@ -1,0 +1,105 @@
+"""The story of one job: a mesh and a reference image become a texture (Ink3D, figure 3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import records
+from .align.align import align
+from .api.job import Job, Result
+from .bake.bake import Texture, bake
+from .mesh.prepare import job_uvs, prepare
+from .mesh.surface import Surface
+from .paint.painter import Painting, painter
+from .paint.reference import decode
+from .refine.refine import refine
+from .render.camera import Camera, Orbit
+from .render.rasterize import GBuffer, render
+from .stages import JobProgress, Stages
+
+
+@dataclass
+class Story:
+    """What the stages of a job have made so far; None where a stage has not run."""
+
+    surface: Surface | None = None
+    orbits: list[Orbit] | None = None
+    buffers: list[GBuffer] | None = None
+    painting: Painting | None = None
+    texture: Texture | None = None
+
+
+def run(job: Job, folder: Path, progress: JobProgress) -> Result:
+    """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes on where the first ended.
+
+    Raises:
+        OrbitError: what the user gave cannot be used, or there is no room for the result; the message says what to do.
+    """
+    stages = Stages(folder, progress)
+    return result(job, tell(job, stages), stages.seconds)
+
+
+def tell(job: Job, stages: Stages, last: str = "refine") -> Story:
+    """Runs the stages of a job in order, up to the one named ``last``."""
+    settings = job.settings
+    chosen = painter(settings.painter)
+    reference = decode(job.reference)
+    story = Story()
+
+    def prepared(told: Callable[[float], None]) -> Surface:
+        return prepare(job.mesh, settings.texture_size, told)
+
+    def planned(told: Callable[[float], None]) -> list[Orbit]:
+        return chosen.orbits(story.surface, reference, settings, told)
+
+    def painted(told: Callable[[float], None]) -> Painting:
+        return chosen.paint(story.surface, story.buffers, reference, settings, told)
+
+    def baked(told: Callable[[float], None]) -> Texture:
+        frames = align(story.painting.frames, story.buffers)
+        texture = bake(story.surface, story.buffers, frames, story.painting.preference, settings.texture_size,
+                       settings.voxel_resolution, settings.seed, told)
+        return refine(story.surface, texture)
+
+    story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
+    if last == "prepare":
+        return story
+    story.orbits = stages.run("render", planned, records.save_orbits, records.load_orbits)
+    story.buffers = render(story.surface, [camera for orbit in story.orbits for camera in orbit.cameras])
+    if last == "render":
+        return story
+    story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
+    if last == "paint":
+        return story
+    story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
+    return story
+
+
+def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
+    """What the client gets of a job whose stages have all run."""
+    surface, texture = story.surface, story.texture
+    report = {
+        "settings": job.settings.to_dict(),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "triangles": len(job.mesh.faces),
+        "views": len(story.buffers),
+        "coverage": round(texture.coverage, 4),
+        "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
+        "notes": [*surface.notes, *story.painting.notes],
+    }
+    textures = {"base_color": _png(texture.base_color), "confidence": _png(texture.confidence)}
+    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, textures, report)
+
+
+def _direction(camera: Camera) -> dict[str, float]:
+    back = camera.rotation[:, 2]
+    return {"azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
+            "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2)}
+
+
+def _png(image: np.ndarray) -> np.ndarray:
+    """(N,) uint8 PNG file of an image (H, W, 1 or 3) uint8."""
+    return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].ravel()

@@ -1,0 +1,55 @@
+"""The stages' outputs as plain arrays, and back: what a job's folder keeps of them."""
+
+import json
+
+import numpy as np
+
+from .bake.bake import Texture
+from .mesh.surface import Surface
+from .paint.painter import Painting
+from .render.camera import Camera, Orbit
+
+Arrays = dict[str, np.ndarray]
+
+
+def save_surface(surface: Surface) -> Arrays:
+    return {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals, "corner_uvs": surface.corner_uvs,
+            "source": surface.source, "unwrapped": np.array(surface.unwrapped), "notes": _text(surface.notes)}
+
+
+def load_surface(arrays: Arrays) -> Surface:
+    return Surface(**(arrays | {"unwrapped": bool(arrays["unwrapped"]), "notes": _untext(arrays["notes"])}))
+
+
+def save_orbits(orbits: list[Orbit]) -> Arrays:
+    return {orbit.name: np.stack([camera.pack() for camera in orbit.cameras]) for orbit in orbits}
+
+
+def load_orbits(arrays: Arrays) -> list[Orbit]:
+    return [Orbit(name, tuple(Camera.unpack(packed) for packed in cameras)) for name, cameras in arrays.items()]
+
+
+def save_painting(painting: Painting) -> Arrays:
+    frames = {f"frame_{index:04}": frame for index, frame in enumerate(painting.frames)}
+    return frames | {"preference": painting.preference, "notes": _text(painting.notes)}
+
+
+def load_painting(arrays: Arrays) -> Painting:
+    frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
+    return Painting(frames, arrays["preference"], _untext(arrays["notes"]))
+
+
+def save_texture(texture: Texture) -> Arrays:
+    return {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": np.array(texture.coverage)}
+
+
+def load_texture(arrays: Arrays) -> Texture:
+    return Texture(arrays["base_color"], arrays["confidence"], float(arrays["coverage"]))
+
+
+def _text(sentences: tuple[str, ...]) -> np.ndarray:
+    return np.array(json.dumps(sentences))
+
+
+def _untext(array: np.ndarray) -> tuple[str, ...]:
+    return tuple(json.loads(str(array)))

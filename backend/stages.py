@@ -1,0 +1,70 @@
+"""Running a stage once: its time, its progress within the whole job, and its output on disk for the next run."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from .records import Arrays
+from .store import storage_error
+
+Output = TypeVar("Output")
+JobProgress = Callable[[str, float], None]
+"""Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
+
+SHARE = {"prepare": 0.25, "render": 0.15, "paint": 0.25, "align": 0.0, "bake": 0.35, "refine": 0.0}
+"""What part of a job's time each stage takes, roughly, in the order they run."""
+
+
+class Stages:
+    """The stages of one job.
+
+    Attributes:
+        folder: where their outputs are kept.
+        progress: who is told.
+        seconds: time of each stage that is done, also of those done by an earlier run.
+    """
+
+    def __init__(self, folder: Path, progress: JobProgress):
+        self.folder, self.progress = folder, progress
+        self.seconds: dict[str, float] = {}
+
+    def run(self, name: str, work: Callable[[Callable[[float], None]], Output], save: Callable[[Output], Arrays],
+            load: Callable[[Arrays], Output]) -> Output:
+        """The output of a stage, from disk if an earlier run of this job finished it.
+
+        Args:
+            name: one of :data:`SHARE`.
+            work: computes the output; gets a function to tell its fraction done.
+            save, load: the output as arrays, and back.
+
+        Raises:
+            StorageError: the output cannot be written.
+        """
+        before = sum(list(SHARE.values())[:list(SHARE).index(name)])
+        self.progress(name, before)
+        path = self.folder / f"{name}.npz"
+        if path.exists():
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            self.seconds[name] = float(arrays.pop("seconds"))
+            return load(arrays)
+        start = time.perf_counter()
+        output = work(lambda fraction: self.progress(name, before + SHARE[name] * fraction))
+        self.seconds[name] = time.perf_counter() - start
+        _write(path, save(output) | {"seconds": np.array(self.seconds[name])})
+        return output
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise storage_error(error, path.parent) from error
