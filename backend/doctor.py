@@ -6,9 +6,13 @@
 import importlib
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from .api import paths
 
@@ -36,11 +40,13 @@ MODULES = ("numpy", "scipy", "numba", "torch", "zmq", "PIL", "trimesh", "xatlas"
 FREE_DISK_GB, FREE_MEMORY_GB, FREE_VRAM_GB = 2.0, 3.0, 2.0
 """What one job with the draft painter and a 4k texture takes at most, with room to spare."""
 
+ANSWER_SECONDS, START_SECONDS = 5.0, 30.0
+
 
 def examine() -> list[Finding]:
     """Everything that can be said from inside the environment. Never raises: a check that fails is a finding."""
     findings = []
-    for check in (_packages, _device, _memory, _disk):
+    for check in (_packages, _device, _memory, _disk, _server):
         try:
             findings += check()
         except Exception as error:  # a broken installation can fail in any way, and the report must still be printed
@@ -108,3 +114,57 @@ def _disk() -> Iterator[Finding]:
     enough = free >= FREE_DISK_GB
     yield Finding("disk", OK if enough else PROBLEM, f"{free:.1f} GB free in {folder}",
                   "" if enough else "Free some space, or set ORBIT_TEXTURE_HOME to a folder on a larger disk.")
+
+
+def _server() -> Iterator[Finding]:
+    """Says hello to the server that runs; where none does, to one that is started for it and ended again."""
+    from .api.connection import Connection
+    running = Connection.read(paths.run_directory())
+    version = _greet(running) if running else ""
+    if version:
+        same = version == paths.VERSION
+        yield Finding("worker", OK if same else PROBLEM, f"version {version} answers at {running.endpoint}",
+                      "" if same else "Press Restart Worker in the add-on's preferences.")
+    else:
+        yield _trial_server()
+
+
+def _trial_server() -> Finding:
+    from .api.connection import Connection
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "backend", "serve", "--run-dir", scratch, "--idle-seconds", "5"]
+        server = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        try:
+            started = time.monotonic()
+            while server.poll() is None and time.monotonic() - started < START_SECONDS:
+                connection = Connection.read(Path(scratch))
+                if connection and _greet(connection):
+                    return Finding("worker", OK, f"not running; one starts and answers in {time.monotonic() - started:.1f} s")
+                time.sleep(0.1)
+        finally:
+            server.terminate()
+            said = server.communicate()[1].strip()
+    cause = said.splitlines()[-1] if said else f"it did not answer within {START_SECONDS:g} s"
+    return Finding("worker", PROBLEM, f"cannot be started: {cause}", "See docs/troubleshooting.md, then run: python3 install.py backend")
+
+
+def _greet(connection) -> str:
+    """The version of the server that answers; "" if none does."""
+    import zmq
+
+    from .api import wire
+    from .api.connection import connect
+    from .api.errors import VersionMismatch
+    context = zmq.Context()
+    try:
+        socket = connect(context, connection)
+        socket.sndtimeo = socket.rcvtimeo = int(ANSWER_SECONDS * 1000)
+        socket.send_multipart(wire.pack("hello", {"version": paths.VERSION}))
+        message = wire.unpack(socket.recv_multipart())
+        return message.body["version"] if message.type == "welcome" else connection.version
+    except zmq.Again:
+        return ""
+    except VersionMismatch:
+        return connection.version
+    finally:
+        context.destroy(linger=0)

@@ -52,8 +52,8 @@ def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
 
 
 def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
-    """Counts the bad pixels over 24 views: ``holes`` (the mesh is there and its colour is not), ``black`` and ``background``."""
-    counts = {"holes": 0, "black": 0, "background": 0}
+    """Counts the bad pixels over 24 views: ``hole`` (the mesh is there and its colour is not), ``black`` and ``background``."""
+    counts = {"hole": 0, "black": 0, "background": 0}
     path = scratch / "check.png"
     with flat():
         for azimuth, elevation in CHECKED_VIEWS:
@@ -62,7 +62,7 @@ def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
                 with _plain():
                     mesh = demo_scene.render(path, size, 1)[..., 3] == 1
             red, green, blue = (seen[..., channel] for channel in range(3))
-            counts["holes"] += int((mesh & (seen[..., 3] < 1)).sum())
+            counts["hole"] += int((mesh & (seen[..., 3] < 1)).sum())
             counts["black"] += int((mesh & (seen[..., :3].max(axis=2) < BLACK)).sum())
             counts["background"] += int((mesh & (np.minimum(red, blue) - green > MAGENTA)).sum())
     path.unlink()
