@@ -7,8 +7,11 @@ from scipy import ndimage
 from ...api.errors import InvalidImage
 from ..reference import Reference
 
-WORKING_SIZE = 512
+WORKING_SIZE = 1024
 """Longer side at which the segmentation runs, in pixels."""
+
+SMOOTH_BACKDROP = 4.0
+"""CIE Lab distance within which the border of an image with a smooth backdrop stays of its best quadratic."""
 
 
 def cut_out(reference: Reference) -> Reference:
@@ -34,35 +37,75 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 
 
 def segment(color: np.ndarray) -> np.ndarray:
-    """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows only background: GrabCut (Rother et al. 2004)."""
+    """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows only background.
+
+    A smooth backdrop is subtracted; for any other border GrabCut (Rother et al. 2004) starts from what differs from the border's colours.
+    """
     height, width = color.shape[:2]
     scale = min(1.0, WORKING_SIZE / max(height, width))
     small = cv2.resize(color, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
-    small = np.round(small * 255).astype(np.uint8)
-    distance = _distance_from_border_colors(small)
-    threshold = max(6.0, cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)[0])
-    trimap = np.where(distance > threshold, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    rim = max(1, round(0.01 * max(small.shape[:2])))
-    trimap[:rim], trimap[-rim:], trimap[:, :rim], trimap[:, -rim:] = (cv2.GC_BGD,) * 4
-    if not (trimap == cv2.GC_PR_FGD).any():
-        return np.zeros((height, width), np.float32)
-    cv2.setRNGSeed(0)
-    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
-    solid = ndimage.binary_fill_holes(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))).astype(np.float32)
+    lab = cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2LAB)
+    border = _border(lab.shape[:2])
+    distance = np.linalg.norm(lab - _smooth_backdrop(lab, border), axis=2)
+    noise = float(np.quantile(distance[border], 0.98))
+    if noise < SMOOTH_BACKDROP:
+        solid = cv2.morphologyEx((distance > max(3.0, 1.5 * noise)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    else:
+        solid = _grab_cut(small, _distance_from_colors(lab, lab[border]), border)
+    solid = ndimage.binary_fill_holes(solid).astype(np.float32)
     return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def _distance_from_border_colors(image: np.ndarray) -> np.ndarray:
+def _border(shape: tuple[int, int]) -> np.ndarray:
+    border = np.ones(shape, bool)
+    rim = max(1, round(0.015 * max(shape)))
+    border[rim:-rim, rim:-rim] = False
+    return border
+
+
+def _smooth_backdrop(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """(H, W, 3): the quadratic in image coordinates that fits the border's colours best, outliers left out."""
+    y, x = np.meshgrid(np.linspace(-1, 1, lab.shape[0]), np.linspace(-1, 1, lab.shape[1]), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
+    rows, values = terms[border], lab[border].astype(np.float64)
+    kept = np.ones(len(rows), bool)
+    for _ in range(3):
+        fit, *_ = np.linalg.lstsq(rows[kept], values[kept], rcond=None)
+        error = np.linalg.norm(values - rows @ fit, axis=1)
+        kept = error <= np.quantile(error, 0.9)
+    return terms @ fit
+
+
+def _grab_cut(image: np.ndarray, distance: np.ndarray, border: np.ndarray) -> np.ndarray:
+    threshold = max(6.0, cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)[0])
+    trimap = np.where(distance > threshold, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    trimap[border] = cv2.GC_BGD
+    if not (trimap == cv2.GC_PR_FGD).any():
+        return np.zeros(trimap.shape, bool)
+    cv2.setRNGSeed(0)
+    pixels = np.round(image[..., ::-1] * 255).astype(np.uint8)
+    cv2.grabCut(np.ascontiguousarray(pixels), trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
+    return np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
+
+
+def _distance_from_colors(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
     """(H, W) float32 CIE Lab distance to the nearest of the border's main colours."""
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    border = np.concatenate([lab[:3].reshape(-1, 3), lab[-3:].reshape(-1, 3), lab[:, :3].reshape(-1, 3), lab[:, -3:].reshape(-1, 3)])
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, _, centres = cv2.kmeans(border, 4, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
+    _, _, centres = cv2.kmeans(np.ascontiguousarray(border), 4, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
     return np.linalg.norm(lab[:, :, None] - centres, axis=3).min(axis=2)
 
 
-def extend(reference: Reference, alpha_floor: float = 0.98) -> np.ndarray:
-    """(H, W, 3) float32: the object's colours, continued beyond its outline so that no background shines through at the edge."""
-    _, nearest = ndimage.distance_transform_edt(reference.alpha < alpha_floor, return_indices=True)
+def confirmed_by(mesh: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W) float32: a segmented alpha, with the inside of the matching mesh's mask (H, W) bool added: paint in the background's colour."""
+    inset = 1 + max(alpha.shape) // 200
+    return np.maximum(alpha, cv2.erode(mesh.astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)).astype(np.float32))
+
+
+def extend(reference: Reference, inset: int) -> np.ndarray:
+    """(H, W, 3) float32: the object's colours from ``inset`` pixels within its outline, continued beyond, so that no background shines through."""
+    solid = cv2.erode((reference.alpha > 0.98).astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)) > 0
+    if not solid.any():
+        solid = reference.alpha > 0.5
+    _, nearest = ndimage.distance_transform_edt(~solid, return_indices=True)
     return reference.color[nearest[0], nearest[1]]

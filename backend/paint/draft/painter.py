@@ -16,7 +16,7 @@ from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
 from ..painter import Painting, Progress
 from ..reference import Reference
-from .foreground import cut_out, extend
+from .foreground import confirmed_by, cut_out, extend
 from .symmetry import Mirror, find_mirror
 from .view import find_view
 
@@ -41,7 +41,6 @@ class Draft:
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
         """Every view of the surface as the reference colours it."""
-        reference = cut_out(reference)
         picture = Picture(reference, buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
@@ -65,9 +64,13 @@ class Picture:
 
     def __init__(self, reference: Reference, buffer: GBuffer, side: int):
         self.buffer, self.side = buffer, side
+        segmented = reference.opaque
+        reference = cut_out(reference)
+        if segmented:
+            reference = reference.with_alpha(confirmed_by(buffer.mask, reference.alpha))
         shown = reference.alpha > 0.5
         self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
-        self.colors = extend(reference)
+        self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
         # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
         outline = max(int((distance_inside(shown) == 1).sum()), 1)
         self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
