@@ -90,8 +90,16 @@ def _settings_of(item) -> dict:
         if prop.type != "COLLECTION" and prop.identifier not in {"rna_type", "execution_time"}:
             settings[prop.identifier] = _plain(getattr(item, prop.identifier))
     if isinstance(item, bpy.types.NodesModifier):
-        settings |= {key: _plain(value) for key, value in item.items()}
+        settings |= _node_inputs(item)
     return settings
+
+
+def _node_inputs(modifier: bpy.types.NodesModifier) -> dict:
+    if not hasattr(modifier, "properties"):
+        return {name: _plain(value) for name, value in modifier.items()}
+    inputs = modifier.properties.inputs  # since Blender 5.2
+    names = [prop.identifier for prop in inputs.bl_rna.properties if prop.type == "POINTER" and prop.identifier != "rna_type"]
+    return {name: _settings_of(getattr(inputs, name)) for name in names}
 
 
 def _plain(value):

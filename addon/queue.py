@@ -243,6 +243,8 @@ class Queue:
                 entry.result = event.result
         elif event.error:
             entry.error = event.error
+            if obj := identity.find(entry.keys[0]):
+                obj.orbit_texture.pending = ""
 
     def _obstacle(self, entry: Entry) -> str:
         """Why the result cannot be applied right now, "" if it can."""

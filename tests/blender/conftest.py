@@ -5,9 +5,9 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,7 @@ needs_worker = pytest.mark.skipif(not _backend_python, reason="BACKEND_PYTHON is
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "worker: needs the backend's environment (BACKEND_PYTHON)")
+    config.addinivalue_line("markers", "every_blender: runs in each Blender that we support, not only in the newest of 5.0")
 
 
 def pytest_collection_modifyitems(items):
@@ -56,7 +57,7 @@ def empty_file():
     addon_utils.enable(EXTENSION, default_set=True)
     queue.entries.clear()
     yield
-    queue.entries.clear()
+    queue.close()
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -69,6 +70,10 @@ _STATUS = pytest.StashKey[int]()
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config):
     """bpy 4.2 crashes and 4.5 hangs at the interpreter's exit while an extension is registered."""
+    from bl_ext.user_default.orbit_texture.backend.api import connection, paths
+
+    if server := connection.Connection.read(paths.run_directory()):
+        os.kill(server.pid, signal.SIGTERM)
     addon_utils.disable(EXTENSION)
     shutil.rmtree(_scratch, ignore_errors=True)
     sys.stdout.flush()

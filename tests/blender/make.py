@@ -1,6 +1,7 @@
 """Small real things for the tests: meshes, pictures, results as a worker would send them."""
 
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def without_uvs(obj: bpy.types.Object) -> bpy.types.Object:
 
 
 def select(*objects: bpy.types.Object) -> None:
+    bpy.context.view_layer.update()  # an object that was just linked cannot be selected before
     for obj in bpy.context.view_layer.objects:
         obj.select_set(obj in objects)
     bpy.context.view_layer.objects.active = objects[0] if objects else None
@@ -72,3 +74,15 @@ def block_counts() -> dict[str, int]:
     """How many data-blocks of each kind the file holds."""
     return {prop.identifier: len(getattr(bpy.data, prop.identifier))
             for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
+
+
+def poll_until_settled(queue, seconds: float = 240.0) -> list[float]:
+    """Polls as Blender's timer does until nothing is under way; the seconds that each callback took."""
+    calls, until = [], time.monotonic() + seconds
+    while queue.busy:
+        assert time.monotonic() < until, [entry.event for entry in queue.entries]
+        begun = time.perf_counter()
+        queue.poll()
+        calls.append(time.perf_counter() - begun)
+        time.sleep(0.02)
+    return calls

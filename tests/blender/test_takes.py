@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon import scene, takes
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
-from bl_ext.user_default.orbit_texture.addon.queue import Entry, queue
 from bl_ext.user_default.orbit_texture.addon.identity import key_of
+from bl_ext.user_default.orbit_texture.addon.queue import Entry, queue
 from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidTarget, OrbitError
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
@@ -112,8 +112,10 @@ def with_a_parent():
     return obj
 
 
-KINDS = [plain, without_uvs, with_modifiers, with_geometry_nodes, with_shape_keys, with_two_material_slots, with_material_indices_but_no_slots,
-         with_weights_and_colors, with_custom_normals, with_a_negative_and_uneven_scale, with_a_parent]
+pytestmark = pytest.mark.every_blender
+
+KINDS = [plain, without_uvs, with_modifiers, with_geometry_nodes, with_shape_keys, with_two_material_slots,
+         with_material_indices_but_no_slots, with_weights_and_colors, with_custom_normals, with_a_negative_and_uneven_scale, with_a_parent]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -171,6 +173,18 @@ def test_the_fingerprint_sees(change):
     before = fingerprint(obj)
     assert fingerprint(obj) == before
     CHANGES[change](obj)
+    assert fingerprint(obj) != before
+
+
+def test_the_fingerprint_sees_an_input_of_geometry_nodes():
+    obj = with_geometry_nodes()
+    modifier = obj.modifiers[0]
+    name = next(item.identifier for item in modifier.node_group.interface.items_tree if item.name == "Amount")
+    before = fingerprint(obj)
+    if hasattr(modifier, "properties"):
+        getattr(modifier.properties.inputs, name).value = 0.7
+    else:
+        modifier[name] = 0.7
     assert fingerprint(obj) != before
 
 

@@ -1,0 +1,189 @@
+"""The queue against a real server whose worker runs a scripted pipeline, so that jobs fail, wait or finish when a test says so.
+
+An object's name is the script, see ``tests/pipelines/scripted.py``.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import bpy
+import make
+import numpy as np
+import pytest
+from bl_ext.user_default.orbit_texture.addon import takes
+from bl_ext.user_default.orbit_texture.addon.queue import queue
+from bl_ext.user_default.orbit_texture.backend.api import connection, paths
+
+pytestmark = pytest.mark.worker
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def scripted_home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    python = os.environ["BACKEND_PYTHON"]
+    (home / "environment").symlink_to(Path(python).parents[1], target_is_directory=True)
+    server = subprocess.Popen([python, "-m", "backend", "serve", "--run-dir", str(home / "run"),
+                               "--pipeline", "tests.pipelines.scripted:run"], cwd=ROOT)
+    until = time.monotonic() + 20
+    while not connection.Connection.read(home / "run") and time.monotonic() < until:
+        time.sleep(0.05)
+    yield home
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture(autouse=True)
+def scripted(scripted_home, monkeypatch, tmp_path):
+    """The queue talks to the scripted server, and the scene has a reference."""
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(scripted_home))
+    assert paths.home() == scripted_home
+    choose(tmp_path)
+
+
+def choose(folder: Path) -> None:
+    (folder / "reference.png").write_bytes(make.png())
+    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(folder / "reference.png"))
+
+
+def poll_until(condition, seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, [(entry.event, entry.error) for entry in queue.entries]
+        queue.poll()
+        time.sleep(0.02)
+
+
+@pytest.mark.every_blender
+def test_no_callback_takes_longer_than_50_milliseconds_except_the_apply():
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=224, y_subdivisions=224)
+    obj = make.without_uvs(bpy.context.object)
+    obj.name = "Grid paint=sleep:0.5"
+    assert len(obj.data.polygons) * 2 > 100_000
+    begun = time.perf_counter()
+    bpy.ops.orbit_texture.texture_selected()
+    pressed = time.perf_counter() - begun
+    calls = sorted(make.poll_until_settled(queue))
+    assert queue.entries[0].applied, queue.entries[0].error
+    print(f"\n{len(obj.data.polygons) * 2:,} triangles: button {pressed * 1000:.0f} ms; {len(calls)} callbacks, "
+          f"the longest without the apply {calls[-2] * 1000:.2f} ms; apply {calls[-1] * 1000:.0f} ms")
+    assert calls[-2] < 0.05
+
+
+def test_instances_are_textured_once_and_a_failing_object_does_not_stop_the_rest(tmp_path):
+    first = make.cube(uvs=False)
+    second = first.copy()
+    empty = bpy.data.objects.new("Empty", bpy.data.meshes.new("Empty"))
+    for obj in (second, empty):
+        bpy.context.collection.objects.link(obj)
+    crashing = make.cube()
+    crashing.name = "Crashing bake=crash"
+    last = make.cube()
+    last.name = "Last"
+    make.select(first, second, empty, crashing, last)
+    bpy.ops.orbit_texture.texture_scene()
+    assert len(queue.entries) == 4
+    make.poll_until_settled(queue)
+    errors = {entry.name.split()[0]: entry.error.code if entry.error else "" for entry in queue.entries}
+    assert errors == {"Cube": "", "Empty": "invalid_mesh", "Crashing": "worker_died", "Last": ""}
+    assert first.orbit_texture.takes[0].material == second.orbit_texture.takes[0].material
+    assert takes.shown(last) == 0
+    assert not crashing.orbit_texture.takes
+
+
+def test_texture_scene_prefers_an_objects_own_reference_then_the_folders_then_the_one_for_all(tmp_path):
+    objects = {name: make.cube(uvs=False) for name in ("Own", "Folder", "All")}
+    for name, obj in objects.items():
+        obj.name = name
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "Folder.png").write_bytes(make.png(color=(0, 0, 200)))
+    (folder / "Own.png").write_bytes(make.png(color=(0, 0, 100)))
+    (tmp_path / "own.png").write_bytes(make.png(color=(0, 200, 0)))
+    objects["Own"].orbit_texture.reference = bpy.data.images.load(str(tmp_path / "own.png"))
+    settings = bpy.context.scene.orbit_texture
+    settings.folder, settings.targets = str(folder), "VISIBLE"
+    bpy.ops.orbit_texture.texture_scene()
+    make.poll_until_settled(queue)
+    # The scripted pipeline gives the reference back as the texture.
+    colors = {name: base_color(obj) for name, obj in objects.items()}
+    assert colors["Own"] == pytest.approx((0, 200 / 255, 0), abs=1e-3)
+    assert colors["Folder"] == pytest.approx((0, 0, 200 / 255), abs=1e-3)
+    assert colors["All"] == pytest.approx((200 / 255, 90 / 255, 30 / 255), abs=1e-3)
+
+
+def base_color(obj) -> tuple:
+    return tuple(obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image.pixels[:3])
+
+
+def test_a_cancelled_job_can_be_retried():
+    make.cube(uvs=False).name = "Cube paint=sleep:1"
+    bpy.ops.orbit_texture.texture_selected()
+    entry = queue.entries[0]
+    poll_until(lambda: entry.event.stage == "paint")
+    bpy.ops.orbit_texture.cancel(job=entry.job)
+    make.poll_until_settled(queue)
+    assert entry.error.code == "cancelled"
+    bpy.ops.orbit_texture.retry(job=entry.job)
+    make.poll_until_settled(queue)
+    assert entry.applied, entry.error
+
+
+def test_the_object_is_not_textured_twice_at_a_time():
+    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    bpy.ops.orbit_texture.texture_selected()
+    assert not bpy.ops.orbit_texture.texture_selected.poll()
+    make.poll_until_settled(queue)
+    assert bpy.ops.orbit_texture.texture_selected.poll()
+
+
+def test_a_new_job_replaces_the_objects_earlier_row():
+    make.cube(uvs=False)
+    for _ in range(2):
+        bpy.ops.orbit_texture.texture_selected()
+        make.poll_until_settled(queue)
+    assert len(queue.entries) == 1
+    assert len(bpy.context.object.orbit_texture.takes) == 2
+
+
+def test_an_undo_while_the_job_runs_does_not_lose_the_result():
+    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    bpy.ops.ed.undo_push(message="before")
+    bpy.context.object.location.x = 2
+    bpy.ops.ed.undo_push(message="moved")
+    bpy.ops.orbit_texture.texture_selected()
+    bpy.ops.ed.undo()
+    make.poll_until_settled(queue)
+    assert queue.entries[0].applied
+    assert len(bpy.context.object.orbit_texture.takes) == 1
+
+
+def test_a_result_reaches_a_file_that_was_saved_while_blender_was_closed(tmp_path):
+    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    bpy.ops.orbit_texture.texture_selected()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    poll_until(lambda: queue.entries[0].event.stage)
+    # What closing Blender does: the queue and the connection go, the server stays.
+    queue.close()
+    queue.entries.clear()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    queue.recover()
+    assert len(queue.entries) == 1
+    make.poll_until_settled(queue)
+    assert queue.entries[0].applied, queue.entries[0].error
+    assert len(bpy.data.objects[0].orbit_texture.takes) == 1
+    assert not bpy.data.objects[0].orbit_texture.pending
+
+
+def test_an_image_that_was_painted_in_blender_is_sent_as_pixels():
+    from bl_ext.user_default.orbit_texture.addon import reference
+
+    image = bpy.data.images.new("Painted", 4, 2)
+    pixels = np.zeros((2, 4, 4), np.float32)
+    pixels[1, 0] = (1, 0, 0, 1)
+    image.pixels.foreach_set(pixels.ravel())
+    sent = reference.from_image(image)
+    assert sent.shape == (2, 4, 4)
+    assert sent[0, 0] == pytest.approx((1, 0, 0, 1))
