@@ -129,10 +129,12 @@ class _Followed:
     Attributes:
         frames: the message that submits it, kept until the server is known to have the job.
         fetching: its result has been asked for.
+        told: the last event that was passed on.
     """
 
     frames: list | None = None
     fetching: bool = False
+    told: JobEvent | None = None
 
 
 class _Courier(threading.Thread):
@@ -340,6 +342,7 @@ class _Courier(threading.Thread):
 
     def _welcome(self) -> None:
         self.welcomed, self.problem, self._dead = True, None, None
+        self._server.answered()
         self._pinged = time.monotonic()
         orders, self._orders = self._orders, []
         for job in self._jobs.values():
@@ -369,7 +372,8 @@ class _Courier(threading.Thread):
                 self._send("fetch", {"job": event.job})
         elif event.state.final:
             self._finish(event)
-        else:
+        elif event != job.told:
+            job.told = event
             self._emit(event)
 
     def _take_all(self, events: list[JobEvent]) -> None:
@@ -417,6 +421,7 @@ class _ServerProcess:
         self._command = [str(python), "-E", "-s", "-m", "backend", "serve", "--run-dir", str(run_directory), *options]
         self._python = python
         self._process: subprocess.Popen | None = None
+        self._served = False
         self._launched = -_LAUNCH_INTERVAL
 
     @property
@@ -429,7 +434,7 @@ class _ServerProcess:
             return
         if not self._python.exists():
             raise NoWorker("The backend is not installed. Install it, then try again.", "install_backend")
-        self._launched = time.monotonic()
+        self._launched, self._served = time.monotonic(), False
         detached = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" \
             else {"start_new_session": True}
         try:
@@ -443,21 +448,30 @@ class _ServerProcess:
         """The process launched last has ended without failing: another server was there already. Tells once."""
         if self._process is None or self._process.poll() != 0:
             return False
-        self._process.stdout.close()
-        self._process = None
+        self._forget()
         return True
+
+    def answered(self) -> None:
+        """A server answers, so however the process launched last ends from now on, it is no failure to start."""
+        self._served = True
 
     def failure(self) -> OrbitError | None:
         """Why the process launched last could not serve. Tells once."""
         if self._process is None or self._process.poll() in (None, 0):
             return None
+        if self._served:
+            self._forget()
+            return None
         code, output = self._process.returncode, self._process.stdout.read().decode(errors="replace").strip()
-        self._process.stdout.close()
-        self._process = None
+        self._forget()
         if code == 2 and output:
             return NoWorker(output.splitlines()[-1], "restart_worker")
         reason = output.splitlines()[-1] if output else f"exit status {code}"
         return NoWorker(f"The backend cannot be started ({reason}). Install it again.", "install_backend")
+
+    def _forget(self) -> None:
+        self._process.stdout.close()
+        self._process = None
 
 
 def _read(reference: Reference) -> np.ndarray:

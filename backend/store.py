@@ -79,7 +79,8 @@ def size(folder: Path) -> int:
 
 def storage_error(error: OSError, place: Path) -> StorageError:
     """What to tell the user when the operating system refuses to write into ``place``."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # numpy's complaint about a write that was cut short has no number.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
         return StorageError(f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry")
     return StorageError(f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.", "retry")
 

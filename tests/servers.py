@@ -116,6 +116,7 @@ class Watcher:
     """A Client and everything it has told."""
 
     def __init__(self, run_directory: Path, *options: str, python: Path = PYTHON):
+        self.run_directory = run_directory
         self.client = client.Client(run_directory, python, options or SCRIPTED)
         self.events = []
         self.client.start()
@@ -142,7 +143,7 @@ class Watcher:
         return self.until(id, "finished", "failed", "cancelled", seconds=seconds)
 
     def worker_pid(self) -> int:
-        peer = Peer(api.connection.Connection.read(self.client._run_directory))
+        peer = Peer(api.connection.Connection.read(self.run_directory))
         with contextlib.closing(peer):
             return wait_for(lambda: (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"])
 

@@ -35,6 +35,7 @@ IDLE_SECONDS = 600.0
 _PRESENT_SECONDS = 10.0
 _TICK_SECONDS = 1.0
 _SHRINK_SECONDS = 60.0
+_END_SECONDS = 3.0
 
 
 def serve(run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str = PIPELINE, replace: bool = False) -> None:
@@ -230,16 +231,17 @@ def _end_predecessor(run_directory: Path) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(connection.pid)
         # The number may have passed on to some other process since.
-        if abs(process.create_time() - connection.started) < 1.0:
-            process.terminate()
-            try:
-                process.wait(5)
-            except psutil.TimeoutExpired:
-                process.kill()
-                try:
-                    process.wait(5)
-                except psutil.TimeoutExpired as error:
-                    raise NoWorker(f"The old worker (process {connection.pid}) cannot be ended. Restart the computer.") from error
+        if abs(process.create_time() - connection.started) > 1.0:
+            return
+        for end in (process.terminate, process.kill):
+            end()
+            until = time.monotonic() + _END_SECONDS
+            while time.monotonic() < until:
+                # Its parent may be too busy to take notice of its end, which leaves a zombie.
+                if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                    return
+                time.sleep(0.02)
+        raise NoWorker(f"The old worker (process {connection.pid}) cannot be ended. Restart the computer.")
 
 
 def _log_to(path: Path) -> None:

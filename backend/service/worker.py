@@ -73,6 +73,8 @@ class Worker:
             if "cancel" in request:
                 self._cancelled.add(request["cancel"])
             else:
+                # It may be a retry of a job that was cancelled.
+                self._cancelled.discard(request["run"])
                 self._requests.put(request)
         _leave()
 
