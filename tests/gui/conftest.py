@@ -1,0 +1,132 @@
+"""A real Blender window on a virtual screen, with a mouse and a keyboard.
+
+The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make one from Debian 13 (2 GB,
+about two minutes; apt's sources tell which mirror this machine uses):
+
+    apt-get install debootstrap
+    debootstrap --variant=minbase --include=ca-certificates trixie /srv/trixie MIRROR
+    cp /etc/resolv.conf /srv/trixie/etc/
+    mount -t proc proc /srv/trixie/proc; mount -t sysfs sys /srv/trixie/sys; mount --bind /dev /srv/trixie/dev
+    chroot /srv/trixie apt-get update
+    chroot /srv/trixie apt-get install -y --no-install-recommends blender xvfb xdotool imagemagick x11-utils xauth \\
+        libgl1-mesa-dri libegl1 libegl-mesa0 python3-numpy
+
+Then:
+
+    ORBIT_TEXTURE_CHROOT=/srv/trixie python3 install.py test -k window
+
+Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backend.api import paths
+from installer import extension
+
+DISPLAY = ":77"
+SCREEN = (1280, 800)
+
+
+class Window:
+    """Blender in the chroot, seen through the file that in_window.py writes."""
+
+    def __init__(self, chroot: Path, scratch: Path):
+        self.chroot, self.scratch = chroot, scratch
+        self.state_file = scratch / "state.json"
+        self.processes: list[subprocess.Popen] = []
+        self.pictures = Path(os.environ["ORBIT_TEXTURE_SCREENSHOTS"]) if "ORBIT_TEXTURE_SCREENSHOTS" in os.environ else None
+
+    def start(self) -> None:
+        """Installs the add-on from its zip, as a user does, and opens the window with the demo's reference image in it."""
+        home = self.scratch / "home"
+        home.mkdir()
+        (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
+        tree = extension.stage(self.scratch / "staged", extension.download_wheels(paths.home() / "wheels"))
+        package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
+        examples = paths.ROOT / "docs" / "examples"
+        render = f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; " \
+                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), 512, 8)"
+        for arguments in (["--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch)],
+                          ["--command", "extension", "install-file", "-r", "user_default", "--enable", str(package)],
+                          ["--background", "--python-exit-code", "1", "--python-expr", render]):
+            assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(encoding="utf-8")
+        self.processes.append(subprocess.Popen(["chroot", str(self.chroot), "Xvfb", DISPLAY, "-screen", "0",
+                                                f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL))
+        script = Path(__file__).with_name("in_window.py")
+        self.processes.append(self._blender("-p", "0", "0", *map(str, SCREEN), "--python", str(script), "--",
+                                            str(self.scratch / "reference.png"), str(self.state_file)))
+
+    def wait(self, condition, seconds: float) -> dict:
+        """The first state that meets the condition."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                if condition(state := json.loads(self.state_file.read_text(encoding="utf-8"))):
+                    return state
+            assert self.processes[-1].poll() is None, "Blender ended"
+            time.sleep(0.1)
+        raise AssertionError(f"nothing after {seconds} s; the last state is {self.state_file.read_text(encoding='utf-8')}")
+
+    def click(self, x: int, y: int) -> None:
+        """Moves the mouse to a place on the screen (y down) and presses its left button."""
+        self._in_screen("xdotool", "mousemove", str(x), str(y))
+        time.sleep(0.7)
+        self._in_screen("xdotool", "click", "1")
+
+    def press(self, key: str, x: int, y: int) -> None:
+        """Presses a key, ``ctrl+z``, with the mouse at a place."""
+        self._in_screen("xdotool", "mousemove", str(x), str(y))
+        time.sleep(0.5)
+        self._in_screen("xdotool", "key", key)
+
+    def picture(self, name: str) -> None:
+        """Takes a screenshot, if anyone wants to see it."""
+        if self.pictures:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            time.sleep(0.5)
+            self._in_screen("import", "-window", "root", f"/tmp/{name}.png")
+            shutil.move(self.chroot / "tmp" / f"{name}.png", self.pictures / f"{name}.png")
+
+    def close(self) -> None:
+        for process in reversed(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM) if os.getpgid(process.pid) == process.pid else process.terminate()
+            process.wait(20)
+        with contextlib.suppress(OSError, ValueError):
+            server = json.loads((self.scratch / "home" / "run" / "connection.json").read_text(encoding="utf-8"))
+            os.kill(server["pid"], signal.SIGTERM)
+
+    def _in_screen(self, *command: str) -> None:
+        subprocess.run(["chroot", str(self.chroot), "env", f"DISPLAY={DISPLAY}", *command], check=True)
+
+    def _blender(self, *arguments: str) -> subprocess.Popen:
+        """Blender in the chroot; the tree, the backend's environment and the scratch folder lie there at the same paths as here."""
+        shared = dict.fromkeys(map(str, (paths.ROOT, sys.prefix, sys.base_prefix, self.scratch)))
+        for folder in shared:
+            (self.chroot / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        binds = "; ".join(f"mount --bind '{folder}' '{self.chroot}{folder}'" for folder in shared)
+        environment = ["PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8", f"DISPLAY={DISPLAY}", "LIBGL_ALWAYS_SOFTWARE=1",
+                       f"BLENDER_USER_RESOURCES={self.scratch / 'blender'}", f"ORBIT_TEXTURE_HOME={self.scratch / 'home'}"]
+        log = (self.scratch / "blender.log").open("ab")
+        return subprocess.Popen(["unshare", "--mount", "sh", "-ec", f'{binds}; exec chroot "$@"', "sh", str(self.chroot), "env", "-i",
+                                 *environment, "blender", *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+@pytest.fixture
+def window(tmp_path):
+    chroot = os.environ.get("ORBIT_TEXTURE_CHROOT")
+    if not chroot:
+        pytest.skip("ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one")
+    window = Window(Path(chroot), tmp_path)
+    yield window
+    window.close()

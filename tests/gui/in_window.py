@@ -1,0 +1,68 @@
+"""Runs inside the window of Blender: prepares the scene, opens the panel, and writes what it sees into a file ten times a second.
+
+Started by test_window.py: ``blender --python in_window.py -- reference.png state.json``.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import bpy
+from mathutils import Euler
+
+REFERENCE, STATE = map(Path, sys.argv[sys.argv.index("--") + 1:])
+_gaps = {"last": time.perf_counter(), "longest": 0.0}
+
+
+def prepare() -> None:
+    """A bare Suzanne, selected, in front of the viewer; the reference image is in the panel."""
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    bpy.ops.mesh.primitive_monkey_add(calc_uvs=False)
+    bpy.ops.object.shade_smooth()
+    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(REFERENCE))
+    bpy.context.scene.orbit_texture.texture_size = "1024"
+    bpy.ops.ed.undo_push(message="Prepared")
+    look()
+
+
+def look() -> None:
+    """The view from where the reference was taken, with textures; the sidebar is open."""
+    space = _area().spaces.active
+    space.show_region_ui = True
+    space.shading.color_type = "TEXTURE"
+    space.region_3d.view_rotation = Euler((math.radians(78), 0, math.radians(30))).to_quaternion()
+    space.region_3d.view_distance = 5
+
+
+def _area():
+    return next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+
+
+def watch() -> float:
+    """Writes the state and asks to be called again in 0.1 s."""
+    now = time.perf_counter()
+    _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
+    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    region = next(region for region in _area().regions if region.type == "UI")
+    meshes = [item for item in bpy.data.objects if item.type == "MESH"]
+    state = {
+        "sidebar": [region.x, region.y, region.width, region.height],
+        "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
+                  "error": entry.error.message if entry.error else ""} for entry in queue.entries],
+        "takes": [len(item.orbit_texture.takes) for item in meshes],
+        "uv_layers": [len(item.data.uv_layers) for item in meshes],
+        "longest_gap": _gaps["longest"],
+    }
+    temporary = STATE.with_suffix(".new")
+    temporary.write_text(json.dumps(state), encoding="utf-8")
+    os.replace(temporary, STATE)
+    _gaps["last"] = time.perf_counter()
+    return 0.1
+
+
+bpy.context.preferences.view.show_splash = False
+prepare()
+bpy.app.timers.register(watch, first_interval=0.5)
