@@ -1,25 +1,91 @@
-"""The command line of the backend."""
+"""The command line of the backend: ``python -m backend --help``."""
 
 import argparse
+import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from .api import paths
 from .api.errors import OrbitError
+from .api.settings import Settings
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m backend")
-    commands = parser.add_subparsers(required=True)
+    parser = argparse.ArgumentParser(prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    add_texture(commands)
+    for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture")):
+        add_stage(commands, stage, shows)
+    add_doctor(commands)
     add_serve(commands)
     add_worker(commands)
     options = parser.parse_args()
     try:
-        options.command(options)
+        return options.command(options) or 0
     except OrbitError as error:
         print(error.message, file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """The arguments that describe a job, one per field of :class:`Settings`."""
+    parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
+    parser.add_argument("--image", type=Path, required=True, help="reference image")
+    for field in fields(Settings):
+        kind = float if field.default is None else type(field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
+                            choices=field.metadata["choices"] or None, help=field.metadata["doc"])
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    return Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+
+
+def add_texture(commands) -> None:
+    parser = commands.add_parser("texture", help="texture a mesh file")
+    add_job(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="textured mesh, .glb or .obj")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(command=texture)
+
+
+def texture(options: argparse.Namespace) -> None:
+    from . import local
+
+    result = local.texture(options.mesh, options.image, options.output, settings_of(options))
+    if options.json:
+        print(json.dumps(result.report))
+        return
+    local.print_seconds(result.report["seconds"])
+    print(*result.report["notes"], f"Written: {options.output}", sep="\n")
+
+
+def add_stage(commands, stage: str, shows: str) -> None:
+    parser = commands.add_parser(stage, help=f"run a job up to the stage '{stage}' and write {shows}")
+    add_job(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder; what earlier runs of the same job did in it is not done again")
+    parser.set_defaults(command=run_stage, stage=stage)
+
+
+def run_stage(options: argparse.Namespace) -> None:
+    from . import local
+
+    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings_of(options)), sep="\n")
+
+
+def add_doctor(commands) -> None:
+    parser = commands.add_parser("doctor", help="say what is installed, what is missing and how to mend it")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(command=doctor)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from .doctor import main
+
+    return main(options.json)
 
 
 def add_serve(commands) -> None:
@@ -31,16 +97,16 @@ def add_serve(commands) -> None:
     parser.set_defaults(command=serve)
 
 
-def add_worker(commands) -> None:
-    parser = commands.add_parser("worker", help="started by serve, not by hand")
-    parser.add_argument("--pipeline", default="backend.pipeline:run", help="module:function that textures")
-    parser.set_defaults(command=worker)
-
-
 def serve(options: argparse.Namespace) -> None:
     from .service.server import serve
 
     serve(options.run_dir.resolve(), options.idle_seconds, options.pipeline, options.replace)
+
+
+def add_worker(commands) -> None:
+    parser = commands.add_parser("worker", help="started by serve, not by hand")
+    parser.add_argument("--pipeline", default="backend.pipeline:run", help="module:function that textures")
+    parser.set_defaults(command=worker)
 
 
 def worker(options: argparse.Namespace) -> None:

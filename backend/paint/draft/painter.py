@@ -20,8 +20,8 @@ from .foreground import confirmed_by, cut_out, extend
 from .symmetry import Mirror, find_mirror
 from .view import find_view
 
-VIEWS, SIZE, RADIUS, FOCAL = 24, 768, 2.4, 1.3
-"""The draft's orbits: views each, pixels, distance in longest sides, focal length in image widths (the unit cube fits)."""
+VIEWS, SIZE, RADIUS = 24, 768, 2.4
+"""The draft's orbits: views each, pixels, distance in longest sides of the mesh."""
 
 VOXELS = 192
 """Resolution of the grid that holds the completed colours."""
@@ -36,8 +36,10 @@ class Draft:
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
         view = find_view(surface, alpha, direction, progress).view
         height, width = alpha.shape
+        reach = float(np.linalg.norm(surface.vertices, axis=1).max())
+        focal = 0.48 * np.sqrt(RADIUS**2 - reach**2) / reach
         return [Orbit("reference", (view.camera(width, height),)),
-                horizontal_orbit(VIEWS, RADIUS, FOCAL, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, FOCAL, SIZE, view.azimuth)]
+                horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth)]
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
         """Every view of the surface as the reference colours it."""

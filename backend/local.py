@@ -1,0 +1,135 @@
+"""Jobs on mesh files, in this process: no Blender, no server. Every stage leaves something to look at."""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from . import pipeline, store
+from .api.errors import InvalidImage, InvalidSettings
+from .api.job import Job, Result
+from .api.settings import Settings
+from .mesh.files import WRITABLE, MeshFile, read_mesh, write_mesh
+from .render.video import contact_sheet, normal_image, position_image, write_video
+from .stages import SHARE, Stages
+
+
+def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings) -> Result:
+    """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
+
+    Raises:
+        OrbitError: what was given cannot be used; nothing is written then.
+    """
+    if output.suffix.lower() not in WRITABLE:
+        raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE)}.")
+    mesh, job = read_job(mesh_path, image_path, settings)
+    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, _said_plainly(output.parent):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        result = pipeline.run(job, Path(folder), print_progress)
+        base_color = Path(folder) / "base_color.png"
+        result.textures["base_color"].tofile(base_color)
+        with Image.open(base_color) as image:
+            write_mesh(output, mesh, result.corner_uvs, image)
+    return result
+
+
+def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings) -> list[Path]:
+    """Runs a job up to a stage in a folder that keeps what earlier runs did, and writes what there is to see.
+
+    Returns:
+        The files to look at: films and contact sheets of the orbits, or the textures.
+    """
+    mesh, job = read_job(mesh_path, image_path, settings)
+    with _said_plainly(folder):
+        _claim(folder, job)
+        stages = Stages(folder, print_progress)
+        story = pipeline.tell(job, stages, stage)
+        if stage == "render":
+            return _show_orbits(folder, story, {"position": [position_image(buffer, story.surface) for buffer in story.buffers],
+                                                "normal": [normal_image(buffer, story.surface) for buffer in story.buffers]})
+        if stage == "paint":
+            return _show_orbits(folder, story, {"color": story.painting.frames})
+        result = pipeline.result(job, story, stages.seconds)
+        return _show_texture(folder, mesh, result)
+
+
+def read_job(mesh_path: Path, image_path: Path, settings: Settings) -> tuple[MeshFile, Job]:
+    """The mesh file and the job that two files and settings make. Equal inputs make equal job ids."""
+    mesh = read_mesh(mesh_path)
+    try:
+        reference = np.fromfile(image_path, np.uint8)
+    except OSError as error:
+        raise InvalidImage(f"The reference image {image_path} cannot be read ({error.strerror or error}).") from error
+    data = mesh.data()
+    digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
+    for array in (data.vertices, data.faces, data.corner_uvs, reference):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return mesh, Job(digest.hexdigest()[:32], mesh_path.stem, data, reference, settings)
+
+
+def print_progress(stage: str, fraction: float) -> None:
+    """One line that is written over on a terminal; nothing elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r{stage:<8} {fraction:4.0%}", end="", file=sys.stderr, flush=True)
+
+
+def print_seconds(seconds: dict[str, float]) -> None:
+    """The table of stages."""
+    for stage, value in seconds.items():
+        print(f"{stage:<8} {value:7.2f} s")
+    print(f"{'total':<8} {sum(seconds.values()):7.2f} s")
+
+
+def _claim(folder: Path, job: Job) -> None:
+    """Makes the folder this job's: what another job left in it would not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / "job.txt"
+    if not mark.exists() or mark.read_text(encoding="utf-8") != job.id:
+        for stage in SHARE:
+            (folder / f"{stage}.npz").unlink(missing_ok=True)
+        mark.write_text(job.id, encoding="utf-8")
+
+
+@contextmanager
+def _said_plainly(folder: Path):
+    try:
+        yield
+    except OSError as error:
+        raise store.storage_error(error, folder) from error
+
+
+def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.ndarray]]) -> list[Path]:
+    written = []
+    for name, frames in images.items():
+        start = 0
+        for orbit in story.orbits:
+            part = frames[start:start + len(orbit.cameras)]
+            start += len(orbit.cameras)
+            sheet = folder / f"{orbit.name}_{name}.png"
+            Image.fromarray(contact_sheet(part, min(8, len(part)))).save(sheet)
+            written.append(sheet)
+            if len(part) > 1:
+                film = folder / f"{orbit.name}_{name}.mp4"
+                write_video(film, part)
+                written.append(film)
+    return written
+
+
+def _show_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
+    written = []
+    for name, data in result.textures.items():
+        path = folder / f"{name}.png"
+        data.tofile(path)
+        written.append(path)
+    with Image.open(folder / "base_color.png") as image:
+        write_mesh(folder / "textured.glb", mesh, result.corner_uvs, image)
+    part = folder / "report.part"
+    part.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
+    os.replace(part, folder / "report.json")
+    return [*written, folder / "textured.glb", folder / "report.json"]
