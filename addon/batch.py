@@ -102,6 +102,7 @@ def _run_job(job: BatchJob, listener: headless.Listener) -> bool:
         raise StorageError(f"There is no file {job.blend}. Correct the manifest.")
     if job.output.resolve() == job.blend.resolve():
         raise InvalidSettings(f"A job would write over its own source, {job.blend}. Give it another output.")
+    headless.check_output(job.output)
     key = _key(job)
     earlier = _read_report(job, key)
     done = {name for name, outcome in earlier.items() if outcome["state"] == "finished"}

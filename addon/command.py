@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.api.errors import OrbitError
+from ..backend.api.errors import OrbitError, StorageError
 from ..backend.api.settings import Settings
 from . import batch, headless
 from .queue import queue
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except OrbitError as error:
         listener({"event": "error", **error.to_dict()})
-        return BAD_ARGUMENTS
+        return SOME_FAILED if isinstance(error, StorageError) else BAD_ARGUMENTS
     finally:
         queue.close()
 
@@ -48,6 +48,7 @@ def _run_texture(options: argparse.Namespace, listener: headless.Listener) -> in
     given = {entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None}
     settings = Settings.from_dict(given)
     output = Path(options.output).expanduser().resolve()
+    headless.check_output(output)
     outcomes = headless.texture(headless.find_objects(options.objects), options.image, settings, listener)
     if any(outcome["state"] == "finished" for outcome in outcomes):
         headless.save(output)

@@ -1,13 +1,14 @@
 """Texturing without a window, for scripts and the command line: a plain loop, no timers."""
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import bpy
 
-from ..backend.api.errors import InvalidTarget, StorageError
+from ..backend.api.errors import InvalidSettings, InvalidTarget, StorageError
 from ..backend.api.settings import Settings
 from . import reference
 from .client import Reference
@@ -66,6 +67,22 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
     return [bpy.data.objects[name] for name in names]
 
 
+def check_output(output: Path) -> None:
+    """Makes the folder of a .blend to be written, so that hours of work do not end at a missing one.
+
+    Raises:
+        InvalidSettings: the file is not called ``.blend``.
+        StorageError: the folder cannot be written.
+    """
+    if output.suffix != ".blend":
+        raise InvalidSettings(f"The output must be a .blend file, not {output.name}.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output.parent).close()
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written: {error.strerror}. Choose another folder.") from error
+
+
 def save(output: Path) -> None:
     """Writes the open file as a copy.
 
@@ -73,9 +90,8 @@ def save(output: Path) -> None:
         StorageError: it cannot be written.
     """
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.save_as_mainfile(filepath=str(output), copy=True, check_existing=False)
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 

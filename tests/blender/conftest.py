@@ -6,8 +6,10 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,30 @@ def empty_file():
     queue.entries.clear()
     yield
     queue.close()
+
+
+@pytest.fixture(scope="session")
+def _scripted_server():
+    """A real server whose worker runs ``tests/pipelines/scripted.py``, in a home of its own."""
+    home = _scratch / "scripted"
+    home.mkdir()
+    (home / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)
+    server = subprocess.Popen([_backend_python, "-m", "backend", "serve", "--run-dir", str(home / "run"),
+                               "--pipeline", "tests.pipelines.scripted:run"], cwd=ROOT)
+    until = time.monotonic() + 20
+    while not (home / "run" / "connection.json").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    yield home, server
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture
+def scripted_worker(_scripted_server, monkeypatch):
+    """Makes the queue talk to a worker that does what an object's name says."""
+    home, server = _scripted_server
+    assert server.poll() is None
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(home))
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -3,49 +3,23 @@
 An object's name is the script, see ``tests/pipelines/scripted.py``.
 """
 
-import os
-import subprocess
 import time
-from pathlib import Path
 
 import bpy
 import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import takes
+from bl_ext.user_default.orbit_texture.addon import reference, takes
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api import connection, paths
 
 pytestmark = pytest.mark.worker
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def scripted_home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    python = os.environ["BACKEND_PYTHON"]
-    (home / "environment").symlink_to(Path(python).parents[1], target_is_directory=True)
-    server = subprocess.Popen([python, "-m", "backend", "serve", "--run-dir", str(home / "run"),
-                               "--pipeline", "tests.pipelines.scripted:run"], cwd=ROOT)
-    until = time.monotonic() + 20
-    while not connection.Connection.read(home / "run") and time.monotonic() < until:
-        time.sleep(0.05)
-    yield home
-    server.terminate()
-    server.wait(20)
 
 
 @pytest.fixture(autouse=True)
-def scripted(scripted_home, monkeypatch, tmp_path):
-    """The queue talks to the scripted server, and the scene has a reference."""
-    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(scripted_home))
-    assert paths.home() == scripted_home
-    choose(tmp_path)
-
-
-def choose(folder: Path) -> None:
-    (folder / "reference.png").write_bytes(make.png())
-    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(folder / "reference.png"))
+def scene(scripted_worker, tmp_path):
+    """The queue talks to the scripted worker, and the scene has a reference."""
+    (tmp_path / "reference.png").write_bytes(make.png())
+    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "reference.png"))
 
 
 def poll_until(condition, seconds: float = 30.0) -> None:
@@ -178,8 +152,6 @@ def test_a_result_reaches_a_file_that_was_saved_while_blender_was_closed(tmp_pat
 
 
 def test_an_image_that_was_painted_in_blender_is_sent_as_pixels():
-    from bl_ext.user_default.orbit_texture.addon import reference
-
     image = bpy.data.images.new("Painted", 4, 2)
     pixels = np.zeros((2, 4, 4), np.float32)
     pixels[1, 0] = (1, 0, 0, 1)
