@@ -121,9 +121,10 @@ class Watcher:
         self.events = []
         self.client.start()
 
-    def submit(self, name: str = "quick", mesh=None, reference=b"not really an image", id: str | None = None) -> str:
+    def submit(self, name: str = "quick", mesh=None, reference=None, id: str | None = None) -> str:
+        """A job that is unlike any other, unless it is given a reference: what the same job has done before is not repeated."""
         id = id or new_id()
-        self.client.submit(id, name, mesh or triangle_soup(), reference, api.settings.Settings())
+        self.client.submit(id, name, mesh or triangle_soup(), id.encode() if reference is None else reference, api.settings.Settings())
         return id
 
     def of(self, id: str) -> list:

@@ -57,7 +57,7 @@ def server_pid(run) -> int:
 
 def test_a_job_goes_through_its_stages_and_comes_back_with_its_result(shared):
     mesh = triangle_soup(7)
-    id = shared.submit("render=sleep:0.4", mesh)
+    id = shared.submit("render=sleep:0.4", mesh, b"not really an image")
     event = shared.final(id)
     assert event.state == "finished"
     assert event.result.corner_uvs.shape == (7, 3, 2)
@@ -167,6 +167,16 @@ def test_a_job_that_failed_goes_on_where_it_was_when_retried(shared):
     assert event.result.report["ran"] == ["refine"]
 
 
+def test_the_same_job_under_a_new_id_goes_on_where_the_earlier_one_was_cancelled(shared):
+    image = b"the same image"
+    first = shared.submit("bake=sleep:30", reference=image)
+    shared.until(first, "running", stage="bake")
+    shared.client.cancel(first)
+    shared.final(first)
+    assert shared.final(shared.submit(reference=image)).result.report["ran"] == ["bake", "refine"]
+    assert shared.final(shared.submit(reference=b"another image")).result.report["ran"] == list(STAGES)
+
+
 def test_jobs_are_done_in_the_order_they_came_and_one_that_waits_can_be_cancelled(shared):
     first, second, third = shared.submit("render=sleep:0.5"), shared.submit(), shared.submit()
     shared.client.cancel(second)
@@ -203,7 +213,8 @@ def test_the_server_answers_within_50_ms_while_it_takes_a_job_of_200_megabytes(s
     rounds = []
     with contextlib.closing(Peer(api.connection.Connection.read(shared.run_directory))) as peer:
         for _ in range(3):
-            id, waits = shared.submit("quick", mesh, pixels), []
+            pixels[0, 0, 0] += 1
+            id, waits = shared.submit("quick", mesh, pixels.copy()), []
             while not any(event.state.final for event in shared.of(id)):
                 begun = time.perf_counter()
                 assert peer.ask("ping", answer="pong")
@@ -271,12 +282,12 @@ def test_a_server_stays_while_a_job_runs_and_ends_after_it(run, watchers):
     with contextlib.closing(Peer(server.connection())) as peer:
         id = new_id()
         mesh = triangle_soup()
-        peer.say("submit", {"job": id, "name": "render=sleep:13", "settings": {}},
+        peer.say("submit", {"job": id, "name": "render=sleep:3", "settings": {}},
                  {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
         assert peer.hear("event").body["state"] == "queued"
-    time.sleep(12.0)
+    time.sleep(2.5)
     assert server.process.poll() is None
-    assert server.process.wait(15) == 0
+    assert server.process.wait(8) == 0
     assert (run / "jobs" / id / "result" / "result.json").exists()
 
 

@@ -66,7 +66,8 @@ class Jobs:
         if id in self._events or id in self._arriving:
             return self._events.get(id)
         self._arriving.add(id)
-        self._on_disk(partial(self._save, body, arrays), partial(self._arrived, id, body["name"]))
+        earlier = [self._directory / other for other, event in reversed(self._events.items()) if event.state.final]
+        self._on_disk(partial(_save, self._directory / id, body, arrays, earlier), partial(self._arrived, id, body["name"]))
         return None
 
     def cancel(self, id: str) -> None:
@@ -129,9 +130,6 @@ class Jobs:
         self._on_disk(partial(_remove_strangers, self._directory, set(self._events)), _complain)
         self._prune()
         self._supervisor.start()
-
-    def _save(self, body: dict, arrays: dict) -> None:
-        store.save_job(self._directory / body["job"], Job.from_parts(body, arrays))
 
     def _arrived(self, id: str, name: str, saved: Future) -> None:
         self._arriving.discard(id)
@@ -209,6 +207,12 @@ class Jobs:
     def _on_disk(self, work: Callable, then: Callable[[Future], None]) -> None:
         """Calls ``work`` on the disk's thread, and then ``then`` with its future on the server's."""
         self._disk.submit(work).add_done_callback(lambda future: self._post(partial(then, future)))
+
+
+def _save(folder: Path, body: dict, arrays: dict, earlier: list[Path]) -> None:
+    """Someone who was cancelled or failed may try again with a new job: what ``earlier`` jobs finished is not done again."""
+    store.save_job(folder, Job.from_parts(body, arrays))
+    store.inherit(folder, earlier)
 
 
 def _recovered(entry: Entry) -> JobEvent:

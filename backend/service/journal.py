@@ -11,6 +11,9 @@ from pathlib import Path
 from ..api.errors import OrbitError, StorageError
 from ..api.events import State
 
+FILE = "journal-1.sqlite"
+"""Another number for another schema: a database of another version is left alone, not misread."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -56,8 +59,9 @@ class Journal:
     def __init__(self, path: Path):
         """Raises :class:`JournalInUse` if another process has it open."""
         self._path = path
-        self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
         with self._sentences():
+            # A server that was just killed may hold the lock for a moment longer.
+            self._database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
             # Exclusive mode keeps the lock from the first write until the process ends, however it ends.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")

@@ -23,7 +23,7 @@ from ..api.messages import FROM_CLIENT
 from ..api.paths import VERSION
 from . import logs
 from .jobs import Jobs
-from .journal import Journal, JournalInUse
+from .journal import FILE, Journal, JournalInUse
 from .supervisor import Supervisor
 from .worker import PIPELINE
 
@@ -84,7 +84,7 @@ class Server:
         self._idle_seconds = idle_seconds
         self._stopping = False
         self._clients: dict[bytes, _Client] = {}
-        self._journal = Journal(run_directory / "journal.sqlite")
+        self._journal = Journal(run_directory / FILE)
         # Two threads, so that a client that sends a large mesh does not hold up the others.
         self._context = zmq.Context(io_threads=2)
         self._mailbox = Mailbox()

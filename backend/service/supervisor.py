@@ -126,7 +126,11 @@ class Supervisor:
     def _heard(self, process: subprocess.Popen, line: str) -> None:
         if process is not self._process:
             return
-        event = json.loads(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            # The last words of a worker that was killed in the middle of them.
+            return
         if event["event"] == "ready":
             self.ready = True
             self.on_ready()

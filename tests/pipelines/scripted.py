@@ -1,8 +1,9 @@
 """A pipeline whose stages do what the job's name says, so that the service can be tested with real processes and without textures.
 
-A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports progress meanwhile; ``deaf:SECONDS``
-sleeps without reporting; ``native:SECONDS`` spins in machine code that holds the interpreter; ``children`` starts a process and waits;
-``crash``, ``exit``, ``error``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file with its name, and is skipped the next time.
+A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports progress meanwhile;
+``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that holds the interpreter; ``children`` starts a
+process and waits for it; ``crash``, ``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file
+with its name, and is skipped the next time.
 """
 
 import errno
