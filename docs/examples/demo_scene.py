@@ -94,7 +94,7 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
     bpy.data.images.remove(image)
 
 
-def render_reference(folder: Path, size: int = 1024, samples: int = 16) -> np.ndarray:
+def render_reference(folder: Path, size: int = 1024, samples: int = 10) -> np.ndarray:
     """Makes the painted Suzanne and writes ``reference.png``, seen from AZIMUTH and ELEVATION. Returns its pixels."""
     new_scene()
     lettering = _render_lettering(folder / "lettering.png")
