@@ -60,27 +60,26 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
     return GBuffer(camera, face, barycentric, buffer)
 
 
-def interpolate(buffer: GBuffer, corners: np.ndarray) -> np.ndarray:
-    """(H, W, C) float32: per-corner values (F, 3, C) at every pixel, 0 on the background."""
-    result = np.zeros((*buffer.face.shape, corners.shape[2]), np.float32)
-    seen = buffer.mask
-    weights = buffer.barycentric[seen]
-    weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-    result[seen] = np.einsum("nc,ncx->nx", weights, corners[buffer.face[seen]])
-    return result
-
-
 def positions(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 points on the surface, 0 on the background."""
-    return interpolate(buffer, surface.vertices[surface.faces])
+    return _interpolate(buffer, lambda face: surface.vertices[surface.faces[face]])
 
 
 def normals(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 unit shading normals, turned towards the camera; 0 on the background."""
-    normal = interpolate(buffer, surface.corner_normals)
+    normal = _interpolate(buffer, lambda face: surface.corner_normals[face])
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-30)
     towards = buffer.camera.directions_to(positions(buffer, surface))
     return normal * np.where((normal * towards).sum(axis=2, keepdims=True) < 0, -1, 1).astype(np.float32)
+
+
+def _interpolate(buffer: GBuffer, corners_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(H, W, C) float32, given the corners' values (N, 3, C) of faces (N,)."""
+    seen = buffer.mask
+    corners, weights = corners_of(buffer.face[seen]), buffer.barycentric[seen]
+    result = np.zeros((*seen.shape, corners.shape[2]), np.float32)
+    result[seen] = corners[:, 2] + weights[:, :1] * (corners[:, 0] - corners[:, 2]) + weights[:, 1:] * (corners[:, 1] - corners[:, 2])
+    return result
 
 
 @njit(cache=True, nogil=True)

@@ -5,14 +5,14 @@ pulled onto the reference's outline by least squares over all camera parameters,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface
-from ...mesh.voxels import voxelize
+from ...mesh.voxels import cell_of, keys_of, voxelize
 from ...render.camera import Camera, look_at_origin
 from ...render.rasterize import positions, rasterize
 from ...render.sample import bilinear
@@ -22,6 +22,9 @@ GRID = 64
 
 STARTS = 6
 """Best directions of the coarse search that are refined."""
+
+SIMPLIFIED_CELLS = 200
+"""Cells along the longest side of the mesh that stands in for a heavy one at the lower resolutions: under a pixel each."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,29 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
         direction: (azimuth, elevation) in degrees where the user gave them; they are then kept.
         progress: told the fraction done.
     """
+    keep = direction is not None
     starts = coarse_views(surface, alpha > 0.5, direction)
     progress(0.3)
+    light = simplified(surface)
     matches = []
     for start in starts:
-        matches.append(refine(surface, alpha, start, 192, rounds=6, keep_direction=direction is not None))
+        matches.append(refine(light, alpha, start, 192, 6, keep))
         progress(0.3 + 0.4 * len(matches) / len(starts))
     best = max(matches, key=lambda match: match.overlap - _unlikeliness(match.view.azimuth, match.view.elevation))
-    for size in (384, 1024):
-        best = refine(surface, alpha, best.view, min(size, max(alpha.shape)), rounds=6, keep_direction=direction is not None)
-        progress(0.8 if size == 384 else 1.0)
-    return best
+    best = refine(light, alpha, best.view, min(384, max(alpha.shape)), 6, keep)
+    progress(0.8)
+    return refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
+
+
+def simplified(surface: Surface) -> Surface:
+    """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw."""
+    if len(surface.faces) < 4 * SIMPLIFIED_CELLS**2:
+        return surface
+    keys = keys_of(cell_of(surface.vertices, SIMPLIFIED_CELLS), SIMPLIFIED_CELLS)
+    _, first, cell = np.unique(keys, return_index=True, return_inverse=True)
+    faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
+    kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
+    return replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
 
 
 def _unlikeliness(azimuth, elevation):
@@ -147,23 +162,18 @@ def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: 
     shape = (max(8, round(width * scale)), max(8, round(height * scale)))
     target = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA) > 0.5
     target_distance = _signed_distance(target)
-    best = Match(start, _overlap(_render(surface, start, shape)[0], target))
-    view = start
-    for _ in range(rounds):
-        mask, points = _render(surface, view, shape)
-        rim = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        if not rim.any():
-            break
-        view = _pull(view, points[rim].astype(np.float64), _signed_distance(mask)[rim], target_distance, shape, keep_direction)
-        overlap = _overlap(_render(surface, view, shape)[0], target)
+    view, best = start, Match(start, -1.0)
+    for turn in range(rounds + 1):
+        buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
+        overlap = _overlap(buffer.mask, target)
         if overlap > best.overlap:
             best = Match(view, overlap)
+        rim = buffer.mask & ~cv2.erode(buffer.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        if turn == rounds or not rim.any():
+            break
+        points = positions(buffer, surface)[rim].astype(np.float64)
+        view = _pull(view, points, _signed_distance(buffer.mask)[rim], target_distance, shape, keep_direction)
     return best
-
-
-def _render(surface: Surface, view: View, shape: tuple[int, int]):
-    buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
-    return buffer.mask, positions(buffer, surface)
 
 
 def _overlap(mask: np.ndarray, target: np.ndarray) -> float:
