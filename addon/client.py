@@ -1,6 +1,6 @@
 """Blender's end of the wire. The main thread hands over requests and drains events; a thread of ours does everything else.
 
-No bpy here, nor in :mod:`courier` and :mod:`server_process`: the client runs as well in a plain Python.
+No bpy here, nor in the modules it uses: the client runs as well in a plain Python.
 """
 
 import contextlib

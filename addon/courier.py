@@ -1,4 +1,4 @@
-"""The thread that talks to the server: it owns the socket, and follows jobs through restarts of the server."""
+"""The thread that waits for the server, and follows jobs through its restarts."""
 
 import queue
 import threading
@@ -10,29 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from ..backend.api import wire
-from ..backend.api.connection import Connection, connect
+from ..backend.api.connection import Connection
 from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, StorageError, VersionMismatch
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Job, MeshData, Result
 from ..backend.api.mailbox import Mailbox
-from ..backend.api.paths import VERSION
 from ..backend.api.settings import Settings
+from .link import Link
 from .server_process import ServerProcess
 
 Reference = Path | bytes | np.ndarray
 """A file, its bytes, or pixels as :class:`~backend.api.job.Job` takes them."""
 
-_WELCOME_SECONDS = 3.0
 _GIVE_UP_SECONDS = 30.0
-_PING_INTERVAL = 2.0
-_SILENCE_SECONDS = 10.0
 _TICK_SECONDS = 0.2
-
-_LOST = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL \
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
 @dataclass
@@ -51,25 +44,30 @@ class _Followed:
 
 
 class Courier(threading.Thread):
-    """The thread that owns the socket. Its methods run on it, handed over by :meth:`post`, except where they say otherwise."""
+    """Its methods run on its own thread, handed over by :meth:`post`, except where they say otherwise.
+
+    Attributes:
+        problem: why it has given up; nothing happens until the user wants something again.
+    """
 
     def __init__(self, run_directory: Path, server: ServerProcess, events: queue.SimpleQueue):
         super().__init__(name="orbit-texture", daemon=True)
-        self.welcomed = False
         self.problem: OrbitError | None = None
         self._run_directory, self._server, self._events = run_directory, server, events
         self._mailbox = Mailbox()
         self._closing = False
+        self._link: Link | None = None
+        self._dead: Connection | None = None
+        self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         self._jobs: dict[str, _Followed] = {}
         self._orders: list[tuple[str, str]] = []
         self._follow_all = False
-        self._socket: zmq.Socket | None = None
-        self._monitor: zmq.Socket | None = None
-        self._connection: Connection | None = None
-        self._dead: Connection | None = None
-        self._greeted = False
-        self._since = self._heard = self._pinged = 0.0
-        self._give_up_at = 0.0
+
+    @property
+    def welcomed(self) -> bool:
+        """A server of our version answers. Any thread may ask."""
+        link = self._link
+        return link is not None and link.welcomed
 
     def post(self, call: Callable[[], None]) -> None:
         """Any thread may call it."""
@@ -83,7 +81,6 @@ class Courier(threading.Thread):
 
     def run(self) -> None:
         self._context = zmq.Context()
-        self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         try:
             while not self._closing:
                 self._step()
@@ -107,7 +104,7 @@ class Courier(threading.Thread):
             return
         self.try_again()
         if self.welcomed:
-            self._send_frames(self._jobs[id].frames)
+            self._link.send(self._jobs[id].frames)
 
     def cancel(self, id: str) -> None:
         job = self._jobs.get(id)
@@ -132,7 +129,7 @@ class Courier(threading.Thread):
         for id in ids or ():
             self._jobs.setdefault(id, _Followed())
         if self.welcomed:
-            self._send("list")
+            self._link.send(wire.pack("list"))
         self.try_again()
 
     def restart(self) -> None:
@@ -147,55 +144,43 @@ class Courier(threading.Thread):
             self.problem = self._dead = None
             self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
 
-    # The loop
+    # The connection
 
     def _step(self) -> None:
+        """Waits until something happens, for a fifth of a second at most, and does what there is to do."""
         poller = zmq.Poller()
         poller.register(self._mailbox, zmq.POLLIN)
-        if self._socket:
-            # Writable means that the handshake is through, since nothing is queued before that.
-            poller.register(self._socket, zmq.POLLIN if self._greeted else zmq.POLLIN | zmq.POLLOUT)
-            poller.register(self._monitor, zmq.POLLIN)
+        if self._link:
+            self._link.register(poller)
         ready = dict(poller.poll(_TICK_SECONDS * 1000))
-        if self._socket and ready.get(self._socket, 0) & zmq.POLLIN:
-            self._receive()
-        if self._socket and ready.get(self._socket, 0) & zmq.POLLOUT and not self._greeted:
-            self._greeted = True
-            self._send("hello", {"version": VERSION})
-        if self._monitor and self._monitor in ready and recv_monitor_message(self._monitor)["event"] & _LOST:
-            self._lost()
+        if self._link:
+            try:
+                if message := self._link.receive(ready):
+                    self._hear(message)
+            except OrbitError as error:
+                self._give_up(error)
         for call in self._mailbox.take():
             call()
-        self._keep_up()
-
-    def _keep_up(self) -> None:
-        now = time.monotonic()
-        if self.problem:
-            return
-        if self.welcomed:
-            if now - self._heard > _SILENCE_SECONDS:
-                self._lost()
-            elif now - self._pinged > _PING_INTERVAL:
-                self._pinged = now
-                self._send("ping")
-        elif now > self._give_up_at:
-            self._give_up(NoWorker("The worker does not answer. Restart it.", "restart_worker"))
-        elif self._socket:
-            if now - self._since > _WELCOME_SECONDS:
-                self._lost()
-        else:
+        if self._link and self._link.lost:
+            if self._link.welcomed:
+                self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
+            self._dead = self._link.connection
+            self._disconnect()
+        if not self.welcomed and not self.problem:
             self._reach()
 
     def _reach(self) -> None:
         """Connects to the server that the connection file tells of, or starts one if that is known to be dead."""
-        connection = Connection.read(self._run_directory)
-        if connection and connection != self._dead:
-            self._connection = connection
-            self._socket = connect(self._context, connection)
-            self._monitor = self._socket.get_monitor_socket(_LOST)
-            self._greeted, self._since = False, time.monotonic()
+        if time.monotonic() > self._give_up_at:
+            self._give_up(NoWorker("The worker does not answer. Restart it.", "restart_worker"))
+        elif self._link:
+            # It has yet to be welcomed.
+            return
+        elif (connection := Connection.read(self._run_directory)) and connection != self._dead:
+            self._link = Link(self._context, connection)
         elif self._server.running:
-            pass
+            # It has yet to write its file.
+            return
         elif error := self._server.failure():
             self._give_up(error)
         elif self._server.deferred():
@@ -210,19 +195,10 @@ class Courier(threading.Thread):
         except OrbitError as error:
             self._give_up(error)
 
-    def _lost(self) -> None:
-        if self.welcomed:
-            self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
-        self._dead = self._connection
-        self._disconnect()
-
     def _disconnect(self) -> None:
-        self.welcomed = False
-        if self._socket:
-            self._socket.disable_monitor()
-            self._monitor.close(linger=0)
-            self._socket.close(linger=0)
-            self._socket = self._monitor = None
+        if self._link:
+            self._link.close()
+            self._link = None
 
     def _give_up(self, error: OrbitError) -> None:
         """Nothing goes on until the user does something. The jobs that the server has are safe in its journal."""
@@ -233,17 +209,10 @@ class Courier(threading.Thread):
 
     # What the server says
 
-    def _receive(self) -> None:
-        frames = self._socket.recv_multipart(copy=False)
-        self._heard = time.monotonic()
-        try:
-            message = wire.unpack([frame.buffer for frame in frames])
-        except OrbitError as error:
-            self._give_up(error)
-            return
+    def _hear(self, message: wire.Message) -> None:
         body = message.body
         if message.type == "welcome":
-            self._welcome()
+            self._catch_up()
         elif message.type == "event":
             self._take(JobEvent.from_dict(body))
         elif message.type == "jobs":
@@ -253,18 +222,18 @@ class Courier(threading.Thread):
         elif message.type == "error":
             self._refused(OrbitError.from_dict(body))
 
-    def _welcome(self) -> None:
-        self.welcomed, self.problem, self._dead = True, None, None
+    def _catch_up(self) -> None:
+        """Tells a server that has just welcomed us what it missed, and asks what we did."""
+        self._dead = None
         self._server.answered()
-        self._pinged = time.monotonic()
-        orders, self._orders = self._orders, []
         for job in self._jobs.values():
             job.fetching = False
             if job.frames:
-                self._send_frames(job.frames)
+                self._link.send(job.frames)
+        orders, self._orders = self._orders, []
         for type, id in orders:
             self._order(type, id)
-        self._send("list")
+        self._link.send(wire.pack("list"))
 
     def _refused(self, error: OrbitError) -> None:
         if isinstance(error, VersionMismatch) or not self.welcomed:
@@ -282,7 +251,7 @@ class Courier(threading.Thread):
         if event.state == State.FINISHED:
             if not job.fetching:
                 job.fetching = True
-                self._send("fetch", {"job": event.job})
+                self._link.send(wire.pack("fetch", {"job": event.job}))
         elif event.state.final:
             self._finish(event)
         elif event != job.told:
@@ -300,24 +269,11 @@ class Courier(threading.Thread):
         for id in [id for id, job in self._jobs.items() if not job.frames and id not in known]:
             self._finish(JobEvent(id, State.FAILED, error=StorageError("The worker does not have this job any more. Start it anew.")))
 
-    # Sending
-
     def _order(self, type: str, id: str) -> None:
         if self.welcomed:
-            self._send(type, {"job": id})
+            self._link.send(wire.pack(type, {"job": id}))
         else:
             self._orders.append((type, id))
-
-    def _send(self, type: str, body: dict | None = None) -> None:
-        self._send_frames(wire.pack(type, body))
-
-    def _send_frames(self, frames: list) -> None:
-        if self._socket is None:
-            return
-        try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
-        except zmq.ZMQError:
-            self._lost()
 
     def _finish(self, event: JobEvent) -> None:
         self._jobs.pop(event.job, None)

@@ -139,5 +139,6 @@ def _common_options(socket: zmq.Socket) -> None:
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 256
     socket.maxmsgsize = wire.MAX_FRAME
-    socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 6000
+    # An array is one frame and nothing is heard while it arrives, so a shorter patience would end a large upload.
+    socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 10_000
     socket.handshake_ivl = 5000
