@@ -95,9 +95,9 @@ def _print_json(event: dict) -> None:
 def _print_text(event: dict) -> None:
     match event["event"]:
         case "progress":
-            print(f"{event['object']}: {event['stage'] or event['state']} {event['fraction']:.0%}", flush=True)
+            print(f"\r{event['object']}: {event['stage'] or event['state']} {event['fraction']:.0%}   ", end="", flush=True)
         case "object":
-            print(f"{event['object']}: {event['error']['message'] if event['error'] else 'done'}", flush=True)
+            print(f"\r{event['object']}: {event['error']['message'] if event['error'] else 'done'}   ", flush=True)
         case "saved":
             print(f"Wrote {event['file']}", flush=True)
         case "skipped":

@@ -14,6 +14,9 @@ from . import reference
 from .client import Reference
 from .queue import Entry, queue
 
+POLL_INTERVAL = 0.05
+"""Seconds."""
+
 Listener = Callable[[dict], None]
 """Takes one JSON-able event: its ``event`` is ``progress``, ``object``, ``skipped``, ``saved`` or ``error``."""
 
@@ -42,12 +45,14 @@ def run(objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.O
     """As :func:`texture`, with a reference per object; ``reference_of`` may raise an :class:`OrbitError` for one that has none."""
     objects = list(objects)
     entries = queue.add_each(objects, reference_of, settings)
-    _wait(entries, listener)
-    outcomes = [_outcome(entry, objects) for entry in entries]
-    for entry, outcome in zip(entries, outcomes, strict=True):
-        listener({"event": "object", **outcome})
-        queue.entries.remove(entry)
-    return outcomes
+    try:
+        _wait(entries, objects, listener)
+    except KeyboardInterrupt:
+        _cancel(entries)
+        raise
+    finally:
+        queue.entries = [entry for entry in queue.entries if entry not in entries]
+    return [_outcome(entry, objects) for entry in entries]
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
@@ -95,29 +100,34 @@ def save(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 
-def _wait(entries: list[Entry], listener: Listener) -> None:
-    """Polls until every entry is settled, or its result cannot be applied."""
-    said: dict[str, dict] = {}
-    try:
-        while unsettled := [entry for entry in entries if not entry.settled]:
-            queue.poll()
-            for entry in unsettled:
-                event = entry.event.to_dict()
-                if said.get(entry.name) != event:
-                    said[entry.name] = event
-                    listener({"event": "progress", "object": entry.name, **event})
-                if entry.waits:
-                    entry.error = InvalidTarget(entry.waits)
-            time.sleep(0.05)
-    except KeyboardInterrupt:
-        for entry in entries:
-            if not entry.settled:
-                queue.cancel(entry)
-        patience = time.monotonic() + 3.0
-        while queue.busy and time.monotonic() < patience:
-            queue.poll()
-            time.sleep(0.05)
-        raise
+def _wait(entries: list[Entry], objects: list[bpy.types.Object], listener: Listener) -> None:
+    """Polls until every entry is settled, or its result cannot be applied, and tells what happens."""
+    told: dict[int, dict] = {}
+    unsettled = list(entries)
+    while unsettled:
+        queue.poll()
+        for entry in list(unsettled):
+            progress = entry.event.to_dict()
+            if not entry.error and told.get(id(entry)) != progress:
+                told[id(entry)] = progress
+                listener({"event": "progress", "object": entry.name, **progress})
+            if entry.waits:
+                entry.error = InvalidTarget(entry.waits)
+            if entry.settled:
+                unsettled.remove(entry)
+                listener({"event": "object", **_outcome(entry, objects)})
+        time.sleep(POLL_INTERVAL)
+
+
+def _cancel(entries: list[Entry]) -> None:
+    """Cancels what is under way and waits until the server has heard of it."""
+    for entry in entries:
+        if not entry.settled:
+            queue.cancel(entry)
+    patience = time.monotonic() + 3.0
+    while queue.busy and time.monotonic() < patience:
+        queue.poll()
+        time.sleep(POLL_INTERVAL)
 
 
 def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:

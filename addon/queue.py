@@ -15,9 +15,6 @@ from ..backend.api.settings import Settings
 from . import identity, scene, takes
 from .client import Client, Reference
 
-_SERVER_CAN_RESUME = {"cancelled", "worker_died", "out_of_memory"}
-"""Codes of errors after which the server still has the job, so that its mesh need not be sent again."""
-
 
 @dataclass
 class Entry:
@@ -161,14 +158,15 @@ class Queue:
         if entry.result:
             entry.error = None
             return
-        if entry.error and entry.error.code in _SERVER_CAN_RESUME:
+        if entry.reference is None:
+            # From an earlier session: the server has all that it needs.
             entry.event, entry.error = JobEvent(entry.job, State.QUEUED), None
             self._connection().retry(entry.job)
             return
-        objects = [obj for key in entry.keys if (obj := identity.find(key))]
-        if not objects or entry.reference is None:
-            raise InvalidTarget(f"'{entry.name}' cannot be retried from here. Select it and texture it again.")
-        self._read(entry, objects[0])
+        obj = identity.find(entry.keys[0])
+        if obj is None:
+            raise InvalidTarget(f"'{entry.name}' is not in this file. Open the file that holds it, then retry.")
+        self._read(entry, obj)
         self._submit(entry)
 
     def dismiss(self, entry: Entry) -> None:

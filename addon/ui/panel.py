@@ -20,7 +20,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
     def draw(self, context):
         settings = context.scene.orbit_texture
         layout = self.layout
-        layout.template_ID(settings, "image", open="image.open", text="Reference")
+        layout.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
 
         column = layout.column()
         column.use_property_split = True

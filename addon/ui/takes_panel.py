@@ -25,9 +25,8 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
                          depress=index == shown).index = index
             row.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
         if shown >= 0 and (shader := obj.orbit_texture.takes[shown].material):
-            image = material.base_color(shader)
-            if image and image.preview:
-                layout.template_icon(image.preview.icon_id, scale=8)
+            if image := material.base_color(shader):
+                layout.template_icon(layout.icon(image), scale=8)
             layout.label(text="Mesh untouched", icon="CHECKMARK")
             for note in obj.orbit_texture.takes[shown].notes.splitlines():
                 wrapped(layout, context, note, icon="INFO")

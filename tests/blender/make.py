@@ -23,6 +23,14 @@ def cube(uvs: bool = True) -> bpy.types.Object:
     return obj if uvs else without_uvs(obj)
 
 
+def scripted(script: str, uvs: bool = False) -> bpy.types.Object:
+    """A cube whose name is a script for ``tests/pipelines/scripted.py``; like no other, since a worker does not repeat what it has done."""
+    obj = cube(uvs)
+    obj.name = script
+    obj.scale.x = 1 + np.random.default_rng().random()
+    return obj
+
+
 def without_uvs(obj: bpy.types.Object) -> bpy.types.Object:
     while obj.data.uv_layers:
         obj.data.uv_layers.remove(obj.data.uv_layers[0])

@@ -36,7 +36,7 @@ def takes_in(file: Path) -> dict[str, int]:
 
 def scene(folder: Path, *names: str) -> Path:
     for name in names:
-        make.cube(uvs=False).name = name
+        make.scripted(name)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
     return folder / "scene.blend"
 
@@ -144,7 +144,8 @@ def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_pat
     """)
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
     assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 0}
-    assert "no reference image at" in next(event for event in events(capsys) if event["event"] == "object")["error"]["message"]
+    outcomes = {event["object"]: event for event in events(capsys) if event["event"] == "object"}
+    assert "no reference image at" in outcomes["Hat"]["error"]["message"]
     # What failed is tried again, what is done is not.
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
     assert [event["object"] for event in events(capsys) if event["event"] == "skipped"] == ["Body"]

@@ -47,15 +47,13 @@ def test_no_callback_takes_longer_than_50_milliseconds_except_the_apply():
 
 
 def test_instances_are_textured_once_and_a_failing_object_does_not_stop_the_rest(tmp_path):
-    first = make.cube(uvs=False)
+    first = make.scripted("Cube")
     second = first.copy()
     empty = bpy.data.objects.new("Empty", bpy.data.meshes.new("Empty"))
     for obj in (second, empty):
         bpy.context.collection.objects.link(obj)
-    crashing = make.cube()
-    crashing.name = "Crashing bake=crash"
-    last = make.cube()
-    last.name = "Last"
+    crashing = make.scripted("Crashing bake=crash", uvs=True)
+    last = make.scripted("Last")
     make.select(first, second, empty, crashing, last)
     bpy.ops.orbit_texture.texture_scene()
     assert len(queue.entries) == 4
@@ -68,9 +66,7 @@ def test_instances_are_textured_once_and_a_failing_object_does_not_stop_the_rest
 
 
 def test_texture_scene_prefers_an_objects_own_reference_then_the_folders_then_the_one_for_all(tmp_path):
-    objects = {name: make.cube(uvs=False) for name in ("Own", "Folder", "All")}
-    for name, obj in objects.items():
-        obj.name = name
+    objects = {name: make.scripted(name) for name in ("Own", "Folder", "All")}
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "Folder.png").write_bytes(make.png(color=(0, 0, 200)))
@@ -93,7 +89,7 @@ def base_color(obj) -> tuple:
 
 
 def test_a_cancelled_job_can_be_retried():
-    make.cube(uvs=False).name = "Cube paint=sleep:1"
+    make.scripted("Cube paint=sleep:1")
     bpy.ops.orbit_texture.texture_selected()
     entry = queue.entries[0]
     poll_until(lambda: entry.event.stage == "paint")
@@ -106,7 +102,7 @@ def test_a_cancelled_job_can_be_retried():
 
 
 def test_the_object_is_not_textured_twice_at_a_time():
-    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    make.scripted("Cube paint=sleep:0.5")
     bpy.ops.orbit_texture.texture_selected()
     assert not bpy.ops.orbit_texture.texture_selected.poll()
     make.poll_until_settled(queue)
@@ -114,7 +110,7 @@ def test_the_object_is_not_textured_twice_at_a_time():
 
 
 def test_a_new_job_replaces_the_objects_earlier_row():
-    make.cube(uvs=False)
+    make.scripted("Cube")
     for _ in range(2):
         bpy.ops.orbit_texture.texture_selected()
         make.poll_until_settled(queue)
@@ -123,7 +119,7 @@ def test_a_new_job_replaces_the_objects_earlier_row():
 
 
 def test_an_undo_while_the_job_runs_does_not_lose_the_result():
-    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    make.scripted("Cube paint=sleep:0.5")
     bpy.ops.ed.undo_push(message="before")
     bpy.context.object.location.x = 2
     bpy.ops.ed.undo_push(message="moved")
@@ -135,7 +131,7 @@ def test_an_undo_while_the_job_runs_does_not_lose_the_result():
 
 
 def test_a_result_reaches_a_file_that_was_saved_while_blender_was_closed(tmp_path):
-    make.cube(uvs=False).name = "Cube paint=sleep:0.5"
+    make.scripted("Cube paint=sleep:0.5")
     bpy.ops.orbit_texture.texture_selected()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     poll_until(lambda: queue.entries[0].event.stage)
