@@ -1,6 +1,7 @@
 """The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs inside Blender."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -94,12 +95,14 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
     bpy.data.images.remove(image)
 
 
-def render_reference(folder: Path, size: int = 1024, samples: int = 10) -> np.ndarray:
-    """Makes the painted Suzanne and writes ``reference.png``, seen from AZIMUTH and ELEVATION. Returns its pixels."""
+def render_reference(folder: Path, add_mesh: Callable[[], bpy.types.Object] = add_suzanne, size: int = 1024,
+                     samples: int = 10) -> np.ndarray:
+    """Paints a mesh, Suzanne or another of her size, and writes ``reference.png``, seen from AZIMUTH and ELEVATION. Returns its pixels."""
     new_scene()
     lettering = _render_lettering(folder / "lettering.png")
-    suzanne = add_suzanne()
-    suzanne.data.materials.append(_painted_material(lettering))
+    mesh = add_mesh().data
+    mesh.materials.clear()
+    mesh.materials.append(_painted_material(lettering))
     add_camera(AZIMUTH, ELEVATION)
     path = folder / "reference.png"
     pixels = render(path, size, samples)

@@ -55,7 +55,7 @@ class Window:
         package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
         examples = paths.ROOT / "docs" / "examples"
         render = f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; " \
-                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), 512, 8)"
+                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)"
         for arguments in (["--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch)],
                           ["--command", "extension", "install-file", "-r", "user_default", "--enable", str(package)],
                           ["--background", "--python-exit-code", "1", "--python-expr", render]):
