@@ -245,6 +245,15 @@ def test_a_server_killed_in_any_stage_is_replaced_and_finished_stages_are_not_re
     assert server_pid(run) != server
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the worker ends when its native code returns")
+def test_a_worker_in_native_code_dies_with_its_server(watchers, run):
+    watcher = watchers()
+    watcher.until(watcher.submit("bake=native:30"), "running", stage="bake")
+    worker = watcher.worker_pid()
+    os.kill(server_pid(run), signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0)
+
+
 def test_a_job_that_brings_three_servers_down_is_given_up(run, watchers):
     watcher = watchers()
     id = watcher.submit("bake=sleep:30")
