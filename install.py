@@ -33,20 +33,22 @@ def install_addon(options: argparse.Namespace) -> int:
     if blender is None:
         raise Problem("No Blender was found on the PATH or in the usual places. Name it: python3 install.py addon --blender PATH")
     extension.install(blender, extension.build(blender, options.output))
-    if not backend.is_complete():
-        say("The backend is not installed yet: python3 install.py backend")
+    if backend.condition() != "complete":
+        say("The backend is still to be installed: python3 install.py backend")
     return 0
 
 
 def demo(options: argparse.Namespace) -> int:
-    interpreter = backend.install(options.torch)
+    script = paths.ROOT / "docs" / "examples" / "demo.py"
+    if not script.exists():
+        raise Problem("The demo is not part of the installed add-on. Run it from the source tree.")
+    backend.install(options.torch)
     blender = blenders.find(options.blender) or blenders.newest_module()
     say(f"Running the demo in {blender}")
     package = extension.build(blender, paths.home() / "build")
-    script = paths.ROOT / "docs" / "examples" / "demo.py"
     profile = paths.home() / "demo-profile"
     profile.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"BLENDER_USER_RESOURCES": str(profile), "BACKEND_PYTHON": str(interpreter)}
+    environment = os.environ | {"BLENDER_USER_RESOURCES": str(profile)}
     command = blender.script_command(script, ["--addon", str(package), "--output", str(options.output.resolve())])
     return subprocess.run(command, env=environment, check=False).returncode
 

@@ -2,15 +2,26 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend.api import paths
 
 from . import torch_build
-from .environment import Step, ensure, pip_install_options, read_stamp, run_pip, say
+from .environment import Step, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
 
 REQUIREMENTS = paths.ROOT / "requirements"
 IMPORTS = "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the environment shall hold: the steps, the name of torch's build, the space it takes, and a remark on the choice or ""."""
+
+    steps: tuple[Step, ...]
+    variant: str
+    gigabytes: float
+    note: str = ""
 
 
 def install(torch: str = "auto", tests: bool = False) -> Path:
@@ -21,12 +32,13 @@ def install(torch: str = "auto", tests: bool = False) -> Path:
         tests: with what the tests need. An environment that has it keeps it.
     """
     folder = paths.backend_environment()
-    step, variant, gigabytes = _torch_step(torch, read_stamp(folder).get("variant", ""))
-    steps = [Step("the packages of requirements/backend.txt", lock=REQUIREMENTS / "backend.txt"), step]
-    interpreter = ensure(folder, steps, variant=variant, imports=IMPORTS, gigabytes=gigabytes)
+    plan = _plan(torch, read_stamp(folder).get("variant", ""))
+    if plan.note:
+        say(plan.note)
+    interpreter = ensure(folder, plan.steps, variant=plan.variant, imports=IMPORTS, gigabytes=plan.gigabytes)
     if tests:
         add_test_packages(interpreter)
-    say(f"Backend: {folder} ({variant})")
+    say(f"Backend: {folder} ({plan.variant})")
     return interpreter
 
 
@@ -41,25 +53,35 @@ def add_test_packages(interpreter: Path) -> None:
     marker.write_bytes(lock.read_bytes())
 
 
-def is_complete() -> bool:
-    """Whether an earlier run installed the environment to its end."""
-    return "complete" in read_stamp(paths.backend_environment())
+def condition() -> str:
+    """Of the environment: "absent", "unfinished", "outdated" (installed from other requirements than these) or "complete"."""
+    folder = paths.backend_environment()
+    stamp = read_stamp(folder)
+    if not folder.exists():
+        return "absent"
+    if "complete" not in stamp:
+        return "unfinished"
+    plan = _plan("auto", stamp["variant"])
+    return "complete" if (stamp["complete"], stamp["variant"]) == (fingerprint(plan.steps), plan.variant) else "outdated"
 
 
-def _torch_step(wanted: str, installed: str) -> tuple[Step, str, float]:
-    """The step that installs torch, the name of its build and the space that the environment needs."""
-    wheel = torch_build.local_wheel(_find_links())
+def _plan(wanted: str, installed: str) -> Plan:
+    """
+    Args:
+        wanted: the torch build, or ``auto``.
+        installed: the name of the build that is there, "" for none.
+    """
+    packages = Step("the packages of requirements/backend.txt", lock=REQUIREMENTS / "backend.txt")
     package = f"torch=={torch_build.TORCH}"
-    if wheel:
-        return Step(f"torch from {wheel}", (package,)), f"torch {wheel.name.split('-')[1]} from a file", torch_build.GIGABYTES["cpu"]
+    if wheel := torch_build.local_wheel(_find_links()):
+        version = wheel.name.split("-")[1]
+        return Plan((packages, Step(f"torch from {wheel}", (package,))), f"torch {version} from a file", torch_build.GIGABYTES["cpu"])
     if wanted == "auto" and installed.removeprefix("torch ") in torch_build.BUILDS:
         wanted = installed.removeprefix("torch ")
     choice = torch_build.choose(torch_build.facts(), wanted)
-    if choice.note:
-        say(choice.note)
     arguments = (package, "--index-url", choice.index) if choice.index else (package,)
-    return Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments), f"torch {choice.build}", \
-        torch_build.GIGABYTES[choice.build]
+    torch = Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments)
+    return Plan((packages, torch), f"torch {choice.build}", torch_build.GIGABYTES[choice.build], choice.note)
 
 
 def _find_links() -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -81,9 +82,9 @@ def ensure(folder: Path, steps: Sequence[Step], *, python: str = sys.executable,
     """
     interpreter = paths.environment_python(folder)
     identity = {"python": _version_of(python), "variant": variant}
-    fingerprint = hashlib.sha256(json.dumps([step.fingerprint() for step in steps]).encode()).hexdigest()
+    finished = identity | {"complete": fingerprint(steps)}
     stamp = read_stamp(folder)
-    if stamp == identity | {"complete": fingerprint} and interpreter.exists():
+    if stamp == finished and interpreter.exists():
         return interpreter
     if {name: stamp.get(name) for name in identity} == identity and _runs(interpreter):
         say(f"Finishing {folder}")
@@ -96,8 +97,13 @@ def ensure(folder: Path, steps: Sequence[Step], *, python: str = sys.executable,
         _pip(interpreter, step.pip_arguments())
     if imports:
         _check_imports(interpreter, imports)
-    _write_stamp(folder, identity | {"complete": fingerprint})
+    _write_stamp(folder, finished)
     return interpreter
+
+
+def fingerprint(steps: Sequence[Step]) -> str:
+    """What the stamp of an environment has as ``complete`` when these steps were its last."""
+    return hashlib.sha256(json.dumps([step.fingerprint() for step in steps]).encode()).hexdigest()
 
 
 def read_stamp(folder: Path) -> dict:
@@ -120,8 +126,9 @@ def pip_install_options() -> list[str]:
 
 def run_pip(interpreter: Path, arguments: Sequence[str]) -> None:
     """Runs pip of an environment. Raises :class:`Problem` with the end of its output and advice."""
-    done = subprocess.run([str(interpreter), "-m", "pip", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", check=False)
+    # Isolated from PYTHONPATH and from a user who has told pip to install for the user: the packages belong into this environment.
+    done = subprocess.run([str(interpreter), "-I", "-m", "pip", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", env=os.environ | {"PIP_USER": "0"}, check=False)
     if done.returncode:
         tail = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("WARNING: Location"))[-2000:]
         raise Problem(f"{tail}\n{advice(done.stdout)}")

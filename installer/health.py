@@ -37,14 +37,14 @@ def _blenders() -> Iterator[Finding]:
 
 def _environment() -> Iterator[Finding]:
     folder = paths.backend_environment()
-    if not folder.exists():
-        yield Finding("backend", PROBLEM, "is not installed", "python3 install.py backend")
-        return
-    if not backend.is_complete():
-        yield Finding("backend", PROBLEM, f"an installation was cut short in {folder}", "python3 install.py backend")
-        return
-    yield Finding("backend", OK, f"{folder} ({read_stamp(folder).get('variant')})")
-    yield from _examined_inside()
+    found = {"absent": "is not installed", "unfinished": f"an installation was cut short in {folder}",
+             "outdated": f"{folder} was installed from other requirements than these"}
+    condition = backend.condition()
+    if condition in found:
+        yield Finding("backend", PROBLEM, found[condition], "python3 install.py backend")
+    else:
+        yield Finding("backend", OK, f"{folder} ({read_stamp(folder)['variant']})")
+        yield from _examined_inside()
 
 
 def _examined_inside() -> Iterator[Finding]:

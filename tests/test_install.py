@@ -173,6 +173,19 @@ def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_m
     assert {"name": "backend", "state": "problem", "detail": "is not installed", "fix": "python3 install.py backend"} in findings
 
 
+@pytest.mark.parametrize(("stamp", "detail"), [
+    ({"python": "3.11", "variant": "torch cpu"}, "cut short"),
+    ({"python": "3.11", "variant": "torch cpu", "complete": "of an earlier version"}, "other requirements"),
+])
+def test_the_doctor_sees_an_environment_that_is_not_what_it_should_be(tmp_path, stamp, detail):
+    (tmp_path / "environment").mkdir()
+    (tmp_path / "environment" / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    findings = json.loads(run_install("doctor", "--json", home=tmp_path).stdout)
+    backend = next(finding for finding in findings if finding["name"] == "backend")
+    assert detail in backend["detail"]
+    assert backend["fix"] == "python3 install.py backend"
+
+
 def test_the_doctor_finds_a_worker_that_starts(tmp_path):
     done = subprocess.run([sys.executable, "-m", "backend", "doctor", "--json"], cwd=paths.ROOT, capture_output=True, text=True,
                           env=os.environ | {"ORBIT_TEXTURE_HOME": str(tmp_path)}, check=False)
