@@ -14,7 +14,7 @@ import zmq
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
-SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run")
+SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "15")
 
 
 def package():
