@@ -21,6 +21,7 @@ _scratch = Path(tempfile.mkdtemp(prefix="orbit-texture-tests-"))
 _backend_python = os.environ.get("BACKEND_PYTHON", "")
 os.environ["BLENDER_USER_RESOURCES"] = str(_scratch / "blender")
 os.environ["ORBIT_TEXTURE_HOME"] = str(_scratch / "home")
+os.environ["TMPDIR"] = str(_scratch)  # Blender's temporary folders go with ours
 
 extensions = _scratch / "blender" / "extensions" / "user_default"
 extensions.mkdir(parents=True)

@@ -52,6 +52,7 @@ def test_texture_writes_a_copy_and_prints_events(tmp_path, picture, capsys):
     assert [event["object"] for event in said if event["event"] == "object"] == ["Body", "Hat bake=sleep:0.3"]
     assert any(event["event"] == "progress" and event["stage"] == "bake" for event in said)
     assert said[-1] == {"event": "saved", "file": str(tmp_path / "out.blend")}
+    assert Path(bpy.data.filepath) == source
     assert takes_in(tmp_path / "out.blend") == {"Body": 1, "Hat bake=sleep:0.3": 1, "Floor": 0}
     settings = json.loads(bpy.data.objects["Body"].orbit_texture.takes[0].settings)
     assert (settings["texture_size"], settings["seed"]) == (1024, 3)
@@ -131,6 +132,7 @@ def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
     assert {name: outcome["state"] for name, outcome in report["objects"].items()} == {"Body": "finished", "Hat": "finished"}
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
     assert {event["event"] for event in events(capsys)} == {"skipped"}
+    assert Path(bpy.data.filepath) == tmp_path / "scene.blend"
     assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
     assert takes_in(tmp_path / "hat.blend") == {"Body": 0, "Hat": 1}
 
@@ -153,6 +155,23 @@ def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_pat
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
     assert not [event for event in events(capsys) if event["event"] == "skipped"]
     assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
+
+
+def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, capsys):
+    scene(tmp_path, "Body", "Hat")
+    jobs = manifest(tmp_path, """
+        [[job]]
+        blend = "scene.blend"
+        image = "reference.png"
+    """)
+    assert command.main(["batch", "--manifest", jobs]) == 0
+    report = tmp_path / "textured" / "scene.json"
+    outcomes = json.loads(report.read_text())
+    outcomes["objects"]["Hat"]["state"] = "failed"
+    report.write_text(json.dumps(outcomes))
+    assert command.main(["batch", "--manifest", jobs]) == 0
+    assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 2}
+    assert json.loads(report.read_text())["objects"]["Hat"]["state"] == "finished"
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
