@@ -101,6 +101,20 @@ def test_a_cancelled_job_can_be_retried():
     assert entry.applied, entry.error
 
 
+def test_a_uv_map_that_is_not_usable_through_the_modifiers_is_replaced_on_the_mesh_without_them():
+    obj = make.scripted("Cube", uvs=True)
+    obj.modifiers.new("Array", "ARRAY")
+    bpy.ops.orbit_texture.texture_selected()
+    first = queue.entries[0].job
+    make.poll_until_settled(queue)
+    assert queue.entries[0].applied, queue.entries[0].error
+    assert queue.entries[0].job != first
+    take = obj.orbit_texture.takes[0]
+    # The scripted pipeline always makes new UVs; they lie on the cube's own loops, not on the array's.
+    assert [layer.name for layer in obj.data.uv_layers] == ["UVMap", take.uv_layer]
+    assert "without them" in take.notes
+
+
 def test_the_object_is_not_textured_twice_at_a_time():
     make.scripted("Cube paint=sleep:0.5")
     bpy.ops.orbit_texture.texture_selected()

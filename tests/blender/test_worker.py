@@ -6,16 +6,12 @@ import bpy
 import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import headless
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
-pytestmark = pytest.mark.worker
-QUICK = Settings(texture_size=1024, voxel_resolution=128)
+pytestmark = [pytest.mark.worker, pytest.mark.every_blender]
 
 
-@pytest.mark.every_blender
 def test_texture_selected_puts_a_take_on_the_object(tmp_path):
     obj = make.suzanne(uvs=False)
     settings = bpy.context.scene.orbit_texture
@@ -33,16 +29,3 @@ def test_texture_selected_puts_a_take_on_the_object(tmp_path):
     pixels = np.empty(1024 * 1024 * 4, np.float32)
     image.pixels.foreach_get(pixels)
     assert pixels.reshape(-1, 4)[:, :3].std(axis=0).max() > 0.02
-
-
-def test_uvs_that_overlap_under_a_modifier_are_replaced_on_the_mesh_without_it(tmp_path):
-    obj = make.cube()
-    obj.modifiers.new("Mirror", "MIRROR")
-    obj.location.x = 2
-    events = []
-    outcome = headless.texture([obj], make.reference(tmp_path), QUICK, events.append)[0]
-    assert outcome["state"] == "finished", outcome
-    assert outcome["report"]["mesh"] == "untouched"
-    assert [layer.name for layer in obj.data.uv_layers] == ["UVMap", "Orbit Texture"]
-    assert {event["event"] for event in events} == {"progress", "object"}
-    assert not queue.entries
