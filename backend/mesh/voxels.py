@@ -34,6 +34,15 @@ class Voxels:
         return lookup(keys_of(self.cells, self.resolution), keys_of(cell_of(points, self.resolution), self.resolution))
 
 
+def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's eight nearest cells, else 0."""
+    grid = np.full((voxels.resolution,) * 3, -1, np.int32)
+    grid[tuple(voxels.cells.T)] = np.arange(len(voxels), dtype=np.int32)
+    result = np.zeros((len(points), values.shape[1]), np.float32)
+    _interpolate(grid, values, points, result)
+    return result
+
+
 def voxelize(surface: Surface, resolution: int) -> Voxels:
     """The surface's voxels."""
     corners = (surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution
@@ -85,6 +94,26 @@ def side_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
 def _mean(values, weight, inverse, count):
     total = np.stack([np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1)
     return total / np.bincount(inverse, weight, count)[:, None]
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(grid, values, points, result):
+    last = grid.shape[0] - 1
+    for k in range(points.shape[0]):
+        x, y, z = (points[k, 0] + 0.5) * (last + 1) - 0.5, (points[k, 1] + 0.5) * (last + 1) - 0.5, (points[k, 2] + 0.5) * (last + 1) - 0.5
+        x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+        total = 0.0
+        for corner in range(8):
+            i, j, l = corner & 1, (corner >> 1) & 1, corner >> 2
+            cell = grid[min(max(x0 + i, 0), last), min(max(y0 + j, 0), last), min(max(z0 + l, 0), last)]
+            if cell >= 0:
+                weight = abs(1 - i - (x - x0)) * abs(1 - j - (y - y0)) * abs(1 - l - (z - z0)) + 1e-9
+                total += weight
+                for c in range(values.shape[1]):
+                    result[k, c] += weight * values[cell, c]
+        if total > 0:
+            for c in range(values.shape[1]):
+                result[k, c] /= total
 
 
 @njit(cache=True, nogil=True)

@@ -100,7 +100,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             base = image.convert("RGB") if image.mode == "RGBA" else image
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             image = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             pass  # A broken profile: the numbers as they are beat no picture.
     image = image.convert("RGBA")
     if alpha is not None:

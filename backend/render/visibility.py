@@ -18,7 +18,9 @@ def facing(surface: Surface, buffers: Sequence[GBuffer]) -> int:
     """How the mesh winds its triangles: 1 outward, -1 inward, 0 both or neither, so that every triangle has to count as two-sided."""
     front = back = 0
     for buffer in buffers:
-        faces = np.unique(buffer.face[buffer.mask])
+        shown = np.zeros(len(surface.faces), bool)
+        shown[buffer.face[buffer.mask]] = True
+        faces = np.flatnonzero(shown)
         towards = buffer.camera.directions_to(surface.vertices[surface.faces[faces, 0]].astype(np.float64))
         side = (surface.face_normals[faces] * towards).sum(axis=1)
         front, back = front + int((side > 0).sum()), back + int((side < 0).sum())

@@ -1,6 +1,7 @@
 """The draft painter: one coloured surface, made from one picture, seen from every view."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from ...api.settings import Settings
 from ...mesh.surface import Surface
-from ...mesh.voxels import Voxels, voxelize
+from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, positions
 from ...render.sample import bilinear
@@ -50,9 +51,10 @@ class Draft:
         completed = complete(picture, mirror, voxels)
         progress(0.3)
         frames = []
-        for buffer in buffers:
-            frames.append(paint_view(picture, mirror, voxels, completed, buffer, surface))
-            progress(0.3 + 0.7 * len(frames) / len(buffers))
+        with ThreadPoolExecutor() as pool:
+            for frame in pool.map(lambda buffer: paint_view(picture, mirror, voxels, completed, buffer, surface), buffers):
+                frames.append(frame)
+                progress(0.3 + 0.7 * len(frames) / len(buffers))
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
@@ -161,23 +163,7 @@ def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, complete
     colors, trust = mirrored_look_up(picture, mirror, points, normals)
     hidden = trust < 1
     share = trust[hidden, None]
-    colors[hidden] = colors[hidden] * share + look_up_voxels(voxels, completed, points[hidden]) * (1 - share)
+    colors[hidden] = colors[hidden] * share + interpolate(voxels, completed, points[hidden]) * (1 - share)
     frame = np.zeros((*seen.shape, 3), np.uint8)
     frame[seen] = np.round(255 * colors)
     return frame
-
-
-def look_up_voxels(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(M, C) float32: trilinear mean over the occupied ones of a point's eight nearest voxels."""
-    total = np.zeros((len(points), values.shape[1]), np.float32)
-    weight_sum = np.zeros(len(points), np.float32)
-    place = (points + 0.5) * voxels.resolution - 0.5
-    base = np.floor(place)
-    fraction = place - base
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1).astype(np.float32)
-        index = voxels.index_of((base + corner + 0.5) / voxels.resolution - 0.5)
-        weight = np.where(index >= 0, weight, 0)
-        total += values[index] * weight[:, None]
-        weight_sum += weight
-    return total / np.maximum(weight_sum, 1e-6)[:, None]

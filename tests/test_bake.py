@@ -1,0 +1,143 @@
+"""Choosing views, colouring texels, filling and padding."""
+
+import itertools
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.bake.bake import bake
+from backend.bake.labels import Energy, choose_views, minimise
+from backend.bake.texels import Texels, fill_unseen, to_image
+from backend.mesh.voxels import voxelize
+from backend.render.camera import horizontal_orbit, vertical_orbit
+from backend.render.rasterize import positions, render
+from tests.meshes import camera_at, knot, paint_solid, psnr, surface_of, true_texture, wear
+
+
+def quiet(fraction: float) -> None:
+    pass
+
+
+def random_energy(seed: int, nodes: int, labels: int) -> Energy:
+    random = np.random.default_rng(seed)
+    edges = np.array([pair for pair in itertools.combinations(range(nodes), 2) if random.random() < 0.4], np.int32).reshape(-1, 2)
+    cost = random.random((nodes, labels)).astype(np.float32)
+    cost[random.random(cost.shape) < 0.2] = np.inf
+    cost[np.isinf(cost).all(axis=1), 0] = 0.5
+    return Energy(cost, edges, random.uniform(0, 0.5, len(edges)).astype(np.float32))
+
+
+def best_energy(energy: Energy) -> float:
+    nodes, labels = energy.cost.shape
+    return min(energy.of(np.array(choice)) for choice in itertools.product(range(labels), repeat=nodes))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_two_labels_are_solved_exactly(seed):
+    energy = random_energy(seed, 9, 2)
+    solution = minimise(energy, np.isfinite(energy.cost), energy.cost.argmin(axis=1))
+    assert energy.of(solution) == pytest.approx(best_energy(energy), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
+    energy = random_energy(seed, 8, 3)
+    solution = minimise(energy, np.isfinite(energy.cost), energy.cost.argmin(axis=1))
+    assert energy.of(solution) <= 1.05 * best_energy(energy) + 1e-4
+
+
+@pytest.fixture(scope="module")
+def scene():
+    surface = surface_of(knot())
+    cameras = horizontal_orbit(12, 2.2, 1.6, 384).cameras + vertical_orbit(12, 2.2, 1.6, 384).cameras
+    buffers = render(surface, cameras)
+    frames = []
+    for buffer in buffers:
+        frame = np.zeros((*buffer.face.shape, 3), np.uint8)
+        frame[...] = (255, 0, 255)
+        frame[buffer.mask] = np.round(paint_solid(positions(buffer, surface)[buffer.mask]))
+        frames.append(frame)
+    return surface, buffers, frames
+
+
+def test_no_voxel_takes_a_view_that_does_not_see_it():
+    voxels = voxelize(surface_of(knot()), 128)
+    quality = np.random.default_rng(3).random((len(voxels), 6)).astype(np.float32)
+    quality[quality < 0.6] = 0
+    labels = choose_views(voxels, quality, 0.7)
+    seen = quality.max(axis=1) > 0
+    assert np.array_equal(labels >= 0, seen)
+    assert (quality[seen, labels[seen]] > 0).all()
+
+
+def test_choosing_views_together_beats_the_best_view_for_each(scene):
+    voxels = voxelize(scene[0], 128)
+    quality = np.random.default_rng(4).random((len(voxels), 5)).astype(np.float32) * 0.5 + 0.4
+    labels = choose_views(voxels, quality, 0.7)
+    energy = Energy(1 - quality, voxels.edges, np.full(len(voxels.edges), 0.7, np.float32))
+    assert energy.of(labels) < 0.5 * energy.of(quality.argmax(axis=1))
+
+
+def test_a_bake_of_true_frames_gives_the_true_colours_and_nothing_of_the_background(scene):
+    surface, buffers, frames = scene
+    texture = bake(surface, buffers, frames, np.ones(len(frames), np.float32), 1024, 128, 0, quiet)
+    truth = true_texture(surface, 1024)
+    on = truth.max(axis=2) > 0
+    seen = on & (texture.confidence[..., 0] > 0)
+    assert texture.coverage > 0.9
+    assert psnr(texture.base_color[seen], truth[seen]) > 20
+    for azimuth, elevation in ((10, 20), (100, -30), (200, 50), (300, 0)):
+        mask, image = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(azimuth, elevation, 256))
+        red, green, blue = image[mask].T
+        assert not ((green < 60) & (red > 150) & (blue > 150)).any(), "background colour on the mesh"
+        assert image[mask].max(axis=1).min() > 60, "a black texel"
+
+
+def test_frames_that_a_painter_does_not_trust_are_not_used_where_others_see(scene):
+    surface, buffers, frames = scene
+    frames = [frames[0], *[np.zeros_like(frame) for frame in frames[1:]]]
+    preference = np.full(len(frames), 0.2, np.float32)
+    preference[0] = 1
+    texture = bake(surface, buffers, frames, preference, 512, 128, 0, quiet)
+    mask, image = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), buffers[0].camera)
+    assert (image[mask].max(axis=1) > 60).mean() > 0.85
+
+
+def texels_on_a_line(count: int) -> Texels:
+    place = np.arange(count, dtype=np.int64)
+    line = np.column_stack([np.linspace(0, 1, count), np.zeros(count), np.zeros(count)]).astype(np.float32)
+    return Texels(32, place, line, np.tile(np.float32([0, 0, 1]), (count, 1)))
+
+
+def test_unseen_texels_take_the_colour_of_near_surface():
+    texels = texels_on_a_line(32)
+    seen = (np.arange(32) < 12) | (np.arange(32) > 20)
+    colors = np.where((np.arange(32) < 16)[:, None], np.float32([200, 0, 0]), np.float32([0, 0, 200]))
+    colors[~seen] = 0
+    filled = fill_unseen(texels, colors, seen, 0)
+    assert np.array_equal(filled[seen], colors[seen])
+    assert filled[12, 0] > 150
+    assert filled[20, 2] > 150
+
+
+def test_a_texture_that_no_view_saw_is_grey_not_black():
+    texels = texels_on_a_line(8)
+    assert (fill_unseen(texels, np.zeros((8, 3), np.float32), np.zeros(8, bool), 0) == 128).all()
+
+
+def test_texels_off_the_surface_repeat_the_nearest_one_on_it():
+    texels = Texels(8, np.array([0, 63], np.int64), np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32))
+    image = to_image(texels, np.float32([[10], [200]]))
+    assert image[1, 1, 0] == 10
+    assert image[6, 6, 0] == 200
+    assert set(np.unique(image)) == {10, 200}
+
+
+def test_a_flat_sheet_is_baked_from_both_sides():
+    sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
+    buffers = render(sheet, horizontal_orbit(4, 2.2, 1.6, 128).cameras)
+    frames = [np.full((128, 128, 3), shade, np.uint8) for shade in (200, 100, 200, 100)]
+    texture = bake(sheet, buffers, frames, np.ones(4, np.float32), 1024, 64, 0, quiet)
+    assert texture.coverage > 0.9
+    assert np.median(texture.base_color) == 200

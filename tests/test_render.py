@@ -1,0 +1,149 @@
+"""Cameras, G-buffers and visibility."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
+from backend.render.rasterize import normals, positions, rasterize, render
+from backend.render.sample import bilinear
+from backend.render.video import contact_sheet, normal_image, position_image, write_video
+from backend.render.visibility import edge_distance, facing, observe
+from tests.meshes import camera_at, cast_rays, knot, surface_of
+
+
+@pytest.fixture(scope="module")
+def surface():
+    return surface_of(knot())
+
+
+def test_the_first_view_looks_from_the_front_and_the_orbit_goes_to_the_right():
+    first, second = horizontal_orbit(4, 1.5, 1.0, 64).cameras[:2]
+    np.testing.assert_allclose(first.position, (0, -1.5, 0), atol=1e-12)
+    np.testing.assert_allclose(first.rotation, np.column_stack([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), atol=1e-12)
+    np.testing.assert_allclose(second.position, (1.5, 0, 0), atol=1e-12)
+
+
+def test_the_vertical_orbit_goes_over_the_top_and_upside_down_behind():
+    _, top, behind, _ = vertical_orbit(4, 1.5, 1.0, 64).cameras
+    np.testing.assert_allclose(top.position, (0, 0, 1.5), atol=1e-12)
+    np.testing.assert_allclose(top.rotation[:, 1], (0, 1, 0), atol=1e-12)
+    np.testing.assert_allclose(behind.rotation[:, 1], (0, 0, -1), atol=1e-12)
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_a_camera_survives_packing(orthographic):
+    camera = Camera(look_at_origin(20, 30, 5), np.array([1.0, 2, 3]), 1.3, (0.4, 0.6), 320, 200, orthographic)
+    again = Camera.unpack(camera.pack())
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    for mine, other in zip(camera.project(points), again.project(points), strict=True):
+        np.testing.assert_allclose(mine, other)
+
+
+def test_x_goes_right_and_z_goes_up_in_the_image():
+    pixels, depth = camera_at(0, 0, 100).project(np.array([[0, 0, 0], [0.1, 0, 0], [0, 0, 0.1]]))
+    np.testing.assert_allclose(pixels[0], (50, 50))
+    assert pixels[1, 0] > 50
+    assert pixels[2, 1] < 50
+    np.testing.assert_allclose(depth, 2.2)
+
+
+@pytest.mark.parametrize("camera", [camera_at(25, 15, 256), Camera(look_at_origin(40, -20, 10), 2 * look_at_origin(40, -20)[:, 2], 0.8, (0.45, 0.6), 256, 192, True)],
+                         ids=["perspective", "orthographic"])
+def test_every_pixel_sees_the_point_under_its_centre(surface, camera):
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    rows, columns = np.nonzero(buffer.mask)
+    assert len(rows) > 1000
+    pixels, depth = camera.project(positions(buffer, surface)[buffer.mask].astype(np.float64))
+    np.testing.assert_allclose(pixels, np.column_stack([columns, rows]) + 0.5, atol=2e-3)
+    np.testing.assert_allclose(depth, buffer.depth[buffer.mask], atol=1e-5)
+
+
+def test_pixels_see_the_nearest_triangle_as_ray_casting_finds_it(surface):
+    camera = camera_at(25, 15, 40)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    rows, columns = np.mgrid[0:40, 0:40].reshape(2, -1)
+    local = np.column_stack([(columns + 0.5) / 40 - 0.5, 0.5 - (rows + 0.5) / 40, np.full(len(rows), -camera.focal)])
+    directions = local @ camera.rotation.T / camera.focal
+    nearest = cast_rays(np.tile(camera.position, (len(rows), 1)), directions, surface.vertices[surface.faces].astype(np.float64))
+    mine = buffer.depth.ravel()
+    assert (np.isfinite(mine) != np.isfinite(nearest)).mean() < 0.002
+    both = np.isfinite(mine) & np.isfinite(nearest)
+    assert both.sum() > 200
+    assert (np.abs(mine[both] - nearest[both]) < 1e-4).mean() > 0.998
+
+
+def test_normals_face_the_viewer_from_both_sides():
+    surface = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
+    for azimuth in (0, 180):
+        camera = camera_at(azimuth, 0, 64)
+        buffer = rasterize(surface.vertices, surface.faces, camera)
+        np.testing.assert_allclose(normals(buffer, surface)[buffer.mask].mean(axis=0), camera.rotation[:, 2], atol=1e-5)
+
+
+def test_backgrounds_and_encodings_are_the_published_ones():
+    surface = surface_of(trimesh.creation.box())
+    buffer = rasterize(surface.vertices, surface.faces, camera_at(0, 0, 64))
+    position, normal = position_image(buffer, surface), normal_image(buffer, surface)
+    assert tuple(position[0, 0]) == (127, 127, 127)
+    assert tuple(normal[0, 0]) == (128, 128, 128)
+    assert tuple(normal[32, 32]) == (128, 0, 128)
+    assert position[32, 32, 1] == 0
+
+
+@pytest.mark.parametrize(("flip", "expected"), [(False, 1), (True, -1)])
+def test_winding_is_recognised(surface, flip, expected):
+    faces = surface.faces[:, ::-1] if flip else surface.faces
+    turned = surface_of(trimesh.Trimesh(surface.vertices, faces, process=False))
+    assert facing(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras)) == expected
+
+
+def test_an_open_sheet_counts_as_two_sided():
+    sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
+    assert facing(sheet, render(sheet, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
+
+
+def test_visibility_agrees_with_shadow_rays(surface):
+    mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
+    points, face = trimesh.sample.sample_surface(mesh, 800, seed=2)
+    normal = surface.face_normals[face]
+    camera = camera_at(25, 15, 768)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    cosine, _ = observe(points.astype(np.float32), normal, buffer, edge_distance(buffer), 1)
+    towards = camera.directions_to(points)
+    front = (normal * towards).sum(axis=1) > 0.05
+    blocked = np.isfinite(cast_rays(points + 1e-4 * normal, towards, surface.vertices[surface.faces].astype(np.float64)))
+    seen = front & ~blocked
+    assert ((cosine > 0) & front & ~seen).mean() < 0.02, "hidden points counted as seen"
+    assert ((cosine == 0) & seen).mean() < 0.002, "seen points counted as hidden"
+
+
+def test_edges_are_silhouettes_and_steps_in_depth_not_slopes():
+    slope = surface_of(trimesh.Trimesh([[-1, -1, -1], [1, -1, -1], [1, 1, 1], [-1, 1, 1]], [[0, 1, 2], [0, 2, 3]]))
+    buffer = rasterize(slope.vertices, slope.faces, camera_at(0, 10, 256))
+    distance = edge_distance(buffer)
+    assert (distance[~buffer.mask] == 0).all()
+    assert distance.max() > 20
+    step = surface_of(trimesh.util.concatenate([trimesh.creation.box((1, 0.1, 1)), trimesh.creation.box((0.4, 0.1, 0.4)).apply_translation((0, -0.5, 0))]))
+    buffer = rasterize(step.vertices, step.faces, camera_at(0, 0, 256))
+    depth = buffer.depth[128]
+    jump = np.flatnonzero((np.abs(np.diff(np.where(np.isfinite(depth), depth, 0))) > 0.2) & np.isfinite(depth[1:]) & np.isfinite(depth[:-1]))
+    assert len(jump) == 2
+    assert (edge_distance(buffer)[128, jump] <= 1.5).all()
+
+
+def test_reading_between_pixels_is_linear():
+    ramp = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    places = np.array([[0.5, 0.5], [1.0, 0.5], [1.5, 2.0], [99.0, 99.0]])
+    np.testing.assert_allclose(bilinear(ramp, places)[:, 0], [0, 0.5, 7, 11])
+
+
+def test_orbits_can_be_watched(tmp_path):
+    import av
+
+    frames = [np.full((48, 64, 3), shade, np.uint8) for shade in (10, 120, 240)]
+    write_video(tmp_path / "film.mp4", frames)
+    with av.open(str(tmp_path / "film.mp4")) as film:
+        read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    assert [round(float(frame.mean()) / 5) * 5 for frame in read] == [10, 120, 240]
+    assert contact_sheet(frames, 2, 32).shape == (64, 64, 3)
