@@ -49,7 +49,7 @@ def watch() -> float:
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     state = {
-        "sidebar": [region.x, region.y, region.width, region.height],
+        "tab": region.active_panel_category,
         "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],

@@ -2,24 +2,29 @@
 
 # Where things are in Blender 4.3's default layout at 1280 x 800, y down. If a click misses, look at the pictures.
 TAB = (1043, 268)
-TEXTURE_SELECTED = (900, 291)
+TEXTURE_SELECTED = (900, 417)
+CANCEL_FIRST_JOB = (1003, 490)
 VIEWPORT = (300, 600)
 
 
-def test_a_click_on_texture_selected_gives_a_take_and_ctrl_z_takes_it_back(window):
+def test_texture_selected_then_cancel_then_again_then_ctrl_z(window):
     window.start()
-    window.wait(lambda state: state["sidebar"][2] > 1, 90)
-    window.click(*TAB)
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
     window.picture("1-panel")
 
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["jobs"] and state["jobs"][0]["stage"] == "paint", 60)
+    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 90)
     window.picture("2-working")
-    done = window.wait(lambda state: state["jobs"][0]["applied"] or state["jobs"][0]["error"], 180)
-    window.picture("3-take")
-    assert done["jobs"][0]["error"] == ""
-    assert (done["takes"], done["uv_layers"]) == ([1], [1])
+    window.click(*CANCEL_FIRST_JOB)
+    window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled", 10)
+    window.picture("3-cancelled")
+
+    window.click(*TEXTURE_SELECTED)
+    window.wait(lambda state: state["jobs"][-1]["applied"], 180)
+    window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
+    window.picture("4-take")
 
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
-    window.picture("4-undone")
+    window.picture("5-undone")
