@@ -87,6 +87,7 @@ def show(report: dict, folder: Path) -> None:
     for stage, seconds in report["seconds"].items():
         print(f"{stage:15} {seconds:8.2f}")
     print(f"{'whole demo':15} {report['total_seconds']:8.2f}")
+    print("A stage that an earlier run has finished is not repeated; its seconds are those of that run.")
     print(f"\nSeen from the reference's camera: {report['psnr']:.1f} dB PSNR")
     print("Over 24 views: " + ", ".join(f"{count} pixels of {name}" for name, count in report["bad_pixels"].items()))
     print(f"\nLook at {folder / 'contact_sheet.png'} or open {folder / 'demo.blend'}")
