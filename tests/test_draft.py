@@ -51,6 +51,15 @@ def test_a_given_direction_is_kept_and_the_framing_is_found(surface):
     assert pixel_error(surface, camera, view.camera(384, 384)) < 0.5
 
 
+@pytest.mark.parametrize(("azimuth", "expected"), [(30, 30), (-60, 30), (120, 30), (-35, -35)])
+def test_of_views_with_one_outline_the_one_nearest_the_front_is_taken(azimuth, expected):
+    box = surface_of(trimesh.creation.box())
+    alpha = rasterize(box.vertices, box.faces, camera_at(azimuth, 15, 256)).mask.astype(np.float32)
+    view = find_view(box, alpha, None, quiet).view
+    assert view.azimuth == pytest.approx(expected, abs=2)
+    assert view.elevation == pytest.approx(15, abs=2)
+
+
 def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
     heavy = surface_of(trimesh.creation.icosphere(7))
     light = simplified(heavy)

@@ -188,6 +188,11 @@ def test_voxels_are_exactly_the_cells_that_the_surface_passes_through(resolution
     assert len(mesh.faces) == len(surface.faces)
 
 
+def test_a_cube_that_fills_the_grid_has_voxels_on_all_six_sides():
+    cells = voxelize(surface_of(trimesh.creation.box()), 8).cells
+    assert len(cells) == 8**3 - 6**3
+
+
 def _touches(corners: np.ndarray, low: np.ndarray, size: float) -> bool:
     """Whether any triangle reaches into a box, by clipping it against the six planes (Sutherland and Hodgman), the slow sure way."""
     near = ((corners.max(axis=1) >= low - 1e-7) & (corners.min(axis=1) <= low + size + 1e-7)).all(axis=1)

@@ -1,6 +1,7 @@
 """The voxels that a surface passes through, by exact triangle/box overlap (Schwarz and Seidel 2010, section 4)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -29,6 +30,13 @@ class Voxels:
     def __len__(self) -> int:
         return len(self.cells)
 
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """(R, R, R) int32 index of the voxel in each cell, -1 where it is empty."""
+        grid = np.full((self.resolution,) * 3, -1, np.int32)
+        grid[tuple(self.cells.T)] = np.arange(len(self), dtype=np.int32)
+        return grid
+
     def index_of(self, points: np.ndarray) -> np.ndarray:
         """(M,) int64 index of the voxel that holds each point (M, 3), -1 where the cell is empty."""
         return lookup(keys_of(self.cells, self.resolution), keys_of(cell_of(points, self.resolution), self.resolution))
@@ -36,16 +44,15 @@ class Voxels:
 
 def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's eight nearest cells, else 0."""
-    grid = np.full((voxels.resolution,) * 3, -1, np.int32)
-    grid[tuple(voxels.cells.T)] = np.arange(len(voxels), dtype=np.int32)
     result = np.zeros((len(points), values.shape[1]), np.float32)
-    _interpolate(grid, values, points, result)
+    _interpolate(voxels.grid, values, points, result)
     return result
 
 
 def voxelize(surface: Surface, resolution: int) -> Voxels:
     """The surface's voxels."""
-    corners = (surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution
+    # A face on the grid's far side belongs to the last cell, not to one beyond.
+    corners = np.clip((surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution, 0, resolution - 1e-6)
     counts = np.zeros(len(corners) + 1, np.int64)
     _overlaps(corners, resolution, counts[1:], np.empty(0, np.int64), counts)
     starts = np.cumsum(counts)

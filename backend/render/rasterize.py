@@ -60,25 +60,44 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
     return GBuffer(camera, face, barycentric, buffer)
 
 
+def seen_points(buffer: GBuffer, surface: Surface) -> np.ndarray:
+    """(N, 3) float32 point of the surface under each pixel of the mask, row by row."""
+    return _interpolate(buffer.face, buffer.barycentric, surface.faces, surface.vertices, int(buffer.mask.sum()))
+
+
 def positions(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 points on the surface, 0 on the background."""
-    return _interpolate(buffer, lambda face: surface.vertices[surface.faces[face]])
+    return _spread(buffer, seen_points(buffer, surface))
 
 
 def normals(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 unit shading normals, turned towards the camera; 0 on the background."""
-    normal = _interpolate(buffer, lambda face: surface.corner_normals[face])
-    normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-30)
-    towards = buffer.camera.directions_to(positions(buffer, surface))
-    return normal * np.where((normal * towards).sum(axis=2, keepdims=True) < 0, -1, 1).astype(np.float32)
+    corners = np.arange(3 * len(surface.faces), dtype=np.int32).reshape(-1, 3)
+    normal = _interpolate(buffer.face, buffer.barycentric, corners, surface.corner_normals.reshape(-1, 3), int(buffer.mask.sum()))
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+    towards = buffer.camera.directions_to(seen_points(buffer, surface))
+    return _spread(buffer, normal * np.where((normal * towards).sum(axis=1, keepdims=True) < 0, -1, 1).astype(np.float32))
 
 
-def _interpolate(buffer: GBuffer, corners_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(H, W, C) float32, given the corners' values (N, 3, C) of faces (N,)."""
-    seen = buffer.mask
-    corners, weights = corners_of(buffer.face[seen]), buffer.barycentric[seen]
-    result = np.zeros((*seen.shape, corners.shape[2]), np.float32)
-    result[seen] = corners[:, 2] + weights[:, :1] * (corners[:, 0] - corners[:, 2]) + weights[:, 1:] * (corners[:, 1] - corners[:, 2])
+def _spread(buffer: GBuffer, values: np.ndarray) -> np.ndarray:
+    image = np.zeros((*buffer.face.shape, values.shape[1]), np.float32)
+    image[buffer.mask] = values
+    return image
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(face, barycentric, faces, values, count):
+    result = np.empty((count, 3), np.float32)
+    k = 0
+    for row in range(face.shape[0]):
+        for column in range(face.shape[1]):
+            f = face[row, column]
+            if f >= 0:
+                u, v = barycentric[row, column, 0], barycentric[row, column, 1]
+                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+                for axis in range(3):
+                    result[k, axis] = u * values[a, axis] + v * values[b, axis] + (1 - u - v) * values[c, axis]
+                k += 1
     return result
 
 

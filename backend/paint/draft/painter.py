@@ -12,7 +12,7 @@ from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
-from ...render.rasterize import GBuffer, positions
+from ...render.rasterize import GBuffer, seen_points
 from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
 from ..painter import Painting, Progress
@@ -21,7 +21,7 @@ from .foreground import confirmed_by, cut_out, extend
 from .symmetry import Mirror, find_mirror
 from .view import find_view
 
-VIEWS, SIZE, RADIUS = 24, 768, 2.4
+VIEWS, SIZE, RADIUS = 24, 640, 2.4
 """The draft's orbits: views each, pixels, distance in longest sides of the mesh."""
 
 VOXELS = 192
@@ -159,7 +159,7 @@ def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, complete
                surface: Surface) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
-    points, normals = positions(buffer, surface)[seen], surface.face_normals[buffer.face[seen]]
+    points, normals = seen_points(buffer, surface), surface.face_normals[buffer.face[seen]]
     colors, trust = mirrored_look_up(picture, mirror, points, normals)
     hidden = trust < 1
     share = trust[hidden, None]

@@ -23,6 +23,12 @@ GRID = 64
 STARTS = 6
 """Best directions of the coarse search that are refined."""
 
+USUAL_DISTANCE = 2.5
+"""Longest sides of the mesh between it and the camera, where the outline leaves that open."""
+
+TIE = 0.01
+"""Difference in overlap that a small outline cannot tell; among such views the likeliest is taken."""
+
 RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
 
@@ -69,7 +75,7 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     Args:
         surface: the mesh.
         alpha: (H, W) float32, the object in the reference.
-        direction: (azimuth, elevation) in degrees where the user gave them; they are then kept.
+        direction: (azimuth, elevation) in degrees where the user gave them; they are then kept, and the picture is taken as upright.
         progress: told the fraction done.
     """
     keep = direction is not None
@@ -80,7 +86,9 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     for start in starts:
         matches.append(refine(light, alpha, start, 192, 6, keep))
         progress(0.3 + 0.4 * len(matches) / len(starts))
-    best = max(matches, key=lambda match: match.overlap - _unlikeliness(match.view.azimuth, match.view.elevation))
+    highest = max(match.overlap for match in matches)
+    tied = [match for match in matches if match.overlap > highest - TIE]
+    best = min(tied, key=lambda match: _unlikeliness(match.view.azimuth, match.view.elevation))
     best = refine(light, alpha, best.view, min(384, max(alpha.shape)), 6, keep)
     progress(0.8)
     return refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
@@ -197,7 +205,7 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
     # Steps of equal effect: a degree, a few percent, a few pixels. Distance hardly shows in an outline, so it is held by its prior.
     unit = np.array([2.0, 2.0, 2.0, 0.1, 0.02, 0.01, 0.01])
     prior = np.array([0.02, 0.02, 0.05, 0.05, 0.0, 0.0, 0.0]) * np.sqrt(len(points))
-    free = np.array([not keep_direction, not keep_direction, True, True, True, True, True])
+    free = np.array([*[not keep_direction] * 3, True, True, True, True])
     origin = np.array([view.azimuth, view.elevation, view.roll, np.log(view.distance), np.log(view.zoom), view.x, view.y])
 
     def moved(step: np.ndarray) -> View:
@@ -207,10 +215,13 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
         return View(values[0], float(np.clip(values[1], -90, 90)), values[2], distance, float(np.exp(values[4])), values[5], values[6])
 
     def residuals(step: np.ndarray) -> np.ndarray:
-        pixels, _ = moved(step).camera(width, height).project(points)
+        guess = moved(step)
+        pixels, _ = guess.camera(width, height).project(points)
         beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)), 0).max(axis=1)
         there = bilinear(target_distance[..., None], pixels)[:, 0] - beyond
-        return np.concatenate([there - own_distance, step * prior[free]])
+        # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from a few sizes away.
+        usual = [guess.roll / unit[2] * prior[2], np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3]]
+        return np.concatenate([there - own_distance, step * prior[free], usual])
 
     def jacobian(step: np.ndarray) -> np.ndarray:
         nudge = 0.05 * np.eye(len(step))
