@@ -66,7 +66,7 @@ def texture(options: argparse.Namespace) -> None:
 def add_stage(commands, stage: str, shows: str) -> None:
     parser = commands.add_parser(stage, help=f"run a job up to the stage '{stage}' and write {shows}")
     add_job(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder; what earlier runs of the same job did in it is not done again")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder; what earlier runs of this job did there is kept")
     parser.set_defaults(command=run_stage, stage=stage)
 
 

@@ -13,8 +13,9 @@ Arrays = dict[str, np.ndarray]
 
 
 def save_surface(surface: Surface) -> Arrays:
-    return {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals, "corner_uvs": surface.corner_uvs,
-            "source": surface.source, "unwrapped": np.array(surface.unwrapped), "notes": _text(surface.notes)}
+    return {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals,
+            "corner_uvs": surface.corner_uvs, "source": surface.source, "unwrapped": np.array(surface.unwrapped),
+            "notes": _text(surface.notes)}
 
 
 def load_surface(arrays: Arrays) -> Surface:

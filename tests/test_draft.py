@@ -68,10 +68,14 @@ def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
 
 
+def box_with_head(size, head) -> trimesh.Trimesh:
+    return trimesh.util.concatenate([trimesh.creation.box(size), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation(head)])
+
+
 @pytest.mark.parametrize(("mesh", "normal"), [
     (trimesh.creation.capsule(2, 0.5), (1, 0, 0)),
-    (trimesh.util.concatenate([trimesh.creation.box((1, 2, 1)), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation((0, -1, 0.8))]), (1, 0, 0)),
-    (trimesh.util.concatenate([trimesh.creation.box((2, 1, 1)), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation((-1, 0, 0.8))]), (0, 1, 0)),
+    (box_with_head((1, 2, 1), (0, -1, 0.8)), (1, 0, 0)),
+    (box_with_head((2, 1, 1), (-1, 0, 0.8)), (0, 1, 0)),
     (knot(), None)], ids=["capsule", "left-right", "front-back", "knot"])
 def test_the_plane_of_symmetry_is_found_where_there_is_one(mesh, normal):
     mirror = find_mirror(voxelize(surface_of(mesh), 96), 0)

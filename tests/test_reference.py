@@ -44,7 +44,7 @@ def test_pixels_from_blender_are_taken_as_they_are(dtype):
 
 
 def test_a_sixteen_bit_image_is_used_and_said():
-    grey = Image.fromarray((disc(255)[..., 0].astype(np.uint16) * 257))
+    grey = Image.fromarray(disc(255)[..., 0].astype(np.uint16) * 257)
     reference = decode(encoded(grey))
     np.testing.assert_allclose(reference.color[90, 140] * 255, 200, atol=1)
     assert "more than 8 bits" in reference.notes[0]

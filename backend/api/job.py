@@ -130,7 +130,7 @@ class Result:
 
 
 def _expect(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
-    fits = array.dtype == dtype and array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape))
-    if not fits:
+    sizes_fit = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not sizes_fit:
         wanted = tuple("any" if size is None else size for size in shape)
         raise ProtocolError(f"The array '{name}' must be {np.dtype(dtype)} of shape {wanted}, not {array.dtype} of shape {array.shape}.")

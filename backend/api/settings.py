@@ -44,7 +44,8 @@ class Settings:
             InvalidSettings: unknown name, wrong type or value out of range.
         """
         if unknown := sorted(set(data) - {entry.name for entry in fields(cls)}):
-            raise InvalidSettings(f"There is no setting called '{unknown[0]}'. Settings are: {', '.join(entry.name for entry in fields(cls))}.")
+            known = ", ".join(entry.name for entry in fields(cls))
+            raise InvalidSettings(f"There is no setting called '{unknown[0]}'. Settings are: {known}.")
         return cls(**data)
 
 

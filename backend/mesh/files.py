@@ -77,7 +77,8 @@ def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_c
     vertices, faces = mesh.vertices[mesh.faces.ravel()[first]], index.reshape(-1, 3)
     if not mesh.y_up:
         vertices = vertices @ Y_UP
-    material = trimesh.visual.material.PBRMaterial(name="OrbitTexture", baseColorTexture=base_color, metallicFactor=0.0, roughnessFactor=0.8)
+    material = trimesh.visual.material.PBRMaterial(name="OrbitTexture", baseColorTexture=base_color, metallicFactor=0.0,
+                                                   roughnessFactor=0.6)
     if path.suffix.lower() == ".obj":
         material = material.to_simple()
     visual = trimesh.visual.TextureVisuals(uv=corners.reshape(-1, 2)[first], material=material)

@@ -38,7 +38,9 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
         notes.append(f"{thin:,} triangles without area were left out.")
     source = np.flatnonzero(kept)[solid].astype(np.int32)
     faces = faces[solid]
-    normals = smooth_normals(vertices, faces) if mesh.corner_normals is None else _given_normals(mesh.corner_normals[source], vertices, faces)
+    normals = smooth_normals(vertices, faces)
+    if mesh.corner_normals is not None:
+        normals = _sound_normals(mesh.corner_normals[source], normals)
     progress(0.1)
 
     reason = why_unusable(None if mesh.corner_uvs is None else mesh.corner_uvs[source])
@@ -60,7 +62,8 @@ def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     low, high = used.min(axis=0), used.max(axis=0)
     size = (high - low).max()
     if not 0 < size < 1e30:
-        raise InvalidMesh("All faces of the mesh lie in one point." if size == 0 else "The mesh is too large to work with. Scale it down first.")
+        raise InvalidMesh("All faces of the mesh lie in one point." if size == 0
+                          else "The mesh is too large to work with. Scale it down first.")
     with np.errstate(invalid="ignore", over="ignore"):
         return ((vertices - (low + high) / 2) / size).astype(np.float32)
 
@@ -92,8 +95,7 @@ def job_uvs(surface: Surface, mesh: MeshData) -> np.ndarray:
     return uvs
 
 
-def _given_normals(normals: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    sound = np.isfinite(normals).all(axis=2) & (np.abs(np.linalg.norm(normals, axis=2) - 1) < 0.1)
-    if sound.all():
-        return np.ascontiguousarray(normals)
-    return np.where(sound[..., None], normals, smooth_normals(vertices, faces)).astype(np.float32)
+def _sound_normals(given: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(F, 3, 3) float32: the given corner normals, but our own where those are not unit vectors."""
+    sound = np.abs(np.linalg.norm(given, axis=2, keepdims=True) - 1) < 0.1
+    return np.where(sound, given, own).astype(np.float32)

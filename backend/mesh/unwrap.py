@@ -5,17 +5,15 @@ binding holds the GIL, so parts run in processes.
 """
 
 import os
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 
 import numpy as np
 import xatlas
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from .charts import find_charts, start_chart_worker
 from .surface import triangle_areas, triangle_normals
 
 PART_FACES = 5000
@@ -39,10 +37,11 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, textur
     parts = split(vertices, faces, polygons)
     coordinates = np.zeros((len(faces), 3, 2))
     chart = np.zeros(len(faces), np.int64)
-    for done, (index, uvs, charts) in enumerate(_charts_of_parts([(vertices, faces[part]) for part in parts])):
-        coordinates[parts[index]] = uvs
-        chart[parts[index]] = charts + chart.max() + 1
-        progress(0.8 * (done + 1) / len(parts))
+    with closing(_charts_of_parts([(vertices, faces[part]) for part in parts])) as charted:
+        for done, (index, uvs, charts) in enumerate(charted):
+            coordinates[parts[index]] = uvs
+            chart[parts[index]] = charts + chart.max() + 1
+            progress(0.8 * (done + 1) / len(parts))
     coordinates, chart = _keep_polygons_whole(vertices, faces, polygons, coordinates, chart)
     coordinates = _even_density(vertices, faces, coordinates, chart)
     return _pack(faces, polygons, coordinates, chart, texture_size)
@@ -67,18 +66,31 @@ def split(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray) -> list
     return parts
 
 
-def _charts_of_parts(parts: list[tuple[np.ndarray, np.ndarray]]):
+def _charts_of_parts(parts: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """``(part, uvs, charts)`` as the parts are done; see :func:`backend.mesh.charts.find_charts`."""
     if len(parts) == 1:
-        yield 0, *_charts(*parts[0])
+        yield 0, *find_charts(*parts[0])
         return
-    workers = min(len(parts), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent, initargs=(os.getpid(),)) as pool:
-        futures = {pool.submit(_charts, *_compact(*part)): index for index, part in enumerate(parts)}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], *future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    idle = queue.SimpleQueue()
+    workers = [start_chart_worker() for _ in range(min(len(parts), os.cpu_count() or 1))]
+    for worker in workers:
+        idle.put(worker)
+
+    def work(index: int) -> tuple[int, np.ndarray, np.ndarray]:
+        worker = idle.get()
+        result = worker.find_charts(*_compact(*parts[index]))
+        idle.put(worker)
+        return index, *result
+
+    pool = ThreadPoolExecutor(len(workers))
+    try:
+        for future in as_completed([pool.submit(work, index) for index in range(len(parts))]):
+            yield future.result()
+    finally:
+        # Ending the processes first wakes the threads that wait for them.
+        for worker in workers:
+            worker.end()
+        pool.shutdown(cancel_futures=True)
 
 
 def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,36 +98,13 @@ def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nd
     return vertices[used], local.reshape(-1, 3).astype(np.int32)
 
 
-def _end_with_parent(parent: int) -> None:
-    """A pool process does not notice that its parent was killed; without this it would wait for work for ever."""
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _charts(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(uvs, charts)`` of one part: (F, 3, 2) float64 and (F,) int64 numbered from 0."""
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(vertices, faces.astype(np.uint32))
-    atlas.generate()
-    _, corners, uvs = atlas.get_mesh(0)
-    corners = corners.reshape(-1, 3).astype(np.int64)
-    rows = np.repeat(corners[:, 0], 2)
-    links = coo_matrix((np.ones(len(rows)), (rows, corners[:, 1:].ravel())), shape=(len(uvs), len(uvs)))
-    _, component = connected_components(links, directed=False)
-    return uvs[corners] * np.array([atlas.width, atlas.height], np.float64), component[corners[:, 0]].astype(np.int64)
-
-
 def _keep_polygons_whole(vertices, faces, polygons, coordinates, chart):
     """A polygon that was cut gets a chart of its own: itself, laid flat."""
     key = polygons.astype(np.int64)[:, None] * len(vertices) + faces
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    reference = coordinates.reshape(-1, 2)[first][inverse.reshape(key.shape)]
-    torn = (np.abs(reference - coordinates).max(axis=(1, 2)) > 1e-6) | (chart[first // 3][inverse.reshape(key.shape)] != chart[:, None]).any(axis=1)
+    inverse = inverse.reshape(key.shape)
+    moved = np.abs(coordinates.reshape(-1, 2)[first][inverse] - coordinates).max(axis=(1, 2)) > 1e-6
+    torn = moved | (chart[first // 3][inverse] != chart[:, None]).any(axis=1)
     cut = np.isin(polygons, polygons[torn])
     if not cut.any():
         return coordinates, chart

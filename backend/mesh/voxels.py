@@ -67,7 +67,8 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     centres = (cells + 0.5) / resolution - 0.5
     height = np.einsum("nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face])
-    offsets = np.clip(_mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique)), -0.5 / resolution, 0.5 / resolution)
+    offsets = _mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
+    offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
     return Voxels(resolution, cells, (centres + offsets).astype(np.float32), normals.astype(np.float32), side_neighbours(cells, resolution))
 
 
@@ -111,10 +112,10 @@ def _interpolate(grid, values, points, result):
         x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
         total = 0.0
         for corner in range(8):
-            i, j, l = corner & 1, (corner >> 1) & 1, corner >> 2
-            cell = grid[min(max(x0 + i, 0), last), min(max(y0 + j, 0), last), min(max(z0 + l, 0), last)]
+            i, j, h = corner & 1, (corner >> 1) & 1, corner >> 2
+            cell = grid[min(max(x0 + i, 0), last), min(max(y0 + j, 0), last), min(max(z0 + h, 0), last)]
             if cell >= 0:
-                weight = abs(1 - i - (x - x0)) * abs(1 - j - (y - y0)) * abs(1 - l - (z - z0)) + 1e-9
+                weight = abs(1 - i - (x - x0)) * abs(1 - j - (y - y0)) * abs(1 - h - (z - z0)) + 1e-9
                 total += weight
                 for c in range(values.shape[1]):
                     result[k, c] += weight * values[cell, c]

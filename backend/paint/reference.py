@@ -47,7 +47,8 @@ def decode(data: np.ndarray) -> Reference:
     """
     image, notes = _open(data) if data.ndim == 1 else (_from_pixels(data), [])
     if min(image.size) < SMALLEST:
-        raise InvalidImage(f"The reference image is only {image.width} x {image.height} pixels. Choose one of at least {SMALLEST} x {SMALLEST}.")
+        raise InvalidImage(f"The reference image is only {image.width} x {image.height} pixels. "
+                           f"Choose one of at least {SMALLEST} x {SMALLEST}.")
     if max(image.size) > LARGEST:
         image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, np.float32) / 255

@@ -58,7 +58,8 @@ def observe(points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.
         side: the surface's :func:`facing`.
 
     Returns:
-        ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,) float32, pixels to the nearest edge.
+        ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,) float32, pixels to the
+        nearest edge.
     """
     cosine = np.zeros(len(points), np.float32)
     edge = np.zeros(len(points), np.float32)

@@ -97,13 +97,13 @@ def _distance_from_colors(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
 
 
 def confirmed_by(mesh: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W) float32: a segmented alpha, with the inside of the matching mesh's mask (H, W) bool added: paint in the background's colour."""
+    """(H, W) float32: a segmented alpha and the inside of the matching mesh's mask (H, W) bool: paint of the background's colour."""
     inset = 1 + max(alpha.shape) // 200
     return np.maximum(alpha, cv2.erode(mesh.astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)).astype(np.float32))
 
 
 def extend(reference: Reference, inset: int) -> np.ndarray:
-    """(H, W, 3) float32: the object's colours from ``inset`` pixels within its outline, continued beyond, so that no background shines through."""
+    """(H, W, 3) float32: the object's colours from ``inset`` pixels within its outline, continued beyond: no background shines through."""
     solid = cv2.erode((reference.alpha > 0.98).astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)) > 0
     if not solid.any():
         solid = reference.alpha > 0.5

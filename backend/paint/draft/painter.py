@@ -27,6 +27,9 @@ VIEWS, SIZE, RADIUS = 24, 640, 2.4
 VOXELS = 192
 """Resolution of the grid that holds the completed colours."""
 
+SAMPLE = 10_000
+"""Visible voxels that hidden ones take their colour from: they give only the broad colours, so a sample of them is enough."""
+
 
 class Draft:
     """Projects the reference; see :class:`backend.paint.painter.Painter`."""
@@ -48,7 +51,7 @@ class Draft:
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
         progress(0.1)
-        completed = complete(picture, mirror, voxels)
+        completed = complete(picture, mirror, voxels, settings.seed)
         progress(0.3)
         frames = []
         with ThreadPoolExecutor() as pool:
@@ -80,7 +83,7 @@ class Picture:
         self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
 
     def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32 0 where the picture does not show them."""
+        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where it does not show them."""
         cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
         trust = smoothstep(cosine, 0.05, 0.2) * smoothstep(edge, 0.5, 0.5 + self.margin)
         colors = np.zeros((len(points), 3), np.float32)
@@ -126,7 +129,7 @@ def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
 
 
-def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels) -> np.ndarray:
+def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels, seed: int) -> np.ndarray:
     """(N, 3) float32 sRGB: a colour for every voxel; hidden ones continue near surface of like orientation, smoothly."""
     colors, trust = mirrored_look_up(picture, mirror, voxels.positions, voxels.normals)
     known = trust > 0.5
@@ -136,10 +139,12 @@ def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels) -> np.ndar
         inside = picture.edges > 0
         return np.tile(picture.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5), (len(voxels), 1)).astype(np.float32)
     feature = np.hstack([voxels.positions, 0.15 * voxels.normals])
-    distance, near = cKDTree(feature[known]).query(feature[~known], k=min(24, int(known.sum())), workers=-1)
+    sample = np.flatnonzero(known)
+    sample = np.random.default_rng(seed).choice(sample, min(len(sample), SAMPLE), replace=False)
+    distance, near = cKDTree(feature[sample]).query(feature[~known], k=min(16, len(sample)), eps=0.5, workers=-1)
     distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
     weight = 1 / (distance + 1e-3) ** 2
-    colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[known][near])
+    colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[sample[near]])
     return _relax(colors, known, voxels.edges)
 
 

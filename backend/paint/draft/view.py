@@ -33,7 +33,7 @@ RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
 
 SIMPLIFIED_CELLS = 128
-"""Cells along the longest side of the mesh that stands in for a heavy one at the lower resolutions; its outline errs by a fraction of one."""
+"""Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Charts of one part of a mesh with xatlas; also as a process of its own, ``python -m backend.mesh.charts``, fed through pipes.
+
+A process ends by itself when its pipe closes, so none outlives a parent that was killed.
+"""
+
+import io
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import xatlas
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ..api.paths import ROOT
+
+
+def find_charts(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flattens a mesh.
+
+    Args:
+        vertices: (V, 3) float32.
+        faces: (F, 3) int32.
+
+    Returns:
+        ``uvs`` (F, 3, 2) float64, each chart at a scale of its own, and ``charts`` (F,) int64 numbered from 0.
+    """
+    atlas = xatlas.Atlas()
+    atlas.add_mesh(vertices, faces.astype(np.uint32))
+    atlas.generate()
+    _, corners, uvs = atlas.get_mesh(0)
+    corners = corners.reshape(-1, 3).astype(np.int64)
+    rows = np.repeat(corners[:, 0], 2)
+    links = coo_matrix((np.ones(len(rows)), (rows, corners[:, 1:].ravel())), shape=(len(uvs), len(uvs)))
+    _, component = connected_components(links, directed=False)
+    return uvs[corners] * np.array([atlas.width, atlas.height], np.float64), component[corners[:, 0]].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ChartWorker:
+    """A process that runs :func:`find_charts`."""
+
+    process: subprocess.Popen
+
+    def find_charts(self, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See :func:`find_charts`. Raises :class:`OSError` or :class:`EOFError` if the process has ended."""
+        for array in (vertices, faces):
+            _write(self.process.stdin, array)
+        return _read(self.process.stdout), _read(self.process.stdout)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def start_chart_worker() -> ChartWorker:
+    """Starts a process for :func:`find_charts`."""
+    command = [sys.executable, "-m", "backend.mesh.charts"]
+    return ChartWorker(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+
+
+def _write(pipe: BinaryIO, array: np.ndarray) -> None:
+    # Through memory: on a pipe numpy's own reading of files bypasses the buffer and waits for ever.
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    pipe.write(file.tell().to_bytes(8, "little") + file.getbuffer())
+    pipe.flush()
+
+
+def _read(pipe: BinaryIO) -> np.ndarray:
+    size = int.from_bytes(pipe.read(8), "little")
+    return np.load(io.BytesIO(pipe.read(size)), allow_pickle=False)
+
+
+def serve(source: BinaryIO, target: BinaryIO) -> None:
+    """Answers meshes from a pipe until it closes."""
+    while source.peek(1):
+        for array in find_charts(_read(source), _read(source)):
+            _write(target, array)
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
