@@ -13,7 +13,8 @@ from .api.job import Job, Result
 from .bake.bake import Texture, bake
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
-from .paint.painter import Painting, painter
+from .paint.painter import Painting
+from .paint.painters import painter
 from .paint.reference import decode
 from .refine.refine import refine
 from .render.camera import Camera, Orbit

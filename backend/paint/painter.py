@@ -1,4 +1,4 @@
-"""What every painter is, and which there are."""
+"""What every painter is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,10 +41,3 @@ class Painter(Protocol):
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
         """The frames of all views, in the order of the orbits' cameras."""
         ...
-
-
-def painter(name: str) -> Painter:
-    """The painter of a name that :class:`backend.api.settings.Settings` knows."""
-    from .draft.painter import Draft
-
-    return {"draft": Draft}[name]()
