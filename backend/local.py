@@ -49,7 +49,7 @@ def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, setti
     with _said_plainly(folder):
         _claim(folder, job)
         stages = Stages(folder, print_progress)
-        story = pipeline.tell(job, stages, stage)
+        story = pipeline.run_until(job, stages, stage)
         if stage == "render":
             return _show_orbits(folder, story, {"position": [position_image(buffer, story.surface) for buffer in story.buffers],
                                                 "normal": [normal_image(buffer, story.surface) for buffer in story.buffers]})

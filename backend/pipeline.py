@@ -40,36 +40,44 @@ def run(job: Job, folder: Path, progress: JobProgress) -> Result:
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says what to do.
     """
     stages = Stages(folder, progress)
-    return result(job, tell(job, stages), stages.seconds)
+    return result(job, run_until(job, stages), stages.seconds)
 
 
-def tell(job: Job, stages: Stages, last: str = "refine") -> Story:
+def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
     """Runs the stages of a job in order, up to the one named ``last``."""
     settings = job.settings
     chosen = painter(settings.painter)
     reference = decode(job.reference)
     story = Story()
 
-    def prepared(told: Callable[[float], None]) -> Surface:
-        return prepare(job.mesh, settings.texture_size, told)
+    def prepared(progress: Callable[[float], None]) -> Surface:
+        return prepare(job.mesh, settings.texture_size, progress)
 
-    def planned(told: Callable[[float], None]) -> list[Orbit]:
-        return chosen.orbits(story.surface, reference, settings, told)
+    def rendered(progress: Callable[[float], None]) -> tuple[list[Orbit], list[GBuffer]]:
+        orbits = chosen.orbits(story.surface, reference, settings, lambda fraction: progress(0.7 * fraction))
+        return orbits, seen_from(orbits, lambda fraction: progress(0.7 + 0.3 * fraction))
 
-    def painted(told: Callable[[float], None]) -> Painting:
-        return chosen.paint(story.surface, story.buffers, reference, settings, told)
+    def seen_from(orbits: list[Orbit], progress: Callable[[float], None]) -> list[GBuffer]:
+        return render(story.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
 
-    def baked(told: Callable[[float], None]) -> Texture:
+    def seen_again(arrays: records.Arrays) -> tuple[list[Orbit], list[GBuffer]]:
+        # Drawing the views again is quicker than reading them.
+        orbits = records.load_orbits(arrays)
+        return orbits, seen_from(orbits, lambda fraction: stages.tell("render", fraction))
+
+    def painted(progress: Callable[[float], None]) -> Painting:
+        return chosen.paint(story.surface, story.buffers, reference, settings, progress)
+
+    def baked(progress: Callable[[float], None]) -> Texture:
         frames = align(story.painting.frames, story.buffers)
         texture = bake(story.surface, story.buffers, frames, story.painting.preference, settings.texture_size,
-                       settings.voxel_resolution, settings.seed, told)
+                       settings.voxel_resolution, settings.seed, progress)
         return refine(story.surface, texture)
 
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
     if last == "prepare":
         return story
-    story.orbits = stages.run("render", planned, records.save_orbits, records.load_orbits)
-    story.buffers = render(story.surface, [camera for orbit in story.orbits for camera in orbit.cameras])
+    story.orbits, story.buffers = stages.run("render", rendered, lambda views: records.save_orbits(views[0]), seen_again)
     if last == "render":
         return story
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)

@@ -38,14 +38,13 @@ class Stages:
 
         Args:
             name: one of :data:`SHARE`.
-            work: computes the output; gets a function to tell its fraction done.
+            work: computes the output; gets a function to call with its fraction done.
             save, load: the output as arrays, and back.
 
         Raises:
             StorageError: the output cannot be written.
         """
-        before = sum(list(SHARE.values())[:list(SHARE).index(name)])
-        self.progress(name, before)
+        self.tell(name, 0.0)
         path = self.folder / f"{name}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
@@ -53,10 +52,15 @@ class Stages:
             self.seconds[name] = float(arrays.pop("seconds"))
             return load(arrays)
         start = time.perf_counter()
-        output = work(lambda fraction: self.progress(name, before + SHARE[name] * fraction))
+        output = work(lambda fraction: self.tell(name, fraction))
         self.seconds[name] = time.perf_counter() - start
         _write(path, save(output) | {"seconds": np.array(self.seconds[name])})
         return output
+
+    def tell(self, name: str, fraction: float) -> None:
+        """Reports how much of a stage is done, as a fraction of the whole job."""
+        before = sum(list(SHARE.values())[:list(SHARE).index(name)])
+        self.progress(name, before + SHARE[name] * fraction)
 
 
 def _write(path: Path, arrays: Arrays) -> None:
