@@ -93,7 +93,7 @@ class Window:
         """Takes a screenshot, if anyone wants to see it."""
         if self.pictures:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            time.sleep(0.5)
+            time.sleep(3.0)  # software rendering lags behind what Blender knows
             self._in_screen("import", "-window", "root", f"/tmp/{name}.png")
             shutil.move(self.chroot / "tmp" / f"{name}.png", self.pictures / f"{name}.png")
 
