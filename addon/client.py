@@ -5,7 +5,7 @@ No bpy here, nor in the modules it uses: the client runs as well in a plain Pyth
 
 import contextlib
 import queue
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -51,8 +51,11 @@ class Client:
             self._courier.start()
         self._courier.post(self._courier.try_again)
 
-    def submit(self, job_id: str, name: str, mesh: MeshData, reference: Reference, settings: Settings) -> None:
-        """Starts a job. Leave the arrays alone from now on.
+    def submit(self, job_id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
+        """Starts a job.
+
+        Args:
+            mesh: makes the mesh, on the client's thread. Leave the arrays behind it, and the reference's, alone from now on.
 
         A reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
         """

@@ -95,9 +95,9 @@ class Courier(threading.Thread):
 
     # What the main thread asks for
 
-    def submit(self, id: str, name: str, mesh: MeshData, reference: Reference, settings: Settings) -> None:
+    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
         try:
-            job = Job(id, name, mesh, _read(reference), settings)
+            job = Job(id, name, mesh(), _read(reference), settings)
             self._jobs[id] = _Followed(wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))

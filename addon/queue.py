@@ -229,7 +229,7 @@ class Queue:
         record = {"job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
                   "topology": entry.topology, "own_topology": entry.own_topology}
         identity.find(entry.keys[0]).orbit_texture.pending = json.dumps(record)
-        self._connection().submit(entry.job, entry.name, entry.target.mesh, entry.reference, entry.settings)
+        self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None)

@@ -10,7 +10,8 @@ import bpy
 import numpy as np
 
 from ..backend.api.errors import InvalidMesh, InvalidTarget
-from ..backend.api.job import MeshData, check_triangle_count
+from ..backend.api.job import check_triangle_count
+from .snapshot import Snapshot, mirrors, split_quads
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
@@ -21,7 +22,7 @@ class Target:
     """What a job needs to know about an object, taken when the button is pressed.
 
     Attributes:
-        mesh: the triangles that travel to the worker, in world space.
+        snapshot: the mesh that travels to the worker.
         loops: (F, 3) int32, the loop of the object's own mesh behind each triangle corner; None when the triangles are those of the
             evaluated mesh, whose loops the object does not have.
         topology: fingerprint of the connectivity of the object's own mesh and of ``loops``.
@@ -29,7 +30,7 @@ class Target:
         notes: sentences for the take's report.
     """
 
-    mesh: MeshData
+    snapshot: Snapshot
     loops: np.ndarray | None
     topology: str
     uv_layer: str
@@ -77,17 +78,14 @@ def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
     seen = evaluated.to_mesh()
     try:
         if _same_topology(own, seen):
-            mesh, loops = _mesh_data(seen, obj, own, layer)
-            return Target(mesh, loops, _topology(own, loops), layer)
+            return _target(own, _snapshot(seen, obj, own, layer), layer)
         if layer in seen.uv_layers and not own_topology:
             check_triangle_count(_triangle_count(seen))
-            mesh, _ = _mesh_data(seen, obj, seen, layer)
-            return Target(mesh, None, _topology(own, None), layer)
+            return Target(_snapshot(seen, obj, seen, layer), None, _topology(own, None), layer)
     finally:
         evaluated.to_mesh_clear()
-    mesh, loops = _mesh_data(own, obj, own, layer)
     note = "The modifiers change the topology, so the mesh was textured as it is without them; the texture shows through them."
-    return Target(mesh, loops, _topology(own, loops), layer, (note,))
+    return _target(own, _snapshot(own, obj, own, layer), layer, note)
 
 
 def topology(obj: bpy.types.Object, target: Target) -> str:
@@ -131,42 +129,42 @@ def _layer_to_send(obj: bpy.types.Object) -> str:
     return layers.active.name if layers.active else ""
 
 
-def _mesh_data(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> tuple[MeshData, np.ndarray]:
-    """The triangles of ``mesh`` in the world of ``obj`` and the loops behind their corners."""
-    loops, polygons = _triangle_loops(mesh)
+def _target(own: bpy.types.Mesh, snapshot: Snapshot, layer: str, *notes: str) -> Target:
+    return Target(snapshot, snapshot.loops, _topology(own, snapshot.loops), layer, notes)
+
+
+def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
     matrix = np.array(obj.matrix_world, np.float64)
-    # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an inverse.
-    linear = matrix[:3, :3]
-    cofactor = np.stack([np.cross(linear[1], linear[2]), np.cross(linear[2], linear[0]), np.cross(linear[0], linear[1])])
-    if np.linalg.det(linear) < 0:
-        loops, cofactor = loops[:, [0, 2, 1]], -cofactor
-
-    vertices = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
-    normals = _get(mesh.corner_normals, "vector", len(mesh.loops), 3) @ cofactor.T.astype(np.float32)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
-    uvs = _get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2)[loops] if layer else None
-    data = MeshData(
-        vertices=(vertices @ linear.T + matrix[:3, 3]).astype(np.float32),
-        faces=_corner_vertices(mesh)[loops],
-        polygons=polygons,
-        corner_normals=normals[loops].astype(np.float32),
-        corner_uvs=uvs)
-    return data, loops
+    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    corner_vertices = _corner_vertices(mesh)
+    loops, polygons = _triangles(mesh, positions, corner_vertices)
+    return Snapshot(
+        positions, corner_vertices,
+        normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
+        uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+        loops=loops[:, [0, 2, 1]] if mirrors(matrix) else loops,
+        polygons=polygons, matrix=matrix)
 
 
-def _triangle_loops(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray | None]:
+def _triangles(mesh: bpy.types.Mesh, positions: np.ndarray, corner_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Loops (F, 3) int32 of the mesh's triangles and the polygon (F,) int32 of each; None where every polygon is a triangle."""
     count = _triangle_count(mesh)
-    if count == len(mesh.polygons) and len(mesh.loops) == 3 * count:
+    if _all_triangles(mesh):
         return np.arange(3 * count, dtype=np.int32).reshape(-1, 3), None
     mesh.calc_loop_triangles()
-    loops = _get(mesh.loop_triangles, "loops", count, 3, np.int32)
-    return loops, _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+    polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+    if np.bincount(polygons).max() > 2:
+        return _get(mesh.loop_triangles, "loops", count, 3, np.int32), polygons
+    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found faster than read.
+    return split_quads(positions, corner_vertices, polygons), polygons
 
 
 def _triangle_count(mesh: bpy.types.Mesh) -> int:
     return len(mesh.loops) - 2 * len(mesh.polygons)
+
+
+def _all_triangles(mesh: bpy.types.Mesh) -> bool:
+    return len(mesh.loops) == 3 * len(mesh.polygons)
 
 
 def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
@@ -180,11 +178,11 @@ def _same_topology(a: bpy.types.Mesh, b: bpy.types.Mesh) -> bool:
 
 
 def _topology(mesh: bpy.types.Mesh, loops: np.ndarray | None) -> str:
-    digest = hashlib.sha256(np.array([len(mesh.vertices), len(mesh.polygons)], np.int64).tobytes())
+    digest = hashlib.blake2b(np.array([len(mesh.vertices), len(mesh.polygons)], np.int64), digest_size=32)
     digest.update(_corner_vertices(mesh))
-    digest.update(_get(mesh.polygons, "loop_start", len(mesh.polygons), dtype=np.int32))
     if loops is not None:
-        digest.update(np.ascontiguousarray(loops))
+        # Of nothing but triangles, the first tells how all the others lie.
+        digest.update(np.ascontiguousarray(loops[:1] if _all_triangles(mesh) else loops))
     return digest.hexdigest()
 
 

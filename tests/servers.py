@@ -124,7 +124,8 @@ class Watcher:
     def submit(self, name: str = "quick", mesh=None, reference=None, id: str | None = None) -> str:
         """A job that is unlike any other, unless it is given a reference: what the same job has done before is not repeated."""
         id = id or new_id()
-        self.client.submit(id, name, mesh or triangle_soup(), id.encode() if reference is None else reference, api.settings.Settings())
+        picture = id.encode() if reference is None else reference
+        self.client.submit(id, name, lambda: mesh or triangle_soup(), picture, api.settings.Settings())
         return id
 
     def of(self, id: str) -> list:

@@ -117,7 +117,7 @@ def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watch
     try:
         for _ in range(20):
             id = new_id()
-            for call in (lambda id=id: watcher.client.submit(id, "x", mesh, b"image", api.settings.Settings()), watcher.client.poll,
+            for call in (lambda id=id: watcher.client.submit(id, "x", lambda: mesh, b"image", api.settings.Settings()), watcher.client.poll,
                          lambda id=id: watcher.client.cancel(id), lambda id=id: watcher.client.discard(id), watcher.client.jobs,
                          lambda: watcher.client.connected):
                 begun = time.perf_counter()

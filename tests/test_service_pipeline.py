@@ -44,7 +44,7 @@ def ring() -> bytes:
 def test_in_every_real_stage_a_job_can_be_cancelled_and_its_worker_killed_and_it_goes_on(watcher):
     id, settings = new_id(), api.settings.Settings(texture_size=1024, voxel_resolution=128)
     folder = watcher.run_directory / "jobs" / id
-    watcher.client.submit(id, "torus", torus(), ring(), settings)
+    watcher.client.submit(id, "torus", torus, ring(), settings)
     finished, waits = {}, {}
     for stage in STAGES:
         watcher.until(id, "running", stage=stage, seconds=60)

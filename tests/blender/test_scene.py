@@ -1,5 +1,8 @@
 """Reading an object into the arrays of a job."""
 
+import threading
+import time
+
 import bpy
 import make
 import numpy as np
@@ -12,10 +15,16 @@ def signed_volume(mesh) -> float:
     return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
 
 
+def triangulated(obj: bpy.types.Object) -> bpy.types.Object:
+    bpy.ops.object.modifier_add(type="TRIANGULATE")
+    bpy.ops.object.modifier_apply(modifier=obj.modifiers[0].name)
+    return obj
+
+
 def test_vertices_are_in_world_space():
     obj = make.cube()
     obj.location, obj.scale = (5, 0, 0), (1, 2, 3)
-    mesh = scene.read(obj).mesh
+    mesh = scene.read(obj).snapshot.mesh_data()
     assert mesh.vertices.min(axis=0) == pytest.approx([4, -2, -3])
     assert mesh.vertices.max(axis=0) == pytest.approx([6, 2, 3])
     assert signed_volume(mesh) == pytest.approx(48)
@@ -24,7 +33,7 @@ def test_vertices_are_in_world_space():
 def test_triangles_and_normals_point_outward_under_a_negative_scale():
     obj = make.suzanne()
     obj.scale = (-1, 2, 0.5)
-    mesh = scene.read(obj).mesh
+    mesh = scene.read(obj).snapshot.mesh_data()
     assert signed_volume(mesh) > 0
     a, b, c = (mesh.vertices[mesh.faces[:, corner]] for corner in range(3))
     geometric = np.cross(b - a, c - a)
@@ -36,31 +45,30 @@ def test_every_triangle_corner_knows_its_loop_and_uv():
     obj = make.suzanne()
     obj.scale = (-1, 1, 1)
     target = scene.read(obj)
+    mesh = target.snapshot.mesh_data()
     loops, uvs = obj.data.loops, obj.data.uv_layers.active.uv
     for face in (0, 100, 900):
         for corner in range(3):
             loop = int(target.loops[face, corner])
-            assert loops[loop].vertex_index == target.mesh.faces[face, corner]
-            assert uvs[loop].vector[:] == pytest.approx(target.mesh.corner_uvs[face, corner])
+            assert loops[loop].vertex_index == mesh.faces[face, corner]
+            assert uvs[loop].vector[:] == pytest.approx(mesh.corner_uvs[face, corner])
     polygons = obj.data.polygons
-    assert all(loop in polygons[polygon].loop_indices for loop, polygon in zip(target.loops[:, 0], target.mesh.polygons, strict=True))
+    assert all(loop in polygons[polygon].loop_indices for loop, polygon in zip(target.loops[:, 0], mesh.polygons, strict=True))
 
 
 def test_a_mesh_of_triangles_sends_no_polygons():
-    obj = make.cube()
-    bpy.ops.object.modifier_add(type="TRIANGULATE")
-    bpy.ops.object.modifier_apply(modifier=obj.modifiers[0].name)
-    target = scene.read(obj)
-    assert target.mesh.polygons is None
-    assert len(target.mesh.faces) == 12
+    mesh = scene.read(triangulated(make.cube())).snapshot.mesh_data()
+    assert mesh.polygons is None
+    assert len(mesh.faces) == 12
 
 
 def test_modifiers_that_keep_the_topology_are_followed():
     obj = make.cube()
     obj.modifiers.new("Twist", "SIMPLE_DEFORM").deform_method = "TWIST"
     target = scene.read(obj)
-    assert len(target.mesh.vertices) == 8
-    assert not np.allclose(np.abs(target.mesh.vertices), 1)
+    vertices = target.snapshot.mesh_data().vertices
+    assert len(vertices) == 8
+    assert not np.allclose(np.abs(vertices), 1)
     assert target.loops is not None
 
 
@@ -71,15 +79,16 @@ def test_shape_keys_are_followed():
     for point in key.data:
         point.co.z *= 3
     key.value = 1.0
-    assert scene.read(obj).mesh.vertices[:, 2].max() == pytest.approx(3)
+    assert scene.read(obj).snapshot.mesh_data().vertices[:, 2].max() == pytest.approx(3)
 
 
 def test_modifiers_that_change_the_topology_are_followed_when_there_are_uvs():
     obj = make.cube()
     obj.modifiers.new("Subdivision", "SUBSURF").levels = 2
     target = scene.read(obj)
-    assert len(target.mesh.faces) == 2 * 96
-    assert target.mesh.corner_uvs.shape == (192, 3, 2)
+    mesh = target.snapshot.mesh_data()
+    assert len(mesh.faces) == 2 * 96
+    assert mesh.corner_uvs.shape == (192, 3, 2)
     assert target.loops is None
 
 
@@ -87,7 +96,7 @@ def test_without_uvs_the_mesh_is_read_without_modifiers_that_change_its_topology
     obj = make.cube(uvs=False)
     obj.modifiers.new("Subdivision", "SUBSURF").levels = 2
     target = scene.read(obj)
-    assert len(target.mesh.faces) == 12
+    assert len(target.snapshot.mesh_data().faces) == 12
     assert "modifiers" in target.notes[0]
 
 
@@ -104,7 +113,7 @@ def test_a_change_of_the_mesh_changes_the_topology_but_moving_vertices_does_not(
 def test_a_flat_object_still_has_unit_normals():
     obj = make.cube()
     obj.scale = (1, 1, 0)
-    normals = scene.read(obj).mesh.corner_normals
+    normals = scene.read(obj).snapshot.mesh_data().corner_normals
     assert np.isfinite(normals).all()
     assert np.linalg.norm(normals[np.abs(normals).max(axis=-1) > 0], axis=-1) == pytest.approx(1)
 
@@ -112,4 +121,66 @@ def test_a_flat_object_still_has_unit_normals():
 def test_vertices_that_are_not_finite_are_left_to_the_worker():
     obj = make.cube()
     obj.data.vertices[0].co.x = float("nan")
-    assert np.isnan(scene.read(obj).mesh.vertices).any()
+    assert np.isnan(scene.read(obj).snapshot.mesh_data().vertices).any()
+
+
+def loop_triangles(mesh: bpy.types.Mesh) -> np.ndarray:
+    mesh.calc_loop_triangles()
+    loops = np.empty(3 * len(mesh.loop_triangles), np.int32)
+    mesh.loop_triangles.foreach_get("loops", loops)
+    return loops.reshape(-1, 3)
+
+
+@pytest.mark.every_blender
+@pytest.mark.parametrize("add", [make.suzanne, make.cube, bpy.ops.mesh.primitive_cylinder_add, bpy.ops.mesh.primitive_uv_sphere_add])
+def test_polygons_are_cut_into_triangles_as_blender_cuts_them(add):
+    add()
+    obj = bpy.context.object
+    np.testing.assert_array_equal(scene.read(obj).loops, loop_triangles(obj.data))
+
+
+@pytest.mark.every_blender
+def test_quads_that_are_concave_or_twisted_are_cut_as_blender_cuts_them():
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=50, y_subdivisions=50)
+    mesh = bpy.context.object.data
+    positions = np.random.default_rng(0).random((len(mesh.vertices), 3), np.float32)
+    mesh.attributes["position"].data.foreach_set("vector", positions.ravel())
+    mesh.update()
+    expected = loop_triangles(mesh)
+    np.testing.assert_array_equal(scene.read(bpy.context.object).loops, expected)
+    other_diagonal = (expected[::2, 2] - expected[::2, 0] == 3).sum()
+    assert 100 < other_diagonal < len(mesh.polygons) - 100
+
+
+def test_a_mirroring_of_the_object_changes_the_topology_of_a_mesh_of_triangles_and_of_one_of_quads():
+    for obj in (make.cube(), triangulated(make.cube())):
+        before = scene.read(obj).topology
+        obj.scale.x = -1
+        bpy.context.view_layer.update()
+        assert scene.read(obj).topology != before
+
+
+def test_what_is_done_to_the_mesh_after_the_press_does_not_reach_the_job():
+    obj = make.suzanne()
+    target = scene.read(obj)
+    before = target.snapshot.mesh_data()
+    obj.data.vertices.foreach_set("co", np.zeros(3 * len(obj.data.vertices), np.float32))
+    obj.location.x = 100
+    bpy.data.meshes.remove(obj.data)
+    after = target.snapshot.mesh_data()
+    for name in ("vertices", "faces", "polygons", "corner_normals", "corner_uvs"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_the_main_thread_goes_on_while_another_prepares_a_million_triangles():
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=708, y_subdivisions=708)
+    thread = threading.Thread(target=scene.read(bpy.context.object).snapshot.mesh_data)
+    longest, begun = 0.0, time.perf_counter()
+    thread.start()
+    while thread.is_alive():
+        before = time.perf_counter()
+        time.sleep(0.001)
+        longest = max(longest, time.perf_counter() - before)
+    total = time.perf_counter() - begun
+    print(f"\nprepared in {total * 1000:.0f} ms; the main thread waited {longest * 1000:.1f} ms at most")
+    assert longest < total / 4
