@@ -91,6 +91,23 @@ def inherit(folder: Path, others: Iterable[Path]) -> None:
                 return
 
 
+def drop_foreign_stages(folder: Path, job: Job) -> None:
+    """Deletes what the stages of ``job`` left in its folder, if that was before an update: this version may do or read it differently.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    mark = folder / "job" / "fingerprint"
+    try:
+        if mark.read_text(encoding="ascii") != (own := fingerprint(job)):
+            for path in folder.iterdir():
+                if path.is_file():
+                    path.unlink()
+            mark.write_text(own, encoding="ascii")
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
 def size(folder: Path) -> int:
     """Bytes in all files of a folder."""
     total = 0

@@ -194,19 +194,32 @@ def test_a_job_cancelled_before_there_is_a_server_is_never_done(watchers, run):
     assert not (run / "jobs" / id).exists()
 
 
-@pytest.fixture
-def older_server(run, tmp_path):
-    """A server of an earlier version of this very tree."""
-    tree = tmp_path / "older"
-    shutil.copytree(ROOT / "backend", tree / "backend", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests" / "pipelines", tree / "tests" / "pipelines")
+def install_tree(tree, version: str = api.paths.VERSION) -> None:
+    """Puts this very tree, as another version of it, where none or another one is, as Blender installs an extension."""
+    # What still runs from there may put its bytecode back meanwhile.
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(ROOT / "backend", tree / "backend", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    shutil.copytree(ROOT / "tests" / "pipelines", tree / "tests" / "pipelines", dirs_exist_ok=True)
     manifest = (ROOT / "blender_manifest.toml").read_text()
-    (tree / "blender_manifest.toml").write_text(manifest.replace(f'version = "{api.paths.VERSION}"', 'version = "0.0.1"', 1))
+    (tree / "blender_manifest.toml").write_text(manifest.replace(f'version = "{api.paths.VERSION}"', f'version = "{version}"', 1))
+
+
+@contextlib.contextmanager
+def serving(tree, run):
+    """The process of a server of that tree."""
     process = subprocess.Popen([sys.executable, "-m", "backend", "serve", "--run-dir", str(run), *SCRIPTED], cwd=tree)
     wait_for(lambda: api.connection.Connection.read(run))
     yield process
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def older_server(run, tmp_path):
+    """A server of an earlier version of this very tree."""
+    install_tree(tmp_path / "older", "0.0.1")
+    with serving(tmp_path / "older", run) as process:
+        yield process
 
 
 def test_a_server_of_another_version_is_told_and_can_be_restarted(watchers, older_server):
@@ -218,6 +231,68 @@ def test_a_server_of_another_version_is_told_and_can_be_restarted(watchers, olde
     watcher.client.restart_server()
     assert watcher.final(watcher.submit()).state == "finished"
     assert older_server.wait(5) is not None
+
+
+@pytest.mark.parametrize("version", [api.paths.VERSION, "0.0.1"])
+def test_after_an_update_the_next_job_gets_a_server_of_the_new_files(watchers, run, tmp_path, version):
+    tree = tmp_path / "tree"
+    install_tree(tree, version)
+    with serving(tree, run) as server:
+        first = watchers() if version == api.paths.VERSION else None
+        if first:
+            first.final(first.submit())
+        install_tree(tree)
+        watcher = first or watchers()
+        event = watcher.final(watcher.submit())
+        assert event.state == "finished", event.error
+        assert server.wait(5) == 0
+        assert api.connection.Connection.read(run).pid != server.pid
+
+
+def test_a_job_at_work_during_an_update_goes_on_with_the_new_files(watchers, run, tmp_path):
+    tree = tmp_path / "tree"
+    install_tree(tree)
+    with serving(tree, run):
+        watcher = watchers()
+        id = watcher.submit("bake=sleep:2")
+        watcher.until(id, "running", stage="bake")
+        install_tree(tree)
+        event = watcher.final(id)
+    assert event.state == "finished", event.error
+    assert event.result.report["ran"] == ["bake", "refine"]
+
+
+def test_a_job_at_work_during_an_update_to_another_version_is_done_anew(watchers, run, tmp_path):
+    tree = tmp_path / "tree"
+    install_tree(tree, "0.0.1")
+    id, mesh = new_id(), triangle_soup()
+    with serving(tree, run) as server, contextlib.closing(Peer(api.connection.Connection.read(run), greet=False)) as peer:
+        peer.say("hello", {"version": "0.0.1"})
+        peer.say("submit", {"job": id, "name": "bake=sleep:2", "settings": {}},
+                 {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
+        while (message := peer.hear()).type != "event" or message.body["stage"] != "bake":
+            pass
+        install_tree(tree)
+        assert server.wait(5) == 0
+        watcher = watchers()
+        watcher.client.jobs([id])
+        event = watcher.final(id)
+    assert event.state == "finished", event.error
+    assert len(event.result.report["ran"]) == 6
+
+
+def test_a_server_does_not_leave_its_clients_alone_in_the_middle_of_an_update(watchers, run, tmp_path):
+    install_tree(tmp_path / "tree")
+    with serving(tmp_path / "tree", run) as server:
+        watcher = watchers()
+        wait_for(lambda: watcher.client.connected)
+        shutil.rmtree(tmp_path / "tree")
+        time.sleep(1.5)
+        assert server.poll() is None
+        assert watcher.client.connected
+        install_tree(tmp_path / "tree")
+        assert server.wait(5) == 0
+        assert watcher.final(watcher.submit()).state == "finished"
 
 
 def test_a_program_that_ends_without_closing_the_client_does_not_hang(run):

@@ -356,6 +356,36 @@ def test_files_left_in_the_folder_by_no_known_job_are_removed(run):
     server.kill()
 
 
+def age(folder, days: float) -> None:
+    os.utime(folder, (time.time() - days * 24 * 3600,) * 2)
+
+
+def test_results_that_nobody_discards_are_dropped_after_14_days(watchers, run):
+    watcher = watchers()
+    old, young = watcher.submit(), watcher.submit()
+    assert all(watcher.final(id).state == "finished" for id in (old, young))
+    age(run / "jobs" / old, days=14.1)
+    age(run / "jobs" / young, days=13.9)
+    last = watcher.submit()
+    assert watcher.final(last).state == "finished"
+    wait_for(lambda: not (run / "jobs" / old).exists())
+    assert {path.name for path in (run / "jobs").iterdir()} == {young, last}
+
+
+def test_the_oldest_results_that_nobody_discards_are_dropped_when_all_take_more_than_8_gib(watchers, run):
+    watcher = watchers()
+    oldest, older, large = (watcher.submit() for _ in range(3))
+    assert all(watcher.final(id).state == "finished" for id in (oldest, older, large))
+    for id, gibibytes in ((oldest, 3), (older, 1), (large, 6)):
+        with open(run / "jobs" / id / "ballast", "wb") as file:
+            file.truncate(gibibytes * 2**30)  # takes no room on the disk
+    for days, id in enumerate((large, older, oldest), start=1):
+        age(run / "jobs" / id, days)
+    os.kill(server_pid(run), signal.SIGKILL)
+    wait_for(lambda: not (run / "jobs" / oldest).exists())
+    assert {path.name for path in (run / "jobs").iterdir()} == {older, large}
+
+
 def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     (tmp_path / "file").touch()
     server = Server(tmp_path / "file" / "run")

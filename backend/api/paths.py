@@ -1,5 +1,6 @@
 """Where Orbit Texture keeps its files on this machine. Standard library only: install.py imports it before anything is installed."""
 
+import contextlib
 import os
 import sys
 import tomllib
@@ -8,7 +9,28 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The extension's tree: the folder that holds ``addon/`` and ``backend/``."""
 
-VERSION: str = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
+_MANIFEST = ROOT / "blender_manifest.toml"
+
+VERSION: str = tomllib.loads(_MANIFEST.read_text(encoding="utf-8"))["version"]
+
+
+def _manifest_file() -> tuple[int, ...] | None:
+    """Which file the manifest is: an installation writes a new one, also of the same version."""
+    with contextlib.suppress(OSError):
+        status = _MANIFEST.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
+    return None
+
+
+_AT_START = _manifest_file()
+
+
+def replaced() -> bool:
+    """The tree was installed anew since this process started, so what it has yet to import or to start is not its own.
+
+    Not yet while there is no tree: an installation may be just about to write it.
+    """
+    return _manifest_file() not in (_AT_START, None)
 
 
 def home() -> Path:

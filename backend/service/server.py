@@ -20,7 +20,7 @@ from ..api.events import JobEvent, State
 from ..api.job import Result
 from ..api.mailbox import Mailbox
 from ..api.messages import FROM_CLIENT
-from ..api.paths import VERSION
+from ..api.paths import VERSION, replaced
 from . import logs
 from .jobs import Jobs
 from .journal import FILE, Journal, JournalInUse
@@ -114,6 +114,10 @@ class Server:
         try:
             while not self._stopping:
                 ready = dict(poller.poll(self._patience() * 1000))
+                if replaced():
+                    # Before anyone is answered: clients start the new server, which goes on with the jobs.
+                    _log.info("Orbit Texture was installed anew; ending")
+                    break
                 if self._gate.doorkeeper in ready:
                     self._gate.admit()
                 if self._gate.socket in ready:

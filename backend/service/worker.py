@@ -81,7 +81,9 @@ class Worker:
     def _work(self, run: Callable, id: str, folder: Path) -> None:
         progress = _Progress(id, self._cancelled, self._send)
         try:
-            result = run(store.load_job(folder), folder, progress)
+            job = store.load_job(folder)
+            store.drop_foreign_stages(folder, job)
+            result = run(job, folder, progress)
             store.save_result(folder, result)
         except Exception as error:
             if not isinstance(error, OrbitError):
