@@ -1,6 +1,9 @@
 """The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs inside Blender."""
 
+import contextlib
 import math
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,8 +69,23 @@ def render(path: Path, size: int, samples: int) -> np.ndarray:
     scene.render.resolution_x = scene.render.resolution_y = size
     scene.render.resolution_percentage = 100
     scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
+    with _quiet():
+        bpy.ops.render.render(write_still=True)
     return load_image(path)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Blender prints a line per picture; thirty of them would bury what the demo has to say."""
+    sys.stdout.flush()
+    output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(output, 1)
+        os.close(output)
+        os.close(nowhere)
 
 
 def load_image(path: Path) -> np.ndarray:
