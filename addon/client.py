@@ -55,7 +55,7 @@ class Client:
         """Starts a job.
 
         Args:
-            mesh: makes the mesh, on the client's thread. Leave the arrays behind it, and the reference's, alone from now on.
+            mesh: makes the mesh, on the client's thread. Leave the arrays behind it and the reference alone from now on.
 
         A reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
         """

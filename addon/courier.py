@@ -21,8 +21,8 @@ from ..backend.api.settings import Settings
 from .link import Link
 from .server_process import ServerProcess
 
-Reference = Path | bytes | np.ndarray
-"""A file, its bytes, or pixels as :class:`~backend.api.job.Job` takes them."""
+Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
+"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or what makes the pixels, on the client's thread."""
 
 _GIVE_UP_SECONDS = 30.0
 _TICK_SECONDS = 0.2
@@ -288,6 +288,8 @@ def _read(reference: Reference) -> np.ndarray:
         pixels = reference
     elif isinstance(reference, bytes):
         pixels = np.frombuffer(reference, np.uint8)
+    elif callable(reference):
+        pixels = reference()
     else:
         try:
             pixels = np.fromfile(reference, np.uint8)

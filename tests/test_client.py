@@ -94,11 +94,12 @@ def test_a_reference_that_cannot_be_read_fails_its_job_with_a_sentence(watchers,
     assert str(tmp_path / "missing.png") in watcher.final(watcher.submit(reference=tmp_path / "missing.png")).error.message
 
 
-def test_a_reference_may_be_a_file_its_bytes_or_pixels(watchers, tmp_path):
+def test_a_reference_may_be_a_file_its_bytes_pixels_or_what_makes_them(watchers, tmp_path):
     (tmp_path / "image.png").write_bytes(b"bytes of a file")
     watcher = watchers()
     pixels = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
-    for reference, seen in ((tmp_path / "image.png", b"bytes of a file"), (b"bytes", b"bytes"), (pixels, bytes(range(16)))):
+    for reference, seen in ((tmp_path / "image.png", b"bytes of a file"), (b"bytes", b"bytes"), (pixels, bytes(range(16))),
+                            (lambda: pixels, bytes(range(16)))):
         assert bytes(watcher.final(watcher.submit(reference=reference)).result.textures["base_color"]) == seen
 
 

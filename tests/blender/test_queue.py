@@ -177,6 +177,6 @@ def test_an_image_that_was_painted_in_blender_is_sent_as_pixels():
     pixels = np.zeros((2, 4, 4), np.float32)
     pixels[1, 0] = (1, 0, 0, 1)
     image.pixels.foreach_set(pixels.ravel())
-    sent = reference.from_image(image)
+    sent = reference.from_image(image)()
     assert sent.shape == (2, 4, 4)
     assert sent[0, 0] == pytest.approx((1, 0, 0, 1))
