@@ -1,0 +1,107 @@
+"""UV seams: the texels on both sides of one are changed, as little as possible, until both show the same colours along it.
+
+A renderer reads a texture bilinearly, so what an edge shows depends on texels of the island and of its padding. Along every seam edge
+the two readings are set equal at a few places per texel, as least squares over the texels that those readings touch.
+"""
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags
+
+PER_TEXEL = 3
+"""Places along a seam per texel: a bilinear reading along a line is a parabola between texel centres."""
+
+FAITH = 0.3
+"""Weight of a texel's own colour against the equality of one place on a seam. Measured: leaves 3 % of the mean difference."""
+
+PADDING_FREEDOM = 3.0
+"""How much more readily padding changes than the surface; then the surface changes by a third of what it otherwise would."""
+
+STEPS = 40
+"""Conjugate-gradient steps at most; 30 to 35 do."""
+
+
+def equalise(image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray) -> np.ndarray:
+    """An atlas whose two sides of every UV seam show the same colours. Only texels that a bilinear reading of a seam touches change.
+
+    Args:
+        image: (S, S, C) uint8 or float32, row 0 at the top, padded beyond the islands; or (T * S, S, C), tiles above each other.
+        on_surface: (S, S) bool, or (T * S, S): the texels that are not padding.
+        faces: (F, 3) int32 over welded vertices: a shared edge has the same two numbers in both its triangles.
+        corner_uvs: (F, 3, 2) float32, v up; the bottom tile is v in 0..1.
+
+    Returns:
+        Like ``image``.
+    """
+    first, second = seam_places(faces, corner_uvs, image.shape[:2])
+    if len(first[0]) == 0:
+        return image.copy()
+    index = np.hstack([first[0], second[0]])
+    touched, column = np.unique(index, return_inverse=True)
+    rows = np.arange(0, index.size + 1, index.shape[1])
+    difference = csr_matrix((np.hstack([first[1], -second[1]]).ravel(), column.ravel(), rows), (len(index), len(touched)))
+    freedom = np.where(on_surface.ravel()[touched], 1, PADDING_FREEDOM).astype(np.float32)
+    values = image.reshape(-1, image.shape[2])[touched].astype(np.float32)
+    values += freedom[:, None] * _solve(difference @ diags(freedom), -(difference @ values))
+    if image.dtype == np.uint8:
+        values = np.clip(np.round(values), 0, 255)
+    result = image.copy()
+    result.reshape(-1, image.shape[2])[touched] = values
+    return result
+
+
+def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, shape: tuple[int, int], per_texel: int = PER_TEXEL):
+    """Places along all seams as the two sides read them.
+
+    Returns:
+        Per side ``(texels, weights)``, each (N, 4): flat index into the atlas of ``shape``, and float32 bilinear weights.
+    """
+    size, tiles = shape[1], shape[0] // shape[1]
+    ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
+    pixels = np.stack([corner_uvs[..., 0] * size, (tiles - corner_uvs[..., 1]) * size], axis=2).astype(np.float64)
+    top = np.repeat(np.clip(pixels[..., 1].mean(axis=1) // size, 0, tiles - 1) * size, 3)
+    pixels = np.stack([pixels, np.roll(pixels, -1, axis=1)], axis=2).reshape(-1, 2, 2)
+    turned = ends[:, 0] > ends[:, 1]
+    pixels[turned] = pixels[turned][:, ::-1]
+
+    key = ends.min(axis=1).astype(np.int64) * (int(faces.max()) + 1) + ends.max(axis=1)
+    order = np.argsort(key, kind="stable")
+    one, other = order[:-1], order[1:]
+    seam = (key[one] == key[other]) & (np.abs(pixels[one] - pixels[other]).max(axis=(1, 2)) > 1e-3)
+    one, other = one[seam], other[seam]
+
+    length = np.linalg.norm(pixels[:, 1] - pixels[:, 0], axis=1)
+    count = np.maximum(np.ceil(per_texel * np.maximum(length[one], length[other])).astype(np.int64), 1)
+    edge = np.repeat(np.arange(len(count)), count)
+    along = ((np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge])[:, None]
+    return tuple(_bilinear(pixels[side, 0][edge] * (1 - along) + pixels[side, 1][edge] * along, top[side][edge], size)
+                 for side in (one, other))
+
+
+def _bilinear(places: np.ndarray, top: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four texels of each reading and their weights; edges of the tile that starts at row ``top`` repeated."""
+    x = np.clip(places[:, 0] - 0.5, 0, size - 1)
+    y = np.clip(places[:, 1] - 0.5 - top, 0, size - 1)
+    column, row = np.minimum(x.astype(np.int64), size - 2), np.minimum(y.astype(np.int64), size - 2)
+    right, down = x - column, y - row
+    texel = (row + top.astype(np.int64)) * size + column
+    weights = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
+    return texel[:, None] + np.array([0, 1, size, size + 1]), np.stack(weights, axis=1).astype(np.float32)
+
+
+def _solve(matrix: csr_matrix, target: np.ndarray) -> np.ndarray:
+    """(N, C) least-squares solution of ``matrix @ x = target`` with x held to 0 by ``FAITH``: conjugate gradients on all channels."""
+    matrix, transposed = matrix.tocsr(), matrix.T.tocsr()
+    residual = transposed @ target
+    x, direction = np.zeros_like(residual), residual
+    energy = (residual**2).sum(axis=0)
+    enough = 1e-6 * energy
+    for _ in range(STEPS):
+        curved = transposed @ (matrix @ direction) + FAITH**2 * direction
+        step = energy / np.maximum((direction * curved).sum(axis=0), 1e-30)
+        x += step * direction
+        residual = residual - step * curved
+        energy, before = (residual**2).sum(axis=0), energy
+        if (energy <= enough).all():
+            break
+        direction = residual + energy / np.maximum(before, 1e-30) * direction
+    return x
