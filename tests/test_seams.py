@@ -74,18 +74,3 @@ def test_an_atlas_without_seams_or_without_differences_stays(atlas):
     faces = np.int32([[0, 1, 2], [0, 2, 3]])
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     assert np.array_equal(equalise(noise, np.ones((64, 64), bool), faces, corners[faces]), noise)
-
-
-def test_a_seam_between_two_tiles_is_equalised_and_no_tile_reads_its_neighbour():
-    """Two triangles meet in space along an edge that lies on the upper border of the lower tile and somewhere in the upper one."""
-    faces = np.int32([[0, 1, 2], [1, 0, 3]])
-    uvs = np.float32([[[0.1, 1.0], [0.9, 1.0], [0.5, 0.5]], [[0.9, 1.3], [0.1, 1.3], [0.5, 1.8]]])
-    image = np.zeros((64, 32, 1), np.float32)
-    image[32:] = 90.0
-    image[:32] = 30.0
-    result = equalise(image, np.ones((64, 32), bool), faces, uvs)
-    edge = np.linspace(0.15, 0.85, 40)
-    lower = bilinear(result[32:], np.column_stack([edge * 32, np.zeros(40)]))
-    upper = bilinear(result[:32], np.column_stack([edge * 32, np.full(40, 0.7 * 32)]))
-    assert np.abs(lower - upper).max() < 3
-    assert (result[30:32] == 30).all()

@@ -24,15 +24,15 @@ def equalise(image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corne
     """An atlas whose two sides of every UV seam show the same colours. Only texels that a bilinear reading of a seam touches change.
 
     Args:
-        image: (S, S, C) uint8 or float32, row 0 at the top, padded beyond the islands; or (T * S, S, C), tiles above each other.
-        on_surface: (S, S) bool, or (T * S, S): the texels that are not padding.
+        image: (S, S, C) uint8 or float32, row 0 at the top, padded beyond the islands.
+        on_surface: (S, S) bool: the texels that are not padding.
         faces: (F, 3) int32 over welded vertices: a shared edge has the same two numbers in both its triangles.
-        corner_uvs: (F, 3, 2) float32, v up; the bottom tile is v in 0..1.
+        corner_uvs: (F, 3, 2) float32 in 0..1, v up.
 
     Returns:
         Like ``image``.
     """
-    first, second = seam_places(faces, corner_uvs, image.shape[:2])
+    first, second = seam_places(faces, corner_uvs, len(image))
     if len(first[0]) == 0:
         return image.copy()
     index = np.hstack([first[0], second[0]])
@@ -49,16 +49,14 @@ def equalise(image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corne
     return result
 
 
-def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, shape: tuple[int, int], per_texel: int = PER_TEXEL):
+def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel: int = PER_TEXEL):
     """Places along all seams as the two sides read them.
 
     Returns:
-        Per side ``(texels, weights)``, each (N, 4): flat index into the atlas of ``shape``, and float32 bilinear weights.
+        Per side ``(texels, weights)``, each (N, 4): flat index into an atlas of ``size`` squared, and float32 bilinear weights.
     """
-    size, tiles = shape[1], shape[0] // shape[1]
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
-    pixels = np.stack([corner_uvs[..., 0] * size, (tiles - corner_uvs[..., 1]) * size], axis=2).astype(np.float64)
-    top = np.repeat(np.clip(pixels[..., 1].mean(axis=1) // size, 0, tiles - 1) * size, 3)
+    pixels = np.stack([corner_uvs[..., 0], 1 - corner_uvs[..., 1]], axis=2).astype(np.float64) * size
     pixels = np.stack([pixels, np.roll(pixels, -1, axis=1)], axis=2).reshape(-1, 2, 2)
     turned = ends[:, 0] > ends[:, 1]
     pixels[turned] = pixels[turned][:, ::-1]
@@ -73,19 +71,16 @@ def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, shape: tuple[int, int
     count = np.maximum(np.ceil(per_texel * np.maximum(length[one], length[other])).astype(np.int64), 1)
     edge = np.repeat(np.arange(len(count)), count)
     along = ((np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge])[:, None]
-    return tuple(_bilinear(pixels[side, 0][edge] * (1 - along) + pixels[side, 1][edge] * along, top[side][edge], size)
-                 for side in (one, other))
+    return tuple(_bilinear(pixels[side, 0][edge] * (1 - along) + pixels[side, 1][edge] * along, size) for side in (one, other))
 
 
-def _bilinear(places: np.ndarray, top: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The four texels of each reading and their weights; edges of the tile that starts at row ``top`` repeated."""
-    x = np.clip(places[:, 0] - 0.5, 0, size - 1)
-    y = np.clip(places[:, 1] - 0.5 - top, 0, size - 1)
-    column, row = np.minimum(x.astype(np.int64), size - 2), np.minimum(y.astype(np.int64), size - 2)
-    right, down = x - column, y - row
-    texel = (row + top.astype(np.int64)) * size + column
+def _bilinear(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four texels of each reading and their weights; edges of the atlas repeated."""
+    places = np.clip(places - 0.5, 0, size - 1)
+    corner = np.minimum(places.astype(np.int64), size - 2)
+    right, down = (places - corner).T
     weights = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
-    return texel[:, None] + np.array([0, 1, size, size + 1]), np.stack(weights, axis=1).astype(np.float32)
+    return (corner[:, 1] * size + corner[:, 0])[:, None] + np.array([0, 1, size, size + 1]), np.stack(weights, axis=1).astype(np.float32)
 
 
 def _solve(matrix: csr_matrix, target: np.ndarray) -> np.ndarray:
