@@ -29,7 +29,7 @@ class SceneProperties(bpy.types.PropertyGroup):
 
     image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
     painter: _choice("painter", "Painter", {"draft": "Draft"})
-    texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k"})
+    texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
     voxel_resolution: _choice("voxel_resolution", "Voxels", {})
     seed: _number("seed", "Seed", IntProperty)
     view: EnumProperty(

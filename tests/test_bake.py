@@ -107,7 +107,7 @@ def test_frames_that_a_painter_does_not_trust_are_not_used_where_others_see(scen
 def texels_on_a_line(count: int) -> Texels:
     place = np.arange(count, dtype=np.int64)
     line = np.column_stack([np.linspace(0, 1, count), np.zeros(count), np.zeros(count)]).astype(np.float32)
-    return Texels(32, place, line, np.tile(np.float32([0, 0, 1]), (count, 1)))
+    return Texels(32, place, line, np.tile(np.float32([0, 0, 1]), (count, 1)), np.zeros(count, np.int32))
 
 
 def test_unseen_texels_take_the_colour_of_near_surface():
@@ -127,7 +127,8 @@ def test_a_texture_that_no_view_saw_is_grey_not_black():
 
 
 def test_texels_off_the_surface_repeat_the_nearest_one_on_it():
-    texels = Texels(8, np.array([0, 63], np.int64), np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32))
+    texels = Texels(8, np.array([0, 63], np.int64), np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32),
+                    np.zeros(2, np.int32))
     image = to_image(texels, np.float32([[10], [200]]))
     assert image[1, 1, 0] == 10
     assert image[6, 6, 0] == 200

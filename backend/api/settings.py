@@ -18,7 +18,7 @@ class Settings:
     """How to texture one mesh."""
 
     painter: str = _setting("draft", "Who paints the views: 'draft' projects the reference, without a model", choices=("draft",))
-    texture_size: int = _setting(2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096))
+    texture_size: int = _setting(2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192))
     seed: int = _setting(0, "Seed of everything random", minimum=0, maximum=2**31 - 1)
     azimuth: float | None = _setting(
         None, "Degrees counter-clockwise from the mesh's front (-Y) to where the reference was taken; found when not given",

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
+from numba import njit
 from scipy.spatial import cKDTree
 
 from ..mesh.surface import Surface
@@ -23,25 +25,46 @@ class Texels:
         place: (N,) int64 flat index into the atlas, row 0 at the top.
         positions: (N, 3) float32.
         normals: (N, 3) float32 unit geometric normals.
+        face: (N,) int32.
     """
 
     size: int
     place: np.ndarray
     positions: np.ndarray
     normals: np.ndarray
+    face: np.ndarray
 
     def __len__(self) -> int:
         return len(self.place)
+
+    @cached_property
+    def nearest(self) -> np.ndarray:
+        """(S, S) int32: for every pixel of the atlas the texel nearest to it, itself on the surface."""
+        empty = np.ones((self.size, self.size), np.uint8)
+        empty.ravel()[self.place] = 0
+        _, label = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        texel = np.zeros(len(self) + 1, np.int32)
+        texel[label.ravel()[self.place]] = np.arange(len(self), dtype=np.int32)
+        return texel[label]
 
 
 def locate(surface: Surface, size: int) -> Texels:
     """The texels of a surface's UV layout."""
     face, barycentric = rasterize_atlas(surface.corner_uvs, size)
     place = np.flatnonzero(face.ravel() >= 0)
-    face, weights = face.ravel()[place], barycentric.reshape(-1, 2)[place]
-    weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-    corners = surface.vertices[surface.faces[face]]
-    return Texels(size, place, np.einsum("nc,ncx->nx", weights, corners).astype(np.float32), surface.face_normals[face])
+    face = face.ravel()[place]
+    positions = np.empty((len(place), 3), np.float32)
+    _interpolate(place, face, barycentric.reshape(-1, 2), surface.faces, surface.vertices, positions)
+    return Texels(size, place, positions, surface.face_normals[face], face)
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(place, face, barycentric, faces, vertices, positions):
+    for k in range(len(place)):
+        u, v = barycentric[place[k], 0], barycentric[place[k], 1]
+        a, b, c = faces[face[k], 0], faces[face[k], 1], faces[face[k], 2]
+        for axis in range(3):
+            positions[k, axis] = u * vertices[a, axis] + v * vertices[b, axis] + (1 - u - v) * vertices[c, axis]
 
 
 def color(texels: Texels, views: np.ndarray, frames: Sequence[np.ndarray], buffers: Sequence[GBuffer],
@@ -103,11 +126,4 @@ def fill_unseen(texels: Texels, colors: np.ndarray, seen: np.ndarray, seed: int)
 
 def to_image(texels: Texels, values: np.ndarray) -> np.ndarray:
     """(S, S, C) uint8 atlas of values (N, C) float32 0..255; every texel off the surface repeats the nearest one on it."""
-    image = np.zeros((texels.size * texels.size, values.shape[1]), np.uint8)
-    image[texels.place] = np.clip(np.round(values), 0, 255)
-    empty = np.ones(texels.size * texels.size, np.uint8)
-    empty[texels.place] = 0
-    _, nearest = cv2.distanceTransformWithLabels(empty.reshape(texels.size, texels.size), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    source = np.zeros(nearest.max() + 1, np.int64)
-    source[nearest.ravel()[texels.place]] = texels.place
-    return image[source[nearest]].reshape(texels.size, texels.size, -1)
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)[texels.nearest]

@@ -1,5 +1,8 @@
 """UV layouts: which texel lies on which triangle, and whether a layout can carry a texture."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 
@@ -35,7 +38,7 @@ def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
 
 
 def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which triangle each texel centre lies on.
+    """Which triangle each texel centre lies on, worked out by all cores.
 
     Args:
         corner_uvs: (F, 3, 2) float32, v up.
@@ -47,7 +50,10 @@ def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.n
     """
     face = np.full((size, size), -1, np.int32)
     barycentric = np.zeros((size, size, 2), np.float32)
-    _rasterize(np.ascontiguousarray(corner_uvs, np.float32), face, barycentric)
+    uvs = np.ascontiguousarray(corner_uvs, np.float32)
+    rows = np.linspace(0, size, (os.cpu_count() or 1) + 1).astype(np.int64)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda first, end: _rasterize(uvs, first, end, face, barycentric), rows[:-1], rows[1:]))
     return face, barycentric
 
 
@@ -93,7 +99,8 @@ def _count(uvs, hits):
 
 
 @njit(cache=True, nogil=True)
-def _rasterize(uvs, face, barycentric):
+def _rasterize(uvs, top, bottom, face, barycentric):
+    """The rows from ``top`` to before ``bottom``."""
     size = face.shape[0]
     for f in range(uvs.shape[0]):
         x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
@@ -101,6 +108,7 @@ def _rasterize(uvs, face, barycentric):
         if area == 0:
             continue
         first_row, end_row = _texels(y0, y1, y2, size)
+        first_row, end_row = max(first_row, top), min(end_row, bottom)
         first_column, end_column = _texels(x0, x1, x2, size)
         for row in range(first_row, end_row):
             for column in range(first_column, end_column):
