@@ -5,8 +5,6 @@ import numpy as np
 
 from ..backend.api.errors import OrbitError
 
-_COLOR_SPACES = {"base_color": "sRGB", "confidence": "Non-Color"}
-
 
 def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
     """A material that shows ``base_color`` on the given UV layer; the other textures lie in it unconnected, to look at.
@@ -20,7 +18,7 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
     """
     material = bpy.data.materials.new(name)
     try:
-        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", data, _COLOR_SPACES.get(key, "Non-Color"))
+        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", data, "sRGB" if key == "base_color" else "Non-Color")
                   for key, data in textures.items()}
         _build_nodes(material, images, uv_layer)
     except OrbitError:

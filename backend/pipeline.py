@@ -1,6 +1,7 @@
 """The story of one job: a mesh and a reference image become a texture (Ink3D, figure 3)."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,11 +96,13 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "triangles": len(job.mesh.faces),
         "views": len(story.buffers),
-        "coverage": round(texture.coverage, 4),
+        "coverage": round(texture.covered, 4),
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
         "notes": [*surface.notes, *story.painting.notes],
     }
-    textures = {"base_color": _png(texture.base_color), "confidence": _png(texture.confidence)}
+    images = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage}
+    with ThreadPoolExecutor() as pool:
+        textures = dict(zip(images, pool.map(_png, images.values()), strict=True))
     return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, textures, report)
 
 

@@ -41,11 +41,12 @@ def load_painting(arrays: Arrays) -> Painting:
 
 
 def save_texture(texture: Texture) -> Arrays:
-    return {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": np.array(texture.coverage)}
+    return {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage,
+            "covered": np.array(texture.covered)}
 
 
 def load_texture(arrays: Arrays) -> Texture:
-    return Texture(arrays["base_color"], arrays["confidence"], float(arrays["coverage"]))
+    return Texture(**(arrays | {"covered": float(arrays["covered"])}))
 
 
 def _text(sentences: tuple[str, ...]) -> np.ndarray:

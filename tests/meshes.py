@@ -94,6 +94,24 @@ def true_texture(surface: Surface, size: int) -> np.ndarray:
     return image
 
 
+def seam_places(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) pixels of an atlas for the same places of the surface, in the one and in the other triangle of every edge cut in UV space."""
+    pairs, edges = trimesh.graph.face_adjacency(surface.faces, return_edges=True)
+    sides = []
+    for faces in pairs.T:
+        corners = [(surface.faces[faces] == edges[:, [end]]).argmax(axis=1) for end in (0, 1)]
+        sides.append(np.stack([surface.corner_uvs[faces, corner] for corner in corners], axis=1) * (1, -1) + (0, 1))
+    cut = np.abs(sides[0] - sides[1]).max(axis=(1, 2)) > 1e-6
+    t = np.linspace(0, 1, 25)[:, None]
+    return tuple((side[cut, None, 0] * (1 - t) + side[cut, None, 1] * t).reshape(-1, 2) * size for side in sides)
+
+
+def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
+    """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C), read as a renderer does."""
+    one, other = (bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
+    return np.abs(one - other).max(axis=1)
+
+
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Decibels between colours 0..255."""
     return float(-10 * np.log10(np.mean(((a.astype(np.float64) - b) / 255) ** 2)))

@@ -15,6 +15,7 @@ from backend import pipeline
 from backend.api.errors import Cancelled, InvalidSettings, StorageError
 from backend.api.settings import Settings
 from backend.mesh.files import read_mesh
+from backend.mesh.uvs import rasterize_atlas
 from backend.stages import SHARE
 from tests.meshes import ASSETS, camera_at, job, knot, mesh_data, needs_assets, picture, psnr, surface_of, wear
 
@@ -52,7 +53,13 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
     result = pipeline.run(knot_job, tmp_path, watcher)
     assert result.corner_uvs.shape == (len(knot_job.mesh.faces), 3, 2)
     assert decoded(result.textures["base_color"]).shape == (1024, 1024, 3)
-    assert decoded(result.textures["confidence"]).shape == (1024, 1024)
+    confidence, coverage = decoded(result.textures["confidence"]), decoded(result.textures["coverage"])
+    assert confidence.shape == coverage.shape == (1024, 1024)
+    assert set(np.unique(coverage)) == {0, 255}
+    assert (coverage[confidence > 0] == 255).all()
+    assert (confidence[coverage == 0] == 0).all()
+    on = rasterize_atlas(result.corner_uvs, 1024)[0] >= 0
+    assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
     assert json.loads(json.dumps(result.report)) == result.report
     assert set(result.report["seconds"]) == {"prepare", "render", "paint", "bake"}
     fractions = [fraction for _, fraction in watcher.told]
@@ -185,7 +192,7 @@ def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
         assert all((tmp_path / name).stat().st_size > 0 for name in shown[stage])
     assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= shown["render"]
     assert "horizontal_color.mp4" in shown["paint"]
-    assert {"base_color.png", "textured.glb", "report.json"} <= shown["bake"]
+    assert {"base_color.png", "confidence.png", "coverage.png", "textured.glb", "report.json"} <= shown["bake"]
 
 
 @pytest.mark.parametrize(("mesh", "image", "output", "sentence"), [

@@ -3,32 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-import trimesh
 
 from backend.bake.seams import equalise
-from backend.mesh.surface import Surface
 from backend.mesh.uvs import rasterize_atlas
-from backend.render.sample import bilinear
-from tests.meshes import knot, surface_of, true_texture
+from tests.meshes import knot, seam_differences, seam_places, surface_of, true_texture
 
 SIZE = 1024
-
-
-def seams(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) pixels of the same places of the surface, in the one and in the other triangle of every edge cut in UV space."""
-    pairs, edges = trimesh.graph.face_adjacency(surface.faces, return_edges=True)
-    sides = []
-    for faces in pairs.T:
-        corner = [(surface.faces[faces] == edges[:, [end]]).argmax(axis=1) for end in (0, 1)]
-        sides.append(np.stack([surface.corner_uvs[faces, one] for one in corner], axis=1) * (1, -1) + (0, 1))
-    cut = np.abs(sides[0] - sides[1]).max(axis=(1, 2)) > 1e-6
-    t = np.linspace(0, 1, 25)[:, None]
-    return tuple((side[cut, None, 0] * (1 - t) + side[cut, None, 1] * t).reshape(-1, 2) * SIZE for side in sides)
-
-
-def differences(surface: Surface, image: np.ndarray) -> np.ndarray:
-    one, other = (bilinear(image, pixels) for pixels in seams(surface))
-    return np.abs(one - other).max(axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +27,7 @@ def atlas():
 def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
     surface, on, image = atlas
     image = image.astype(dtype)
-    before, after = differences(surface, image), differences(surface, equalise(image, on, surface.faces, surface.corner_uvs))
+    before, after = seam_differences(surface, image), seam_differences(surface, equalise(image, on, surface.faces, surface.corner_uvs))
     assert before.max() > 60
     assert after.max() < 0.15 * before.max()
     assert after.mean() < share * before.mean()
@@ -57,7 +37,7 @@ def test_away_from_seams_and_on_most_of_the_surface_nothing_changes(atlas):
     surface, on, image = atlas
     change = np.abs(equalise(image, on, surface.faces, surface.corner_uvs) - image).max(axis=2)
     far = np.ones((SIZE, SIZE), np.uint8)
-    for pixels in seams(surface):
+    for pixels in seam_places(surface, SIZE):
         column, row = np.clip(pixels, 0, SIZE - 1).astype(int).T
         far[row, column] = 0
     far = cv2.distanceTransform(far, cv2.DIST_L2, 5) > 2.5

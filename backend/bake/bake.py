@@ -10,6 +10,7 @@ from ..mesh.voxels import voxelize
 from ..render.rasterize import GBuffer
 from ..render.visibility import edge_distance, facing, observe
 from .labels import choose_views
+from .seams import equalise
 from .texels import color, fill_unseen, locate, to_image
 
 EDGE_PIXELS = 4.0
@@ -29,12 +30,14 @@ class Texture:
     Attributes:
         base_color: (S, S, 3) uint8 sRGB, row 0 at the top, padded beyond the islands.
         confidence: (S, S, 1) uint8 linear: how well the texel's view sees it, 0 where none does.
-        coverage: share of the texels that a view sees.
+        coverage: (S, S, 1) uint8, 255 where a view sees the texel, else 0.
+        covered: share of the texels that a view sees.
     """
 
     base_color: np.ndarray
     confidence: np.ndarray
-    coverage: float
+    coverage: np.ndarray
+    covered: float
 
 
 def bake(surface: Surface, buffers: Sequence[GBuffer], frames: Sequence[np.ndarray], preference: np.ndarray, size: int,
@@ -60,17 +63,19 @@ def bake(surface: Surface, buffers: Sequence[GBuffer], frames: Sequence[np.ndarr
     edges = [edge_distance(buffer) for buffer in buffers]
     voxels = voxelize(surface, voxel_resolution)
     progress(0.1)
-    seen = np.empty((len(voxels), len(buffers)), np.float32)
+    sight = np.empty((len(voxels), len(buffers)), np.float32)
     for view, buffer in enumerate(buffers):
-        seen[:, view] = quality(view, *observe(voxels.positions, voxels.normals, buffer, edges[view], side))
+        sight[:, view] = quality(view, *observe(voxels.positions, voxels.normals, buffer, edges[view], side))
     progress(0.2)
-    labels = choose_views(voxels, seen, SMOOTHNESS)
+    labels = choose_views(voxels, np.ceil(255 * sight).astype(np.uint8), SMOOTHNESS)
     progress(0.5)
     texels = locate(surface, size)
     index = voxels.index_of(texels.positions)
     colors, confidence = color(texels, np.where(index >= 0, labels[index], -1), frames, buffers, edges, side, quality)
     progress(0.8)
-    colors = fill_unseen(texels, colors, confidence > 0, seed)
-    texture = Texture(to_image(texels, colors), to_image(texels, confidence[:, None] * 255), float((confidence > 0).mean()))
+    seen = confidence > 0
+    base_color = to_image(texels, fill_unseen(texels, colors, seen, seed))
+    base_color = equalise(base_color, texels.mask, surface.faces, surface.corner_uvs)
+    texture = Texture(base_color, to_image(texels, 255 * confidence[:, None]), to_image(texels, 255 * seen[:, None]), float(seen.mean()))
     progress(1.0)
     return texture

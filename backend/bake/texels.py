@@ -37,12 +37,17 @@ class Texels:
     def __len__(self) -> int:
         return len(self.place)
 
+    @property
+    def mask(self) -> np.ndarray:
+        """(S, S) bool: the pixels of the atlas that lie on the surface."""
+        mask = np.zeros((self.size, self.size), bool)
+        mask.ravel()[self.place] = True
+        return mask
+
     @cached_property
     def nearest(self) -> np.ndarray:
         """(S, S) int32: for every pixel of the atlas the texel nearest to it, itself on the surface."""
-        empty = np.ones((self.size, self.size), np.uint8)
-        empty.ravel()[self.place] = 0
-        _, label = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        _, label = cv2.distanceTransformWithLabels((~self.mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
         texel = np.zeros(len(self) + 1, np.int32)
         texel[label.ravel()[self.place]] = np.arange(len(self), dtype=np.int32)
         return texel[label]

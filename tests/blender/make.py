@@ -58,7 +58,8 @@ def result(target: Target, new_uvs: bool = True) -> Result:
     """A result for the target, with a chart per triangle if it brings UVs of its own."""
     count = len(target.snapshot.loops)
     uvs = np.random.default_rng(0).random((count, 3, 2), np.float32) if new_uvs else None
-    textures = {"base_color": np.frombuffer(png(), np.uint8), "confidence": np.frombuffer(png(color=(255,)), np.uint8)}
+    textures = {"base_color": np.frombuffer(png(), np.uint8), "confidence": np.frombuffer(png(color=(255,)), np.uint8),
+                "coverage": np.frombuffer(png(color=(255,)), np.uint8)}
     return Result(uvs, textures, {"seconds": {"bake": 1.0}, "notes": ["A note."]})
 
 

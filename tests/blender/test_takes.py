@@ -351,8 +351,9 @@ def test_the_material_shows_the_base_color_on_its_uv_map():
     assert (color.node.type, color.name) == ("BSDF_PRINCIPLED", "Base Color")
     assert nodes["base_color"].inputs["Vector"].links[0].from_node.uv_map == obj.orbit_texture.takes[0].uv_layer
     assert nodes["base_color"].image.colorspace_settings.name == "sRGB"
-    assert nodes["confidence"].image.colorspace_settings.name == "Non-Color"
-    assert not nodes["confidence"].outputs["Color"].links
+    for map in ("confidence", "coverage"):
+        assert nodes[map].image.colorspace_settings.name == "Non-Color"
+        assert not nodes[map].outputs["Color"].links
 
 
 def test_a_take_survives_saving_and_opening(tmp_path):
@@ -366,7 +367,7 @@ def test_a_take_survives_saving_and_opening(tmp_path):
     assert image.pixels[:3] == pytest.approx((200 / 255, 90 / 255, 30 / 255), abs=1e-3)
     counts = make.block_counts()
     takes.remove(obj, 0)
-    assert len(bpy.data.images) == counts["images"] - 2
+    assert len(bpy.data.images) == counts["images"] - 3
 
 
 def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
