@@ -1,152 +1,295 @@
-"""One view per voxel: a Potts energy over the surface's voxels, minimised by graph cuts (Ink3D Eq. 8).
+"""One view per voxel: a Potts energy over the surface's voxels, minimised by graph cuts, coarse to fine (Ink3D Eq. 8).
 
-Alpha-expansion after Boykov, Veksler and Zabih 2001, coarse to fine: the coarse solution limits which labels a voxel may take.
+All views compete on a coarse grid only. On every finer grid a voxel chooses among the views found near it on the coarser one, so that
+few voxels have a choice left and few views are asked about.
 """
 
 from dataclasses import dataclass
 
-import maxflow
 import numpy as np
-from scipy.sparse import coo_matrix
+from numba import njit
 
-from ..mesh.voxels import Voxels, keys_of
+from ..mesh.voxels import Voxels
+from .expansion import Candidates, Graph, cheapest, expand
 
 COARSEST = 64
-"""Resolution at which all labels compete."""
+"""All views compete on the first grid of at most this resolution."""
 
-CYCLES = 3
-"""Expansion cycles per level at most; the energy has settled by then."""
+INHERIT_STEPS = 2
+"""A voxel may take the views found within this many steps of it on the coarser grid."""
 
+REFINE_STEPS = (32, 8, 4)
+"""Once solved, a grid is solved again with the views found within this many steps on itself: on the grid after the coarsest, on the
+next, and on all later ones. Far views are asked where there are few voxels to ask them."""
 
-@dataclass(frozen=True)
-class Energy:
-    """Sum over nodes of ``cost[node, label]`` plus over edges of ``weight`` where the labels differ.
-
-    Attributes:
-        cost: (N, L) float32, infinite where a label is impossible.
-        edges: (E, 2) int32.
-        weights: (E,) float32.
-    """
-
-    cost: np.ndarray
-    edges: np.ndarray
-    weights: np.ndarray
-
-    def of(self, labels: np.ndarray) -> float:
-        """The energy of a labelling (N,)."""
-        data = self.cost[np.arange(len(labels)), labels].sum(dtype=np.float64)
-        return float(data + self.weights[labels[self.edges[:, 0]] != labels[self.edges[:, 1]]].sum(dtype=np.float64))
+WORST = 255
+"""Cost of the worst view that sees a voxel, and the best quality."""
 
 
-def choose_views(voxels: Voxels, quality: np.ndarray, smoothness: float) -> np.ndarray:
-    """The view of every voxel.
+def choose_views(voxels: Voxels, quality: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
+    """The view of every voxel: the least sum of ``1 - quality / 255`` over voxels and of ``smoothness * weight`` over borders.
 
     Args:
         voxels: the surface.
-        quality: (N, T) float32 in 0..1, how well a view sees a voxel; 0 means it does not.
-        smoothness: cost of a border between two labels, per voxel side.
+        quality: (N, T) uint8, how well a view sees a voxel; 0 means that it does not. Any layout in memory, row-major is fastest.
+        smoothness: lambda, cost of a border between two views, per voxel side, where the best view costs 0 and the worst 1.
+        weights: (E,) float32 0 or more, factor on the cost of a border across each of ``voxels.edges``; 1 where None.
 
     Returns:
         (N,) int32 view, -1 where no view sees the voxel. A voxel never takes a view that does not see it.
     """
-    seen = quality.max(axis=1) > 0
-    index = np.cumsum(seen) - 1
-    edges = voxels.edges[seen[voxels.edges].all(axis=1)]
-    cost = np.where(quality[seen] > 0, 1 - quality[seen], np.inf).astype(np.float32)
-    energy = Energy(cost, index[edges].astype(np.int32), np.full(len(edges), smoothness, np.float32))
     labels = np.full(len(voxels), -1, np.int32)
-    if seen.any():
-        labels[seen] = _coarse_to_fine(energy, voxels.cells[seen], voxels.resolution)
+    order = _morton_order(voxels.cells, quality)
+    if len(order):
+        border = np.float32(smoothness * WORST) * (np.ones(len(voxels.edges), np.float32) if weights is None else weights)
+        levels = _levels(voxels, order, np.round(border).astype(np.int32))
+        # Where a coarse voxel's view misses a fine one, that one pays at most its worst view and the border to it.
+        miss = round((1 + smoothness) * WORST)
+        labels[order] = _coarse_to_fine(levels, quality, order, miss)
     return labels
 
 
-def _coarse_to_fine(energy: Energy, cells: np.ndarray, resolution: int) -> np.ndarray:
-    candidates = np.isfinite(energy.cost)
-    if resolution > COARSEST:
-        coarse, group, coarse_cells = _coarsen(energy, cells, resolution)
-        nearby = _one_hot(_coarse_to_fine(coarse, coarse_cells, resolution // 2), energy.cost.shape[1])
-        for _ in range(2):
-            nearby = _spread(nearby, coarse.edges)
-        limited = candidates & nearby[group]
-        candidates = np.where(limited.any(axis=1, keepdims=True), limited, candidates)
-    labels = np.where(candidates, energy.cost, np.inf).argmin(axis=1)
-    return minimise(energy, candidates, labels)
+def claim(quality: np.ndarray, views: np.ndarray, least: int) -> None:
+    """Gives some views the first claim: voxels that one of them sees well may take only these. In place.
+
+    The reference's first-frame lock is ``views`` of the first frame and ``least`` its quality at 60 degrees; its horizontal-first
+    priority is the horizontal orbit's views and a ``least`` of 1.
+
+    Args:
+        quality: (N, T) uint8, see :func:`choose_views`.
+        views: (K,) int indices.
+        least: quality 1..255 that counts as well.
+    """
+    others = np.ones(quality.shape[1], bool)
+    others[views] = False
+    claimed = (quality[:, views] >= least).any(axis=1)
+    for view in np.flatnonzero(others):
+        quality[claimed, view] = 0
 
 
-def _coarsen(energy: Energy, cells: np.ndarray, resolution: int):
-    """The same energy with every 2x2x2 block one node; impossible labels of a member cost it more than any possible one."""
-    keys = keys_of(cells // 2, resolution // 2)
-    unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    possible = np.isfinite(energy.cost)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(len(unique)))
-    cost = np.add.reduceat(np.where(possible, energy.cost, np.float32(4.0))[order], starts, axis=0)
-    any_possible = np.logical_or.reduceat(possible[order], starts, axis=0)
-    edges = np.sort(group[energy.edges], axis=1)
-    outer = edges[:, 0] != edges[:, 1]
-    pairs, inverse = np.unique(edges[outer, 0].astype(np.int64) * len(unique) + edges[outer, 1], return_inverse=True)
-    weights = np.bincount(inverse, energy.weights[outer], len(pairs)).astype(np.float32)
-    pairs = np.stack([pairs // len(unique), pairs % len(unique)], axis=1).astype(np.int32)
-    return Energy(np.where(any_possible, cost, np.inf).astype(np.float32), pairs, weights), group, cells[first] // 2
+@dataclass(frozen=True)
+class Level:
+    """The seen voxels on one grid, as nodes in Morton order, so that a node's voxels lie in a row.
+
+    Attributes:
+        graph: nodes and the summed cost of the borders between them.
+        first: (n + 1,) int64, where each node's voxels begin in the finest grid's order.
+        parent: (n,) int64 node of the next coarser level; None at the coarsest.
+    """
+
+    graph: Graph
+    first: np.ndarray
+    parent: np.ndarray | None
 
 
-def _one_hot(labels: np.ndarray, count: int) -> np.ndarray:
-    result = np.zeros((len(labels), count), bool)
-    result[np.arange(len(labels)), labels] = True
+def _morton_order(cells: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """(M,) int64 voxels that some view sees, in Morton order."""
+    seen = np.flatnonzero(_seen(quality))
+    return seen[np.argsort(_morton(cells[seen]), kind="stable")]
+
+
+def _levels(voxels: Voxels, order: np.ndarray, border: np.ndarray) -> list[Level]:
+    """The grids from the voxels' own to the coarsest, each half the one before."""
+    rank = np.full(len(voxels), -1, np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    edges = rank[voxels.edges]
+    inner = (edges >= 0).all(axis=1)
+    graph = Graph.of(len(order), edges[inner], border[inner])
+    keys, first, resolution = _morton(voxels.cells[order]), np.arange(len(order) + 1), voxels.resolution
+    levels = []
+    while resolution > COARSEST:
+        keys = keys >> 3
+        begins = np.flatnonzero(np.diff(keys, prepend=-1))
+        parent = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(keys)))
+        levels.append(Level(graph, first, parent))
+        graph = Graph(*_merge(graph.first, graph.neighbor, graph.weight, parent, np.append(begins, len(keys))))
+        keys, first, resolution = keys[begins], np.append(first[begins], len(order)), resolution // 2
+    return [*levels, Level(graph, first, None)]
+
+
+def _coarse_to_fine(levels: list[Level], quality: np.ndarray, order: np.ndarray, miss: int) -> np.ndarray:
+    """(M,) int16 view of every voxel of the finest level."""
+    views = quality.shape[1]
+    coarsest = levels[-1]
+    everything = np.array([0, views]), np.arange(views, dtype=np.int16)
+    nobody = np.full(1, -1, np.int16)
+    labels = _solve(coarsest, everything, np.zeros(len(coarsest.graph), np.int64), nobody, quality, order, miss)
+    for index in range(len(levels) - 2, -1, -1):
+        coarser, level = levels[index + 1], levels[index]
+        refine_steps = REFINE_STEPS[min(len(levels) - 2 - index, len(REFINE_STEPS) - 1)]
+        near = _near(labels, coarser.graph, INHERIT_STEPS, views)
+        labels = _solve(level, near, level.parent, labels, quality, order, miss)
+        itself = np.arange(len(level.graph))
+        labels = _solve(level, _near(labels, level.graph, refine_steps, views), itself, labels, quality, order, miss)
+    return labels
+
+
+def _solve(level: Level, sets, chooser, before, quality, order, miss: int) -> np.ndarray:
+    """(n,) int16 view of every node, out of the set of views, and starting from the label, that ``chooser`` (n,) points it to."""
+    candidates = Candidates(*_candidates(*sets, chooser, quality, order, level.first, miss))
+    labels = _start(candidates.first, candidates.label, cheapest(candidates), before[chooser])
+    graph = level.graph
+    free, *rest = _free(candidates.first, candidates.label, candidates.cost, graph.first, graph.neighbor, graph.weight, labels)
+    labels[free] = expand(Graph(*rest[3:]), Candidates(*rest[:3]), labels[free])
+    return labels
+
+
+def _near(labels: np.ndarray, graph: Graph, steps: int, views: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels found within so many steps of each node: where its set begins (n + 1,), and the sets."""
+    first = np.arange(len(labels) + 1)
+    for _ in range(steps):
+        first, labels = _spread(first, labels, graph.first, graph.neighbor, views)
+    return first, labels
+
+
+@njit(cache=True, nogil=True)
+def _seen(quality):
+    result = np.zeros(quality.shape[0], np.bool_)
+    for n in range(quality.shape[0]):
+        for view in range(quality.shape[1]):
+            if quality[n, view] > 0:
+                result[n] = True
+                break
     return result
 
 
-def _spread(flags: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Every node also gets its neighbours' flags."""
-    links = coo_matrix((np.ones(len(edges), np.float32), edges.T), shape=(len(flags), len(flags))).tocsr()
-    return flags | (links @ flags.astype(np.float32) > 0) | (links.T @ flags.astype(np.float32) > 0)
+@njit(cache=True, nogil=True)
+def _morton(cells):
+    """(N,) int64: the bits of the three cell indices interleaved."""
+    result = np.empty(cells.shape[0], np.int64)
+    for n in range(cells.shape[0]):
+        key = np.int64(0)
+        for bit in range(20, -1, -1):
+            for axis in range(3):
+                key = (key << 1) | ((cells[n, axis] >> bit) & 1)
+        result[n] = key
+    return result
 
 
-def minimise(energy: Energy, candidates: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Alpha-expansion from ``labels`` (N,) over ``candidates`` (N, L) bool until nothing improves."""
-    labels = labels.astype(np.int32)
-    free = candidates.sum(axis=1) > 1
-    for _ in range(CYCLES):
-        changed = False
-        for alpha in np.flatnonzero(candidates.any(axis=0)):
-            changed |= _expand(energy, candidates[:, alpha] & free & (labels != alpha), labels, alpha)
-        if not changed:
-            break
-    return labels
+@njit(cache=True, nogil=True)
+def _merge(first, neighbor, weight, parent, children):
+    """The graph of the parents, ``children`` (n + 1,) being where each one's nodes begin; a cell's sides give it six neighbours at most."""
+    count = children.size - 1
+    merged_first = np.zeros(count + 1, np.int64)
+    merged, summed = np.empty(6 * count, np.int32), np.empty(6 * count, np.int32)
+    end = 0
+    for p in range(count):
+        begin = end
+        for k in range(first[children[p]], first[children[p + 1]]):
+            other = parent[neighbor[k]]
+            if other == p:
+                continue
+            at = begin
+            while at < end and merged[at] != other:
+                at += 1
+            if at == end:
+                merged[end], summed[end] = other, 0
+                end += 1
+            summed[at] += weight[k]
+        merged_first[p + 1] = end
+    return merged_first, merged[:end].copy(), summed[:end].copy()
 
 
-def _expand(energy: Energy, active: np.ndarray, labels: np.ndarray, alpha: int) -> bool:
-    """Lets every active node keep its label or take ``alpha``, optimally, in place. True if the energy fell."""
-    nodes = np.flatnonzero(active)
-    if len(nodes) == 0:
-        return False
-    index = np.full(len(active), -1, np.int64)
-    index[nodes] = np.arange(len(nodes))
-    touched = active[energy.edges].any(axis=1)
-    edges, weights = energy.edges[touched], energy.weights[touched].astype(np.float64)
-    a, b = edges[:, 0], edges[:, 1]
-    keep = energy.cost[nodes, labels[nodes]].astype(np.float64)
-    switch = energy.cost[nodes, alpha].astype(np.float64)
+@njit(cache=True, nogil=True)
+def _spread(first, labels, graph_first, neighbor, views):
+    """Every node's set, and those of its neighbours."""
+    count = first.size - 1
+    total = first[count]
+    for n in range(count):
+        for k in range(graph_first[n], graph_first[n + 1]):
+            total += first[neighbor[k] + 1] - first[neighbor[k]]
+    result_first, result = np.zeros(count + 1, np.int64), np.empty(total, np.int16)
+    owner = np.full(views, -1, np.int64)
+    end = 0
+    for n in range(count):
+        for k in range(graph_first[n] - 1, graph_first[n + 1]):
+            m = n if k < graph_first[n] else neighbor[k]
+            for at in range(first[m], first[m + 1]):
+                if owner[labels[at]] != n:
+                    owner[labels[at]] = n
+                    result[end] = labels[at]
+                    end += 1
+        result_first[n + 1] = end
+    return result_first, result[:end].copy()
 
-    both = active[a] & active[b]
-    for inner, outer in ((a, b), (b, a)):
-        one = active[inner] & ~active[outer]
-        place = index[inner[one]]
-        keep += np.bincount(place, weights[one] * (labels[inner[one]] != labels[outer[one]]), len(nodes))
-        switch += np.bincount(place, weights[one] * (labels[outer[one]] != alpha), len(nodes))
-    i, j, w = index[a[both]], index[b[both]], weights[both]
-    differ = w * (labels[a[both]] != labels[b[both]])
-    # Kolmogorov and Zabih 2004, with E(keep, keep) = differ, E(keep, switch) = E(switch, keep) = w, E(switch, switch) = 0.
-    switch += np.bincount(i, w - differ, len(nodes)) - np.bincount(j, w, len(nodes))
-    base = np.minimum(keep, switch)
 
-    graph = maxflow.GraphFloat(len(nodes), len(i))
-    ids = graph.add_grid_nodes(len(nodes))
-    graph.add_grid_tedges(ids, switch - base, keep - base)
-    if len(i):
-        graph.add_edges(i, j, 2 * w - differ, np.zeros(len(w)))
-    gain = keep.sum() + differ.sum() - base.sum() - graph.maxflow()
-    if gain < 1e-4:
-        return False
-    labels[nodes[graph.get_grid_segments(ids)]] = alpha
-    return True
+@njit(cache=True, nogil=True)
+def _candidates(set_first, sets, chooser, quality, order, first, miss):
+    """The views of each node's set that see one of its voxels; if there are none, all views that do. Costs are summed over its voxels."""
+    views = quality.shape[1]
+    count = chooser.size
+    every = np.arange(views).astype(np.int16)
+    room = 0
+    for n in range(count):
+        room += set_first[chooser[n] + 1] - set_first[chooser[n]]
+    result_first = np.zeros(count + 1, np.int64)
+    label, cost = np.empty(room, np.int16), np.empty(room, np.int32)
+    end = 0
+    for n in range(count):
+        own = sets[set_first[chooser[n]]:set_first[chooser[n] + 1]]
+        for _ in range(2):
+            if end + own.size > label.size:
+                label = np.append(label, np.empty(label.size // 2 + views, np.int16))
+                cost = np.append(cost, np.empty(cost.size // 2 + views, np.int32))
+            for view in own:
+                total, sees = 0, False
+                for k in range(first[n], first[n + 1]):
+                    q = quality[order[k], view]
+                    sees |= q > 0
+                    total += WORST - q if q > 0 else miss
+                if sees:
+                    label[end], cost[end] = view, total
+                    end += 1
+            if end > result_first[n]:
+                break
+            own = every
+        result_first[n + 1] = end
+    return result_first, label[:end].copy(), cost[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _start(first, label, otherwise, wanted):
+    """(n,) int16: the wanted label where it is a candidate."""
+    result = otherwise.copy()
+    for n in range(result.size):
+        for k in range(first[n], first[n + 1]):
+            if label[k] == wanted[n]:
+                result[n] = wanted[n]
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _free(first, label, cost, graph_first, neighbor, weight, labels):
+    """The nodes with a choice as a problem of their own, to whose costs the borders to nodes without one are added."""
+    place = np.full(labels.size, -1, np.int32)
+    count = size = arcs = 0
+    for n in range(labels.size):
+        if first[n + 1] - first[n] > 1:
+            place[n] = count
+            count += 1
+            size += first[n + 1] - first[n]
+            arcs += graph_first[n + 1] - graph_first[n]
+    nodes = np.empty(count, np.int64)
+    own_first, own_label, own_cost = np.zeros(count + 1, np.int64), np.empty(size, np.int16), np.empty(size, np.int32)
+    own_graph_first, own_neighbor, own_weight = np.zeros(count + 1, np.int64), np.empty(arcs, np.int32), np.empty(arcs, np.int32)
+    size = arcs = 0
+    for n in range(labels.size):
+        i = place[n]
+        if i < 0:
+            continue
+        nodes[i] = n
+        begin = size
+        for k in range(first[n], first[n + 1]):
+            own_label[size], own_cost[size] = label[k], cost[k]
+            size += 1
+        for k in range(graph_first[n], graph_first[n + 1]):
+            m = neighbor[k]
+            if place[m] >= 0:
+                own_neighbor[arcs], own_weight[arcs] = place[m], weight[k]
+                arcs += 1
+            else:
+                for at in range(begin, size):
+                    if own_label[at] != labels[m]:
+                        own_cost[at] += weight[k]
+        own_first[i + 1], own_graph_first[i + 1] = size, arcs
+    return nodes, own_first, own_label, own_cost, own_graph_first, own_neighbor[:arcs].copy(), own_weight[:arcs].copy()
