@@ -1,11 +1,11 @@
-"""Colouring texels, filling and padding."""
+"""Colouring and padding texels."""
 
 import numpy as np
 import pytest
 import trimesh
 
 from backend.bake.bake import bake
-from backend.bake.texels import Texels, fill_unseen, to_image
+from backend.bake.texels import Texels, to_image
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import positions, render
 from tests.meshes import camera_at, knot, paint_solid, psnr, seam_differences, surface_of, true_texture, wear
@@ -53,28 +53,6 @@ def test_frames_that_a_painter_does_not_trust_are_not_used_where_others_see(scen
     texture = bake(surface, buffers, frames, preference, 512, 128, 0, quiet)
     mask, image = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), buffers[0].camera)
     assert (image[mask].max(axis=1) > 60).mean() > 0.85
-
-
-def texels_on_a_line(count: int) -> Texels:
-    place = np.arange(count, dtype=np.int64)
-    line = np.column_stack([np.linspace(0, 1, count), np.zeros(count), np.zeros(count)]).astype(np.float32)
-    return Texels(32, place, line, np.tile(np.float32([0, 0, 1]), (count, 1)), np.zeros(count, np.int32))
-
-
-def test_unseen_texels_take_the_colour_of_near_surface():
-    texels = texels_on_a_line(32)
-    seen = (np.arange(32) < 12) | (np.arange(32) > 20)
-    colors = np.where((np.arange(32) < 16)[:, None], np.float32([200, 0, 0]), np.float32([0, 0, 200]))
-    colors[~seen] = 0
-    filled = fill_unseen(texels, colors, seen, 0)
-    assert np.array_equal(filled[seen], colors[seen])
-    assert filled[12, 0] > 150
-    assert filled[20, 2] > 150
-
-
-def test_a_texture_that_no_view_saw_is_grey_not_black():
-    texels = texels_on_a_line(8)
-    assert (fill_unseen(texels, np.zeros((8, 3), np.float32), np.zeros(8, bool), 0) == 128).all()
 
 
 def test_texels_off_the_surface_repeat_the_nearest_one_on_it():

@@ -9,9 +9,10 @@ from ..mesh.surface import Surface
 from ..mesh.voxels import voxelize
 from ..render.rasterize import GBuffer
 from ..render.visibility import edge_distance, facing, observe
+from .fill import fill_unseen
 from .labels import choose_views
 from .seams import equalise
-from .texels import color, fill_unseen, locate, to_image
+from .texels import color, locate, to_image
 
 EDGE_PIXELS = 4.0
 """A view is trusted fully this many pixels away from a silhouette or depth edge; background bleeds in nearer to it (specs: baking 5)."""
@@ -74,7 +75,7 @@ def bake(surface: Surface, buffers: Sequence[GBuffer], frames: Sequence[np.ndarr
     colors, confidence = color(texels, np.where(index >= 0, labels[index], -1), frames, buffers, edges, side, quality)
     progress(0.8)
     seen = confidence > 0
-    base_color = to_image(texels, fill_unseen(texels, colors, seen, seed))
+    base_color = to_image(texels, fill_unseen(texels.positions, texels.normals, colors, seen, seed))
     base_color = equalise(base_color, texels.mask, surface.faces, surface.corner_uvs)
     texture = Texture(base_color, to_image(texels, 255 * confidence[:, None]), to_image(texels, 255 * seen[:, None]), float(seen.mean()))
     progress(1.0)

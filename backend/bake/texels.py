@@ -7,7 +7,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numba import njit
-from scipy.spatial import cKDTree
 
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
@@ -112,21 +111,6 @@ def color(texels: Texels, views: np.ndarray, frames: Sequence[np.ndarray], buffe
     for view in range(len(frames)):
         read(view, missed[best == view])
     return colors, confidence
-
-
-def fill_unseen(texels: Texels, colors: np.ndarray, seen: np.ndarray, seed: int) -> np.ndarray:
-    """(N, 3) float32 colours, where texels that no view sees take the mean of near surface of like orientation (AssetGen 7.4)."""
-    if seen.all() or not seen.any():
-        return colors if seen.any() else np.full_like(colors, 128)
-    known = np.flatnonzero(seen)
-    known = np.random.default_rng(seed).choice(known, min(len(known), 200_000), replace=False)
-    feature = np.hstack([texels.positions, 0.1 * texels.normals])
-    distance, near = cKDTree(feature[known]).query(feature[~seen], k=min(8, len(known)), workers=-1)
-    distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
-    weight = 1 / (distance + 1e-4) ** 2
-    colors = colors.copy()
-    colors[~seen] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[known[near]])
-    return colors
 
 
 def to_image(texels: Texels, values: np.ndarray) -> np.ndarray:
