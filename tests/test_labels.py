@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.bake import labels
+from backend.bake.borders import border_weights
 from backend.bake.expansion import Candidates, Graph, cheapest, energy, expand
 from backend.bake.labels import choose_views, claim
 from backend.mesh.voxels import voxelize
@@ -105,18 +106,30 @@ def test_the_layout_of_the_qualities_in_memory_does_not_matter(voxels):
     assert np.array_equal(choose_views(voxels, quality, 1), choose_views(voxels, np.asfortranarray(quality), 1))
 
 
-def test_borders_follow_the_edges_that_cost_nothing(voxels):
+def share_of_border(voxels, chosen, where) -> float:
+    """Of the pairs of voxels with different views, the share that lies on some edges (E,) bool."""
+    border = (chosen[voxels.edges] >= 0).all(axis=1) & (chosen[voxels.edges[:, 0]] != chosen[voxels.edges[:, 1]])
+    return where[border].mean()
+
+
+def test_borders_run_along_the_edges_of_the_image(voxels):
     quality = quality_of(voxels, 16, 4)
-    level = voxels.cells[:, 2] // 8
-    free = level[voxels.edges[:, 0]] != level[voxels.edges[:, 1]]
-    chosen = choose_views(voxels, quality, 5, np.where(free, 0, 1).astype(np.float32))
+    stripe = voxels.cells[:, 2] // 8
+    colors = np.where(stripe[:, None] % 2 == 0, np.float32([200, 40, 40]), np.float32([40, 200, 40]))
+    across = stripe[voxels.edges[:, 0]] != stripe[voxels.edges[:, 1]]
     plain = choose_views(voxels, quality, 5)
+    adaptive = choose_views(voxels, quality, 5, border_weights(voxels.edges, colors))
+    assert share_of_border(voxels, adaptive, across) > 2 * share_of_border(voxels, plain, across)
 
-    def share_on_free(labelling):
-        border = (labelling[voxels.edges] >= 0).all(axis=1) & (labelling[voxels.edges[:, 0]] != labelling[voxels.edges[:, 1]])
-        return free[border].mean()
 
-    assert share_on_free(chosen) > 2 * share_on_free(plain)
+def test_borders_avoid_places_where_the_views_disagree(voxels):
+    quality = quality_of(voxels, 16, 4)
+    disputed = voxels.cells[:, 0] // 8 % 2 == 0
+    spread = np.where(disputed, 30, 2).astype(np.float32)
+    inside = disputed[voxels.edges].all(axis=1)
+    plain = choose_views(voxels, quality, 5)
+    careful = choose_views(voxels, quality, 5, border_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread))
+    assert share_of_border(voxels, careful, inside) < 0.6 * share_of_border(voxels, plain, inside)
 
 
 def test_voxels_that_the_first_frame_sees_well_keep_it(voxels):

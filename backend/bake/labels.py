@@ -31,9 +31,10 @@ def choose_views(voxels: Voxels, quality: np.ndarray, smoothness: float, weights
 
     Args:
         voxels: the surface.
-        quality: (N, T) uint8, how well a view sees a voxel; 0 means that it does not. Any layout in memory, row-major is fastest.
+        quality: (N, T) uint8, how well a view sees a voxel; 0 means that it does not. Any layout in
+            memory: ``np.empty((T, N)).T`` is the quickest to fill, view by view, and no slower here.
         smoothness: lambda, cost of a border between two views, per voxel side, where the best view costs 0 and the worst 1.
-        weights: (E,) float32 0 or more, factor on the cost of a border across each of ``voxels.edges``; 1 where None.
+        weights: (E,) float32 0 or more, factor on the cost of a border across each of ``voxels.edges``, see ``border_weights``; None: 1.
 
     Returns:
         (N,) int32 view, -1 where no view sees the voxel. A voxel never takes a view that does not see it.
