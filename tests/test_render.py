@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend.paint.orbitpainter.cameras import closed, orbits
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
+from backend.render.maps import normal_image, position_image
 from backend.render.rasterize import normals, positions, rasterize, render
 from backend.render.sample import bilinear
-from backend.render.video import contact_sheet, normal_image, position_image, write_video
+from backend.render.video import contact_sheet, write_video
 from backend.render.visibility import edge_distance, facing, observe
 from tests.meshes import camera_at, cast_rays, knot, surface_of
 
@@ -29,6 +31,30 @@ def test_the_vertical_orbit_goes_over_the_top_and_upside_down_behind():
     np.testing.assert_allclose(top.position, (0, 0, 1.5), atol=1e-12)
     np.testing.assert_allclose(top.rotation[:, 1], (0, 1, 0), atol=1e-12)
     np.testing.assert_allclose(behind.rotation[:, 1], (0, 0, -1), atol=1e-12)
+
+
+def test_orbitpainters_films_are_the_published_views_and_the_first_again():
+    horizontal, vertical = orbits(64)
+    quarter = horizontal.cameras[30]
+    np.testing.assert_allclose(quarter.position, (1.5, 0, 0), atol=1e-12)
+    np.testing.assert_allclose(2 * np.degrees(np.arctan(0.5 / quarter.focal)), 49.134, atol=1e-3)
+    over = vertical.cameras[30]
+    np.testing.assert_allclose(over.position, (0, 0, 1.5), atol=1e-12)
+    np.testing.assert_allclose(over.rotation, np.column_stack([(-1, 0, 0), (0, 1, 0), (0, 0, 1)]), atol=1e-12)
+    assert [len(orbit.cameras) for orbit in orbits(64, 61)] == [60, 60]
+    np.testing.assert_allclose(orbits(64, 61)[1].cameras[15].rotation, over.rotation, atol=1e-12)
+    film = closed(horizontal.cameras)
+    assert len(film) == 121
+    assert film[-1] is film[0]
+
+
+def test_the_mirror_sign_turns_the_vertical_orbits_images_left_to_right(surface):
+    for straight, mirrored in zip(orbits(96, 61, 1)[1].cameras[5::20], orbits(96, 61, -1)[1].cameras[5::20], strict=True):
+        there, here = (rasterize(surface.vertices, surface.faces, camera) for camera in (straight, mirrored))
+        assert (here.face == there.face[:, ::-1]).mean() > 0.999
+        both = here.mask & there.mask[:, ::-1]
+        assert both.sum() > 1000
+        np.testing.assert_allclose(normals(here, surface)[both], normals(there, surface)[:, ::-1][both], atol=0.02)
 
 
 @pytest.mark.parametrize("orthographic", [False, True])
@@ -81,6 +107,28 @@ def test_normals_face_the_viewer_from_both_sides():
         camera = camera_at(azimuth, 0, 64)
         buffer = rasterize(surface.vertices, surface.faces, camera)
         np.testing.assert_allclose(normals(buffer, surface)[buffer.mask].mean(axis=0), camera.rotation[:, 2], atol=1e-5)
+
+
+def test_pixels_on_shared_edges_and_corners_are_never_empty():
+    """A grid of quads whose edges and corners fall on pixel centres, slanted in depth, over every pixel of the image."""
+    row, column = np.mgrid[0:9, 0:9].reshape(2, -1)
+    places = np.column_stack([(column * 4 - 15.5) / 32, row * 0.01 + column * 0.02, (row * 4 - 15.5) / 32])
+    corner = np.arange(81).reshape(9, 9)[:-1, :-1].ravel()
+    faces = np.concatenate([np.column_stack([corner, corner + 1, corner + 10]), np.column_stack([corner, corner + 10, corner + 9])])
+    for turn in (faces, faces[:, ::-1]):
+        buffer = rasterize(places.astype(np.float32), turn, Camera(look_at_origin(0, 0), np.array([0.0, -2, 0]), 1.0, width=32, height=32,
+                                                                 orthographic=True))
+        assert buffer.mask[:-1, 1:].all()
+
+
+@pytest.mark.parametrize("size", [48, 49])
+def test_a_fan_of_slivers_around_a_pixel_has_no_hole(size):
+    angle = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
+    rim = np.column_stack([0.9 * np.cos(angle), 0.2 * np.sin(5 * angle), 0.9 * np.sin(angle)])
+    around = np.arange(1500)
+    faces = np.column_stack([np.full(1500, 1500), around, (around + 1) % 1500])
+    vertices = np.concatenate([rim, [[0, 0, 0]]]).astype(np.float32)
+    assert rasterize(vertices, faces, camera_at(0, 0, size, focal=2.0)).mask.all()
 
 
 def test_backgrounds_and_encodings_are_the_published_ones():

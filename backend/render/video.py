@@ -1,4 +1,4 @@
-"""Orbits one can look at: mp4 films and contact sheets of position, normal and colour."""
+"""Orbits one can look at: mp4 films and contact sheets."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,21 +6,6 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
-
-from ..mesh.surface import Surface
-from .rasterize import GBuffer, normals, positions
-
-
-def position_image(buffer: GBuffer, surface: Surface) -> np.ndarray:
-    """(H, W, 3) uint8: normalised position + 0.5, cut to 8 bits; grey 127 for background (specs: orbitpainter b.5)."""
-    encoded = np.clip(positions(buffer, surface) + 0.5, 0, 1) * 255
-    return np.where(buffer.mask[..., None], encoded, 127).astype(np.uint8)
-
-
-def normal_image(buffer: GBuffer, surface: Surface) -> np.ndarray:
-    """(H, W, 3) uint8: world-space shading normal towards the viewer, (n + 1) / 2 as the high byte of 16 bits; grey 128 for background."""
-    encoded = np.round((normals(buffer, surface) + 1) / 2 * 65535).astype(np.uint16) >> 8
-    return np.where(buffer.mask[..., None], encoded, 128).astype(np.uint8)
 
 
 def write_video(path: Path, frames: list[np.ndarray], frames_per_second: int = 24) -> None:

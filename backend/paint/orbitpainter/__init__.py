@@ -1,0 +1,1 @@
+"""The published video model that paints the two orbits of a bare surface."""
