@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 import numpy as np
 import xatlas
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ..api.paths import ROOT
 
@@ -25,17 +23,15 @@ def find_charts(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
         faces: (F, 3) int32.
 
     Returns:
-        ``uvs`` (F, 3, 2) float64, each chart at a scale of its own, and ``charts`` (F,) int64 numbered from 0.
+        ``uvs`` (F, 3, 2) float64, each chart at a scale of its own, and ``wedges`` (F, 3) int64 from 0: corners that are one in the
+        plane share a number, so charts are what hangs together by it.
     """
     atlas = xatlas.Atlas()
     atlas.add_mesh(vertices, faces.astype(np.uint32))
     atlas.generate()
-    _, corners, uvs = atlas.get_mesh(0)
-    corners = corners.reshape(-1, 3).astype(np.int64)
-    rows = np.repeat(corners[:, 0], 2)
-    links = coo_matrix((np.ones(len(rows)), (rows, corners[:, 1:].ravel())), shape=(len(uvs), len(uvs)))
-    _, component = connected_components(links, directed=False)
-    return uvs[corners] * np.array([atlas.width, atlas.height], np.float64), component[corners[:, 0]].astype(np.int64)
+    _, wedges, uvs = atlas.get_mesh(0)
+    wedges = wedges.reshape(-1, 3).astype(np.int64)
+    return uvs[wedges] * np.array([atlas.width, atlas.height], np.float64), wedges
 
 
 @dataclass(frozen=True)

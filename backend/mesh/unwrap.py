@@ -1,4 +1,4 @@
-"""New UVs with xatlas: split in space, charts per part in processes, one packing of all charts.
+"""New UVs: xatlas finds charts in parts of the mesh, charts are joined across the borders, one packing places them.
 
 xatlas grows charts in more than linear time, so parts win even on one core (specs: 200k triangles in 16 s instead of 121 s), and its
 binding holds the GIL, so parts run in processes.
@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 
 import numpy as np
-import xatlas
 
 from .charts import find_charts, start_chart_worker
+from .edges import components
+from .join import join_charts
+from .pack import pack
+from .parts import split
 from .surface import triangle_areas, triangle_normals
-
-PART_FACES = 5000
-"""Triangles per part: below this xatlas is fast, and part borders cut more charts."""
 
 
 def unwrap(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, texture_size: int,
@@ -29,45 +29,27 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, textur
         faces: (F, 3) int32.
         polygons: (F,) int32: triangles of one polygon are never cut apart, because a polygon has one UV per corner.
         texture_size: texels along a side; charts are kept a few texels of it apart.
-        progress: told the fraction done.
+        progress: told the fraction done; what it raises ends the work.
 
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
+    _, polygons = np.unique(polygons, return_inverse=True)
     parts = split(vertices, faces, polygons)
-    coordinates = np.zeros((len(faces), 3, 2))
-    chart = np.zeros(len(faces), np.int64)
+    uvs, wedges = np.zeros((len(faces), 3, 2)), np.zeros((len(faces), 3), np.int64)
     with closing(_charts_of_parts([(vertices, faces[part]) for part in parts])) as charted:
-        for done, (index, uvs, charts) in enumerate(charted):
-            coordinates[parts[index]] = uvs
-            chart[parts[index]] = charts + chart.max() + 1
-            progress(0.8 * (done + 1) / len(parts))
-    coordinates, chart = _keep_polygons_whole(vertices, faces, polygons, coordinates, chart)
-    coordinates = _even_density(vertices, faces, coordinates, chart)
-    return _pack(faces, polygons, coordinates, chart, texture_size)
-
-
-def split(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray) -> list[np.ndarray]:
-    """Face indices per part: recursive bisection at the median of the longest side, polygons kept whole."""
-    centres = vertices[faces].mean(axis=1, dtype=np.float64)
-    _, polygon = np.unique(polygons, return_inverse=True)
-    count = np.bincount(polygon)
-    centres = np.stack([np.bincount(polygon, centres[:, axis]) / count for axis in range(3)], axis=1)[polygon]
-    parts, waiting = [], [np.arange(len(faces))]
-    while waiting:
-        part = waiting.pop()
-        place = centres[part]
-        axis = int(np.argmax(np.ptp(place, axis=0)))
-        upper = place[:, axis] > np.median(place[:, axis])
-        if len(part) <= PART_FACES or not upper.any():
-            parts.append(part)
-        else:
-            waiting += [part[upper], part[~upper]]
-    return parts
+        for done, (index, part_uvs, part_wedges) in enumerate(charted):
+            uvs[parts[index]] = part_uvs
+            wedges[parts[index]] = part_wedges + wedges.max() + 1
+            progress(0.5 * (done + 1) / len(parts))
+    uvs, wedges = _keep_polygons_whole(vertices, faces, polygons, uvs, wedges)
+    chart = components(wedges, polygons)
+    uvs, wedges, chart = join_charts(vertices, faces, uvs, wedges, chart, lambda fraction: progress(0.5 + 0.4 * fraction))
+    return pack(uvs, wedges, chart, texture_size)
 
 
 def _charts_of_parts(parts: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """``(part, uvs, charts)`` as the parts are done; see :func:`backend.mesh.charts.find_charts`."""
+    """``(part, uvs, wedges)`` as the parts are done; see :func:`backend.mesh.charts.find_charts`."""
     if len(parts) == 1:
         yield 0, *find_charts(*parts[0])
         return
@@ -98,17 +80,15 @@ def _compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nd
     return vertices[used], local.reshape(-1, 3).astype(np.int32)
 
 
-def _keep_polygons_whole(vertices, faces, polygons, coordinates, chart):
+def _keep_polygons_whole(vertices, faces, polygons, uvs, wedges):
     """A polygon that was cut gets a chart of its own: itself, laid flat."""
-    key = polygons.astype(np.int64)[:, None] * len(vertices) + faces
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(key.shape)
-    moved = np.abs(coordinates.reshape(-1, 2)[first][inverse] - coordinates).max(axis=(1, 2)) > 1e-6
-    torn = moved | (chart[first // 3][inverse] != chart[:, None]).any(axis=1)
+    corner = polygons.astype(np.int64)[:, None] * len(vertices) + faces
+    _, first, corner = np.unique(corner, return_index=True, return_inverse=True)
+    corner = corner.reshape(-1, 3)
+    torn = (wedges.ravel()[first][corner] != wedges).any(axis=1)
     cut = np.isin(polygons, polygons[torn])
     if not cut.any():
-        return coordinates, chart
-    coordinates, chart = coordinates.copy(), chart.copy()
+        return uvs, wedges
     _, polygon = np.unique(polygons[cut], return_inverse=True)
     normals = triangle_normals(vertices, faces[cut]) * triangle_areas(vertices, faces[cut])[:, None]
     normal = np.stack([np.bincount(polygon, normals[:, axis]) for axis in range(3)], axis=1)
@@ -117,33 +97,7 @@ def _keep_polygons_whole(vertices, faces, polygons, coordinates, chart):
     across = np.cross(helper, normal)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)
     axes = np.stack([across, np.cross(normal, across)], axis=1)[polygon]
-    coordinates[cut] = np.einsum("fcx,fax->fca", vertices[faces[cut]].astype(np.float64), axes)
-    chart[cut] = chart.max() + 1 + polygon
-    return coordinates, chart
-
-
-def _even_density(vertices, faces, coordinates, chart):
-    """Scales every chart so that its area in UV is its area in space."""
-    _, chart = np.unique(chart, return_inverse=True)
-    edges = coordinates[:, 1:] - coordinates[:, :1]
-    flat = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
-    scale = np.sqrt(np.bincount(chart, triangle_areas(vertices, faces)) / np.maximum(np.bincount(chart, flat), 1e-30))
-    return coordinates * scale[chart][:, None, None]
-
-
-def _pack(faces, polygons, coordinates, chart, texture_size):
-    """xatlas's packer on all charts at once."""
-    corner = np.column_stack([np.repeat(chart, 3), faces.ravel(), coordinates.reshape(-1, 2)])
-    rows, index = np.unique(corner.round(9), axis=0, return_inverse=True)
-    atlas = xatlas.Atlas()
-    size = np.sqrt(triangle_areas(np.column_stack([rows[:, 2:], np.zeros(len(rows))]), index.reshape(-1, 3)).sum())
-    uvs = (rows[:, 2:] / max(size, 1e-30) * texture_size).astype(np.float32)
-    atlas.add_uv_mesh(uvs, index.reshape(-1, 3).astype(np.uint32), chart[:, None].astype(np.uint32))
-    options = xatlas.PackOptions()
-    options.resolution = texture_size
-    options.padding = max(2, texture_size // 512)
-    options.bilinear = True
-    atlas.generate(pack_options=options)
-    _, corners, packed = atlas.get_mesh(0)
-    packed = packed[corners.astype(np.int64)].reshape(-1, 3, 2) * np.array([atlas.width, atlas.height], np.float32)
-    return (packed / max(atlas.width, atlas.height)).astype(np.float32)
+    uvs, wedges = uvs.copy(), wedges.copy()
+    uvs[cut] = np.einsum("fcx,fax->fca", vertices[faces[cut]].astype(np.float64), axes)
+    wedges[cut] = wedges.max() + 1 + corner[cut]
+    return uvs, wedges
