@@ -1,5 +1,8 @@
 """A result's textures as packed images in a Principled material."""
 
+import tempfile
+from pathlib import Path
+
 import bpy
 import numpy as np
 
@@ -11,15 +14,15 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
 
     Args:
         name: of the material; the images are called after it.
-        textures: PNG files by name, each (N,) uint8.
+        textures: PNG files by name, each (N,) uint8; one per UDIM tile, ``base_color.1001`` …, become one tiled image.
 
     Raises:
         OrbitError: a texture is not a readable PNG; nothing is left behind.
     """
     material = bpy.data.materials.new(name)
     try:
-        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", data, "sRGB" if key == "base_color" else "Non-Color")
-                  for key, data in textures.items()}
+        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key == "base_color" else "Non-Color")
+                  for key, tiles in _by_map(textures).items()}
         _build_nodes(material, images, uv_layer)
     except OrbitError:
         remove(material)
@@ -49,16 +52,42 @@ def _images(material: bpy.types.Material) -> list[bpy.types.Image]:
     return list({node.image for node in nodes if node.type == "TEX_IMAGE" and node.image})
 
 
-def _image(name: str, png: np.ndarray, color_space: str) -> bpy.types.Image:
+def _by_map(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """``base_color.1001`` as ``["base_color"]["1001"]``; the tile is "" where there are none."""
+    maps = {}
+    for name, data in textures.items():
+        key, _, tile = name.partition(".")
+        maps.setdefault(key, {})[tile] = data
+    return maps
+
+
+def _image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
     """Always a new image: Blender's undo does not restore the pixels of an old one."""
+    image = _packed_tiles(name, tiles) if len(tiles) > 1 else _packed(name, *tiles.values())
+    image.colorspace_settings.name = color_space
+    if 0 in image.size or any(0 in tile.size for tile in image.tiles):
+        bpy.data.images.remove(image)
+        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
+    return image
+
+
+def _packed(name: str, png: np.ndarray) -> bpy.types.Image:
     image = bpy.data.images.new(name, 1, 1)
     data = png.tobytes()
     image.pack(data=data, data_len=len(data))
     image.source = "FILE"
-    image.colorspace_settings.name = color_space
-    if 0 in image.size:
-        bpy.data.images.remove(image)
-        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
+    return image
+
+
+def _packed_tiles(name: str, tiles: dict[str, np.ndarray]) -> bpy.types.Image:
+    """Blender packs the tiles of an image from files only."""
+    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
+        for tile, png in tiles.items():
+            png.tofile(Path(folder) / f"tile.{tile}.png")
+        image = bpy.data.images.load(str(Path(folder) / "tile.<UDIM>.png"))
+        image.name, image.source = name, "TILED"
+        image.pack()
+    image.filepath_raw = f"//{bpy.path.clean_name(name)}.<UDIM>.png"
     return image
 
 

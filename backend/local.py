@@ -1,6 +1,7 @@
 """Jobs on mesh files, in this process: no Blender, no server. Every stage leaves something to look at."""
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -33,10 +34,7 @@ def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings)
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, _said_plainly(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
-        base_color = Path(folder) / "base_color.png"
-        result.textures["base_color"].tofile(base_color)
-        with Image.open(base_color) as image:
-            write_mesh(output, mesh, result.corner_uvs, image)
+        write_mesh(output, mesh, result.corner_uvs, _base_colors(result))
     return result
 
 
@@ -122,14 +120,19 @@ def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.
     return written
 
 
+def _base_colors(result: Result) -> dict[int, Image.Image]:
+    """By the number of the UDIM tile; 1001 where there is but one texture."""
+    named = {name.partition("."): data for name, data in result.textures.items()}
+    return {int(tile or 1001): Image.open(io.BytesIO(data)) for (name, _, tile), data in named.items() if name == "base_color"}
+
+
 def _show_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
     written = []
     for name, data in result.textures.items():
         path = folder / f"{name}.png"
         data.tofile(path)
         written.append(path)
-    with Image.open(folder / "base_color.png") as image:
-        write_mesh(folder / "textured.glb", mesh, result.corner_uvs, image)
+    write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _base_colors(result))
     part = folder / "report.part"
     part.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
     os.replace(part, folder / "report.json")

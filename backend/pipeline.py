@@ -14,6 +14,7 @@ from .api.job import Job, Result
 from .bake.bake import Texture, bake
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
+from .mesh.tiles import atlas_size, cut
 from .paint.painter import Painting
 from .paint.painters import painter
 from .paint.reference import decode
@@ -71,8 +72,9 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
 
     def baked(progress: Callable[[float], None]) -> Texture:
         frames = align(story.painting.frames, story.buffers)
-        texture = bake(story.surface, story.buffers, frames, story.painting.preference, settings.texture_size,
-                       settings.voxel_resolution, settings.seed, progress)
+        size = atlas_size(story.surface.tiles, settings.texture_size)
+        texture = bake(story.surface, story.buffers, frames, story.painting.preference, size, settings.voxel_resolution, settings.seed,
+                       progress)
         return refine(story.surface, texture)
 
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
@@ -100,16 +102,21 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
         "notes": [*surface.notes, *story.painting.notes],
     }
-    images = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage}
-    with ThreadPoolExecutor() as pool:
-        textures = dict(zip(images, pool.map(_png, images.values()), strict=True))
-    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, textures, report)
+    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report)
 
 
 def _direction(camera: Camera) -> dict[str, float]:
     back = camera.rotation[:, 2]
     return {"azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
             "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2)}
+
+
+def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
+    atlases = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage}
+    if len(tiles) > 1:
+        atlases = {f"{name}.{tile}": image for name, atlas in atlases.items() for tile, image in cut(atlas, tiles).items()}
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(atlases, pool.map(_png, atlases.values()), strict=True))
 
 
 def _png(image: np.ndarray) -> np.ndarray:

@@ -15,11 +15,12 @@ Arrays = dict[str, np.ndarray]
 def save_surface(surface: Surface) -> Arrays:
     return {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals,
             "corner_uvs": surface.corner_uvs, "source": surface.source, "unwrapped": np.array(surface.unwrapped),
-            "notes": _text(surface.notes)}
+            "notes": _text(surface.notes), "tiles": np.array(surface.tiles)}
 
 
 def load_surface(arrays: Arrays) -> Surface:
-    return Surface(**(arrays | {"unwrapped": bool(arrays["unwrapped"]), "notes": _untext(arrays["notes"])}))
+    return Surface(**(arrays | {"unwrapped": bool(arrays["unwrapped"]), "notes": _untext(arrays["notes"]),
+                                "tiles": tuple(arrays["tiles"].tolist())}))
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:

@@ -110,7 +110,8 @@ class Result:
     Attributes:
         corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None where the mesh's own UVs were used as they are.
         textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey, 1 = well seen) and
-            ``coverage`` (1 = a view saw it, 0 = filled from near surface).
+            ``coverage`` (1 = a view saw it, 0 = filled from near surface). Of a layout on several UDIM tiles one per tile, with its
+            number: ``base_color.1001``, ``base_color.1002`` …
         report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``, ``notes`` (sentences).
     """
 

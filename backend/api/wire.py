@@ -13,7 +13,7 @@ from .errors import ProtocolError, VersionMismatch
 MAX_HEADER = 4 * 2**20
 MAX_FRAME = 512 * 2**20
 MAX_TOTAL = 1024 * 2**20
-MAX_ARRAYS = 32
+MAX_ARRAYS = 256
 MAX_DIMENSIONS = 4
 
 _DTYPES = {"uint8": np.dtype(np.uint8), "int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}

@@ -1,5 +1,6 @@
 """Mesh files without Blender: GLB, OBJ and PLY in, GLB and OBJ out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from ..api.errors import InvalidMesh, StorageError
 from ..api.job import MeshData
+from .tiles import tile_numbers
 
 READABLE, WRITABLE = (".glb", ".gltf", ".obj", ".ply", ".stl"), (".glb", ".obj")
 
@@ -59,30 +61,40 @@ def read_mesh(path: Path) -> MeshFile:
                     None if uvs is None else np.asarray(uvs, np.float32), path.suffix.lower() in (".glb", ".gltf", ".obj"))
 
 
-def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_color: Image.Image) -> None:
-    """Writes the mesh with a texture. A vertex is written once per UV that it has, as these formats want it; positions and faces stay.
+def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_colors: Mapping[int, Image.Image]) -> None:
+    """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats want it; positions and faces stay.
 
     Args:
         path: ``.glb`` or ``.obj``.
         mesh: as :func:`read_mesh` gave it.
         corner_uvs: (F, 3, 2) float32, or None to keep the file's own.
-        base_color: sRGB.
+        base_colors: sRGB, by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material of their own.
 
     Raises:
         StorageError: the file cannot be written.
     """
     corners = mesh.uvs[mesh.faces] if corner_uvs is None else corner_uvs
-    key = np.column_stack([mesh.faces.ravel(), corners.reshape(-1, 2).view(np.int32)])
-    _, first, index = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    vertices, faces = mesh.vertices[mesh.faces.ravel()[first]], index.reshape(-1, 3)
-    if not mesh.y_up:
-        vertices = vertices @ Y_UP
-    material = trimesh.visual.material.PBRMaterial(name="OrbitTexture", baseColorTexture=base_color, metallicFactor=0.0,
-                                                   roughnessFactor=0.6)
-    if path.suffix.lower() == ".obj":
-        material = material.to_simple()
-    visual = trimesh.visual.TextureVisuals(uv=corners.reshape(-1, 2)[first], material=material)
+    tiles = list(base_colors)
+    place = (tile_numbers(corners)[:, None] == tiles).argmax(axis=1)
+    scene = trimesh.Scene()
+    for index, (tile, image) in enumerate(base_colors.items()):
+        name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
+        scene.add_geometry(_textured(mesh, corners, np.flatnonzero(place == index), image, name, path.suffix.lower()), geom_name=name)
     try:
-        trimesh.Trimesh(vertices, faces, visual=visual, process=False).export(path)
+        scene.export(path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space.") from error
+
+
+def _textured(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, image: Image.Image, name: str, suffix: str) -> trimesh.Trimesh:
+    """The chosen faces of a mesh with a material."""
+    vertex, corners = mesh.faces[chosen].ravel(), corners[chosen].reshape(-1, 2)
+    _, first, index = np.unique(np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True)
+    vertices = mesh.vertices[vertex[first]]
+    if not mesh.y_up:
+        vertices = vertices @ Y_UP
+    material = trimesh.visual.material.PBRMaterial(name=name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.6)
+    if suffix == ".obj":
+        material = material.to_simple()
+    visual = trimesh.visual.TextureVisuals(uv=corners[first], material=material)
+    return trimesh.Trimesh(vertices, index.reshape(-1, 3), visual=visual, process=False)

@@ -8,6 +8,7 @@ from trimesh.grouping import unique_rows
 from ..api.errors import InvalidMesh
 from ..api.job import MeshData
 from .surface import Surface, smooth_normals, triangle_areas
+from .tiles import gather, tile_size
 from .unwrap import unwrap
 from .uvs import why_unusable
 
@@ -45,7 +46,11 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
 
     reason = why_unusable(None if mesh.corner_uvs is None else mesh.corner_uvs[source])
     if reason is None:
-        return Surface(vertices, faces, normals, np.ascontiguousarray(mesh.corner_uvs[source]), source, False, tuple(notes))
+        uvs, tiles = gather(mesh.corner_uvs[source])
+        if len(tiles) > 1:
+            size = tile_size(tiles, texture_size)
+            notes.append(f"The UV map's {len(tiles)} UDIM tiles were kept, with a texture of {size} x {size} each.")
+        return Surface(vertices, faces, normals, uvs, source, False, tuple(notes), tiles)
     notes.append(f"New UVs were made: {reason}.")
     polygons = source if mesh.polygons is None else mesh.polygons[source]
     uvs = unwrap(vertices, faces, polygons, texture_size, lambda fraction: progress(0.1 + 0.9 * fraction))

@@ -14,10 +14,11 @@ class Surface:
         vertices: (V, 3) float32, welded: one vertex per place.
         faces: (F, 3) int32, without degenerate triangles.
         corner_normals: (F, 3, 3) float32 unit shading normals.
-        corner_uvs: (F, 3, 2) float32 in 0..1, v up.
+        corner_uvs: (F, 3, 2) float32 in 0..1 of the atlas, v up.
         source: (F,) int32, which of the job's triangles each face is.
         unwrapped: whether the UVs are ours; otherwise they are the job's own.
         notes: sentences for the user about what was found and mended.
+        tiles: numbers of the UDIM tiles that the atlas gathers, see :mod:`backend.mesh.tiles`.
     """
 
     vertices: np.ndarray
@@ -27,6 +28,7 @@ class Surface:
     source: np.ndarray
     unwrapped: bool
     notes: tuple[str, ...] = ()
+    tiles: tuple[int, ...] = (1001,)
 
     @cached_property
     def face_normals(self) -> np.ndarray:

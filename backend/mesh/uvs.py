@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
+from .tiles import MOST_TILES, atlas_size, gather, keeps_to_tiles
+
 OVERLAP_TOLERANCE = 0.002
 """Share of covered texels that may lie on two triangles: rounding at island borders, not stacked islands."""
 
@@ -16,13 +18,16 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
         return "the mesh has no UV map"
     if not np.isfinite(corner_uvs).all():
         return "the active UV map holds NaN or infinite values"
-    if corner_uvs.min() < -1e-4 or corner_uvs.max() > 1 + 1e-4:
-        return "the active UV map leaves the 0 to 1 square"
+    if not keeps_to_tiles(corner_uvs):
+        return "the active UV map leaves the 0 to 1 square, and faces lie across its border or outside the UDIM tiles"
+    atlas, tiles = gather(corner_uvs)
+    if len(tiles) > MOST_TILES:
+        return f"the active UV map spreads over {len(tiles):,} UDIM tiles, and {MOST_TILES} are the most"
     edges = corner_uvs[:, 1:] - corner_uvs[:, :1]
     flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < 1e-12
     if flat.mean() > 0.01:
         return "the active UV map folds faces to a point or a line"
-    covered, shared = count_overlaps(np.ascontiguousarray(corner_uvs, np.float32), 1024)
+    covered, shared = count_overlaps(atlas, atlas_size(tiles, 1024))
     if covered == 0:
         return "the active UV map is too small to hold a texture"
     if shared > OVERLAP_TOLERANCE * covered:

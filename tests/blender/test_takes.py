@@ -356,6 +356,72 @@ def test_the_material_shows_the_base_color_on_its_uv_map():
         assert not nodes[map].outputs["Color"].links
 
 
+def two_quads_on_tiles(*tiles: int) -> bpy.types.Object:
+    """Unit squares side by side, each on a UDIM tile of its own."""
+    mesh = bpy.data.meshes.new("Quads")
+    square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    corners = np.concatenate([np.add(square, (column, 0)) for column in range(len(tiles))])
+    mesh.from_pydata(np.column_stack([corners, np.zeros(len(corners))]), [], np.arange(len(corners)).reshape(-1, 4).tolist())
+    mesh.uv_layers.new(name="UVMap")
+    uvs = np.concatenate([0.1 + 0.8 * square + ((tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
+    mesh.attributes["UVMap"].data.foreach_set("vector", uvs.astype(np.float32).ravel())
+    obj = bpy.data.objects.new("Quads", mesh)
+    bpy.context.collection.objects.link(obj)
+    make.select(obj)
+    return obj
+
+
+def seen_from_above(obj: bpy.types.Object, file) -> np.ndarray:
+    """(10, 20, 3) what Cycles renders of the squares, lit from everywhere."""
+    render = bpy.context.scene.render
+    render.engine, render.resolution_x, render.resolution_y, render.filepath = "CYCLES", 20, 10, str(file)
+    bpy.context.scene.cycles.samples = 4
+    bpy.context.scene.world = bpy.data.worlds.new("White")
+    if bpy.app.version < (5, 0, 0):
+        bpy.context.scene.world.use_nodes = True
+    bpy.context.scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+    camera = bpy.data.cameras.new("Camera")
+    camera.type, camera.ortho_scale = "ORTHO", 2
+    bpy.context.scene.camera = bpy.data.objects.new("Camera", camera)
+    bpy.context.scene.camera.location = (1, 0.5, 2)
+    bpy.context.collection.objects.link(bpy.context.scene.camera)
+    bpy.ops.render.render(write_still=True)
+    pixels = np.array(bpy.data.images.load(str(file)).pixels[:]).reshape(10, 20, 4)
+    return pixels[..., :3]
+
+
+@pytest.mark.parametrize("tiles", [(1001, 1002), (1002, 1013)])
+def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, tmp_path):
+    obj = two_quads_on_tiles(*tiles)
+    colors = dict(zip(tiles, [(200, 30, 30), (30, 30, 200)], strict=True))
+    target = scene.read(obj)
+    textures = {f"{name}.{tile}": np.frombuffer(make.png(color=color), np.uint8)
+                for name in ("base_color", "confidence") for tile, color in colors.items()}
+    takes.add([obj], target, Result(None, textures, {}), Settings())
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
+    obj = bpy.data.objects["Quads"]
+    image = obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image
+    assert image.source == "TILED"
+    assert [tile.number for tile in image.tiles] == list(tiles)
+    assert len(image.packed_files) == 2
+    shown = seen_from_above(obj, tmp_path / "shown.png")
+    left, right = shown[2:8, 2:8].mean(axis=(0, 1)), shown[2:8, 12:18].mean(axis=(0, 1))
+    assert left[0] > 2 * left[2]
+    assert right[2] > 2 * right[0]
+    takes.remove(obj, 0)
+    assert not any(image.source == "TILED" for image in bpy.data.images)
+
+
+def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
+    obj = two_quads_on_tiles(1001, 1002)
+    before = make.block_counts()
+    textures = {"base_color.1001": np.frombuffer(make.png(), np.uint8), "base_color.1002": np.arange(99, dtype=np.uint8)}
+    with pytest.raises(OrbitError, match="cannot read"):
+        takes.add([obj], scene.read(obj), Result(None, textures, {}), Settings())
+    assert make.block_counts() == before
+
+
 def test_a_take_survives_saving_and_opening(tmp_path):
     obj = make.cube(uvs=False)
     apply(obj)
