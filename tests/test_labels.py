@@ -64,16 +64,27 @@ def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
     assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) <= 1.05 * least_energy(graph, candidates)
 
 
-def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label():
-    graph, candidates = random_problem(5, 10, 4)
+@pytest.mark.parametrize("seed", range(12))
+def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
+    graph, candidates = random_problem(seed, 9, 4)
     found = expand(graph, candidates, cheapest(candidates))
     offers = [set(candidates.label[a:b]) for a, b in itertools.pairwise(candidates.first)]
     for alpha in range(4):
-        takers = [n for n in range(10) if alpha in offers[n]]
+        takers = [n for n in range(len(graph)) if alpha in offers[n]]
         for some in itertools.chain.from_iterable(itertools.combinations(takers, k) for k in range(len(takers) + 1)):
             moved = found.copy()
             moved[list(some)] = alpha
             assert energy(graph, candidates, moved) >= energy(graph, candidates, found)
+
+
+def test_expanding_again_finds_nothing_more():
+    random = np.random.default_rng(0)
+    pairs = np.array([pair for pair in itertools.combinations(range(300), 2) if random.random() < 0.02], np.int32)
+    graph = Graph.of(300, pairs, np.full(len(pairs), 150, np.int32))
+    label = np.tile(np.arange(8, dtype=np.int16), 300)
+    candidates = Candidates(np.arange(301) * 8, label, random.integers(0, 1000, len(label)).astype(np.int32))
+    found = expand(graph, candidates, cheapest(candidates))
+    assert energy(graph, candidates, expand(graph, candidates, found)) == energy(graph, candidates, found)
 
 
 def test_no_voxel_takes_a_view_that_does_not_see_it(voxels):
