@@ -44,8 +44,8 @@ def choose_views(voxels: Voxels, quality: np.ndarray, smoothness: float, weights
     if len(order):
         border = np.float32(smoothness * WORST) * (np.ones(len(voxels.edges), np.float32) if weights is None else weights)
         levels = _levels(voxels, order, np.round(border).astype(np.int32))
-        # Where a coarse voxel's view misses a fine one, that one pays at most its worst view and the border to it.
-        miss = round((1 + smoothness) * WORST)
+        # Where a coarse voxel's view misses a fine one, that one pays at most its worst view and a border; half of that serves best.
+        miss = round((1 + smoothness) * WORST / 2)
         labels[order] = _coarse_to_fine(levels, quality, order, miss)
     return labels
 
