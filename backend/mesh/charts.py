@@ -28,7 +28,11 @@ def find_charts(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
     """
     atlas = xatlas.Atlas()
     atlas.add_mesh(vertices, faces.astype(np.uint32))
-    atlas.generate()
+    # Packing is not wanted here but cannot be left out: coarse and without turning it costs least.
+    packing = xatlas.PackOptions()
+    packing.resolution = 256
+    packing.rotate_charts = packing.rotate_charts_to_axis = False
+    atlas.generate(pack_options=packing)
     _, wedges, uvs = atlas.get_mesh(0)
     wedges = wedges.reshape(-1, 3).astype(np.int64)
     return uvs[wedges] * np.array([atlas.width, atlas.height], np.float64), wedges

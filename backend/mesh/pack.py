@@ -7,8 +7,8 @@ from scipy.sparse.csgraph import connected_components
 
 from .edges import twins
 
-GRID = 1024
-"""Cells along the square in which places are searched, whatever the texture's size: finer costs time and wins little room."""
+MANY = 64
+"""Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small charts."""
 
 FILLED = 0.65
 """Part of the square that charts are expected to fill."""
@@ -30,21 +30,30 @@ def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: i
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
-    uvs = _upright(uvs, chart)
+    uvs = _lying(uvs, chart)
     edges = uvs[:, 1:] - uvs[:, :1]
     area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).sum()
-    uvs = uvs * (GRID * np.sqrt(FILLED / max(area, 1e-30)))
+    cells = 768 if chart.max() >= MANY else 512
+    lying = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
+    standing = np.stack([-lying[..., 1], lying[..., 0]], axis=-1)
+    padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
+    placed = [_placed(uvs, wedges, chart, padding) for uvs in (lying, standing)]
+    uvs, size = min(placed, key=lambda layout: layout[1])
+    return (uvs / size).astype(np.float32)
+
+
+def _placed(uvs, wedges, chart, padding):
+    """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square around all."""
     low, high = _boxes(uvs, chart)
     points, triangles, owner = _shapes(uvs, wedges, chart, low, high)
-    padding = int(np.ceil(2 * max(1, GRID / texture_size)))
     places, size = _places(points, triangles, owner, padding)
     # xatlas rounds sizes up to whole cells, so a chart in the middle of its place keeps its distance on all sides.
     shift = places - (low + high) / 2
-    return ((uvs + shift[chart][:, None]) / size).astype(np.float32)
+    return uvs + shift[chart][:, None], size
 
 
-def _upright(uvs, chart):
-    """Every chart turned so that its bounding box is smallest, and lies."""
+def _lying(uvs, chart):
+    """Every chart turned so that its bounding box is smallest and wider than high."""
     order = np.argsort(chart, kind="stable")
     points = uvs[order].reshape(-1, 2)
     first = 3 * np.searchsorted(chart[order], np.arange(chart.max() + 1))
