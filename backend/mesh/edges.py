@@ -28,8 +28,8 @@ def half_lengths(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """(F,) int64 numbers from 0 of the pieces that hang together by corners (F, 3) or by polygons (F,), both integers from 0."""
-    size = int(corners.max()) + 1
-    nodes = size + int(polygon.max()) + 1
+    size = int(corners.max(initial=-1)) + 1
+    nodes = size + int(polygon.max(initial=-1)) + 1
     links = coo_matrix((np.ones(corners.size, bool), (corners.ravel(), size + np.repeat(polygon, 3))), shape=(nodes, nodes))
     piece = connected_components(links, directed=False)[1][size + polygon]
     return np.unique(piece, return_inverse=True)[1]

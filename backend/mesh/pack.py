@@ -2,16 +2,17 @@
 
 import numpy as np
 import xatlas
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from .edges import twins
+from .edges import components
 
 MANY = 64
 """Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small charts."""
 
 FILLED = 0.65
 """Part of the square that charts are expected to fill."""
+
+SMALLEST_AREA = 1e-6
+"""Cells: xatlas leaves out triangles somewhat smaller than this."""
 
 ANGLES = np.linspace(0, np.pi / 2, 32, endpoint=False)
 
@@ -31,25 +32,29 @@ def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: i
         (F, 3, 2) float32 in 0..1.
     """
     uvs = _lying(uvs, chart)
-    edges = uvs[:, 1:] - uvs[:, :1]
-    area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).sum()
+    area = np.abs(_areas(uvs)).sum()
     cells = 768 if chart.max() >= MANY else 512
-    lying = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
-    standing = np.stack([-lying[..., 1], lying[..., 0]], axis=-1)
+    uvs = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
     padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
-    placed = [_placed(uvs, wedges, chart, padding) for uvs in (lying, standing)]
-    uvs, size = min(placed, key=lambda layout: layout[1])
+    points, triangles, owner = _shapes(uvs, wedges, chart)
+    lying = _placed(uvs, points, triangles, owner, chart, padding)
+    standing = _placed(_quarter_turn(uvs), _quarter_turn(points), triangles, owner, chart, padding)
+    uvs, size = min(lying, standing, key=lambda layout: layout[1])
     return (uvs / size).astype(np.float32)
 
 
-def _placed(uvs, wedges, chart, padding):
+def _quarter_turn(uvs):
+    return np.stack([-uvs[..., 1], uvs[..., 0]], axis=-1)
+
+
+def _placed(uvs, points, triangles, owner, chart, padding):
     """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square around all."""
-    low, high = _boxes(uvs, chart)
-    points, triangles, owner = _shapes(uvs, wedges, chart, low, high)
     places, size = _places(points, triangles, owner, padding)
+    low, high = _boxes(points[triangles], owner)
     # xatlas rounds sizes up to whole cells, so a chart in the middle of its place keeps its distance on all sides.
     shift = places - (low + high) / 2
-    return uvs + shift[chart][:, None], size
+    # Triangles that were too small to be placed may stick out by a hair.
+    return np.clip(uvs + shift[chart][:, None], 0, size), size
 
 
 def _lying(uvs, chart):
@@ -77,31 +82,38 @@ def _boxes(uvs, chart):
     return low, high
 
 
-def _shapes(uvs, wedges, chart, low, high):
-    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those that do not hang together by edges.
+def _shapes(uvs, wedges, chart):
+    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those of which xatlas would lose a part.
 
-    xatlas would place the pieces of such a chart apart.
+    It places apart what does not hang together by corners, and leaves out triangles without area.
     """
-    halves = twins(wedges)
-    links = coo_matrix((np.ones(len(halves), bool), (halves // 3).T), shape=(len(chart),) * 2)
-    piece = connected_components(links, directed=False)[1]
-    loose = np.bincount(chart[np.unique(piece, return_index=True)[1]], minlength=len(low)) > 1
-    points = np.zeros((wedges.max() + 1, 2))
+    kept = np.abs(_areas(uvs)) > SMALLEST_AREA
+    names, triangles = np.unique(wedges[kept], return_inverse=True)
+    triangles = triangles.reshape(-1, 3)
+    points = np.zeros((int(wedges.max()) + 1, 2))
     points[wedges.ravel()] = uvs.reshape(-1, 2)
-    boxes = np.flatnonzero(loose)
-    corners = np.stack([low, np.stack([high[:, 0], low[:, 1]], axis=1), high, np.stack([low[:, 0], high[:, 1]], axis=1)], axis=1)[boxes]
-    halves_of_boxes = len(points) + 4 * np.arange(len(boxes))[:, None, None] + [[0, 1, 2], [0, 2, 3]]
-    kept = ~loose[chart]
-    return (np.concatenate([points, corners.reshape(-1, 2)]), np.concatenate([wedges[kept], halves_of_boxes.reshape(-1, 3)]),
-            np.concatenate([chart[kept], np.repeat(boxes, 2)]))
+    points = points[names]
+    first_of_piece = np.unique(components(triangles, np.arange(len(triangles))), return_index=True)[1]
+    pieces = np.bincount(chart[kept][first_of_piece], minlength=chart.max() + 1)
+    boxed = np.flatnonzero(pieces != 1)
+    whole = pieces[chart[kept]] == 1
+    (left, bottom), (right, top) = (side[boxed].T for side in _boxes(uvs, chart))
+    right, top = np.maximum(right, left + 0.1), np.maximum(top, bottom + 0.1)
+    corners = np.array([[left, bottom], [right, bottom], [right, top], [left, top]]).transpose(2, 0, 1).reshape(-1, 2)
+    halves = len(points) + 4 * np.arange(len(boxed))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
+    return (np.concatenate([points, corners]), np.concatenate([triangles[whole], halves.reshape(-1, 3)]),
+            np.concatenate([chart[kept][whole], np.repeat(boxed, 2)]))
+
+
+def _areas(uvs):
+    edges = uvs[:, 1:] - uvs[:, :1]
+    return 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
 
 
 def _places(points, triangles, owner, padding):
     """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the side of the square around all."""
-    used, triangles = np.unique(triangles, return_inverse=True)
-    triangles = triangles.reshape(-1, 3)
     atlas = xatlas.Atlas()
-    atlas.add_uv_mesh(points[used].astype(np.float32), triangles.astype(np.uint32), owner[:, None].astype(np.uint32))
+    atlas.add_uv_mesh(points.astype(np.float32), triangles.astype(np.uint32), owner[:, None].astype(np.uint32))
     options = xatlas.PackOptions()
     options.texels_per_unit = 1.0
     options.padding = padding

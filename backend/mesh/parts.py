@@ -33,8 +33,8 @@ def split(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray) -> list
         of_polygon = np.zeros(polygon.max() + 1, np.int64)
         of_polygon[polygon] = part
         for _ in range(SMOOTHING_ROUNDS):
-            of_polygon = _smoothed(of_polygon, pairs, length)
-        part = _without_strays(of_polygon, pairs, length, np.bincount(polygon))[polygon]
+            of_polygon = _without_strays(_smoothed(of_polygon, pairs, length), pairs, length, np.bincount(polygon))
+        part = of_polygon[polygon]
     order = np.argsort(part, kind="stable")
     return [piece for piece in np.split(order, np.cumsum(np.bincount(part))[:-1]) if len(piece)]
 

@@ -1,0 +1,241 @@
+"""New UVs: cutting into parts, flattening, joining charts, packing."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.mesh import join, parts
+from backend.mesh.charts import start_chart_worker
+from backend.mesh.edges import components, twins
+from backend.mesh.flatten import l2_stretch, lay_flat, lies_on_itself, relax, singular_values
+from backend.mesh.pack import pack
+from backend.mesh.parts import split
+from backend.mesh.unwrap import unwrap
+from backend.mesh.uvs import count_overlaps, why_unusable
+from tests.meshes import knot, mesh_data
+
+
+def quiet(fraction: float) -> None:
+    pass
+
+
+def sheet(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
+    """``(vertices, faces)`` of a grid of squares over (0..columns, 0..rows), cut once each, with ``place(x, y)`` for its points."""
+    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(columns + 1), np.arange(rows + 1), indexing="ij"))
+    number = np.arange(len(x)).reshape(columns + 1, rows + 1)
+    a, b, c, d = number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]
+    faces = np.concatenate([np.stack([a, b, c], axis=-1).reshape(-1, 3), np.stack([a, c, d], axis=-1).reshape(-1, 3)])
+    return np.stack(place(x.astype(float), y.astype(float)), axis=-1).astype(np.float32), faces.astype(np.int32)
+
+
+def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
+    """UVs, wedges and numbers of the given charts, each projected along its mean normal."""
+    wedges = np.unique(np.stack([np.repeat(chart, 3), faces.ravel()]), axis=1, return_inverse=True)[1].reshape(-1, 3)
+    uvs = np.zeros((len(faces), 3, 2))
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    for number in np.unique(chart):
+        normal = (mesh.face_normals * mesh.area_faces[:, None])[chart == number].sum(axis=0)
+        turn = trimesh.geometry.align_vectors(normal, (0, 0, 1))[:3, :3]
+        uvs[chart == number] = (vertices[faces[chart == number]] @ turn.T)[..., :2]
+    return uvs, wedges, np.unique(chart, return_inverse=True)[1]
+
+
+def joined_beside_a_large_box(vertices, faces, chart):
+    """What ``join_charts`` makes of a mesh whose charts are all small beside the whole surface."""
+    box = trimesh.creation.box((90, 90, 90)).apply_translation((0, 0, 99))
+    all_vertices = np.concatenate([vertices, box.vertices]).astype(np.float32)
+    all_faces = np.concatenate([faces, box.faces + len(vertices)]).astype(np.int32)
+    chart = np.concatenate([chart, chart.max() + 1 + np.arange(len(box.faces))]).astype(int)
+    joined = join.join_charts(all_vertices, all_faces, *flat_charts(all_vertices, all_faces, chart), quiet)
+    return tuple(values[:len(faces)] for values in joined)
+
+
+def charts_of(faces: np.ndarray, uvs: np.ndarray) -> np.ndarray:
+    wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)[1].reshape(-1, 3)
+    return components(wedges, np.arange(len(faces)))
+
+
+def stretches(vertices, faces, uvs):
+    """``(l2, smallest singular value)`` at the scale that keeps the area."""
+    flat = lay_flat(vertices, faces)
+    area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
+    largest, smallest = singular_values(flat, uvs.astype(np.float64))
+    scale = np.sqrt(area.sum() / (area * np.abs(largest * smallest)).sum())
+    return l2_stretch(scale * largest, scale * smallest, area), scale * smallest.min()
+
+
+def test_edges_are_twins_only_where_two_triangles_agree():
+    square = [[0, 1, 2], [0, 2, 3]]
+    assert twins(np.array(square)).tolist() == [[2, 3]]
+    assert len(twins(np.array([*square, [2, 0, 4]]))) == 0, "three triangles on one edge"
+    assert len(twins(np.array([[0, 1, 2], [2, 0, 3]]))) == 0, "one of the two is turned over"
+
+
+def test_a_component_that_fits_is_never_cut(monkeypatch):
+    monkeypatch.setattr(parts, "PART_FACES", 400)
+    balls = [trimesh.creation.icosphere(2).apply_translation((1.5 * i, 0, 0)) for i in range(5)]
+    mesh = mesh_data(trimesh.util.concatenate(balls))
+    ball = np.arange(len(mesh.faces)) // 320
+    pieces = split(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)))
+    assert len(pieces) > 2
+    for number in range(5):
+        assert sum(np.isin(number, ball[piece]) for piece in pieces) == 1
+
+
+def test_every_part_of_a_connected_mesh_is_connected(monkeypatch):
+    monkeypatch.setattr(parts, "PART_FACES", 600)
+    mesh = mesh_data(knot())
+    for piece in split(mesh.vertices, mesh.faces, np.arange(len(mesh.faces))):
+        sizes = np.bincount(components(mesh.faces[piece], np.arange(len(piece))))
+        assert (sizes >= parts.SMALLEST_PIECE).all()
+
+
+def test_singular_values_are_those_of_linear_algebra():
+    random = np.random.default_rng(1)
+    vertices, faces = random.random((30, 3)), np.arange(30).reshape(-1, 3)
+    flat, uvs = lay_flat(vertices, faces), random.random((10, 3, 2))
+    expected = []
+    for a, b in zip(flat, uvs, strict=True):
+        jacobian = (b[1:] - b[0]).T @ np.linalg.inv((a[1:] - a[0]).T)
+        values = np.linalg.svd(jacobian, compute_uv=False)
+        expected.append((values[0], values[1] * np.sign(np.linalg.det(jacobian))))
+    np.testing.assert_allclose(np.stack(singular_values(flat, uvs), axis=1), expected, rtol=1e-9)
+
+
+def test_a_bent_sheet_is_unrolled_without_stretch_from_a_skewed_start():
+    vertices, faces = sheet(20, 10, lambda x, y: (10 * np.cos(x / 10), 10 * np.sin(x / 10), y))
+    start = vertices[faces][..., [1, 2]].astype(np.float64) @ [[1.0, 0.4], [0.0, 0.7]]
+    flattened = relax(lay_flat(vertices, faces), faces, start, 30)
+    assert stretches(vertices, faces, start)[0] > 1.1
+    l2, least = stretches(vertices, faces, flattened)
+    assert l2 < 1.0001
+    assert least > 0.98
+
+
+def test_a_chart_that_runs_over_itself_is_found():
+    turns = {}
+    for name, end in (("most of a ring", 0.99), ("a hair more than a ring", 1.0001), ("more than a ring", 1.1)):
+        vertices, faces = sheet(40, 3, lambda x, y, end=end: [(6 + y) * f(2 * np.pi * end * x / 40) for f in (np.sin, np.cos)])
+        turns[name] = lies_on_itself(faces, vertices[faces].astype(np.float64))
+    assert turns == {"most of a ring": False, "a hair more than a ring": True, "more than a ring": True}
+
+
+def test_pieces_of_a_plane_become_one_chart_again():
+    vertices, faces = sheet(12, 12, lambda x, y: (x, y, 0 * x))
+    column, row, _ = (vertices[faces].mean(axis=1) // 3).astype(int).T
+    uvs, wedges, chart = join.join_charts(vertices, faces, *flat_charts(vertices, faces, 4 * column + row), quiet)
+    # Quarters: a half would be longer than a chart may be.
+    assert chart.max() + 1 == 4
+    for number in range(chart.max() + 1):
+        inside = chart == number
+        assert stretches(vertices, faces[inside], uvs[inside])[0] < 1 + 1e-9
+        assert not lies_on_itself(np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside])
+
+
+def test_the_halves_of_a_tube_become_one_chart_with_one_seam():
+    vertices, faces = sheet(24, 12, lambda x, y: (3.82 * np.cos(2 * np.pi * x / 24), 3.82 * np.sin(2 * np.pi * x / 24), y * 5))
+    mesh = trimesh.Trimesh(vertices, faces)
+    half = mesh.triangles_center[:, 0] > 0
+    uvs, _, chart = joined_beside_a_large_box(mesh.vertices, mesh.faces, half)
+    assert len(np.unique(chart)) == 1
+    assert stretches(mesh.vertices, mesh.faces, uvs)[0] < 1.0001
+
+
+@pytest.mark.parametrize(("length", "charts"), [(70, 1), (77, 2), (120, 2)], ids=["short of a turn", "just over a turn", "two turns"])
+def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
+    monkeypatch.setattr(join, "LEAST_SHARE", 0.01)
+    vertices, faces = sheet(length, 4, lambda x, y: ((8 + y) * np.cos(x / 12), (8 + y) * np.sin(x / 12), x / 50))
+    half = (vertices[faces].mean(axis=1)[:, 2] > length / 100).astype(int)
+    uvs, wedges, chart = joined_beside_a_large_box(vertices, faces, half)
+    assert len(np.unique(chart)) == charts
+    for number in np.unique(chart):
+        assert not lies_on_itself(np.unique(wedges[chart == number], return_inverse=True)[1].reshape(-1, 3), uvs[chart == number])
+
+
+def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
+    for name in ("WORST_STRETCH", "LONGEST"):
+        monkeypatch.setattr(join, name, 9)
+    ball = mesh_data(trimesh.creation.icosphere(4))
+    x, y, z = (ball.vertices[ball.faces].mean(axis=1) > 0).T
+    slice_ = (2 * x + y + 4 * z).astype(int)
+    uvs, _, chart = join.join_charts(ball.vertices, ball.faces, *flat_charts(ball.vertices, ball.faces, slice_), quiet)
+    worst = max(stretches(ball.vertices, ball.faces[chart == number], uvs[chart == number])[0] for number in np.unique(chart))
+    assert worst <= join.MOST_STRETCH
+
+
+def test_charts_that_came_mirrored_leave_unmirrored():
+    vertices, faces = sheet(8, 8, lambda x, y: (x, y, 0 * x))
+    uvs, wedges, chart = flat_charts(vertices, faces, np.zeros(len(faces), int))
+    joined, _, _ = join.join_charts(vertices, faces, uvs * [-1, 1], wedges, chart, quiet)
+    assert stretches(vertices, faces, joined)[1] > 0.999
+
+
+@pytest.mark.parametrize(("mesh", "most"), [(trimesh.creation.icosphere(5), 12), (knot(), 24), (trimesh.creation.box().subdivide(), 6)],
+                         ids=["sphere", "knot", "box"])
+def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
+    mesh = mesh_data(mesh)
+    uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)
+    l2, least = stretches(mesh.vertices, mesh.faces, uvs)
+    assert charts_of(mesh.faces, uvs).max() + 1 <= most
+    assert l2 <= join.MOST_STRETCH
+    assert least > 0.7, "no triangle is mirrored or squeezed"
+    assert why_unusable(uvs) is None
+
+
+def test_packing_changes_no_shape_however_small_the_chart():
+    sides = np.geomspace(0.002, 1, 40)
+    corners = np.array([[[0, 0], [1, 0], [0, 1.37]]]) * sides[:, None, None]
+    uvs = pack(corners, np.arange(120).reshape(-1, 3), np.arange(40), 1024).astype(np.float64)
+    lengths, before = (np.linalg.norm(np.roll(points, 1, axis=1) - points, axis=2) for points in (uvs, corners))
+    scale = (lengths / before)[-1, 0]
+    np.testing.assert_allclose(lengths, before * scale, rtol=1e-3, atol=1e-6)
+    assert count_overlaps(uvs.astype(np.float32), 2048)[1] == 0
+
+
+def test_triangles_of_one_polygon_that_do_not_touch_stay_where_they_are_to_each_other():
+    apart = np.array([[[0, 0], [1, 0], [0.5, 1]], [[0.5, 1.2], [1, 2], [0, 2]]])
+    corners = (apart * np.linspace(1, 3, 30)[:, None, None, None]).reshape(-1, 3, 2)
+    uvs = pack(corners, np.arange(180).reshape(-1, 3), np.arange(60) // 2, 1024).reshape(30, 6, 2).astype(np.float64)
+    gaps, before = (np.linalg.norm(points[:, 2] - points[:, 3], axis=1) for points in (uvs, corners.reshape(30, 6, 2)))
+    np.testing.assert_allclose(gaps / before, gaps[0] / before[0], rtol=1e-3)
+    assert count_overlaps(uvs.reshape(-1, 3, 2).astype(np.float32), 1024)[1] == 0
+
+
+def test_a_chart_too_small_to_see_still_lies_in_the_square():
+    corners = np.array([[[0, 0], [1, 0], [0, 1]], [[500, 500], [500 + 1e-9, 500], [500, 500 + 1e-9]]])
+    uvs = pack(corners, np.array([[0, 1, 2], [3, 4, 5]]), np.array([0, 1]), 1024)
+    assert uvs.min() >= 0
+    assert uvs.max() <= 1
+    assert count_overlaps(uvs[:1], 512)[0] > 0.2 * 512**2
+
+
+@pytest.mark.parametrize("limit", [0.2, 0.55, 0.7])
+def test_unwrapping_ends_at_the_next_step_when_progress_raises(limit):
+    class Cancelled(Exception):
+        pass
+
+    def progress(fraction):
+        if fraction > limit:
+            raise Cancelled
+
+    mesh = mesh_data(knot())
+    threads = threading.active_count()
+    with pytest.raises(Cancelled):
+        unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, progress)
+    assert threading.active_count() == threads
+
+
+def test_a_killed_process_is_an_error_and_not_a_wait():
+    worker = start_chart_worker()
+    mesh = mesh_data(trimesh.creation.icosphere(5))
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(worker.find_charts, mesh.vertices, mesh.faces)
+            worker.process.kill()
+            with pytest.raises((OSError, EOFError)):
+                waiting.result(timeout=30)
+    finally:
+        worker.end()
