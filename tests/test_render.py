@@ -109,6 +109,15 @@ def test_normals_face_the_viewer_from_both_sides():
         np.testing.assert_allclose(normals(buffer, surface)[buffer.mask].mean(axis=0), camera.rotation[:, 2], atol=1e-5)
 
 
+@pytest.mark.parametrize("faces", [[[0, 1, 2], [0, 2, 1]], [[0, 2, 1], [0, 1, 2]]])
+def test_of_two_triangles_in_one_place_the_one_that_shows_its_front_is_seen(faces):
+    vertices = np.array([[-0.5, 0.1, -0.5], [0.5, -0.1, -0.5], [0, 0, 0.5]], np.float32)
+    for azimuth, towards in ((0, [0, 1, 2]), (180, [0, 2, 1])):
+        buffer = rasterize(vertices, np.array(faces), camera_at(azimuth, 0, 64))
+        assert set(buffer.face[buffer.mask]) == {faces.index(towards)}
+        assert buffer.front[buffer.mask].all()
+
+
 def test_pixels_on_shared_edges_and_corners_are_never_empty():
     """A grid of quads whose edges and corners fall on pixel centres, slanted in depth, over every pixel of the image."""
     row, column = np.mgrid[0:9, 0:9].reshape(2, -1)

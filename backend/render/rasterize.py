@@ -126,54 +126,25 @@ def _project(vertices, camera, screen, cells):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _draw(screen, cells, corners, orthographic, mirrored, width, face, barycentric, nearness, front):
-    """Draws triangles over (H * W) pixels: the nearest wins, the first of equals."""
-    block = np.empty(_BLOCK, np.uint32)
+    """Draws triangles over (H * W) pixels: the nearest wins, of equals one that shows its front, then the first.
+
+    Backs come last: of a closed shape they are hidden by then, and what is hidden costs little.
+    """
     count = corners.shape[0] // 3
+    block, backs, waiting = np.empty(_BLOCK, np.uint32), np.empty(count, np.uint32), 0
+    # Rows run downwards: what is counter-clockwise in the world has a negative area.
+    sign = 1.0 if mirrored else -1.0
     for start in range(0, count, _BLOCK):
+        fronts = 0
         for k in range(_on_centres(cells, corners, start, min(start + _BLOCK, count), block)):
             f = block[k]
-            a, b, c = corners[3 * f], corners[3 * f + 1], corners[3 * f + 2]
-            left = min(cells[a] & 0xFFFF, cells[b] & 0xFFFF, cells[c] & 0xFFFF)
-            columns = max(cells[a] & 0xFFFF, cells[b] & 0xFFFF, cells[c] & 0xFFFF) - left
-            top = min(cells[a], cells[b], cells[c]) >> 16
-            rows = (max(cells[a], cells[b], cells[c]) >> 16) - top
-            # Weights of the corners, times the area, at the first pixel of the box; then their steps.
-            x, y = left + 0.5, top + 0.5
-            xa, xb, xc = screen[3 * a] - x, screen[3 * b] - x, screen[3 * c] - x
-            ya, yb, yc = screen[3 * a + 1] - y, screen[3 * b + 1] - y, screen[3 * c + 1] - y
-            wa, wb, wc = xb * yc - yb * xc, xc * ya - yc * xa, xa * yb - ya * xb
-            if (columns | rows) == 1 and min(wa, wb, wc) < 0 < max(wa, wb, wc):
-                continue
-            area = wa + wb + wc
-            if not abs(area) > 0:
-                continue
-            sign = 1.0 if area > 0 else -1.0
-            # Rows run downwards: what is counter-clockwise in the world has a negative area.
-            shows_front = (area < 0) != mirrored
-            scale = 1 / area * sign
-            na, nb, nc = screen[3 * a + 2] * scale, screen[3 * b + 2] * scale, screen[3 * c + 2] * scale
-            wa, wb, wc = wa * sign, wb * sign, wc * sign
-            right_a, right_b, right_c = (yb - yc) * sign, (yc - ya) * sign, (ya - yb) * sign
-            down_a, down_b, down_c = (xc - xb) * sign, (xa - xc) * sign, (xb - xa) * sign
-            for row in range(top, top + rows):
-                first, last = 0.0, columns - 1.0
-                if columns > 1:
-                    first, last = _span(wa, right_a, first, last)
-                    first, last = _span(wb, right_b, first, last)
-                    first, last = _span(wc, right_c, first, last)
-                elif wa < 0 or wb < 0 or wc < 0:
-                    last = -1.0
-                ea, eb, ec = wa + first * right_a, wb + first * right_b, wc + first * right_c
-                for place in range(row * width + left + int(first), row * width + left + int(last) + 1):
-                    # Depth is linear in the plane, its reciprocal is linear on the screen.
-                    near = ea * na + eb * nb + ec * nc
-                    if np.float32(near) > nearness[place]:
-                        nearness[place], face[place], front[place] = near, f, shows_front
-                        whole = 1 / near
-                        barycentric[2 * place] = ea * scale if orthographic else ea * na * whole
-                        barycentric[2 * place + 1] = eb * scale if orthographic else eb * nb * whole
-                    ea, eb, ec = ea + right_a, eb + right_b, ec + right_c
-                wa, wb, wc = wa + down_a, wb + down_b, wc + down_c
+            a, b, c = 3 * corners[3 * f], 3 * corners[3 * f + 1], 3 * corners[3 * f + 2]
+            x, y = np.float64(screen[a]), np.float64(screen[a + 1])
+            area = sign * ((screen[b] - x) * (screen[c + 1] - y) - (screen[c] - x) * (screen[b + 1] - y))
+            block[fronts] = backs[waiting] = f
+            fronts, waiting = fronts + (area > 0), waiting + (area < 0)
+        _draw_side(block[:fronts], True, sign, screen, cells, corners, orthographic, width, face, barycentric, nearness, front)
+    _draw_side(backs[:waiting], False, -sign, screen, cells, corners, orthographic, width, face, barycentric, nearness, front)
 
 
 @njit(cache=True, nogil=True)
@@ -186,6 +157,62 @@ def _on_centres(cells, corners, start, stop, block):
         block[count] = f
         count += ((differ & 0xFFFF) != 0) & ((differ >> 16) != 0)
     return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _draw_side(order, shows_front, sign, screen, cells, corners, orthographic, width, face, barycentric, nearness, front):
+    """Draws triangles that show the same side; ``sign`` is that of their area on the screen."""
+    for k in range(order.shape[0]):
+        f = order[k]
+        a, b, c = corners[3 * f], corners[3 * f + 1], corners[3 * f + 2]
+        left = min(cells[a] & 0xFFFF, cells[b] & 0xFFFF, cells[c] & 0xFFFF)
+        columns = max(cells[a] & 0xFFFF, cells[b] & 0xFFFF, cells[c] & 0xFFFF) - left
+        top = min(cells[a], cells[b], cells[c]) >> 16
+        rows = (max(cells[a], cells[b], cells[c]) >> 16) - top
+        if _hidden(nearness, top * width + left, columns, rows, width, max(screen[3 * a + 2], screen[3 * b + 2], screen[3 * c + 2])):
+            continue
+        # Weights of the corners, times the area, at the first pixel of the box; then their steps.
+        x, y = left + 0.5, top + 0.5
+        xa, xb, xc = screen[3 * a] - x, screen[3 * b] - x, screen[3 * c] - x
+        ya, yb, yc = screen[3 * a + 1] - y, screen[3 * b + 1] - y, screen[3 * c + 1] - y
+        wa, wb, wc = xb * yc - yb * xc, xc * ya - yc * xa, xa * yb - ya * xb
+        wa, wb, wc = wa * sign, wb * sign, wc * sign
+        if (columns | rows) == 1 and (wa < 0 or wb < 0 or wc < 0):
+            continue
+        scale = 1 / (wa + wb + wc)
+        na, nb, nc = screen[3 * a + 2] * scale, screen[3 * b + 2] * scale, screen[3 * c + 2] * scale
+        right_a, right_b, right_c = (yb - yc) * sign, (yc - ya) * sign, (ya - yb) * sign
+        down_a, down_b, down_c = (xc - xb) * sign, (xa - xc) * sign, (xb - xa) * sign
+        for row in range(top, top + rows):
+            first, last = 0.0, columns - 1.0
+            if columns > 1:
+                first, last = _span(wa, right_a, first, last)
+                first, last = _span(wb, right_b, first, last)
+                first, last = _span(wc, right_c, first, last)
+            elif wa < 0 or wb < 0 or wc < 0:
+                last = -1.0
+            ea, eb, ec = wa + first * right_a, wb + first * right_b, wc + first * right_c
+            for place in range(row * width + left + int(first), row * width + left + int(last) + 1):
+                # Depth is linear in the plane, its reciprocal is linear on the screen.
+                near = ea * na + eb * nb + ec * nc
+                if np.float32(near) > nearness[place]:
+                    nearness[place], face[place], front[place] = near, f, shows_front
+                    whole = 1 / near
+                    barycentric[2 * place] = ea * scale if orthographic else ea * na * whole
+                    barycentric[2 * place + 1] = eb * scale if orthographic else eb * nb * whole
+                ea, eb, ec = ea + right_a, eb + right_b, ec + right_c
+            wa, wb, wc = wa + down_a, wb + down_b, wc + down_c
+
+
+@njit(cache=True, nogil=True)
+def _hidden(nearness, place, columns, rows, width, nearest):
+    """Whether every pixel of a box already shows something nearer."""
+    for _ in range(rows):
+        for at in range(place, place + columns):
+            if nearest > nearness[at]:
+                return False
+        place += width
+    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
