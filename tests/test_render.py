@@ -140,14 +140,15 @@ def test_a_fan_of_slivers_around_a_pixel_has_no_hole(size):
     assert rasterize(vertices, faces, camera_at(0, 0, size, focal=2.0)).mask.all()
 
 
-def test_backgrounds_and_encodings_are_the_published_ones():
+@pytest.mark.parametrize(("azimuth", "end"), [(0, 0), (180, 255)])
+def test_backgrounds_and_encodings_are_the_published_ones(azimuth, end):
     surface = surface_of(trimesh.creation.box())
-    buffer = rasterize(surface.vertices, surface.faces, camera_at(0, 0, 64))
+    buffer = rasterize(surface.vertices, surface.faces, camera_at(azimuth, 0, 64))
     position, normal = position_image(buffer, surface), normal_image(buffer, surface)
     assert tuple(position[0, 0]) == (127, 127, 127)
     assert tuple(normal[0, 0]) == (128, 128, 128)
-    assert tuple(normal[32, 32]) == (128, 0, 128)
-    assert position[32, 32, 1] == 0
+    assert tuple(normal[32, 32]) == (128, end, 128)
+    assert position[32, 32, 1] == end
 
 
 @pytest.mark.parametrize(("flip", "expected"), [(False, 1), (True, -1)])
