@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from . import records
-from .align.align import align
+from .align.align import ROUNDS, Alignment, align
 from .api.job import Job, Result
 from .bake.bake import Texture, bake
+from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
@@ -21,6 +22,7 @@ from .paint.reference import decode
 from .refine.refine import refine
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
+from .render.visibility import edge_distance, facing
 from .stages import JobProgress, Stages
 
 
@@ -32,6 +34,7 @@ class Story:
     orbits: list[Orbit] | None = None
     buffers: list[GBuffer] | None = None
     painting: Painting | None = None
+    alignment: Alignment | None = None
     texture: Texture | None = None
 
 
@@ -70,11 +73,14 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
     def painted(progress: Callable[[float], None]) -> Painting:
         return chosen.paint(story.surface, story.buffers, reference, settings, progress)
 
+    def aligned(progress: Callable[[float], None]) -> Alignment:
+        rounds = () if story.painting.consistent else ROUNDS
+        return align(story.surface, story.buffers, edges, story.painting.frames, story.painting.preference, side, progress, rounds)
+
     def baked(progress: Callable[[float], None]) -> Texture:
-        frames = align(story.painting.frames, story.buffers)
         size = atlas_size(story.surface.tiles, settings.texture_size)
-        texture = bake(story.surface, story.buffers, frames, story.painting.preference, size, settings.voxel_resolution, settings.seed,
-                       progress)
+        texture = bake(story.surface, story.buffers, edges, story.alignment, story.painting.preference, side, size,
+                       settings.voxel_resolution, settings.seed, progress)
         return refine(story.surface, texture)
 
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
@@ -86,6 +92,9 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
     if last == "paint":
         return story
+    edges, side = [edge_distance(buffer) for buffer in story.buffers], facing(story.surface, story.buffers)
+    story.alignment = stages.run("align", aligned, records.save_alignment,
+                                 lambda arrays: records.load_alignment(arrays, observe_atlas(story.surface, story.buffers, edges, side)))
     story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
     return story
 
@@ -112,7 +121,8 @@ def _direction(camera: Camera) -> dict[str, float]:
 
 
 def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
-    atlases = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage}
+    atlases = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage,
+               "disagreement": texture.disagreement}
     if len(tiles) > 1:
         atlases = {f"{name}.{tile}": image for name, atlas in atlases.items() for tile, image in cut(atlas, tiles).items()}
     with ThreadPoolExecutor() as pool:

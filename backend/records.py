@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 
+from .align.align import Alignment
 from .bake.bake import Texture
+from .fuse.observations import View
 from .mesh.surface import Surface
 from .paint.painter import Painting
 from .render.camera import Camera, Orbit
@@ -33,17 +35,29 @@ def load_orbits(arrays: Arrays) -> list[Orbit]:
 
 def save_painting(painting: Painting) -> Arrays:
     frames = {f"frame_{index:04}": frame for index, frame in enumerate(painting.frames)}
-    return frames | {"preference": painting.preference, "notes": _text(painting.notes)}
+    return frames | {"preference": painting.preference, "consistent": np.array(painting.consistent), "notes": _text(painting.notes)}
 
 
 def load_painting(arrays: Arrays) -> Painting:
     frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
-    return Painting(frames, arrays["preference"], _untext(arrays["notes"]))
+    return Painting(frames, arrays["preference"], bool(arrays["consistent"]), _untext(arrays["notes"]))
+
+
+def save_alignment(alignment: Alignment) -> Arrays:
+    return {"colors": np.concatenate(alignment.colors).astype(np.uint8), "drift": np.concatenate(alignment.drift),
+            "before": alignment.before, "after": alignment.after}
+
+
+def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
+    """The alignment, on views that were observed again."""
+    ends = np.cumsum([len(view) for view in views])[:-1]
+    colors, drift = np.split(arrays["colors"].astype(np.float32), ends), np.split(arrays["drift"], ends)
+    return Alignment(views, colors, drift, arrays["before"], arrays["after"])
 
 
 def save_texture(texture: Texture) -> Arrays:
     return {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage,
-            "covered": np.array(texture.covered)}
+            "disagreement": texture.disagreement, "covered": np.array(texture.covered)}
 
 
 def load_texture(arrays: Arrays) -> Texture:

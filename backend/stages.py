@@ -15,7 +15,7 @@ Output = TypeVar("Output")
 JobProgress = Callable[[str, float], None]
 """Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
 
-SHARE = {"prepare": 0.25, "render": 0.15, "paint": 0.25, "align": 0.0, "bake": 0.35, "refine": 0.0}
+SHARE = {"prepare": 0.25, "render": 0.15, "paint": 0.2, "align": 0.15, "bake": 0.25, "refine": 0.0}
 """What part of a job's time each stage takes, roughly, in the order they run."""
 
 

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend.align.align import align
 from backend.api.job import Job, MeshData
 from backend.api.settings import Settings
+from backend.bake.bake import Texture, bake
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize
 from backend.render.sample import bilinear
+from backend.render.visibility import edge_distance, facing
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 needs_assets = pytest.mark.skipif(not ASSETS.is_dir(), reason="the shared test meshes are not beside this checkout")
@@ -110,6 +113,13 @@ def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
     """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C), read as a renderer does."""
     one, other = (bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
     return np.abs(one - other).max(axis=1)
+
+
+def baked(surface: Surface, buffers: list, frames: list, preference: np.ndarray, size: int, resolution: int, rounds=()) -> Texture:
+    """The frames as a texture, aligned in the given rounds first."""
+    edges, side = [edge_distance(buffer) for buffer in buffers], facing(surface, buffers)
+    alignment = align(surface, buffers, edges, frames, preference, side, lambda fraction: None, rounds)
+    return bake(surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

@@ -5,7 +5,6 @@ import pytest
 import trimesh
 
 from backend.api.settings import Settings
-from backend.bake.bake import bake
 from backend.mesh.voxels import voxelize
 from backend.paint.draft.painter import Draft
 from backend.paint.draft.symmetry import find_mirror
@@ -13,7 +12,7 @@ from backend.paint.draft.view import find_view, simplified
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
-from tests.meshes import camera_at, knot, picture, psnr, surface_of, wear
+from tests.meshes import baked, camera_at, knot, picture, psnr, surface_of, wear
 
 
 def quiet(fraction: float) -> None:
@@ -92,7 +91,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
     cameras = [camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras]
     buffers = render(surface, cameras)
     painting = chosen.paint(surface, buffers, reference, settings, quiet)
-    texture = bake(surface, buffers, painting.frames, painting.preference, 2048, 256, 0, quiet)
+    texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 
 

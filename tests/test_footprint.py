@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from backend.bake.footprint import project, pyramid, sample, tangents
 from backend.mesh.uvs import rasterize_atlas
+from backend.render.footprint import project, pyramid, sample, tangents
 from backend.render.sample import bilinear
 from tests.meshes import camera_at, knot, surface_of
 

@@ -61,7 +61,7 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
     on = rasterize_atlas(result.corner_uvs, 1024)[0] >= 0
     assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
     assert json.loads(json.dumps(result.report)) == result.report
-    assert set(result.report["seconds"]) == {"prepare", "render", "paint", "bake"}
+    assert set(result.report["seconds"]) == {"prepare", "render", "paint", "align", "bake"}
     fractions = [fraction for _, fraction in watcher.told]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] <= 1
@@ -76,12 +76,12 @@ def test_a_second_run_does_nothing_again_and_gives_the_same(knot_job, tmp_path):
     assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
 
 
-@pytest.mark.parametrize("stage", ["render", "paint", "bake"])
+@pytest.mark.parametrize("stage", ["render", "paint", "align", "bake"])
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
         pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
     done = list(SHARE)[:list(SHARE).index(stage)]
-    assert {path.stem for path in tmp_path.iterdir()} == {name for name in done if name != "align"}
+    assert {path.stem for path in tmp_path.iterdir()} == set(done)
 
 
 def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
@@ -192,7 +192,7 @@ def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
         assert all((tmp_path / name).stat().st_size > 0 for name in shown[stage])
     assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= shown["render"]
     assert "horizontal_color.mp4" in shown["paint"]
-    assert {"base_color.png", "confidence.png", "coverage.png", "textured.glb", "report.json"} <= shown["bake"]
+    assert {"base_color.png", "confidence.png", "coverage.png", "disagreement.png", "textured.glb", "report.json"} <= shown["bake"]
 
 
 @pytest.mark.parametrize(("mesh", "image", "output", "sentence"), [

@@ -15,7 +15,7 @@ from servers import Watcher, api, new_id
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
-STAGES = ("prepare", "render", "paint", "bake")
+STAGES = ("prepare", "render", "paint", "align", "bake")
 
 
 @pytest.fixture
@@ -75,4 +75,4 @@ def test_in_every_real_stage_a_job_can_be_cancelled_and_its_worker_killed_and_it
     assert len(event.result.corner_uvs) == len(torus().faces)
     assert bytes(event.result.textures["base_color"]).startswith(b"\x89PNG")
     assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished, "a finished stage was done again"
-    assert set(finished) == {"prepare.npz", "render.npz", "paint.npz"}
+    assert set(finished) == {"prepare.npz", "render.npz", "paint.npz", "align.npz"}

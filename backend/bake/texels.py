@@ -1,6 +1,7 @@
 """Texels: where they lie on the surface, and what colour they take."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,11 +9,11 @@ import cv2
 import numpy as np
 from numba import njit
 
+from ..fuse.observations import View
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
+from ..render.footprint import project, pyramid, sample, tangents
 from ..render.rasterize import GBuffer
-from ..render.sample import bilinear
-from ..render.visibility import observe
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,16 @@ class Texels:
     @cached_property
     def nearest(self) -> np.ndarray:
         """(S, S) int32: for every pixel of the atlas the texel nearest to it, itself on the surface."""
-        _, label = cv2.distanceTransformWithLabels((~self.mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-        texel = np.zeros(len(self) + 1, np.int32)
-        texel[label.ravel()[self.place]] = np.arange(len(self), dtype=np.int32)
-        return texel[label]
+        return nearest(self.mask)
+
+
+def nearest(mask: np.ndarray) -> np.ndarray:
+    """(S, S) int32: for every pixel the nearest one in a mask (S, S) bool, itself where it is in; numbered in the mask's flat order."""
+    _, label = cv2.distanceTransformWithLabels((~mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    count = np.count_nonzero(mask)
+    number = np.zeros(count + 1, np.int32)
+    number[label[mask]] = np.arange(count, dtype=np.int32)
+    return number[label]
 
 
 def locate(surface: Surface, size: int) -> Texels:
@@ -71,46 +78,35 @@ def _interpolate(place, face, barycentric, faces, vertices, positions):
             positions[k, axis] = u * vertices[a, axis] + v * vertices[b, axis] + (1 - u - v) * vertices[c, axis]
 
 
-def color(texels: Texels, views: np.ndarray, frames: Sequence[np.ndarray], buffers: Sequence[GBuffer],
-          edges: Sequence[np.ndarray], side: int, quality) -> tuple[np.ndarray, np.ndarray]:
-    """Every texel's colour from its view, or from the best other view where its own does not see it.
+def color(texels: Texels, wanted: np.ndarray, surface: Surface, buffers: Sequence[GBuffer], views: Sequence[View],
+          colors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What single views show of texels, over the patch of the frame that each covers (AssetGen 7.4).
 
     Args:
         texels: the atlas.
-        views: (N,) int32 wanted view per texel, -1 for none.
-        frames: per view (H, W, 3) uint8 sRGB.
-        buffers, edges: per view what it sees and its edge distances.
-        side: the surface's winding.
-        quality: ``quality(view, cosine, edge) -> (M,)`` in 0..1, 0 for unusable.
+        wanted: (N,) int32 view per texel, -1 for none.
+        surface, buffers: what the views look at, and see.
+        views, colors: per view its usable pixels, and (M, 3) float32 their colours.
 
     Returns:
-        ``colors`` (N, 3) float32 sRGB 0..255 and ``confidence`` (N,) float32, 0 where no view sees the texel.
+        (N, 3) float32 colours, and (N,) bool, whether the texel was read.
     """
-    colors = np.zeros((len(texels), 3), np.float32)
-    confidence = np.zeros(len(texels), np.float32)
+    result = np.zeros((len(texels), 3), np.float32)
+    steps = tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size)
 
-    def read(view: int, index: np.ndarray) -> None:
-        pixels, _ = buffers[view].camera.project(texels.positions[index].astype(np.float64))
-        colors[index] = bilinear(frames[view], pixels)
+    def read(view: int) -> None:
+        index = np.flatnonzero(wanted == view)
+        if len(index) and len(views[view]):
+            shape = buffers[view].face.shape
+            frame, mask = np.zeros((shape[0] * shape[1], 3), np.float32), np.zeros(shape, bool)
+            frame[views[view].pixels] = colors[view]
+            mask.ravel()[views[view].pixels] = True
+            pixels, jacobians = project(buffers[view].camera, texels.positions[index], steps, texels.face[index])
+            result[index] = sample(pyramid(frame.reshape(*shape, 3), mask), pixels, jacobians)
 
-    def judge(view: int, index: np.ndarray) -> np.ndarray:
-        return quality(view, *observe(texels.positions[index], texels.normals[index], buffers[view], edges[view], side))
-
-    for view in range(len(frames)):
-        index = np.flatnonzero(views == view)
-        confidence[index] = judge(view, index)
-        read(view, index[confidence[index] > 0])
-
-    missed = np.flatnonzero(confidence == 0)
-    best = np.full(len(missed), -1, np.int32)
-    for view in range(len(frames)):
-        offered = judge(view, missed)
-        better = offered > confidence[missed]
-        confidence[missed[better]] = offered[better]
-        best[better] = view
-    for view in range(len(frames)):
-        read(view, missed[best == view])
-    return colors, confidence
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(read, range(len(views))))
+    return result, wanted >= 0
 
 
 def to_image(texels: Texels, values: np.ndarray) -> np.ndarray:

@@ -23,11 +23,13 @@ class Painting:
     Attributes:
         frames: per view (H, W, 3) uint8 sRGB, in the order of the views.
         preference: (T,) float32 0..1 per view: how much the painter trusts it, against the others.
+        consistent: all frames show one coloured surface, so there is no drift to remove.
         notes: sentences for the user.
     """
 
     frames: list[np.ndarray]
     preference: np.ndarray
+    consistent: bool = False
     notes: tuple[str, ...] = ()
 
 

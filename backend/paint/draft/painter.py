@@ -63,7 +63,7 @@ class Draft:
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
         if mirror is not None:
             notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
-        return Painting(frames, preference, tuple(notes))
+        return Painting(frames, preference, consistent=True, notes=tuple(notes))
 
 
 class Picture:

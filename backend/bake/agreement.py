@@ -1,0 +1,88 @@
+"""Where aligned frames agree, and what happens where they do not: there one view decides, chosen by the graph cut."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from ..fuse.observations import View
+from ..fuse.solve import render_back
+from ..mesh.voxels import Voxels, interpolate
+
+AGREED, CONTESTED = 12.0, 30.0
+"""Root mean square difference between frames, 0..255: below the first all views count, above the second only the label's."""
+
+BAND = 12.0
+"""Pixels: differences between frames that are smoother than this are tone, and are blended; the rest is detail, and is chosen."""
+
+
+SMALLER = 4
+"""How many times coarser than the frames the low band is worked out."""
+
+
+def share_low_band(views: Sequence[View], colors: Sequence[np.ndarray], consensus: np.ndarray,
+                   shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Colours whose low band is the consensus's, so that a border between labels shows no step in tone (two-band blending, after Burt
+    and Adelson 1983), while no detail moves.
+
+    Args:
+        views: what each view sees.
+        colors: per view (N, 3) float32 sRGB 0..255.
+        consensus: (S, S, 3) float32.
+        shapes: per view height and width.
+    """
+
+    def one(view: View, color: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        error = np.zeros((shape[0] * shape[1], 4), np.float32)
+        error[view.pixels, :3] = color - render_back(view, consensus)
+        error[view.pixels, 3] = 1
+        small = cv2.resize(error.reshape(*shape, 4), None, fx=1 / SMALLER, fy=1 / SMALLER, interpolation=cv2.INTER_AREA)
+        small = cv2.GaussianBlur(small, (0, 0), BAND / SMALLER)
+        low = cv2.resize(small[..., :3] / np.maximum(small[..., 3:], 1e-3), shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return color - low.reshape(-1, 3)[view.pixels]
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(one, views, colors, shapes))
+
+
+def voxel_statistics(voxels: Voxels, views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[np.ndarray],
+                     consensus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(mean (N, 3), spread (N,))`` float32 of what the frames show of each voxel: sRGB 0..255, and root mean square difference to the
+    consensus (S, S, 3) at the very place of each pixel."""
+    count = len(voxels)
+
+    def one(view: View, weight: np.ndarray, color: np.ndarray) -> list[np.ndarray]:
+        index = voxels.index_of(view.points)
+        square = np.square(color - render_back(view, consensus)).mean(axis=1)
+        return [np.bincount(index[index >= 0], (weight * value)[index >= 0], count) for value in (1, *color.T, square)]
+
+    total = np.zeros((5, count))
+    with ThreadPoolExecutor() as pool:
+        for sums in pool.map(one, views, weights, colors):
+            total += sums
+    mean = total[1:] / np.maximum(total[0], 1e-9)
+    return mean[:3].T.astype(np.float32), np.sqrt(mean[3]).astype(np.float32)
+
+
+def contested(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
+    """(N,) float32 0..1 how much the label decides at a voxel, from the spread (N,), smooth over neighbours."""
+    a, b = voxels.edges.T
+    degree = 1 + np.bincount(voxels.edges.ravel(), minlength=len(voxels))
+    for _ in range(3):
+        spread = (spread + np.bincount(a, spread[b], len(voxels)) + np.bincount(b, spread[a], len(voxels))) / degree
+    t = np.clip((spread - AGREED) / (CONTESTED - AGREED), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def decided_weights(voxels: Voxels, labels: np.ndarray, doubt: np.ndarray, views: Sequence[View],
+                    weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Per view (N,) float32: the weights, less by the doubt wherever another view is the label."""
+
+    def one(index: int) -> np.ndarray:
+        values = np.column_stack([doubt, labels == index]).astype(np.float32)
+        local, own = interpolate(voxels, values, views[index].points).T
+        return weights[index] * (1 - local * (1 - own))
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(one, range(len(views)))) if doubt.any() else list(weights)
