@@ -18,6 +18,9 @@ JobProgress = Callable[[str, float], None]
 SHARE = {"prepare": 0.25, "render": 0.15, "paint": 0.2, "align": 0.15, "bake": 0.25, "refine": 0.0}
 """What part of a job's time each stage takes, roughly, in the order they run."""
 
+FORMAT = 2
+"""Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update never reads older ones."""
+
 
 class Stages:
     """The stages of one job.
@@ -34,7 +37,7 @@ class Stages:
 
     def run(self, name: str, work: Callable[[Callable[[float], None]], Output], save: Callable[[Output], Arrays],
             load: Callable[[Arrays], Output]) -> Output:
-        """The output of a stage, from disk if an earlier run of this job finished it.
+        """The output of a stage, from disk if an earlier run of this job by this version finished it.
 
         Args:
             name: one of :data:`SHARE`.
@@ -46,21 +49,29 @@ class Stages:
         """
         self.tell(name, 0.0)
         path = self.folder / f"{name}.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+        arrays = _read(path)
+        if arrays is not None:
             self.seconds[name] = float(arrays.pop("seconds"))
             return load(arrays)
         start = time.perf_counter()
         output = work(lambda fraction: self.tell(name, fraction))
         self.seconds[name] = time.perf_counter() - start
-        _write(path, save(output) | {"seconds": np.array(self.seconds[name])})
+        _write(path, save(output) | {"seconds": np.array(self.seconds[name]), "format": np.array(FORMAT)})
         return output
 
     def tell(self, name: str, fraction: float) -> None:
         """Reports how much of a stage is done, as a fraction of the whole job."""
         before = sum(list(SHARE.values())[:list(SHARE).index(name)])
         self.progress(name, before + SHARE[name] * fraction)
+
+
+def _read(path: Path) -> Arrays | None:
+    """A finished stage's arrays; None if there are none, or an earlier version of this program wrote them."""
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    return arrays if arrays.pop("format", None) == FORMAT else None
 
 
 def _write(path: Path, arrays: Arrays) -> None:

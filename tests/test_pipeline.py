@@ -76,6 +76,14 @@ def test_a_second_run_does_nothing_again_and_gives_the_same(knot_job, tmp_path):
     assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
 
 
+def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
+    first = pipeline.run(knot_job, tmp_path, Watcher())
+    for path in tmp_path.glob("*.npz"):
+        np.savez(path, seconds=np.array(1.0), format=np.array(1), vertices=np.zeros((0, 3)))
+    second = pipeline.run(knot_job, tmp_path, Watcher())
+    assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
+
+
 @pytest.mark.parametrize("stage", ["render", "paint", "align", "bake"])
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
