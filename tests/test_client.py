@@ -287,7 +287,7 @@ def test_a_server_does_not_leave_its_clients_alone_in_the_middle_of_an_update(wa
     with serving(tmp_path / "tree", run) as server:
         watcher = watchers()
         wait_for(lambda: watcher.client.connected)
-        shutil.rmtree(tmp_path / "tree")
+        (tmp_path / "tree").rename(tmp_path / "removed")
         time.sleep(1.5)
         assert server.poll() is None
         assert watcher.client.connected

@@ -96,7 +96,8 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
     work = job(tiled, picture(surface, view), texture_size=1024, voxel_resolution=128, azimuth=30.0, elevation=15.0)
     result = pipeline.run(work, tmp_path, quiet)
     assert result.corner_uvs is None
-    assert set(result.textures) == {f"{name}.{tile}" for name in ("base_color", "confidence", "coverage") for tile in (1001, 1002, 1012)}
+    maps = ("base_color", "confidence", "coverage", "disagreement")
+    assert set(result.textures) == {f"{name}.{tile}" for name in maps for tile in (1001, 1002, 1012)}
     assert all(decoded(png).shape[:2] == (1024, 1024) for png in result.textures.values())
     worn = np.zeros((384, 384, 3), np.float32)
     for tile, (column, row) in {1001: (0, 0), 1002: (1, 0), 1012: (1, 1)}.items():
