@@ -50,7 +50,7 @@ def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, setti
         stages = Stages(folder, print_progress)
         story = pipeline.run_until(job, stages, stage)
         if stage == "render":
-            return _show_orbits(folder, story, {"position": [position_image(buffer, story.surface) for buffer in story.buffers],
+            return _show_orbits(folder, story, {"position": [position_image(buffer) for buffer in story.buffers],
                                                 "normal": [normal_image(buffer, story.surface) for buffer in story.buffers]})
         if stage == "paint":
             return _show_orbits(folder, story, {"color": story.painting.frames})

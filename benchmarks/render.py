@@ -141,7 +141,7 @@ def on_all(pool: ThreadPoolExecutor, work: Callable, things: list) -> list:
 
 def shade(surface: Surface, camera: Camera) -> GBuffer:
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    positions(buffer, surface)
+    positions(buffer)
     normals(buffer, surface)
     return buffer
 

@@ -43,7 +43,7 @@ class Scene:
         image = np.zeros((*buffer.face.shape, 3), np.float32)
         weights = buffer.barycentric[buffer.mask]
         weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-        image[buffer.mask] = self.color(buffer.face[buffer.mask], weights, seen_points(buffer, self.surface))
+        image[buffer.mask] = self.color(buffer.face[buffer.mask], weights, seen_points(buffer))
         return image.reshape(camera.height, samples, camera.width, samples, 3).mean(axis=(1, 3))
 
 

@@ -69,7 +69,7 @@ def picture(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.nd
     fine = Camera(camera.rotation, camera.position, camera.focal, camera.centre, 2 * camera.width, 2 * camera.height)
     buffer = rasterize(surface.vertices, surface.faces, fine)
     color = np.tile(np.float32(background), (*buffer.face.shape, 1))
-    color[buffer.mask] = paint_solid(positions(buffer, surface)[buffer.mask])
+    color[buffer.mask] = paint_solid(positions(buffer)[buffer.mask])
     mask = buffer.mask.astype(np.float32)[..., None]
     weighted = (color * mask).reshape(camera.height, 2, camera.width, 2, 3).sum(axis=(1, 3))
     alpha = mask.reshape(camera.height, 2, camera.width, 2, 1).sum(axis=(1, 3))

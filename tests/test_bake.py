@@ -19,7 +19,7 @@ def scene():
     for buffer in buffers:
         frame = np.zeros((*buffer.face.shape, 3), np.uint8)
         frame[...] = (255, 0, 255)
-        frame[buffer.mask] = np.round(paint_solid(positions(buffer, surface)[buffer.mask]))
+        frame[buffer.mask] = np.round(paint_solid(positions(buffer)[buffer.mask]))
         frames.append(frame)
     return surface, buffers, frames
 

@@ -27,7 +27,7 @@ def surface():
 def pixel_error(surface, true: Camera, found: Camera) -> float:
     """Mean distance in pixels of the reference between where a point is and where the found camera puts it."""
     buffer = rasterize(surface.vertices, surface.faces, true)
-    points = positions(buffer, surface)[buffer.mask].astype(np.float64)
+    points = positions(buffer)[buffer.mask].astype(np.float64)
     return float(np.linalg.norm(true.project(points)[0] - found.project(points)[0], axis=1).mean())
 
 
@@ -133,7 +133,7 @@ def two_sided(surface, camera, left, right) -> np.ndarray:
     """A picture of a mesh with one colour for x < 0 and another for x > 0, with a pattern along z that both share."""
     image = picture(surface, camera)
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    points = positions(buffer, surface)
+    points = positions(buffer)
     shade = 0.6 + 0.4 * (np.sin(40 * points[..., 2]) > 0)[..., None]
     color = np.where(points[..., :1] < 0, np.float32(left), np.float32(right)) * shade
     image[..., :3][buffer.mask] = color[buffer.mask]

@@ -82,9 +82,14 @@ def test_every_pixel_sees_the_point_under_its_centre(surface, camera):
     buffer = rasterize(surface.vertices, surface.faces, camera)
     rows, columns = np.nonzero(buffer.mask)
     assert len(rows) > 1000
-    pixels, depth = camera.project(positions(buffer, surface)[buffer.mask].astype(np.float64))
+    weights = buffer.barycentric[buffer.mask].astype(np.float64)
+    weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
+    points = np.einsum("nc,ncx->nx", weights, surface.vertices[surface.faces[buffer.face[buffer.mask]]])
+    pixels, depth = camera.project(points)
     np.testing.assert_allclose(pixels, np.column_stack([columns, rows]) + 0.5, atol=2e-3)
     np.testing.assert_allclose(depth, buffer.depth[buffer.mask], atol=1e-5)
+    np.testing.assert_allclose(positions(buffer)[buffer.mask], points, atol=1e-4)
+    assert np.abs(positions(buffer)[buffer.mask] - points).mean() < 2e-6
 
 
 def test_pixels_see_the_nearest_triangle_as_ray_casting_finds_it(surface):
@@ -144,7 +149,7 @@ def test_a_fan_of_slivers_around_a_pixel_has_no_hole(size):
 def test_backgrounds_and_encodings_are_the_published_ones(azimuth, end):
     surface = surface_of(trimesh.creation.box())
     buffer = rasterize(surface.vertices, surface.faces, camera_at(azimuth, 0, 64))
-    position, normal = position_image(buffer, surface), normal_image(buffer, surface)
+    position, normal = position_image(buffer), normal_image(buffer, surface)
     assert tuple(position[0, 0]) == (127, 127, 127)
     assert tuple(normal[0, 0]) == (128, 128, 128)
     assert tuple(normal[32, 32]) == (128, end, 128)

@@ -63,7 +63,7 @@ def observe_atlas(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[
 
     def one(buffer: GBuffer, edge: np.ndarray) -> View:
         pixels = np.flatnonzero(edge >= 1).astype(np.int32)
-        points = positions(buffer, surface).reshape(-1, 3)[pixels]
+        points = positions(buffer).reshape(-1, 3)[pixels]
         face = buffer.face.ravel()[pixels]
         spread = project(buffer.camera, points, steps, face)[1]
         cosine = np.einsum("nx,nx->n", surface.face_normals[face], buffer.camera.directions_to(points)).astype(np.float32)

@@ -6,9 +6,9 @@ from ..mesh.surface import Surface
 from .rasterize import GBuffer, normals, positions
 
 
-def position_image(buffer: GBuffer, surface: Surface) -> np.ndarray:
+def position_image(buffer: GBuffer) -> np.ndarray:
     """(H, W, 3) uint8: normalised position + 0.5, cut to 8 bits; the background is the origin, grey 127."""
-    return (np.clip(positions(buffer, surface) + np.float32(0.5), 0, 1) * 255).astype(np.uint8)
+    return (np.clip(positions(buffer) + np.float32(0.5), 0, 1) * 255).astype(np.uint8)
 
 
 def normal_image(buffer: GBuffer, surface: Surface) -> np.ndarray:

@@ -75,16 +75,15 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
     return GBuffer(camera, face, barycentric, depth, front)
 
 
-def seen_points(buffer: GBuffer, surface: Surface) -> np.ndarray:
+def seen_points(buffer: GBuffer) -> np.ndarray:
     """(N, 3) float32 point of the surface under each pixel of the mask, row by row."""
-    return positions(buffer, surface)[buffer.mask]
+    return positions(buffer)[buffer.mask]
 
 
-def positions(buffer: GBuffer, surface: Surface) -> np.ndarray:
-    """(H, W, 3) float32 points on the surface, 0 on the background."""
+def positions(buffer: GBuffer) -> np.ndarray:
+    """(H, W, 3) float32 points on the surface under the pixels' centres, 0 on the background."""
     image = np.zeros((*buffer.face.shape, 3), np.float32)
-    _positions(buffer.face.ravel(), buffer.barycentric.ravel(), surface.vertices.ravel(), surface.faces.ravel().view(np.uint32),
-               image.ravel())
+    _positions(buffer.depth, buffer.camera.pack(), image)
     return image
 
 
@@ -225,16 +224,19 @@ def _span(weight, step, first, last):
     return first, last if weight >= 0 else -1.0
 
 
-@njit(cache=True, nogil=True)
-def _positions(face, barycentric, vertices, corners, image):
-    for k in range(face.shape[0]):
-        if face[k] >= 0:
-            f = np.uint32(face[k])
-            a, b, c = corners[3 * f], corners[3 * f + 1], corners[3 * f + 2]
-            u, v = barycentric[2 * k], barycentric[2 * k + 1]
-            w = _ONE - u - v
-            for axis in range(3):
-                image[3 * k + axis] = u * vertices[3 * a + axis] + v * vertices[3 * b + axis] + w * vertices[3 * c + axis]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _positions(depth, camera, image):
+    """The points from the camera, along each pixel's ray."""
+    focal, centre_x, centre_y, orthographic = camera[12], camera[13], camera[14], camera[17] > 0
+    for row in range(depth.shape[0]):
+        for column in range(depth.shape[1]):
+            away = np.float64(depth[row, column])
+            if away < np.inf:
+                scale = 1 / focal if orthographic else away / focal
+                right, up = (column + 0.5 - centre_x) * scale, (centre_y - row - 0.5) * scale
+                image[row, column, 0] = camera[9] + right * camera[0] + up * camera[1] - away * camera[2]
+                image[row, column, 1] = camera[10] + right * camera[3] + up * camera[4] - away * camera[5]
+                image[row, column, 2] = camera[11] + right * camera[6] + up * camera[7] - away * camera[8]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -35,7 +35,7 @@ def main(source: str, target: str, size: str, *views: str) -> None:
             for view in views:
                 buffer = rasterize(vertices, faces, camera(view, int(size)))
                 drawn[f"{name}/{view}/mask"] = buffer.mask
-                drawn[f"{name}/{view}/position"] = positions(buffer, surface)
+                drawn[f"{name}/{view}/position"] = positions(buffer)
                 drawn[f"{name}/{view}/normal"] = normals(buffer, surface)
     np.savez(target, **drawn)
 

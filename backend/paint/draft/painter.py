@@ -164,7 +164,7 @@ def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, complete
                surface: Surface) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
-    points, normals = seen_points(buffer, surface), surface.face_normals[buffer.face[seen]]
+    points, normals = seen_points(buffer), surface.face_normals[buffer.face[seen]]
     colors, trust = mirrored_look_up(picture, mirror, points, normals)
     hidden = trust < 1
     share = trust[hidden, None]

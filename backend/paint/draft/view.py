@@ -183,7 +183,7 @@ def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: 
         if turn == rounds or not rim.any():
             break
         every = max(1, int(rim.sum()) // RIM_POINTS)
-        points = positions(buffer, surface)[rim][::every].astype(np.float64)
+        points = positions(buffer)[rim][::every].astype(np.float64)
         view = _pull(view, points, _signed_distance(buffer.mask)[rim][::every], target_distance, shape, keep_direction)
     return best
 
