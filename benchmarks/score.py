@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from skimage.metrics import structural_similarity
 
 from backend.bake.seams import seam_places
@@ -19,7 +20,7 @@ SAMPLES = 2
 """Squared samples per pixel, for truth and result alike."""
 
 BLOCK, REACH = 16, 4
-"""Pixels per block, and how far a block may move, for the shift-tolerant figure."""
+"""Pixels per block, and how far a block may move, in steps of a sample, for the shift-tolerant figure."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,21 @@ class _Shot:
         self.truth = scene.photograph(camera, SAMPLES)[self.box]
 
     def render(self, texture: np.ndarray) -> np.ndarray:
+        return _averaged(self._fine(texture), SAMPLES)
+
+    def _fine(self, texture: np.ndarray) -> np.ndarray:
         size = texture.shape[0]
         image = np.zeros((*self.seen.shape, 3), np.float32)
         image[self.seen] = bilinear(texture, np.column_stack([self.uvs[:, 0] * size, (1 - self.uvs[:, 1]) * size]))
-        return image.reshape(*self.shape, 3).mean(axis=(1, 3))
+        return image
 
     def compare(self, texture: np.ndarray) -> tuple[float, ...]:
-        image, mask = self.render(texture), self.mask
+        fine, mask = self._fine(texture), self.mask
+        image = _averaged(fine, SAMPLES)
         squares = np.square(image - self.truth)[mask].sum()
         _, local = structural_similarity(image, self.truth, channel_axis=2, data_range=255, full=True)
-        return (squares, _shifted_squares(image, self.truth, mask), local.mean(axis=2)[mask].sum(), _gradient_energy(image, self.inner),
+        shifted = _shifted_squares(_continued(fine, self.seen), self.truth, mask)
+        return (squares, shifted, local.mean(axis=2)[mask].sum(), _gradient_energy(image, self.inner),
                 _gradient_energy(self.truth, self.inner), mask.sum())
 
 
@@ -120,16 +126,27 @@ def _gradient_energy(image: np.ndarray, mask: np.ndarray) -> float:
     return float(np.sqrt(across**2 + down**2)[mask].sum())
 
 
-def _shifted_squares(image: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
-    """Sum of squared differences where every block of the truth takes the shift of the image that suits it best."""
-    spare = [(0, -side % BLOCK) for side in mask.shape]
-    mask, image, truth = np.pad(mask, spare), np.pad(image, [*spare, (0, 0)]), np.pad(truth, [*spare, (0, 0)])
+def _continued(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The image with the mask's nearest pixel everywhere outside: what a block at the rim moves in is surface, not background."""
+    rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    return image[rows, columns]
+
+
+def _shifted_squares(fine: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
+    """Sum of squared differences where every block of the truth takes the shift of the finely sampled image that suits it best."""
     height, width = mask.shape
-    rows, columns = height // BLOCK, width // BLOCK
-    best = np.full((rows, columns), np.inf)
-    padded = np.pad(image, ((REACH, REACH), (REACH, REACH), (0, 0)))
-    for y in range(2 * REACH + 1):
-        for x in range(2 * REACH + 1):
-            squares = np.where(mask, np.square(padded[y:y + height, x:x + width] - truth).sum(axis=2), 0)
-            best = np.minimum(best, squares.reshape(rows, BLOCK, columns, BLOCK).sum(axis=(1, 3)))
+    rows, columns = np.arange(0, height, BLOCK), np.arange(0, width, BLOCK)
+    best, reach = np.full((len(rows), len(columns)), np.inf), SAMPLES * REACH
+    padded = np.pad(fine, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    for phase in np.ndindex(SAMPLES, SAMPLES):
+        image = _averaged(padded[tuple(slice(start, start - SAMPLES if start else None) for start in phase)], SAMPLES)
+        for y in range(image.shape[0] - height + 1):
+            for x in range(image.shape[1] - width + 1):
+                squares = cv2.transform(np.square(image[y:y + height, x:x + width] - truth), np.ones((1, 3))) * mask
+                best = np.minimum(best, np.add.reduceat(np.add.reduceat(squares, rows, axis=0), columns, axis=1))
     return float(best.sum())
+
+
+def _averaged(image: np.ndarray, samples: int) -> np.ndarray:
+    height, width, channels = image.shape
+    return image.reshape(height // samples, samples, width // samples, samples, channels).mean(axis=(1, 3))
