@@ -159,7 +159,7 @@ def measured(method: Callable, vertices: np.ndarray, faces: np.ndarray) -> list 
 
 def _measure(sender, method, vertices, faces):
     # Compiled code is read from its cache first: that is no part of unwrapping.
-    method(*_arrays(trimesh.creation.icosphere(2)))
+    method(*_arrays(trimesh.creation.icosphere(3)))
     start, used = time.perf_counter(), _processor_seconds()
     uvs = np.ascontiguousarray(method(vertices, faces), np.float32)
     seconds, used = time.perf_counter() - start, _processor_seconds() - used

@@ -8,7 +8,7 @@ from backend.api.errors import InvalidMesh, ProtocolError
 from backend.api.job import MAX_TRIANGLES, MeshData
 from backend.mesh.prepare import job_uvs, prepare
 from backend.mesh.surface import triangle_areas
-from backend.mesh.unwrap import split, unwrap
+from backend.mesh.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, rasterize_atlas, why_unusable
 from backend.mesh.voxels import cell_of, keys_of, voxelize
 from tests.meshes import knot, mesh_data, surface_of
@@ -116,17 +116,7 @@ def test_a_polygon_is_never_cut_apart():
             assert np.ptp(corners[polygon == vertex], axis=0).max() < 1e-6
 
 
-def test_parts_cover_all_faces_once_and_keep_polygons_whole():
-    mesh = mesh_data(trimesh.creation.icosphere(5))
-    polygons = np.arange(len(mesh.faces), dtype=np.int32) // 2
-    parts = split(mesh.vertices, mesh.faces, polygons)
-    assert len(parts) > 2
-    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(mesh.faces)))
-    owners = np.concatenate([np.unique(polygons[part]) for part in parts])
-    assert len(owners) == len(np.unique(owners))
-
-
-def test_unwrapping_in_parts_covers_the_whole_mesh():
+def test_unwrapping_covers_the_whole_mesh():
     mesh = mesh_data(trimesh.creation.icosphere(5))
     uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)
     assert why_unusable(uvs) is None

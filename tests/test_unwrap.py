@@ -1,18 +1,17 @@
-"""New UVs: cutting into parts, flattening, joining charts, packing."""
+"""New UVs: growing patches, flattening, joining charts, packing."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import trimesh
 
-from backend.mesh import join, parts
-from backend.mesh.charts import start_chart_worker
-from backend.mesh.edges import components, twins
+from backend.mesh import charts, flatten, join
+from backend.mesh.edges import components, pieces, twins
 from backend.mesh.flatten import l2_stretch, lay_flat, lies_on_itself, relax, singular_values
 from backend.mesh.pack import pack
-from backend.mesh.parts import split
+from backend.mesh.patches import grow_patches, sums, unit
+from backend.mesh.surface import triangle_areas, triangle_normals
 from backend.mesh.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, why_unusable
 from tests.meshes import knot, mesh_data
@@ -32,14 +31,16 @@ def sheet(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
 
 
 def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
-    """UVs, wedges and numbers of the given charts, each projected along its mean normal."""
+    """UVs, wedges and numbers of the given charts, each relaxed from how it looks along its mean normal."""
     wedges = np.unique(np.stack([np.repeat(chart, 3), faces.ravel()]), axis=1, return_inverse=True)[1].reshape(-1, 3)
     uvs = np.zeros((len(faces), 3, 2))
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     for number in np.unique(chart):
         normal = (mesh.face_normals * mesh.area_faces[:, None])[chart == number].sum(axis=0)
         turn = trimesh.geometry.align_vectors(normal, (0, 0, 1))[:3, :3]
-        uvs[chart == number] = (vertices[faces[chart == number]] @ turn.T)[..., :2]
+        inside = chart == number
+        own = np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3)
+        uvs[inside] = relax(lay_flat(vertices, faces[inside]), own, (vertices[faces[inside]] @ turn.T)[..., :2], flatten.STEPS)
     return uvs, wedges, np.unique(chart, return_inverse=True)[1]
 
 
@@ -74,23 +75,59 @@ def test_edges_are_twins_only_where_two_triangles_agree():
     assert len(twins(np.array([[0, 1, 2], [2, 0, 3]]))) == 0, "one of the two is turned over"
 
 
-def test_a_component_that_fits_is_never_cut(monkeypatch):
-    monkeypatch.setattr(parts, "PART_FACES", 400)
-    balls = [trimesh.creation.icosphere(2).apply_translation((1.5 * i, 0, 0)) for i in range(5)]
-    mesh = mesh_data(trimesh.util.concatenate(balls))
-    ball = np.arange(len(mesh.faces)) // 320
-    pieces = split(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)))
-    assert len(pieces) > 2
-    for number in range(5):
-        assert sum(np.isin(number, ball[piece]) for piece in pieces) == 1
-
-
-def test_every_part_of_a_connected_mesh_is_connected(monkeypatch):
-    monkeypatch.setattr(parts, "PART_FACES", 600)
+def test_patches_cover_all_triangles_connected_and_without_any_turned_away():
     mesh = mesh_data(knot())
-    for piece in split(mesh.vertices, mesh.faces, np.arange(len(mesh.faces))):
-        sizes = np.bincount(components(mesh.faces[piece], np.arange(len(piece))))
-        assert (sizes >= parts.SMALLEST_PIECE).all()
+    patch = grow_patches(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twins(mesh.faces), 60)
+    normals = triangle_normals(mesh.vertices, mesh.faces)
+    front = unit(sums(triangle_areas(mesh.vertices, mesh.faces)[:, None] * normals, patch))
+    assert 60 <= patch.max() + 1 < 90
+    assert (np.einsum("fx,fx->f", front[patch], normals) > 0).all()
+    edges = twins(mesh.faces)
+    inside = edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]] // 3
+    links = np.concatenate([inside.T, np.tile(np.arange(len(mesh.faces)), (2, 1))], axis=1)
+    assert len(np.unique(pieces(links))) == len(np.unique(patch))
+
+
+def test_patches_end_at_sharp_edges():
+    box = trimesh.creation.box()
+    for _ in range(4):
+        box = box.subdivide()
+    mesh = mesh_data(box)
+    patch = grow_patches(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twins(mesh.faces), 12)
+    side = np.unique(triangle_normals(mesh.vertices, mesh.faces).round(), axis=0, return_inverse=True)[1]
+    assert len(np.unique(patch)) > 6
+    assert len(np.unique(np.stack([patch, side]), axis=1).T) == len(np.unique(patch))
+
+
+@pytest.mark.parametrize("patches", [1, 5, 200])
+def test_patches_that_would_fold_or_lie_on_themselves_are_grown_again_smaller(monkeypatch, patches):
+    monkeypatch.setattr(charts, "PATCHES", patches)
+    monkeypatch.setattr(charts, "PATCH_FACES", 1)
+    vertices, faces = sheet(200, 3, lambda x, y: ((6 + y) * np.cos(x / 10), (6 + y) * np.sin(x / 10), x / 50))
+    uvs, wedges, chart = charts.flat_charts(vertices, faces, np.arange(len(faces)), quiet)
+    assert np.array_equal(np.unique(chart), np.arange(chart.max() + 1))
+    for number in range(chart.max() + 1):
+        inside = chart == number
+        assert not lies_on_itself(np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside])
+        assert stretches(vertices, faces[inside], uvs[inside])[0] <= flatten.MOST_STRETCH
+
+
+def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
+    mesh = mesh_data(trimesh.creation.icosphere(4))
+    faces = np.concatenate([mesh.faces, mesh.faces + len(mesh.vertices)])
+    vertices = np.concatenate([mesh.vertices, mesh.vertices + np.float32([2, 0, 0])])
+    touching = np.argmin(np.linalg.norm(vertices - (1, 0, 0), axis=1))
+    faces[np.linalg.norm(vertices[faces] - (1, 0, 0), axis=2) < 1e-4] = touching
+    # Across edges between triangles that face opposite ways nothing hangs together, but within a polygon it does.
+    faces[::64] = faces[::64, ::-1]
+    polygons = np.arange(len(faces)) // 4
+    uvs, wedges, chart = charts.flat_charts(vertices, faces, polygons, quiet)
+    assert (chart.reshape(-1, 4) == chart[::4, None]).all()
+    assert len(np.unique(chart[:len(mesh.faces)])) + len(np.unique(chart[len(mesh.faces):])) == chart.max() + 1
+    places = np.unique(np.column_stack([wedges.ravel(), uvs.reshape(-1, 2)]), axis=0)
+    assert len(places) == wedges.max() + 1
+    for corners, numbers in zip(faces.reshape(-1, 12), wedges.reshape(-1, 12), strict=True):
+        assert len(np.unique(np.stack([corners, numbers]), axis=1).T) == len(np.unique(corners))
 
 
 def test_singular_values_are_those_of_linear_algebra():
@@ -156,21 +193,14 @@ def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
 
 
 def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
-    for name in ("WORST_STRETCH", "LONGEST"):
-        monkeypatch.setattr(join, name, 9)
+    monkeypatch.setattr(flatten, "WORST_STRETCH", 9)
+    monkeypatch.setattr(join, "LONGEST", 9)
     ball = mesh_data(trimesh.creation.icosphere(4))
     x, y, z = (ball.vertices[ball.faces].mean(axis=1) > 0).T
     slice_ = (2 * x + y + 4 * z).astype(int)
     uvs, _, chart = join.join_charts(ball.vertices, ball.faces, *flat_charts(ball.vertices, ball.faces, slice_), quiet)
     worst = max(stretches(ball.vertices, ball.faces[chart == number], uvs[chart == number])[0] for number in np.unique(chart))
-    assert worst <= join.MOST_STRETCH
-
-
-def test_charts_that_came_mirrored_leave_unmirrored():
-    vertices, faces = sheet(8, 8, lambda x, y: (x, y, 0 * x))
-    uvs, wedges, chart = flat_charts(vertices, faces, np.zeros(len(faces), int))
-    joined, _, _ = join.join_charts(vertices, faces, uvs * [-1, 1], wedges, chart, quiet)
-    assert stretches(vertices, faces, joined)[1] > 0.999
+    assert worst <= flatten.MOST_STRETCH
 
 
 @pytest.mark.parametrize(("mesh", "most"), [(trimesh.creation.icosphere(5), 12), (knot(), 24), (trimesh.creation.box().subdivide(), 6)],
@@ -180,7 +210,7 @@ def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
     uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)
     l2, least = stretches(mesh.vertices, mesh.faces, uvs)
     assert charts_of(mesh.faces, uvs).max() + 1 <= most
-    assert l2 <= join.MOST_STRETCH
+    assert l2 <= flatten.MOST_STRETCH
     assert least > 0.7, "no triangle is mirrored or squeezed"
     assert why_unusable(uvs) is None
 
@@ -226,16 +256,3 @@ def test_unwrapping_ends_at_the_next_step_when_progress_raises(limit):
     with pytest.raises(Cancelled):
         unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, progress)
     assert threading.active_count() == threads
-
-
-def test_a_killed_process_is_an_error_and_not_a_wait():
-    worker = start_chart_worker()
-    mesh = mesh_data(trimesh.creation.icosphere(5))
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(worker.find_charts, mesh.vertices, mesh.faces)
-            worker.process.kill()
-            with pytest.raises((OSError, EOFError)):
-                waiting.result(timeout=30)
-    finally:
-        worker.end()

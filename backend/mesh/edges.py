@@ -33,3 +33,9 @@ def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     links = coo_matrix((np.ones(corners.size, bool), (corners.ravel(), size + np.repeat(polygon, 3))), shape=(nodes, nodes))
     piece = connected_components(links, directed=False)[1][size + polygon]
     return np.unique(piece, return_inverse=True)[1]
+
+
+def pieces(links: np.ndarray) -> np.ndarray:
+    """(N,) int64 piece of each of N things, given (2, M) which hang together."""
+    count = int(links.max()) + 1
+    return connected_components(coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False)[1]

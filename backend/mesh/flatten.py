@@ -15,6 +15,15 @@ from .uvs import count_overlaps
 THINNEST = 1e-3
 """Height of a triangle over its base below which it counts as one of this height: cotangents stay finite."""
 
+STEPS = 5
+"""Local and global steps of a flattening: they bring most of what there is to gain."""
+
+MOST_STRETCH = 1.002
+"""L2 stretch up to which a chart lies well."""
+
+WORST_STRETCH = 1.2
+"""How far the worst triangle of a chart that lies well may be drawn together."""
+
 OVERLAP_GRID = 256
 """Texels along a side of the raster in which a chart must not lie on itself."""
 
@@ -38,7 +47,7 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
         flat: (F, 3, 2) from :func:`lay_flat`.
         wedges: (F, 3) integers from 0: corners with one number get one place.
         uvs: (F, 3, 2) float64: where the triangles lie now. Only their rotations matter, so wedges may still be apart.
-        steps: how often; five bring most of what there is to gain.
+        steps: how often.
 
     Returns:
         (F, 3, 2) float64, at the scale of ``flat``.
@@ -76,6 +85,33 @@ def l2_stretch(largest: np.ndarray, smallest: np.ndarray, area: np.ndarray) -> f
     return float(np.sqrt(np.average(1 / largest**2 + 1 / smallest**2, weights=area) / 2))
 
 
+def laid_flat(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray) -> np.ndarray | None:
+    """A chart relaxed from where it lies now, as large in the plane as in space; None if it does not lie well.
+
+    Arguments and result as of :func:`relax`. To lie well is to keep to the two stretches above and not to lie on itself.
+    """
+    uvs = relax(flat, wedges, uvs, STEPS)
+    area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
+    uvs = uvs * np.sqrt(area.sum() / max(np.abs(signed_areas(uvs)).sum(), 1e-30))
+    largest, smallest = singular_values(flat, uvs)
+    well = smallest.min() * WORST_STRETCH >= 1 and l2_stretch(largest, smallest, area) <= MOST_STRETCH
+    return uvs if well and not lies_on_itself(wedges, uvs) else None
+
+
+def signed_areas(uvs: np.ndarray) -> np.ndarray:
+    """(F,) areas of triangles (F, 3, 2), < 0 where mirrored."""
+    edges = uvs[:, 1:] - uvs[:, :1]
+    return 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
+
+
+def in_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
+    """``(uvs, size)``: a chart moved and scaled to fit into 0..1, (F, 3, 2) float32, and the longer side that it had."""
+    points = np.ascontiguousarray(uvs.reshape(-1, 2).T)
+    low = points.min(axis=1)
+    size = max((points.max(axis=1) - low).max(), 1e-30)
+    return np.ascontiguousarray((uvs - low) / size, np.float32), float(size)
+
+
 def lies_on_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
     """Whether a chart without mirrored triangles overlaps itself: its outline crosses itself, or the raster finds two layers."""
     start, end = wedges.ravel(), wedges[:, [1, 2, 0]].ravel()
@@ -85,9 +121,7 @@ def lies_on_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
     order = np.argsort(segments[:, :, 0].min(axis=1))
     if _crosses(segments[order], start[outline][order], end[outline][order]):
         return True
-    low = uvs.min(axis=(0, 1))
-    size = max(np.ptp(uvs, axis=(0, 1)).max(), 1e-30)
-    return count_overlaps(np.ascontiguousarray((uvs - low) / size, np.float32), OVERLAP_GRID)[1] > 0
+    return count_overlaps(in_square(uvs)[0], OVERLAP_GRID)[1] > 0
 
 
 @njit(cache=True, nogil=True)

@@ -4,6 +4,7 @@ import numpy as np
 import xatlas
 
 from .edges import components
+from .flatten import signed_areas
 
 MANY = 64
 """Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small charts."""
@@ -32,7 +33,7 @@ def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: i
         (F, 3, 2) float32 in 0..1.
     """
     uvs = _lying(uvs, chart)
-    area = np.abs(_areas(uvs)).sum()
+    area = np.abs(signed_areas(uvs)).sum()
     cells = 768 if chart.max() >= MANY else 512
     uvs = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
     padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
@@ -87,7 +88,7 @@ def _shapes(uvs, wedges, chart):
 
     It places apart what does not hang together by corners, and leaves out triangles without area.
     """
-    kept = np.abs(_areas(uvs)) > SMALLEST_AREA
+    kept = np.abs(signed_areas(uvs)) > SMALLEST_AREA
     names, triangles = np.unique(wedges[kept], return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     points = np.zeros((int(wedges.max()) + 1, 2))
@@ -103,11 +104,6 @@ def _shapes(uvs, wedges, chart):
     halves = len(points) + 4 * np.arange(len(boxed))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
     return (np.concatenate([points, corners]), np.concatenate([triangles[whole], halves.reshape(-1, 3)]),
             np.concatenate([chart[kept][whole], np.repeat(boxed, 2)]))
-
-
-def _areas(uvs):
-    edges = uvs[:, 1:] - uvs[:, :1]
-    return 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
 
 
 def _places(points, triangles, owner, padding):
