@@ -95,5 +95,11 @@ class OutOfMemory(OrbitError):
     code = "out_of_memory"
 
 
+class InvalidWeights(OrbitError):
+    """A model's files are missing, damaged or of another model."""
+
+    code = "invalid_weights"
+
+
 _BY_CODE = {kind.code: kind for kind in (InvalidMesh, InvalidImage, InvalidSettings, InvalidTarget, Cancelled, WorkerDied, NoWorker,
-                                         VersionMismatch, ProtocolError, StorageError, OutOfMemory)}
+                                         VersionMismatch, ProtocolError, StorageError, OutOfMemory, InvalidWeights)}

@@ -1,0 +1,129 @@
+"""From the published files to networks that diffusers loads: every tensor checked, the LoRA merged, the reference slot folded in.
+
+Tensors pass one by one, so that an expert of 28 GB needs the memory of one shard. Names of the files are those of the original Wan code;
+diffusers' own converter knows theirs (specs: orbitpainter c.3 to c.5).
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from diffusers import WanTransformer3DModel
+from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
+from huggingface_hub import split_torch_state_dict_into_shards
+from safetensors.torch import save_file
+
+from ...api.errors import InvalidWeights
+from .files import Tensors
+from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, fold
+
+RANK = 32
+"""Of the published LoRA."""
+
+ADAPTED = (*(f"{attention}.{part}" for attention in ("self_attn", "cross_attn") for part in "qkvo"), "ffn.0", "ffn.2")
+"""The linear layers of every block that the LoRA changes."""
+
+SHARD = "2GB"
+_NAMES = "diffusion_pytorch_model{suffix}.safetensors"
+
+
+def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: dict = PUBLISHED, rank: int = RANK,
+                   dtype: torch.dtype = torch.bfloat16, shard: str = SHARD,
+                   progress: Callable[[float], None] = lambda fraction: None) -> None:
+    """Writes the folder of one expert for ``WanTransformer3DModel.from_pretrained``; it appears at the end, whole.
+
+    Args:
+        base: the files of the base model's expert.
+        painter: OrbitPainter's file for it, LoRA and patch embedding.
+        target: the folder to make.
+        config: of the network, all but ``in_channels``.
+        rank: of the LoRA.
+        dtype: to store; the LoRA is merged in float32.
+        shard: size of the files.
+        progress: told the fraction done.
+
+    Raises:
+        InvalidWeights: a file is not what it should be.
+    """
+    base, painter = Tensors(base), Tensors([painter])
+    with torch.device("meta"):
+        network = WanTransformer3DModel(in_channels=PACKED, **config)
+    empty = {name: tensor.to(dtype) for name, tensor in network.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in empty.items()}
+    original = original_names(base, shapes)
+    base.expect(_base_shapes(shapes, original))
+    painter.expect(_painter_shapes(shapes, original, rank))
+    plan = split_torch_state_dict_into_shards(empty, filename_pattern=_NAMES, max_shard_size=shard)
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    done = 0
+    for file, names in plan.filename_to_tensors.items():
+        tensors = {}
+        for name in names:
+            tensors[name] = _merged(base, painter, original[name]).to(dtype).contiguous()
+            done += 1
+            progress(done / len(shapes))
+        save_file(tensors, partial / file, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        (partial / f"{_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
+    network.save_config(partial)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def original_names(base: Tensors, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
+    """The original Wan name of every tensor of a diffusers network.
+
+    Raises:
+        InvalidWeights: the base model has no such tensor.
+    """
+    names = convert_wan_transformer_to_diffusers({name: name for name in base.shapes})
+    for name in shapes:
+        if name not in names:
+            raise InvalidWeights(f"{base.title}: the tensor that diffusers calls '{name}' is missing. The download is incomplete, or of "
+                                 "another model.")
+    return {name: names[name] for name in shapes}
+
+
+def adapter_names(layer: str) -> tuple[str, str]:
+    """The LoRA's two tensors of a linear layer, (rank, in) and (out, rank)."""
+    return f"{layer}.lora_A.default.weight", f"{layer}.lora_B.default.weight"
+
+
+def adapted_layers(layers: int) -> Iterator[str]:
+    """The linear layers that the LoRA changes."""
+    return (f"blocks.{block}.{part}" for block in range(layers) for part in ADAPTED)
+
+
+def _base_shapes(shapes: dict, original: dict) -> dict[str, tuple[int, ...]]:
+    expected = {original[name]: shape for name, shape in shapes.items()}
+    width, _, *kernel = expected["patch_embedding.weight"]
+    return expected | {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["base"], *kernel), "ref_conv.bias": (width,),
+                       "ref_conv.weight": (width, LATENT, *kernel[1:])}
+
+
+def _painter_shapes(shapes: dict, original: dict, rank: int) -> dict[str, tuple[int, ...]]:
+    by_original = {original[name]: shape for name, shape in shapes.items()}
+    width, _, *kernel = by_original["patch_embedding.weight"]
+    expected = {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["painter"], *kernel), "patch_embedding.bias": (width,)}
+    layers = sum(name.endswith("self_attn.q.weight") for name in by_original)
+    for layer in adapted_layers(layers):
+        (outwards, inwards), (down, up) = by_original[f"{layer}.weight"], adapter_names(layer)
+        expected |= {down: (rank, inwards), up: (outwards, rank)}
+    return expected
+
+
+def _merged(base: Tensors, painter: Tensors, name: str) -> torch.Tensor:
+    """A tensor of the result, by its original name."""
+    if name == "patch_embedding.weight":
+        return fold(painter.read(name), painter.read("patch_embedding.bias"), base.read("ref_conv.weight"), base.read("ref_conv.bias"))
+    if name == "patch_embedding.bias":
+        return painter.read(name)
+    down, up = adapter_names(name.removesuffix(".weight"))
+    if down not in painter.shapes:
+        return base.read(name)
+    return base.read(name).addmm_(painter.read(up), painter.read(down))

@@ -1,0 +1,76 @@
+"""Files of weights, checked by name, shape and type before anything is read of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from ...api.errors import InvalidWeights
+
+_FLOATS = {"BF16", "F16", "F32"}
+
+
+class Tensors:
+    """The tensors of safetensors files, read one at a time.
+
+    Args:
+        files: that together hold one state dict.
+
+    Raises:
+        InvalidWeights: a file is missing or damaged, or two hold the same tensor.
+    """
+
+    def __init__(self, files: Sequence[Path]):
+        self.files, self.shapes = files, {}
+        self._home: dict[str, Path] = {}
+        for file in files:
+            for name, shape, kind in _listed(file):
+                if kind not in _FLOATS:
+                    raise InvalidWeights(f"{file}: the tensor '{name}' has the type {kind}, but the weights are floating-point numbers.")
+                if name in self._home:
+                    raise InvalidWeights(f"{file}: the tensor '{name}' is in {self._home[name].name} too. Give the files of one model.")
+                self.shapes[name], self._home[name] = shape, file
+
+    @property
+    def title(self) -> str:
+        """The files' names, for a sentence."""
+        return ", ".join(str(file) for file in self.files)
+
+    def read(self, name: str) -> torch.Tensor:
+        """A tensor as float32."""
+        with safe_open(self._home[name], "pt") as file:
+            return file.get_tensor(name).float()
+
+    def all(self) -> dict[str, torch.Tensor]:
+        """Every tensor as it is stored."""
+        return {name: tensor for file in self.files for name, tensor in load_file(file).items()}
+
+    def expect(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Checks that there are these tensors and no others.
+
+        Raises:
+            InvalidWeights: names the first tensor that is missing, unknown or of another shape.
+        """
+        for name, shape in shapes.items():
+            if name not in self.shapes:
+                raise InvalidWeights(f"{self.title}: the tensor '{name}' is missing. The download is incomplete, or of another model.")
+            if self.shapes[name] != shape:
+                raise InvalidWeights(f"{self.title}: the tensor '{name}' has the shape {self.shapes[name]} instead of {shape}. It belongs "
+                                     "to another model.")
+        if unknown := sorted(set(self.shapes) - set(shapes)):
+            more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+            raise InvalidWeights(f"{self.title}: the tensor '{unknown[0]}'{more} is unknown to this version of Orbit Texture. It belongs "
+                                 "to another model, or to a newer one.")
+
+
+def _listed(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    try:
+        with safe_open(file, "pt") as tensors:
+            parts = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+            return [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()]
+    except FileNotFoundError:
+        raise InvalidWeights(f"{file} is missing. Download the weights again, or choose the folder that holds them.") from None
+    except (SafetensorError, OSError) as error:
+        raise InvalidWeights(f"{file} is not a whole safetensors file ({error}). Delete it and download it again.") from error

@@ -1,0 +1,169 @@
+"""A second, independent OrbitPainter: the original tensor names, plain loops and formulas, float64 (specs: orbitpainter a.5 and a.6).
+
+Nothing here is shared with ``backend``; it is what the networks and the sampling are tested against.
+"""
+
+import itertools
+import math
+
+import torch
+
+HEADS, HEAD = 2, 24
+WIDTH = HEADS * HEAD
+CONFIG = {"num_attention_heads": HEADS, "attention_head_dim": HEAD, "ffn_dim": 40, "num_layers": 2, "text_dim": 20, "freq_dim": 32,
+          "out_channels": 16, "patch_size": (1, 2, 2)}
+RANK = 4
+
+
+def base_tensors(seed: int) -> dict[str, torch.Tensor]:
+    """Random weights of a base model's expert, in the names of the published file."""
+    random = torch.Generator().manual_seed(seed)
+
+    def tensor(*shape):
+        return torch.randn(*shape, generator=random) / math.sqrt(max(shape[-1], 4))
+
+    tensors = {"patch_embedding.weight": tensor(WIDTH, 52, 1, 2, 2), "patch_embedding.bias": tensor(WIDTH),
+               "ref_conv.weight": tensor(WIDTH, 16, 2, 2), "ref_conv.bias": tensor(WIDTH),
+               "head.head.weight": tensor(64, WIDTH), "head.head.bias": tensor(64), "head.modulation": tensor(1, 2, WIDTH)}
+    for name, outwards, inwards in (("text_embedding.0", WIDTH, 20), ("text_embedding.2", WIDTH, WIDTH), ("time_embedding.0", WIDTH, 32),
+                                    ("time_embedding.2", WIDTH, WIDTH), ("time_projection.1", 6 * WIDTH, WIDTH)):
+        tensors |= {f"{name}.weight": tensor(outwards, inwards), f"{name}.bias": tensor(outwards)}
+    for block in range(CONFIG["num_layers"]):
+        own = f"blocks.{block}."
+        tensors |= {f"{own}modulation": tensor(1, 6, WIDTH), f"{own}norm3.weight": 1 + tensor(WIDTH), f"{own}norm3.bias": tensor(WIDTH)}
+        for attention in ("self_attn", "cross_attn"):
+            for part in "qkvo":
+                tensors |= {f"{own}{attention}.{part}.weight": tensor(WIDTH, WIDTH), f"{own}{attention}.{part}.bias": tensor(WIDTH)}
+            tensors |= {f"{own}{attention}.norm_{part}.weight": 1 + tensor(WIDTH) for part in "qk"}
+        tensors |= {f"{own}ffn.0.weight": tensor(40, WIDTH), f"{own}ffn.0.bias": tensor(40),
+                    f"{own}ffn.2.weight": tensor(WIDTH, 40), f"{own}ffn.2.bias": tensor(WIDTH)}
+    return tensors
+
+
+def painter_tensors(seed: int) -> dict[str, torch.Tensor]:
+    """Random weights of OrbitPainter's file for that expert."""
+    random, base = torch.Generator().manual_seed(seed), base_tensors(0)
+    tensors = {"patch_embedding.weight": torch.randn(WIDTH, 68, 1, 2, 2, generator=random) / 8,
+               "patch_embedding.bias": torch.randn(WIDTH, generator=random)}
+    for name, tensor in base.items():
+        if name.startswith("blocks.") and tensor.ndim == 2:
+            layer, (outwards, inwards) = name.removesuffix(".weight"), tensor.shape
+            tensors[f"{layer}.lora_A.default.weight"] = torch.randn(RANK, inwards, generator=random) / 6
+            tensors[f"{layer}.lora_B.default.weight"] = torch.randn(outwards, RANK, generator=random) / 6
+    return tensors
+
+
+def together(base: dict, painter: dict) -> dict[str, torch.Tensor]:
+    """One expert's weights in float64: LoRA added, patch embedding replaced."""
+    whole = {name: tensor.double() for name, tensor in base.items()}
+    for name, tensor in painter.items():
+        if ".lora_A." in name:
+            layer = name.split(".lora_A.")[0]
+            whole[f"{layer}.weight"] = whole[f"{layer}.weight"] + painter[f"{layer}.lora_B.default.weight"].double() @ tensor.double()
+        elif ".lora_B." not in name:
+            whole[name] = tensor.double()
+    return whole
+
+
+def network(weights: dict, noisy, position, normal, reference, time: float, text) -> torch.Tensor:
+    """(16, T, h, w) velocity of latents (16, T, h, w) and a reference (16, h, w), for a text (512, C)."""
+    w = weights
+    frames, height, width = noisy.shape[1], noisy.shape[2] // 2, noisy.shape[3] // 2
+    video = torch.cat([noisy, position, torch.zeros(20, *noisy.shape[1:], dtype=torch.float64), normal])
+    tokens, places = [], []
+    for row in range(height):
+        for column in range(width):
+            patch = reference[:, 2 * row:2 * row + 2, 2 * column:2 * column + 2]
+            tokens.append((w["ref_conv.weight"] * patch).sum(dim=(1, 2, 3)) + w["ref_conv.bias"])
+            places.append((0, row, column))
+    for frame in range(frames):
+        for row in range(height):
+            for column in range(width):
+                patch = video[:, frame:frame + 1, 2 * row:2 * row + 2, 2 * column:2 * column + 2]
+                tokens.append((w["patch_embedding.weight"] * patch).sum(dim=(1, 2, 3, 4)) + w["patch_embedding.bias"])
+                places.append((frame + 1, row, column))
+    x = torch.stack(tokens)
+    half = CONFIG["freq_dim"] // 2
+    angles = time * torch.pow(10000.0, -torch.arange(half, dtype=torch.float64) / half)
+    wave = torch.cat([angles.cos(), angles.sin()])
+    time_token = linear(w, "time_embedding.2", silu(linear(w, "time_embedding.0", wave)))
+    modulation = linear(w, "time_projection.1", silu(time_token)).view(6, WIDTH)
+    text = linear(w, "text_embedding.2", torch.nn.functional.gelu(linear(w, "text_embedding.0", text), approximate="tanh"))
+    for block in range(CONFIG["num_layers"]):
+        own = f"blocks.{block}."
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation + w[f"{own}modulation"][0]
+        inner = layer_norm(x) * (1 + scale1) + shift1
+        x = x + gate1 * attention(w, f"{own}self_attn", inner, inner, places)
+        inner = layer_norm(x) * w[f"{own}norm3.weight"] + w[f"{own}norm3.bias"]
+        x = x + attention(w, f"{own}cross_attn", inner, text, None)
+        inner = layer_norm(x) * (1 + scale2) + shift2
+        x = x + gate2 * linear(w, f"{own}ffn.2", torch.nn.functional.gelu(linear(w, f"{own}ffn.0", inner), approximate="tanh"))
+    shift, scale = w["head.modulation"][0] + time_token
+    x = linear(w, "head.head", layer_norm(x) * (1 + scale) + shift)[height * width:]
+    result = torch.zeros(16, frames, 2 * height, 2 * width, dtype=torch.float64)
+    for token, (frame, row, column) in zip(x, places[height * width:], strict=True):
+        for down in range(2):
+            for across in range(2):
+                result[:, frame - 1, 2 * row + down, 2 * column + across] = token[(2 * down + across) * 16:(2 * down + across + 1) * 16]
+    return result
+
+
+def attention(w, own, x, other, places):
+    q, k, v = linear(w, f"{own}.q", x), linear(w, f"{own}.k", other), linear(w, f"{own}.v", other)
+    q, k = rms_norm(q) * w[f"{own}.norm_q.weight"], rms_norm(k) * w[f"{own}.norm_k.weight"]
+    heads = []
+    for head in range(HEADS):
+        mine = slice(head * HEAD, (head + 1) * HEAD)
+        a, b = q[:, mine], k[:, mine]
+        if places is not None:
+            a, b = rotated(a, places), rotated(b, places)
+        heads.append(torch.softmax(a @ b.T / math.sqrt(HEAD), dim=1) @ v[:, mine])
+    return linear(w, f"{own}.o", torch.cat(heads, dim=1))
+
+
+def rotated(x, places):
+    """Neighbouring pairs turned by the token's time, row and column; time gets the channels that rows and columns leave."""
+    third = 2 * (HEAD // 6)
+    result = x.clone()
+    for token, place in enumerate(places):
+        start = 0
+        for index, size in zip(place, (HEAD - 2 * third, third, third), strict=True):
+            for pair in range(size // 2):
+                angle = index * 10000.0 ** (-2 * pair / size)
+                one, two = x[token, start + 2 * pair], x[token, start + 2 * pair + 1]
+                result[token, start + 2 * pair] = one * math.cos(angle) - two * math.sin(angle)
+                result[token, start + 2 * pair + 1] = one * math.sin(angle) + two * math.cos(angle)
+            start += size
+    return result
+
+
+def linear(w, name, x):
+    return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+
+
+def silu(x):
+    return x / (1 + torch.exp(-x))
+
+
+def layer_norm(x):
+    return (x - x.mean(dim=-1, keepdim=True)) / torch.sqrt(x.var(dim=-1, unbiased=False, keepdim=True) + 1e-6)
+
+
+def rms_norm(x):
+    return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + 1e-6)
+
+
+def film(experts, noisy, position, normal, reference, wanted, unwanted, steps, guidance, first=None, boundary=0.875):
+    """The whole loop: latents (16, T, h, w) at the end, and which expert worked at each step, as letters H and L."""
+    levels = [5 * s / (1 + 4 * s) for s in (1 - i / steps for i in range(steps + 1))]
+    worked, x = "", noisy.clone()
+    if first is not None:
+        x[:, 0] = first
+    for now, then in itertools.pairwise(levels):
+        high = 1000 * now >= 1000 * boundary
+        worked += "H" if high else "L"
+        one, other = (network(experts[0 if high else 1], x, position, normal, reference, 1000 * now, text) for text in (wanted, unwanted))
+        x = x + (then - now) * (other + guidance * (one - other))
+        if first is not None:
+            x[:, 0] = first
+    return x, worked
