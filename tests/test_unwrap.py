@@ -203,8 +203,10 @@ def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
     assert worst <= flatten.MOST_STRETCH
 
 
-@pytest.mark.parametrize(("mesh", "most"), [(trimesh.creation.icosphere(5), 12), (knot(), 24), (trimesh.creation.box().subdivide(), 6)],
-                         ids=["sphere", "knot", "box"])
+@pytest.mark.parametrize(("mesh", "most"), [
+    (trimesh.creation.icosphere(5), 12), (knot(), 24), (trimesh.creation.box().subdivide(), 6),
+    (trimesh.creation.cylinder(0.1, 10, sections=400), 3),
+], ids=["sphere", "knot", "box", "rod"])
 def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
     mesh = mesh_data(mesh)
     uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)

@@ -53,15 +53,14 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
         (F, 3, 2) float64, at the scale of ``flat``.
     """
     weights = _cotangents(flat)
-    start, end = wedges[:, [1, 2, 0]].ravel(), wedges[:, [2, 0, 1]].ravel()
+    weight, start, end = weights.ravel(), wedges[:, [1, 2, 0]].ravel(), wedges[:, [2, 0, 1]].ravel()
     count = int(wedges.max()) + 1
-    adjacency = coo_matrix((weights.ravel(), (start, end)), shape=(count, count)).tocsc()
-    adjacency = adjacency + adjacency.T
-    degree = np.asarray(adjacency.sum(axis=0)).ravel()
     # Held by a hair, because the plane has no origin.
-    hold = 1e-9 * np.abs(degree).mean()
-    diagonal = coo_matrix((degree + hold, (np.arange(count), np.arange(count))), shape=(count, count))
-    solver = splu((diagonal - adjacency).tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    hold, own = 1e-9 * np.abs(weight).mean(), np.arange(count)
+    values = np.concatenate([-weight, -weight, weight, weight, np.full(count, hold)])
+    places = np.concatenate([start, end, start, end, own]), np.concatenate([end, start, start, end, own])
+    laplacian = coo_matrix((values, places), shape=(count, count)).tocsc()
+    solver = splu(laplacian, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     places = np.zeros((count, 2))
     places[wedges.ravel()] = uvs.reshape(-1, 2)
     for _ in range(steps):

@@ -21,7 +21,10 @@ LEAST_SHARE = 0.15
 """Part of the shorter outline that two charts must share, a fold counted less: joining at necks makes shapes that waste the square."""
 
 LONGEST = 0.6
-"""Side of a joined chart over the side of the square that the whole surface would fill."""
+"""Side of a joined chart over the side of the square that the whole surface would fill, unless one of the two is nearly as long."""
+
+NEARLY = 1.1
+"""Times as long as one of the two: strips side by side may become one chart however long they are."""
 
 MOST_BENT = 0.25
 """Gap between two borders laid on each other, over their size, above which flattening is not tried."""
@@ -157,7 +160,8 @@ class _Layout:
             return None
         uvs = np.concatenate([self.uvs[one], moved])
         square, size = in_square(uvs)
-        if size > LONGEST * self.side or _overlap(square) > MOST_COVERED:
+        longest = max(LONGEST * self.side, *(NEARLY * in_square(self.uvs[part])[1] for part in (one, two)))
+        if size > longest or _overlap(square) > MOST_COVERED:
             return None
         faces = np.concatenate([one, two])
         wedges, names = _welded(self.wedges[faces], self.wedges.ravel()[own], self.wedges.ravel()[other])
