@@ -28,7 +28,9 @@ class SceneProperties(bpy.types.PropertyGroup):
     """The panel: which image, how to texture, what Texture Scene works on."""
 
     image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
-    painter: _choice("painter", "Painter", {"draft": "Draft"})
+    painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter"})
+    quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced"})
+    view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
     texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
     voxel_resolution: _choice("voxel_resolution", "Voxels", {})
     seed: _number("seed", "Seed", IntProperty)
@@ -47,8 +49,8 @@ class SceneProperties(bpy.types.PropertyGroup):
 
     def to_settings(self) -> Settings:
         given = self.view == "GIVEN"
-        return Settings(painter=self.painter, texture_size=int(self.texture_size), seed=self.seed,
-                        voxel_resolution=int(self.voxel_resolution),
+        return Settings(painter=self.painter, quality=self.quality, view_transform=self.view_transform,
+                        texture_size=int(self.texture_size), seed=self.seed, voxel_resolution=int(self.voxel_resolution),
                         azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
 
 

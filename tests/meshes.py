@@ -1,10 +1,12 @@
 """Small real meshes and pictures for the tests."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from backend.align.align import align
 from backend.api.job import Job, MeshData
@@ -48,6 +50,12 @@ def knot() -> trimesh.Trimesh:
 
 def surface_of(mesh: trimesh.Trimesh) -> Surface:
     return prepare(mesh_data(mesh), 1024, lambda fraction: None)
+
+
+def decoded(png: np.ndarray) -> np.ndarray:
+    """The pixels of an image file (N,) uint8."""
+    with Image.open(io.BytesIO(png.tobytes())) as image:
+        return np.asarray(image)
 
 
 def camera_at(azimuth: float, elevation: float, size: int = 512, distance: float = 2.2, focal: float = 1.3) -> Camera:

@@ -37,7 +37,7 @@ def converted(files, target, expert="high", **changed):
     options = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK, "dtype": torch.float32, "shard": "20KB"} | changed
     convert_expert([files / f"{expert}-1.safetensors", files / f"{expert}-2.safetensors"], files / f"{expert}-painter.safetensors",
                    target, **options)
-    return network.load(target)
+    return network.load(WanTransformer3DModel, target)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The story of a job, in this process and from the command line."""
 
-import io
 import json
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from backend.api.settings import Settings
 from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
 from backend.stages import SHARE
-from tests.meshes import ASSETS, camera_at, job, knot, mesh_data, needs_assets, picture, psnr, surface_of, wear
+from tests.meshes import ASSETS, camera_at, decoded, job, knot, mesh_data, needs_assets, picture, psnr, surface_of, wear
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,11 +28,6 @@ def picture_of(mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15
 @pytest.fixture(scope="module")
 def knot_job():
     return job(mesh_data(knot()), picture_of(knot()), texture_size=1024, voxel_resolution=128)
-
-
-def decoded(png: np.ndarray) -> np.ndarray:
-    with Image.open(io.BytesIO(png.tobytes())) as image:
-        return np.asarray(image)
 
 
 class Watcher:

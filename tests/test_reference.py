@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from backend.api.errors import InvalidImage
-from backend.paint.draft.foreground import cut_out, extend
+from backend.paint.foreground import cut_out, extend
 from backend.paint.reference import LARGEST, Reference, decode
 
 

@@ -1,6 +1,5 @@
 """UDIM layouts: kept, baked tile by tile, written tile by tile."""
 
-import io
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.tiles import LARGEST_ATLAS, atlas_size, cut, gather, tile_numbers
 from backend.mesh.uvs import rasterize_atlas, why_unusable
-from tests.meshes import camera_at, job, knot, picture, psnr, surface_of, wear
+from tests.meshes import camera_at, decoded, job, knot, picture, psnr, surface_of, wear
 
 
 def quiet(*_) -> None:
@@ -38,11 +37,6 @@ def _uv_neighbours(surface: Surface) -> np.ndarray:
 
 def moved(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
     return (uvs + np.float32([column, row])).astype(np.float32)
-
-
-def decoded(png: np.ndarray) -> np.ndarray:
-    with Image.open(io.BytesIO(png.tobytes())) as image:
-        return np.asarray(image)
 
 
 @pytest.mark.parametrize("tiles", [(1001,), (1003,), (1001, 1002), (1001, 1002, 1012), (1005, 1010, 1021, 1300, 1999)])

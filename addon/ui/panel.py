@@ -26,6 +26,9 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(settings, "painter")
+        if settings.painter == "orbitpainter":
+            column.prop(settings, "quality")
+            column.prop(settings, "view_transform")
         column.prop(settings, "texture_size")
         column.prop(settings, "seed")
         column.prop(settings, "view")

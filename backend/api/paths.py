@@ -54,6 +54,12 @@ def backend_environment() -> Path:
     return home() / "environment"
 
 
+def models() -> Path:
+    """Where painters' weights are: ``$ORBIT_TEXTURE_MODELS``, or a folder in our home."""
+    chosen = os.environ.get("ORBIT_TEXTURE_MODELS")
+    return Path(chosen).expanduser().resolve() if chosen else home() / "models"
+
+
 def run_directory() -> Path:
     """Where the server keeps its connection file, journal and job folders."""
     return home() / "run"

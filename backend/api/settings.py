@@ -17,7 +17,14 @@ def _setting(default: Any, doc: str, *, choices: tuple = (), minimum: float | No
 class Settings:
     """How to texture one mesh."""
 
-    painter: str = _setting("draft", "Who paints the views: 'draft' projects the reference, without a model", choices=("draft",))
+    painter: str = _setting(
+        "draft", "Who paints the views: 'draft' projects the reference, without a model; 'orbitpainter' is the published video model, "
+        "which needs its weights", choices=("draft", "orbitpainter"))
+    quality: str = _setting("quality", "How a model paints: 'quality' as published, 'balanced' in under half the time",
+                            choices=("quality", "balanced"))
+    view_transform: str = _setting(
+        "agx", "How the reference is shown to a model, and its frames are turned back: 'agx', Blender's view transform, as its training's "
+        "films were, or 'none'", choices=("agx", "none"))
     texture_size: int = _setting(2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192))
     seed: int = _setting(0, "Seed of everything random", minimum=0, maximum=2**31 - 1)
     azimuth: float | None = _setting(

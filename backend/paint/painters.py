@@ -6,4 +6,8 @@ from .painter import Painter
 
 def painter(name: str) -> Painter:
     """The painter of a name that :class:`backend.api.settings.Settings` knows."""
-    return {"draft": Draft}[name]()
+    if name == "orbitpainter":
+        from .orbitpainter.painter import OrbitPainter  # torch and diffusers take seconds to import, which Draft does not need
+
+        return OrbitPainter()
+    return Draft()

@@ -15,9 +15,9 @@ from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, seen_points
 from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
+from ..foreground import confirmed_by, cut_out, extend
 from ..painter import Painting, Progress
 from ..reference import Reference
-from .foreground import confirmed_by, cut_out, extend
 from .symmetry import Mirror, find_mirror
 from .view import find_view
 

@@ -8,8 +8,9 @@ that are zero elsewhere, and a last channel that is 1 there carries the differen
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from diffusers import AutoencoderKLWan, ModelMixin, WanTransformer3DModel
 
+from ...api.errors import InvalidWeights
 from .files import Tensors
 
 LATENT = 16
@@ -29,24 +30,29 @@ PACKED = len(VIDEO_CHANNELS) + LATENT + 1
 """Channels of the folded patch embedding: noise, position, normal, reference, and whether this is the reference's frame."""
 
 
-def load(folder: Path) -> WanTransformer3DModel:
-    """The expert that :func:`backend.paint.orbitpainter.convert.convert_expert` made, on the CPU, in the type of its files.
+def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
+    """A network of diffusers from its folder, on the CPU, in the type of its files.
 
-    What diffusers wants exact stays float32. (Its own ``from_pretrained`` needs accelerate, or twice the memory.)
+    What diffusers wants exact stays float32. (Its own ``from_pretrained`` needs accelerate, or twice the memory, and does not mind a tensor
+    too few.)
 
     Raises:
         InvalidWeights: a file is missing, damaged or of another model.
     """
-    config = WanTransformer3DModel.load_config(folder)
+    try:
+        config = kind.load_config(folder)
+    except OSError as error:
+        raise InvalidWeights(f"{folder} holds no model that can be read. Download the weights again, or choose another folder.") from error
     with torch.device("meta"):
-        network = WanTransformer3DModel.from_config(config)
+        network = kind.from_config(config)
     tensors = Tensors(sorted(folder.glob("*.safetensors")))
     tensors.expect({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
     network.load_state_dict(tensors.all(), assign=True)
     for name, parameter in network.named_parameters():
-        if set(name.split(".")) & set(network._keep_in_fp32_modules):
+        if set(name.split(".")) & set(network._keep_in_fp32_modules or ()):
             parameter.data = parameter.data.float()
-    network.rope = type(network.rope)(config["attention_head_dim"], config["patch_size"], config["rope_max_seq_len"])
+    if isinstance(network, WanTransformer3DModel):  # whose tables of angles are in no file
+        network.rope = type(network.rope)(config["attention_head_dim"], config["patch_size"], config["rope_max_seq_len"])
     return network.eval().requires_grad_(False)
 
 

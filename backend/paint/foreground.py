@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ...api.errors import InvalidImage
-from ..reference import Reference
+from ..api.errors import InvalidImage
+from .reference import Reference
 
 WORKING_SIZE = 1024
 """Longer side at which the segmentation runs, in pixels."""

@@ -1,0 +1,56 @@
+"""How two orbits become films for a network that knows one: the published ways, and the paper's (specs: orbitpainter a.8, b.6).
+
+A film is a list of frames, a frame the views that lie in it side by side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .cameras import closed
+
+Film = list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of the network.
+
+    Attributes:
+        films: encoded one by one, their latents joined in time.
+        follows: the view, painted by an earlier pass, that the first frame shall be; None for none.
+    """
+
+    films: list[Film]
+    follows: int | None = None
+
+
+def horizontal(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
+    """The horizontal orbit alone."""
+    return [Pass([_film(around)])]
+
+
+def sequential(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
+    """The horizontal orbit, then the vertical one, whose first frame is the horizontal one's."""
+    return [Pass([_film(around)]), Pass([_film(over)], follows=around[0])]
+
+
+def beside(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
+    """Both orbits at once, side by side in each frame."""
+    return [Pass([list(zip(closed(around), closed(over), strict=True))])]
+
+
+def interleaved(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
+    """Both orbits in one film, one after the other, and the first view again."""
+    return [Pass([[(view,) for view in (*around, *over, around[0])]])]
+
+
+def joint(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
+    """Both orbits at once, two films whose latents follow one another, as in the paper."""
+    return [Pass([_film(around), _film(over)])]
+
+
+LAYOUTS = {"horizontal": horizontal, "sequential": sequential, "beside": beside, "interleaved": interleaved, "joint": joint}
+
+
+def _film(views: Sequence[int]) -> Film:
+    return [(view,) for view in closed(views)]

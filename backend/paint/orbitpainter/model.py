@@ -1,0 +1,115 @@
+"""A painter's folder of weights, and its networks, of which only those at work are in memory."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+
+from ...api import paths
+from ...api.errors import InvalidWeights
+from .files import Tensors
+from .network import load
+from .sample import EXPERTS, Prompts
+
+CARD, PROMPTS = "model.json", "prompts.safetensors"
+"""The files of the folder beside a folder for each expert and ``vae``."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the weights were made for.
+
+    Attributes:
+        size: width and height of a view in pixels.
+        frames: of an orbit's film, 121 or 61.
+        layout: one of :data:`backend.paint.orbitpainter.layouts.LAYOUTS`.
+        mirror: sign of the vertical orbit, see :func:`backend.paint.orbitpainter.cameras.orbits`.
+        trained: whether the weights have learnt anything; random ones paint noise, and say so.
+    """
+
+    size: int = 512
+    frames: int = 121
+    layout: str = "sequential"
+    mirror: int = -1
+    trained: bool = True
+
+    @staticmethod
+    def read(folder: Path) -> "Card":
+        """The card of a folder.
+
+        Raises:
+            InvalidWeights: there is none, or it cannot be read.
+        """
+        file = folder / CARD
+        if not file.is_file():
+            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Put them there, or paint with Draft, which needs none.")
+        try:
+            return Card(**json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise InvalidWeights(f"{file} cannot be read ({error}). Convert the weights again.") from error
+
+    def write(self, folder: Path) -> None:
+        (folder / CARD).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
+
+
+def folder() -> Path:
+    """Where OrbitPainter's weights are looked for."""
+    return paths.models() / "orbitpainter"
+
+
+def best_device() -> torch.device:
+    """Where networks work: an NVIDIA or AMD GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Model:
+    """The networks of a folder.
+
+    Args:
+        folder: see :data:`CARD`.
+        device: where they work.
+    """
+
+    def __init__(self, folder: Path, device: torch.device):
+        self.folder, self.device = folder, device
+        self.card = Card.read(folder)
+        self._name, self._network = "", None
+
+    def expert(self, name: str) -> WanTransformer3DModel:
+        """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
+        if name != self._name:
+            self.rest()
+            self._network, self._name = load(WanTransformer3DModel, self.folder / name).to(self.device), name
+        return self._network
+
+    def rest(self) -> None:
+        """Lets the expert go, so that the autoencoder has its room."""
+        self._name, self._network = "", None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def autoencoder(self) -> AutoencoderKLWan:
+        """The autoencoder, for as long as the caller holds it."""
+        return load(AutoencoderKLWan, self.folder / "vae").to(self.device)
+
+    def prompts(self) -> Prompts:
+        """The embeddings that the text encoder once made of the two texts, in float32."""
+        tensors = Tensors([self.folder / PROMPTS])
+        width = tensors.shapes.get("wanted", (0, 0))[-1]
+        tensors.expect({"wanted": (512, width), "unwanted": (512, width)})
+        return Prompts(*(tensors.read(name)[None].to(self.device) for name in ("wanted", "unwanted")))
+
+    def check(self) -> None:
+        """Opens every file once.
+
+        Raises:
+            InvalidWeights: one is missing or damaged.
+        """
+        for part in (*EXPERTS, "vae"):
+            files = sorted((self.folder / part).glob("*.safetensors"))
+            if not files:
+                raise InvalidWeights(f"{self.folder / part} holds no weights. Download or convert them again.")
+            Tensors(files)
+        Tensors([self.folder / PROMPTS])

@@ -1,0 +1,89 @@
+"""OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
+
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+import torch
+
+from ...api.settings import Settings
+from ...mesh.surface import Surface
+from ...render.camera import Orbit
+from ...render.maps import normal_image, position_image
+from ...render.rasterize import GBuffer
+from ..foreground import cut_out
+from ..painter import Painting, Progress
+from ..reference import Reference
+from . import agx, cameras, films
+from .layouts import LAYOUTS, Pass
+from .model import Card, Model, best_device, folder
+from .network import LATENT, condition
+from .sample import Sampling, denoise, noise
+
+QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",))}
+"""How a film is made, by the setting's name."""
+
+
+class OrbitPainter:
+    """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
+
+    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+        """The views that the weights know."""
+        card = Card.read(folder())
+        both = cameras.orbits(card.size, card.frames, card.mirror)
+        return both[:1] if card.layout == "horizontal" else both
+
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
+        """Every view as the model paints it.
+
+        Raises:
+            InvalidWeights: the weights are missing or damaged.
+            InvalidImage: no object can be told from the background.
+        """
+        model = Model(folder(), best_device())
+        model.check()
+        reference = cut_out(reference)
+        positions = [position_image(buffer) for buffer in buffers]
+        normals = [normal_image(buffer, surface) for buffer in buffers]
+        around, over = np.split(np.arange(len(buffers)), [model.card.frames - 1])
+        passes = LAYOUTS[model.card.layout](around.tolist(), over.tolist())
+        painted: dict[int, np.ndarray] = {}
+        for number, one in zip(count(), passes):
+            painted |= paint_pass(model, one, positions, normals, reference, painted, settings,
+                                  lambda fraction, number=number: progress((number + fraction) / len(passes)))
+        frames = [painted[view] for view in range(len(buffers))]
+        if settings.view_transform == "agx":
+            frames = [np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) for frame in frames]
+        notes = [*reference.notes]
+        if not model.card.trained:
+            notes.append("OrbitPainter's weights are random: the colours mean nothing.")
+        return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
+
+
+def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals: Sequence[np.ndarray], reference: Reference,
+               painted: dict[int, np.ndarray], settings: Settings, progress: Progress) -> dict[int, np.ndarray]:
+    """The pictures (H, W, 3) uint8 by view that one run of the network gives.
+
+    Args:
+        model: its networks.
+        one: which films.
+        positions, normals: the conditions of all views, (H, W, 3) uint8.
+        reference: with its foreground.
+        painted: what earlier passes gave.
+        settings: of the job.
+        progress: told the fraction done.
+    """
+    shown = films.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
+    with torch.no_grad():
+        vae = model.autoencoder()
+        position, normal = (films.encoded(vae, images, one.films) for images in (positions, normals))
+        still = films.encoded(vae, [shown], [[(0,)]])
+        first = None if one.follows is None else films.encoded(vae, [painted[one.follows]], [[(0,)]])
+        del vae
+        progress(0.05)
+        prompts, sampling = model.prompts(), QUALITY[settings.quality]
+        start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
+        latents = denoise(model.expert, start, condition(position, normal, still), prompts, sampling,
+                          lambda fraction: progress(0.05 + 0.85 * fraction), first)
+        model.rest()
+        return films.decoded(model.autoencoder(), latents, one.films)

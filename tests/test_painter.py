@@ -1,0 +1,187 @@
+"""OrbitPainter as a painter: layouts, films, the autoencoder's latents, and tiny random networks through the whole pipeline."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKLWan
+
+from backend import pipeline
+from backend.api.errors import InvalidWeights
+from backend.api.job import Job
+from backend.api.settings import Settings
+from backend.paint.orbitpainter import agx, films, layouts, painter
+from backend.paint.orbitpainter.cameras import closed
+from backend.paint.orbitpainter.model import Card, Model
+from backend.paint.orbitpainter.network import decode, encode
+from backend.paint.orbitpainter.sample import Sampling
+from backend.paint.reference import Reference
+from tests import tiny_model
+from tests.meshes import decoded, knot, mesh_data
+
+AROUND, OVER = list(range(60)), list(range(60, 120))
+
+
+@pytest.fixture(scope="module")
+def vae():
+    torch.manual_seed(1)
+    return AutoencoderKLWan(**tiny_model.AUTOENCODER).eval()
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """Makes the folder of a tiny model, which the painter then finds; three steps are enough for all that is looked at."""
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=3))
+    return lambda **card: tiny_model.write_model(tmp_path / "models" / "orbitpainter", **card)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """An orange egg before nothing, not in the middle."""
+    y, x = np.mgrid[0:160, 0:200]
+    alpha = (((x - 130) / 40) ** 2 + ((y - 90) / 60) ** 2 < 1).astype(np.float32)
+    return Reference(np.broadcast_to(np.float32([0.9, 0.5, 0.2]), (160, 200, 3)).copy(), alpha)
+
+
+def views(passes):
+    return [[frame for film in one.films for frame in film] for one in passes]
+
+
+def test_every_layout_shows_every_view_and_fits_the_autoencoder():
+    for name, layout in layouts.LAYOUTS.items():
+        passes = layout(AROUND, OVER)
+        wanted = set(AROUND) if name == "horizontal" else set(AROUND + OVER)
+        assert {view for one in views(passes) for frame in one for view in frame} == wanted
+        assert all(len(film) % 4 == 1 for one in passes for film in one.films)
+
+
+def test_layouts_are_the_published_ones():
+    [first, second] = layouts.sequential(AROUND, OVER)
+    assert first.films == [[(view,) for view in (*AROUND, 0)]]
+    assert (second.films, second.follows) == ([[(view,) for view in (*OVER, 60)]], 0)
+    assert layouts.beside(AROUND, OVER)[0].films == [[*((view, view + 60) for view in AROUND), (0, 60)]]
+    [film] = layouts.interleaved(AROUND, OVER)[0].films
+    assert len(film) == 121
+    # One latent frame in the middle holds the end of one orbit and the beginning of the other.
+    assert film[57:61] == [(57,), (58,), (59,), (60,)]
+    assert film[-1] == (0,)
+    assert [films.latent_frames(len(film)) for film in layouts.joint(AROUND, OVER)[0].films] == [16, 16]
+    assert films.latent_frames(121) == 31
+    assert films.latent_frames(1) == 1
+
+
+def test_a_film_taken_apart_gives_its_pictures_back():
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (8, 8, 3), np.uint8) for _ in range(10)]
+    film = list(zip(closed(range(5)), closed(range(5, 10)), strict=True))
+    pixels = films.assembled(images, film)
+    assert pixels.shape == (1, 3, 6, 8, 16)
+    assert pixels.min() >= -1
+    assert pixels.max() <= 1
+    back = films.taken_apart(film, pixels)
+    assert all(np.array_equal(back[view], image) for view, image in enumerate(images))
+
+
+def test_black_is_minus_one_and_white_is_one():
+    pixels = films.assembled([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)], [(0,), (1,)])
+    assert (pixels[:, :, 0] == -1).all()
+    assert (pixels[:, :, 1] == 1).all()
+
+
+def test_latents_are_normalised_by_the_published_figures(vae):
+    film = torch.randn(1, 3, 5, 32, 32, generator=torch.Generator().manual_seed(2)).clamp(-1, 1)
+    latents = encode(vae, film)
+    assert latents.shape == (1, 16, 2, 4, 4)
+    raw = vae.encode(film).latent_dist.mode()
+    for channel in range(16):
+        expected = (raw[0, channel] - vae.config.latents_mean[channel]) / vae.config.latents_std[channel]
+        torch.testing.assert_close(latents[0, channel], expected)
+    torch.testing.assert_close(decode(vae, latents), vae.decode(raw).sample.clamp(-1, 1), atol=1e-5, rtol=0)
+
+
+def test_the_latent_of_an_image_is_the_first_of_a_film_that_starts_with_it(vae):
+    film = torch.randn(1, 3, 9, 32, 32, generator=torch.Generator().manual_seed(3)).clamp(-1, 1)
+    torch.testing.assert_close(encode(vae, film[:, :, :1]), encode(vae, film)[:, :, :1], atol=1e-6, rtol=0)
+
+
+def test_the_reference_lies_in_the_middle_of_black_as_large_as_a_mesh(reference):
+    shown = films.framed(reference, 256, view_transform=False)
+    rows, columns = (np.flatnonzero((shown.max(axis=2) > 100).any(axis=axis)) for axis in (1, 0))
+    assert abs(rows.mean() - 127.5) < 1
+    assert abs(columns.mean() - 127.5) < 1
+    assert np.ptp(rows) + 1 == pytest.approx(films.SHARE * 256, abs=3)
+    assert np.ptp(columns) / np.ptp(rows) == pytest.approx(40 / 60, abs=0.02)
+    assert shown[0].max() == 0
+    np.testing.assert_allclose(shown[128, 128], np.array([0.9, 0.5, 0.2]) * 255, atol=1)
+    transformed = films.framed(reference, 256)
+    np.testing.assert_allclose(transformed[128, 128], 255 * agx.encode(np.float32([0.9, 0.5, 0.2])), atol=1)
+    assert films.framed(reference, 256, copies=2).shape == (256, 512, 3)
+
+
+def job(settings: Settings) -> Job:
+    y, x = np.mgrid[0:128, 0:128]
+    picture = np.full((128, 128, 4), 255, np.uint8)
+    picture[..., 1] = 2 * x
+    picture[..., 3] = np.where((x - 64) ** 2 + (y - 64) ** 2 < 50**2, 255, 0)
+    return Job("0" * 32, "knot", mesh_data(knot()), picture, settings)
+
+
+SETTINGS = Settings(painter="orbitpainter", texture_size=1024, voxel_resolution=128, seed=3)
+
+
+@pytest.mark.parametrize("layout", list(layouts.LAYOUTS))
+def test_every_layout_paints_every_view(model, layout, reference):
+    model(layout=layout)
+    surface = pipeline.prepare(job(SETTINGS).mesh, 1024, lambda fraction: None)
+    chosen, told = painter.OrbitPainter(), []
+    orbits = chosen.orbits(surface, reference, SETTINGS, told.append)
+    assert [orbit.name for orbit in orbits] == (["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"])
+    buffers = pipeline.render(surface, [camera for orbit in orbits for camera in orbit.cameras])
+    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append)
+    assert len(painting.frames) == len(buffers) == sum(len(orbit.cameras) for orbit in orbits)
+    assert all(frame.shape == (32, 32, 3) and frame.dtype == np.uint8 for frame in painting.frames)
+    assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
+    assert told == sorted(told)
+    assert any("random" in note for note in painting.notes)
+
+
+def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(model, tmp_path):
+    model()
+    result = pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
+    texture = decoded(result.textures["base_color"])
+    assert texture.shape == (1024, 1024, 3)
+    assert texture.std() > 5
+    assert any("weights are random" in note for note in result.report["notes"])
+    assert result.report["views"] == 120
+
+
+def test_the_seed_decides_and_the_reference_is_followed(model, reference):
+    folder = model(layout="horizontal")
+    buffers = [np.zeros((32, 32, 3), np.uint8)] * 60
+    [one] = layouts.horizontal(AROUND, [])
+
+    def frames(settings, shown):
+        return np.stack(list(painter.paint_pass(Model(folder, torch.device("cpu")), one, buffers, buffers, shown, {}, settings,
+                                                lambda fraction: None).values()))
+
+    usual = frames(SETTINGS, reference)
+    assert np.array_equal(usual, frames(SETTINGS, reference))
+    assert not np.array_equal(usual, frames(replace(SETTINGS, seed=4), reference))
+    assert not np.array_equal(usual, frames(SETTINGS, replace(reference, color=1 - reference.color)))
+
+
+def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
+    with pytest.raises(InvalidWeights, match=r"OrbitPainter's weights are not in .*orbitpainter"):
+        pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
+    folder = model()
+    (folder / "low" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(InvalidWeights, match="low holds no weights"):
+        pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
+
+
+def test_a_card_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "model.json").write_text('{"sizes": 3}')
+    with pytest.raises(InvalidWeights, match=r"model.json cannot be read"):
+        Card.read(tmp_path)
