@@ -17,6 +17,7 @@ def main() -> int:
     add_texture(commands)
     for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture")):
         add_stage(commands, stage, shows)
+    add_convert(commands)
     add_doctor(commands)
     add_serve(commands)
     add_worker(commands)
@@ -74,6 +75,30 @@ def run_stage(options: argparse.Namespace) -> None:
     from . import local
 
     print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings_of(options)), sep="\n")
+
+
+def add_convert(commands) -> None:
+    parser = commands.add_parser("convert", help="make OrbitPainter's folder from the published files")
+    for expert in ("high", "low"):
+        parser.add_argument(f"--base-{expert}", type=Path, required=True, help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: "
+                            "a .safetensors file or the folder that holds its parts")
+        parser.add_argument(f"--painter-{expert}", type=Path, required=True, help=f"OrbitPainter's file for {expert} noise")
+    parser.add_argument("--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder, as diffusers has it")
+    parser.add_argument("--prompts", type=Path, required=True, help="file of the embedded texts, 'wanted' and 'unwanted'")
+    parser.add_argument("-o", "--output", type=Path, default=paths.models() / "orbitpainter", help="folder to make (%(default)s)")
+    parser.set_defaults(command=convert)
+
+
+def convert(options: argparse.Namespace) -> None:
+    from .paint.orbitpainter.convert import convert_model
+    from .paint.orbitpainter.model import Card
+
+    def tell(part: str, fraction: float) -> None:
+        print(f"\r{part} noise: {fraction:4.0%}", end="\n" if fraction == 1 else "", flush=True)
+
+    convert_model({"high": options.base_high, "low": options.base_low}, {"high": options.painter_high, "low": options.painter_low},
+                  options.vae, options.prompts, options.output, Card(), tell)
+    print(f"Written: {options.output}")
 
 
 def add_doctor(commands) -> None:

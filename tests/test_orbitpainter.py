@@ -12,10 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from backend.api.errors import InvalidWeights
 from backend.paint.orbitpainter import network
-from backend.paint.orbitpainter.convert import adapted_layers, convert_expert
+from backend.paint.orbitpainter.convert import adapted_layers, convert_expert, convert_model
+from backend.paint.orbitpainter.model import PROMPTS, Card, Model
 from backend.paint.orbitpainter.network import condition, velocity
 from backend.paint.orbitpainter.sample import Prompts, Sampling, denoise, noise
-from tests import naive_wan
+from tests import naive_wan, tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -175,6 +176,44 @@ def test_a_partial_file_is_named(files, tmp_path, damage):
         converted(tmp_path, tmp_path / "high")
 
 
+def sources(files, tmp_path):
+    """The arguments of a whole model's conversion."""
+    for name in ("high", "low"):
+        (tmp_path / name).mkdir()
+        for part in (1, 2):
+            (tmp_path / name / f"{part}.safetensors").write_bytes((files / f"{name}-{part}.safetensors").read_bytes())
+    tiny_model.write_model(tmp_path / "tiny")
+    return ({name: tmp_path / name for name in ("high", "low")}, {name: files / f"{name}-painter.safetensors" for name in ("high", "low")},
+            tmp_path / "tiny" / "vae", tmp_path / "tiny" / PROMPTS, tmp_path / "models" / "orbitpainter", Card(size=32, frames=61))
+
+
+OPTIONS = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+
+
+def test_a_whole_model_is_converted_into_the_folder_that_the_painter_reads(files, experts, tmp_path):
+    told = []
+    convert_model(*sources(files, tmp_path), lambda *what: told.append(what), **OPTIONS, dtype=torch.float32)
+    model = Model(tmp_path / "models" / "orbitpainter", torch.device("cpu"))
+    model.check()
+    assert model.card == Card(size=32, frames=61)
+    for name in ("low", "high"):
+        pairs = zip(model.expert(name).parameters(), experts[name].parameters(), strict=True)
+        assert all(torch.equal(mine, other) for mine, other in pairs)
+    assert {what for what, _ in told} == {"high", "low"}
+    assert told[-1] == ("low", 1)
+
+
+def test_a_model_that_cannot_be_converted_leaves_the_one_that_was_there(files, tmp_path):
+    base, painter, vae, prompts, target, card = sources(files, tmp_path)
+    convert_model(base, painter, vae, prompts, target, card, lambda *what: None, **OPTIONS)
+    with pytest.raises(InvalidWeights, match="low-painter"):
+        convert_model(base, painter | {"low": files / "no-low-painter.safetensors"}, vae, prompts, target, card, lambda *what: None,
+                      **OPTIONS)
+    with pytest.raises(InvalidWeights, match="holds no model"):
+        convert_model(base, painter, tmp_path / "nowhere", prompts, target, card, lambda *what: None, **OPTIONS)
+    Model(target, torch.device("cpu")).check()
+
+
 def test_conversion_needs_the_memory_of_a_shard_not_of_the_model(tmp_path):
     """A model of 600 MB, in a process of its own, whose anonymous memory is watched."""
     script = """
@@ -182,7 +221,7 @@ import sys, threading, time, torch
 from pathlib import Path
 from safetensors.torch import save_file
 from backend.paint.orbitpainter.convert import convert_expert
-from tests import naive_wan
+from tests import naive_wan, tiny_model
 folder = Path(sys.argv[1])
 naive_wan.CONFIG |= {"ffn_dim": 1_500_000}
 base = naive_wan.base_tensors(1)

@@ -7,17 +7,20 @@ diffusers' own converter knows theirs (specs: orbitpainter c.3 to c.5).
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
 from ...api.errors import InvalidWeights
 from .files import Tensors
-from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, fold
+from .model import PROMPTS, Card, embedded
+from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, fold, load
+from .sample import EXPERTS
 
 RANK = 32
 """Of the published LoRA."""
@@ -56,9 +59,9 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
     base.expect(_base_shapes(shapes, original))
     painter.expect(_painter_shapes(shapes, original, rank))
     plan = split_torch_state_dict_into_shards(empty, filename_pattern=_NAMES, max_shard_size=shard)
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    unfinished = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     done = 0
     for file, names in plan.filename_to_tensors.items():
         tensors = {}
@@ -66,13 +69,45 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
             tensors[name] = _merged(base, painter, original[name]).to(dtype).contiguous()
             done += 1
             progress(done / len(shapes))
-        save_file(tensors, partial / file, metadata={"format": "pt"})
+        save_file(tensors, unfinished / file, metadata={"format": "pt"})
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        (partial / f"{_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
-    network.save_config(partial)
+        (unfinished / f"{_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
+    network.save_config(unfinished)
     shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    unfinished.rename(target)
+
+
+def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, prompts: Path, target: Path, card: Card,
+                  progress: Callable[[str, float], None], **options) -> None:
+    """Writes a painter's whole folder, see :mod:`backend.paint.orbitpainter.model`; what was there before stays until it is whole.
+
+    Args:
+        base: per expert the file, or the folder of files, of the base model.
+        painter: per expert OrbitPainter's file.
+        vae: the folder of the autoencoder, as diffusers has it.
+        prompts: the file of the embedded texts.
+        target: the folder to make.
+        card: what the weights were made for.
+        progress: told what is converted, and the fraction of it that is done.
+        options: of :func:`convert_expert`.
+
+    Raises:
+        InvalidWeights: a file is not what it should be.
+    """
+    unfinished = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    embedded(prompts)
+    load(AutoencoderKLWan, vae)
+    for name in EXPERTS:
+        files = sorted(base[name].glob("*.safetensors")) if base[name].is_dir() else [base[name]]
+        convert_expert(files, painter[name], unfinished / name, progress=partial(progress, name), **options)
+    shutil.copytree(vae, unfinished / "vae")
+    shutil.copy(prompts, unfinished / PROMPTS)
+    card.write(unfinished)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
 
 
 def original_names(base: Tensors, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:

@@ -64,6 +64,18 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def embedded(file: Path) -> list[torch.Tensor]:
+    """What the text encoder once made of the wanted text and the unwanted one, (1, 512, C) float32 each.
+
+    Raises:
+        InvalidWeights: the file is missing, damaged or of something else.
+    """
+    tensors = Tensors([file])
+    width = tensors.shapes.get("wanted", (0, 0))[-1]
+    tensors.expect({"wanted": (512, width), "unwanted": (512, width)})
+    return [tensors.read(name)[None] for name in ("wanted", "unwanted")]
+
+
 class Model:
     """The networks of a folder.
 
@@ -95,11 +107,8 @@ class Model:
         return load(AutoencoderKLWan, self.folder / "vae").to(self.device)
 
     def prompts(self) -> Prompts:
-        """The embeddings that the text encoder once made of the two texts, in float32."""
-        tensors = Tensors([self.folder / PROMPTS])
-        width = tensors.shapes.get("wanted", (0, 0))[-1]
-        tensors.expect({"wanted": (512, width), "unwanted": (512, width)})
-        return Prompts(*(tensors.read(name)[None].to(self.device) for name in ("wanted", "unwanted")))
+        """The two texts."""
+        return Prompts(*(text.to(self.device) for text in embedded(self.folder / PROMPTS)))
 
     def check(self) -> None:
         """Opens every file once.
@@ -112,4 +121,4 @@ class Model:
             if not files:
                 raise InvalidWeights(f"{self.folder / part} holds no weights. Download or convert them again.")
             Tensors(files)
-        Tensors([self.folder / PROMPTS])
+        embedded(self.folder / PROMPTS)
