@@ -1,0 +1,42 @@
+"""OrbitPainter behind Blender's button, with tiny random networks: colours without meaning, through every part of the product."""
+
+import os
+import subprocess
+
+import bpy
+import make
+import numpy as np
+import pytest
+from bl_ext.user_default.orbit_texture.addon.queue import queue
+from bl_ext.user_default.orbit_texture.backend.api import paths
+from conftest import ROOT
+
+pytestmark = pytest.mark.worker
+
+
+def button(tmp_path):
+    obj = make.suzanne()
+    settings = bpy.context.scene.orbit_texture
+    settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
+    settings.painter, settings.quality, settings.texture_size, settings.voxel_resolution = "orbitpainter", "balanced", "1024", "128"
+    bpy.ops.orbit_texture.texture_selected()
+    make.poll_until_settled(queue)
+    return obj
+
+
+def test_without_weights_the_button_says_where_they_belong(tmp_path):
+    button(tmp_path)
+    assert f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}" in queue.entries[0].error.message
+
+
+def test_random_networks_paint_a_take_that_says_so(tmp_path):
+    script = "import pathlib, sys; from tests.tiny_model import write_model; write_model(pathlib.Path(sys.argv[1]))"
+    subprocess.run([os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True)
+    obj = button(tmp_path)
+    assert queue.entries[0].applied, queue.entries[0].error
+    take = obj.orbit_texture.takes[0]
+    assert "OrbitPainter's weights are random" in take.notes
+    image = take.material.node_tree.nodes["base_color"].image
+    pixels = np.empty(1024 * 1024 * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    assert pixels.reshape(-1, 4)[:, :3].std(axis=0).min() > 0.02
