@@ -11,7 +11,7 @@ from . import torch_build
 from .environment import Step, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
 
 REQUIREMENTS = paths.ROOT / "requirements"
-IMPORTS = "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors"
+IMPORTS = "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors, accelerate"
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,18 @@ def _plan(wanted: str, installed: str) -> Plan:
         installed: the name of the build that is there, "" for none.
     """
     packages = Step("the packages of requirements/backend.txt", lock=REQUIREMENTS / "backend.txt")
+    on_torch = Step("the packages of requirements/on_torch.txt", ("--no-deps",), lock=REQUIREMENTS / "on_torch.txt")
     package = f"torch=={torch_build.TORCH}"
     if wheel := torch_build.local_wheel(_find_links()):
         version = wheel.name.split("-")[1]
-        return Plan((packages, Step(f"torch from {wheel}", (package,))), f"torch {version} from a file", torch_build.GIGABYTES["cpu"])
+        steps = (packages, Step(f"torch from {wheel}", (package,)), on_torch)
+        return Plan(steps, f"torch {version} from a file", torch_build.GIGABYTES["cpu"])
     if wanted == "auto" and installed.removeprefix("torch ") in torch_build.BUILDS:
         wanted = installed.removeprefix("torch ")
     choice = torch_build.choose(torch_build.facts(), wanted)
     arguments = (package, "--index-url", choice.index) if choice.index else (package,)
     torch = Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments)
-    return Plan((packages, torch), f"torch {choice.build}", torch_build.GIGABYTES[choice.build], choice.note)
+    return Plan((packages, torch, on_torch), f"torch {choice.build}", torch_build.GIGABYTES[choice.build], choice.note)
 
 
 def _find_links() -> str:

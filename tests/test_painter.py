@@ -8,13 +8,13 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from backend import pipeline
-from backend.api.errors import InvalidWeights
+from backend.api.errors import InvalidWeights, OutOfMemory
 from backend.api.job import Job
 from backend.api.settings import Settings
-from backend.paint.orbitpainter import agx, films, layouts, painter
+from backend.paint.orbitpainter import agx, films, layouts, painter, plan
 from backend.paint.orbitpainter.cameras import closed
 from backend.paint.orbitpainter.model import Card, Model
-from backend.paint.orbitpainter.network import decode, encode
+from backend.paint.orbitpainter.network import condition, decode, encode, velocity
 from backend.paint.orbitpainter.sample import Sampling
 from backend.paint.reference import Reference
 from tests import tiny_model
@@ -181,7 +181,59 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
         pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
 
 
-def test_a_card_that_cannot_be_read_is_named(tmp_path):
+@pytest.mark.parametrize(("card", "memory", "best"), [
+    (79, 100, "16-bit weights"), (47, 60, "16-bit weights"), (23, 60, "16-bit weights, streamed block by block"), (23, 20, "8-bit weights"),
+    (15, 64, "16-bit weights, streamed block by block"), (11, 24, "8-bit weights, streamed block by block"),
+    (4, 8, "8-bit weights, streamed block by block")])
+def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
+    found = plan.fitting(card, memory, 32_768)
+    assert str(found[0]) == best
+    assert found == [rung for rung in plan.RUNGS if rung in found]
+
+
+def test_tokens_are_those_of_the_published_sizes():
+    assert painter.tokens(Card(512, 61), layouts.horizontal(AROUND, [])[0]) == 17_408
+    assert painter.tokens(Card(512, 61), layouts.joint(AROUND, OVER)[0]) == 33_792
+    assert painter.tokens(Card(512, 61), layouts.beside(AROUND, OVER)[0]) == 34_816
+    assert painter.tokens(Card(512, 61), layouts.interleaved(AROUND, OVER)[0]) == 32_768
+
+
+@pytest.mark.parametrize("rung", plan.RUNGS, ids=str)
+def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, rung):
+    folder = model()
+    with torch.no_grad():
+        whole, held = (velocity(Model(folder, torch.device("cpu"), each).expert("high"), *inputs) for each in (plan.RUNGS[0], rung))
+    if rung.precision == "bf16":
+        assert torch.equal(whole, held)
+    else:
+        assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
+
+
+@pytest.fixture
+def inputs():
+    random = torch.Generator().manual_seed(6)
+    films = [torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3)]
+    packed = condition(films[1], films[2], torch.randn(1, 16, 1, 4, 4, generator=random))
+    return films[0], packed, torch.tensor([900.0]), torch.randn(1, 512, tiny_model.NETWORK["text_dim"], generator=random)
+
+
+def test_a_card_that_is_too_small_after_all_is_tried_with_less(model):
+    tried, own = [], Model(model(), torch.device("cpu"))
+
+    def paint():
+        tried.append(own.rung)
+        if len(tried) < 3:
+            raise torch.OutOfMemoryError
+        return {0: "painted"}
+
+    assert painter.smaller_until_it_fits(paint, own, plan.RUNGS) == {0: "painted"}
+    assert tried == list(plan.RUNGS[:3])
+    tried.clear()
+    with pytest.raises(OutOfMemory, match="too little memory"):
+        painter.smaller_until_it_fits(paint, own, plan.RUNGS[:2])
+
+
+def test_a_card_that_cannot_cannot_be_read_is_named(tmp_path):
     (tmp_path / "model.json").write_text('{"sizes": 3}')
     with pytest.raises(InvalidWeights, match=r"model.json cannot be read"):
         Card.read(tmp_path)

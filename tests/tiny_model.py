@@ -21,7 +21,7 @@ def write_model(folder: Path, **card) -> Path:
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
     for name in EXPERTS:
-        save(WanTransformer3DModel(in_channels=PACKED, **NETWORK), folder / name)
+        save(WanTransformer3DModel(in_channels=PACKED, **NETWORK), folder / name, torch.bfloat16)
     save(AutoencoderKLWan(**AUTOENCODER), folder / "vae")
     texts = torch.zeros(2, 512, NETWORK["text_dim"])
     texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
@@ -30,7 +30,7 @@ def write_model(folder: Path, **card) -> Path:
     return folder
 
 
-def save(network, folder: Path) -> None:
+def save(network, folder: Path, kind: torch.dtype = torch.float32) -> None:
     folder.mkdir(parents=True)
     network.save_config(folder)
-    save_file(network.state_dict(), folder / "diffusion_pytorch_model.safetensors")
+    save_file({name: tensor.to(kind) for name, tensor in network.state_dict().items()}, folder / "diffusion_pytorch_model.safetensors")

@@ -11,6 +11,7 @@ from ...api import paths
 from ...api.errors import InvalidWeights
 from .files import Tensors
 from .network import load
+from .plan import RUNGS, Rung, placed
 from .sample import EXPERTS, Prompts
 
 CARD, PROMPTS = "model.json", "prompts.safetensors"
@@ -82,10 +83,11 @@ class Model:
     Args:
         folder: see :data:`CARD`.
         device: where they work.
+        rung: how an expert is held there; changed after :meth:`rest` only.
     """
 
-    def __init__(self, folder: Path, device: torch.device):
-        self.folder, self.device = folder, device
+    def __init__(self, folder: Path, device: torch.device, rung: Rung = RUNGS[0]):
+        self.folder, self.device, self.rung = folder, device, rung
         self.card = Card.read(folder)
         self._name, self._network = "", None
 
@@ -93,7 +95,7 @@ class Model:
         """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
         if name != self._name:
             self.rest()
-            self._network, self._name = load(WanTransformer3DModel, self.folder / name).to(self.device), name
+            self._network, self._name = placed(load(WanTransformer3DModel, self.folder / name), self.rung, self.device), name
         return self._network
 
     def rest(self) -> None:

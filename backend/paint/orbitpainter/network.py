@@ -16,6 +16,9 @@ from .files import Tensors
 LATENT = 16
 """Channels of a latent."""
 
+PATCH = 16
+"""Pixels along the side of a token: the autoencoder's 8, and the network's 2."""
+
 PUBLISHED = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40, "text_dim": 4096, "freq_dim": 256,
              "out_channels": LATENT, "patch_size": (1, 2, 2)}
 """The published experts, all but their ``in_channels``."""
@@ -98,7 +101,8 @@ def velocity(network: WanTransformer3DModel, latents: torch.Tensor, packed_condi
     """
     ahead = torch.zeros_like(latents[:, :, :1])
     packed = torch.cat([torch.cat([ahead, latents], dim=2).to(packed_condition.dtype), packed_condition], dim=1)
-    return network(packed, time, text, return_dict=False)[0][:, :, 1:].float()
+    kind = network.patch_embedding.weight.dtype  # what is worked in, also where weights rest in fewer bits
+    return network(packed.to(kind), time, text.to(kind), return_dict=False)[0][:, :, 1:].float()
 
 
 def encode(vae: AutoencoderKLWan, film: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,12 @@
 """OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
 
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from ...api.errors import OutOfMemory
 from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...render.camera import Orbit
@@ -17,7 +18,8 @@ from ..reference import Reference
 from . import agx, cameras, films
 from .layouts import LAYOUTS, Pass
 from .model import Card, Model, best_device, folder
-from .network import LATENT, condition
+from .network import LATENT, PATCH, condition
+from .plan import Rung, rungs
 from .sample import Sampling, denoise, noise
 
 QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",))}
@@ -48,16 +50,40 @@ class OrbitPainter:
         around, over = np.split(np.arange(len(buffers)), [model.card.frames - 1])
         passes = LAYOUTS[model.card.layout](around.tolist(), over.tolist())
         painted: dict[int, np.ndarray] = {}
-        for number, one in zip(count(), passes):
-            painted |= paint_pass(model, one, positions, normals, reference, painted, settings,
-                                  lambda fraction, number=number: progress((number + fraction) / len(passes)))
+        for number, one in enumerate(passes):
+            told = partial(_told, progress, number, len(passes))
+            paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told)
+            painted |= smaller_until_it_fits(paint, model, rungs(model.device, tokens(model.card, one)))
         frames = [painted[view] for view in range(len(buffers))]
         if settings.view_transform == "agx":
             frames = [np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) for frame in frames]
-        notes = [*reference.notes]
+        notes = [*reference.notes, f"OrbitPainter worked with {model.rung}."]
         if not model.card.trained:
             notes.append("OrbitPainter's weights are random: the colours mean nothing.")
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
+
+
+def tokens(card: Card, one: Pass) -> int:
+    """How many tokens the network works on at once in a pass, the reference's among them."""
+    frames = 1 + sum(films.latent_frames(len(film)) for film in one.films)
+    return frames * len(one.films[0][0]) * (card.size // PATCH) ** 2
+
+
+def smaller_until_it_fits(paint: Callable[[], dict[int, np.ndarray]], model: Model, choice: Sequence[Rung]) -> dict[int, np.ndarray]:
+    """What ``paint`` returns with the model on the first of the rungs on which its work fits the card.
+
+    Raises:
+        OutOfMemory: it fits on none.
+    """
+    for rung in choice:
+        model.rest()
+        model.rung = rung
+        try:
+            return paint()
+        except torch.OutOfMemoryError:
+            continue
+    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 8-bit weights that are streamed block by block. Close "
+                      "other programs that use it, or paint with Draft.")
 
 
 def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals: Sequence[np.ndarray], reference: Reference,
@@ -87,3 +113,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
                           lambda fraction: progress(0.05 + 0.85 * fraction), first)
         model.rest()
         return films.decoded(model.autoencoder(), latents, one.films)
+
+
+def _told(progress: Progress, number: int, count: int, fraction: float) -> None:
+    progress((number + fraction) / count)
