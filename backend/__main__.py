@@ -17,6 +17,7 @@ def main() -> int:
     add_texture(commands)
     for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture")):
         add_stage(commands, stage, shows)
+    add_embed(commands)
     add_convert(commands)
     add_doctor(commands)
     add_serve(commands)
@@ -75,6 +76,23 @@ def run_stage(options: argparse.Namespace) -> None:
     from . import local
 
     print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings_of(options)), sep="\n")
+
+
+def add_embed(commands) -> None:
+    parser = commands.add_parser("embed", help="make the file of OrbitPainter's embedded texts")
+    parser.add_argument("--text-encoder", type=Path, required=True, help="folder 'text_encoder' of a Wan 2.1 or 2.2 model for diffusers")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder 'tokenizer' beside it")
+    parser.add_argument("--unwanted", type=Path, required=True, help="text file with the negative prompt that Wan's authors publish")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .safetensors")
+    parser.set_defaults(command=embed)
+
+
+def embed(options: argparse.Namespace) -> None:
+    from .paint.orbitpainter import prompts
+
+    encoder = prompts.load_encoder(options.text_encoder, options.tokenizer)
+    prompts.write(*encoder, options.unwanted.read_text(encoding="utf-8"), options.output)
+    print(f"Written: {options.output}")
 
 
 def add_convert(commands) -> None:

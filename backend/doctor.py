@@ -37,7 +37,7 @@ class Finding:
 
 
 MODULES = ("numpy", "scipy", "numba", "torch", "zmq", "PIL", "trimesh", "xatlas", "maxflow", "cv2", "av", "psutil", "diffusers",
-           "safetensors", "accelerate")
+           "safetensors", "accelerate", "transformers")
 FREE_DISK_GB, FREE_MEMORY_GB, FREE_VRAM_GB = 2.0, 3.0, 2.0
 """What one job with the draft painter and a 4k texture takes at most, with room to spare."""
 

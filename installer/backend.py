@@ -11,7 +11,8 @@ from . import torch_build
 from .environment import Step, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
 
 REQUIREMENTS = paths.ROOT / "requirements"
-IMPORTS = "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors, accelerate"
+IMPORTS = ("numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors, accelerate, "
+           "transformers")
 
 
 @dataclass(frozen=True)
