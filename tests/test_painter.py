@@ -67,9 +67,9 @@ def test_layouts_are_the_published_ones():
     # One latent frame in the middle holds the end of one orbit and the beginning of the other.
     assert film[57:61] == [(57,), (58,), (59,), (60,)]
     assert film[-1] == (0,)
-    assert [films.latent_frames(len(film)) for film in layouts.joint(AROUND, OVER)[0].films] == [16, 16]
-    assert films.latent_frames(121) == 31
-    assert films.latent_frames(1) == 1
+    assert [layouts.latent_frames(len(film)) for film in layouts.joint(AROUND, OVER)[0].films] == [16, 16]
+    assert layouts.latent_frames(121) == 31
+    assert layouts.latent_frames(1) == 1
 
 
 def test_a_film_taken_apart_gives_its_pictures_back():

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLWan
 from ..reference import Reference
 from . import agx
 from .cameras import FOCAL, RADIUS
-from .layouts import Film
+from .layouts import Film, latent_frames
 from .network import decode, encode
 
 SHARE = 1.0875 * FOCAL / RADIUS
@@ -65,8 +65,3 @@ def decoded(vae: AutoencoderKLWan, latents: torch.Tensor, films: Sequence[Film])
     for film, part in zip(films, latents.split([latent_frames(len(film)) for film in films], dim=2), strict=True):
         images |= {view: image for view, image in taken_apart(film, decode(vae, part)).items() if view not in images}
     return images
-
-
-def latent_frames(frames: int) -> int:
-    """How many frames the latents of a film have."""
-    return (frames + 3) // 4

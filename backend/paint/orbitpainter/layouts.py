@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from .cameras import closed
 
+PATCH = 16
+"""Pixels along the side of a token: the autoencoder's 8, and the network's 2."""
+
 Film = list[tuple[int, ...]]
 
 
@@ -54,3 +57,8 @@ LAYOUTS = {"horizontal": horizontal, "sequential": sequential, "beside": beside,
 
 def _film(views: Sequence[int]) -> Film:
     return [(view,) for view in closed(views)]
+
+
+def latent_frames(frames: int) -> int:
+    """How many frames the latents of a film have: the first alone, then four to one."""
+    return (frames + 3) // 4

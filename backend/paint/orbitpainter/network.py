@@ -12,12 +12,10 @@ from diffusers import AutoencoderKLWan, ModelMixin, WanTransformer3DModel
 
 from ...api.errors import InvalidWeights
 from .files import Tensors
+from .gasa import add_branches
 
 LATENT = 16
 """Channels of a latent."""
-
-PATCH = 16
-"""Pixels along the side of a token: the autoencoder's 8, and the network's 2."""
 
 PUBLISHED = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40, "text_dim": 4096, "freq_dim": 256,
              "out_channels": LATENT, "patch_size": (1, 2, 2)}
@@ -49,6 +47,8 @@ def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
     with torch.device("meta"):
         network = kind.from_config(config)
     tensors = Tensors(sorted(folder.glob("*.safetensors")))
+    if any(".gasa." in name for name in tensors.shapes):
+        add_branches(network)
     tensors.expect({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
     network.load_state_dict(tensors.all(), assign=True)
     for name, parameter in network.named_parameters():

@@ -1,10 +1,11 @@
 """OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
+from diffusers import WanTransformer3DModel
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
@@ -15,10 +16,10 @@ from ...render.rasterize import GBuffer
 from ..foreground import cut_out
 from ..painter import Painting, Progress
 from ..reference import Reference
-from . import agx, cameras, films
-from .layouts import LAYOUTS, Pass
+from . import agx, cameras, films, gasa
+from .layouts import LAYOUTS, PATCH, Pass, latent_frames
 from .model import Card, Model, best_device, folder
-from .network import LATENT, PATCH, condition
+from .network import LATENT, condition
 from .plan import Rung, rungs
 from .sample import Sampling, denoise, noise
 
@@ -65,7 +66,7 @@ class OrbitPainter:
 
 def tokens(card: Card, one: Pass) -> int:
     """How many tokens the network works on at once in a pass, the reference's among them."""
-    frames = 1 + sum(films.latent_frames(len(film)) for film in one.films)
+    frames = 1 + sum(latent_frames(len(film)) for film in one.films)
     return frames * len(one.films[0][0]) * (card.size // PATCH) ** 2
 
 
@@ -109,10 +110,22 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         progress(0.05)
         prompts, sampling = model.prompts(), QUALITY[settings.quality]
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
-        latents = denoise(model.expert, start, condition(position, normal, still), prompts, sampling,
-                          lambda fraction: progress(0.05 + 0.85 * fraction), first)
+        latents = denoise(partial(_aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2)), start,
+                          condition(position, normal, still), prompts, sampling, lambda fraction: progress(0.05 + 0.85 * fraction), first)
         model.rest()
         return films.decoded(model.autoencoder(), latents, one.films)
+
+
+def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, name: str) -> WanTransformer3DModel:
+    """An expert, ready for the film of which ``near`` tells the neighbours."""
+    network = model.expert(name)
+    if gasa.branched(network):
+        gasa.aim(network, near(), reference)
+    return network
+
+
+def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Neighbours:
+    return gasa.neighbours(*gasa.token_places(positions, one.films)).to(model.device)
 
 
 def _told(progress: Progress, number: int, count: int, fraction: float) -> None:
