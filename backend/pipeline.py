@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -71,7 +72,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
         return orbits, seen_from(orbits, lambda fraction: stages.tell("render", fraction))
 
     def painted(progress: Callable[[float], None]) -> Painting:
-        return chosen.paint(story.surface, story.buffers, reference, settings, progress)
+        return chosen.paint(story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"))
 
     def aligned(progress: Callable[[float], None]) -> Alignment:
         rounds = () if story.painting.consistent else ROUNDS

@@ -56,8 +56,23 @@ class Stages:
         start = time.perf_counter()
         output = work(lambda fraction: self.tell(name, fraction))
         self.seconds[name] = time.perf_counter() - start
-        _write(path, save(output) | {"seconds": np.array(self.seconds[name]), "format": np.array(FORMAT)})
+        _write(path, save(output) | {"seconds": np.array(self.seconds[name])})
+        for part in self.folder.glob(f"{name}.*.npz"):
+            part.unlink()
         return output
+
+    def keep(self, stage: str, part: str, work: Callable[[], Arrays]) -> Arrays:
+        """What ``work`` returns, from disk if an earlier run of this job finished that part of a stage; it is kept until the stage is done.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = self.folder / f"{stage}.{part}.npz"
+        arrays = _read(path)
+        if arrays is None:
+            arrays = work()
+            _write(path, arrays)
+        return arrays
 
     def tell(self, name: str, fraction: float) -> None:
         """Reports how much of a stage is done, as a fraction of the whole job."""
@@ -78,7 +93,7 @@ def _write(path: Path, arrays: Arrays) -> None:
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays, format=np.array(FORMAT))
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -52,9 +52,9 @@ def suzanne() -> Scene:
     return Scene("suzanne", _surface(*_subdivided_monkey()), lambda face, weights, points: pattern(points))
 
 
-def text_knot() -> Scene:
+def text_knot(length: int = 480, around: int = 48) -> Scene:
     """A self-occluding tube that is covered with small print."""
-    mesh, uvs = tube(480, 48)
+    mesh, uvs = tube(length, around)
     return _wrapped("text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024))
 
 

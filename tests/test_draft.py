@@ -12,7 +12,7 @@ from backend.paint.draft.view import find_view, simplified
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
-from tests.meshes import baked, camera_at, knot, picture, psnr, surface_of, wear
+from tests.meshes import at_once, baked, camera_at, knot, picture, psnr, surface_of, wear
 
 
 def quiet(fraction: float) -> None:
@@ -90,7 +90,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
     reference = decode(reference)
     cameras = [camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras]
     buffers = render(surface, cameras)
-    painting = chosen.paint(surface, buffers, reference, settings, quiet)
+    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once)
     texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 

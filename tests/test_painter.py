@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from backend import pipeline
-from backend.api.errors import InvalidWeights, OutOfMemory
+from backend.api.errors import Cancelled, InvalidWeights, OutOfMemory
 from backend.api.job import Job
 from backend.api.settings import Settings
 from backend.paint.orbitpainter import agx, films, layouts, painter, plan
@@ -18,7 +18,7 @@ from backend.paint.orbitpainter.network import condition, decode, encode, veloci
 from backend.paint.orbitpainter.sample import Sampling
 from backend.paint.reference import Reference
 from tests import tiny_model
-from tests.meshes import decoded, knot, mesh_data
+from tests.meshes import at_once, decoded, knot, mesh_data
 
 AROUND, OVER = list(range(60)), list(range(60, 120))
 
@@ -139,7 +139,7 @@ def test_every_layout_paints_every_view(model, layout, reference):
     orbits = chosen.orbits(surface, reference, SETTINGS, told.append)
     assert [orbit.name for orbit in orbits] == (["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"])
     buffers = pipeline.render(surface, [camera for orbit in orbits for camera in orbit.cameras])
-    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append)
+    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, at_once)
     assert len(painting.frames) == len(buffers) == sum(len(orbit.cameras) for orbit in orbits)
     assert all(frame.shape == (32, 32, 3) and frame.dtype == np.uint8 for frame in painting.frames)
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
@@ -155,6 +155,22 @@ def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(mod
     assert texture.std() > 5
     assert any("weights are random" in note for note in result.report["notes"])
     assert result.report["views"] == 120
+
+
+def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
+    model()
+
+    def stopping(stage, fraction):
+        if stage == "paint" and fraction > 0.4 + 0.2 * 0.7:  # in the middle of the second of two passes
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        pipeline.run(job(SETTINGS), tmp_path, stopping)
+    assert [path.name for path in tmp_path.glob("paint*")] == ["paint.pass_0.npz"]
+    told = []
+    pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: told.append((stage, fraction)))
+    assert min(fraction for stage, fraction in told if stage == "paint" and fraction > 0.4) > 0.4 + 0.2 * 0.5
+    assert [path.name for path in tmp_path.glob("paint*")] == ["paint.npz"]
 
 
 def test_the_seed_decides_and_the_reference_is_followed(model, reference):

@@ -16,6 +16,10 @@ Progress = Callable[[float], None]
 """Told the fraction done; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
 
 
+Keep = Callable[[str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
+"""Gives what a part of the work, by its name, returns: from disk if an earlier run of the job finished it."""
+
+
 @dataclass(frozen=True)
 class Painting:
     """A painter's frames.
@@ -40,6 +44,7 @@ class Painter(Protocol):
         """The views that the painter wants to paint."""
         ...
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
+              keep: Keep) -> Painting:
         """The frames of all views, in the order of the orbits' cameras."""
         ...

@@ -16,7 +16,7 @@ from ...render.rasterize import GBuffer, seen_points
 from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
 from ..foreground import confirmed_by, cut_out, extend
-from ..painter import Painting, Progress
+from ..painter import Keep, Painting, Progress
 from ..reference import Reference
 from .symmetry import Mirror, find_mirror
 from .view import find_view
@@ -45,8 +45,9 @@ class Draft:
         return [Orbit("reference", (view.camera(width, height),)),
                 horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth)]
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
-        """Every view of the surface as the reference colours it."""
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
+              keep: Keep) -> Painting:
+        """Every view of the surface as the reference colours it, in seconds: no part of it is worth keeping."""
         picture = Picture(reference, buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)

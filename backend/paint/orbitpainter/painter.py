@@ -14,7 +14,7 @@ from ...render.camera import Orbit
 from ...render.maps import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
-from ..painter import Painting, Progress
+from ..painter import Keep, Painting, Progress
 from ..reference import Reference
 from . import agx, cameras, films, gasa
 from .layouts import LAYOUTS, PATCH, Pass, latent_frames
@@ -36,8 +36,9 @@ class OrbitPainter:
         both = cameras.orbits(card.size, card.frames, card.mirror)
         return both[:1] if card.layout == "horizontal" else both
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress) -> Painting:
-        """Every view as the model paints it.
+    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
+              keep: Keep) -> Painting:
+        """Every view as the model paints it; each pass is kept as soon as it is done.
 
         Raises:
             InvalidWeights: the weights are missing or damaged.
@@ -54,7 +55,9 @@ class OrbitPainter:
         for number, one in enumerate(passes):
             told = partial(_told, progress, number, len(passes))
             paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told)
-            painted |= smaller_until_it_fits(paint, model, rungs(model.device, tokens(model.card, one)))
+            choice = rungs(model.device, tokens(model.card, one))
+            frames = keep(f"pass_{number}", partial(_named, partial(smaller_until_it_fits, paint, model, choice)))
+            painted |= {int(view): frame for view, frame in frames.items()}
         frames = [painted[view] for view in range(len(buffers))]
         if settings.view_transform == "agx":
             frames = [np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) for frame in frames]
@@ -126,6 +129,10 @@ def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, na
 
 def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Neighbours:
     return gasa.neighbours(*gasa.token_places(positions, one.films)).to(model.device)
+
+
+def _named(paint: Callable[[], dict[int, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {str(view): frame for view, frame in paint().items()}
 
 
 def _told(progress: Progress, number: int, count: int, fraction: float) -> None:
