@@ -23,7 +23,7 @@ from .paint.reference import decode
 from .refine.refine import refine
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
-from .render.visibility import edge_distance, facing
+from .render.visibility import edge_distances, facing
 from .stages import JobProgress, Stages
 
 
@@ -93,7 +93,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
     if last == "paint":
         return story
-    edges, side = [edge_distance(buffer) for buffer in story.buffers], facing(story.surface, story.buffers)
+    edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
     story.alignment = stages.run("align", aligned, records.save_alignment,
                                  lambda arrays: records.load_alignment(arrays, observe_atlas(story.surface, story.buffers, edges, side)))
     story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)

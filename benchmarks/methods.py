@@ -24,7 +24,7 @@ from backend.fuse.solve import blend, fit, render_back
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
 from backend.render.rasterize import GBuffer
-from backend.render.visibility import edge_distance, facing
+from backend.render.visibility import edge_distances, facing
 
 VOXELS = 512
 
@@ -47,7 +47,7 @@ class Frames:
 
     @cached_property
     def edges(self) -> list[np.ndarray]:
-        return [edge_distance(buffer) for buffer in self.buffers]
+        return edge_distances(self.buffers)
 
     @cached_property
     def side(self) -> int:

@@ -18,7 +18,7 @@ from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize
 from backend.render.sample import bilinear
-from backend.render.visibility import edge_distance, facing
+from backend.render.visibility import edge_distances, facing
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 needs_assets = pytest.mark.skipif(not ASSETS.is_dir(), reason="the shared test meshes are not beside this checkout")
@@ -130,7 +130,7 @@ def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
 
 def baked(surface: Surface, buffers: list, frames: list, preference: np.ndarray, size: int, resolution: int, rounds=()) -> Texture:
     """The frames as a texture, aligned in the given rounds first."""
-    edges, side = [edge_distance(buffer) for buffer in buffers], facing(surface, buffers)
+    edges, side = edge_distances(buffers), facing(surface, buffers)
     alignment = align(surface, buffers, edges, frames, preference, side, lambda fraction: None, rounds)
     return bake(surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None)
 

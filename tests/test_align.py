@@ -10,7 +10,7 @@ from backend.align.gauge import common_drift, drift_in_view
 from backend.fuse.observations import observe_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
-from backend.render.visibility import edge_distance, facing
+from backend.render.visibility import edge_distances, facing
 from tests.meshes import knot, picture, surface_of
 
 SIZE = 256
@@ -22,7 +22,7 @@ def scene():
     surface = surface_of(knot())
     cameras = [*horizontal_orbit(12, 2.2, 1.6, SIZE).cameras, *vertical_orbit(12, 2.2, 1.6, SIZE).cameras]
     buffers = render(surface, cameras)
-    edges = [edge_distance(buffer) for buffer in buffers]
+    edges = edge_distances(buffers)
     return surface, buffers, edges, facing(surface, buffers), [picture(surface, camera)[..., :3] for camera in cameras]
 
 

@@ -8,7 +8,7 @@ from backend.fuse.solve import blend, fit, render_back
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
 from backend.render.sample import bilinear
-from backend.render.visibility import edge_distance, facing
+from backend.render.visibility import edge_distances, facing
 from tests.meshes import knot, surface_of
 
 
@@ -80,7 +80,7 @@ def test_a_texel_that_no_view_reads_stays_as_it_was():
 def observed():
     surface = surface_of(knot())
     buffers = render(surface, horizontal_orbit(4, 2.2, 1.6, 256).cameras)
-    edges = [edge_distance(buffer) for buffer in buffers]
+    edges = edge_distances(buffers)
     return surface, buffers, edges, observe_atlas(surface, buffers, edges, facing(surface, buffers))
 
 

@@ -5,6 +5,7 @@ place is near zero: whatever common part the warps have is a shift of the consen
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import njit
@@ -15,6 +16,9 @@ from ..render.camera import Camera
 
 CELLS = 64
 """Cells along the mesh's longest side in which the common drift is measured."""
+
+SHARES = 8
+"""Of the views, each summed up by itself."""
 
 FLATTEST = 0.2
 """A view counts alike however many pixels a place covers in it, down to this cosine: its drift there is one, not one per pixel."""
@@ -33,9 +37,16 @@ def common_drift(views: Sequence[View], cameras: Sequence[Camera], normals: Sequ
     Returns:
         (CELLS, CELLS, CELLS, 3) float32, to be read by :func:`drift_in_view`.
     """
-    sums = np.zeros((CELLS, CELLS, CELLS, 9))
-    for view, camera, normal, warp in zip(views, cameras, normals, warps, strict=True):
-        _add(view.points, normal, 1 / np.maximum(view.cosine, FLATTEST), camera.pack(), warp, sums)
+
+    def summed(some: slice) -> np.ndarray:
+        sums = np.zeros((CELLS, CELLS, CELLS, 9))
+        for view, camera, normal, warp in zip(views[some], cameras[some], normals[some], warps[some], strict=True):
+            _add(view.points, normal, 1 / np.maximum(view.cosine, FLATTEST), camera.pack(), warp, sums)
+        return sums
+
+    # A fixed number of shares, so that rounding is the same on every machine.
+    with ThreadPoolExecutor() as pool:
+        sums = sum(pool.map(summed, (slice(first, None, SHARES) for first in range(SHARES))))
     sums = gaussian_filter(sums, (1, 1, 1, 0))
     matrix = sums[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
     trace = np.trace(matrix, axis1=1, axis2=2)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
+from numba import njit
 
 from ..fuse.observations import View
 from ..fuse.solve import render_back
@@ -50,19 +51,27 @@ def voxel_statistics(voxels: Voxels, views: Sequence[View], weights: Sequence[np
                      consensus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(mean (N, 3), spread (N,))`` float32 of what the frames show of each voxel: sRGB 0..255, and root mean square difference to the
     consensus (S, S, 3) at the very place of each pixel."""
-    count = len(voxels)
 
-    def one(view: View, weight: np.ndarray, color: np.ndarray) -> list[np.ndarray]:
-        index = voxels.index_of(view.points)
-        square = np.square(color - render_back(view, consensus)).mean(axis=1)
-        return [np.bincount(index[index >= 0], (weight * value)[index >= 0], count) for value in (1, *color.T, square)]
+    def one(view: View, color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return voxels.index_of(view.points), np.square(color - render_back(view, consensus)).mean(axis=1)
 
-    total = np.zeros((5, count))
+    total = np.zeros((len(voxels), 5))
     with ThreadPoolExecutor() as pool:
-        for sums in pool.map(one, views, weights, colors):
-            total += sums
-    mean = total[1:] / np.maximum(total[0], 1e-9)
-    return mean[:3].T.astype(np.float32), np.sqrt(mean[3]).astype(np.float32)
+        for weight, color, (index, square) in zip(weights, colors, pool.map(one, views, colors), strict=True):
+            _add(index, weight, color, square, total)
+    mean = total[:, 1:] / np.maximum(total[:, :1], 1e-9)
+    return mean[:, :3].astype(np.float32), np.sqrt(mean[:, 3]).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _add(index, weight, color, square, total):
+    for k in range(index.shape[0]):
+        if index[k] >= 0:
+            row = total[index[k]]
+            row[0] += weight[k]
+            for channel in range(3):
+                row[1 + channel] += weight[k] * color[k, channel]
+            row[4] += weight[k] * square[k]
 
 
 def contested(voxels: Voxels, spread: np.ndarray) -> np.ndarray:

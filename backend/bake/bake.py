@@ -4,6 +4,7 @@ Where views agree, the texture is what re-renders them all; where they do not, t
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -123,10 +124,14 @@ def fitting_size(alignment: Alignment, size: int) -> int:
 def view_quality(voxels: Voxels, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], preference: np.ndarray, side: int) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
-    for view, buffer in enumerate(buffers):
-        cosine, edge = observe(voxels.positions, voxels.normals, buffer, edges[view], side)
+
+    def one(view: int) -> None:
+        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], side)
         worth = preference[view] * np.sqrt(cosine) * np.clip(edge / EDGE_PIXELS, 0.05, 1)
         quality[view] = np.where((cosine >= FLATTEST) & (edge >= 1), np.ceil(255 * worth), 0)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, range(len(buffers))))
     return quality.T
 
 

@@ -1,6 +1,7 @@
 """Which points of the surface a view sees, how squarely, and how far from an edge."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -26,6 +27,12 @@ def facing(surface: Surface, buffers: Sequence[GBuffer]) -> int:
         front, back = front + int((side > 0).sum()), back + int((side < 0).sum())
     share = front / max(front + back, 1)
     return 1 if share > 0.98 else -1 if share < 0.02 else 0
+
+
+def edge_distances(buffers: Sequence[GBuffer]) -> list[np.ndarray]:
+    """:func:`edge_distance` of every view."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(edge_distance, buffers))
 
 
 def edge_distance(buffer: GBuffer) -> np.ndarray:
