@@ -1,5 +1,6 @@
 """The voxels that a surface passes through, by exact triangle/box overlap (Schwarz and Seidel 2010, section 4)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,9 @@ import numpy as np
 from numba import njit
 
 from .surface import Surface, triangle_areas
+
+POINTS = 1 << 17
+"""That one core works on at once."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ class Voxels:
 
 def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's eight nearest cells, else 0."""
-    result = np.zeros((len(points), values.shape[1]), np.float32)
-    _interpolate(voxels.grid, values, points, result)
+    result, grid = np.zeros((len(points), values.shape[1]), np.float32), voxels.grid
+    parts = [slice(start, start + POINTS) for start in range(0, len(points), POINTS)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda part: _interpolate(grid, values, points[part], result[part]), parts))
     return result
 
 
