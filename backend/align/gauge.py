@@ -17,6 +17,9 @@ from ..render.camera import Camera
 CELLS = 64
 """Cells along the mesh's longest side in which the common drift is measured."""
 
+EVERY = 4
+"""How many pixels one stands for: drift is smooth, and a cell holds many."""
+
 SHARES = 8
 """Of the views, each summed up by itself."""
 
@@ -41,7 +44,8 @@ def common_drift(views: Sequence[View], cameras: Sequence[Camera], normals: Sequ
     def summed(some: slice) -> np.ndarray:
         sums = np.zeros((CELLS, CELLS, CELLS, 9))
         for view, camera, normal, warp in zip(views[some], cameras[some], normals[some], warps[some], strict=True):
-            _add(view.points, normal, 1 / np.maximum(view.cosine, FLATTEST), camera.pack(), warp, sums)
+            weight = 1 / np.maximum(view.cosine[::EVERY], FLATTEST)
+            _add(view.points[::EVERY], normal[::EVERY], weight, camera.pack(), warp[::EVERY], sums)
         return sums
 
     # A fixed number of shares, so that rounding is the same on every machine.

@@ -84,24 +84,28 @@ class Registration:
 
     def _moved_frame(self, interpolation: int) -> np.ndarray:
         warped = cv2.remap(self.frame, self.grid + self._warp(), None, interpolation, borderMode=cv2.BORDER_REPLICATE)
-        return warped * self.gain + self.shift
+        warped *= self.gain
+        warped += self.shift
+        return warped
 
     def _blurred(self, image: np.ndarray, blur: float) -> np.ndarray:
-        """Blurred over the view's pixels only, so that no background comes in."""
-        share = np.maximum(cv2.GaussianBlur(self.seen, (0, 0), blur), 1e-3)
-        return cv2.GaussianBlur(image * self.seen[..., None], (0, 0), blur) / share[..., None]
+        """Blurred over the view's pixels only, so that no background comes in; the image is used up."""
+        image *= self.seen[..., None]
+        blurred = cv2.GaussianBlur(image, (0, 0), blur)
+        blurred /= np.maximum(cv2.GaussianBlur(self.seen, (0, 0), blur), 1e-3)[..., None]
+        return blurred
 
     def _robust(self, residual: np.ndarray, tolerance: float) -> np.ndarray:
-        return self.trust / (1 + np.square(residual).sum(axis=2) / tolerance**2) ** 2
+        return self.trust / (1 + np.einsum("yxc,yxc->yx", residual, residual) / tolerance**2) ** 2
 
     def _match_tone(self, target: np.ndarray, image: np.ndarray, tolerance: float) -> None:
         """Mean and contrast per channel become those of the target; contrast is compared both ways, so that noise does not shrink it."""
-        weights = self._robust(target - image, tolerance)[..., None]
+        weights = self._robust(target - image, tolerance)
         total = weights.sum()
         if total < 100:
             return
-        wanted, mean = (weights * target).sum(axis=(0, 1)) / total, (weights * image).sum(axis=(0, 1)) / total
-        wanted_variance = (weights * np.square(target - wanted)).sum(axis=(0, 1)) / total
-        variance = (weights * np.square(image - mean)).sum(axis=(0, 1)) / total
+        wanted, mean = (np.einsum("yx,yxc->c", weights, colors) / total for colors in (target, image))
+        wanted_variance, variance = (np.einsum("yx,yxc->c", weights, np.square(colors - middle)) / total
+                                     for colors, middle in ((target, wanted), (image, mean)))
         factor = np.clip(np.sqrt((wanted_variance + 1) / (variance + 1)), 0.8, 1.25)
         self.gain, self.shift = self.gain * factor, factor * (self.shift - mean) + wanted
