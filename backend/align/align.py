@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import cv2
 import numpy as np
 
 from ..fuse.observations import View, observe_atlas
 from ..fuse.solve import blend, render_back
 from ..mesh.surface import Surface
+from ..render.camera import Camera
 from ..render.rasterize import GBuffer
 from .gauge import common_drift, drift_in_view
 from .register import Registration
@@ -75,11 +77,12 @@ def align(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarr
             _in_parallel(partial(Registration.improve, consensus=consensus, blur=blur, tolerance=tolerance), registrations)
             _take_out_common_drift(registrations, cameras, normals)
             _keep_mean_tone(registrations)
-            colors = _in_parallel(Registration.colors, registrations)
+            interpolation = cv2.INTER_LINEAR if done + 1 < len(rounds) else cv2.INTER_LANCZOS4
+            colors = _in_parallel(partial(Registration.colors, interpolation=interpolation), registrations)
             consensus, _ = blend(views, weights, colors, size)
             progress((done + 1) / len(rounds))
         after = _disagreement(views, weights, colors, consensus)
-        drift = [one.warp for one in registrations]
+        drift = _in_parallel(Registration.warp, registrations)
     return Alignment(views, colors, drift, before, after)
 
 
@@ -98,10 +101,12 @@ def _disagreement(views, weights, colors, consensus) -> np.ndarray:
 
 def _take_out_common_drift(registrations, cameras, normals) -> None:
     views = [one.view for one in registrations]
-    shift = common_drift(views, cameras, normals, [one.warp for one in registrations])
-    drifts = _in_parallel(partial(drift_in_view, shift), views, cameras, normals)
-    for one, drift in zip(registrations, drifts, strict=True):
-        one.push(drift)
+    shift = common_drift(views, cameras, normals, _in_parallel(Registration.warp, registrations))
+
+    def push(one: Registration, camera: Camera, normal: np.ndarray) -> None:
+        one.push(drift_in_view(shift, one.view, camera, normal))
+
+    _in_parallel(push, registrations, cameras, normals)
 
 
 def _keep_mean_tone(registrations: Sequence[Registration]) -> None:

@@ -20,13 +20,15 @@ def flat(shape: tuple[int, int]) -> np.ndarray:
     return np.zeros((shape[0] // SPACING + 2, shape[1] // SPACING + 2, 2), np.float32)
 
 
-def dense(lattice: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W, 2) float32 pixels to the right and downwards, linear between the control points."""
-    x, y = (((np.arange(side) + 0.5) / SPACING).astype(np.float32) for side in (shape[1], shape[0]))
+def dense(lattice: np.ndarray, shape: tuple[int, int], stride: int = 1) -> np.ndarray:
+    """(H, W, 2) float32 pixels to the right and downwards, linear between the control points, at the middles of squares of ``stride``
+    pixels, of which there are H x W."""
+    x, y = ((stride * (np.arange(side) + 0.5) / SPACING).astype(np.float32) for side in (shape[1], shape[0]))
     return cv2.remap(lattice, *np.meshgrid(x, y), cv2.INTER_LINEAR)
 
 
-def moved(lattice: np.ndarray, across: np.ndarray, down: np.ndarray, residual: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def moved(lattice: np.ndarray, across: np.ndarray, down: np.ndarray, residual: np.ndarray, weights: np.ndarray,
+          stride: int = 1) -> np.ndarray:
     """The lattice after one Gauss-Newton step.
 
     Args:
@@ -34,17 +36,18 @@ def moved(lattice: np.ndarray, across: np.ndarray, down: np.ndarray, residual: n
         across, down: (H, W, C) float32, how the image changes per pixel.
         residual: (H, W, C) float32, what the image lacks.
         weights: (H, W) float32.
+        stride: pixels along the squares of which these are the means.
     """
     rows, columns = lattice.shape[:2]
     matrix, right = np.zeros((2 * columns + 4, 2 * rows * columns)), np.zeros(2 * rows * columns)
-    _add_pixels(across, down, residual, weights, columns, matrix, right)
+    _add_pixels(across, down, residual, weights, stride, columns, matrix, right)
     _add_smoothness(lattice, matrix, right)
     step = solveh_banded(matrix, right, lower=True, check_finite=False).reshape(lattice.shape)
     return lattice + np.clip(step, -LARGEST_STEP, LARGEST_STEP).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
-def _add_pixels(across, down, residual, weights, columns, matrix, right):
+def _add_pixels(across, down, residual, weights, stride, columns, matrix, right):
     """Adds the normal equations of all pixels; ``matrix[k, n]`` is the entry k below the diagonal of column n."""
     for y in range(weights.shape[0]):
         for x in range(weights.shape[1]):
@@ -54,7 +57,7 @@ def _add_pixels(across, down, residual, weights, columns, matrix, right):
             for c in range(across.shape[2]):
                 gx, gy, r = across[y, x, c], down[y, x, c], residual[y, x, c]
                 xx, xy, yy, xr, yr = xx + gx * gx, xy + gx * gy, yy + gy * gy, xr + gx * r, yr + gy * r
-            u, v = (x + 0.5) / SPACING, (y + 0.5) / SPACING
+            u, v = stride * (x + 0.5) / SPACING, stride * (y + 0.5) / SPACING
             column, row = int(u), int(v)
             u, v = u - column, v - row
             for i in range(4):

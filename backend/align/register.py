@@ -12,10 +12,13 @@ from .lattice import dense, flat, moved
 STEPS = 2
 """Gauss-Newton steps per round."""
 
+COARSEST = 4
+"""Largest number of pixels along the squares that are compared as one."""
+
 
 @dataclass
 class Registration:
-    """A frame on its way; the image is cut to the box around the view's pixels.
+    """A frame on its way; its images are cut to the box around the view's pixels.
 
     Attributes:
         frame: (H, W, 3) float32 sRGB 0..255, whole.
@@ -34,25 +37,18 @@ class Registration:
 
     def __post_init__(self):
         rows, columns = np.divmod(self.view.pixels, self.frame.shape[1])
-        top, left = (rows.min(), columns.min()) if len(rows) else (0, 0)
-        self.rows, self.columns = rows - top, columns - left
-        self.shape = (int(self.rows.max(initial=0)) + 1, int(self.columns.max(initial=0)) + 1)
-        x, y = np.meshgrid(np.arange(self.shape[1]) + left, np.arange(self.shape[0]) + top)
-        self.grid = np.stack([x, y], axis=-1).astype(np.float32)
-        self.seen = np.zeros(self.shape, np.float32)
-        self.seen[self.rows, self.columns] = 1
-        self.trust = np.zeros(self.shape, np.float32)
-        self.trust[self.rows, self.columns] = self.view.weights(0.5)
+        self.corner = np.array([columns.min(), rows.min()] if len(rows) else [0, 0]) // COARSEST * COARSEST
+        self.rows, self.columns = rows - self.corner[1], columns - self.corner[0]
+        self.shape = tuple(int(places.max(initial=0)) // COARSEST * COARSEST + COARSEST for places in (self.rows, self.columns))
         self.lattice, self.offset = flat(self.shape), np.zeros((*self.shape, 2), np.float32)
 
-    @property
     def warp(self) -> np.ndarray:
         """(N, 2) float32 pixels, for the view's pixels."""
-        return self._warp()[self.rows, self.columns]
+        return self._warp(1)[self.rows, self.columns]
 
-    def colors(self) -> np.ndarray:
+    def colors(self, interpolation: int = cv2.INTER_LANCZOS4) -> np.ndarray:
         """(N, 3) float32 sRGB, whole numbers 0..255: the view's pixels, drift and exposure removed."""
-        return np.clip(np.round(self._moved_frame(cv2.INTER_LANCZOS4)[self.rows, self.columns]), 0, 255)
+        return np.clip(np.round(self._moved(self.frame, 1, interpolation)[self.rows, self.columns]), 0, 255)
 
     def push(self, drift: np.ndarray) -> None:
         """Takes (N, 2) pixels off the warp."""
@@ -63,44 +59,62 @@ class Registration:
 
         Args:
             consensus: the texture.
-            blur: sigma in pixels of what is compared; large ones see far.
+            blur: sigma in pixels of what is compared; large ones see far, and need no more than a pixel per sigma.
             tolerance: difference in 0..255 from which a pixel counts less and less.
         """
         if not len(self.view):
             return
-        target = np.zeros((*self.shape, 3), np.float32)
-        target[self.rows, self.columns] = render_back(self.view, consensus)
-        target = self._blurred(target, blur)
+        stride = min(max(int(blur), 1), COARSEST)
+        seen, trust = (_reduced(self._image(values), stride) for values in (np.float32(1), self.view.weights(0.5)))
+        frame = _reduced(self.frame, stride)
+        share = np.maximum(cv2.GaussianBlur(seen, (0, 0), blur / stride), 1e-3)[..., None]
+
+        def blurred(image: np.ndarray) -> np.ndarray:
+            # Over the view's pixels only, so that no background comes in.
+            image = cv2.GaussianBlur(image, (0, 0), blur / stride)
+            image /= share
+            return image
+
+        def moved_frame() -> np.ndarray:
+            image = self._moved(frame, stride, cv2.INTER_LINEAR)
+            image *= seen[..., None]
+            return blurred(image)
+
+        target = blurred(_reduced(self._image(render_back(self.view, consensus)), stride))
         for _ in range(STEPS):
-            image = self._blurred(self._moved_frame(cv2.INTER_LINEAR), blur)
+            image = moved_frame()
             residual = target - image
             mean = (target + image) / 2
-            across, down = (cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
-            self.lattice = moved(self.lattice, across, down, residual, self._robust(residual, tolerance))
-        self._match_tone(target, self._blurred(self._moved_frame(cv2.INTER_LINEAR), blur), tolerance)
+            across, down = (cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / (8 * stride)) for axis in ((1, 0), (0, 1)))
+            weights = stride**2 * _robust(trust, residual, tolerance)
+            self.lattice = moved(self.lattice, across, down, residual, weights, stride)
+        self._match_tone(target, moved_frame(), stride**2 * trust, tolerance)
 
-    def _warp(self) -> np.ndarray:
-        return dense(self.lattice, self.shape) + self.offset
+    def _image(self, values: np.ndarray) -> np.ndarray:
+        """(h, w) or (h, w, C): values of the view's pixels, 0 elsewhere."""
+        image = np.zeros((*self.shape, *values.shape[1:]), np.float32)
+        image[self.rows, self.columns] = values
+        return image
 
-    def _moved_frame(self, interpolation: int) -> np.ndarray:
-        warped = cv2.remap(self.frame, self.grid + self._warp(), None, interpolation, borderMode=cv2.BORDER_REPLICATE)
-        warped *= self.gain
-        warped += self.shift
-        return warped
+    def _warp(self, stride: int) -> np.ndarray:
+        middle = slice(stride // 2, None, stride)
+        return dense(self.lattice, (self.shape[0] // stride, self.shape[1] // stride), stride) + self.offset[middle, middle]
 
-    def _blurred(self, image: np.ndarray, blur: float) -> np.ndarray:
-        """Blurred over the view's pixels only, so that no background comes in; the image is used up."""
-        image *= self.seen[..., None]
-        blurred = cv2.GaussianBlur(image, (0, 0), blur)
-        blurred /= np.maximum(cv2.GaussianBlur(self.seen, (0, 0), blur), 1e-3)[..., None]
-        return blurred
+    def _moved(self, frame: np.ndarray, stride: int, interpolation: int) -> np.ndarray:
+        """The box of a frame that was reduced by ``stride``, drift and exposure removed."""
+        places = self._warp(stride)
+        places /= np.float32(stride)
+        left, top = self.corner // stride
+        places[..., 0] += np.arange(left, left + places.shape[1], dtype=np.float32)
+        places[..., 1] += np.arange(top, top + places.shape[0], dtype=np.float32)[:, None]
+        image = cv2.remap(frame, places, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+        image *= self.gain
+        image += self.shift
+        return image
 
-    def _robust(self, residual: np.ndarray, tolerance: float) -> np.ndarray:
-        return self.trust / (1 + np.einsum("yxc,yxc->yx", residual, residual) / tolerance**2) ** 2
-
-    def _match_tone(self, target: np.ndarray, image: np.ndarray, tolerance: float) -> None:
+    def _match_tone(self, target: np.ndarray, image: np.ndarray, trust: np.ndarray, tolerance: float) -> None:
         """Mean and contrast per channel become those of the target; contrast is compared both ways, so that noise does not shrink it."""
-        weights = self._robust(target - image, tolerance)
+        weights = _robust(trust, target - image, tolerance)
         total = weights.sum()
         if total < 100:
             return
@@ -109,3 +123,15 @@ class Registration:
                                      for colors, middle in ((target, wanted), (image, mean)))
         factor = np.clip(np.sqrt((wanted_variance + 1) / (variance + 1)), 0.8, 1.25)
         self.gain, self.shift = self.gain * factor, factor * (self.shift - mean) + wanted
+
+
+def _reduced(image: np.ndarray, stride: int) -> np.ndarray:
+    """Means over squares of ``stride`` pixels; rows and columns that fill no square are left out."""
+    if stride == 1:
+        return image
+    height, width = image.shape[0] // stride, image.shape[1] // stride
+    return cv2.resize(image[:height * stride, :width * stride], (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _robust(trust: np.ndarray, residual: np.ndarray, tolerance: float) -> np.ndarray:
+    return trust / (1 + np.einsum("yxc,yxc->yx", residual, residual) / tolerance**2) ** 2

@@ -89,9 +89,13 @@ def decided_weights(voxels: Voxels, labels: np.ndarray, doubt: np.ndarray, views
     """Per view (N,) float32: the weights, less by the doubt wherever another view is the label."""
 
     def one(index: int) -> np.ndarray:
+        decided, points = weights[index].copy(), views[index].points
+        voxel = voxels.index_of(points)
+        some = np.flatnonzero((voxel >= 0) & (doubt[voxel] > 0))
         values = np.column_stack([doubt, labels == index]).astype(np.float32)
-        local, own = interpolate(voxels, values, views[index].points).T
-        return weights[index] * (1 - local * (1 - own))
+        local, own = interpolate(voxels, values, points[some]).T
+        decided[some] *= 1 - local * (1 - own)
+        return decided
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, range(len(views)))) if doubt.any() else list(weights)

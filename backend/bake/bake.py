@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
 
 from ..align.align import Alignment
 from ..fuse.solve import blend, fit
@@ -127,12 +128,18 @@ def view_quality(voxels: Voxels, buffers: Sequence[GBuffer], edges: Sequence[np.
 
     def one(view: int) -> None:
         cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], side)
-        worth = preference[view] * np.sqrt(cosine) * np.clip(edge / EDGE_PIXELS, 0.05, 1)
-        quality[view] = np.where((cosine >= FLATTEST) & (edge >= 1), np.ceil(255 * worth), 0)
+        _rate(cosine, edge, 255 * preference[view], quality[view])
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(one, range(len(buffers))))
     return quality.T
+
+
+@njit(cache=True, nogil=True)
+def _rate(cosine, edge, best, quality):
+    for k in range(len(cosine)):
+        usable = cosine[k] >= FLATTEST and edge[k] >= 1
+        quality[k] = np.ceil(best * np.sqrt(cosine[k]) * min(edge[k] / EDGE_PIXELS, 1.0)) if usable else 0
 
 
 def enlarged(image: np.ndarray, size: int) -> np.ndarray:

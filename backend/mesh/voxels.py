@@ -42,8 +42,8 @@ class Voxels:
         return grid
 
     def index_of(self, points: np.ndarray) -> np.ndarray:
-        """(M,) int64 index of the voxel that holds each point (M, 3), -1 where the cell is empty."""
-        return lookup(keys_of(self.cells, self.resolution), keys_of(cell_of(points, self.resolution), self.resolution))
+        """(M,) int32 index of the voxel that holds each point (M, 3), -1 where the cell is empty."""
+        return _index_of(self.grid, points)
 
 
 def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -108,6 +108,16 @@ def side_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
 def _mean(values, weight, inverse, count):
     total = np.stack([np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1)
     return total / np.bincount(inverse, weight, count)[:, None]
+
+
+@njit(cache=True, nogil=True)
+def _index_of(grid, points):
+    last = grid.shape[0] - 1
+    result = np.empty(points.shape[0], np.int32)
+    for k in range(points.shape[0]):
+        i, j, h = int((points[k, 0] + 0.5) * (last + 1)), int((points[k, 1] + 0.5) * (last + 1)), int((points[k, 2] + 0.5) * (last + 1))
+        result[k] = grid[min(max(i, 0), last), min(max(j, 0), last), min(max(h, 0), last)]
+    return result
 
 
 @njit(cache=True, nogil=True)
