@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend import doctor
 from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, StorageError
 from backend.api.weights import ORBITPAINTER, gigabytes
 from backend.paint.orbitpainter.model import Model, embedded
@@ -20,7 +21,7 @@ from backend.weights.install import _alone, install
 from backend.weights.manifest import File, Manifest
 from backend.weights.orbitpainter import unwanted
 from backend.weights.plan import left, look, room, workplace
-from tests import naive_wan, tiny_weights
+from tests import naive_wan, tiny_model, tiny_weights
 from tests.hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -308,3 +309,25 @@ def test_a_damaged_manifest_is_a_sentence(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"files": [{"nothing": 1}]}))
     with pytest.raises(DownloadFailed, match=r"manifest.json cannot be read"):
         Manifest.read(tmp_path, ORBITPAINTER)
+
+
+def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
+    target = tmp_path / "models" / "orbitpainter"
+
+    size = gigabytes(ORBITPAINTER.size)
+
+    def finding():
+        [found] = doctor._weights()
+        return found.state, found.detail, found.fix.endswith("-m backend download orbitpainter")
+
+    assert finding() == ("ok", f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",
+                         True)
+    workplace(target).mkdir(parents=True)
+    assert finding() == ("warning", f"the download of OrbitPainter's to {workplace(target)} was cut short", True)
+    tiny_model.write_model(target)
+    assert finding() == ("ok", f"OrbitPainter's are in {target}", False)
+    (target / "low" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    state, detail, mended = finding()
+    assert (state, mended) == ("problem", True)
+    assert "low/diffusion_pytorch_model.safetensors is not a whole safetensors file" in detail
