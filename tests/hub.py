@@ -18,6 +18,7 @@ class Hub:
         licenses: by repository, as a model card states it.
         gated: repositories that want a token.
         cut: path → after how many bytes the connection ends, once.
+        stall: path → after how many bytes nothing more comes, once.
         swapped: path → what is sent instead of the file.
         ranges: whether a range of a file can be had.
         seen: (method, path, range, token) of each request, but for what huggingface_hub asks about itself.
@@ -25,7 +26,8 @@ class Hub:
 
     def __init__(self, repositories: dict[str, dict[str, bytes]]):
         self.repositories, self.licenses, self.gated = repositories, {}, set()
-        self.cut, self.swapped, self.ranges, self.seen = {}, {}, True, []
+        self.cut, self.stall, self.swapped, self.ranges, self.seen = {}, {}, {}, True, []
+        self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -34,6 +36,7 @@ class Hub:
         return self
 
     def __exit__(self, *_):
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -99,7 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(206 if span and self.hub.ranges else 200, len(data), about or {})
         if self.command == "HEAD":
             return
-        if path in self.hub.cut:
+        if path in self.hub.stall:
+            self.wfile.write(data[:self.hub.stall.pop(path)])
+            self.hub.closing.wait()
+            self.close_connection = True
+        elif path in self.hub.cut:
             self.wfile.write(data[:self.hub.cut.pop(path)])
             self.close_connection = True
         else:
