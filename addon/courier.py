@@ -98,13 +98,12 @@ class Courier(threading.Thread):
     def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
         try:
             job = Job(id, name, mesh(), _read(reference), settings)
-            self._jobs[id] = _Followed(wire.pack("submit", job.body(), job.arrays()))
+            self._start(id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))
-            return
-        self.try_again()
-        if self.welcomed:
-            self._link.send(self._jobs[id].frames)
+
+    def download(self, id: str, painter: str) -> None:
+        self._start(id, wire.pack("download", {"job": id, "painter": painter}))
 
     def cancel(self, id: str) -> None:
         job = self._jobs.get(id)
@@ -268,6 +267,12 @@ class Courier(threading.Thread):
         known = {event.job for event in events}
         for id in [id for id, job in self._jobs.items() if not job.frames and id not in known]:
             self._finish(JobEvent(id, State.FAILED, error=StorageError("The worker does not have this job any more. Start it anew.")))
+
+    def _start(self, id: str, frames: list) -> None:
+        self._jobs[id] = _Followed(frames)
+        self.try_again()
+        if self.welcomed:
+            self._link.send(frames)
 
     def _order(self, type: str, id: str) -> None:
         if self.welcomed:

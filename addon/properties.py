@@ -6,15 +6,16 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ..backend.api.settings import Settings
+from . import weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 
 
-def _choice(setting: str, label: str, names: dict):
+def _choice(setting: str, label: str, names: dict, **more):
     """An enum property with the choices, default and description of a setting."""
     entry = _SETTINGS[setting]
     items = [(str(value), names.get(value, str(value)), "") for value in entry.metadata["choices"]]
-    return EnumProperty(name=label, description=entry.metadata["doc"], items=items, default=str(entry.default))
+    return EnumProperty(name=label, description=entry.metadata["doc"], items=items, default=str(entry.default), **more)
 
 
 def _number(setting: str, label: str, kind):
@@ -28,7 +29,8 @@ class SceneProperties(bpy.types.PropertyGroup):
     """The panel: which image, how to texture, what Texture Scene works on."""
 
     image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
-    painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter"})
+    painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter"},
+                     update=lambda settings, context: weights.look())
     quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced"})
     view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
     texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})

@@ -12,7 +12,7 @@ from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Result
 from ..backend.api.settings import Settings
-from . import identity, scene, takes
+from . import identity, scene, takes, weights
 from .client import Client, Reference
 
 
@@ -22,7 +22,7 @@ class Entry:
 
     Attributes:
         name: what the object was called when the job started.
-        settings: how to texture it.
+        settings: how to texture it; None for a download.
         keys: the objects that get the take: the one whose mesh was sent, then those that share it.
         reference: kept for a retry; None for a job from an earlier session.
         target: the mesh that was sent; None for a job from an earlier session.
@@ -32,12 +32,13 @@ class Entry:
         event: what the server said last; its ``job`` is the job's id.
         result: kept until it is on the object.
         error: why the job, or applying its result, failed.
-        applied: the take is on the objects.
+        applied: the take is on the objects, or the weights are there.
         waits: what keeps a result from being applied, "" if nothing does.
+        download: the painter whose weights it brings; "" for a job with a mesh.
     """
 
     name: str
-    settings: Settings
+    settings: Settings | None
     keys: tuple[identity.ObjectKey, ...] = ()
     reference: Reference | None = None
     target: scene.Target | None = None
@@ -49,6 +50,7 @@ class Entry:
     error: OrbitError | None = None
     applied: bool = False
     waits: str = ""
+    download: str = ""
 
     @property
     def job(self) -> str:
@@ -108,6 +110,15 @@ class Queue:
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
         return [self._add_or_fail(group, reference_of, settings) for group in groups.values()]
+
+    def download(self, painter: str, name: str) -> Entry:
+        """Starts the job that brings a painter's weights; the user has agreed to it."""
+        entry = Entry(name, None, download=painter)
+        for other in [other for other in self.entries if other.settled and other.download == painter]:
+            self.dismiss(other)
+        self.entries.append(entry)
+        self._connection().download(entry.job, painter)
+        return entry
 
     def poll(self) -> None:
         """Takes in what the server said, and applies one result at most. Never waits."""
@@ -233,7 +244,10 @@ class Queue:
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None)
-        if event.state is State.FINISHED and event.result:
+        if entry.download:
+            entry.applied, entry.error = event.state is State.FINISHED, event.error
+            weights.look()
+        elif event.state is State.FINISHED and event.result:
             if event.result.corner_uvs is not None and entry.fallback:
                 entry.target, entry.fallback, entry.own_topology = entry.fallback, None, True
                 self._submit(entry)

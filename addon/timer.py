@@ -3,6 +3,7 @@
 import bpy
 from bpy.app.handlers import persistent
 
+from . import weights
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
@@ -30,6 +31,7 @@ def _redraw_panels() -> None:
 
 @persistent
 def _file_opened(_file) -> None:
+    weights.look()
     if not bpy.app.background:
         queue.recover()
         if queue.busy:

@@ -9,6 +9,7 @@ from pathlib import Path
 from .api import paths
 from .api.errors import OrbitError
 from .api.settings import Settings
+from .api.weights import ORBITPAINTER
 
 
 def main() -> int:
@@ -17,6 +18,7 @@ def main() -> int:
     add_texture(commands)
     for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture")):
         add_stage(commands, stage, shows)
+    add_download(commands)
     add_embed(commands)
     add_convert(commands)
     add_doctor(commands)
@@ -76,6 +78,23 @@ def run_stage(options: argparse.Namespace) -> None:
     from . import local
 
     print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings_of(options)), sep="\n")
+
+
+def add_download(commands) -> None:
+    parser = commands.add_parser("download", help="download a painter's weights and convert them")
+    parser.add_argument("painter", choices=[ORBITPAINTER.painter])
+    parser.add_argument("--yes", action="store_true", help="agree to the size and the licences without being asked")
+    parser.add_argument("--from", type=Path, dest="offline", metavar="FOLDER", help="use the files in this folder, by repository and path, "
+                        "and no connection")
+    parser.add_argument("--keep-originals", action="store_true", help="keep the downloaded files after the conversion")
+    parser.set_defaults(command=download)
+
+
+def download(options: argparse.Namespace) -> int:
+    from .weights.command import download
+
+    offline = options.offline and options.offline.resolve()
+    return not download(ORBITPAINTER, paths.models() / options.painter, offline, options.yes, options.keep_originals)
 
 
 def add_embed(commands) -> None:

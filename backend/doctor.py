@@ -47,7 +47,7 @@ ANSWER_SECONDS, START_SECONDS = 5.0, 30.0
 def examine() -> list[Finding]:
     """Everything that can be said from inside the environment. Never raises: a check that fails is a finding."""
     findings = []
-    for check in (_packages, _device, _memory, _disk, _server):
+    for check in (_packages, _device, _memory, _disk, _weights, _server):
         try:
             findings += check()
         except Exception as error:  # a broken installation can fail in any way, and the report must still be printed
@@ -115,6 +115,26 @@ def _disk() -> Iterator[Finding]:
     enough = free >= FREE_DISK_GB
     yield Finding("disk", OK if enough else PROBLEM, f"{free:.1f} GB free in {folder}",
                   "" if enough else "Free some space, or set ORBIT_TEXTURE_HOME to a folder on a larger disk.")
+
+
+def _weights() -> Iterator[Finding]:
+    from .api.errors import InvalidWeights
+    from .api.weights import ORBITPAINTER, gigabytes
+    from .paint.orbitpainter.model import Model, best_device, folder
+    from .weights.plan import workplace
+    fix = f'cd "{paths.ROOT}" && "{sys.executable}" -m backend download {ORBITPAINTER.painter}'
+    if folder().exists():
+        try:
+            Model(folder(), best_device()).check()
+        except InvalidWeights as error:
+            yield Finding("weights", PROBLEM, error.message, fix)
+        else:
+            yield Finding("weights", OK, f"OrbitPainter's are in {folder()}")
+    elif workplace(folder()).exists():
+        yield Finding("weights", WARNING, f"the download of OrbitPainter's to {workplace(folder())} was cut short", f"To go on: {fix}")
+    else:
+        yield Finding("weights", OK, f"OrbitPainter's are not there, and the draft painter needs none; to get them ("
+                      f"{gigabytes(ORBITPAINTER.size)}):", fix)
 
 
 def _server() -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """A job and its result as plain files in the job's folder.
 
-    <folder>/job/       job.json, one .npy per array, fingerprint
+    <folder>/job/       job.json, one .npy per array, fingerprint; of a download only download.json
     <folder>/result/    result.json, corner_uvs.npy, one PNG per texture
     <folder>/…          what the stages of the pipeline leave there
 
@@ -46,6 +46,20 @@ def load_job(folder: Path) -> Job:
         body = json.loads((source / "job.json").read_text(encoding="utf-8"))
         arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(source.glob("*.npy"))}
         return Job.from_parts(body, arrays)
+
+
+def save_download(folder: Path, painter: str) -> None:
+    """Saves the wish for a painter's weights, which is a job without a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
+    _appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"painter": painter}))
+
+
+def load_download(folder: Path) -> str:
+    """The painter whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises :class:`StorageError`."""
+    file = folder / "job" / "download.json"
+    if not file.exists():
+        return ""
+    with _readable(file):
+        return json.loads(file.read_text(encoding="utf-8"))["painter"]
 
 
 def save_result(folder: Path, result: Result) -> None:

@@ -5,28 +5,18 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from backend.__main__ import main
 from backend.api.errors import InvalidWeights
 from backend.paint.orbitpainter import prompts
 from backend.paint.orbitpainter.model import embedded
-
-WORDS = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", "dark")
+from tests import tiny_model
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """The folders of an encoder and of its tokenizer."""
-    folder = tmp_path_factory.mktemp("text")
-    torch.manual_seed(0)
-    config = UMT5Config(vocab_size=len(WORDS), d_model=16, d_kv=8, num_heads=2, d_ff=32, num_layers=2, pad_token_id=0, eos_token_id=1)
-    UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
-    split = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
-    split.pre_tokenizer = pre_tokenizers.Whitespace()
-    words = PreTrainedTokenizerFast(tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
-    words.save_pretrained(folder / "tokenizer")
+    folder = tiny_model.write_text_encoder(tmp_path_factory.mktemp("text"), width=16)
     return folder / "text_encoder", folder / "tokenizer"
 
 

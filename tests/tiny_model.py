@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from backend.paint.orbitpainter.model import PROMPTS, Card
 from backend.paint.orbitpainter.network import PACKED
@@ -15,6 +17,9 @@ CARD = Card(size=32, frames=61, trained=False)
 NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "num_layers": 1, "text_dim": 20, "freq_dim": 32,
            "out_channels": 16, "patch_size": (1, 2, 2)}
 AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
+
+WORDS = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", "dark")
+"""Of the tiny text encoder."""
 
 
 def write_model(folder: Path, **card) -> Path:
@@ -27,6 +32,18 @@ def write_model(folder: Path, **card) -> Path:
     texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
     save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS)
     replace(CARD, **card).write(folder)
+    return folder
+
+
+def write_text_encoder(folder: Path, width: int) -> Path:
+    """Folders ``text_encoder`` and ``tokenizer``, random, that know :data:`WORDS`; returns their folder."""
+    torch.manual_seed(0)
+    config = UMT5Config(vocab_size=len(WORDS), d_model=width, d_kv=8, num_heads=2, d_ff=32, num_layers=2, pad_token_id=0, eos_token_id=1)
+    UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
+    split = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    split.pre_tokenizer = pre_tokenizers.Whitespace()
+    words = PreTrainedTokenizerFast(tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    words.save_pretrained(folder / "tokenizer")
     return folder
 
 

@@ -5,13 +5,14 @@ import bpy
 from .apply_take import ApplyTake
 from .cancel import Cancel
 from .dismiss import Dismiss
+from .download_weights import DownloadWeights
 from .fixes import InstallBackend, ObjectMode, RestartWorker, Retry
 from .takes import RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, Cancel, Dismiss, ApplyTake, ShowTake, RemoveTake,
-            InstallBackend, ObjectMode, RestartWorker, Retry)
+            DownloadWeights, InstallBackend, ObjectMode, RestartWorker, Retry)
 
 
 def register() -> None:

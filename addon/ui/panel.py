@@ -2,6 +2,7 @@
 
 import bpy
 
+from .. import weights
 from .text import wrapped
 
 
@@ -35,6 +36,9 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         if settings.view == "GIVEN":
             column.prop(settings, "azimuth")
             column.prop(settings, "elevation")
+        if settings.painter == "orbitpainter" and not weights.there():
+            wrapped(layout, context, "OrbitPainter's weights are not on this computer", icon="INFO")
+            layout.operator("orbit_texture.download_weights", icon="IMPORT")
         if settings.painter == "draft":
             wrapped(layout, context, "Draft: projects your image, no AI model", icon="INFO")
 

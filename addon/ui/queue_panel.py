@@ -34,7 +34,7 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
 
 def _draw_entry(layout, context, entry: Entry) -> None:
     row = layout.row()
-    row.label(text=entry.name, icon="CHECKMARK" if entry.applied else "ERROR" if entry.error else "MESH_DATA", translate=False)
+    row.label(text=entry.name, icon=_icon(entry), translate=False)
     if entry.settled:
         row.operator("orbit_texture.dismiss", text="", icon="X", emboss=False).job = entry.job
     else:
@@ -42,7 +42,8 @@ def _draw_entry(layout, context, entry: Entry) -> None:
 
     if entry.error:
         wrapped(layout, context, entry.error.message)
-        _draw_fix(layout.row(), entry, entry.error.fix)
+        # Who downloads again is asked again.
+        _draw_fix(layout.row(), entry, "download_weights" if entry.download else entry.error.fix)
     elif entry.result:
         wrapped(layout, context, status(entry))
         _draw_fix(layout.row(), entry, "object_mode" if entry.waits and context.mode != "OBJECT" else "")
@@ -50,9 +51,15 @@ def _draw_entry(layout, context, entry: Entry) -> None:
         layout.progress(factor=entry.event.fraction, text=status(entry))
 
 
+def _icon(entry: Entry) -> str:
+    if entry.applied:
+        return "CHECKMARK"
+    return "ERROR" if entry.error else "IMPORT" if entry.download else "MESH_DATA"
+
+
 def _draw_fix(row, entry: Entry, fix: str) -> None:
     """The operator called like the fix, where there is one; Retry beside it, since that is what follows."""
-    if fix in {"install_backend", "object_mode", "restart_worker"}:
+    if fix in {"download_weights", "install_backend", "object_mode", "restart_worker"}:
         row.operator(f"orbit_texture.{fix}")
     if entry.error and entry.keys:
         row.operator("orbit_texture.retry").job = entry.job

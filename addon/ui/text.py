@@ -9,9 +9,9 @@ CHARACTERS_PER_PIXEL = 1 / 7.5
 """Of Blender's interface font at scale 1, on average."""
 
 
-def wrapped(layout, context, text: str, icon: str = "NONE") -> None:
-    """Draws a sentence over as many lines as the panel's width needs."""
-    width = context.region.width / context.preferences.system.ui_scale - 60
+def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> None:
+    """Draws a sentence over as many lines as ``width``, in pixels at scale 1, needs; 0 for the panel's."""
+    width = width or context.region.width / context.preferences.system.ui_scale - 60
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(textwrap.wrap(text, max(20, int(width * CHARACTERS_PER_PIXEL)))):

@@ -101,5 +101,12 @@ class InvalidWeights(OrbitError):
     code = "invalid_weights"
 
 
+class DownloadFailed(OrbitError):
+    """A server cannot be reached, or does not give what it should. What has arrived is kept."""
+
+    code = "download_failed"
+
+
 _BY_CODE = {kind.code: kind for kind in (InvalidMesh, InvalidImage, InvalidSettings, InvalidTarget, Cancelled, WorkerDied, NoWorker,
-                                         VersionMismatch, ProtocolError, StorageError, OutOfMemory, InvalidWeights)}
+                                         VersionMismatch, ProtocolError, StorageError, OutOfMemory, InvalidWeights,
+                                         DownloadFailed)}

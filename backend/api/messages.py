@@ -14,6 +14,7 @@ FROM_CLIENT = {
     "hello": {"version": str},
     "ping": {},
     "submit": {"job": str, "name": str, "settings": dict},
+    "download": {"job": str, "painter": str},
     "cancel": {"job": str},
     "retry": {"job": str},
     "discard": {"job": str},

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from .. import store
-from ..api.errors import Cancelled, OrbitError, StorageError, WorkerDied
+from ..api.errors import Cancelled, InvalidSettings, OrbitError, StorageError, WorkerDied
 from ..api.events import JobEvent, State
 from ..api.job import Job, Result
+from ..api.weights import ORBITPAINTER
 from .eta import Eta
 from .journal import Entry, Journal
 from .supervisor import Supervisor
@@ -63,12 +64,14 @@ class Jobs:
     def submit(self, body: dict, arrays: dict) -> JobEvent | None:
         """Takes a new job. For one that is known already nothing happens, and where it stands is returned."""
         id = body["job"]
-        if id in self._events or id in self._arriving:
-            return self._events.get(id)
-        self._arriving.add(id)
         earlier = [self._directory / other for other, event in reversed(self._events.items()) if event.state.final]
-        self._on_disk(partial(_save, self._directory / id, body, arrays, earlier), partial(self._arrived, id, body["name"]))
-        return None
+        return self._receive(id, body["name"], partial(_save, self._directory / id, body, arrays, earlier))
+
+    def download(self, id: str, painter: str) -> JobEvent | None:
+        """Takes the job of bringing a painter's weights; else like :meth:`submit`."""
+        if painter != ORBITPAINTER.painter:
+            raise InvalidSettings(f"There are no weights for the painter '{painter}'.")
+        return self._receive(id, painter, partial(store.save_download, self._directory / id, painter))
 
     def cancel(self, id: str) -> None:
         if id in self._arriving:
@@ -130,6 +133,13 @@ class Jobs:
         self._on_disk(partial(_remove_strangers, self._directory, set(self._events)), _complain)
         self._prune()
         self._supervisor.start()
+
+    def _receive(self, id: str, name: str, save: Callable[[], None]) -> JobEvent | None:
+        if id in self._events or id in self._arriving:
+            return self._events.get(id)
+        self._arriving.add(id)
+        self._on_disk(save, partial(self._arrived, id, name))
+        return None
 
     def _arrived(self, id: str, name: str, saved: Future) -> None:
         self._arriving.discard(id)

@@ -95,6 +95,7 @@ class Server:
         self._answers: dict[str, Callable[[bytes, wire.Message], None]] = {
             "ping": lambda client, message: self._send(client, "pong"),
             "submit": self._submit,
+            "download": self._download,
             "cancel": lambda client, message: self._jobs.cancel(message.body["job"]),
             "retry": lambda client, message: self._jobs.retry(message.body["job"]),
             "discard": lambda client, message: self._jobs.discard(message.body["job"]),
@@ -187,6 +188,10 @@ class Server:
 
     def _submit(self, client: bytes, message: wire.Message) -> None:
         if event := self._jobs.submit(message.body, message.arrays):
+            self._send(client, "event", event.to_dict())
+
+    def _download(self, client: bytes, message: wire.Message) -> None:
+        if event := self._jobs.download(message.body["job"], message.body["painter"]):
             self._send(client, "event", event.to_dict())
 
     def _fetch(self, client: bytes, message: wire.Message) -> None:

@@ -81,9 +81,14 @@ class Worker:
     def _work(self, run: Callable, id: str, folder: Path) -> None:
         progress = _Progress(id, self._cancelled, self._send)
         try:
-            job = store.load_job(folder)
-            store.drop_foreign_stages(folder, job)
-            result = run(job, folder, progress)
+            if painter := store.load_download(folder):
+                from ..weights.job import bring  # huggingface_hub takes a second to import, which no other job needs
+
+                result = bring(painter, progress)
+            else:
+                job = store.load_job(folder)
+                store.drop_foreign_stages(folder, job)
+                result = run(job, folder, progress)
             store.save_result(folder, result)
         except Exception as error:
             if not isinstance(error, OrbitError):

@@ -9,6 +9,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 from ...api import paths
 from ...api.errors import InvalidWeights
+from ...api.weights import COMMAND
 from .files import Tensors
 from .network import load
 from .plan import RUNGS, Rung, placed
@@ -45,11 +46,12 @@ class Card:
         """
         file = folder / CARD
         if not file.is_file():
-            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Put them there, or paint with Draft, which needs none.")
+            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Run: {COMMAND}. Or paint with Draft, which needs none.",
+                                 "download_weights")
         try:
             return Card(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise InvalidWeights(f"{file} cannot be read ({error}). Convert the weights again.") from error
+            raise InvalidWeights(f"{file} cannot be read ({error}). Delete the folder, then run: {COMMAND}") from error
 
     def write(self, folder: Path) -> None:
         (folder / CARD).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
@@ -121,6 +123,6 @@ class Model:
         for part in (*EXPERTS, "vae"):
             files = sorted((self.folder / part).glob("*.safetensors"))
             if not files:
-                raise InvalidWeights(f"{self.folder / part} holds no weights. Download or convert them again.")
+                raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {COMMAND}")
             Tensors(files)
         embedded(self.folder / PROMPTS)

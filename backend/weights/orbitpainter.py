@@ -1,0 +1,86 @@
+"""The parts of OrbitPainter's folder, each made of some of the downloaded files; see :mod:`backend.paint.orbitpainter.model`."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKLWan
+
+from ..api.errors import InvalidWeights
+from ..api.weights import Needs
+from ..paint.orbitpainter import prompts
+from ..paint.orbitpainter.convert import convert_expert
+from ..paint.orbitpainter.model import Card, Model
+from ..paint.orbitpainter.network import load
+
+
+def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options) -> None:
+    """Makes a part, which appears whole.
+
+    Args:
+        part: its name, of :data:`backend.weights.plan.PARTS`.
+        needs: what was downloaded.
+        files: of the part, in the order of its sources.
+        originals: the folder of the downloads.
+        made: the folder to make it in.
+        progress: told the fraction done.
+        options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
+
+    Raises:
+        InvalidWeights: a file is not what it should be.
+    """
+    target, parts = made / part, originals / needs.parts.repository
+    unfinished = made / f"{part}.part"
+    if part == "vae":
+        load(AutoencoderKLWan, parts / "vae")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, unfinished)
+        unfinished.rename(target)
+    elif part.startswith("prompts"):
+        encoder = prompts.load_encoder(parts / "text_encoder", parts / "tokenizer")
+        prompts.write(*encoder, unwanted(files[-1], needs.text_sha256), unfinished)
+        unfinished.rename(target)
+    else:
+        *base, painter = files
+        convert_expert(base, painter, target, progress=progress, **options)
+
+
+def unwanted(file: Path, sha256: str) -> str:
+    """The text in quotes, in a file, that has this hash.
+
+    Raises:
+        InvalidWeights: there is none.
+    """
+    for quoted in re.findall(r"""(?<=')[^'\n]*(?=')|(?<=")[^"\n]*(?=")""", file.read_text(encoding="utf-8")):
+        if hashlib.sha256(quoted.encode()).hexdigest() == sha256:
+            return quoted
+    raise InvalidWeights(f"{file} does not hold the negative prompt that Wan's authors publish. Delete it and download it again.")
+
+
+def finish(made: Path) -> None:
+    """Makes a folder whose parts are all there one that the painter reads.
+
+    Raises:
+        InvalidWeights: a part is damaged; it is still no such folder.
+    """
+    card = Card()
+    card.write(made)
+    try:
+        Model(made, torch.device("cpu")).check()
+    except InvalidWeights:
+        shutil.rmtree(made)
+        raise
+
+
+def whole(folder: Path) -> bool:
+    """The painter would read this folder."""
+    try:
+        Model(folder, torch.device("cpu")).check()
+    except InvalidWeights:
+        return False
+    return True

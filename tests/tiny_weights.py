@@ -1,0 +1,80 @@
+"""What a download of OrbitPainter brings, tiny and random, under the published names; run, it is the command that downloads it.
+
+    python -m tests.tiny_weights TARGET ADDRESS [--yes] [--from FOLDER] [--keep-originals]
+"""
+
+import argparse
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from backend.api.weights import ORBITPAINTER, Needs, Source
+
+TEXT = "blurred dark"
+TEXT_FILE = f"a = 'something'\nb = '{TEXT}'\n".encode()
+
+
+def needs(address: str) -> Needs:
+    """OrbitPainter's, but for the text, which is at ``address``."""
+    [path] = ORBITPAINTER.text.files
+    text = Source("Wan-Video/Wan2.2", {path: len(TEXT_FILE)}, "apache-2.0", "Free.", f"{address}/plain/Wan-Video/Wan2.2",
+                  {path: hashlib.sha256(TEXT_FILE).hexdigest()})
+    return replace(ORBITPAINTER, text=text, text_sha256=hashlib.sha256(TEXT.encode()).hexdigest())
+
+
+def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
+    """Contents by path, by repository."""
+    from safetensors.torch import load_file, save_file
+
+    from tests import naive_wan, tiny_model
+
+    tiny_model.write_model(scratch / "model")
+    tiny_model.write_text_encoder(scratch, width=naive_wan.CONFIG["text_dim"])
+    (scratch / "model" / "vae").rename(scratch / "vae")
+    (scratch / "tokenizer" / "spiece.model").write_bytes(b"not read")
+    (scratch / "tokenizer" / "special_tokens_map.json").write_text("{}")
+    [whole] = (scratch / "text_encoder").glob("*.safetensors")
+    tensors, index = list(load_file(whole).items()), {}
+    for number in range(3):
+        name = f"model-0000{number + 1}-of-00003.safetensors"
+        save_file(dict(tensors[number::3]), scratch / "text_encoder" / name, metadata={"format": "pt"})
+        index |= dict.fromkeys(dict(tensors[number::3]), name)
+    (scratch / "text_encoder" / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    for number, expert in enumerate(("high", "low"), 1):
+        save_file(naive_wan.base_tensors(number), _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"))
+        save_file(naive_wan.painter_tensors(10 + number), scratch / f"{expert}_noise.safetensors")
+    hub = {source.repository: {path: (scratch / path).read_bytes() for path in source.files}
+           for source in (ORBITPAINTER.base, ORBITPAINTER.weights, ORBITPAINTER.parts)}
+    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(ORBITPAINTER.text.files, TEXT_FILE)}
+
+
+def _file(path: Path) -> Path:
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def main() -> int:
+    from backend.api.errors import OrbitError
+    from backend.weights.command import download
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", type=Path)
+    parser.add_argument("address")
+    parser.add_argument("--yes", action="store_true")
+    parser.add_argument("--from", type=Path, dest="offline")
+    parser.add_argument("--keep-originals", action="store_true")
+    options = parser.parse_args()
+    from tests import naive_wan
+
+    try:
+        done = download(needs(options.address), options.target, options.offline, options.yes, options.keep_originals,
+                        config=naive_wan.CONFIG, rank=naive_wan.RANK)
+    except OrbitError as error:
+        print(error.message)
+        return 2
+    return not done
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
