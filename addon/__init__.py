@@ -1,8 +1,8 @@
 """The part of Orbit Texture that lives in Blender: the only code that imports bpy."""
 
-from . import command, operators, preferences, properties, timer, ui
+from . import command, operators, preferences, previews, properties, timer, ui
 
-_PARTS = (properties, preferences, operators, ui, timer, command)
+_PARTS = (properties, preferences, previews, operators, ui, timer, command)
 
 
 def register() -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +216,8 @@ class Courier(threading.Thread):
             self._take(JobEvent.from_dict(body))
         elif message.type == "jobs":
             self._take_all([JobEvent.from_dict(event) for event in body["jobs"]])
+        elif message.type == "preview" and (job := self._jobs.get(body["job"])) and job.told:
+            self._emit(replace(job.told, preview=message.arrays["pictures"]))
         elif message.type == "result" and body["job"] in self._jobs:
             self._finish(JobEvent(body["job"], State.FINISHED, fraction=1.0, result=Result.from_parts(body["report"], message.arrays)))
         elif message.type == "error":

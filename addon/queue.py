@@ -12,7 +12,7 @@ from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Result
 from ..backend.api.settings import Settings
-from . import identity, scene, takes, weights
+from . import identity, previews, scene, takes, weights
 from .client import Client, Reference
 
 
@@ -243,7 +243,11 @@ class Queue:
         self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
-        entry.event = replace(event, result=None)
+        entry.event = replace(event, result=None, preview=None)
+        if event.preview is not None:
+            previews.take(event.job, event.preview)
+        elif event.state.final:
+            previews.drop(event.job)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
             weights.look()

@@ -19,6 +19,7 @@ from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
 from .paint.painter import Painting
 from .paint.painters import painter
+from .paint.preview import Show, strip, unseen
 from .paint.reference import decode
 from .refine.refine import refine
 from .render.camera import Camera, Orbit
@@ -39,17 +40,23 @@ class Story:
     texture: Texture | None = None
 
 
-def run(job: Job, folder: Path, progress: JobProgress) -> Result:
+def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> Result:
     """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes on where the first ended.
+
+    Args:
+        job: what to texture, and how.
+        folder: the job's own.
+        progress: told how far the job is.
+        show: shown what is being painted.
 
     Raises:
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says what to do.
     """
     stages = Stages(folder, progress)
-    return result(job, run_until(job, stages), stages.seconds)
+    return result(job, run_until(job, stages, show=show), stages.seconds)
 
 
-def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
+def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> Story:
     """Runs the stages of a job in order, up to the one named ``last``."""
     settings = job.settings
     chosen = painter(settings.painter)
@@ -72,7 +79,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
         return orbits, seen_from(orbits, lambda fraction: stages.tell("render", fraction))
 
     def painted(progress: Callable[[float], None]) -> Painting:
-        return chosen.paint(story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"))
+        return chosen.paint(story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"), show)
 
     def aligned(progress: Callable[[float], None]) -> Alignment:
         rounds = () if story.painting.consistent else ROUNDS
@@ -93,6 +100,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine") -> Story:
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
     if last == "paint":
         return story
+    show(strip(story.painting.frames))
     edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
     story.alignment = stages.run("align", aligned, records.save_alignment,
                                  lambda arrays: records.load_alignment(arrays, observe_atlas(story.surface, story.buffers, edges, side)))

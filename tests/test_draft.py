@@ -9,6 +9,7 @@ from backend.mesh.voxels import voxelize
 from backend.paint.draft.painter import Draft
 from backend.paint.draft.symmetry import find_mirror
 from backend.paint.draft.view import find_view, simplified
+from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
@@ -90,7 +91,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
     reference = decode(reference)
     cameras = [camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras]
     buffers = render(surface, cameras)
-    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once)
+    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
     texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 

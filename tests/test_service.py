@@ -93,6 +93,15 @@ def test_the_time_left_is_unknown_at_first_and_then_close(shared):
     assert "estimate" in seen
 
 
+def test_pictures_of_what_is_painted_reach_the_client_while_it_is(shared):
+    id = shared.submit("render=show:3 paint=sleep:0.2")
+    shared.final(id)
+    shown = [event for event in shared.of(id) if event.preview is not None]
+    assert [(event.state, event.stage) for event in shown] == [("running", "render")]
+    assert shown[0].preview.shape == (3, 4, 4, 3)
+    assert (shown[0].preview == 7).all()
+
+
 def test_what_libraries_print_does_not_get_among_the_events(shared):
     assert shared.final(shared.submit("render=chatter")).state == "finished"
     assert "a library prints\n" in (shared.run_directory / "worker.log").read_text()

@@ -2,12 +2,17 @@
 
 import bpy
 
+from .. import previews
 from ..queue import Entry, queue
 from .panel import OrbitPanel
 from .text import status, wrapped
 
 MAX_ROWS = 15
 """More rows than this are only counted; the unsettled and the failed ones come first."""
+
+
+PREVIEW_COLUMNS, PREVIEW_SCALE = 4, 2.8
+"""Of the small pictures of a job at work."""
 
 
 class QueuePanel(OrbitPanel, bpy.types.Panel):
@@ -49,6 +54,14 @@ def _draw_entry(layout, context, entry: Entry) -> None:
         _draw_fix(layout.row(), entry, "object_mode" if entry.waits and context.mode != "OBJECT" else "")
     elif not entry.applied:
         layout.progress(factor=entry.event.fraction, text=status(entry))
+        _draw_previews(layout, previews.icons(entry.job))
+
+
+def _draw_previews(layout, icons: list[int]) -> None:
+    if icons:
+        grid = layout.grid_flow(row_major=True, columns=PREVIEW_COLUMNS, even_columns=True, align=True)
+        for icon in icons:
+            grid.template_icon(icon, scale=PREVIEW_SCALE)
 
 
 def _icon(entry: Entry) -> str:

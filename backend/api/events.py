@@ -1,7 +1,9 @@
 """What the server tells a client about a job, in the order things happen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+import numpy as np
 
 from .errors import OrbitError
 from .job import Result
@@ -34,6 +36,7 @@ class JobEvent:
         message: what is going on, for the panel.
         error: why it failed, for ``FAILED`` and ``CANCELLED``.
         result: for ``FINISHED``, once the client has fetched it.
+        preview: (N, S, S, 3) uint8 sRGB, what is being painted, when there is something new to see.
     """
 
     job: str
@@ -44,9 +47,10 @@ class JobEvent:
     message: str = ""
     error: OrbitError | None = None
     result: Result | None = None
+    preview: np.ndarray | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict:
-        """Everything but the result, which travels in a message of its own."""
+        """Everything but result and preview, which travel in messages of their own."""
         return {"job": self.job, "state": self.state.value, "stage": self.stage, "fraction": self.fraction,
                 "seconds_left": self.seconds_left, "message": self.message, "error": self.error.to_dict() if self.error else None}
 

@@ -29,13 +29,14 @@ FROM_SERVER = {
     "pong": {},
     "event": {"job": str, "state": str, "stage": str, "fraction": int | float, "seconds_left": int | float | None,
               "message": str, "error": dict | None},
+    "preview": {"job": str},
     "result": {"job": str, "report": dict},
     "jobs": {"jobs": list},
     "facts": {"version": str, "pid": int, "worker_pid": int | None, "worker_ready": bool, "clients": int, "run_directory": str},
     "error": {"code": str, "message": str, "fix": str},
 }
 
-WITH_ARRAYS = {"submit", "result"}
+WITH_ARRAYS = {"submit", "preview", "result"}
 """The messages that carry array frames; no other may."""
 
 _FIELDS = FROM_CLIENT | FROM_SERVER

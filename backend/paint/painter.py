@@ -10,6 +10,7 @@ from ..api.settings import Settings
 from ..mesh.surface import Surface
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
+from .preview import Show
 from .reference import Reference
 
 Progress = Callable[[float], None]
@@ -45,6 +46,6 @@ class Painter(Protocol):
         ...
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep) -> Painting:
-        """The frames of all views, in the order of the orbits' cameras."""
+              keep: Keep, show: Show) -> Painting:
+        """The frames of all views, in the order of the orbits' cameras; ``show`` is shown them as they come."""
         ...

@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from .. import store
 from ..api.errors import Cancelled, InvalidSettings, OrbitError, StorageError, WorkerDied
 from ..api.events import JobEvent, State
@@ -32,10 +34,11 @@ class Jobs:
     """Everything here runs on the server's thread and returns at once; what touches big files runs on a thread of its own."""
 
     def __init__(self, run_directory: Path, journal: Journal, supervisor: Supervisor, publish: Callable[[JobEvent], None],
-                 post: Callable[[Callable[[], None]], None]):
+                 show: Callable[[str, np.ndarray], None], post: Callable[[Callable[[], None]], None]):
         """
         Args:
             publish: tells every client.
+            show: gives every client pictures of what a job paints.
             post: hands a function from another thread to the server's.
         """
         self._directory = run_directory / "jobs"
@@ -48,6 +51,7 @@ class Jobs:
         self._eta = Eta()
         supervisor.on_ready = self.advance
         supervisor.on_progress = self._on_progress
+        supervisor.on_preview = lambda pictures: show(supervisor.job, pictures)
         supervisor.on_done = self._on_done
         supervisor.on_broken = self._on_broken
         self._recover()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 import zmq
 
@@ -90,7 +91,7 @@ class Server:
         self._mailbox = Mailbox()
         self._gate = Gate(self._context)
         self._supervisor = Supervisor(run_directory, pipeline, self._mailbox.put)
-        self._jobs = Jobs(run_directory, self._journal, self._supervisor, self._publish, self._mailbox.put)
+        self._jobs = Jobs(run_directory, self._journal, self._supervisor, self._publish, self._show, self._mailbox.put)
         self._connection = self._gate.connection(psutil.Process().create_time())
         self._answers: dict[str, Callable[[bytes, wire.Message], None]] = {
             "ping": lambda client, message: self._send(client, "pong"),
@@ -216,6 +217,10 @@ class Server:
     def _publish(self, event: JobEvent) -> None:
         for client in list(self._clients):
             self._send(client, "event", event.to_dict())
+
+    def _show(self, job: str, pictures: np.ndarray) -> None:
+        for client in list(self._clients):
+            self._send(client, "preview", {"job": job}, {"pictures": pictures})
 
     def _send(self, client: bytes, type: str, body: dict | None = None, arrays: dict | None = None) -> None:
         known = self._clients.get(client)

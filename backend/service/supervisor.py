@@ -1,5 +1,6 @@
 """Watches over the worker process: starts it, hears it, ends it, and notices when it ends by itself."""
 
+import base64
 import contextlib
 import json
 import logging
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from ..api.errors import Cancelled, OrbitError, OutOfMemory, WorkerDied
@@ -33,12 +35,14 @@ class Supervisor:
         ready: a worker has started up and waits for a job or is at one.
         on_ready(): a worker waits for its first job.
         on_progress(stage, fraction): of :attr:`job`.
+        on_preview(pictures): (N, S, S, 3) uint8, what :attr:`job` is painting.
         on_done(job, error): the job finished (None), failed, or was cancelled (:class:`Cancelled`).
         on_broken(error): a worker ended before it was ready.
     """
 
     on_ready: Callable[[], None]
     on_progress: Callable[[str, float], None]
+    on_preview: Callable[[np.ndarray], None]
     on_done: Callable[[str, OrbitError | None], None]
     on_broken: Callable[[OrbitError], None]
 
@@ -136,6 +140,8 @@ class Supervisor:
             self.on_ready()
         elif event["event"] == "progress":
             self.on_progress(event["stage"], event["fraction"])
+        elif event["event"] == "preview":
+            self.on_preview(np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"]))
         elif event["event"] == "finished":
             self._done(None)
         else:

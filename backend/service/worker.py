@@ -4,12 +4,14 @@ It reads requests from its standard input and writes events to its standard outp
 
     {"run": id, "folder": path}     {"event": "ready"}
     {"cancel": id}                  {"event": "progress", "job": id, "stage": name, "fraction": number}
+                                    {"event": "preview", "job": id, "shape": [numbers], "pictures": base64}
                                     {"event": "finished", "job": id}
                                     {"event": "failed", "job": id, "error": {…}}
 
 The end of its input ends it, at once, whatever it is doing.
 """
 
+import base64
 import contextlib
 import errno
 import faulthandler
@@ -25,6 +27,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from .. import store
@@ -88,7 +91,7 @@ class Worker:
             else:
                 job = store.load_job(folder)
                 store.drop_foreign_stages(folder, job)
-                result = run(job, folder, progress)
+                result = run(job, folder, progress, progress.show)
             store.save_result(folder, result)
         except Exception as error:
             if not isinstance(error, OrbitError):
@@ -113,6 +116,10 @@ class _Progress:
         if stage != self.stage or now - self._sent >= _PROGRESS_INTERVAL:
             self.stage, self._sent = stage, now
             self._send({"event": "progress", "job": self._id, "stage": stage, "fraction": min(max(float(fraction), 0.0), 1.0)})
+
+    def show(self, pictures: np.ndarray) -> None:
+        """Sends pictures (N, S, S, 3) uint8."""
+        self._send({"event": "preview", "job": self._id, "shape": pictures.shape, "pictures": base64.b64encode(pictures).decode("ascii")})
 
 
 def explain(error: Exception, stage: str) -> OrbitError:

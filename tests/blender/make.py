@@ -85,13 +85,14 @@ def block_counts() -> dict[str, int]:
             for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
 
 
-def poll_until_settled(queue, seconds: float = 240.0) -> list[float]:
-    """Polls as Blender's timer does until nothing is under way; the seconds that each callback took."""
+def poll_until_settled(queue, look=lambda: None, seconds: float = 240.0) -> list[float]:
+    """Polls as Blender's timer does, and looks each time, until nothing is under way; the seconds that each callback took."""
     calls, until = [], time.monotonic() + seconds
     while queue.busy:
         assert time.monotonic() < until, [entry.event for entry in queue.entries]
         begun = time.perf_counter()
         queue.poll()
         calls.append(time.perf_counter() - begun)
+        look()
         time.sleep(0.02)
     return calls

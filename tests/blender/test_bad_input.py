@@ -160,7 +160,7 @@ def test_no_worker_installed(monkeypatch, tmp_path):
     obj = make.cube()
     before, counts = fingerprint(obj), make.block_counts()
     bpy.ops.orbit_texture.texture_selected()
-    make.poll_until_settled(queue, 20)
+    make.poll_until_settled(queue, seconds=20)
     error = queue.entries[-1].error
     assert (error.code, error.fix) == ("no_worker", "install_backend")
     assert (fingerprint(obj), make.block_counts()) == (before, counts)

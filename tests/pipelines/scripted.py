@@ -2,8 +2,8 @@
 
 A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports progress meanwhile;
 ``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that holds the interpreter; ``children`` starts a
-process and waits for it; ``crash``, ``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file
-with its name, and is skipped the next time.
+process and waits for it; ``show:N`` shows N pictures; ``crash``, ``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A
+finished stage leaves a file with its name, and is skipped the next time.
 """
 
 import errno
@@ -22,7 +22,7 @@ from backend.api.job import Job, Result
 STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
 
 
-def run(job: Job, folder: Path, progress) -> Result:
+def run(job: Job, folder: Path, progress, show) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
     ran = []
     for number, stage in enumerate(STAGES):
@@ -31,7 +31,7 @@ def run(job: Job, folder: Path, progress) -> Result:
         if done.exists():
             continue
         action, _, argument = actions.get(stage, "sleep:0").partition(":")
-        _perform(action, argument, lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)), folder)
+        _perform(action, argument, lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)), show, folder)
         with open(folder / "ran.txt", "a") as file:
             file.write(f"{stage}\n")
         done.touch()
@@ -40,7 +40,7 @@ def run(job: Job, folder: Path, progress) -> Result:
     return Result(uvs, {"base_color": np.frombuffer(job.reference.tobytes()[:1000], np.uint8)}, {"ran": ran, "name": job.name})
 
 
-def _perform(action: str, argument: str, progress, folder: Path) -> None:
+def _perform(action: str, argument: str, progress, show, folder: Path) -> None:
     if action == "sleep":
         begun, seconds = time.monotonic(), float(argument)
         while (passed := time.monotonic() - begun) < seconds:
@@ -66,6 +66,8 @@ def _perform(action: str, argument: str, progress, folder: Path) -> None:
         np.empty(2**50, np.uint8)
     elif action == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "paint.npy"))
+    elif action == "show":
+        show(np.full((int(argument), 4, 4, 3), 7, np.uint8))
     elif action == "chatter":
         os.write(1, b"a library prints\n")
         print("and so does Python")

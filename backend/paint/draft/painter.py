@@ -17,6 +17,7 @@ from ...render.sample import bilinear
 from ...render.visibility import edge_distance, facing, observe
 from ..foreground import confirmed_by, cut_out, extend
 from ..painter import Keep, Painting, Progress
+from ..preview import COUNT, Show, strip
 from ..reference import Reference
 from .symmetry import Mirror, find_mirror
 from .view import find_view
@@ -46,7 +47,7 @@ class Draft:
                 horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth)]
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep) -> Painting:
+              keep: Keep, show: Show) -> Painting:
         """Every view of the surface as the reference colours it, in seconds: no part of it is worth keeping."""
         picture = Picture(reference, buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
@@ -59,6 +60,8 @@ class Draft:
             for frame in pool.map(lambda buffer: paint_view(picture, mirror, voxels, completed, buffer, surface), buffers):
                 frames.append(frame)
                 progress(0.3 + 0.7 * len(frames) / len(buffers))
+                if len(frames) % COUNT == 0:
+                    show(strip(frames))
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]

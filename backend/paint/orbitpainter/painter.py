@@ -15,6 +15,7 @@ from ...render.maps import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
+from ..preview import Show
 from ..reference import Reference
 from . import agx, cameras, films, gasa
 from .layouts import LAYOUTS, PATCH, Pass, latent_frames
@@ -37,7 +38,7 @@ class OrbitPainter:
         return both[:1] if card.layout == "horizontal" else both
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep) -> Painting:
+              keep: Keep, show: Show) -> Painting:
         """Every view as the model paints it; each pass is kept as soon as it is done.
 
         Raises:
