@@ -157,7 +157,7 @@ def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
 
 def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     folder = tmp_path / "stick"
-    for source in (ORBITPAINTER.base, ORBITPAINTER.parts):
+    for source in (ORBITPAINTER.base, ORBITPAINTER.parts, ORBITPAINTER.segmentation):
         for path in source.files:
             file = folder / source.repository / path
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+from transformers import PreTrainedTokenizerFast, SamConfig, SamModel, UMT5Config, UMT5EncoderModel
+from transformers.models.sam.configuration_sam import SamMaskDecoderConfig, SamPromptEncoderConfig, SamVisionConfig
 
 from backend.paint.orbitpainter.model import PROMPTS, Card
 from backend.paint.orbitpainter.network import PACKED
@@ -44,6 +45,20 @@ def write_text_encoder(folder: Path, width: int) -> Path:
     split.pre_tokenizer = pre_tokenizers.Whitespace()
     words = PreTrainedTokenizerFast(tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
     words.save_pretrained(folder / "tokenizer")
+    return folder
+
+
+def write_segmentation(folder: Path) -> Path:
+    """A random Segment Anything network; returns its folder."""
+    torch.manual_seed(0)
+    vision = SamVisionConfig(hidden_size=16, output_channels=8, num_hidden_layers=1, num_attention_heads=2, window_size=4, num_pos_feats=4,
+                             global_attn_indexes=[], mlp_dim=16)
+    prompt = SamPromptEncoderConfig(hidden_size=8, mask_input_channels=4)
+    decoder = SamMaskDecoderConfig(hidden_size=8, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=16)
+    network = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    network.save_pretrained(folder)
     return folder
 
 

@@ -41,11 +41,12 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
         save_file(dict(tensors[number::3]), scratch / "text_encoder" / name, metadata={"format": "pt"})
         index |= dict.fromkeys(dict(tensors[number::3]), name)
     (scratch / "text_encoder" / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    tiny_model.write_segmentation(scratch)
     for number, expert in enumerate(("high", "low"), 1):
         save_file(naive_wan.base_tensors(number), _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"))
         save_file(naive_wan.painter_tensors(10 + number), scratch / f"{expert}_noise.safetensors")
     hub = {source.repository: {path: (scratch / path).read_bytes() for path in source.files}
-           for source in (ORBITPAINTER.base, ORBITPAINTER.weights, ORBITPAINTER.parts)}
+           for source in (ORBITPAINTER.base, ORBITPAINTER.weights, ORBITPAINTER.parts, ORBITPAINTER.segmentation)}
     return hub | {"Wan-Video/Wan2.2": dict.fromkeys(ORBITPAINTER.text.files, TEXT_FILE)}
 
 

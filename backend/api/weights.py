@@ -41,6 +41,7 @@ class Needs:
         painter: as :class:`backend.api.settings.Settings` calls it.
         base: the video model's two experts, which the painter's weights change.
         weights: the painter's own.
+        segmentation: a network that finds the object in a reference without alpha.
         parts: autoencoder, text encoder and tokenizer of the video model, as diffusers has them.
         text: a file in which the unwanted text stands in quotes.
         text_sha256: hash of that text in UTF-8, by which it is found in the file.
@@ -50,12 +51,13 @@ class Needs:
     base: Source
     weights: Source
     parts: Source
+    segmentation: Source
     text: Source
     text_sha256: str
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return self.base, self.weights, self.parts, self.text
+        return self.base, self.weights, self.parts, self.segmentation, self.text
 
     @property
     def size(self) -> int:
@@ -86,6 +88,9 @@ ORBITPAINTER = Needs(
         "tokenizer/spiece.model": 4_550_000,
         "tokenizer/tokenizer.json": 16_800_000,
         "tokenizer/tokenizer_config.json": 61_800}, "apache-2.0", _APACHE),
+    segmentation=Source("facebook/sam-vit-base", {
+        "config.json": 6_570,
+        "model.safetensors": 375_000_000}, "apache-2.0", _APACHE),
     text=Source("Wan-Video/Wan2.2", {"wan/configs/shared_config.py": 945}, "apache-2.0", _APACHE,
                 "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
                 {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"}),

@@ -15,6 +15,7 @@ from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import load
+from ..paint.orbitpainter.segmentation import load_segmentation
 
 
 def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options) -> None:
@@ -34,8 +35,11 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
     """
     target, parts = made / part, originals / needs.parts.repository
     unfinished = made / f"{part}.part"
-    if part == "vae":
-        load(AutoencoderKLWan, parts / "vae")
+    if part in ("vae", "segmentation"):
+        if part == "vae":
+            load(AutoencoderKLWan, parts / "vae")
+        else:
+            load_segmentation(originals / needs.segmentation.repository)
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         for file in files:

@@ -10,13 +10,15 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import COMMAND
+from ..reference import Reference
 from .files import Tensors
 from .network import load
 from .plan import RUNGS, Rung, placed
 from .sample import EXPERTS, Prompts
+from .segmentation import load_segmentation, segmented
 
-CARD, PROMPTS = "model.json", "prompts.safetensors"
-"""The files of the folder beside a folder for each expert and ``vae``."""
+CARD, PROMPTS, SEGMENTATION = "model.json", "prompts.safetensors", "segmentation"
+"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ class Model:
     def prompts(self) -> Prompts:
         """The two texts."""
         return Prompts(*(text.to(self.device) for text in embedded(self.folder / PROMPTS)))
+
+    def segmented(self, reference: Reference) -> Reference:
+        """The reference with the alpha that the segmentation network gives it; as it is where the folder holds no such network."""
+        part = self.folder / SEGMENTATION
+        return reference.with_alpha(segmented(load_segmentation(part), reference.color)) if part.is_dir() else reference
 
     def check(self) -> None:
         """Opens every file once.

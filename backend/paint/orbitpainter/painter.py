@@ -47,7 +47,7 @@ class OrbitPainter:
         """
         model = Model(folder(), best_device())
         model.check()
-        reference = cut_out(reference)
+        reference = cut_out(model.segmented(reference) if reference.opaque else reference)
         positions = [position_image(buffer) for buffer in buffers]
         normals = [normal_image(buffer, surface) for buffer in buffers]
         around, over = np.split(np.arange(len(buffers)), [model.card.frames - 1])
