@@ -33,6 +33,13 @@ def present(file: File, folder: Path) -> int:
     return 0
 
 
+def doubt(file: File, folder: Path) -> None:
+    """What is there of a file counts as unchecked from now on."""
+    target = folder / file.place
+    if target.is_file():
+        target.replace(_unfinished(target))
+
+
 def fetch(file: File, folder: Path, tell: Tell) -> Path:
     """Where the file is in the folder, after getting what is missing of it and comparing its hash.
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from .. import store
 from ..api.errors import DownloadFailed, InvalidWeights, StorageError
 from ..api.weights import Needs, gigabytes
-from .fetch import damage, fetch
+from .fetch import damage, doubt, fetch
 from .manifest import File, Manifest
 from .plan import bytes_of, files_of, made, room, unfinished, workplace
 
@@ -47,7 +47,10 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
             if offline:
                 # What an earlier run made may be of other files.
                 shutil.rmtree(parts_folder, ignore_errors=True)
-            else:
+            elif Manifest.read(work, needs) != manifest:
+                shutil.rmtree(parts_folder, ignore_errors=True)
+                for file in manifest.files:
+                    doubt(file, work)
                 manifest.write(work)
             parts_folder.mkdir(exist_ok=True)
             parts = {part: files_of(part, needs, manifest) for part in unfinished(target)}
