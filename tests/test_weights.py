@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from backend import doctor
-from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, StorageError
+from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, OutOfMemory, StorageError
 from backend.api.weights import ORBITPAINTER, gigabytes
 from backend.paint.orbitpainter.model import Model, embedded
 from backend.weights import command
 from backend.weights.fetch import fetch
-from backend.weights.install import _alone, install
+from backend.weights.install import install
 from backend.weights.manifest import File, Manifest
-from backend.weights.orbitpainter import unwanted
+from backend.weights.orbitpainter import make, unwanted
 from backend.weights.plan import left, look, room, workplace
 from tests import naive_wan, tiny_model, tiny_weights
 from tests.hub import Hub
@@ -149,6 +150,28 @@ def test_files_that_were_put_into_a_folder_by_hand_are_converted_and_stay(hub, t
     assert all((folder / file.place).exists() for file in pinned(hub).files)
 
 
+def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compared(hub, tmp_path):
+    needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
+    config = workplace(target) / ORBITPAINTER.parts.repository / "text_encoder" / "config.json"
+    right = hub.repositories[ORBITPAINTER.parts.repository]["text_encoder/config.json"]
+    config.parent.mkdir(parents=True)
+    config.write_bytes(right.replace(b"{", b"["))
+    with pytest.raises(InvalidWeights, match=r"text_encoder/config.json is another file"):
+        install(needs, pinned(hub), target, lambda *what: None, **TINY)
+    assert not config.exists()
+    config.write_bytes(right)
+    (workplace(target) / "manifest.json").unlink()
+    install(needs, pinned(hub), target, lambda *what: None, **TINY)
+    assert hub.gets("text_encoder/config.json") == []
+
+
+def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
+    with open(tmp_path / "encoder.safetensors", "wb") as huge:
+        huge.truncate(1 << 41)
+    with pytest.raises(OutOfMemory, match=r"takes 2199\.0 GB of memory"):
+        make("prompts.safetensors", ORBITPAINTER, [tmp_path / "encoder.safetensors"], tmp_path, tmp_path, lambda fraction: None)
+
+
 def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
     (tmp_path / "config.py").write_text("a = 'blurred dark!'")
     with pytest.raises(InvalidWeights, match=r"config.py does not hold the negative prompt"):
@@ -228,7 +251,7 @@ def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
     counted.clear()
     assert fetch(file, tmp_path, counted.append).read_bytes() == hub.repositories["a/b"]["big.safetensors"]
     assert hub.gets("big.safetensors") == ["", f"bytes={arrived}-"]
-    assert 0 < arrived < file.size == sum(counted)
+    assert 0 < arrived < file.size == arrived + sum(counted)
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["big.safetensors"]
 
 
@@ -247,7 +270,7 @@ def test_a_server_that_knows_no_ranges_sends_everything_and_the_file_is_right(hu
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
     fetch(file, tmp_path, counted.append)
-    assert sum(counted) == file.size
+    assert 1000 + sum(counted) == file.size
 
 
 def test_a_part_of_something_else_is_found_out_by_its_hash(hub, tmp_path):
@@ -299,7 +322,7 @@ def test_the_disk_holds_the_originals_of_one_part_at_a_time_unless_they_are_kept
 def test_two_downloads_at_once_are_refused(hub, tmp_path):
     target = tmp_path / "models" / "orbitpainter"
     target.parent.mkdir()
-    with _alone(target):
+    with FileLock(target.with_name("orbitpainter.lock")):
         status, said = run(hub, tmp_path, "--yes")
     assert status == 2
     assert "Another process is downloading orbitpainter already" in said

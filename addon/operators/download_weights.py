@@ -31,7 +31,7 @@ class DownloadWeights(bpy.types.Operator):
         if weights.look():
             self.report({"INFO"}, "They are on this computer already")
             return {"CANCELLED"}
-        return context.window_manager.invoke_props_dialog(self, width=_WIDTH)
+        return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")
 
     def draw(self, context):
         column = self.layout.column()

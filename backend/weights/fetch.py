@@ -7,6 +7,7 @@ fails), which at 28 GB a file is hours. Hence its inner ``http_get``, which goes
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,8 +34,18 @@ def present(file: File, folder: Path) -> int:
     return 0
 
 
+def doubt(file: File, folder: Path) -> None:
+    """What is there of a file counts as unchecked from now on."""
+    target = folder / file.place
+    if target.is_file():
+        target.replace(_unfinished(target))
+
+
 def fetch(file: File, folder: Path, tell: Tell) -> Path:
     """Where the file is in the folder, after getting what is missing of it and comparing its hash.
+
+    Args:
+        tell: of what comes beyond what is :func:`present`.
 
     Raises:
         DownloadFailed: the server cannot be reached or gives less than the file.
@@ -43,7 +54,6 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
     """
     target = folder / file.place
     if target.is_file() and target.stat().st_size == file.size:
-        tell(file.size)
         return target
     unfinished = _unfinished(target)
     try:
@@ -51,9 +61,10 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
         target.unlink(missing_ok=True)
         if unfinished.exists() and unfinished.stat().st_size > file.size:
             unfinished.unlink()
+            tell(-file.size)
         with _Counted(unfinished, tell) as stream:
-            tell(stream.tell())
             _get(file, stream)
+            os.fsync(stream.fileno())
         if wrong := damage(file, unfinished, tell):
             unfinished.unlink()
             raise InvalidWeights(f"{wrong} It has been deleted: run the command again.", "retry")

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from .. import store
 from ..api.errors import DownloadFailed, InvalidWeights, StorageError
 from ..api.weights import Needs, gigabytes
-from .fetch import damage, fetch
+from .fetch import damage, doubt, fetch, present
 from .manifest import File, Manifest
 from .plan import bytes_of, files_of, made, room, unfinished, workplace
 
@@ -47,11 +47,15 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
             if offline:
                 # What an earlier run made may be of other files.
                 shutil.rmtree(parts_folder, ignore_errors=True)
-            else:
+            elif Manifest.read(work, needs) != manifest:
+                shutil.rmtree(parts_folder, ignore_errors=True)
+                for file in manifest.files:
+                    doubt(file, work)
                 manifest.write(work)
             parts_folder.mkdir(exist_ok=True)
             parts = {part: files_of(part, needs, manifest) for part in unfinished(target)}
-            tally = _Tally(parts, progress)
+            there = 0 if offline else sum(present(file, work) for files in parts.values() for file in files)
+            tally = _Tally(parts, there, progress)
             for part, files in parts.items():
                 bring = partial(_checked, folder=offline) if offline else partial(fetch, folder=work)
                 paths = [bring(file, tell=tally.add) for file in files]
@@ -80,9 +84,10 @@ def installed(target: Path) -> bool:
 class _Tally:
     """Turns bytes into the fraction of everything that is done."""
 
-    def __init__(self, parts: dict[str, list[File]], progress: Progress):
+    def __init__(self, parts: dict[str, list[File]], there: int, progress: Progress):
         self._total = sum(sum(file.size for file in files) + _CONVERTED_BYTE * bytes_of(part, files) for part, files in parts.items())
-        self._done, self._progress = 0.0, progress
+        self._done, self._progress = float(there), progress
+        self._tell("download", 0)
 
     def add(self, size: int) -> None:
         """So many bytes were brought."""

@@ -15,7 +15,6 @@ def bring(painter: str, progress: Progress) -> Result:
         DownloadFailed: a server cannot be reached, or has something else than the user has agreed to.
         OrbitError: see :func:`backend.weights.install.install`.
     """
-    progress("download", 0.0)
     target = paths.models() / painter
     if not (target.exists() and installed(target)):
         manifest = look(ORBITPAINTER, target)

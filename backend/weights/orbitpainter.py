@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
 from diffusers import AutoencoderKLWan
 
-from ..api.errors import InvalidWeights
-from ..api.weights import Needs
+from ..api.errors import InvalidWeights, OutOfMemory
+from ..api.weights import Needs, gigabytes
 from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert
 from ..paint.orbitpainter.model import Card, Model
@@ -32,6 +33,7 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
 
     Raises:
         InvalidWeights: a file is not what it should be.
+        OutOfMemory: there is too little memory for the text encoder.
     """
     target, parts = made / part, originals / needs.parts.repository
     unfinished = made / f"{part}.part"
@@ -46,12 +48,19 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
             shutil.copy(file, unfinished)
         unfinished.rename(target)
     elif part.startswith("prompts"):
+        _check_memory(sum(file.stat().st_size for file in files))
         encoder = prompts.load_encoder(parts / "text_encoder", parts / "tokenizer")
         prompts.write(*encoder, unwanted(files[-1], needs.text_sha256), unfinished)
         unfinished.rename(target)
     else:
         *base, painter = files
         convert_expert(base, painter, target, progress=progress, **options)
+
+
+def _check_memory(needed: int) -> None:
+    if (free := psutil.virtual_memory().available) < needed:
+        raise OutOfMemory(f"The text encoder, needed this once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} are free. "
+                          "Close other programs, then start the download again: it goes on from here.", "retry")
 
 
 def unwanted(file: Path, sha256: str) -> str:
@@ -72,8 +81,7 @@ def finish(made: Path) -> None:
     Raises:
         InvalidWeights: a part is damaged; it is still no such folder.
     """
-    card = Card()
-    card.write(made)
+    Card().write(made)
     try:
         Model(made, torch.device("cpu")).check()
     except InvalidWeights:
