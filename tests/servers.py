@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+import psutil
 import zmq
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,3 +152,13 @@ class Watcher:
 
     def close(self) -> None:
         self.client.close()
+
+
+def end_server(run_directory: Path) -> None:
+    if connection := api.connection.Connection.read(run_directory):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(connection.pid).kill()
+
+
+def server_pid(run_directory: Path) -> int:
+    return api.connection.Connection.read(run_directory).pid

@@ -17,25 +17,6 @@ from servers import PYTHON, ROOT, SCRIPTED, Peer, Server, Watcher, api, new_id, 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
 
-@pytest.fixture
-def run(tmp_path):
-    return tmp_path / "run"
-
-
-@pytest.fixture
-def watchers(run):
-    """Makes clients of the test's own run directory."""
-    with contextlib.ExitStack() as stack:
-        def make(**changes) -> Watcher:
-            watcher = Watcher(run, **changes)
-            stack.callback(watcher.close)
-            return watcher
-        yield make
-    if connection := api.connection.Connection.read(run):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(connection.pid).kill()
-
-
 def test_importing_the_client_opens_nothing_and_starts_nothing():
     script = """
 import sys, threading; sys.path.insert(0, "tests")

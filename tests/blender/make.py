@@ -7,8 +7,12 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from bl_ext.user_default.orbit_texture.addon import scene
+from bl_ext.user_default.orbit_texture.addon.identity import key_of
+from bl_ext.user_default.orbit_texture.addon.queue import Entry, queue
 from bl_ext.user_default.orbit_texture.addon.scene import Target
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
+from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 
 def suzanne(uvs: bool = True) -> bpy.types.Object:
@@ -34,6 +38,17 @@ def scripted(script: str, uvs: bool = False) -> bpy.types.Object:
 def without_uvs(obj: bpy.types.Object) -> bpy.types.Object:
     while obj.data.uv_layers:
         obj.data.uv_layers.remove(obj.data.uv_layers[0])
+    return obj
+
+
+def with_two_material_slots() -> bpy.types.Object:
+    obj = cube(uvs=False)
+    obj.data.materials.append(bpy.data.materials.new("Red"))
+    obj.data.materials.append(bpy.data.materials.new("Blue"))
+    obj.material_slots[1].link = "OBJECT"
+    obj.material_slots[1].material = bpy.data.materials.new("Own")
+    for polygon in obj.data.polygons:
+        polygon.material_index = polygon.index % 2
     return obj
 
 
@@ -83,6 +98,21 @@ def block_counts() -> dict[str, int]:
     """How many data-blocks of each kind the file holds."""
     return {prop.identifier: len(getattr(bpy.data, prop.identifier))
             for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
+
+
+def apply(*objects, new_uvs: bool = True) -> Entry:
+    """A result on objects that share a mesh, as Blender's timer applies it."""
+    target = scene.read(objects[0])
+    entry = Entry(objects[0].name, Settings(), tuple(map(key_of, objects)), target=target, topology=target.topology,
+                  result=result(target, new_uvs))
+    queue.entries.append(entry)
+    queue.poll()
+    return entry
+
+
+def slots(obj: bpy.types.Object) -> list[tuple[str, str | None]]:
+    """Where each material hangs, and its name."""
+    return [(slot.link, slot.material.name if slot.material else None) for slot in obj.material_slots]
 
 
 def poll_until_settled(queue, look=lambda: None, seconds: float = 240.0) -> list[float]:

@@ -1,6 +1,5 @@
-"""Takes: what is added, that nothing else changes, and that a take goes without trace."""
+"""Takes: what is added, how several live on one object, and what becomes of a result that cannot be applied."""
 
-import json
 
 import bpy
 import make
@@ -14,203 +13,7 @@ from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidTarget, 
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
-
-def apply(*objects, new_uvs: bool = True) -> Entry:
-    """A result on objects that share a mesh, as Blender's timer applies it."""
-    target = scene.read(objects[0])
-    entry = Entry(objects[0].name, Settings(), tuple(map(key_of, objects)), target=target, topology=target.topology,
-                  result=make.result(target, new_uvs))
-    queue.entries.append(entry)
-    queue.poll()
-    return entry
-
-
-def slots(obj) -> list:
-    return [(slot.link, slot.material.name if slot.material else None) for slot in obj.material_slots]
-
-
-def plain():
-    return make.suzanne()
-
-
-def without_uvs():
-    return make.suzanne(uvs=False)
-
-
-def with_modifiers():
-    obj = make.suzanne(uvs=False)
-    obj.modifiers.new("Subdivision", "SUBSURF").levels = 1
-    obj.modifiers.new("Bend", "SIMPLE_DEFORM").angle = 0.3
-    return obj
-
-
-def with_shape_keys():
-    obj = make.suzanne(uvs=False)
-    obj.shape_key_add(name="Basis")
-    obj.shape_key_add(name="Key").data[3].co.x += 1
-    obj.data.shape_keys.key_blocks["Key"].value = 0.5
-    return obj
-
-
-def with_two_material_slots():
-    obj = make.cube(uvs=False)
-    obj.data.materials.append(bpy.data.materials.new("Red"))
-    obj.data.materials.append(bpy.data.materials.new("Blue"))
-    obj.material_slots[1].link = "OBJECT"
-    obj.material_slots[1].material = bpy.data.materials.new("Own")
-    for polygon in obj.data.polygons:
-        polygon.material_index = polygon.index % 2
-    return obj
-
-
-def with_material_indices_but_no_slots():
-    obj = make.cube(uvs=False)
-    for polygon in obj.data.polygons:
-        polygon.material_index = polygon.index % 3
-    return obj
-
-
-def with_weights_and_colors():
-    obj = make.suzanne()
-    obj.vertex_groups.new(name="Group").add([0, 5, 9], 0.25, "REPLACE")
-    obj.data.color_attributes.new("Color", "BYTE_COLOR", "CORNER").data[0].color = (1, 0, 0, 1)
-    obj.data.attributes.new("Value", "FLOAT", "FACE").data[2].value = 0.5
-    return obj
-
-
-def with_custom_normals():
-    obj = make.cube()
-    obj.data.normals_split_custom_set([(0.6, 0.0, 0.8)] * len(obj.data.loops))
-    return obj
-
-
-def with_a_negative_and_uneven_scale():
-    obj = make.suzanne(uvs=False)
-    obj.scale, obj.rotation_euler = (-1, 2, 0.3), (0.2, 0.4, 0.6)
-    return obj
-
-
-def with_geometry_nodes():
-    obj = make.cube(uvs=False)
-    tree = bpy.data.node_groups.new("Nodes", "GeometryNodeTree")
-    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    tree.interface.new_socket("Amount", in_out="INPUT", socket_type="NodeSocketFloat")
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    tree.links.new(tree.nodes.new("NodeGroupInput").outputs[0], tree.nodes.new("NodeGroupOutput").inputs[0])
-    obj.modifiers.new("Nodes", "NODES").node_group = tree
-    return obj
-
-
-def with_a_parent():
-    parent = bpy.data.objects.new("Parent", None)
-    bpy.context.collection.objects.link(parent)
-    parent.location, parent.scale = (1, 2, 3), (2, 2, 2)
-    obj = make.suzanne(uvs=False)
-    obj.parent = parent
-    obj.constraints.new("LIMIT_ROTATION").max_x = 0.1
-    bpy.context.view_layer.update()
-    return obj
-
-
 pytestmark = pytest.mark.every_blender
-
-KINDS = [plain, without_uvs, with_modifiers, with_geometry_nodes, with_shape_keys, with_two_material_slots,
-         with_material_indices_but_no_slots, with_weights_and_colors, with_custom_normals, with_a_negative_and_uneven_scale, with_a_parent]
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_mesh_is_untouched_and_the_take_goes_without_trace(kind):
-    obj = kind()
-    bpy.context.view_layer.update()
-    before, counts, materials = fingerprint(obj), make.block_counts(), slots(obj)
-    layers = [layer.name for layer in obj.data.uv_layers]
-    entry = apply(obj)
-    assert entry.applied, entry.error
-    take = obj.orbit_texture.takes[0]
-    assert take.uv_layer not in layers
-    assert fingerprint(obj, ignore=take.uv_layer) == before
-    assert json.loads(take.report)["fingerprint"] == before
-    assert json.loads(take.report)["mesh"] == "untouched"
-    assert all(slot.material == take.material for slot in obj.material_slots)
-
-    bpy.ops.orbit_texture.remove_take(index=0)
-    assert fingerprint(obj) == before
-    assert slots(obj) == materials
-    assert make.block_counts() == counts
-
-
-CHANGES = {
-    "a vertex": lambda obj: setattr(obj.data.vertices[0].co, "x", 9.0),
-    "an edge": lambda obj: setattr(obj.data.edges[0], "use_seam", True),
-    "a face's slot": lambda obj: setattr(obj.data.polygons[0], "material_index", 1),
-    "smoothing": lambda obj: setattr(obj.data.polygons[0], "use_smooth", True),
-    "a UV": lambda obj: setattr(obj.data.uv_layers[0].data[0], "uv", (0.9, 0.9)),
-    "a weight": lambda obj: obj.vertex_groups[0].add([3], 0.5, "REPLACE"),
-    "a shape key": lambda obj: setattr(obj.data.shape_keys.key_blocks[1].data[0].co, "x", 9.0),
-    "a shape key's value": lambda obj: setattr(obj.data.shape_keys.key_blocks[1], "value", 0.7),
-    "a modifier": lambda obj: setattr(obj.modifiers[0], "angle", 0.9),
-    "a constraint": lambda obj: setattr(obj.constraints[0], "max_x", 0.9),
-    "a colour": lambda obj: setattr(obj.data.color_attributes[0].data[0], "color", (0, 1, 0, 1)),
-    "the location": lambda obj: setattr(obj, "location", (1, 1, 1)),
-    "the name": lambda obj: setattr(obj, "name", "Other"),
-    "the mesh's name": lambda obj: setattr(obj.data, "name", "Other"),
-    "the active UV map": lambda obj: setattr(obj.data.uv_layers, "active_index", 1),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_the_fingerprint_sees(change):
-    obj = make.cube()
-    obj.data.uv_layers.new(name="Second")
-    obj.data.uv_layers.active_index = 0
-    obj.vertex_groups.new(name="Group").add([0, 3], 0.25, "REPLACE")
-    obj.shape_key_add(name="Basis")
-    obj.shape_key_add(name="Key")
-    obj.modifiers.new("Bend", "SIMPLE_DEFORM").angle = 0.3
-    obj.constraints.new("LIMIT_ROTATION").max_x = 0.1
-    obj.data.color_attributes.new("Color", "FLOAT_COLOR", "POINT")
-    bpy.context.view_layer.update()
-    before = fingerprint(obj)
-    assert fingerprint(obj) == before
-    CHANGES[change](obj)
-    assert fingerprint(obj) != before
-
-
-def test_the_fingerprint_sees_an_input_of_geometry_nodes():
-    obj = with_geometry_nodes()
-    modifier = obj.modifiers[0]
-    name = next(item.identifier for item in modifier.node_group.interface.items_tree if item.name == "Amount")
-    before = fingerprint(obj)
-    if hasattr(modifier, "properties"):
-        getattr(modifier.properties.inputs, name).value = 0.7
-    else:
-        modifier[name] = 0.7
-    assert fingerprint(obj) != before
-
-
-def test_one_undo_step_removes_the_take_and_redo_brings_it_back():
-    make.cube(uvs=False)
-    bpy.ops.ed.undo_push(message="before")
-    bpy.context.object.location.x = 3
-    bpy.ops.ed.undo_push(message="moved")
-    counts = make.block_counts()
-    before = fingerprint(bpy.context.object)
-    assert apply(bpy.context.object).applied
-
-    bpy.ops.ed.undo()
-    obj = bpy.context.object
-    assert (len(obj.orbit_texture.takes), len(obj.data.uv_layers), len(obj.material_slots)) == (0, 0, 0)
-    assert obj.location.x == 3
-    assert fingerprint(obj) == before
-    assert make.block_counts() == counts
-
-    bpy.ops.ed.redo()
-    obj = bpy.context.object
-    take = obj.orbit_texture.takes[0]
-    assert obj.material_slots[0].material == take.material
-    uvs = np.empty(len(obj.data.loops) * 2, np.float32)
-    obj.data.uv_layers[take.uv_layer].uv.foreach_get("vector", uvs)
-    assert uvs.std() > 0.1
 
 
 def uv_array(mesh) -> np.ndarray:
@@ -222,7 +25,7 @@ def uv_array(mesh) -> np.ndarray:
 def test_uvs_land_on_the_loops_of_their_triangle_corners():
     obj = make.suzanne(uvs=False)
     target = scene.read(obj)
-    entry = apply(obj)
+    entry = make.apply(obj)
     written = uv_array(obj.data).reshape(-1, 2)
     expected = make.result(target).corner_uvs
     # A loop that two triangles share keeps one of the two, and the worker gives both the same; a chart's first triangle is enough to see.
@@ -233,7 +36,7 @@ def test_uvs_land_on_the_loops_of_their_triangle_corners():
 
 def test_a_usable_uv_map_is_used_as_it_is():
     obj = make.suzanne()
-    entry = apply(obj, new_uvs=False)
+    entry = make.apply(obj, new_uvs=False)
     assert entry.applied
     assert [layer.name for layer in obj.data.uv_layers] == ["UVMap"]
     assert obj.orbit_texture.takes[0].uv_layer == "UVMap"
@@ -246,7 +49,7 @@ def test_the_active_uv_maps_stay_active():
     obj.data.uv_layers.new(name="Render")
     obj.data.uv_layers["Render"].active_render = True
     obj.data.uv_layers.active_index = 0
-    apply(obj)
+    make.apply(obj)
     assert len(obj.data.uv_layers) == 3
     assert obj.data.uv_layers.active.name == "UVMap"
     assert obj.data.uv_layers["Render"].active_render
@@ -262,7 +65,7 @@ def test_an_object_that_shares_the_mesh_keeps_its_look():
     other = obj.copy()
     bpy.context.collection.objects.link(other)
     before = fingerprint(other)
-    entry = apply(obj)
+    entry = make.apply(obj)
     assert entry.applied
     assert other.material_slots[0].material == material
     assert fingerprint(other, ignore=obj.orbit_texture.takes[0].uv_layer) == before
@@ -273,7 +76,7 @@ def test_objects_that_share_a_mesh_get_the_same_take_and_lose_it_one_by_one():
     other = obj.copy()
     bpy.context.collection.objects.link(other)
     counts = make.block_counts()
-    assert apply(obj, other).applied
+    assert make.apply(obj, other).applied
     assert obj.orbit_texture.takes[0].material == other.orbit_texture.takes[0].material
     assert len(bpy.data.materials) == 1
     takes.remove(obj, 0)
@@ -287,9 +90,9 @@ def test_objects_that_share_a_mesh_get_the_same_take_and_lose_it_one_by_one():
 
 def test_removing_the_newest_take_shows_the_one_before_it():
     obj = make.cube(uvs=False)
-    apply(obj)
+    make.apply(obj)
     counts = make.block_counts()
-    apply(obj, new_uvs=False)
+    make.apply(obj, new_uvs=False)
     assert [take.name for take in obj.orbit_texture.takes] == ["Take 1", "Take 2"]
     assert takes.shown(obj) == 1
     bpy.ops.orbit_texture.remove_take(index=1)
@@ -298,38 +101,38 @@ def test_removing_the_newest_take_shows_the_one_before_it():
 
 
 def test_removing_the_first_take_keeps_the_uv_map_that_the_second_uses():
-    obj = with_two_material_slots()
-    materials, counts = slots(obj), make.block_counts()
-    apply(obj)
-    apply(obj, new_uvs=False)
+    obj = make.with_two_material_slots()
+    materials, counts = make.slots(obj), make.block_counts()
+    make.apply(obj)
+    make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.remove_take(index=0)
     assert takes.shown(obj) == 0
     assert obj.orbit_texture.takes[0].uv_layer in obj.data.uv_layers
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert slots(obj) == materials
+    assert make.slots(obj) == materials
     assert len(obj.data.uv_layers) == 0
     assert make.block_counts() == counts
 
 
 def test_materials_that_the_user_sets_between_two_takes_come_back():
-    obj = with_two_material_slots()
-    apply(obj)
+    obj = make.with_two_material_slots()
+    make.apply(obj)
     obj.material_slots[0].material = bpy.data.materials.new("Later")
-    apply(obj, new_uvs=False)
+    make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.remove_take(index=1)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert [name for _, name in slots(obj)] == ["Later", "Own"]
+    assert [name for _, name in make.slots(obj)] == ["Later", "Own"]
 
 
 def test_a_material_that_a_slot_hides_comes_back_too():
-    obj = with_two_material_slots()
+    obj = make.with_two_material_slots()
     slot = obj.material_slots[0]
     slot.link = "OBJECT"
     slot.material = bpy.data.materials.new("Hidden")
     slot.link = "DATA"
-    apply(obj)
+    make.apply(obj)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert slots(obj)[0] == ("DATA", "Red")
+    assert make.slots(obj)[0] == ("DATA", "Red")
     slot = obj.material_slots[0]
     slot.link = "OBJECT"
     assert slot.material.name == "Hidden"
@@ -337,15 +140,15 @@ def test_a_material_that_a_slot_hides_comes_back_too():
 
 def test_another_take_can_be_shown():
     obj = make.cube()
-    apply(obj, new_uvs=False)
-    apply(obj, new_uvs=False)
+    make.apply(obj, new_uvs=False)
+    make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_take(index=0)
     assert takes.shown(obj) == 0
 
 
 def test_the_material_shows_the_base_color_on_its_uv_map():
     obj = make.cube(uvs=False)
-    apply(obj)
+    make.apply(obj)
     nodes = obj.orbit_texture.takes[0].material.node_tree.nodes
     color = nodes["base_color"].outputs["Color"].links[0].to_socket
     assert (color.node.type, color.name) == ("BSDF_PRINCIPLED", "Base Color")
@@ -424,7 +227,7 @@ def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
 
 def test_a_take_survives_saving_and_opening(tmp_path):
     obj = make.cube(uvs=False)
-    apply(obj)
+    make.apply(obj)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     obj = bpy.data.objects["Cube"]
