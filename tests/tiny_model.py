@@ -17,12 +17,12 @@ NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "n
 AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
 
 
-def write_model(folder: Path, **card) -> Path:
+def write_model(folder: Path, network: dict = NETWORK, vae: AutoencoderKLWan | None = None, **card) -> Path:
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
     for name in EXPERTS:
-        save(WanTransformer3DModel(in_channels=PACKED, **NETWORK), folder / name, torch.bfloat16)
-    save(AutoencoderKLWan(**AUTOENCODER), folder / "vae")
+        save(WanTransformer3DModel(in_channels=PACKED, **network), folder / name, torch.bfloat16)
+    save(vae or AutoencoderKLWan(**AUTOENCODER), folder / "vae")
     texts = torch.zeros(2, 512, NETWORK["text_dim"])
     texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
     save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS)
