@@ -21,6 +21,7 @@ def main() -> int:
     add_download(commands)
     add_embed(commands)
     add_convert(commands)
+    add_train(commands)
     add_doctor(commands)
     add_serve(commands)
     add_worker(commands)
@@ -136,6 +137,34 @@ def convert(options: argparse.Namespace) -> None:
     convert_model({"high": options.base_high, "low": options.base_low}, {"high": options.painter_high, "low": options.painter_low},
                   options.vae, options.prompts, options.output, Card(), tell)
     print(f"Written: {options.output}")
+
+
+def add_train(commands) -> None:
+    parser = commands.add_parser("train", help="fine-tune one of OrbitPainter's experts on your own textured meshes")
+    parser.add_argument("assets", type=Path, nargs="+", help="textured GLB or OBJ files")
+    parser.add_argument("--expert", choices=("high", "low"), required=True, help="the one for high or for low noise")
+    parser.add_argument("--base", type=Path, required=True, help="that expert of Wan2.2-Fun-A14B-Control: its file, or folder")
+    parser.add_argument("--painter", type=Path, help="OrbitPainter's file for it, to go on from; without it the LoRA begins anew")
+    parser.add_argument("--model", type=Path, default=paths.models() / "orbitpainter", help="OrbitPainter's converted folder (%(default)s)")
+    parser.add_argument("--steps", type=int, required=True, help="in all, those of earlier runs included")
+    parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache", type=Path, default=paths.home() / "latents", help="folder of the meshes' latents (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of checkpoints")
+    parser.add_argument("--resume", action="store_true", help="go on with the training in that folder")
+    parser.set_defaults(command=train)
+
+
+def train(options: argparse.Namespace) -> None:
+    from .train.train import Recipe, run
+
+    def tell(step: int, loss: float) -> None:
+        print(f"\rstep {step} of {options.steps}, loss {loss:.4f}", end="\n" if step == options.steps else "", flush=True)
+
+    base = sorted(options.base.glob("*.safetensors")) if options.base.is_dir() else [options.base]
+    checkpoint = run(options.assets, Recipe(options.expert, options.seed, options.rate), options.steps, base, options.painter,
+                     options.model, options.cache, options.output, options.resume, print, tell)
+    print(f"Written: {checkpoint}")
 
 
 def add_doctor(commands) -> None:

@@ -31,7 +31,7 @@ def save_job(folder: Path, job: Job) -> None:
         _write_json(part / "job.json", job.body())
         (part / "fingerprint").write_text(fingerprint(job), encoding="ascii")
 
-    _appear_whole(folder / "job", write)
+    appear_whole(folder / "job", write)
 
 
 def load_job(folder: Path) -> Job:
@@ -72,7 +72,7 @@ def save_result(folder: Path, result: Result) -> None:
             data.tofile(part / f"{name}.png")
         _write_json(part / "result.json", result.report)
 
-    _appear_whole(folder / "result", write)
+    appear_whole(folder / "result", write)
 
 
 def load_result(folder: Path) -> Result:
@@ -139,7 +139,12 @@ def storage_error(error: OSError, place: Path) -> StorageError:
     return StorageError(f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.", "retry")
 
 
-def _appear_whole(target: Path, write: Callable[[Path], None]) -> None:
+def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
+    """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it or nothing.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:

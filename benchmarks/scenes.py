@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from backend.api.job import MeshData
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.render.camera import Camera
-from backend.render.rasterize import rasterize, seen_points
-from backend.render.sample import bilinear
+from backend.render.photograph import Color, photograph, wearing
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
@@ -28,23 +26,16 @@ class Scene:
     Attributes:
         name: for the table.
         surface: normalised, with UVs.
-        color: ``color(face (N,), weights (N, 3), points (N, 3)) -> (N, 3)`` float32 sRGB 0..255.
+        color: of any point of it.
     """
 
     name: str
     surface: Surface
-    color: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    color: Color
 
     def photograph(self, camera: Camera, samples: int = 3) -> np.ndarray:
         """(H, W, 3) float32 sRGB 0..255: the truth from a camera, ``samples`` squared samples per pixel, black background."""
-        fine = Camera(camera.rotation, camera.position, camera.focal, camera.centre, samples * camera.width, samples * camera.height,
-                      camera.orthographic)
-        buffer = rasterize(self.surface.vertices, self.surface.faces, fine)
-        image = np.zeros((*buffer.face.shape, 3), np.float32)
-        weights = buffer.barycentric[buffer.mask]
-        weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-        image[buffer.mask] = self.color(buffer.face[buffer.mask], weights, seen_points(buffer))
-        return image.reshape(camera.height, samples, camera.width, samples, 3).mean(axis=(1, 3))
+        return photograph(self.surface, self.color, camera, samples)
 
 
 def suzanne() -> Scene:
@@ -129,14 +120,7 @@ def _surface(vertices: np.ndarray, faces: np.ndarray) -> Surface:
 
 def _wrapped(name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray) -> Scene:
     surface = _surface(vertices, faces)
-    corner_uvs = corner_uvs[surface.source]
-    height, width = image.shape[:2]
-
-    def color(face: np.ndarray, weights: np.ndarray, points: np.ndarray) -> np.ndarray:
-        uvs = np.einsum("nc,ncx->nx", weights, corner_uvs[face])
-        return bilinear(image, np.column_stack([uvs[:, 0] * width, (1 - uvs[:, 1]) * height]))
-
-    return Scene(name, surface, color)
+    return Scene(name, surface, wearing(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int)))
 
 
 def _subdivided_monkey() -> tuple[np.ndarray, np.ndarray]:

@@ -15,28 +15,28 @@ CONFIG = {"num_attention_heads": HEADS, "attention_head_dim": HEAD, "ffn_dim": 4
 RANK = 4
 
 
-def base_tensors(seed: int) -> dict[str, torch.Tensor]:
+def base_tensors(seed: int, config: dict = CONFIG) -> dict[str, torch.Tensor]:
     """Random weights of a base model's expert, in the names of the published file."""
-    random = torch.Generator().manual_seed(seed)
+    random, width = torch.Generator().manual_seed(seed), config["num_attention_heads"] * HEAD
 
     def tensor(*shape):
         return torch.randn(*shape, generator=random) / math.sqrt(max(shape[-1], 4))
 
-    tensors = {"patch_embedding.weight": tensor(WIDTH, 52, 1, 2, 2), "patch_embedding.bias": tensor(WIDTH),
-               "ref_conv.weight": tensor(WIDTH, 16, 2, 2), "ref_conv.bias": tensor(WIDTH),
-               "head.head.weight": tensor(64, WIDTH), "head.head.bias": tensor(64), "head.modulation": tensor(1, 2, WIDTH)}
-    for name, outwards, inwards in (("text_embedding.0", WIDTH, 20), ("text_embedding.2", WIDTH, WIDTH), ("time_embedding.0", WIDTH, 32),
-                                    ("time_embedding.2", WIDTH, WIDTH), ("time_projection.1", 6 * WIDTH, WIDTH)):
+    tensors = {"patch_embedding.weight": tensor(width, 52, 1, 2, 2), "patch_embedding.bias": tensor(width),
+               "ref_conv.weight": tensor(width, 16, 2, 2), "ref_conv.bias": tensor(width),
+               "head.head.weight": tensor(64, width), "head.head.bias": tensor(64), "head.modulation": tensor(1, 2, width)}
+    for name, outwards, inwards in (("text_embedding.0", width, 20), ("text_embedding.2", width, width), ("time_embedding.0", width, 32),
+                                    ("time_embedding.2", width, width), ("time_projection.1", 6 * width, width)):
         tensors |= {f"{name}.weight": tensor(outwards, inwards), f"{name}.bias": tensor(outwards)}
-    for block in range(CONFIG["num_layers"]):
+    for block in range(config["num_layers"]):
         own = f"blocks.{block}."
-        tensors |= {f"{own}modulation": tensor(1, 6, WIDTH), f"{own}norm3.weight": 1 + tensor(WIDTH), f"{own}norm3.bias": tensor(WIDTH)}
+        tensors |= {f"{own}modulation": tensor(1, 6, width), f"{own}norm3.weight": 1 + tensor(width), f"{own}norm3.bias": tensor(width)}
         for attention in ("self_attn", "cross_attn"):
             for part in "qkvo":
-                tensors |= {f"{own}{attention}.{part}.weight": tensor(WIDTH, WIDTH), f"{own}{attention}.{part}.bias": tensor(WIDTH)}
-            tensors |= {f"{own}{attention}.norm_{part}.weight": 1 + tensor(WIDTH) for part in "qk"}
-        tensors |= {f"{own}ffn.0.weight": tensor(40, WIDTH), f"{own}ffn.0.bias": tensor(40),
-                    f"{own}ffn.2.weight": tensor(WIDTH, 40), f"{own}ffn.2.bias": tensor(WIDTH)}
+                tensors |= {f"{own}{attention}.{part}.weight": tensor(width, width), f"{own}{attention}.{part}.bias": tensor(width)}
+            tensors |= {f"{own}{attention}.norm_{part}.weight": 1 + tensor(width) for part in "qk"}
+        tensors |= {f"{own}ffn.0.weight": tensor(40, width), f"{own}ffn.0.bias": tensor(40),
+                    f"{own}ffn.2.weight": tensor(width, 40), f"{own}ffn.2.bias": tensor(width)}
     return tensors
 
 

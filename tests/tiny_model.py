@@ -23,12 +23,12 @@ WORDS = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", 
 """Of the tiny text encoder."""
 
 
-def write_model(folder: Path, **card) -> Path:
+def write_model(folder: Path, network: dict = NETWORK, vae: AutoencoderKLWan | None = None, **card) -> Path:
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
     for name in EXPERTS:
-        save(WanTransformer3DModel(in_channels=PACKED, **NETWORK), folder / name, torch.bfloat16)
-    save(AutoencoderKLWan(**AUTOENCODER), folder / "vae")
+        save(WanTransformer3DModel(in_channels=PACKED, **network), folder / name, torch.bfloat16)
+    save(vae or AutoencoderKLWan(**AUTOENCODER), folder / "vae")
     texts = torch.zeros(2, 512, NETWORK["text_dim"])
     texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
     save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS)

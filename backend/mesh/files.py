@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 from PIL import Image
+from trimesh.visual.material import PBRMaterial
 
 from ..api.errors import InvalidMesh, StorageError
 from ..api.job import MeshData
@@ -40,25 +41,53 @@ class MeshFile:
         return MeshData(np.ascontiguousarray(vertices), self.faces, corner_uvs=None if self.uvs is None else self.uvs[self.faces])
 
 
+@dataclass(frozen=True)
+class TexturedMesh:
+    """A mesh with its base colours.
+
+    Attributes:
+        mesh: with UVs, 0 where a part has none.
+        images: (H, W, 3) uint8 sRGB each, repeated beyond UVs of 0..1; one pixel for a part in one colour.
+        image_of: (F,) int, which of them a face wears.
+    """
+
+    mesh: MeshFile
+    images: tuple[np.ndarray, ...]
+    image_of: np.ndarray
+
+
 def read_mesh(path: Path) -> MeshFile:
     """The triangles of a file; all its parts in one, where it has several.
 
     Raises:
         InvalidMesh: not there, not readable, or without faces.
     """
-    if path.suffix.lower() not in READABLE:
-        raise InvalidMesh(f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE)}.")
-    if not path.is_file():
-        raise InvalidMesh(f"There is no file {path}.")
-    try:
-        mesh = trimesh.load(path, force="mesh", process=False)
-    except Exception as error:  # trimesh's readers raise whatever their parsers raise.
-        raise InvalidMesh(f"{path.name} cannot be read ({error}). Export it again.") from error
+    mesh = _loaded(path, "mesh")
     if len(mesh.faces) == 0:
         raise InvalidMesh(f"{path.name} holds no faces.")
     uvs = getattr(mesh.visual, "uv", None)
     return MeshFile(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32),
-                    None if uvs is None else np.asarray(uvs, np.float32), path.suffix.lower() in (".glb", ".gltf", ".obj"))
+                    None if uvs is None else np.asarray(uvs, np.float32), _y_up(path))
+
+
+def read_textured(path: Path) -> TexturedMesh:
+    """The triangles of a file and the base colours that they wear; all its parts in one, each with its own picture.
+
+    Raises:
+        InvalidMesh: not there, not readable, without faces, or none of its parts has a texture.
+    """
+    parts = [part for part in _loaded(path, "scene").dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
+    if not parts:
+        raise InvalidMesh(f"{path.name} holds no faces.")
+    images = tuple(map(_base_color, parts))
+    if not any(np.ptp(image, axis=(0, 1)).any() for image in images):  # trimesh's stand-in for a missing picture is one colour, too
+        raise InvalidMesh(f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export both with it.")
+    counts = np.array([len(part.vertices) for part in parts])
+    faces = np.concatenate([part.faces + start for part, start in zip(parts, np.cumsum(counts) - counts, strict=True)])
+    uvs = np.concatenate([part.visual.uv if _textured(part) else np.zeros((len(part.vertices), 2)) for part in parts])
+    mesh = MeshFile(np.concatenate([part.vertices for part in parts]).astype(np.float32), faces.astype(np.int32), uvs.astype(np.float32),
+                    _y_up(path))
+    return TexturedMesh(mesh, images, np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts]))
 
 
 def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_colors: Mapping[int, Image.Image]) -> None:
@@ -79,22 +108,63 @@ def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_c
     scene = trimesh.Scene()
     for index, (tile, image) in enumerate(base_colors.items()):
         name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
-        scene.add_geometry(_textured(mesh, corners, np.flatnonzero(place == index), image, name, path.suffix.lower()), geom_name=name)
+        scene.add_geometry(_wearing(mesh, corners, np.flatnonzero(place == index), image, name, path.suffix.lower()), geom_name=name)
     try:
         scene.export(path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space.") from error
 
 
-def _textured(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, image: Image.Image, name: str, suffix: str) -> trimesh.Trimesh:
+def _wearing(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, image: Image.Image, name: str, suffix: str) -> trimesh.Trimesh:
     """The chosen faces of a mesh with a material."""
     vertex, corners = mesh.faces[chosen].ravel(), corners[chosen].reshape(-1, 2)
     _, first, index = np.unique(np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True)
     vertices = mesh.vertices[vertex[first]]
     if not mesh.y_up:
         vertices = vertices @ Y_UP
-    material = trimesh.visual.material.PBRMaterial(name=name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.6)
+    material = PBRMaterial(name=name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.6)
     if suffix == ".obj":
         material = material.to_simple()
     visual = trimesh.visual.TextureVisuals(uv=corners[first], material=material)
     return trimesh.Trimesh(vertices, index.reshape(-1, 3), visual=visual, process=False)
+
+
+def _loaded(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
+    if path.suffix.lower() not in READABLE:
+        raise InvalidMesh(f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE)}.")
+    if not path.is_file():
+        raise InvalidMesh(f"There is no file {path}.")
+    try:
+        return trimesh.load(path, force=kind, process=False)
+    except Exception as error:  # trimesh's readers raise whatever their parsers raise.
+        raise InvalidMesh(f"{path.name} cannot be read ({error}). Export it again.") from error
+
+
+def _y_up(path: Path) -> bool:
+    return path.suffix.lower() in (".glb", ".gltf", ".obj")
+
+
+def _picture(part: trimesh.Trimesh) -> Image.Image | None:
+    material = getattr(part.visual, "material", None)
+    return material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
+
+
+def _textured(part: trimesh.Trimesh) -> bool:
+    return _picture(part) is not None and part.visual.uv is not None
+
+
+def _base_color(part: trimesh.Trimesh) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB: a part's picture, or one pixel in its colour."""
+    material = getattr(part.visual, "material", part.visual)
+    if isinstance(material, PBRMaterial):
+        pixels = np.asarray(_picture(part).convert("RGB")) if _textured(part) else np.full((1, 1, 3), 255, np.uint8)
+        return pixels if material.baseColorFactor is None else _tinted(pixels, material.baseColorFactor[:3] / 255)
+    return np.asarray(_picture(part).convert("RGB")) if _textured(part) else np.uint8(material.main_color[:3]).reshape(1, 1, 3)
+
+
+def _tinted(pixels: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """sRGB pixels times a linear colour, as glTF multiplies them."""
+    encoded = np.arange(256)[:, None] / 255
+    linear = factor * np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    table = np.round(255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)).astype(np.uint8)
+    return np.stack([table[pixels[..., channel], channel] for channel in range(3)], axis=-1)

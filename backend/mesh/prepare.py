@@ -1,6 +1,7 @@
 """The first stage: weld, clean, normalise, and give the surface UVs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from trimesh.grouping import unique_rows
@@ -25,6 +26,27 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
     Raises:
         InvalidMesh: nothing is left after cleaning.
     """
+    surface = clean(mesh)
+    progress(0.1)
+    reason = why_unusable(None if mesh.corner_uvs is None else surface.corner_uvs)
+    if reason is None:
+        uvs, tiles = gather(surface.corner_uvs)
+        notes = surface.notes
+        if len(tiles) > 1:
+            size = tile_size(tiles, texture_size)
+            notes = (*notes, f"The UV map's {len(tiles)} UDIM tiles were kept, with a texture of {size} x {size} each.")
+        return replace(surface, corner_uvs=uvs, tiles=tiles, notes=notes)
+    polygons = surface.source if mesh.polygons is None else mesh.polygons[surface.source]
+    uvs = unwrap(surface.vertices, surface.faces, polygons, texture_size, lambda fraction: progress(0.1 + 0.9 * fraction))
+    return replace(surface, corner_uvs=uvs, unwrapped=True, notes=(*surface.notes, f"New UVs were made: {reason}."))
+
+
+def clean(mesh: MeshData) -> Surface:
+    """The surface of a mesh, welded, without broken triangles, normalised; its UVs are the mesh's own as they are, 0 where it has none.
+
+    Raises:
+        InvalidMesh: nothing is left.
+    """
     notes = []
     kept = np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)
     if broken := int((~kept).sum()):
@@ -42,19 +64,8 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
     normals = smooth_normals(vertices, faces)
     if mesh.corner_normals is not None:
         normals = _sound_normals(mesh.corner_normals[source], normals)
-    progress(0.1)
-
-    reason = why_unusable(None if mesh.corner_uvs is None else mesh.corner_uvs[source])
-    if reason is None:
-        uvs, tiles = gather(mesh.corner_uvs[source])
-        if len(tiles) > 1:
-            size = tile_size(tiles, texture_size)
-            notes.append(f"The UV map's {len(tiles)} UDIM tiles were kept, with a texture of {size} x {size} each.")
-        return Surface(vertices, faces, normals, uvs, source, False, tuple(notes), tiles)
-    notes.append(f"New UVs were made: {reason}.")
-    polygons = source if mesh.polygons is None else mesh.polygons[source]
-    uvs = unwrap(vertices, faces, polygons, texture_size, lambda fraction: progress(0.1 + 0.9 * fraction))
-    return Surface(vertices, faces, normals, uvs, source, True, tuple(notes))
+    uvs = np.zeros((len(faces), 3, 2), np.float32) if mesh.corner_uvs is None else mesh.corner_uvs[source]
+    return Surface(vertices, faces, normals, uvs, source, False, tuple(notes))
 
 
 def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

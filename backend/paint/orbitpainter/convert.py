@@ -56,8 +56,8 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
     empty = {name: tensor.to(dtype) for name, tensor in network.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in empty.items()}
     original = original_names(base, shapes)
-    base.expect(_base_shapes(shapes, original))
-    painter.expect(_painter_shapes(shapes, original, rank))
+    base.expect(base_shapes(shapes, original))
+    painter.expect(painter_shapes(shapes, original, rank))
     plan = split_torch_state_dict_into_shards(empty, filename_pattern=_NAMES, max_shard_size=shard)
     unfinished = target.with_name(f"{target.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -134,14 +134,21 @@ def adapted_layers(layers: int) -> Iterator[str]:
     return (f"blocks.{block}.{part}" for block in range(layers) for part in ADAPTED)
 
 
-def _base_shapes(shapes: dict, original: dict) -> dict[str, tuple[int, ...]]:
+def base_shapes(shapes: dict, original: dict) -> dict[str, tuple[int, ...]]:
+    """The tensors of a base model's expert, by original name.
+
+    Args:
+        shapes: of the network's tensors, by the name that diffusers has for them.
+        original: of :func:`original_names`.
+    """
     expected = {original[name]: shape for name, shape in shapes.items()}
     width, _, *kernel = expected["patch_embedding.weight"]
     return expected | {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["base"], *kernel), "ref_conv.bias": (width,),
                        "ref_conv.weight": (width, LATENT, *kernel[1:])}
 
 
-def _painter_shapes(shapes: dict, original: dict, rank: int) -> dict[str, tuple[int, ...]]:
+def painter_shapes(shapes: dict, original: dict, rank: int) -> dict[str, tuple[int, ...]]:
+    """The tensors of OrbitPainter's file for such an expert; arguments as of :func:`base_shapes`."""
     by_original = {original[name]: shape for name, shape in shapes.items()}
     width, _, *kernel = by_original["patch_embedding.weight"]
     expected = {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["painter"], *kernel), "patch_embedding.bias": (width,)}

@@ -55,6 +55,11 @@ def joint(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
 LAYOUTS = {"horizontal": horizontal, "sequential": sequential, "beside": beside, "interleaved": interleaved, "joint": joint}
 
 
+def passes(layout: str, frames: int) -> list[Pass]:
+    """The runs of the network that a layout needs, for films of so many frames; views are numbered, the horizontal orbit's first."""
+    return LAYOUTS[layout](range(frames - 1), range(frames - 1, 2 * (frames - 1)))
+
+
 def _film(views: Sequence[int]) -> Film:
     return [(view,) for view in closed(views)]
 

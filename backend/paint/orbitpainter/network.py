@@ -40,22 +40,37 @@ def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
     Raises:
         InvalidWeights: a file is missing, damaged or of another model.
     """
+    network = blank(kind, folder)
+    tensors = Tensors(sorted(folder.glob("*.safetensors")))
+    if any(".gasa." in name for name in tensors.shapes):
+        add_branches(network)
+    tensors.expect({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+    return filled(network, tensors.all())
+
+
+def blank(kind: type[ModelMixin], folder: Path) -> ModelMixin:
+    """A network as its folder describes it, without weights.
+
+    Raises:
+        InvalidWeights: the folder describes none.
+    """
     try:
         config = kind.load_config(folder)
     except OSError as error:
         raise InvalidWeights(f"{folder} holds no model that can be read. Download the weights again, or choose another folder.") from error
     with torch.device("meta"):
-        network = kind.from_config(config)
-    tensors = Tensors(sorted(folder.glob("*.safetensors")))
-    if any(".gasa." in name for name in tensors.shapes):
-        add_branches(network)
-    tensors.expect({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
-    network.load_state_dict(tensors.all(), assign=True)
+        return kind.from_config(config)
+
+
+def filled(network: ModelMixin, tensors: dict[str, torch.Tensor]) -> ModelMixin:
+    """A network of :func:`blank` with its weights, in their types; what diffusers wants exact becomes float32."""
+    network.load_state_dict(tensors, assign=True)
     for name, parameter in network.named_parameters():
         if set(name.split(".")) & set(network._keep_in_fp32_modules or ()):
             parameter.data = parameter.data.float()
     if isinstance(network, WanTransformer3DModel):  # whose tables of angles are in no file
-        network.rope = type(network.rope)(config["attention_head_dim"], config["patch_size"], config["rope_max_seq_len"])
+        config = network.config
+        network.rope = type(network.rope)(config.attention_head_dim, config.patch_size, config.rope_max_seq_len)
     return network.eval().requires_grad_(False)
 
 

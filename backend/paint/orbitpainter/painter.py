@@ -18,7 +18,7 @@ from ..painter import Keep, Painting, Progress
 from ..preview import Show
 from ..reference import Reference
 from . import agx, cameras, films, gasa
-from .layouts import LAYOUTS, PATCH, Pass, latent_frames
+from .layouts import PATCH, Pass, latent_frames, passes
 from .model import Card, Model, best_device, folder
 from .network import LATENT, condition
 from .plan import Rung, rungs
@@ -50,11 +50,10 @@ class OrbitPainter:
         reference = cut_out(model.segmented(reference) if reference.opaque else reference)
         positions = [position_image(buffer) for buffer in buffers]
         normals = [normal_image(buffer, surface) for buffer in buffers]
-        around, over = np.split(np.arange(len(buffers)), [model.card.frames - 1])
-        passes = LAYOUTS[model.card.layout](around.tolist(), over.tolist())
+        needed = passes(model.card.layout, model.card.frames)
         painted: dict[int, np.ndarray] = {}
-        for number, one in enumerate(passes):
-            told = partial(_told, progress, number, len(passes))
+        for number, one in enumerate(needed):
+            told = partial(_told, progress, number, len(needed))
             paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told)
             choice = rungs(model.device, tokens(model.card, one))
             frames = keep(f"pass_{number}", partial(_named, partial(smaller_until_it_fits, paint, model, choice)))

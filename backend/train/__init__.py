@@ -1,0 +1,1 @@
+"""Fine-tuning OrbitPainter on textured meshes; see docs/training.md."""
