@@ -1,5 +1,6 @@
 """OrbitPainter as a painter: layouts, films, the autoencoder's latents, and tiny random networks through the whole pipeline."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_every_layout_paints_every_view(model, layout, reference):
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
     assert told == sorted(told)
     assert any("random" in note for note in painting.notes)
+    assert any(re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ s, took \d+ s\.", note) for note in painting.notes)
 
 
 def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(model, tmp_path):
@@ -179,8 +181,8 @@ def test_the_seed_decides_and_the_reference_is_followed(model, reference):
     [one] = layouts.horizontal(AROUND, [])
 
     def frames(settings, shown):
-        return np.stack(list(painter.paint_pass(Model(folder, torch.device("cpu")), one, buffers, buffers, shown, {}, settings,
-                                                lambda fraction: None).values()))
+        own = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
+        return np.stack(list(painter.paint_pass(own, one, buffers, buffers, shown, {}, settings, lambda fraction: None).values()))
 
     usual = frames(SETTINGS, reference)
     assert np.array_equal(usual, frames(SETTINGS, reference))
@@ -200,7 +202,7 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
 @pytest.mark.parametrize(("card", "memory", "best"), [
     (79, 100, "16-bit weights"), (47, 60, "16-bit weights"), (23, 60, "16-bit weights, streamed block by block"), (23, 20, "8-bit weights"),
     (15, 64, "16-bit weights, streamed block by block"), (11, 24, "8-bit weights, streamed block by block"),
-    (4, 8, "8-bit weights, streamed block by block")])
+    (4, 8, "8-bit weights, streamed block by block, pictures in tiles")])
 def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
     found = plan.fitting(card, memory, 32_768)
     assert str(found[0]) == best

@@ -1,11 +1,13 @@
 """OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
 import torch
 from diffusers import WanTransformer3DModel
+from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
@@ -16,14 +18,15 @@ from ...render.rasterize import GBuffer
 from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..reference import Reference
-from . import agx, cameras, films, gasa
+from . import agx, cameras, cost, films, flex, gasa
 from .layouts import LAYOUTS, PATCH, Pass, latent_frames
 from .model import Card, Model, best_device, folder
 from .network import LATENT, condition
 from .plan import Rung, rungs
 from .sample import Sampling, denoise, noise
 
-QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",))}
+QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
+           "fast": Sampling(steps=4, guidance=1.0, distilled=True)}
 """How a film is made, by the setting's name."""
 
 
@@ -44,7 +47,7 @@ class OrbitPainter:
             InvalidWeights: the weights are missing or damaged.
             InvalidImage: no object can be told from the background.
         """
-        model = Model(folder(), best_device())
+        model = Model(folder(), best_device(), sampling=QUALITY[settings.quality])
         model.check()
         reference = cut_out(reference)
         positions = [position_image(buffer) for buffer in buffers]
@@ -52,16 +55,19 @@ class OrbitPainter:
         around, over = np.split(np.arange(len(buffers)), [model.card.frames - 1])
         passes = LAYOUTS[model.card.layout](around.tolist(), over.tolist())
         painted: dict[int, np.ndarray] = {}
+        spent: list[tuple[float, float]] = []
         for number, one in enumerate(passes):
             told = partial(_told, progress, number, len(passes))
             paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told)
-            choice = rungs(model.device, tokens(model.card, one))
-            frames = keep(f"pass_{number}", partial(_named, partial(smaller_until_it_fits, paint, model, choice)))
+            frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
             painted |= {int(view): frame for view, frame in frames.items()}
         frames = [painted[view] for view in range(len(buffers))]
         if settings.view_transform == "agx":
             frames = [np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) for frame in frames]
-        notes = [*reference.notes, f"OrbitPainter worked with {model.rung}."]
+        notes = list(reference.notes)
+        if spent:  # and not all read from disk
+            expected, taken = (_spoken(sum(seconds)) for seconds in zip(*spent, strict=True))
+            notes.append(f"OrbitPainter worked with {model.rung}; expected {expected}, took {taken}.")
         if not model.card.trained:
             notes.append("OrbitPainter's weights are random: the colours mean nothing.")
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
@@ -111,7 +117,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         first = None if one.follows is None else films.encoded(vae, [painted[one.follows]], [[(0,)]])
         del vae
         progress(0.05)
-        prompts, sampling = model.prompts(), QUALITY[settings.quality]
+        prompts, sampling = model.prompts(), model.sampling
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
         latents = denoise(partial(_aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2)), start,
                           condition(position, normal, still), prompts, sampling, lambda fraction: progress(0.05 + 0.85 * fraction), first)
@@ -127,12 +133,23 @@ def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, na
     return network
 
 
-def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Neighbours:
-    return gasa.neighbours(*gasa.token_places(positions, one.films)).to(model.device)
+def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Attends:
+    places = gasa.token_places(positions, one.films)
+    near = gasa.neighbours(*places)
+    return flex.blocks(*places, near, model.device) if model.device.type == "cuda" and has_triton() else near.to(model.device)
 
 
-def _named(paint: Callable[[], dict[int, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {str(view): frame for view, frame in paint().items()}
+def _clocked(model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list) -> dict[str, np.ndarray]:
+    """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were expected, and those it took."""
+    start = time.monotonic()
+    frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
+    expected = cost.seconds(model.config(), count, model.sampling, model.rung, cost.speed(model.device))
+    spent.append((expected, time.monotonic() - start))
+    return {str(view): frame for view, frame in frames.items()}
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _told(progress: Progress, number: int, count: int, fraction: float) -> None:

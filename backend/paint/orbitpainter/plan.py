@@ -1,6 +1,6 @@
 """How the networks fit the card: what lies where, in which precision, and the next smaller way when it does not fit after all.
 
-Sizes are arithmetic over the published networks, and time of what is streamed hides behind the work (specs: orbitpainter e.1, e.2); no
+Sizes are arithmetic over the published networks, and time of what is streamed hides behind the work (specs: orbitpainter e.1 to e.3); no
 figure here has been measured on a GPU yet.
 """
 
@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import FirstBlockCacheConfig, WanTransformer3DModel
+from torch.utils._triton import has_triton
+
+from .gasa import branched
+from .sample import Sampling
 
 GIGABYTES = {"bf16": 28.6, "fp8": 14.8}
 """Of one expert, by the precision of its weights."""
@@ -22,6 +26,15 @@ OUTSIDE_GIGABYTES = 0.5
 TOKEN_GIGABYTES = 1.1e-4
 """Of what a token needs while it is worked on."""
 
+REMEMBERED_GIGABYTES = 6.2e-5
+"""Of what is kept of a token from step to step, where blocks are skipped: three times its 5120 channels for each of two texts."""
+
+AUTOENCODER_GIGABYTES = {False: 6.0, True: 2.5}
+"""That encoding and decoding a view of 512 x 512 takes, whole and in tiles; no expert is on the card then."""
+
+COMPILED_FROM = 20
+"""Steps of a film from which on a minute of compilation pays."""
+
 SPARE_GIGABYTES = 1.5
 """Left to Blender's window and to the driver."""
 
@@ -33,54 +46,89 @@ class Rung:
     Attributes:
         precision: of the weights at rest, ``bf16`` or ``fp8``; work is always done in bf16.
         streamed: whether blocks wait in memory and come to the card one after the other, the next while one works.
+        tiled: whether the autoencoder works on overlapping tiles of 256 x 256, blended: it takes less room and longer, and pictures change
+            a little, as a tile does not see beyond itself.
     """
 
     precision: str
     streamed: bool
+    tiled: bool = False
 
-    def card(self, tokens: int) -> float:
-        """Gigabytes of the card that it takes, with so many tokens at work."""
+    def card(self, tokens: int, remembered: bool = False) -> float:
+        """Gigabytes of the card that it takes at most, with so many tokens at work, whose last results may be remembered."""
         weights = OUTSIDE_GIGABYTES + 2 * BLOCK_GIGABYTES[self.precision] if self.streamed else GIGABYTES[self.precision]
-        return weights + TOKEN_GIGABYTES * tokens
+        work = (TOKEN_GIGABYTES + remembered * REMEMBERED_GIGABYTES) * tokens
+        return max(weights + work, AUTOENCODER_GIGABYTES[self.tiled])
 
     def memory(self) -> float:
         """Gigabytes of the machine's own memory that it takes."""
         return GIGABYTES[self.precision] if self.streamed else 0.0
 
     def __str__(self) -> str:
-        return f"{'8-bit' if self.precision == 'fp8' else '16-bit'} weights{', streamed block by block' if self.streamed else ''}"
+        return (f"{'8-bit' if self.precision == 'fp8' else '16-bit'} weights{', streamed block by block' if self.streamed else ''}"
+                f"{', pictures in tiles' if self.tiled else ''}")
 
 
-RUNGS = (Rung("bf16", False), Rung("bf16", True), Rung("fp8", False), Rung("fp8", True))
+RUNGS = (Rung("bf16", False), Rung("bf16", True), Rung("fp8", False), Rung("fp8", True), Rung("fp8", True, tiled=True))
 """From the best to the smallest. Streaming costs time only, so it comes before 8 bits, which cost quality."""
 
 
-def rungs(device: torch.device, tokens: int) -> list[Rung]:
+def rungs(device: torch.device, tokens: int, sampling: Sampling) -> list[Rung]:
     """The rungs to try on a device for a film of so many tokens, the best first. A CPU has one memory only, and no use for the others."""
     if device.type != "cuda":
         return [RUNGS[0]]
     # What other programs use, Blender among them, is not free.
-    return fitting(torch.cuda.mem_get_info(device)[0] / 1e9, psutil.virtual_memory().available / 1e9, tokens)
+    card, memory = torch.cuda.mem_get_info(device)[0] / 1e9, psutil.virtual_memory().available / 1e9
+    return fitting(card, memory, tokens, sampling.skipped_below is not None)
 
 
-def fitting(card: float, memory: float, tokens: int) -> list[Rung]:
+def fitting(card: float, memory: float, tokens: int, remembered: bool = False) -> list[Rung]:
     """The rungs that fit, the best first; the smallest of all if none does, for the figures are estimates.
 
     Args:
         card: gigabytes of the card that are free.
         memory: gigabytes of the machine's memory that are free.
         tokens: of the film.
+        remembered: whether blocks' last results are kept.
     """
-    found = [rung for rung in RUNGS if rung.card(tokens) + SPARE_GIGABYTES <= card and rung.memory() + SPARE_GIGABYTES <= memory]
+    found = [rung for rung in RUNGS
+             if rung.card(tokens, remembered) + SPARE_GIGABYTES <= card and rung.memory() + SPARE_GIGABYTES <= memory]
     return found or [RUNGS[-1]]
 
 
-def placed(network: WanTransformer3DModel, rung: Rung, device: torch.device) -> WanTransformer3DModel:
-    """The network, held as a rung says; it works on ``device``."""
+def placed(network: WanTransformer3DModel, rung: Rung, device: torch.device, sampling: Sampling) -> WanTransformer3DModel:
+    """The network, held as a rung says and ready for a way of sampling; it works on ``device``."""
     if rung.precision == "fp8":
         network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    if device.type == "cuda":
+        attend_with(network, *quickest_attention(torch.cuda.get_device_capability(device)))
+    if sampling.skipped_below is not None:
+        # Ahead of streaming, which puts hooks of its own around a block's and takes some off after the first step: inner ones stay.
+        network.enable_cache(FirstBlockCacheConfig(threshold=sampling.skipped_below))
     if rung.streamed:
         network.enable_group_offload(onload_device=device, offload_type="block_level", num_blocks_per_group=1,
                                      use_stream=device.type == "cuda")
         return network
+    if device.type == "cuda" and compilable(rung, sampling) and not branched(network) and has_triton():
+        torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled works as it is
+        network.compile_repeated_blocks()
     return network.to(device)
+
+
+def compilable(rung: Rung, sampling: Sampling) -> bool:
+    """Whether blocks are compiled: only those that no hook interrupts, and only for films that take longer than compiling."""
+    return rung == RUNGS[0] and sampling.skipped_below is None and sampling.steps >= COMPILED_FROM
+
+
+def quickest_attention(capability: tuple[int, int]) -> list[str]:
+    """diffusers' names of exact attentions for an NVIDIA card of a compute capability, the quickest first."""
+    return [*(["_flash_3"] if capability[0] == 9 else []), *(["flash"] if capability >= (8, 0) else []), "native"]
+
+
+def attend_with(network: WanTransformer3DModel, *names: str) -> None:
+    """Sets the first of these attentions that is installed."""
+    for name in names:
+        try:
+            return network.set_attention_backend(name)
+        except RuntimeError:  # diffusers' word for a package that is not there
+            continue
