@@ -41,10 +41,9 @@ def adapted_layers(blocks: int) -> Iterator[str]:
 
 
 def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
-    """A network of diffusers from its folder, on the CPU, in the type of its files.
+    """A network of diffusers from its folder, on the CPU, in the type of its files, see :func:`filled`.
 
-    What diffusers wants exact stays float32. (Its own ``from_pretrained`` needs accelerate, or twice the memory, and does not mind a tensor
-    too few.)
+    (Its own ``from_pretrained`` needs accelerate, or twice the memory, and does not mind a tensor too few.)
 
     Raises:
         InvalidWeights: a file is missing, damaged or of another model.
@@ -59,11 +58,17 @@ def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
     if any(".gasa." in name for name in tensors.shapes):
         add_branches(network)
     tensors.expect({name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
-    network.load_state_dict(tensors.all(), assign=True)
+    return filled(network, tensors.all())
+
+
+def filled(network: ModelMixin, tensors: dict[str, torch.Tensor]) -> ModelMixin:
+    """A network that was on no device, with these tensors, ready to work; what diffusers wants exact becomes float32."""
+    network.load_state_dict(tensors, assign=True)
     for name, parameter in network.named_parameters():
         if set(name.split(".")) & set(network._keep_in_fp32_modules or ()):
             parameter.data = parameter.data.float()
     if isinstance(network, WanTransformer3DModel):  # whose tables of angles are in no file
+        config = network.config
         network.rope = type(network.rope)(config["attention_head_dim"], config["patch_size"], config["rope_max_seq_len"])
     return network.eval().requires_grad_(False)
 
