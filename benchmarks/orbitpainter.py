@@ -5,8 +5,8 @@
     python -m benchmarks.orbitpainter steps --tiny
 
 The network is the published one, 14 billion parameters, with random weights that are made on the card tensor by tensor and never written to
-disk; its time and memory do not depend on their values. 33,792 tokens are two films of 61 frames of 512 x 512 at once, the paper's case, for
-which it gives 12 minutes on an H100; 73,728 are one of 121 frames of 768 x 768. A film's minutes are its calls times the seconds of one,
+disk; its time and memory do not depend on their values. 33,792 tokens are two films of 61 frames of 512 x 512 at once, the paper's case,
+which takes it 12 minutes on an H100; 73,728 are one of 121 frames of 768 x 768. A film's minutes are its calls times the seconds of one,
 without the autoencoder, and as if no block were skipped. ``--tiny`` is for machines without a GPU: a small network, so that all this is
 known to run.
 """
@@ -147,8 +147,8 @@ def random_network(config: dict, device: torch.device, streamed: bool, branches:
 def measure_attention(one: Case, config: dict, device: torch.device, report: Report) -> None:
     voxel, frame, near = places(one)
     blocks, count = flex.blocks(voxel, frame, near, device), len(voxel)
-    query, key, value = (torch.randn(count, config["num_attention_heads"], config["attention_head_dim"], dtype=torch.bfloat16, device=device)
-                         for _ in range(3))
+    shape = count, config["num_attention_heads"], config["attention_head_dim"]
+    query, key, value = (torch.randn(shape, dtype=torch.bfloat16, device=device) for _ in range(3))
     heads = [part.transpose(0, 1)[None] for part in (query, key, value)]
     row, near = torch.repeat_interleave(torch.arange(count), near.first.diff()), near.to(device)
     dense = partial(scaled_dot_product_attention, *heads, attn_mask=mask_of(count, row.to(device), near.index))

@@ -116,12 +116,12 @@ def test_every_rung_holds_the_merged_weights(stored, inputs, rung):
     asked = noisy, condition(position, normal, reference), torch.tensor([900.0]), text
     with torch.no_grad():
         without, whole, held = (velocity(Model(stored, CPU, *how).expert("high"), *asked) for how in (
-            (rung,), (RUNGS[0], QUALITY["fast"]), (rung, QUALITY["fast"])))
+            (RUNGS[0],), (RUNGS[0], QUALITY["fast"]), (rung, QUALITY["fast"])))
     assert (without - whole).abs().mean() > 0.1 * whole.abs().mean()
     if rung.precision == "bf16":
         assert torch.equal(whole, held)
     else:
-        assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
+        assert 0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
 
 
 DOWN = "diffusion_model.blocks.1.cross_attn.k.lora_down.weight"

@@ -202,7 +202,8 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
 @pytest.mark.parametrize(("card", "memory", "best"), [
     (79, 100, "16-bit weights"), (47, 60, "16-bit weights"), (23, 60, "16-bit weights, streamed block by block"), (23, 20, "8-bit weights"),
     (15, 64, "16-bit weights, streamed block by block"), (11, 24, "8-bit weights, streamed block by block"),
-    (4, 8, "8-bit weights, streamed block by block, pictures in tiles")])
+    (7, 32, "8-bit weights, streamed block by block, pictures in tiles"), (15, 8, "4-bit weights"),
+    (4, 8, "4-bit weights, streamed block by block, pictures in tiles")])
 def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
     found = plan.fitting(card, memory, 32_768)
     assert str(found[0]) == best
@@ -224,7 +225,7 @@ def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, rung):
     if rung.precision == "bf16":
         assert torch.equal(whole, held)
     else:
-        assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
+        assert 0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
 
 
 @pytest.fixture

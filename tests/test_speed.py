@@ -1,5 +1,6 @@
 """How a film comes out sooner: skipped blocks, memory let go, rungs chosen, time foretold."""
 
+import math
 import weakref
 
 import pytest
@@ -8,6 +9,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.paint.orbitpainter import cost, plan
+from backend.paint.orbitpainter.fourbit import GROUP, FourBitLinear
 from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, condition, decode, encode, velocity
 from backend.paint.orbitpainter.painter import QUALITY
@@ -115,7 +117,7 @@ def test_a_card_that_holds_a_film_may_not_hold_what_is_remembered_of_it_too():
     assert STREAMED.card(73_728, remembered=True) == pytest.approx(0.5 + 1.42 + 73_728 * (1.1e-4 + 6 * 5120 * 2 / 1e9), rel=0.01)
 
 
-def test_the_smallest_rung_works_in_tiles_and_paints_nearly_the_same():
+def test_an_autoencoder_that_works_in_tiles_paints_nearly_the_same():
     torch.manual_seed(1)
     whole, tiled = (AutoencoderKLWan(**tiny_model.AUTOENCODER).eval() for _ in range(2))
     tiled.load_state_dict(whole.state_dict())
@@ -130,9 +132,41 @@ def test_the_smallest_rung_works_in_tiles_and_paints_nearly_the_same():
         assert 0 < (one - other).abs().mean() < 0.1 * one.abs().mean()
 
 
-def test_only_the_smallest_rung_has_tiles(tmp_path):
+def test_only_the_smallest_rungs_have_tiles(tmp_path):
     folder = tiny_model.write_model(tmp_path / "model")
-    assert [Model(folder, CPU, rung).autoencoder().use_tiling for rung in RUNGS] == [False] * 4 + [True]
+    assert [rung.tiled for rung in RUNGS] == [False, False, False, False, True, False, True]
+    assert [Model(folder, CPU, rung).autoencoder().use_tiling for rung in RUNGS] == [rung.tiled for rung in RUNGS]
+
+
+@pytest.mark.parametrize("columns", [128, 40])
+def test_weights_in_four_bits_are_off_by_half_a_step_of_their_group_at_most(columns):
+    torch.manual_seed(4)
+    layer = torch.nn.Linear(columns, 32)
+    layer.weight.data[3] = 0.25  # a group without extent
+    packed = FourBitLinear(layer, CPU)
+    size = math.gcd(GROUP, columns)
+    groups, kept = (weight.detach().unflatten(1, (-1, size)) for weight in (layer.weight, packed.weight()))
+    step = (groups.amax(dim=2, keepdim=True) - groups.amin(dim=2, keepdim=True)) / 15
+    assert ((groups - kept).abs() <= 0.5001 * step + 1e-6).all()
+    assert (groups - kept).abs().max() > 0.45 * step.max()
+    assert packed.packed.numel() == 32 * columns / 2
+    inputs = torch.randn(5, columns)
+    torch.testing.assert_close(packed(inputs), inputs @ packed.weight().T + layer.bias)
+
+
+def test_a_networks_blocks_rest_in_four_bits_and_what_lies_outside_does_not():
+    torch.manual_seed(5)
+    wide = tiny_model.NETWORK | {"attention_head_dim": 128, "ffn_dim": 512}
+    exact, small = (WanTransformer3DModel(in_channels=PACKED, **wide).eval().bfloat16() for _ in range(2))
+    small.load_state_dict(exact.state_dict())
+    placed(small, Rung("4bit", False), CPU, Sampling())
+    sizes = [sum(tensor.nbytes for tensor in one.blocks.state_dict().values()) for one in (exact, small)]
+    assert sizes[1] < 0.3 * sizes[0]
+    assert torch.equal(small.proj_out.weight, exact.proj_out.weight)
+    noisy, packed = film(1)
+    with torch.no_grad():
+        whole, held = (velocity(one, noisy, packed, torch.tensor([900.0]), torch.ones(1, 512, 20)) for one in (exact, small))
+    assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
 
 
 def test_only_long_films_on_whole_networks_are_compiled():

@@ -92,7 +92,7 @@ def smaller_until_it_fits(paint: Callable[[], dict[int, np.ndarray]], model: Mod
             return paint()
         except torch.OutOfMemoryError:
             continue
-    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 8-bit weights that are streamed block by block. Close "
+    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 4-bit weights that are streamed block by block. Close "
                       "other programs that use it, or paint with Draft.")
 
 

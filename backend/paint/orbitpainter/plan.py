@@ -11,13 +11,14 @@ import torch
 from diffusers import FirstBlockCacheConfig, WanTransformer3DModel
 from torch.utils._triton import has_triton
 
+from .fourbit import squeeze
 from .gasa import branched
 from .sample import Sampling
 
-GIGABYTES = {"bf16": 28.6, "fp8": 14.8}
+GIGABYTES = {"bf16": 28.6, "fp8": 14.8, "4bit": 8.4}
 """Of one expert, by the precision of its weights."""
 
-BLOCK_GIGABYTES = {"bf16": 0.71, "fp8": 0.36}
+BLOCK_GIGABYTES = {"bf16": 0.71, "fp8": 0.36, "4bit": 0.2}
 """Of one of its 40 blocks."""
 
 OUTSIDE_GIGABYTES = 0.5
@@ -44,7 +45,7 @@ class Rung:
     """One way to hold an expert.
 
     Attributes:
-        precision: of the weights at rest, ``bf16`` or ``fp8``; work is always done in bf16.
+        precision: of the weights at rest, ``bf16``, ``fp8`` or ``4bit``; work is always done in bf16.
         streamed: whether blocks wait in memory and come to the card one after the other, the next while one works.
         tiled: whether the autoencoder works on overlapping tiles of 256 x 256, blended: it takes less room and longer, and pictures change
             a little, as a tile does not see beyond itself.
@@ -65,12 +66,14 @@ class Rung:
         return GIGABYTES[self.precision] if self.streamed else 0.0
 
     def __str__(self) -> str:
-        return (f"{'8-bit' if self.precision == 'fp8' else '16-bit'} weights{', streamed block by block' if self.streamed else ''}"
+        bits = {"bf16": 16, "fp8": 8, "4bit": 4}[self.precision]
+        return (f"{bits}-bit weights{', streamed block by block' if self.streamed else ''}"
                 f"{', pictures in tiles' if self.tiled else ''}")
 
 
-RUNGS = (Rung("bf16", False), Rung("bf16", True), Rung("fp8", False), Rung("fp8", True), Rung("fp8", True, tiled=True))
-"""From the best to the smallest. Streaming costs time only, so it comes before 8 bits, which cost quality."""
+RUNGS = (Rung("bf16", False), Rung("bf16", True), Rung("fp8", False), Rung("fp8", True),
+         Rung("fp8", True, tiled=True), Rung("4bit", False), Rung("4bit", True, tiled=True))
+"""From the best to the smallest. Streaming costs time only, so it comes before fewer bits, which cost quality."""
 
 
 def rungs(device: torch.device, tokens: int, sampling: Sampling) -> list[Rung]:
@@ -100,6 +103,8 @@ def placed(network: WanTransformer3DModel, rung: Rung, device: torch.device, sam
     """The network, held as a rung says and ready for a way of sampling; it works on ``device``."""
     if rung.precision == "fp8":
         network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
+    if rung.precision == "4bit":
+        squeeze(network, device)
     if device.type == "cuda":
         attend_with(network, *quickest_attention(torch.cuda.get_device_capability(device)))
     if sampling.skipped_below is not None:
