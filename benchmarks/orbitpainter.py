@@ -31,7 +31,8 @@ from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
 from backend.paint.orbitpainter.model import best_device
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
 from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.plan import RUNGS, Rung, placed
+from backend.paint.orbitpainter.place import placed
+from backend.paint.orbitpainter.plan import RUNGS, Rung
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.maps import position_image
 from backend.render.rasterize import render

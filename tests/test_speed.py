@@ -1,6 +1,8 @@
 """How a film comes out sooner: skipped blocks, memory let go, rungs chosen, time foretold."""
 
+import json
 import math
+import sys
 import weakref
 
 import pytest
@@ -8,13 +10,15 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from backend.paint.orbitpainter import cost, plan
+from backend.paint.orbitpainter import cost, place, plan
 from backend.paint.orbitpainter.fourbit import GROUP, FourBitLinear
 from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, condition, decode, encode, velocity
 from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.plan import RUNGS, Rung, placed
+from backend.paint.orbitpainter.place import placed
+from backend.paint.orbitpainter.plan import RUNGS, Rung
 from backend.paint.orbitpainter.sample import EXPERTS, Prompts, Sampling, denoise
+from benchmarks import orbitpainter as benchmark
 from tests import tiny_model
 
 CPU = torch.device("cpu")
@@ -170,18 +174,18 @@ def test_a_networks_blocks_rest_in_four_bits_and_what_lies_outside_does_not():
 
 
 def test_only_long_films_on_whole_networks_are_compiled():
-    compiled = {(name, rung) for name, sampling in QUALITY.items() for rung in RUNGS if plan.compilable(rung, sampling)}
+    compiled = {(name, rung) for name, sampling in QUALITY.items() for rung in RUNGS if place.compilable(rung, sampling)}
     assert compiled == {("quality", RUNGS[0])}
 
 
 def test_attention_that_is_not_installed_is_passed_over():
-    assert plan.quickest_attention((9, 0)) == ["_flash_3", "flash", "native"]
-    assert plan.quickest_attention((8, 6)) == plan.quickest_attention((12, 0)) == ["flash", "native"]
-    assert plan.quickest_attention((7, 5)) == ["native"]
+    assert place.quickest_attention((9, 0)) == ["_flash_3", "flash", "native"]
+    assert place.quickest_attention((8, 6)) == place.quickest_attention((12, 0)) == ["flash", "native"]
+    assert place.quickest_attention((7, 5)) == ["native"]
     one = experts(Sampling())["high"]
-    plan.attend_with(one, "sage", "_native_math", "native")
+    place.attend_with(one, "sage", "_native_math", "native")
     assert one.blocks[2].attn1.processor._attention_backend == "_native_math"
-    plan.attend_with(one, "native")
+    place.attend_with(one, "native")
 
 
 def test_operations_are_those_that_are_done():
@@ -210,3 +214,19 @@ def test_a_network_that_remembers_and_is_asked_without_a_film_says_so():
     """Every call has to say for which text it is, or one text's blocks would serve the other."""
     with torch.no_grad(), pytest.raises(ValueError, match="cache context"):
         velocity(experts(ALWAYS)["high"], *film(1), torch.tensor([900.0]), torch.zeros(1, 512, 20))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("what", ["steps", "attention"])
+def test_the_benchmark_runs_without_a_gpu(tmp_path, monkeypatch, what):
+    monkeypatch.setattr(benchmark, "REPEATS", 1)
+    monkeypatch.setattr(sys, "argv", ["benchmark", what, "--tiny", "--json", str(tmp_path / "rows.json")])
+    benchmark.main()
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    if what == "steps":
+        assert {row["quality"] for row in rows} == set(QUALITY)
+        assert {row["sparse branch"] for row in rows} == {"no", "yes"}
+        assert all(row["s per call"] > 0 and row["film min"] > 0 for row in rows)
+    else:
+        assert rows[0]["tokens"] == 512
+        assert all(value > 0 for value in rows[0].values())

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from diffusers import WanTransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
+from torch import nn
 
 from .files import Tensors
 from .network import adapted_layers
@@ -52,12 +52,18 @@ class Adapter:
         self._tensors.expect(self._expected(shapes))
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> set[str]:
         """diffusers' names of the tensors that change."""
-        return sorted({*self._pairs, *self._differences})
+        return {*self._pairs, *self._differences}
 
-    def added(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """One of those tensors with its change, float32, where ``tensor`` lies."""
+    def merge(self, parameters: dict[str, nn.Parameter], device: torch.device) -> None:
+        """Changes some of a network's parameters, by diffusers' names, worked out in float32 on ``device``; each stays where it lies and of
+        its type."""
+        for name in parameters.keys() & self.names:
+            tensor = parameters[name].data
+            parameters[name].data = self._added(name, tensor.to(device)).to(tensor)
+
+    def _added(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         result = tensor.float()
         if name in self._differences:
             result = result + self._tensors.read(self._differences[name]).to(result.device)
@@ -78,19 +84,6 @@ class Adapter:
             if alpha in known:
                 expected[alpha] = (1,) if known[alpha] == (1,) else ()
         return expected
-
-
-def merge(network: WanTransformer3DModel, file: Path, device: torch.device) -> None:
-    """Adds a file's changes to an expert, worked out in float32 on ``device``; each tensor stays where it lies and of its type.
-
-    Raises:
-        InvalidWeights: the file is not one for this network.
-    """
-    parameters = dict(network.named_parameters())
-    adapter = Adapter(file, {name: tuple(tensor.shape) for name, tensor in parameters.items()})
-    for name in adapter.names:
-        tensor = parameters[name].data
-        parameters[name].data = adapter.added(name, tensor.to(device)).to(tensor)
 
 
 def _targets(stems: dict[str, str], shapes: dict) -> Iterable[tuple[str, str]]:

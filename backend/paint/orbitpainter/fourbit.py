@@ -39,10 +39,9 @@ class FourBitLinear(nn.Module):
         return nn.functional.linear(inputs, self.weight(), self.bias)
 
 
-def squeeze(network: nn.Module, device: torch.device) -> None:
-    """Puts a four-bit layer in the place of every linear layer of a network's blocks, one after the other."""
-    for block in network.blocks:
-        for name, layer in list(block.named_modules()):
-            if isinstance(layer, nn.Linear):
-                parent, _, own = name.rpartition(".")
-                setattr(block.get_submodule(parent), own, FourBitLinear(layer, device))
+def squeeze(block: nn.Module, device: torch.device) -> None:
+    """Puts a four-bit layer in the place of every linear layer of a block; see :class:`FourBitLinear`."""
+    for name, layer in list(block.named_modules()):
+        if isinstance(layer, nn.Linear):
+            parent, _, own = name.rpartition(".")
+            setattr(block.get_submodule(parent), own, FourBitLinear(layer, device))

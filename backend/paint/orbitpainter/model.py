@@ -13,7 +13,8 @@ from ...api.errors import InvalidWeights
 from . import fast
 from .files import Tensors
 from .network import load
-from .plan import RUNGS, Rung, placed
+from .place import placed
+from .plan import RUNGS, Rung
 from .sample import EXPERTS, Prompts, Sampling
 
 CARD, PROMPTS = "model.json", "prompts.safetensors"
@@ -98,10 +99,11 @@ class Model:
         """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
         if name != self._name:
             self.rest()
-            network = load(WanTransformer3DModel, self.folder / name)
+            network, adapter = load(WanTransformer3DModel, self.folder / name), None
             if self.sampling.distilled:
-                fast.merge(network, self.folder / fast.FILES[name], self.device)
-            self._network, self._name = placed(network, self.rung, self.device, self.sampling), name
+                shapes = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
+                adapter = fast.Adapter(self.folder / fast.FILES[name], shapes)
+            self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
         return self._network
 
     def rest(self) -> None:

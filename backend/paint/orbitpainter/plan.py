@@ -8,11 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from diffusers import FirstBlockCacheConfig, WanTransformer3DModel
-from torch.utils._triton import has_triton
 
-from .fourbit import squeeze
-from .gasa import branched
 from .sample import Sampling
 
 GIGABYTES = {"bf16": 28.6, "fp8": 14.8, "4bit": 8.4}
@@ -32,9 +28,6 @@ REMEMBERED_GIGABYTES = 6.2e-5
 
 AUTOENCODER_GIGABYTES = {False: 6.0, True: 2.5}
 """That encoding and decoding a view of 512 x 512 takes, whole and in tiles; no expert is on the card then."""
-
-COMPILED_FROM = 20
-"""Steps of a film from which on a minute of compilation pays."""
 
 SPARE_GIGABYTES = 1.5
 """Left to Blender's window and to the driver."""
@@ -97,43 +90,3 @@ def fitting(card: float, memory: float, tokens: int, remembered: bool = False) -
     found = [rung for rung in RUNGS
              if rung.card(tokens, remembered) + SPARE_GIGABYTES <= card and rung.memory() + SPARE_GIGABYTES <= memory]
     return found or [RUNGS[-1]]
-
-
-def placed(network: WanTransformer3DModel, rung: Rung, device: torch.device, sampling: Sampling) -> WanTransformer3DModel:
-    """The network, held as a rung says and ready for a way of sampling; it works on ``device``."""
-    if rung.precision == "fp8":
-        network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)
-    if rung.precision == "4bit":
-        squeeze(network, device)
-    if device.type == "cuda":
-        attend_with(network, *quickest_attention(torch.cuda.get_device_capability(device)))
-    if sampling.skipped_below is not None:
-        # Ahead of streaming, which puts hooks of its own around a block's and takes some off after the first step: inner ones stay.
-        network.enable_cache(FirstBlockCacheConfig(threshold=sampling.skipped_below))
-    if rung.streamed:
-        network.enable_group_offload(onload_device=device, offload_type="block_level", num_blocks_per_group=1,
-                                     use_stream=device.type == "cuda")
-        return network
-    if device.type == "cuda" and compilable(rung, sampling) and not branched(network) and has_triton():
-        torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled works as it is
-        network.compile_repeated_blocks()
-    return network.to(device)
-
-
-def compilable(rung: Rung, sampling: Sampling) -> bool:
-    """Whether blocks are compiled: only those that no hook interrupts, and only for films that take longer than compiling."""
-    return rung == RUNGS[0] and sampling.skipped_below is None and sampling.steps >= COMPILED_FROM
-
-
-def quickest_attention(capability: tuple[int, int]) -> list[str]:
-    """diffusers' names of exact attentions for an NVIDIA card of a compute capability, the quickest first."""
-    return [*(["_flash_3"] if capability[0] == 9 else []), *(["flash"] if capability >= (8, 0) else []), "native"]
-
-
-def attend_with(network: WanTransformer3DModel, *names: str) -> None:
-    """Sets the first of these attentions that is installed."""
-    for name in names:
-        try:
-            return network.set_attention_backend(name)
-        except RuntimeError:  # diffusers' word for a package that is not there
-            continue
