@@ -141,10 +141,9 @@ def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Atte
 
 def _clocked(model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list) -> dict[str, np.ndarray]:
     """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were expected, and those it took."""
-    start = time.monotonic()
+    speed, start = cost.speed(model.device), time.monotonic()
     frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
-    expected = cost.seconds(model.config(), count, model.sampling, model.rung, cost.speed(model.device))
-    spent.append((expected, time.monotonic() - start))
+    spent.append((cost.seconds(model.config(), count, model.sampling, model.rung, speed), time.monotonic() - start))
     return {str(view): frame for view, frame in frames.items()}
 
 
