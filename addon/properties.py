@@ -31,7 +31,7 @@ class SceneProperties(bpy.types.PropertyGroup):
     image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
     painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter"},
                      update=lambda settings, context: weights.look())
-    quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced"})
+    quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"})
     view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
     texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
     voxel_resolution: _choice("voxel_resolution", "Voxels", {})

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from .api import paths
-from .api.errors import OrbitError
+from .api.errors import InvalidSettings, OrbitError
 from .api.settings import Settings
 from .api.weights import ORBITPAINTER
 
@@ -121,6 +121,7 @@ def add_convert(commands) -> None:
         parser.add_argument(f"--base-{expert}", type=Path, required=True, help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: "
                             "a .safetensors file or the folder that holds its parts")
         parser.add_argument(f"--painter-{expert}", type=Path, required=True, help=f"OrbitPainter's file for {expert} noise")
+        parser.add_argument(f"--fast-{expert}", type=Path, help=f"four-step LoRA of Wan2.2 A14B for {expert} noise, for the quality 'fast'")
     parser.add_argument("--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder, as diffusers has it")
     parser.add_argument("--prompts", type=Path, required=True, help="file of the embedded texts, 'wanted' and 'unwanted'")
     parser.add_argument("-o", "--output", type=Path, default=paths.models() / "orbitpainter", help="folder to make (%(default)s)")
@@ -131,11 +132,15 @@ def convert(options: argparse.Namespace) -> None:
     from .paint.orbitpainter.convert import convert_model
     from .paint.orbitpainter.model import Card
 
+    four_steps = {"high": options.fast_high, "low": options.fast_low}
+    if list(four_steps.values()).count(None) == 1:
+        raise InvalidSettings("Give both --fast-high and --fast-low, or neither.")
+
     def tell(part: str, fraction: float) -> None:
         print(f"\r{part} noise: {fraction:4.0%}", end="\n" if fraction == 1 else "", flush=True)
 
     convert_model({"high": options.base_high, "low": options.base_low}, {"high": options.painter_high, "low": options.painter_low},
-                  options.vae, options.prompts, options.output, Card(), tell)
+                  options.vae, options.prompts, options.output, Card(), tell, four_steps if options.fast_high else None)
     print(f"Written: {options.output}")
 
 

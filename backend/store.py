@@ -50,7 +50,7 @@ def load_job(folder: Path) -> Job:
 
 def save_download(folder: Path, painter: str) -> None:
     """Saves the wish for a painter's weights, which is a job without a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
-    _appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"painter": painter}))
+    appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"painter": painter}))
 
 
 def load_download(folder: Path) -> str:

@@ -65,6 +65,36 @@ def together(base: dict, painter: dict) -> dict[str, torch.Tensor]:
     return whole
 
 
+def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
+    """Random weights of a four-step LoRA for an expert: pairs with alpha for its blocks, differences for some other tensors."""
+    random, base, tensors = torch.Generator().manual_seed(seed), base_tensors(0), {}
+    for name, tensor in base.items():
+        if name.startswith("blocks.") and tensor.ndim == 2:
+            layer, (outwards, inwards) = f"diffusion_model.{name.removesuffix('.weight')}", tensor.shape
+            tensors[f"{layer}.lora_down.weight"] = torch.randn(3, inwards, generator=random) / 4
+            tensors[f"{layer}.lora_up.weight"] = torch.randn(outwards, 3, generator=random) / 4
+            tensors[f"{layer}.alpha"] = torch.tensor(6.0)
+    for name, ending in (("blocks.1.norm3.weight", "diff"), ("head.head.weight", "diff"), ("blocks.0.ffn.0.bias", "diff_b"),
+                         ("time_projection.1.bias", "diff_b"), ("blocks.0.modulation", "diff_m"), ("head.modulation", "diff_m")):
+        tensors[f"diffusion_model.{name.rpartition('.')[0]}.{ending}"] = torch.randn(base[name].shape, generator=random) / 8
+    return tensors
+
+
+def with_four_steps(weights: dict, four_steps: dict) -> dict[str, torch.Tensor]:
+    """An expert's weights with such a LoRA added; its rank is 3 and its alpha 6."""
+    changed = dict(weights)
+    for name, tensor in four_steps.items():
+        layer, _, ending = name.removeprefix("diffusion_model.").partition(".lora_")
+        if ending == "down.weight":
+            up = four_steps[name.replace("lora_down", "lora_up")].double()
+            changed[f"{layer}.weight"] = changed[f"{layer}.weight"] + 6 / 3 * up @ tensor.double()
+    for name, tensor in four_steps.items():
+        layer, _, ending = name.removeprefix("diffusion_model.").rpartition(".")
+        if kind := {"diff": "weight", "diff_b": "bias", "diff_m": "modulation"}.get(ending):
+            changed[f"{layer}.{kind}"] = changed[f"{layer}.{kind}"] + tensor.double()
+    return changed
+
+
 def network(weights: dict, noisy, position, normal, reference, time: float, text) -> torch.Tensor:
     """(16, T, h, w) velocity of latents (16, T, h, w) and a reference (16, h, w), for a text (512, C)."""
     w = weights

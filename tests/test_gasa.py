@@ -9,7 +9,7 @@ import trimesh
 from diffusers import WanTransformer3DModel
 from safetensors.torch import save_file
 
-from backend.paint.orbitpainter import gasa, network, painter
+from backend.paint.orbitpainter import flex, gasa, network, painter
 from backend.paint.orbitpainter.layouts import LAYOUTS, PATCH
 from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import PACKED, condition, velocity
@@ -53,11 +53,58 @@ def test_gathered_attention_is_dense_masked_attention(places, chunk, monkeypatch
     query, key, value = (torch.randn(200, 3, 8, generator=random, dtype=torch.float64) for _ in range(3))
     mask = allowed(*places)
     dense = torch.softmax((torch.einsum("nhd,mhd->hnm", query, key) / 8**0.5).masked_fill(~mask, -torch.inf), dim=-1).nan_to_num(0)
-    mine = gasa.attend(query, key, value, gasa.neighbours(*places))
+    mine = gasa.neighbours(*places).attend(query, key, value)
     torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-6, rtol=0)
     assert (mine[::5] == 0).all()
     assert (mine[1] == 0).all()
     assert mine[2].abs().sum() > 0
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """Voxels and frames of 700 tokens, more than five blocks, scattered over the grid's lower half, some without surface."""
+    random = np.random.default_rng(6)
+    voxel = random.integers(0, 30, (700, 3)).astype(np.int32)
+    voxel[random.random(700) < 0.2] = -1
+    voxel[1] = gasa.GRID
+    return voxel, random.permutation(np.repeat(np.arange(10, dtype=np.int32), 70))
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("which", ["places", "crowd"])
+def test_attention_by_blocks_is_dense_masked_attention(which, request):
+    voxel, frame = request.getfixturevalue(which)
+    random = torch.Generator().manual_seed(1)
+    query, key, value = (torch.randn(len(voxel), 3, 16, generator=random) for _ in range(3))
+    mask = allowed(voxel, frame)
+    dense = torch.softmax((torch.einsum("nhd,mhd->hnm", query, key) / 4).masked_fill(~mask, -torch.inf), dim=-1).nan_to_num(0)
+    near = flex.blocks(voxel, frame, gasa.neighbours(voxel, frame), torch.device("cpu"))
+    mine = near.attend(query, key, value)
+    torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-5, rtol=0)
+    assert (mine[~mask.any(dim=1)] == 0).all()
+    assert mask[1].sum() == 0
+    assert mine[mask.any(dim=1)].abs().sum(dim=(1, 2)).min() > 0
+
+
+def test_only_pairs_of_blocks_with_neighbours_are_worked_on(crowd):
+    """As many as pairs of tokens need, in their order; and that order leaves few."""
+    voxel, frame = crowd
+    near = flex.blocks(voxel, frame, gasa.neighbours(voxel, frame), torch.device("cpu"))
+    assert torch.equal(near.order[near.place], torch.arange(700))
+    sorted_mask = torch.nn.functional.pad(allowed(voxel, frame)[near.order][:, near.order], (0, 68, 0, 68))
+    needed = sorted_mask.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1)
+    for block in range(6):
+        count = near.mask.kv_num_blocks[0, 0, block]
+        assert set(near.mask.kv_indices[0, 0, block, :count].tolist()) == set(needed[block].nonzero().flatten().tolist())
+    unsorted = torch.nn.functional.pad(allowed(voxel, frame), (0, 68, 0, 68))
+    assert needed.sum() < 0.8 * unsorted.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1).sum()
+    # Those without surface come last and have no block to themselves.
+    assert near.mask.kv_num_blocks[0, 0, -1] == 0
+
+
+def test_morton_order_interleaves_the_bits_of_three_numbers():
+    voxel = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (64, 0, 0), (64, 64, 64)], np.int32)
+    assert flex.morton(voxel).tolist() == [1, 2, 4, 8, 8**6, 7 * 8**6]
 
 
 @pytest.fixture
@@ -155,7 +202,7 @@ def test_a_model_whose_files_have_branches_uses_them(tmp_path, monkeypatch):
                     block.attn1.gasa.gate.data.fill_(gate)
                 save_file({key: tensor.contiguous() for key, tensor in whole.state_dict().items()},
                           folder / expert / "diffusion_pytorch_model.safetensors")
-        model = Model(folder, torch.device("cpu"))
+        model = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
         positions = [np.full((32, 32, 3), 100, np.uint8)] * 60
         [one] = LAYOUTS["horizontal"](list(range(60)), [])
         reference = painter.Reference(np.full((32, 32, 3), 0.5, np.float32), np.ones((32, 32), np.float32))

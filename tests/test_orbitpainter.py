@@ -281,9 +281,11 @@ def test_times_can_be_rounded_as_in_training(time, rounded):
 @pytest.mark.parametrize("injected", [False, True])
 def test_ten_steps_of_two_experts_with_guidance_are_the_naive_loops(experts, naive, inputs, injected):
     noisy, position, normal, reference, first, prompts = inputs
-    told = []
+    told, shown = [], []
     mine = denoise(experts.get, noisy, condition(position, normal, reference), prompts, Sampling(steps=10), told.append,
-                   first if injected else None)
+                   first if injected else None, shown.append)
+    assert len(shown) == 10
+    torch.testing.assert_close(shown[-1], mine)
     other, worked = naive_wan.film(naive, *(part[0].double() for part in (noisy, position, normal)), reference[0, :, 0].double(),
                                    prompts.wanted[0].double(), prompts.unwanted[0].double(), 10, 6.0,
                                    first[0, :, 0].double() if injected else None)

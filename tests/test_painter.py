@@ -1,5 +1,6 @@
 """OrbitPainter as a painter: layouts, films, the autoencoder's latents, and tiny random networks through the whole pipeline."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,12 @@ from backend.paint.orbitpainter.cameras import closed
 from backend.paint.orbitpainter.model import Card, Model
 from backend.paint.orbitpainter.network import condition, decode, encode, velocity
 from backend.paint.orbitpainter.sample import Sampling
+from backend.paint.preview import COUNT, SIZE
 from backend.paint.reference import Reference
 from tests import tiny_model
 from tests.meshes import at_once, decoded, knot, mesh_data
 
+STEPS = 3
 AROUND, OVER = list(range(60)), list(range(60, 120))
 
 
@@ -33,7 +36,7 @@ def vae():
 def model(tmp_path, monkeypatch):
     """Makes the folder of a tiny model, which the painter then finds; three steps are enough for all that is looked at."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "models"))
-    monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=3))
+    monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=STEPS))
     return lambda **card: tiny_model.write_model(tmp_path / "models" / "orbitpainter", **card)
 
 
@@ -135,16 +138,19 @@ SETTINGS = Settings(painter="orbitpainter", texture_size=1024, voxel_resolution=
 def test_every_layout_paints_every_view(model, layout, reference):
     model(layout=layout)
     surface = pipeline.prepare(job(SETTINGS).mesh, 1024, lambda fraction: None)
-    chosen, told = painter.OrbitPainter(), []
+    chosen, told, shown = painter.OrbitPainter(), [], []
     orbits = chosen.orbits(surface, reference, SETTINGS, told.append)
     assert [orbit.name for orbit in orbits] == (["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"])
     buffers = pipeline.render(surface, [camera for orbit in orbits for camera in orbit.cameras])
-    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, at_once)
+    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, at_once, shown.append)
     assert len(painting.frames) == len(buffers) == sum(len(orbit.cameras) for orbit in orbits)
     assert all(frame.shape == (32, 32, 3) and frame.dtype == np.uint8 for frame in painting.frames)
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
     assert told == sorted(told)
+    assert len(shown) == STEPS * len(layouts.passes(layout, 61))
+    assert all(pictures.shape == (COUNT, SIZE, SIZE, 3) for pictures in shown)
     assert any("random" in note for note in painting.notes)
+    assert any(re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ s, took \d+ s\.", note) for note in painting.notes)
 
 
 def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(model, tmp_path):
@@ -179,8 +185,8 @@ def test_the_seed_decides_and_the_reference_is_followed(model, reference):
     [one] = layouts.horizontal(AROUND, [])
 
     def frames(settings, shown):
-        return np.stack(list(painter.paint_pass(Model(folder, torch.device("cpu")), one, buffers, buffers, shown, {}, settings,
-                                                lambda fraction: None).values()))
+        own = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
+        return np.stack(list(painter.paint_pass(own, one, buffers, buffers, shown, {}, settings, lambda fraction: None).values()))
 
     usual = frames(SETTINGS, reference)
     assert np.array_equal(usual, frames(SETTINGS, reference))
@@ -200,7 +206,8 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
 @pytest.mark.parametrize(("card", "memory", "best"), [
     (79, 100, "16-bit weights"), (47, 60, "16-bit weights"), (23, 60, "16-bit weights, streamed block by block"), (23, 20, "8-bit weights"),
     (15, 64, "16-bit weights, streamed block by block"), (11, 24, "8-bit weights, streamed block by block"),
-    (4, 8, "8-bit weights, streamed block by block")])
+    (7, 32, "8-bit weights, streamed block by block, pictures in tiles"), (15, 8, "4-bit weights"),
+    (4, 8, "4-bit weights, streamed block by block, pictures in tiles")])
 def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
     found = plan.fitting(card, memory, 32_768)
     assert str(found[0]) == best
@@ -222,7 +229,7 @@ def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, rung):
     if rung.precision == "bf16":
         assert torch.equal(whole, held)
     else:
-        assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
+        assert 0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from backend.paint.orbitpainter.network import PACKED
 from backend.paint.orbitpainter.sample import EXPERTS
 
 CARD = Card(size=32, frames=61, trained=False)
-NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "num_layers": 1, "text_dim": 20, "freq_dim": 32,
+NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "num_layers": 2, "text_dim": 20, "freq_dim": 32,
            "out_channels": 16, "patch_size": (1, 2, 2)}
 AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
 

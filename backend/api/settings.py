@@ -20,8 +20,8 @@ class Settings:
     painter: str = _setting(
         "draft", "Who paints the views: 'draft' projects the reference, without a model; 'orbitpainter' is the published video model, "
         "which needs its weights", choices=("draft", "orbitpainter"))
-    quality: str = _setting("quality", "How a model paints: 'quality' as published, 'balanced' in under half the time",
-                            choices=("quality", "balanced"))
+    quality: str = _setting("quality", "How a model paints: 'quality' as published, 'balanced' in under half the time, 'fast' in four "
+                            "steps, which needs a LoRA of its own", choices=("quality", "balanced", "fast"))
     view_transform: str = _setting(
         "agx", "How the reference is shown to a model, and its frames are turned back: 'agx', Blender's view transform, as its training's "
         "films were, or 'none'", choices=("agx", "none"))

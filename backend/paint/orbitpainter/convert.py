@@ -6,7 +6,7 @@ diffusers' own converter knows theirs (specs: orbitpainter c.3 to c.5).
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +17,14 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 
 from ...api.errors import InvalidWeights
+from . import fast
 from .files import Tensors
 from .model import PROMPTS, Card, embedded
-from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, fold, load
+from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, adapted_layers, fold, load
 from .sample import EXPERTS
 
 RANK = 32
 """Of the published LoRA."""
-
-ADAPTED = (*(f"{attention}.{part}" for attention in ("self_attn", "cross_attn") for part in "qkvo"), "ffn.0", "ffn.2")
-"""The linear layers of every block that the LoRA changes."""
 
 SHARD = "2GB"
 _NAMES = "diffusion_pytorch_model{suffix}.safetensors"
@@ -51,10 +49,9 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
         InvalidWeights: a file is not what it should be.
     """
     base, painter = Tensors(base), Tensors([painter])
-    with torch.device("meta"):
-        network = WanTransformer3DModel(in_channels=PACKED, **config)
+    network = _empty(config)
     empty = {name: tensor.to(dtype) for name, tensor in network.state_dict().items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in empty.items()}
+    shapes = _shapes(network)
     original = original_names(base, shapes)
     base.expect(base_shapes(shapes, original))
     painter.expect(painter_shapes(shapes, original, rank))
@@ -79,7 +76,8 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
 
 
 def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, prompts: Path, target: Path, card: Card,
-                  progress: Callable[[str, float], None], **options) -> None:
+                  progress: Callable[[str, float], None], four_steps: dict[str, Path] | None = None, config: dict = PUBLISHED,
+                  **options) -> None:
     """Writes a painter's whole folder, see :mod:`backend.paint.orbitpainter.model`; what was there before stays until it is whole.
 
     Args:
@@ -90,6 +88,8 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
         target: the folder to make.
         card: what the weights were made for.
         progress: told what is converted, and the fraction of it that is done.
+        four_steps: per expert the file of its four-step LoRA, which is checked and copied; None for none.
+        config: of the experts, all but ``in_channels``.
         options: of :func:`convert_expert`.
 
     Raises:
@@ -100,9 +100,12 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
     unfinished.mkdir(parents=True)
     embedded(prompts)
     load(AutoencoderKLWan, vae)
+    for name, file in (four_steps or {}).items():
+        fast.Adapter(file, _shapes(_empty(config)))
+        shutil.copy(file, unfinished / fast.FILES[name])
     for name in EXPERTS:
         files = sorted(base[name].glob("*.safetensors")) if base[name].is_dir() else [base[name]]
-        convert_expert(files, painter[name], unfinished / name, progress=partial(progress, name), **options)
+        convert_expert(files, painter[name], unfinished / name, config, progress=partial(progress, name), **options)
     shutil.copytree(vae, unfinished / "vae")
     shutil.copy(prompts, unfinished / PROMPTS)
     card.write(unfinished)
@@ -129,9 +132,13 @@ def adapter_names(layer: str) -> tuple[str, str]:
     return f"{layer}.lora_A.default.weight", f"{layer}.lora_B.default.weight"
 
 
-def adapted_layers(layers: int) -> Iterator[str]:
-    """The linear layers that the LoRA changes."""
-    return (f"blocks.{block}.{part}" for block in range(layers) for part in ADAPTED)
+def _empty(config: dict) -> WanTransformer3DModel:
+    with torch.device("meta"):
+        return WanTransformer3DModel(in_channels=PACKED, **config)
+
+
+def _shapes(network: WanTransformer3DModel) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def base_shapes(shapes: dict, original: dict) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ orbitpainter d).
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,7 +45,18 @@ class Neighbours:
     def to(self, device: torch.device) -> "Neighbours":
         return Neighbours(self.first.to(device), self.index.to(device))
 
-    def chunks(self):
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""
+        result = torch.zeros_like(query)
+        for start, stop, index, present in self._chunks():
+            if not present.any():
+                continue
+            scores = torch.einsum("nhd,nkhd->nhk", query[start:stop], key[index]) / query.shape[-1] ** 0.5
+            weights = torch.softmax(scores.float().masked_fill(~present[:, None], -torch.inf), dim=-1).nan_to_num(0.0).to(value.dtype)
+            result[start:stop] = torch.einsum("nhk,nkhd->nhd", weights, value[index])
+        return result
+
+    def _chunks(self):
         """``(start, stop, index, present)`` of some tokens after the other: (n, K) neighbours, padded, and (n, K) bool which are."""
         for start in range(0, len(self.first) - 1, CHUNK):
             first = self.first[start:start + CHUNK + 1]
@@ -90,16 +102,12 @@ def neighbours(voxel: np.ndarray, frame: np.ndarray) -> Neighbours:
     return Neighbours(torch.from_numpy(table.indptr.astype(np.int64)), torch.from_numpy(table.indices.astype(np.int64)))
 
 
-def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, near: Neighbours) -> torch.Tensor:
-    """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""
-    result = torch.zeros_like(query)
-    for start, stop, index, present in near.chunks():
-        if not present.any():
-            continue
-        scores = torch.einsum("nhd,nkhd->nhk", query[start:stop], key[index]) / query.shape[-1] ** 0.5
-        weights = torch.softmax(scores.float().masked_fill(~present[:, None], -torch.inf), dim=-1).nan_to_num(0.0).to(value.dtype)
-        result[start:stop] = torch.einsum("nhk,nkhd->nhd", weights, value[index])
-    return result
+class Attends(Protocol):
+    """Knows who attends to whom: :class:`Neighbours`, or on a GPU :class:`backend.paint.orbitpainter.flex.Blocks`."""
+
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""
+        ...
 
 
 class SparseBranch(nn.Module):
@@ -116,12 +124,12 @@ class SparseBranch(nn.Module):
         self.heads = attention.heads
         self.gate = nn.Parameter(torch.zeros(1))
 
-    def forward(self, tokens: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], near: Neighbours) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], near: Attends) -> torch.Tensor:
         """(1, N, C) of tokens (1, N, C), with the cosines and sines of their places, (1, N, 1, D)."""
         query, key, value = (part[0].unflatten(-1, (self.heads, -1)) for part in (
             self.norm_q(self.to_q(tokens)), self.norm_k(self.to_k(tokens)), self.to_v(tokens)))
         query, key = (_rotated(part, *rotary) for part in (query, key))
-        return self.gate * self.to_out[0](attend(query, key, value, near).flatten(1))[None]
+        return self.gate * self.to_out[0](near.attend(query, key, value).flatten(1))[None]
 
 
 class WithBranch:
@@ -154,7 +162,7 @@ def branched(network: WanTransformer3DModel) -> bool:
     return isinstance(network.blocks[0].attn1.processor, WithBranch)
 
 
-def aim(network: WanTransformer3DModel, near: Neighbours, reference: int) -> None:
+def aim(network: WanTransformer3DModel, near: Attends, reference: int) -> None:
     """Tells the branches of a network who attends to whom in the film it is about to paint."""
     for block in network.blocks:
         block.attn1.processor.near, block.attn1.processor.reference = near, reference

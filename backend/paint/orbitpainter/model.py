@@ -1,5 +1,6 @@
 """A painter's folder of weights, and its networks, of which only those at work are in memory."""
 
+import gc
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,17 @@ from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import COMMAND
 from ..reference import Reference
+from . import fast
 from .files import Tensors
 from .network import load
-from .plan import RUNGS, Rung, placed
-from .sample import EXPERTS, Prompts
+from .place import placed
+from .plan import RUNGS, Rung
+from .sample import EXPERTS, Prompts, Sampling
 from .segmentation import load_segmentation, segmented
 
 CARD, PROMPTS, SEGMENTATION = "model.json", "prompts.safetensors", "segmentation"
-"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing."""
+"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing, as may those of
+:mod:`backend.paint.orbitpainter.fast`."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,11 @@ class Model:
         folder: see :data:`CARD`.
         device: where they work.
         rung: how an expert is held there; changed after :meth:`rest` only.
+        sampling: what the experts are for.
     """
 
-    def __init__(self, folder: Path, device: torch.device, rung: Rung = RUNGS[0]):
-        self.folder, self.device, self.rung = folder, device, rung
+    def __init__(self, folder: Path, device: torch.device, rung: Rung = RUNGS[0], sampling: Sampling | None = None):
+        self.folder, self.device, self.rung, self.sampling = folder, device, rung, sampling or Sampling()
         self.card = Card.read(folder)
         self._name, self._network = "", None
 
@@ -99,18 +104,26 @@ class Model:
         """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
         if name != self._name:
             self.rest()
-            self._network, self._name = placed(load(WanTransformer3DModel, self.folder / name), self.rung, self.device), name
+            network, adapter = load(WanTransformer3DModel, self.folder / name), None
+            if self.sampling.distilled:
+                shapes = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
+                adapter = fast.Adapter(self.folder / fast.FILES[name], shapes)
+            self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
         return self._network
 
     def rest(self) -> None:
         """Lets the expert go, so that the autoencoder has its room."""
         self._name, self._network = "", None
+        gc.collect()  # a network whose calls are hooked holds itself
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def autoencoder(self) -> AutoencoderKLWan:
         """The autoencoder, for as long as the caller holds it."""
-        return load(AutoencoderKLWan, self.folder / "vae").to(self.device)
+        vae = load(AutoencoderKLWan, self.folder / "vae").to(self.device)
+        if self.rung.tiled:
+            vae.enable_tiling()
+        return vae
 
     def prompts(self) -> Prompts:
         """The two texts."""
@@ -121,15 +134,23 @@ class Model:
         part = self.folder / SEGMENTATION
         return reference.with_alpha(segmented(load_segmentation(part), reference.color)) if part.is_dir() else reference
 
+    def config(self) -> dict:
+        """Of an expert, as diffusers writes it."""
+        return WanTransformer3DModel.load_config(self.folder / EXPERTS[0])
+
     def check(self) -> None:
         """Opens every file once.
 
         Raises:
-            InvalidWeights: one is missing or damaged.
+            InvalidWeights: one is missing or damaged, or has not what the sampling needs.
         """
         for part in (*EXPERTS, "vae"):
             files = sorted((self.folder / part).glob("*.safetensors"))
             if not files:
                 raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {COMMAND}")
             Tensors(files)
+        for file in fast.FILES.values():
+            if self.sampling.distilled and not (self.folder / file).is_file():
+                raise InvalidWeights(f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. Give them to "
+                                     "'python -m backend convert' as --fast-high and --fast-low, or choose another quality.")
         embedded(self.folder / PROMPTS)

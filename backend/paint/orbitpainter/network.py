@@ -5,6 +5,7 @@ of the first frame. Both are one patch embedding of 65 channels here: the refere
 that are zero elsewhere, and a last channel that is 1 there carries the difference of the two biases (specs: orbitpainter c.4).
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -21,6 +22,9 @@ PUBLISHED = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13
              "out_channels": LATENT, "patch_size": (1, 2, 2)}
 """The published experts, all but their ``in_channels``."""
 
+ADAPTED = (*(f"{attention}.{part}" for attention in ("self_attn", "cross_attn") for part in "qkvo"), "ffn.0", "ffn.2")
+"""The linear layers of every block that LoRAs change, in the original Wan code's names."""
+
 PUBLISHED_CHANNELS = {"base": 52, "painter": 68}
 """Channels of the patch embedding, of the base model and of OrbitPainter: noise 16, position 16, 20 that are always zero, normal 16."""
 
@@ -31,11 +35,15 @@ PACKED = len(VIDEO_CHANNELS) + LATENT + 1
 """Channels of the folded patch embedding: noise, position, normal, reference, and whether this is the reference's frame."""
 
 
-def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
-    """A network of diffusers from its folder, on the CPU, in the type of its files.
+def adapted_layers(blocks: int) -> Iterator[str]:
+    """The original names of the linear layers that LoRAs change."""
+    return (f"blocks.{block}.{part}" for block in range(blocks) for part in ADAPTED)
 
-    What diffusers wants exact stays float32. (Its own ``from_pretrained`` needs accelerate, or twice the memory, and does not mind a tensor
-    too few.)
+
+def load(kind: type[ModelMixin], folder: Path) -> ModelMixin:
+    """A network of diffusers from its folder, on the CPU, in the type of its files, see :func:`filled`.
+
+    (Its own ``from_pretrained`` needs accelerate, or twice the memory, and does not mind a tensor too few.)
 
     Raises:
         InvalidWeights: a file is missing, damaged or of another model.

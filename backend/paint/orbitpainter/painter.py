@@ -1,11 +1,13 @@
 """OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
 import torch
 from diffusers import WanTransformer3DModel
+from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
@@ -15,16 +17,18 @@ from ...render.maps import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
-from ..preview import Show
+from ..preview import Show, strip, unseen
 from ..reference import Reference
-from . import agx, cameras, films, gasa
+from . import agx, cameras, cost, films, flex, gasa
 from .layouts import PATCH, Pass, latent_frames, passes
 from .model import Card, Model, best_device, folder
 from .network import LATENT, condition
 from .plan import Rung, rungs
 from .sample import Sampling, denoise, noise
+from .sketch import Sketch
 
-QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",))}
+QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
+           "fast": Sampling(steps=4, guidance=1.0, distilled=True)}
 """How a film is made, by the setting's name."""
 
 
@@ -45,23 +49,24 @@ class OrbitPainter:
             InvalidWeights: the weights are missing or damaged.
             InvalidImage: no object can be told from the background.
         """
-        model = Model(folder(), best_device())
+        model = Model(folder(), best_device(), sampling=QUALITY[settings.quality])
         model.check()
         reference = cut_out(model.segmented(reference) if reference.opaque else reference)
         positions = [position_image(buffer) for buffer in buffers]
         normals = [normal_image(buffer, surface) for buffer in buffers]
         needed = passes(model.card.layout, model.card.frames)
         painted: dict[int, np.ndarray] = {}
+        spent: list[tuple[float, float]] = []
         for number, one in enumerate(needed):
             told = partial(_told, progress, number, len(needed))
-            paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told)
-            choice = rungs(model.device, tokens(model.card, one))
-            frames = keep(f"pass_{number}", partial(_named, partial(smaller_until_it_fits, paint, model, choice)))
+            paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told, show)
+            frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
             painted |= {int(view): frame for view, frame in frames.items()}
-        frames = [painted[view] for view in range(len(buffers))]
-        if settings.view_transform == "agx":
-            frames = [np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) for frame in frames]
-        notes = [*reference.notes, f"OrbitPainter worked with {model.rung}."]
+        frames = [_base_color(painted[view], settings) for view in range(len(buffers))]
+        notes = list(reference.notes)
+        if spent:  # and not all read from disk
+            expected, taken = (_spoken(sum(seconds)) for seconds in zip(*spent, strict=True))
+            notes.append(f"OrbitPainter worked with {model.rung}; expected {expected}, took {taken}.")
         if not model.card.trained:
             notes.append("OrbitPainter's weights are random: the colours mean nothing.")
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
@@ -86,12 +91,12 @@ def smaller_until_it_fits(paint: Callable[[], dict[int, np.ndarray]], model: Mod
             return paint()
         except torch.OutOfMemoryError:
             continue
-    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 8-bit weights that are streamed block by block. Close "
+    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 4-bit weights that are streamed block by block. Close "
                       "other programs that use it, or paint with Draft.")
 
 
 def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals: Sequence[np.ndarray], reference: Reference,
-               painted: dict[int, np.ndarray], settings: Settings, progress: Progress) -> dict[int, np.ndarray]:
+               painted: dict[int, np.ndarray], settings: Settings, progress: Progress, show: Show = unseen) -> dict[int, np.ndarray]:
     """The pictures (H, W, 3) uint8 by view that one run of the network gives.
 
     Args:
@@ -102,6 +107,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         painted: what earlier passes gave.
         settings: of the job.
         progress: told the fraction done.
+        show: shown at every step, roughly, what the film is going to be.
     """
     shown = films.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
     with torch.no_grad():
@@ -110,13 +116,23 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         still = films.encoded(vae, [shown], [[(0,)]])
         first = None if one.follows is None else films.encoded(vae, [painted[one.follows]], [[(0,)]])
         del vae
+        sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
+
+        def look(latents: torch.Tensor) -> None:
+            show(strip([_base_color(frame, settings) for frame in sketch.pictures(latents)]))
+
         progress(0.05)
-        prompts, sampling = model.prompts(), QUALITY[settings.quality]
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
-        latents = denoise(partial(_aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2)), start,
-                          condition(position, normal, still), prompts, sampling, lambda fraction: progress(0.05 + 0.85 * fraction), first)
+        expert = partial(_aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2))
+        latents = denoise(expert, start, condition(position, normal, still), model.prompts(), model.sampling,
+                          lambda fraction: progress(0.05 + 0.85 * fraction), first, look)
         model.rest()
         return films.decoded(model.autoencoder(), latents, one.films)
+
+
+def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB of a frame as the model paints it."""
+    return np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) if settings.view_transform == "agx" else frame
 
 
 def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, name: str) -> WanTransformer3DModel:
@@ -127,12 +143,22 @@ def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, na
     return network
 
 
-def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Neighbours:
-    return gasa.neighbours(*gasa.token_places(positions, one.films)).to(model.device)
+def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Attends:
+    places = gasa.token_places(positions, one.films)
+    near = gasa.neighbours(*places)
+    return flex.blocks(*places, near, model.device) if model.device.type == "cuda" and has_triton() else near.to(model.device)
 
 
-def _named(paint: Callable[[], dict[int, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {str(view): frame for view, frame in paint().items()}
+def _clocked(model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list) -> dict[str, np.ndarray]:
+    """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were expected, and those it took."""
+    speed, start = cost.speed(model.device), time.monotonic()
+    frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
+    spent.append((cost.seconds(model.config(), count, model.sampling, model.rung, speed), time.monotonic() - start))
+    return {str(view): frame for view, frame in frames.items()}
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _told(progress: Progress, number: int, count: int, fraction: float) -> None:

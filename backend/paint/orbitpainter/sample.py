@@ -23,6 +23,9 @@ class Sampling:
         boundary: noise level below which the second expert works.
         guidance: how far to go from what the negative prompt gives to what the prompt gives, and beyond; 1 asks for the prompt alone.
         guided: the experts that are guided; the others are asked once per step instead of twice.
+        skipped_below: how little, in relation, the change that an expert's first block makes may differ from the last time its other blocks
+            worked, for what they made then to be used again; None where they always work.
+        distilled: whether the experts are those that were taught to need four steps and no guidance.
         rounded_times: whether the networks are told times that bfloat16 can hold, as in training.
     """
 
@@ -31,6 +34,8 @@ class Sampling:
     boundary: float = 0.875
     guidance: float = 6.0
     guided: tuple[str, ...] = EXPERTS
+    skipped_below: float | None = None
+    distilled: bool = False
     rounded_times: bool = False
 
     def levels(self) -> torch.Tensor:
@@ -41,6 +46,10 @@ class Sampling:
     def expert(self, level: float) -> str:
         """Which network works at a noise level."""
         return EXPERTS[0] if level >= self.boundary else EXPERTS[1]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Which of the :class:`Prompts` an expert is asked about at each step."""
+        return ("wanted", "unwanted") if self.guidance != 1 and name in self.guided else ("wanted",)
 
     def time(self, level: float) -> float:
         """What a network is told of a noise level."""
@@ -63,7 +72,8 @@ def noise(shape: tuple[int, ...], seed: int) -> torch.Tensor:
 
 @torch.no_grad()
 def denoise(expert: Callable[[str], WanTransformer3DModel], latents: torch.Tensor, condition: torch.Tensor, prompts: Prompts,
-            sampling: Sampling, progress: Callable[[float], None], first_frame: torch.Tensor | None = None) -> torch.Tensor:
+            sampling: Sampling, progress: Callable[[float], None], first_frame: torch.Tensor | None = None,
+            look: Callable[[torch.Tensor], None] = lambda latents: None) -> torch.Tensor:
     """Latents (1, 16, T, h, w) float32 of the painted film.
 
     Args:
@@ -74,19 +84,30 @@ def denoise(expert: Callable[[str], WanTransformer3DModel], latents: torch.Tenso
         sampling: how.
         progress: told the fraction done after every step.
         first_frame: (1, 16, 1, h, w) latent that the first frame shall be; it is put in clean, before the first step and after each.
+        look: shown, at every step, the latents as they would be if the rest of the noise went the same way.
     """
     levels = sampling.levels().tolist()
-    latents = _with_first(latents, first_frame)
+    latents, working = _with_first(latents, first_frame), ""
     for step, (level, following) in enumerate(itertools.pairwise(levels)):
         name = sampling.expert(level)
-        network, time = expert(name), torch.tensor([sampling.time(level)], device=latents.device)
-        direction = velocity(network, latents, condition, time, prompts.wanted)
-        if sampling.guidance != 1 and name in sampling.guided:
-            away = velocity(network, latents, condition, time, prompts.unwanted)
-            direction = away + sampling.guidance * (direction - away)
+        network = expert(name)
+        if name != working:  # nothing that it remembers of another film, or of its last turn, is of use now
+            network._reset_stateful_cache()
+            working = name
+        time = torch.tensor([sampling.time(level)], device=latents.device)
+        directions = [_asked(network, text, latents, condition, time, prompts) for text in sampling.texts(name)]
+        del network  # or it would stay in memory beside the next
+        direction = directions[-1] + sampling.guidance * (directions[0] - directions[-1]) if len(directions) > 1 else directions[0]
+        look(_with_first(latents - level * direction, first_frame))
         latents = _with_first(latents + (following - level) * direction, first_frame)
         progress((step + 1) / sampling.steps)
     return latents
+
+
+def _asked(network: WanTransformer3DModel, text: str, latents: torch.Tensor, condition: torch.Tensor, time: torch.Tensor,
+           prompts: Prompts) -> torch.Tensor:
+    with network.cache_context(text):
+        return velocity(network, latents, condition, time, getattr(prompts, text))
 
 
 def _with_first(latents: torch.Tensor, first_frame: torch.Tensor | None) -> torch.Tensor:
