@@ -347,6 +347,19 @@ def test_latents_are_those_of_the_painters_own_films(asset, found, folder):
     np.testing.assert_allclose((packed[0, :3, 1, 1, 1] + 1) * 127.5, position, atol=1)
 
 
+@pytest.mark.parametrize(("layout", "runs", "shape"), [("sequential", 2, (16, 4, 4)), ("beside", 1, (16, 4, 8))])
+def test_the_films_are_those_of_the_layout(asset, folder, tmp_path, layout, runs, shape):
+    model = Model(folder, CPU)
+    model.card = replace(model.card, layout=layout)
+    made = examples([asset], model, tmp_path, lambda sentence: None)
+    assert [example.run for example in made] == list(range(runs))
+    first, last = (example.read(np.random.default_rng(0)) for example in (made[0], made[-1]))
+    assert (first[0].shape[2:], first[1].shape[2:]) == (shape, (shape[0] + 1, *shape[1:]))
+    # A reference for every view in a frame, side by side.
+    assert torch.equal(first[1][..., 0, :, :4], first[1][..., 0, :, -4:])
+    assert torch.equal(first[0], last[0]) == (runs == 1)
+
+
 def test_an_asset_is_encoded_once_and_again_when_the_films_change(asset, folder, found):
     model, told, cache = Model(folder, CPU), [], found[0].file.parent
     assert load_file(found[0].file)["references"].shape == (REFERENCES, 16, 1, 4, 4)

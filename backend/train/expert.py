@@ -84,9 +84,8 @@ def open_expert(folder: Path, base: Sequence[Path], painter: Path | None, device
     learning = {name: nn.Parameter(tensor.to(device)) for name, tensor in learnt.items()}
     video, bias = learning["patch_embedding.weight"], learning["patch_embedding.bias"]
     reference = tuple(base.read(f"ref_conv.{part}").to(device) for part in ("weight", "bias"))
-    # The folded one has its place in the network until it is replaced.
-    tensors = {name: (base.read(original[name]) if original[name] != "patch_embedding.weight" else fold(video, bias, *reference).detach())
-               .to(device, kind) for name in shapes}
+    embedding = fold(video, bias, *reference).detach()  # holds the place until the one that learns takes it
+    tensors = {name: (embedding if name == "patch_embedding.weight" else base.read(original[name])).to(device, kind) for name in shapes}
     network = filled(network, tensors)
     network.patch_embedding = PatchEmbedding(video, bias, reference, kind)
     place = {published: name for name, published in original.items()}
