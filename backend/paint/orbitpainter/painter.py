@@ -66,7 +66,9 @@ class OrbitPainter:
         notes = list(reference.notes)
         if spent:  # and not all read from disk
             expected, taken = (_spoken(sum(seconds)) for seconds in zip(*spent, strict=True))
-            notes.append(f"OrbitPainter worked with {model.rung}; expected {expected}, took {taken}.")
+            peak = max(model.rung.card(tokens(model.card, one), model.sampling.skipped_below is not None) for one in needed)
+            room = f", for which {peak:.0f} GB of the card were reckoned" if model.device.type == "cuda" else ""
+            notes.append(f"OrbitPainter worked with {model.rung}{room}; expected {expected}, took {taken}.")
         if not model.card.trained:
             notes.append("OrbitPainter's weights are random: the colours mean nothing.")
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
