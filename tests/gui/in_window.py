@@ -45,12 +45,14 @@ def watch() -> float:
     """Writes the state and asks to be called again in 0.1 s."""
     now = time.perf_counter()
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
+    from bl_ext.user_default.orbit_texture.addon import previews
     from bl_ext.user_default.orbit_texture.addon.queue import queue
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     state = {
         "tab": region.active_panel_category,
         "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
+                  "pictures": len(previews.icons(entry.job)),
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],

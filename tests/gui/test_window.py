@@ -21,10 +21,12 @@ def test_texture_selected_then_cancel_then_again_then_ctrl_z(window):
     window.picture("3-cancelled")
 
     window.click(*TEXTURE_SELECTED)
+    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 120)
+    window.picture("4-painting")
     window.wait(lambda state: state["jobs"][-1]["applied"], 180)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
-    window.picture("4-take")
+    window.picture("5-take")
 
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
-    window.picture("5-undone")
+    window.picture("6-undone")
