@@ -14,6 +14,9 @@ from ..mesh.voxels import Voxels, interpolate
 AGREED, CONTESTED = 12.0, 30.0
 """Root mean square difference between frames, 0..255: below the first all views count, above the second only the label's."""
 
+MUCH_LESS = 0.4
+"""A pixel that counts this much less than the best of its place is left out of the fit: it adds time, not detail (by measurement)."""
+
 BAND = 12.0
 """Pixels: differences between frames that are smoother than this are tone, and are blended; the rest is detail, and is chosen."""
 
@@ -84,18 +87,28 @@ def contested(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def decided_weights(voxels: Voxels, labels: np.ndarray, doubt: np.ndarray, views: Sequence[View],
+def decided_weights(voxels: Voxels, labels: np.ndarray, doubt: np.ndarray, most: np.ndarray, views: Sequence[View],
                     weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Per view (N,) float32: the weights, less by the doubt wherever another view is the label."""
+    """Per view (N,) float32: the weights, less by the doubt wherever another view is the label, and 0 where another sees much better.
+
+    Args:
+        voxels: the surface.
+        labels: (V,) view of each voxel.
+        doubt: (V,) float32 0..1, see :func:`contested`.
+        most: (V,) float32, the weight of the view that sees each voxel best.
+        views: what each view sees.
+        weights: per view (N,) float32.
+    """
 
     def one(index: int) -> np.ndarray:
-        decided, points = weights[index].copy(), views[index].points
+        points = views[index].points
         voxel = voxels.index_of(points)
-        some = np.flatnonzero((voxel >= 0) & (doubt[voxel] > 0))
+        decided = np.where((voxel >= 0) & (weights[index] < MUCH_LESS * most[voxel]), 0, weights[index])
+        some = np.flatnonzero((decided > 0) & (voxel >= 0) & (doubt[voxel] > 0))
         values = np.column_stack([doubt, labels == index]).astype(np.float32)
         local, own = interpolate(voxels, values, points[some]).T
         decided[some] *= 1 - local * (1 - own)
         return decided
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, range(len(views)))) if doubt.any() else list(weights)
+        return list(pool.map(one, range(len(views))))

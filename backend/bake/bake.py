@@ -20,7 +20,7 @@ from ..render.visibility import observe
 from .agreement import contested, decided_weights, share_low_band, voxel_statistics
 from .borders import border_weights
 from .fill import fill_unseen
-from .labels import choose_views
+from .labels import WORST, choose_views
 from .seams import equalise
 from .texels import Texels, color, locate, nearest, to_image
 
@@ -39,7 +39,7 @@ BLEND_POWER, FIT_POWER = 6.0, 2.0
 TRUST_POWER = 4.0
 """Of a view's preference in the weights: many little trusted views must not outvote a trusted one."""
 
-FIT_STEPS = 4
+FIT_STEPS = 3
 """Of conjugate gradients: more bring little, and noise."""
 
 
@@ -98,7 +98,8 @@ def bake(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarra
     wanted = np.where(index >= 0, labels[index], -1)
     seen = _start_at_labels(start, weight, texels, local_doubt, wanted, surface, buffers, views, colors)
     weights = [share * view.weights(FIT_POWER) for share, view in zip(trust, views, strict=True)]
-    weights = decided_weights(voxels, labels, doubt, views, weights)
+    most = (sight.max(axis=1) / np.float32(WORST)) ** np.float32(2 * FIT_POWER)
+    weights = decided_weights(voxels, labels, doubt, most, views, weights)
     fused = fit(views, weights, colors, start, FIT_STEPS, lambda fraction: progress(0.5 + 0.3 * fraction))
     confidence = np.where(seen, squareness * (1 - 0.8 * local_doubt), 0)
     filled = fill_unseen(texels.positions, texels.normals, fused.reshape(-1, 3)[texels.place], seen, seed)

@@ -4,7 +4,10 @@ All views compete on a coarse grid only. On every finer grid a voxel chooses amo
 few voxels have a choice left and few views are asked about.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -21,6 +24,9 @@ INHERIT_STEPS = 2
 REFINE_STEPS = (32, 8, 4)
 """Once solved, a grid is solved again with the views found within this many steps on itself: on the grid after the coarsest, on the
 next, and on all later ones. Far views are asked where there are few voxels to ask them."""
+
+PARTS = 8
+"""That the nodes of a grid are split into, for all cores."""
 
 WORST = 255
 """Cost of the worst view that sees a voxel, and the best quality."""
@@ -127,7 +133,7 @@ def _coarse_to_fine(levels: list[Level], quality: np.ndarray, order: np.ndarray,
 
 def _solve(level: Level, sets, chooser, before, quality, order, miss: int) -> np.ndarray:
     """(n,) int16 view of every node, out of the set of views, and starting from the label, that ``chooser`` (n,) points it to."""
-    candidates = Candidates(*_candidates(*sets, chooser, quality, order, level.first, miss))
+    candidates = Candidates(*_in_parts(partial(_candidates, *sets, chooser, quality, order, level.first, miss), len(chooser)))
     labels = _start(candidates.first, candidates.label, cheapest(candidates), before[chooser])
     graph = level.graph
     free, *rest = _free(candidates.first, candidates.label, candidates.cost, graph.first, graph.neighbor, graph.weight, labels)
@@ -139,8 +145,20 @@ def _near(labels: np.ndarray, graph: Graph, steps: int, views: int) -> tuple[np.
     """The labels found within so many steps of each node: where its set begins (n + 1,), and the sets."""
     first = np.arange(len(labels) + 1)
     for _ in range(steps):
-        first, labels = _spread(first, labels, graph.first, graph.neighbor, views)
+        first, labels = _in_parts(partial(_spread, first, labels, graph.first, graph.neighbor, views), len(graph))
     return first, labels
+
+
+def _in_parts(work: Callable[[int, int], tuple[np.ndarray, ...]], count: int) -> list[np.ndarray]:
+    """What ``work`` gives for ``count`` nodes, done by all cores: where each node's entries begin (count + 1,), and the entries.
+
+    Args:
+        work: gives for the nodes from one to another how many entries each has, and the entries.
+    """
+    stops = np.linspace(0, count, PARTS + 1).astype(int)
+    with ThreadPoolExecutor() as pool:
+        sizes, *entries = map(np.concatenate, zip(*pool.map(work, stops[:-1], stops[1:]), strict=True))
+    return [np.concatenate([[0], np.cumsum(sizes)]), *entries]
 
 
 @njit(cache=True, nogil=True)
@@ -192,17 +210,17 @@ def _merge(first, neighbor, weight, parent, children):
 
 
 @njit(cache=True, nogil=True)
-def _spread(first, labels, graph_first, neighbor, views):
-    """Every node's set, and those of its neighbours."""
-    count = first.size - 1
-    total = first[count]
-    for n in range(count):
+def _spread(first, labels, graph_first, neighbor, views, start, stop):
+    """Of the nodes from ``start``: each one's set, and those of its neighbours."""
+    total = first[stop] - first[start]
+    for n in range(start, stop):
         for k in range(graph_first[n], graph_first[n + 1]):
             total += first[neighbor[k] + 1] - first[neighbor[k]]
-    result_first, result = np.zeros(count + 1, np.int64), np.empty(total, np.int16)
+    sizes, result = np.empty(stop - start, np.int64), np.empty(total, np.int16)
     owner = np.full(views, -1, np.int64)
     end = 0
-    for n in range(count):
+    for n in range(start, stop):
+        begin = end
         for k in range(graph_first[n] - 1, graph_first[n + 1]):
             m = n if k < graph_first[n] else neighbor[k]
             for at in range(first[m], first[m + 1]):
@@ -210,23 +228,24 @@ def _spread(first, labels, graph_first, neighbor, views):
                     owner[labels[at]] = n
                     result[end] = labels[at]
                     end += 1
-        result_first[n + 1] = end
-    return result_first, result[:end].copy()
+        sizes[n - start] = end - begin
+    return sizes, result[:end].copy()
 
 
 @njit(cache=True, nogil=True)
-def _candidates(set_first, sets, chooser, quality, order, first, miss):
-    """The views of each node's set that see one of its voxels; if there are none, all views that do. Costs are summed over its voxels."""
+def _candidates(set_first, sets, chooser, quality, order, first, miss, start, stop):
+    """Of the nodes from ``start``: the views of each one's set that see one of its voxels; if there are none, all views that do. Costs are
+    summed over its voxels."""
     views = quality.shape[1]
-    count = chooser.size
     every = np.arange(views).astype(np.int16)
     room = 0
-    for n in range(count):
+    for n in range(start, stop):
         room += set_first[chooser[n] + 1] - set_first[chooser[n]]
-    result_first = np.zeros(count + 1, np.int64)
+    sizes = np.empty(stop - start, np.int64)
     label, cost = np.empty(room, np.int16), np.empty(room, np.int32)
     end = 0
-    for n in range(count):
+    for n in range(start, stop):
+        begin = end
         own = sets[set_first[chooser[n]]:set_first[chooser[n] + 1]]
         for _ in range(2):
             if end + own.size > label.size:
@@ -241,11 +260,11 @@ def _candidates(set_first, sets, chooser, quality, order, first, miss):
                 if sees:
                     label[end], cost[end] = view, total
                     end += 1
-            if end > result_first[n]:
+            if end > begin:
                 break
             own = every
-        result_first[n + 1] = end
-    return result_first, label[:end].copy(), cost[:end].copy()
+        sizes[n - start] = end - begin
+    return sizes, label[:end].copy(), cost[:end].copy()
 
 
 @njit(cache=True, nogil=True)
