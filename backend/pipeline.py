@@ -60,6 +60,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     """Runs the stages of a job in order, up to the one named ``last``."""
     settings = job.settings
     chosen = painter(settings.painter)
+    stages.painting = chosen.share
     reference = decode(job.reference)
     story = Story()
 

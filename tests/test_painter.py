@@ -166,8 +166,10 @@ def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(mod
 def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
     model()
 
+    begin, share = 0.5 * (1 - painter.OrbitPainter.share), painter.OrbitPainter.share
+
     def stopping(stage, fraction):
-        if stage == "paint" and fraction > 0.4 + 0.2 * 0.7:  # in the middle of the second of two passes
+        if stage == "paint" and fraction > begin + share * 0.7:  # in the middle of the second of two passes
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -175,7 +177,7 @@ def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
     assert [path.name for path in tmp_path.glob("paint*")] == ["paint.pass_0.npz"]
     told = []
     pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: told.append((stage, fraction)))
-    assert min(fraction for stage, fraction in told if stage == "paint" and fraction > 0.4) > 0.4 + 0.2 * 0.5
+    assert min(fraction for stage, fraction in told if stage == "paint" and fraction > begin) > begin + share * 0.5
     assert [path.name for path in tmp_path.glob("paint*")] == ["paint.npz"]
 
 

@@ -39,7 +39,13 @@ class Painting:
 
 
 class Painter(Protocol):
-    """Makes frames for views of a bare surface. A painter owns its camera convention."""
+    """Makes frames for views of a bare surface. A painter owns its camera convention.
+
+    Attributes:
+        share: what part of a job's time it takes, roughly.
+    """
+
+    share: float
 
     def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
         """The views that the painter wants to paint."""

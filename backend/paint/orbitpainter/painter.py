@@ -35,6 +35,8 @@ QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",
 class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
+    share = 0.9
+
     def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
         """The views that the weights know."""
         card = Card.read(folder())
