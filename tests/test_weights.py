@@ -180,7 +180,7 @@ def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
 
 def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     folder = tmp_path / "stick"
-    for source in (ORBITPAINTER.base, ORBITPAINTER.parts, ORBITPAINTER.segmentation):
+    for source in (ORBITPAINTER.base, ORBITPAINTER.parts, ORBITPAINTER.four_steps, ORBITPAINTER.segmentation):
         for path in source.files:
             file = folder / source.repository / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -315,7 +315,7 @@ def test_the_disk_holds_the_originals_of_one_part_at_a_time_unless_they_are_kept
     published = Manifest(tuple(File(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {})
     needed = {keep: room(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
     assert 86e9 < needed[False] < 90e9
-    assert 126e9 < needed[True] < 130e9
+    assert 129e9 < needed[True] < 133e9
     assert left(ORBITPAINTER, published, target) == ORBITPAINTER.size
 
 

@@ -16,11 +16,12 @@ TEXT_FILE = f"a = 'something'\nb = '{TEXT}'\n".encode()
 
 
 def needs(address: str) -> Needs:
-    """OrbitPainter's, but for the text, which is at ``address``."""
+    """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
     [path] = ORBITPAINTER.text.files
     text = Source("Wan-Video/Wan2.2", {path: len(TEXT_FILE)}, "apache-2.0", "Free.", f"{address}/plain/Wan-Video/Wan2.2",
                   {path: hashlib.sha256(TEXT_FILE).hexdigest()})
-    return replace(ORBITPAINTER, text=text, text_sha256=hashlib.sha256(TEXT.encode()).hexdigest())
+    four_steps = replace(ORBITPAINTER.four_steps, sha256={})
+    return replace(ORBITPAINTER, four_steps=four_steps, text=text, text_sha256=hashlib.sha256(TEXT.encode()).hexdigest())
 
 
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
@@ -45,8 +46,10 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
     for number, expert in enumerate(("high", "low"), 1):
         save_file(naive_wan.base_tensors(number), _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"))
         save_file(naive_wan.painter_tensors(10 + number), scratch / f"{expert}_noise.safetensors")
+        [name] = (path for path in ORBITPAINTER.four_steps.files if expert in path)
+        save_file(naive_wan.four_step_tensors(20 + number), scratch / name)
     hub = {source.repository: {path: (scratch / path).read_bytes() for path in source.files}
-           for source in (ORBITPAINTER.base, ORBITPAINTER.weights, ORBITPAINTER.parts, ORBITPAINTER.segmentation)}
+           for source in ORBITPAINTER.sources if not source.address}
     return hub | {"Wan-Video/Wan2.2": dict.fromkeys(ORBITPAINTER.text.files, TEXT_FILE)}
 
 

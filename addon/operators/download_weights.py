@@ -41,7 +41,7 @@ class DownloadWeights(bpy.types.Operator):
             row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
         for terms in dict.fromkeys(source.terms for source in ORBITPAINTER.sources):
             wrapped(column, context, terms, width=_WIDTH)
-        wrapped(column, context, f"Download {gigabytes(ORBITPAINTER.size)} under these terms? About 58 GB stay, and 90 GB are taken on the "
+        wrapped(column, context, f"Download {gigabytes(ORBITPAINTER.size)} under these terms? About 59 GB stay, and 90 GB are taken on the "
                 "way. Texturing waits meanwhile. Cancel it at any time: it goes on where it ended.", width=_WIDTH)
 
     def execute(self, context):

@@ -41,6 +41,7 @@ class Needs:
         painter: as :class:`backend.api.settings.Settings` calls it.
         base: the video model's two experts, which the painter's weights change.
         weights: the painter's own.
+        four_steps: the LoRA of the quality 'fast', for both experts.
         segmentation: a network that finds the object in a reference without alpha.
         parts: autoencoder, text encoder and tokenizer of the video model, as diffusers has them.
         text: a file in which the unwanted text stands in quotes.
@@ -51,13 +52,14 @@ class Needs:
     base: Source
     weights: Source
     parts: Source
+    four_steps: Source
     segmentation: Source
     text: Source
     text_sha256: str
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return self.base, self.weights, self.parts, self.segmentation, self.text
+        return self.base, self.weights, self.parts, self.four_steps, self.segmentation, self.text
 
     @property
     def size(self) -> int:
@@ -88,6 +90,13 @@ ORBITPAINTER = Needs(
         "tokenizer/spiece.model": 4_550_000,
         "tokenizer/tokenizer.json": 16_800_000,
         "tokenizer/tokenizer_config.json": 61_800}, "apache-2.0", _APACHE),
+    four_steps=Source("lightx2v/Wan2.2-Distill-Loras", {
+        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
+        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000}, "apache-2.0", _APACHE, sha256={
+        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors":
+            "89003385f8a9d53ba58fd6ede647fdc90292e8568a54683fcfe6db5556a31769",
+        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors":
+            "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322"}),
     segmentation=Source("facebook/sam-vit-base", {
         "config.json": 6_570,
         "model.safetensors": 375_000_000}, "apache-2.0", _APACHE),
@@ -96,7 +105,7 @@ ORBITPAINTER = Needs(
                 {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"}),
     text_sha256="ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e",
 )
-"""The text encoder is not needed after the conversion: about 58 GB stay."""
+"""The text encoder is not needed after the conversion: about 59 GB stay."""
 
 COMMAND = "python -m backend download orbitpainter"
 """What a user runs to get them."""

@@ -114,7 +114,8 @@ def _ask_hub(source: Source) -> tuple[list[File], str]:
         if path not in there:
             raise DownloadFailed(f"{source.repository} has no file '{path}' any more. Update Orbit Texture, which may know its new name.")
         entry = there[path]
-        digest = f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}"
+        hub = f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}"
+        digest = f"sha256:{source.sha256[path]}" if path in source.sha256 else hub
         files.append(File(source.repository, path, entry.size, digest, model.sha))
     return files, str(getattr(model.card_data, "license", None) or "")
 

@@ -13,9 +13,9 @@ from diffusers import AutoencoderKLWan
 from ..api.errors import InvalidWeights, OutOfMemory
 from ..api.weights import Needs, gigabytes
 from ..paint.orbitpainter import prompts
-from ..paint.orbitpainter.convert import convert_expert
+from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import Card, Model
-from ..paint.orbitpainter.network import load
+from ..paint.orbitpainter.network import PUBLISHED, load
 from ..paint.orbitpainter.segmentation import load_segmentation
 
 
@@ -46,6 +46,9 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
         unfinished.mkdir(parents=True)
         for file in files:
             shutil.copy(file, unfinished)
+        unfinished.rename(target)
+    elif part.startswith("fast"):
+        copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED))
         unfinished.rename(target)
     elif part.startswith("prompts"):
         _check_memory(sum(file.stat().st_size for file in files))

@@ -9,7 +9,7 @@ from ..api.weights import COMMAND, Needs, Source, gigabytes
 from .fetch import present
 from .manifest import File, Manifest, ask
 
-PARTS = ("prompts.safetensors", "vae", "segmentation", "high", "low")
+PARTS = ("prompts.safetensors", "vae", "segmentation", "fast_high.safetensors", "fast_low.safetensors", "high", "low")
 """Of the painter's folder, in the order in which they are made: the large ones last."""
 
 MUCH_MORE = 1.25
@@ -101,6 +101,9 @@ def _paths(needs: Needs, part: str) -> list[tuple[Source, str]]:
     """Source and path of what a part is made of."""
     if part in ("high", "low"):
         return [(source, path) for source in (needs.base, needs.weights) for path in source.files if path.startswith(part)]
+    if part.startswith("fast"):
+        expert = part.removeprefix("fast_").removesuffix(".safetensors")
+        return [(needs.four_steps, path) for path in needs.four_steps.files if f"_{expert}_noise" in path]
     if part == "segmentation":
         return [(needs.segmentation, path) for path in needs.segmentation.files]
     folders = ("vae/",) if part == "vae" else ("text_encoder/", "tokenizer/")

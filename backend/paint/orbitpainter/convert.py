@@ -101,8 +101,7 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
     embedded(prompts)
     load(AutoencoderKLWan, vae)
     for name, file in (four_steps or {}).items():
-        fast.Adapter(file, _shapes(_empty(config)))
-        shutil.copy(file, unfinished / fast.FILES[name])
+        copy_four_steps(file, unfinished / fast.FILES[name], config)
     for name in EXPERTS:
         files = sorted(base[name].glob("*.safetensors")) if base[name].is_dir() else [base[name]]
         convert_expert(files, painter[name], unfinished / name, config, progress=partial(progress, name), **options)
@@ -111,6 +110,16 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
     card.write(unfinished)
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
+
+
+def copy_four_steps(file: Path, target: Path, config: dict) -> None:
+    """Copies a four-step LoRA, see :mod:`backend.paint.orbitpainter.fast`, for experts of a configuration.
+
+    Raises:
+        InvalidWeights: the file is damaged or of another model.
+    """
+    fast.Adapter(file, _shapes(_empty(config)))
+    shutil.copy(file, target)
 
 
 def original_names(base: Tensors, shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
