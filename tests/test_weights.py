@@ -16,6 +16,8 @@ from backend import doctor
 from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, OutOfMemory, StorageError
 from backend.api.weights import ORBITPAINTER, gigabytes
 from backend.paint.orbitpainter.model import Model, embedded
+from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.segmentation import load_segmentation
 from backend.weights import command
 from backend.weights.fetch import fetch
 from backend.weights.install import install
@@ -72,6 +74,8 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
     model = Model(target, torch.device("cpu"))
     model.check()
     assert model.expert("high").config.in_channels == 65
+    Model(target, torch.device("cpu"), sampling=QUALITY["fast"]).check()
+    assert load_segmentation(target / "segmentation").config.model_type == "sam"
     wanted, unwanted = embedded(target / "prompts.safetensors")
     assert not torch.equal(wanted, unwanted)
     assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["orbitpainter"], "originals are left"
