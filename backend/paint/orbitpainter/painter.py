@@ -64,6 +64,7 @@ class OrbitPainter:
             paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told, show)
             frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
             painted |= {int(view): frame for view, frame in frames.items()}
+            show(_base_color(strip([frame for _, frame in sorted(painted.items())]), settings))
         frames = [_base_color(painted[view], settings) for view in range(len(buffers))]
         notes = list(reference.notes)
         if spent:  # and not all read from disk
@@ -123,7 +124,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
 
         def look(latents: torch.Tensor) -> None:
-            show(strip([_base_color(frame, settings) for frame in sketch.pictures(latents)]))
+            show(_base_color(strip(sketch.pictures(latents)), settings))
 
         progress(0.05)
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
@@ -135,7 +136,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
 
 
 def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB of a frame as the model paints it."""
+    """(..., 3) uint8 sRGB of a frame, or several, as the model paints them."""
     return np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) if settings.view_transform == "agx" else frame
 
 
