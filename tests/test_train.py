@@ -24,6 +24,7 @@ from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS, Card, Model
 from backend.paint.orbitpainter.network import condition, decode, encode, velocity
 from backend.paint.orbitpainter.sample import EXPERTS, Sampling
+from backend.paint.preview import unseen
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
@@ -146,7 +147,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     def errors() -> list[float]:
         """Largest difference of a channel, of 255, between the mean painted colour of each side and its colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
-        painting = painter.OrbitPainter().paint(surface, buffers, shown, settings, lambda fraction: None, at_once)
+        painting = painter.OrbitPainter().paint(surface, buffers, shown, settings, lambda fraction: None, at_once, unseen)
         frames, wanted = (255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS))
         painted = np.stack([frames[(np.stack(truth) == color).all(axis=-1)].mean(axis=0) for color in COLORS])
         return np.abs(painted - wanted).max(axis=1).round().tolist()
@@ -176,8 +177,8 @@ def test_the_autoencoder_of_these_tests_keeps_the_colours_of_eight_by_eight_pixe
 def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_learnt(trained, folder, name, tmp_path):
     _, _, expert, checkpoint = trained[name]
     file = checkpoint / checkpoints.PAINTER
-    attentions = (f"{side}_attn.{letter}" for side in ("self", "cross") for letter in "qkvo")
-    layers = {f"blocks.0.{part}" for part in ("ffn.0", "ffn.2", *attentions)}
+    attentions = [f"{side}_attn.{letter}" for side in ("self", "cross") for letter in "qkvo"]
+    layers = {f"blocks.{block}.{part}" for block in range(NETWORK["num_layers"]) for part in ("ffn.0", "ffn.2", *attentions)}
     assert set(load_file(file)) == {"patch_embedding.weight", "patch_embedding.bias",
                                     *(f"{layer}.lora_{side}.default.weight" for layer in layers for side in "AB")}
     convert_expert([folder / f"{name}.safetensors"], file, tmp_path / name, NETWORK, dtype=torch.float32)
