@@ -166,8 +166,7 @@ def train(options: argparse.Namespace) -> None:
     def tell(step: int, loss: float) -> None:
         print(f"\rstep {step} of {options.steps}, loss {loss:.4f}", end="\n" if step == options.steps else "", flush=True)
 
-    base = sorted(options.base.glob("*.safetensors")) if options.base.is_dir() else [options.base]
-    checkpoint = run(options.assets, Recipe(options.expert, options.seed, options.rate), options.steps, base, options.painter,
+    checkpoint = run(options.assets, Recipe(options.expert, options.seed, options.rate), options.steps, options.base, options.painter,
                      options.model, options.cache, options.output, options.resume, print, tell)
     print(f"Written: {checkpoint}")
 

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings)
     if output.suffix.lower() not in WRITABLE:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE)}.")
     mesh, job = read_job(mesh_path, image_path, settings)
-    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, _said_plainly(output.parent):
+    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
         write_mesh(output, mesh, result.corner_uvs, _base_colors(result))
@@ -45,7 +44,7 @@ def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, setti
         The files to look at: films and contact sheets of the orbits, or the textures.
     """
     mesh, job = read_job(mesh_path, image_path, settings)
-    with _said_plainly(folder):
+    with store.said_plainly(folder):
         _claim(folder, job)
         stages = Stages(folder, print_progress)
         story = pipeline.run_until(job, stages, stage)
@@ -93,14 +92,6 @@ def _claim(folder: Path, job: Job) -> None:
         for stage in SHARE:
             (folder / f"{stage}.npz").unlink(missing_ok=True)
         mark.write_text(job.id, encoding="utf-8")
-
-
-@contextmanager
-def _said_plainly(folder: Path):
-    try:
-        yield
-    except OSError as error:
-        raise store.storage_error(error, folder) from error
 
 
 def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.ndarray]]) -> list[Path]:

@@ -139,6 +139,15 @@ def storage_error(error: OSError, place: Path) -> StorageError:
     return StorageError(f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.", "retry")
 
 
+@contextlib.contextmanager
+def said_plainly(place: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write into ``place`` into a :class:`StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, place) from error
+
+
 def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
     """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it or nothing.
 
@@ -148,13 +157,12 @@ def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        write(part)
-        if target.exists():
-            shutil.rmtree(target)
-        part.rename(target)
-    except OSError as error:
-        raise storage_error(error, target.parent) from error
+        with said_plainly(target.parent):
+            part.mkdir(parents=True)
+            write(part)
+            if target.exists():
+                shutil.rmtree(target)
+            part.rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -2,6 +2,10 @@
 
 import contextlib
 import importlib.util
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -28,3 +32,25 @@ def watchers(run):
             return watcher
         yield make
     end_server(run)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only or full disk."""
+    made = []
+
+    def make(options: str):
+        place = tmp_path / f"disk_{len(made)}"
+        place.mkdir()
+        if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True).returncode:
+            pytest.skip("needs a superuser who may mount")
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        # A process that was just killed may still hold a file.
+        until = time.monotonic() + 30
+        while subprocess.run(["umount", str(place)], capture_output=True).returncode and time.monotonic() < until:
+            time.sleep(0.1)

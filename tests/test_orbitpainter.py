@@ -10,7 +10,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
 from safetensors.torch import load_file, save_file
 
-from backend.api.errors import InvalidWeights
+from backend.api.errors import InvalidWeights, StorageError
 from backend.paint.orbitpainter import network
 from backend.paint.orbitpainter.convert import adapted_layers, convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS, Card, Model
@@ -212,6 +212,23 @@ def test_a_model_that_cannot_be_converted_leaves_the_one_that_was_there(files, t
     with pytest.raises(InvalidWeights, match="holds no model"):
         convert_model(base, painter, tmp_path / "nowhere", prompts, target, card, lambda *what: None, **OPTIONS)
     Model(target, torch.device("cpu")).check()
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_done(files, tmp_path, disk):
+    *given, _, card = sources(files, tmp_path)
+    place = disk("size=100k")
+    (place / "orbitpainter").mkdir()
+    (place / "orbitpainter" / "kept").touch()
+    with pytest.raises(StorageError, match="disk is full"):
+        convert_model(*given, place / "orbitpainter", card, lambda *what: None, **OPTIONS)
+    assert [path.relative_to(place).as_posix() for path in place.rglob("*")] == ["orbitpainter", "orbitpainter/kept"]
+
+
+def test_a_folder_without_weights_is_named(files, tmp_path):
+    base, *rest = sources(files, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidWeights, match=r"empty holds no .safetensors file"):
+        convert_model(base | {"low": tmp_path / "empty"}, *rest, lambda *what: None, **OPTIONS)
 
 
 def test_conversion_needs_the_memory_of_a_shard_not_of_the_model(tmp_path):

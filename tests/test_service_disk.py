@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -50,29 +48,11 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     assert server.process.returncode == 2
 
 
-def tiny_disk(tmp_path, options: str):
-    """A mount of its own, since a superuser may write into a read-only folder but not onto a read-only or full disk."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or sys.platform != "linux" or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("needs a superuser who may mount")
-    return disk
-
-
 @pytest.fixture
-def full_disk(tmp_path):
-    disk = tiny_disk(tmp_path, "size=3m")
-    yield disk
-    end_server(disk / "run")
-    wait_for(lambda: subprocess.run(["umount", str(disk)], capture_output=True).returncode == 0)
-
-
-@pytest.fixture
-def read_only_disk(tmp_path):
-    disk = tiny_disk(tmp_path, "ro")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def full_disk(disk):
+    place = disk("size=3m")
+    yield place
+    end_server(place / "run")
 
 
 def test_a_job_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_smaller_one_works(full_disk):
@@ -97,8 +77,8 @@ def test_a_disk_that_fills_up_while_a_job_runs_fails_that_job_only(full_disk):
         assert watcher.final(watcher.submit()).state == "finished"
 
 
-def test_a_read_only_disk_is_told_in_a_sentence(read_only_disk):
-    with contextlib.closing(Watcher(read_only_disk / "run")) as watcher:
+def test_a_read_only_disk_is_told_in_a_sentence(disk):
+    with contextlib.closing(Watcher(disk("ro") / "run")) as watcher:
         event = watcher.final(watcher.submit())
         assert (event.state, event.error.code) == ("failed", "no_worker")
         assert "Read-only file system" in event.error.message

@@ -1,21 +1,17 @@
-"""Training OrbitPainter: textured meshes, their latents, what is learnt and when; a tiny network learns one mesh and paints it."""
+"""Training OrbitPainter: what is learnt, and when; a tiny network learns one mesh and paints it."""
 
 import json
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import trimesh
 from diffusers import WanTransformer3DModel
-from PIL import Image
 from safetensors.torch import load_file, save_file
-from trimesh.visual import TextureVisuals
-from trimesh.visual.material import PBRMaterial
 
 from backend import __main__ as command_line
-from backend.api.errors import InvalidMesh, InvalidSettings
+from backend.api.errors import InvalidSettings, StorageError
 from backend.api.settings import Settings
 from backend.mesh.files import read_textured
 from backend.mesh.prepare import clean
@@ -28,71 +24,27 @@ from backend.paint.preview import unseen
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
-from backend.train import checkpoints, references
-from backend.train.examples import REFERENCES, examples
+from backend.train import checkpoints
+from backend.train.examples import examples
 from backend.train.expert import open_expert
 from backend.train.objective import moments
 from backend.train.train import Recipe, step_loss, train
-from tests import mosaic, naive_wan, tiny_model
+from tests import lessons, mosaic, naive_wan, tiny_model
+from tests.lessons import COLORS, CPU, NETWORK
 from tests.meshes import at_once
 
-NETWORK = tiny_model.NETWORK | {"num_attention_heads": 4}
-CPU = torch.device("cpu")
-COLORS = np.uint8([[220, 60, 40], [60, 190, 70], [50, 80, 210], [230, 200, 60]])
 LESSONS = {"high": (100, 1e-2), "low": (150, 5e-3)}
 """Steps and rate: tiny networks are taught quicker than large ones."""
 
 
-def wearing_from_above(shape: trimesh.Trimesh, picture: np.ndarray, tint: list[int] | None = None) -> trimesh.Trimesh:
-    """A shape within -1..1 that wears a picture as seen from above, in the axes of a file: up is +Y, the front is +Z."""
-    uvs = shape.vertices[:, [0, 2]] / 2 + 0.5
-    visual = TextureVisuals(uv=uvs, material=PBRMaterial(baseColorTexture=Image.fromarray(picture), baseColorFactor=tint))
-    return trimesh.Trimesh(shape.vertices, shape.faces, visual=visual, process=False)
-
-
-def ball(picture: np.ndarray, tint: list[int] | None = None) -> trimesh.Trimesh:
-    return wearing_from_above(trimesh.creation.icosphere(3), picture, tint)
-
-
-def quarters() -> np.ndarray:
-    """A picture (64, 64, 3) uint8 of four squares in four colours."""
-    return np.kron(COLORS.reshape(2, 2, 3), np.ones((32, 32, 1), np.uint8))
-
-
-def envelope() -> np.ndarray:
-    """A picture (64, 64, 3) uint8 of four triangles in four colours, that meet in the middle."""
-    y, x = np.mgrid[-31.5:32, -31.5:32]
-    return COLORS[2 * (x + y > 0) + (x > y)]
-
-
 @pytest.fixture(scope="module")
 def asset(tmp_path_factory):
-    """A cube whose sides have four colours; it fills most of the picture, so that an autoencoder of 8 pixels shows little of the border."""
-    file = tmp_path_factory.mktemp("asset") / "cube.glb"
-    wearing_from_above(trimesh.creation.box((2, 2, 2)), envelope()).export(file)
-    return file
+    return lessons.write_asset(tmp_path_factory.mktemp("asset") / "cube.glb")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A converted folder of random networks, whose autoencoder keeps colours, and a file of a base model for each expert."""
-    folder = tiny_model.write_model(tmp_path_factory.mktemp("model"), NETWORK, mosaic.autoencoder(), size=32, layout="horizontal")
-    for seed, expert in enumerate(EXPERTS):
-        save_file(teachable(seed), folder / f"{expert}.safetensors")
-    return folder
-
-
-def teachable(seed: int) -> dict[str, torch.Tensor]:
-    """A random base model whose last layer loses no direction and whose blocks do little at first: a hundred steps teach it much."""
-    tensors = naive_wan.base_tensors(seed, NETWORK)
-    for name, tensor in tensors.items():
-        if name.startswith(("patch_embedding", "ref_conv")):
-            tensor *= 0.1
-        elif any(part in name for part in ("modulation", "time_projection", "time_embedding.2", ".o.weight", "ffn.2.weight")):
-            tensor *= 0.3
-    torch.nn.init.orthogonal_(tensors["head.head.weight"], generator=torch.Generator().manual_seed(seed))
-    tensors["head.head.bias"] *= 0
-    return tensors
+    return lessons.write_folder(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -272,119 +224,24 @@ def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, foun
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, disk):
+    recipe = Recipe("low", seed=5, rate=5e-3)
+    first = train(opened(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None)
+    size = sum(path.stat().st_size for path in first.iterdir())
+    place = disk(f"size={3 * size // 2}")
+    shutil.copytree(first, place / first.name)
+    with pytest.raises(StorageError, match="disk is full"):
+        train(opened(folder, "low", first / checkpoints.PAINTER), found, text(folder), recipe, 2, place, lambda *what: None)
+    assert [path.name for path in place.iterdir()] == [first.name]
+    assert checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER).read_bytes() == (first / checkpoints.OPTIMIZER).read_bytes()
+
+
 def test_the_first_steps_are_gentle(folder, found, tmp_path):
     begun = opened(folder, "high")
     before = begun.learning["patch_embedding.bias"].detach().clone()
     train(begun, found, text(folder), Recipe("high", rate=3e-3, decay=0.0), 1, tmp_path, lambda *what: None)
     moved = (begun.learning["patch_embedding.bias"].detach() - before).abs().max()
     assert moved == pytest.approx(1e-3, rel=0.01)  # AdamW's first step is as long as its rate
-
-
-def test_colours_are_read_from_every_parts_own_picture(tmp_path):
-    plain = ball(quarters())
-    tinted = ball(np.full((4, 4, 3), 255, np.uint8), tint=[128, 0, 255, 255])
-    tinted.apply_translation([3, 0, 0])
-    trimesh.Scene([plain, tinted]).export(tmp_path / "two.glb")
-    mesh = read_textured(tmp_path / "two.glb")
-    surface = clean(mesh.mesh.data())
-    color = wearing(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
-    around, over = cameras.orbits(128, mirror=1)
-    front, top = (photograph(surface, color, camera) for camera in (around.cameras[0], over.cameras[30]))
-    # The second ball is right of the first; a factor of 0.5 is linear, 188 in sRGB.
-    np.testing.assert_allclose(front[64, 96], (188, 0, 255), atol=1)
-    np.testing.assert_allclose([front[64, column] for column in (26, 48)], COLORS[:2], atol=1)
-    np.testing.assert_allclose([top[row, column] for row in (75, 53) for column in (26, 48)], COLORS, atol=1)
-    assert front[5, 5].max() == 0
-
-
-def test_pictures_repeat_beyond_the_unit_square():
-    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    uvs = np.float32([[[0.4, 0.6], [0.4, 0.6], [0.4, 0.6]], [[-1.6, 2.6], [-1.6, 2.6], [-1.6, 2.6]]])
-    color = wearing(uvs, [picture], np.zeros(2, int))
-    np.testing.assert_allclose(*(color(np.array([face]), np.full((1, 3), 1 / 3), np.zeros((1, 3))) for face in (0, 1)), atol=1e-3)
-
-
-def test_references_show_the_asset_from_near_its_front_and_a_seed_repeats_them(asset):
-    mesh = read_textured(asset)
-    surface = clean(mesh.mesh.data())
-    color = wearing(surface.corner_uvs, mesh.images, mesh.image_of)
-    drawn, again, other = (references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert (drawn == again).all()
-    assert (drawn != other).any()
-    assert (drawn.shape, drawn.dtype) == ((64, 64, 3), np.uint8)
-    fronts = [-camera.rotation[1, 2] for camera in references.near_front(64)]
-    assert len(fronts) == 60
-    assert min(fronts) > -1e-9
-    random = np.random.default_rng(3)
-    warps = np.array([references.random_warp(random) for _ in range(2000)])
-    assert warps.min(axis=0).tolist() > [0.9, -10]
-    assert warps.max(axis=0).tolist() < [1.2, 10]
-    assert warps.mean(axis=0) == pytest.approx([1.0875, 0], abs=0.3)
-    assert warps[:, 0].mean() == pytest.approx(1.0875, abs=0.005)
-
-
-def test_a_reference_is_warped_about_its_middle_and_black_comes_in():
-    picture = np.zeros((65, 65, 3), np.float32)
-    picture[:, :] = 255
-    picture[32, 32] = 0
-    assert (references.warped(picture, 1.0, 0.0) == picture).all()
-    turned = references.warped(picture, 0.9, 10.0)
-    assert np.unravel_index(turned.sum(axis=2)[10:-10, 10:-10].argmin(), (45, 45)) == (22, 22)
-    assert turned[[0, 0, -1, -1], [0, -1, 0, -1]].max() == 0
-    assert turned[20, 20].min() == 255
-
-
-def test_latents_are_those_of_the_painters_own_films(asset, found, folder):
-    [example] = found
-    color, packed = example.read(np.random.default_rng(0))
-    mesh = read_textured(asset)
-    surface = clean(mesh.mesh.data())
-    [buffer] = render(surface, cameras.orbits(32, 61)[0].cameras[:1])
-    assert buffer.mask[8:16, 8:16].all()
-    assert (color.shape, packed.shape) == ((1, 16, 16, 4, 4), (1, 49, 17, 4, 4))
-    shown = (color[0, :3, 0, 1:3, 1] + 1) * 127.5
-    np.testing.assert_allclose(shown.T, [agx.encode(COLORS[1] / np.float32(255)) * 255] * 2, atol=2)
-    position = painter.position_image(buffer)[8:16, 8:16].mean(axis=(0, 1))
-    np.testing.assert_allclose((packed[0, :3, 1, 1, 1] + 1) * 127.5, position, atol=1)
-
-
-@pytest.mark.parametrize(("layout", "runs", "shape"), [("sequential", 2, (16, 4, 4)), ("beside", 1, (16, 4, 8))])
-def test_the_films_are_those_of_the_layout(asset, folder, tmp_path, layout, runs, shape):
-    model = Model(folder, CPU)
-    model.card = replace(model.card, layout=layout)
-    made = examples([asset], model, tmp_path, lambda sentence: None)
-    assert [example.run for example in made] == list(range(runs))
-    first, last = (example.read(np.random.default_rng(0)) for example in (made[0], made[-1]))
-    assert (first[0].shape[2:], first[1].shape[2:]) == (shape, (shape[0] + 1, *shape[1:]))
-    # A reference for every view in a frame, side by side.
-    assert torch.equal(first[1][..., 0, :, :4], first[1][..., 0, :, -4:])
-    assert torch.equal(first[0], last[0]) == (runs == 1)
-
-
-def test_an_asset_is_encoded_once_and_again_when_the_films_change(asset, folder, found):
-    model, told, cache = Model(folder, CPU), [], found[0].file.parent
-    assert load_file(found[0].file)["references"].shape == (REFERENCES, 16, 1, 4, 4)
-    assert examples([asset], model, cache, told.append) == found
-    assert told == []
-    model.card = replace(model.card, mirror=1)
-    assert examples([asset], model, cache, told.append) != found
-    assert told == ["cube.glb is rendered and encoded."]
-
-
-def test_files_that_teach_nothing_are_left_out_with_a_sentence(asset, folder, found, tmp_path):
-    trimesh.creation.icosphere(1).export(tmp_path / "bare.glb")
-    dark = quarters()
-    dark[:32] = 0
-    ball(dark).export(tmp_path / "dark.glb")
-    (tmp_path / "broken.glb").write_bytes(b"glTF")
-    told, model = [], Model(folder, CPU)
-    bad = [tmp_path / name for name in ("bare.glb", "dark.glb", "broken.glb", "absent.glb", "text.txt")]
-    assert examples([*bad, asset], model, found[0].file.parent, told.append) == found
-    reasons = ("bare.glb has no texture", "dark.glb is black", "broken.glb cannot", "no file", "not a mesh file")
-    for sentence, words in zip([one for one in told if one.startswith("Left out")], reasons, strict=True):
-        assert words in sentence
-    with pytest.raises(InvalidMesh, match="None of the files"):
-        examples(bad, model, tmp_path / "cache", told.append)
 
 
 def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypatch, capsys):

@@ -10,11 +10,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch.optim import Optimizer
 
 from ..api.errors import InvalidWeights
-from ..paint.orbitpainter.files import Tensors
+from ..paint.orbitpainter import files
 from ..store import appear_whole
 
 PAINTER, OPTIMIZER, RECIPE = "painter.safetensors", "optimizer.safetensors", "recipe.json"
@@ -30,8 +29,8 @@ def save(folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optim
 
     def write(part: Path) -> None:
         means = {f"{name}.{mean}": optimizer.state[tensor][mean] for name, tensor in learning.items() for mean in MEANS}
-        save_file({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
-        save_file(means, part / OPTIMIZER)
+        files.save({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
+        files.save(means, part / OPTIMIZER)
         (part / RECIPE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
 
     new = folder / f"step_{step:06}"
@@ -69,7 +68,7 @@ def restore(checkpoint: Path, learning: dict[str, torch.nn.Parameter], optimizer
     Raises:
         InvalidWeights: the file is missing, damaged or of another model.
     """
-    file = Tensors([checkpoint / OPTIMIZER])
+    file = files.Tensors([checkpoint / OPTIMIZER])
     file.expect({f"{name}.{mean}": tuple(tensor.shape) for name, tensor in learning.items() for mean in MEANS})
     means, steps = file.all(), torch.tensor(float(step_of(checkpoint)))
     for name, tensor in learning.items():

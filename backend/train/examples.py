@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..api.errors import InvalidMesh
 from ..mesh.files import TexturedMesh, read_textured
 from ..mesh.prepare import clean
 from ..paint.orbitpainter import agx, cameras, films
+from ..paint.orbitpainter.files import save
 from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
 from ..render.maps import normal_image, position_image
 from ..render.photograph import photograph, wearing
 from ..render.rasterize import render
-from ..store import storage_error
+from ..store import said_plainly
 from .references import SAMPLES, reference
 
 REFERENCES = 32
@@ -131,10 +131,9 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
 def _write(file: Path, tensors: dict[str, torch.Tensor]) -> None:
     part = file.with_suffix(".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part)
-        os.replace(part, file)
-    except OSError as error:
-        raise storage_error(error, file.parent) from error
+        with said_plainly(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save(tensors, part)
+            os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..api.errors import InvalidSettings
+from ..paint.orbitpainter.files import shards
 from ..paint.orbitpainter.model import Model, best_device
 from ..paint.orbitpainter.sample import noise
 from . import checkpoints
@@ -40,7 +41,7 @@ class Recipe:
     decay: float = 0.01
 
 
-def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Sequence[Path], painter: Path | None, model: Path, cache: Path,
+def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Path, painter: Path | None, model: Path, cache: Path,
         output: Path, resume: bool, tell: Callable[[str], None], progress: Callable[[int, float], None]) -> Path:
     """Trains an expert on textured mesh files; the checkpoint of the last step.
 
@@ -48,7 +49,7 @@ def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Sequence[Path]
         assets: GLB or OBJ files.
         recipe: how.
         steps: in all, those of earlier runs included.
-        base: the files of the base model's expert.
+        base: the file, or the folder of files, of the base model's expert.
         painter: OrbitPainter's file to begin with, or None.
         model: OrbitPainter's converted folder, whose autoencoder, texts and card are used.
         cache: folder of the assets' latents.
@@ -75,7 +76,7 @@ def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Sequence[Path]
     found = examples(assets, model, cache, tell)
     tell(f"{len(found)} films to learn; the expert is loaded.")
     start = checkpoint / checkpoints.PAINTER if checkpoint else painter
-    expert = open_expert(model.folder / recipe.expert, base, start, model.device, seed=recipe.seed)
+    expert = open_expert(model.folder / recipe.expert, shards(base), start, model.device, seed=recipe.seed)
     return train(expert, found, model.prompts().wanted, recipe, steps, output, progress)
 
 

@@ -56,7 +56,7 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
     if target.is_file() and target.stat().st_size == file.size:
         return target
     unfinished = _unfinished(target)
-    try:
+    with store.said_plainly(unfinished):
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         if unfinished.exists() and unfinished.stat().st_size > file.size:
@@ -69,8 +69,6 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
             unfinished.unlink()
             raise InvalidWeights(f"{wrong} It has been deleted: run the command again.", "retry")
         unfinished.replace(target)
-    except OSError as error:
-        raise store.storage_error(error, unfinished) from error
     return target
 
 

@@ -41,7 +41,7 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
     """
     _check_room(room(needs, manifest, target, bool(offline), keep), target)
     work, parts_folder = workplace(target), made(target)
-    try:
+    with store.said_plainly(target):
         work.mkdir(parents=True, exist_ok=True)
         with _alone(target):
             if offline:
@@ -72,8 +72,6 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
                     work.rmdir()
             elif not keep:
                 shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise store.storage_error(error, target) from error
 
 
 def installed(target: Path) -> bool:

@@ -17,6 +17,7 @@ from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import PUBLISHED, load
 from ..paint.orbitpainter.segmentation import load_segmentation
+from ..store import appear_whole
 
 
 def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options) -> None:
@@ -42,11 +43,7 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
             load(AutoencoderKLWan, parts / "vae")
         else:
             load_segmentation(originals / needs.segmentation.repository)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for file in files:
-            shutil.copy(file, unfinished)
-        unfinished.rename(target)
+        appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
     elif part.startswith("fast"):
         copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED))
         unfinished.rename(target)

@@ -14,11 +14,11 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors.torch import save_file
 
 from ...api.errors import InvalidWeights
+from ...store import appear_whole
 from . import fast
-from .files import Tensors
+from .files import Tensors, save, shards
 from .model import PROMPTS, Card, embedded
 from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, adapted_layers, fold, load
 from .sample import EXPERTS
@@ -47,6 +47,7 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
 
     Raises:
         InvalidWeights: a file is not what it should be.
+        StorageError: the folder cannot be written.
     """
     base, painter = Tensors(base), Tensors([painter])
     network = _empty(config)
@@ -56,23 +57,22 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
     base.expect(base_shapes(shapes, original))
     painter.expect(painter_shapes(shapes, original, rank))
     plan = split_torch_state_dict_into_shards(empty, filename_pattern=_NAMES, max_shard_size=shard)
-    unfinished = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    done = 0
-    for file, names in plan.filename_to_tensors.items():
-        tensors = {}
-        for name in names:
-            tensors[name] = _merged(base, painter, original[name]).to(dtype).contiguous()
-            done += 1
-            progress(done / len(shapes))
-        save_file(tensors, unfinished / file, metadata={"format": "pt"})
-    if plan.is_sharded:
-        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        (unfinished / f"{_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
-    network.save_config(unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+
+    def write(folder: Path) -> None:
+        done = 0
+        for file, names in plan.filename_to_tensors.items():
+            tensors = {}
+            for name in names:
+                tensors[name] = _merged(base, painter, original[name]).to(dtype).contiguous()
+                done += 1
+                progress(done / len(shapes))
+            save(tensors, folder / file)
+        if plan.is_sharded:
+            index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+            (folder / f"{_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
+        network.save_config(folder)
+
+    appear_whole(target, write)
 
 
 def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, prompts: Path, target: Path, card: Card,
@@ -94,22 +94,21 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
 
     Raises:
         InvalidWeights: a file is not what it should be.
+        StorageError: the folder cannot be written.
     """
-    unfinished = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     embedded(prompts)
     load(AutoencoderKLWan, vae)
-    for name, file in (four_steps or {}).items():
-        copy_four_steps(file, unfinished / fast.FILES[name], config)
-    for name in EXPERTS:
-        files = sorted(base[name].glob("*.safetensors")) if base[name].is_dir() else [base[name]]
-        convert_expert(files, painter[name], unfinished / name, config, progress=partial(progress, name), **options)
-    shutil.copytree(vae, unfinished / "vae")
-    shutil.copy(prompts, unfinished / PROMPTS)
-    card.write(unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
+
+    def write(folder: Path) -> None:
+        for name, file in (four_steps or {}).items():
+            copy_four_steps(file, folder / fast.FILES[name], config)
+        for name in EXPERTS:
+            convert_expert(shards(base[name]), painter[name], folder / name, config, progress=partial(progress, name), **options)
+        shutil.copytree(vae, folder / "vae")
+        shutil.copy(prompts, folder / PROMPTS)
+        card.write(folder)
+
+    appear_whole(target, write)
 
 
 def copy_four_steps(file: Path, target: Path, config: dict) -> None:

@@ -1,11 +1,13 @@
 """Files of weights, checked by name, shape and type before anything is read of them."""
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ...api.errors import InvalidWeights
 
@@ -63,6 +65,33 @@ class Tensors:
             more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
             raise InvalidWeights(f"{self.title}: the tensor '{unknown[0]}'{more} is unknown to this version of Orbit Texture. It belongs "
                                  "to another model, or to a newer one.")
+
+
+def shards(place: Path) -> list[Path]:
+    """A file, or the safetensors files of a folder.
+
+    Raises:
+        InvalidWeights: the folder has none.
+    """
+    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    if not files:
+        raise InvalidWeights(f"{place} holds no .safetensors file. Choose the file itself, or the folder that holds its parts.")
+    return files
+
+
+def save(tensors: dict[str, torch.Tensor], file: Path) -> None:
+    """Writes a file, marked as torch's, which diffusers and transformers ask for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        save_file(tensors, file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        # The library hides the system's own error in its words.
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
+        raise
 
 
 def _listed(file: Path) -> list[tuple[str, tuple[int, ...], str]]:

@@ -106,7 +106,7 @@ class Model:
             self.rest()
             network, adapter = load(WanTransformer3DModel, self.folder / name), None
             if self.sampling.distilled:
-                shapes = {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
+                shapes = {key: tuple(tensor.shape) for key, tensor in network.named_parameters()}
                 adapter = fast.Adapter(self.folder / fast.FILES[name], shapes)
             self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
         return self._network

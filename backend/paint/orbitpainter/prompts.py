@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from ...api.errors import InvalidWeights
+from ...store import said_plainly
+from .files import save
 
 LENGTH = 512
 """Tokens that the networks see of a text; those beyond its end are zero, and are seen too."""
@@ -42,6 +43,7 @@ def embed(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: st
 
 
 def write(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, unwanted: str, file: Path) -> None:
-    """Writes the file that :func:`backend.paint.orbitpainter.model.embedded` reads."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"wanted": embed(encoder, tokenizer, WANTED), "unwanted": embed(encoder, tokenizer, unwanted)}, file)
+    """Writes the file that :func:`backend.paint.orbitpainter.model.embedded` reads; raises :class:`StorageError` if it cannot."""
+    with said_plainly(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save({"wanted": embed(encoder, tokenizer, WANTED), "unwanted": embed(encoder, tokenizer, unwanted)}, file)
