@@ -61,9 +61,9 @@ class Client:
         """
         self._post("submit", job_id, name, mesh, reference, settings)
 
-    def download(self, job_id: str, painter: str) -> None:
-        """Starts a job that brings a painter's weights, to which the user has agreed. It ends with a result that holds nothing."""
-        self._post("download", job_id, painter)
+    def download(self, job_id: str, model: str) -> None:
+        """Starts a job that brings a model's weights, to which the user has agreed. It ends with a result that holds nothing."""
+        self._post("download", job_id, model)
 
     def cancel(self, job_id: str) -> None:
         self._post("cancel", job_id)

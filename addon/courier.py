@@ -102,8 +102,8 @@ class Courier(threading.Thread):
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))
 
-    def download(self, id: str, painter: str) -> None:
-        self._start(id, wire.pack("download", {"job": id, "painter": painter}))
+    def download(self, id: str, model: str) -> None:
+        self._start(id, wire.pack("download", {"job": id, "model": model}))
 
     def cancel(self, id: str) -> None:
         job = self._jobs.get(id)

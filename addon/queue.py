@@ -34,7 +34,7 @@ class Entry:
         error: why the job, or applying its result, failed.
         applied: the take is on the objects, or the weights are there.
         waits: what keeps a result from being applied, "" if nothing does.
-        download: the painter whose weights it brings; "" for a job with a mesh.
+        download: the model whose weights it brings; "" for a job with a mesh.
     """
 
     name: str
@@ -111,13 +111,13 @@ class Queue:
             groups.setdefault(obj.data or obj, []).append(obj)
         return [self._add_or_fail(group, reference_of, settings) for group in groups.values()]
 
-    def download(self, painter: str, name: str) -> Entry:
-        """Starts the job that brings a painter's weights; the user has agreed to it."""
-        entry = Entry(name, None, download=painter)
-        for other in [other for other in self.entries if other.settled and other.download == painter]:
+    def download(self, model: str, name: str) -> Entry:
+        """Starts the job that brings a model's weights; the user has agreed to it."""
+        entry = Entry(name, None, download=model)
+        for other in [other for other in self.entries if other.settled and other.download == model]:
             self.dismiss(other)
         self.entries.append(entry)
-        self._connection().download(entry.job, painter)
+        self._connection().download(entry.job, model)
         return entry
 
     def poll(self) -> None:

@@ -14,5 +14,5 @@ def there() -> bool:
 def look() -> bool:
     """Looks for them; the folder is there only when it is whole."""
     global _there
-    _there = (paths.models() / ORBITPAINTER.painter).is_dir()
+    _there = (paths.models() / ORBITPAINTER.name).is_dir()
     return _there

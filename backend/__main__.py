@@ -9,7 +9,7 @@ from pathlib import Path
 from .api import paths
 from .api.errors import InvalidSettings, OrbitError
 from .api.settings import Settings
-from .api.weights import ORBITPAINTER
+from .api.weights import MODELS
 
 
 def main() -> int:
@@ -82,8 +82,8 @@ def run_stage(options: argparse.Namespace) -> None:
 
 
 def add_download(commands) -> None:
-    parser = commands.add_parser("download", help="download a painter's weights and convert them")
-    parser.add_argument("painter", choices=[ORBITPAINTER.painter])
+    parser = commands.add_parser("download", help="download a model's weights and convert them")
+    parser.add_argument("model", choices=MODELS)
     parser.add_argument("--yes", action="store_true", help="agree to the size and the licences without being asked")
     parser.add_argument("--from", type=Path, dest="offline", metavar="FOLDER", help="use the files in this folder, by repository and path, "
                         "and no connection")
@@ -95,7 +95,7 @@ def download(options: argparse.Namespace) -> int:
     from .weights.command import download
 
     offline = options.offline and options.offline.resolve()
-    return not download(ORBITPAINTER, paths.models() / options.painter, offline, options.yes, options.keep_originals)
+    return not download(MODELS[options.model], paths.models() / options.model, offline, options.yes, options.keep_originals)
 
 
 def add_embed(commands) -> None:

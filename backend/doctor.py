@@ -119,22 +119,24 @@ def _disk() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     from .api.errors import InvalidWeights
-    from .api.weights import ORBITPAINTER, gigabytes
-    from .paint.orbitpainter.model import Model, best_device, folder
+    from .api.weights import MODELS, gigabytes
+    from .weights.install import check
     from .weights.plan import workplace
-    fix = f'cd "{paths.ROOT}" && "{sys.executable}" -m backend download {ORBITPAINTER.painter}'
-    if folder().exists():
-        try:
-            Model(folder(), best_device()).check()
-        except InvalidWeights as error:
-            yield Finding("weights", PROBLEM, error.message, fix)
+    for needs in MODELS.values():
+        folder = paths.models() / needs.name
+        fix = f'cd "{paths.ROOT}" && "{sys.executable}" -m backend download {needs.name}'
+        if folder.exists():
+            try:
+                check(needs, folder)
+            except InvalidWeights as error:
+                yield Finding("weights", PROBLEM, error.message, fix)
+            else:
+                yield Finding("weights", OK, f"{needs.title}'s are in {folder}")
+        elif workplace(folder).exists():
+            yield Finding("weights", WARNING, f"the download of {needs.title}'s to {workplace(folder)} was cut short", f"To go on: {fix}")
         else:
-            yield Finding("weights", OK, f"OrbitPainter's are in {folder()}")
-    elif workplace(folder()).exists():
-        yield Finding("weights", WARNING, f"the download of OrbitPainter's to {workplace(folder())} was cut short", f"To go on: {fix}")
-    else:
-        yield Finding("weights", OK, f"OrbitPainter's are not there, and the draft painter needs none; to get them ("
-                      f"{gigabytes(ORBITPAINTER.size)}):", fix)
+            yield Finding("weights", OK, f"{needs.title}'s are not there, and the draft painter needs none; to get them "
+                          f"({gigabytes(needs.size)}):", fix)
 
 
 def _server() -> Iterator[Finding]:

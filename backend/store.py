@@ -48,18 +48,18 @@ def load_job(folder: Path) -> Job:
         return Job.from_parts(body, arrays)
 
 
-def save_download(folder: Path, painter: str) -> None:
-    """Saves the wish for a painter's weights, which is a job without a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
-    appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"painter": painter}))
+def save_download(folder: Path, model: str) -> None:
+    """Saves the wish for a model's weights, which is a job without a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
+    appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"model": model}))
 
 
 def load_download(folder: Path) -> str:
-    """The painter whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises :class:`StorageError`."""
+    """The model whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises :class:`StorageError`."""
     file = folder / "job" / "download.json"
     if not file.exists():
         return ""
     with _readable(file):
-        return json.loads(file.read_text(encoding="utf-8"))["painter"]
+        return json.loads(file.read_text(encoding="utf-8"))["model"]
 
 
 def save_result(folder: Path, result: Result) -> None:

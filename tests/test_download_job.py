@@ -7,7 +7,7 @@ import psutil
 import pytest
 from servers import Watcher, api, new_id, wait_for
 
-from backend.api.weights import ORBITPAINTER
+from backend.api.weights import ORBITPAINTER, WAN
 from tests import tiny_model
 from tests.hub import Hub
 
@@ -20,7 +20,7 @@ MB = 1 << 20
 @pytest.fixture
 def hub():
     repositories = {source.repository: {path: path.encode() for path in source.files} for source in ORBITPAINTER.sources}
-    repositories[ORBITPAINTER.parts.repository][FIRST] = bytes(12 * MB)
+    repositories[WAN.repository][FIRST] = bytes(12 * MB)
     with Hub(repositories) as hub:
         yield hub
 
@@ -47,7 +47,7 @@ def download(watcher, painter="orbitpainter") -> str:
 def test_a_download_tells_its_progress_can_be_cancelled_and_goes_on_where_it_ended(hub, watcher, tmp_path):
     hub.stall[FIRST] = 11 * MB
     id = download(watcher)
-    part = tmp_path / "models" / "orbitpainter.download" / ORBITPAINTER.parts.repository / f"{FIRST}.part"
+    part = tmp_path / "models" / "orbitpainter.download" / WAN.repository / f"{FIRST}.part"
     wait_for(lambda: part.exists() and part.stat().st_size == 10 * MB, 40)
     wait_for(lambda: any(event.stage == "download" and event.fraction > 0.7 for event in watcher.of(id)))
     watcher.client.cancel(id)
@@ -55,12 +55,12 @@ def test_a_download_tells_its_progress_can_be_cancelled_and_goes_on_where_it_end
     assert part.stat().st_size == 10 * MB
 
     # The next one asks for the rest only; and what the server has lost meanwhile is named.
-    del hub.repositories[ORBITPAINTER.parts.repository][SECOND]
+    del hub.repositories[WAN.repository][SECOND]
     hub.seen.clear()
     again = watcher.final(download(watcher))
     assert hub.gets(FIRST)[-1] == f"bytes={10 * MB}-"
     assert again.state == "failed"
-    assert f"{ORBITPAINTER.parts.repository}/{SECOND} cannot be downloaded (the server answers 404)" in again.error.message
+    assert f"{WAN.repository}/{SECOND} cannot be downloaded (the server answers 404)" in again.error.message
     assert not [path for _, path, _, _ in hub.seen if path.startswith("/api/")]
 
 
@@ -68,11 +68,11 @@ def test_weights_that_are_there_are_not_downloaded_again_and_the_server_does_oth
     tiny_model.write_model(tmp_path / "models" / "orbitpainter")
     done = watcher.final(download(watcher), seconds=90)
     assert done.state == "finished", done.error
-    assert done.result.report == {"painter": "orbitpainter"}
+    assert done.result.report == {"model": "orbitpainter"}
     assert not hub.seen
     assert watcher.final(watcher.submit("quick")).state == "finished"
 
 
-def test_weights_that_no_painter_has_are_refused(watcher):
+def test_weights_of_what_has_none_are_refused(watcher):
     refused = watcher.final(download(watcher, "draft"))
-    assert refused.error.message == "There are no weights for the painter 'draft'."
+    assert refused.error.message == "There are no weights for 'draft'."

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from backend import doctor
 from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, OutOfMemory, StorageError
-from backend.api.weights import ORBITPAINTER, gigabytes
+from backend.api.weights import EXPERTS, FOUR_STEPS, ORBITPAINTER, ORBITPAINTER_LORA, SEGMENTATION, WAN, gigabytes
 from backend.paint.orbitpainter.model import Model, embedded
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.segmentation import load_segmentation
@@ -24,7 +24,7 @@ from backend.weights.install import install
 from backend.weights.manifest import File, Manifest
 from backend.weights.orbitpainter import make, unwanted
 from backend.weights.plan import left, look, room, workplace
-from tests import naive_wan, tiny_model, tiny_weights
+from tests import tiny_model, tiny_weights
 from tests.hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +40,7 @@ def repositories(tmp_path_factory):
 @pytest.fixture
 def hub(repositories):
     with Hub({name: dict(files) for name, files in repositories.items()}) as hub:
-        hub.licenses = {ORBITPAINTER.base.repository: "apache-2.0"}
+        hub.licenses = {EXPERTS.repository: "apache-2.0"}
         yield hub
 
 
@@ -59,9 +59,9 @@ def test_who_does_not_agree_gets_nothing_but_has_read_size_and_licence(hub, tmp_
         status, said = run(hub, tmp_path, says=says)
         assert status == 1
         assert "Nothing was downloaded." in said
-    size = sum(len(data) for path, data in hub.repositories[ORBITPAINTER.base.repository].items())
-    assert re.search(rf"{ORBITPAINTER.base.repository} +{re.escape(gigabytes(size))}  apache-2.0", said)
-    assert re.search(rf"{ORBITPAINTER.weights.repository} .* mit\n", said)
+    size = sum(len(data) for path, data in hub.repositories[EXPERTS.repository].items())
+    assert re.search(rf"{EXPERTS.repository} +{re.escape(gigabytes(size))}  apache-2.0", said)
+    assert re.search(rf"{ORBITPAINTER_LORA.repository} .* mit\n", said)
     assert "free for any use" in said
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
     assert not (tmp_path / "models").exists()
@@ -94,19 +94,19 @@ def pinned(hub) -> Manifest:
     return Manifest(tuple(files), {})
 
 
-TINY = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+TINY = tiny_weights.OPTIONS
 
 
 def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "models" / "orbitpainter"
     work, told = workplace(target), []
-    right = hub.repositories[ORBITPAINTER.base.repository][HIGH]
+    right = hub.repositories[EXPERTS.repository][HIGH]
     hub.swapped[HIGH] = right[:-1] + bytes([right[-1] ^ 1])
-    with pytest.raises(InvalidWeights, match=f"{ORBITPAINTER.base.repository}/{HIGH} is another file than it should be: its sha256"):
+    with pytest.raises(InvalidWeights, match=f"{EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"):
         install(needs, pinned(hub), target, lambda *what: told.append(what), **TINY)
     assert not target.exists()
-    assert not list((work / ORBITPAINTER.base.repository / "high_noise_model").iterdir())
-    assert not list((work / ORBITPAINTER.parts.repository / "text_encoder").iterdir()), "a converted part's originals are left"
+    assert not list((work / EXPERTS.repository / "high_noise_model").iterdir())
+    assert not list((work / WAN.repository / "text_encoder").iterdir()), "a converted part's originals are left"
     assert (work / "made" / "vae").is_dir()
     assert {stage for stage, _ in told} == {"download", "convert"}
 
@@ -137,7 +137,7 @@ def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_p
     assert {path: path.stat().st_mtime_ns for path in stick.rglob("*")} == before
     for file in ("high/diffusion_pytorch_model.safetensors", "low/diffusion_pytorch_model.safetensors", "prompts.safetensors"):
         assert (mine / file).read_bytes() == (other / file).read_bytes()
-    (stick / ORBITPAINTER.base.repository / HIGH).write_bytes(b"something else")
+    (stick / EXPERTS.repository / HIGH).write_bytes(b"something else")
     with pytest.raises(InvalidWeights, match=f"{HIGH} is another file"):
         install(needs, look(needs, other, stick), other, lambda *what: None, stick, **TINY)
     Model(other, torch.device("cpu")).check()
@@ -156,8 +156,8 @@ def test_files_that_were_put_into_a_folder_by_hand_are_converted_and_stay(hub, t
 
 def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compared(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
-    config = workplace(target) / ORBITPAINTER.parts.repository / "text_encoder" / "config.json"
-    right = hub.repositories[ORBITPAINTER.parts.repository]["text_encoder/config.json"]
+    config = workplace(target) / WAN.repository / "text_encoder" / "config.json"
+    right = hub.repositories[WAN.repository]["text_encoder/config.json"]
     config.parent.mkdir(parents=True)
     config.write_bytes(right.replace(b"{", b"["))
     with pytest.raises(InvalidWeights, match=r"text_encoder/config.json is another file"):
@@ -173,7 +173,7 @@ def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
     with open(tmp_path / "encoder.safetensors", "wb") as huge:
         huge.truncate(1 << 41)
     with pytest.raises(OutOfMemory, match=r"takes 2199\.0 GB of memory"):
-        make("prompts.safetensors", ORBITPAINTER, [tmp_path / "encoder.safetensors"], tmp_path, tmp_path, lambda fraction: None)
+        make("prompts.safetensors", [tmp_path / "encoder.safetensors"], tmp_path, tmp_path, lambda fraction: None)
 
 
 def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
@@ -184,7 +184,7 @@ def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
 
 def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     folder = tmp_path / "stick"
-    for source in (ORBITPAINTER.base, ORBITPAINTER.parts, ORBITPAINTER.four_steps, ORBITPAINTER.segmentation):
+    for source in (EXPERTS, WAN, FOUR_STEPS, SEGMENTATION):
         for path in source.files:
             file = folder / source.repository / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -210,11 +210,11 @@ def test_offline_the_missing_files_are_named_with_where_to_put_them(hub, tmp_pat
 
 
 def test_a_gated_repository_and_one_that_is_not_there_are_told_apart(hub, tmp_path):
-    hub.gated.add(ORBITPAINTER.weights.repository)
+    hub.gated.add(ORBITPAINTER_LORA.repository)
     status, said = run(hub, tmp_path, "--yes")
     assert status == 2
     assert "orbitpainter-single: its authors want to know who downloads it" in said
-    del hub.repositories[ORBITPAINTER.weights.repository]
+    del hub.repositories[ORBITPAINTER_LORA.repository]
     assert "orbitpainter-single is not there, or not public" in run(hub, tmp_path, "--yes")[1]
 
 
@@ -226,7 +226,7 @@ def test_a_server_that_is_away_is_a_sentence(hub, tmp_path):
 
 
 def test_another_licence_than_the_list_says_is_not_agreed_to_blindly(hub, tmp_path):
-    hub.licenses[ORBITPAINTER.base.repository] = "cc-by-nc-4.0"
+    hub.licenses[EXPERTS.repository] = "cc-by-nc-4.0"
     status, said = run(hub, tmp_path, "--yes")
     assert status == 2
     assert "under the licence 'cc-by-nc-4.0' now, not 'apache-2.0'" in said
@@ -345,7 +345,7 @@ def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_pat
     size = gigabytes(ORBITPAINTER.size)
 
     def finding():
-        [found] = doctor._weights()
+        found, _ = doctor._weights()
         return found.state, found.detail, found.fix.endswith("-m backend download orbitpainter")
 
     assert finding() == ("ok", f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",

@@ -9,26 +9,33 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from backend.api.weights import ORBITPAINTER, Needs, Source
+from backend.api.weights import FOUR_STEPS, ORBITPAINTER, UNWANTED_TEXT, Needs, Source
+from tests import naive_wan
 
 TEXT = "blurred dark"
 TEXT_FILE = f"a = 'something'\nb = '{TEXT}'\n".encode()
 
 
+OPTIONS = {"text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(), "config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+"""Of :func:`backend.weights.install.install`: what is tiny."""
+
+
 def needs(address: str) -> Needs:
     """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
-    [path] = ORBITPAINTER.text.files
+    [path] = UNWANTED_TEXT.files
     text = Source("Wan-Video/Wan2.2", {path: len(TEXT_FILE)}, "apache-2.0", "Free.", f"{address}/plain/Wan-Video/Wan2.2",
                   {path: hashlib.sha256(TEXT_FILE).hexdigest()})
-    four_steps = replace(ORBITPAINTER.four_steps, sha256={})
-    return replace(ORBITPAINTER, four_steps=four_steps, text=text, text_sha256=hashlib.sha256(TEXT.encode()).hexdigest())
+    four_steps = replace(FOUR_STEPS, sha256={})
+    others = {FOUR_STEPS.repository: four_steps, UNWANTED_TEXT.repository: text}
+    return replace(ORBITPAINTER, parts={part: tuple((others.get(source.repository, source), path) for source, path in files)
+                                        for part, files in ORBITPAINTER.parts.items()})
 
 
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
     """Contents by path, by repository."""
     from safetensors.torch import load_file, save_file
 
-    from tests import naive_wan, tiny_model
+    from tests import tiny_model
 
     tiny_model.write_model(scratch / "model")
     tiny_model.write_text_encoder(scratch, width=naive_wan.CONFIG["text_dim"])
@@ -46,11 +53,11 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
     for number, expert in enumerate(("high", "low"), 1):
         save_file(naive_wan.base_tensors(number), _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"))
         save_file(naive_wan.painter_tensors(10 + number), scratch / f"{expert}_noise.safetensors")
-        [name] = (path for path in ORBITPAINTER.four_steps.files if expert in path)
+        [name] = (path for path in FOUR_STEPS.files if expert in path)
         save_file(naive_wan.four_step_tensors(20 + number), scratch / name)
     hub = {source.repository: {path: (scratch / path).read_bytes() for path in source.files}
            for source in ORBITPAINTER.sources if not source.address}
-    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(ORBITPAINTER.text.files, TEXT_FILE)}
+    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, TEXT_FILE)}
 
 
 def _file(path: Path) -> Path:
@@ -69,11 +76,8 @@ def main() -> int:
     parser.add_argument("--from", type=Path, dest="offline")
     parser.add_argument("--keep-originals", action="store_true")
     options = parser.parse_args()
-    from tests import naive_wan
-
     try:
-        done = download(needs(options.address), options.target, options.offline, options.yes, options.keep_originals,
-                        config=naive_wan.CONFIG, rank=naive_wan.RANK)
+        done = download(needs(options.address), options.target, options.offline, options.yes, options.keep_originals, **OPTIONS)
     except OrbitError as error:
         print(error.message)
         return 2

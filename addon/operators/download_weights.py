@@ -45,6 +45,6 @@ class DownloadWeights(bpy.types.Operator):
                 "way. Texturing waits meanwhile. Cancel it at any time: it goes on where it ended.", width=_WIDTH)
 
     def execute(self, context):
-        queue.download(ORBITPAINTER.painter, NAME)
+        queue.download(ORBITPAINTER.name, NAME)
         timer.start()
         return {"FINISHED"}

@@ -14,7 +14,7 @@ FROM_CLIENT = {
     "hello": {"version": str},
     "ping": {},
     "submit": {"job": str, "name": str, "settings": dict},
-    "download": {"job": str, "painter": str},
+    "download": {"job": str, "model": str},
     "cancel": {"job": str},
     "retry": {"job": str},
     "discard": {"job": str},

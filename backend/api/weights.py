@@ -1,4 +1,4 @@
-"""Which files a painter needs, how large they are and under which terms: what a user agrees to before anything is downloaded.
+"""Which files a model needs, how large they are and under which terms: what a user agrees to before anything is downloaded.
 
 Plain data, so that Blender's dialog and the command line show the same. Sizes are approximate: the server tells exact ones before it is
 asked for a file. What is pinned here and what at the first download is told in :mod:`backend.weights`.
@@ -18,6 +18,7 @@ class Source:
         terms: what the licence asks, in a sentence.
         address: where the files are if not on the Hub, with the commit in it; "" for the Hub.
         sha256: hash by path where we know it, which is everywhere at an own address.
+        gated: its authors want to know who downloads it: an account there, its terms accepted, and a token.
     """
 
     repository: str
@@ -26,6 +27,7 @@ class Source:
     terms: str
     address: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
+    gated: bool = False
 
     @property
     def size(self) -> int:
@@ -35,80 +37,132 @@ class Source:
 
 @dataclass(frozen=True)
 class Needs:
-    """What one painter needs.
+    """What one model needs.
 
     Attributes:
-        painter: as :class:`backend.api.settings.Settings` calls it.
-        base: the video model's two experts, which the painter's weights change.
-        weights: the painter's own.
-        four_steps: the LoRA of the quality 'fast', for both experts.
-        segmentation: a network that finds the object in a reference without alpha.
-        parts: autoencoder, text encoder and tokenizer of the video model, as diffusers has them.
-        text: a file in which the unwanted text stands in quotes.
-        text_sha256: hash of that text in UTF-8, by which it is found in the file.
+        name: of its folder, and as the command line calls it.
+        title: for people.
+        parts: of its folder, in the order in which they are made, the large ones last: what each is made of, as sources and paths.
+        stays: bytes that its folder takes in the end, approximately.
+        peak: bytes of room that it takes on the way, approximately.
     """
 
-    painter: str
-    base: Source
-    weights: Source
-    parts: Source
-    four_steps: Source
-    segmentation: Source
-    text: Source
-    text_sha256: str
+    name: str
+    title: str
+    parts: dict[str, tuple[tuple[Source, str], ...]]
+    stays: int
+    peak: int
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return self.base, self.weights, self.parts, self.four_steps, self.segmentation, self.text
+        """In the order in which they are needed."""
+        found = {source.repository: source for files in self.parts.values() for source, _ in files}
+        return tuple(found.values())
 
     @property
     def size(self) -> int:
         """Bytes to download, approximately."""
         return sum(source.size for source in self.sources)
 
+    @property
+    def command(self) -> str:
+        """What a user runs to get it."""
+        return f"python -m backend download {self.name}"
+
+
+def _of(source: Source, *prefixes: str) -> tuple[tuple[Source, str], ...]:
+    """The files of a source whose paths begin so; all without a prefix."""
+    return tuple((source, path) for path in source.files if not prefixes or path.startswith(prefixes))
+
 
 _APACHE = "Apache 2.0: free for any use, also commercial; who passes it on keeps the licence and its notices."
 
-ORBITPAINTER = Needs(
-    painter="orbitpainter",
-    base=Source("alibaba-pai/Wan2.2-Fun-A14B-Control", {
-        "high_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
-        "low_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000}, "apache-2.0", _APACHE),
-    weights=Source("Yuehavingfun/orbitpainter-single", {
-        "high_noise.safetensors": 310_000_000,
-        "low_noise.safetensors": 310_000_000}, "mit",
-        "MIT, as the authors' project page says: free for any use, also commercial; who passes it on keeps the notice."),
-    parts=Source("Wan-AI/Wan2.2-T2V-A14B-Diffusers", {
-        "vae/config.json": 724,
-        "vae/diffusion_pytorch_model.safetensors": 508_000_000,
-        "text_encoder/config.json": 855,
-        "text_encoder/model-00001-of-00003.safetensors": 4_940_000_000,
-        "text_encoder/model-00002-of-00003.safetensors": 4_980_000_000,
-        "text_encoder/model-00003-of-00003.safetensors": 1_440_000_000,
-        "text_encoder/model.safetensors.index.json": 22_500,
-        "tokenizer/special_tokens_map.json": 7_080,
-        "tokenizer/spiece.model": 4_550_000,
-        "tokenizer/tokenizer.json": 16_800_000,
-        "tokenizer/tokenizer_config.json": 61_800}, "apache-2.0", _APACHE),
-    four_steps=Source("lightx2v/Wan2.2-Distill-Loras", {
-        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
-        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000}, "apache-2.0", _APACHE, sha256={
-        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors":
-            "89003385f8a9d53ba58fd6ede647fdc90292e8568a54683fcfe6db5556a31769",
-        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors":
-            "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322"}),
-    segmentation=Source("facebook/sam-vit-base", {
-        "config.json": 6_570,
-        "model.safetensors": 375_000_000}, "apache-2.0", _APACHE),
-    text=Source("Wan-Video/Wan2.2", {"wan/configs/shared_config.py": 945}, "apache-2.0", _APACHE,
-                "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
-                {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"}),
-    text_sha256="ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e",
-)
-"""The text encoder is not needed after the conversion: about 59 GB stay."""
+EXPERTS = Source("alibaba-pai/Wan2.2-Fun-A14B-Control", {
+    "high_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
+    "low_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000}, "apache-2.0", _APACHE)
+"""The video model's two experts, which OrbitPainter's weights change."""
 
-COMMAND = "python -m backend download orbitpainter"
-"""What a user runs to get them."""
+ORBITPAINTER_LORA = Source("Yuehavingfun/orbitpainter-single", {
+    "high_noise.safetensors": 310_000_000,
+    "low_noise.safetensors": 310_000_000}, "mit",
+    "MIT, as the authors' project page says: free for any use, also commercial; who passes it on keeps the notice.")
+"""OrbitPainter's own."""
+
+WAN = Source("Wan-AI/Wan2.2-T2V-A14B-Diffusers", {
+    "vae/config.json": 724,
+    "vae/diffusion_pytorch_model.safetensors": 508_000_000,
+    "text_encoder/config.json": 855,
+    "text_encoder/model-00001-of-00003.safetensors": 4_940_000_000,
+    "text_encoder/model-00002-of-00003.safetensors": 4_980_000_000,
+    "text_encoder/model-00003-of-00003.safetensors": 1_440_000_000,
+    "text_encoder/model.safetensors.index.json": 22_500,
+    "tokenizer/special_tokens_map.json": 7_080,
+    "tokenizer/spiece.model": 4_550_000,
+    "tokenizer/tokenizer.json": 16_800_000,
+    "tokenizer/tokenizer_config.json": 61_800}, "apache-2.0", _APACHE)
+"""Autoencoder, text encoder and tokenizer of the video model, as diffusers has them; the text encoder is needed for the conversion only."""
+
+FOUR_STEPS = Source("lightx2v/Wan2.2-Distill-Loras", {
+    "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
+    "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000}, "apache-2.0", _APACHE, sha256={
+    "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors":
+        "89003385f8a9d53ba58fd6ede647fdc90292e8568a54683fcfe6db5556a31769",
+    "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors":
+        "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322"})
+"""The LoRA of the quality 'fast', for both experts."""
+
+SEGMENTATION = Source("facebook/sam-vit-base", {
+    "config.json": 6_570,
+    "model.safetensors": 375_000_000}, "apache-2.0", _APACHE)
+"""A network that finds the object in a reference without alpha."""
+
+UNWANTED_TEXT = Source("Wan-Video/Wan2.2", {"wan/configs/shared_config.py": 945}, "apache-2.0", _APACHE,
+            "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
+            {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"})
+"""A file in which the unwanted text stands in quotes."""
+
+UNWANTED_SHA256 = "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e"
+"""Hash of that text in UTF-8, by which it is found in the file."""
+
+ORBITPAINTER = Needs("orbitpainter", "OrbitPainter", {
+    "prompts.safetensors": _of(WAN, "text_encoder/", "tokenizer/") + _of(UNWANTED_TEXT),
+    "vae": _of(WAN, "vae/"),
+    "segmentation": _of(SEGMENTATION),
+    "fast_high.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
+    "fast_low.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
+    "high": _of(EXPERTS, "high") + _of(ORBITPAINTER_LORA, "high"),
+    "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low")}, stays=59_000_000_000, peak=90_000_000_000)
+
+_MIT = "MIT: free for any use, also commercial; who passes it on keeps the notice."
+
+TRELLIS2_FILES = Source("microsoft/TRELLIS.2-4B", {
+    "texturing_pipeline.json": 5_000,
+    "ckpts/shape_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
+    "ckpts/tex_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
+    "ckpts/tex_dec_next_dc_f16c32_fp16.safetensors": 949_000_000,
+    "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16.safetensors": 2_590_000_000,
+    "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16.safetensors": 2_590_000_000}, "mit", _MIT)
+"""Of the texture model: both encoders, the decoder, its flow for both resolutions, and the statistics of its latents."""
+
+DINOV3 = Source("facebook/dinov3-vitl16-pretrain-lvd1689m", {
+    "config.json": 750,
+    "model.safetensors": 1_213_000_000}, "other",
+    "DINOv3 License: free for any use that it does not forbid, also commercial; who passes it on keeps it. Its authors want to know who "
+    "downloads it: accept their terms on its page on huggingface.co with an account there, and set HF_TOKEN to a token of that account.",
+    gated=True)
+"""The eye of the texture model."""
+
+TRELLIS2 = Needs("trellis2", "TRELLIS.2", {
+    "pipeline.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
+    "dinov3": _of(DINOV3),
+    "shape_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/shape_enc"),
+    "texture_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_enc"),
+    "texture_decoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_dec"),
+    "flow_512.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_512"),
+    "flow_1024.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024")}, stays=8_800_000_000, peak=11_400_000_000)
+
+MODELS = {needs.name: needs for needs in (ORBITPAINTER, TRELLIS2)}
+"""Everything that can be downloaded, by name."""
 
 
 def gigabytes(size: int) -> str:

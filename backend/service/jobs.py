@@ -15,7 +15,7 @@ from .. import store
 from ..api.errors import Cancelled, InvalidSettings, OrbitError, StorageError, WorkerDied
 from ..api.events import JobEvent, State
 from ..api.job import Job, Result
-from ..api.weights import ORBITPAINTER
+from ..api.weights import MODELS
 from .eta import Eta
 from .journal import Entry, Journal
 from .supervisor import Supervisor
@@ -71,11 +71,11 @@ class Jobs:
         earlier = [self._directory / other for other, event in reversed(self._events.items()) if event.state.final]
         return self._receive(id, body["name"], partial(_save, self._directory / id, body, arrays, earlier))
 
-    def download(self, id: str, painter: str) -> JobEvent | None:
-        """Takes the job of bringing a painter's weights; else like :meth:`submit`."""
-        if painter != ORBITPAINTER.painter:
-            raise InvalidSettings(f"There are no weights for the painter '{painter}'.")
-        return self._receive(id, painter, partial(store.save_download, self._directory / id, painter))
+    def download(self, id: str, model: str) -> JobEvent | None:
+        """Takes the job of bringing a model's weights; else like :meth:`submit`."""
+        if model not in MODELS:
+            raise InvalidSettings(f"There are no weights for '{model}'.")
+        return self._receive(id, model, partial(store.save_download, self._directory / id, model))
 
     def cancel(self, id: str) -> None:
         if id in self._arriving:

@@ -192,7 +192,7 @@ class Server:
             self._send(client, "event", event.to_dict())
 
     def _download(self, client: bytes, message: wire.Message) -> None:
-        if event := self._jobs.download(message.body["job"], message.body["painter"]):
+        if event := self._jobs.download(message.body["job"], message.body["model"]):
             self._send(client, "event", event.to_dict())
 
     def _fetch(self, client: bytes, message: wire.Message) -> None:

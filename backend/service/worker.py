@@ -84,10 +84,10 @@ class Worker:
     def _work(self, run: Callable, id: str, folder: Path) -> None:
         progress = _Progress(id, self._cancelled, self._send)
         try:
-            if painter := store.load_download(folder):
+            if model := store.load_download(folder):
                 from ..weights.job import bring  # huggingface_hub takes a second to import, which no other job needs
 
-                result = bring(painter, progress)
+                result = bring(model, progress)
             else:
                 job = store.load_job(folder)
                 store.drop_foreign_stages(folder, job)

@@ -11,10 +11,10 @@ from .plan import left, look, room, surprise
 
 
 def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, keep: bool, **options) -> bool:
-    """From nothing to a painter that works; returns whether there is one now.
+    """From nothing to a model that works; returns whether there is one now.
 
     Args:
-        target: the painter's folder.
+        target: the model's folder.
         offline: see :func:`backend.weights.plan.look`.
         agreed: to size and terms; else the terminal is asked.
         keep: the downloaded files stay.
@@ -23,7 +23,7 @@ def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, kee
     Raises:
         OrbitError: see :func:`backend.weights.install.install`.
     """
-    if target.exists() and installed(target):
+    if target.exists() and installed(needs, target):
         print(f"The weights are in {target} already.")
         return True
     manifest = look(needs, target, offline)

@@ -1,12 +1,13 @@
-"""A painter's weights from nothing: fetched and converted part by part, so that the disk holds the originals of one part at a time.
+"""A model's weights from nothing: fetched and converted part by part, so that the disk holds the originals of one part at a time.
 
-A part that is finished stays when a later one fails or the user stops; the folder that the painter reads appears at the end, whole.
+A part that is finished stays when a later one fails or the user stops; the folder that the model is read from appears at the end, whole.
 """
 
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,7 +31,7 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
     """Brings and converts what :func:`backend.weights.plan.look` found. The user has agreed to it.
 
     Args:
-        target: the painter's folder; what was there before stays until the new one is whole.
+        target: the model's folder; what was there before stays until the new one is whole.
         offline: see :func:`backend.weights.plan.look`; its files stay.
         keep: leave the downloaded files and the manifest in the :func:`backend.weights.plan.workplace`, which is then such a folder itself.
         options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
@@ -53,17 +54,17 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
                     doubt(file, work)
                 manifest.write(work)
             parts_folder.mkdir(exist_ok=True)
-            parts = {part: files_of(part, needs, manifest) for part in unfinished(target)}
+            parts = {part: files_of(part, needs, manifest) for part in unfinished(needs, target)}
             there = 0 if offline else sum(present(file, work) for files in parts.values() for file in files)
             tally = _Tally(parts, there, progress)
             for part, files in parts.items():
                 bring = partial(_checked, folder=offline) if offline else partial(fetch, folder=work)
                 paths = [bring(file, tell=tally.add) for file in files]
-                tally.make(part, files, partial(_maker().make, part, needs, paths, offline or work, parts_folder, **options))
+                tally.make(part, files, partial(_maker(needs).make, part, paths, offline or work, parts_folder, **options))
                 if not (offline or keep):
                     for path in paths:
                         path.unlink()
-            _maker().finish(parts_folder)
+            _maker(needs).finish(parts_folder)
             shutil.rmtree(target, ignore_errors=True)
             parts_folder.rename(target)
             if offline:
@@ -74,9 +75,22 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
                 shutil.rmtree(work, ignore_errors=True)
 
 
-def installed(target: Path) -> bool:
-    """The painter would read this folder."""
-    return _maker().whole(target)
+def check(needs: Needs, target: Path) -> None:
+    """Opens every file of a model's folder once.
+
+    Raises:
+        InvalidWeights: one is missing or damaged.
+    """
+    _maker(needs).check(target)
+
+
+def installed(needs: Needs, target: Path) -> bool:
+    """The model can be read from this folder."""
+    try:
+        check(needs, target)
+    except InvalidWeights:
+        return False
+    return True
 
 
 class _Tally:
@@ -103,10 +117,9 @@ class _Tally:
         self._progress(stage, min((self._done + more) / max(self._total, 1), 1.0))
 
 
-def _maker():
-    from . import orbitpainter  # torch and diffusers take seconds to import, which the question to the user shall not wait for
-
-    return orbitpainter
+def _maker(needs: Needs):
+    # torch and diffusers take seconds to import, which the question to the user shall not wait for.
+    return import_module(f".{needs.name}", __package__)
 
 
 def _checked(file: File, folder: Path, tell: Callable[[int], None]) -> Path:

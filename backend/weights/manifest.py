@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, hf_hub_url, is_offline_mode
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from ..api.errors import DownloadFailed
-from ..api.weights import COMMAND, Needs, Source
+from ..api.weights import Needs, Source
 
 FILE = "manifest.json"
 _SECONDS = 20.0
@@ -82,7 +82,7 @@ class Manifest:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
-            raise DownloadFailed(f"{folder / FILE} cannot be read ({error}). Delete it, then run: {COMMAND}") from error
+            raise DownloadFailed(f"{folder / FILE} cannot be read ({error}). Delete it, then run: {needs.command}") from error
         wanted = {(source.repository, path) for source in needs.sources for path in source.files}
         return manifest if {(file.repository, file.path) for file in manifest.files} == wanted else None
 
@@ -143,5 +143,5 @@ def network(what: str) -> Iterator[None]:
             raise DownloadFailed(f"{what} cannot be asked for: HF_HUB_OFFLINE is set. Unset it.") from error
         status = getattr(getattr(error, "response", None), "status_code", "")
         cause = f"the server answers {status}" if status else f"{type(error).__name__}: {error}"
-        raise DownloadFailed(f"{what} cannot be downloaded ({cause}). What has arrived is kept: when the connection works again, run: "
-                             f"{COMMAND}", "retry") from error
+        raise DownloadFailed(f"{what} cannot be downloaded ({cause}). What has arrived is kept: when the connection works again, "
+                             "start the download again.", "retry") from error

@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from ..api.errors import InvalidWeights, OutOfMemory
-from ..api.weights import Needs, gigabytes
+from ..api.weights import SEGMENTATION, UNWANTED_SHA256, WAN, gigabytes
 from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import Card, Model
@@ -20,29 +20,30 @@ from ..paint.orbitpainter.segmentation import load_segmentation
 from ..store import appear_whole
 
 
-def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options) -> None:
+def make(part: str, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None],
+         text_sha256: str = UNWANTED_SHA256, **options) -> None:
     """Makes a part, which appears whole.
 
     Args:
-        part: its name, of :data:`backend.weights.plan.PARTS`.
-        needs: what was downloaded.
+        part: its name, of :data:`backend.api.weights.ORBITPAINTER`.
         files: of the part, in the order of its sources.
         originals: the folder of the downloads.
         made: the folder to make it in.
         progress: told the fraction done.
+        text_sha256: of the unwanted text.
         options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
         InvalidWeights: a file is not what it should be.
         OutOfMemory: there is too little memory for the text encoder.
     """
-    target, parts = made / part, originals / needs.parts.repository
+    target, parts = made / part, originals / WAN.repository
     unfinished = made / f"{part}.part"
     if part in ("vae", "segmentation"):
         if part == "vae":
             load(AutoencoderKLWan, parts / "vae")
         else:
-            load_segmentation(originals / needs.segmentation.repository)
+            load_segmentation(originals / SEGMENTATION.repository)
         appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
     elif part.startswith("fast"):
         copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED))
@@ -50,7 +51,7 @@ def make(part: str, needs: Needs, files: list[Path], originals: Path, made: Path
     elif part.startswith("prompts"):
         _check_memory(sum(file.stat().st_size for file in files))
         encoder = prompts.load_encoder(parts / "text_encoder", parts / "tokenizer")
-        prompts.write(*encoder, unwanted(files[-1], needs.text_sha256), unfinished)
+        prompts.write(*encoder, unwanted(files[-1], text_sha256), unfinished)
         unfinished.rename(target)
     else:
         *base, painter = files
@@ -83,16 +84,16 @@ def finish(made: Path) -> None:
     """
     Card().write(made)
     try:
-        Model(made, torch.device("cpu")).check()
+        check(made)
     except InvalidWeights:
         shutil.rmtree(made)
         raise
 
 
-def whole(folder: Path) -> bool:
-    """The painter would read this folder."""
-    try:
-        Model(folder, torch.device("cpu")).check()
-    except InvalidWeights:
-        return False
-    return True
+def check(folder: Path) -> None:
+    """Opens every file once.
+
+    Raises:
+        InvalidWeights: one is missing or damaged.
+    """
+    Model(folder, torch.device("cpu")).check()

@@ -1,16 +1,13 @@
-"""What is to be brought for a painter's weights, how much that is, and the room that it takes. Nothing is written here."""
+"""What is to be brought for a model's weights, how much that is, and the room that it takes. Nothing is written here."""
 
 from pathlib import Path
 
 from huggingface_hub import hf_hub_url, is_offline_mode
 
 from ..api.errors import InvalidWeights
-from ..api.weights import COMMAND, Needs, Source, gigabytes
+from ..api.weights import Needs, Source, gigabytes
 from .fetch import present
 from .manifest import File, Manifest, ask
-
-PARTS = ("prompts.safetensors", "vae", "segmentation", "fast_high.safetensors", "fast_low.safetensors", "high", "low")
-"""Of the painter's folder, in the order in which they are made: the large ones last."""
 
 MUCH_MORE = 1.25
 """A download is larger than its list says if it is so by this factor."""
@@ -41,13 +38,13 @@ def look(needs: Needs, target: Path, offline: Path | None = None) -> Manifest:
     folder = offline or workplace(target)
     pinned = Manifest.read(folder, needs)
     if offline or is_offline_mode():
-        wanted = [file for part in (PARTS if offline else unfinished(target)) for file in _paths(needs, part)]
+        wanted = [file for part in (needs.parts if offline else unfinished(needs, target)) for file in needs.parts[part]]
         if missing := [(source, path) for source, path in wanted if not (folder / source.repository / path).is_file()]:
             why = "" if offline else "HF_HUB_OFFLINE is set, so nothing is downloaded. "
             raise InvalidWeights("\n".join([
                 f"{why}These files are missing in {folder}:",
                 *(f"  {source.repository}/{path}\n    from {_origin(source, path)}" for source, path in missing),
-                f"Put each there under the name that the list shows, then run: {COMMAND} --from {folder}"]))
+                f"Put each there under the name that the list shows, then run: {needs.command} --from {folder}"]))
         return pinned or _found(needs, folder)
     return pinned or ask(needs)
 
@@ -65,13 +62,13 @@ def surprise(needs: Needs, manifest: Manifest) -> str:
 def left(needs: Needs, manifest: Manifest, target: Path) -> int:
     """Bytes that are still to be downloaded."""
     work = workplace(target)
-    return sum(file.size - present(file, work) for part in unfinished(target) for file in files_of(part, needs, manifest))
+    return sum(file.size - present(file, work) for part in unfinished(needs, target) for file in files_of(part, needs, manifest))
 
 
 def room(needs: Needs, manifest: Manifest, target: Path, offline: bool, keep: bool) -> int:
     """Bytes that the disk must have free."""
     work, used, peak = workplace(target), 0, 0
-    for part in PARTS if offline else unfinished(target):
+    for part in needs.parts if offline else unfinished(needs, target):
         files = files_of(part, needs, manifest)
         if not offline:
             used += sum(file.size - present(file, work) for file in files)
@@ -82,33 +79,19 @@ def room(needs: Needs, manifest: Manifest, target: Path, offline: bool, keep: bo
     return peak
 
 
-def unfinished(target: Path) -> list[str]:
+def unfinished(needs: Needs, target: Path) -> list[str]:
     """The parts that are still to be made."""
-    return [part for part in PARTS if not (made(target) / part).exists()]
+    return [part for part in needs.parts if not (made(target) / part).exists()]
 
 
 def files_of(part: str, needs: Needs, manifest: Manifest) -> list[File]:
     """What a part is made of."""
-    return [manifest.file(source, path) for source, path in _paths(needs, part)]
+    return [manifest.file(source, path) for source, path in needs.parts[part]]
 
 
 def bytes_of(part: str, files: list[File]) -> int:
     """What a part takes, approximately."""
     return _PROMPTS_BYTES if part.startswith("prompts") else sum(file.size for file in files)
-
-
-def _paths(needs: Needs, part: str) -> list[tuple[Source, str]]:
-    """Source and path of what a part is made of."""
-    if part in ("high", "low"):
-        return [(source, path) for source in (needs.base, needs.weights) for path in source.files if path.startswith(part)]
-    if part.startswith("fast"):
-        expert = part.removeprefix("fast_").removesuffix(".safetensors")
-        return [(needs.four_steps, path) for path in needs.four_steps.files if f"_{expert}_noise" in path]
-    if part == "segmentation":
-        return [(needs.segmentation, path) for path in needs.segmentation.files]
-    folders = ("vae/",) if part == "vae" else ("text_encoder/", "tokenizer/")
-    text = [] if part == "vae" else [(needs.text, path) for path in needs.text.files]
-    return [(needs.parts, path) for path in needs.parts.files if path.startswith(folders)] + text
 
 
 def _origin(source: Source, path: str) -> str:

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
 from ...api import paths
 from ...api.errors import InvalidWeights
-from ...api.weights import COMMAND
+from ...api.weights import ORBITPAINTER
 from ..reference import Reference
 from . import fast
 from .files import Tensors
@@ -52,12 +52,12 @@ class Card:
         """
         file = folder / CARD
         if not file.is_file():
-            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Run: {COMMAND}. Or paint with Draft, which needs none.",
-                                 "download_weights")
+            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Run: {ORBITPAINTER.command}. Or paint with Draft, which "
+                                 "needs none.", "download_weights")
         try:
             return Card(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise InvalidWeights(f"{file} cannot be read ({error}). Delete the folder, then run: {COMMAND}") from error
+            raise InvalidWeights(f"{file} cannot be read ({error}). Delete the folder, then run: {ORBITPAINTER.command}") from error
 
     def write(self, folder: Path) -> None:
         (folder / CARD).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
@@ -147,7 +147,7 @@ class Model:
         for part in (*EXPERTS, "vae"):
             files = sorted((self.folder / part).glob("*.safetensors"))
             if not files:
-                raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {COMMAND}")
+                raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {ORBITPAINTER.command}")
             Tensors(files)
         for file in fast.FILES.values():
             if self.sampling.distilled and not (self.folder / file).is_file():
