@@ -41,6 +41,9 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, required=True, help="reference image")
     for field in fields(Settings):
         kind = float if field.default is None else type(field.default)
+        if kind is bool:
+            parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true", help=field.metadata["doc"])
+            continue
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
                             choices=field.metadata["choices"] or None, help=field.metadata["doc"])
 

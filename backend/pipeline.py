@@ -12,7 +12,7 @@ import numpy as np
 from . import records
 from .align.align import ROUNDS, Alignment, align
 from .api.job import Job, Result
-from .bake.bake import Texture, bake
+from .bake.bake import Texture, bake, bare
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
@@ -21,11 +21,14 @@ from .paint.painter import Painting
 from .paint.painters import painter
 from .paint.preview import Show, strip, unseen
 from .paint.reference import decode
-from .refine.refine import refine
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, facing
 from .stages import JobProgress, Stages
+
+
+REFINING = 0.5
+"""What part of the time beside painting the refinement takes, roughly."""
 
 
 @dataclass
@@ -60,7 +63,12 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     """Runs the stages of a job in order, up to the one named ``last``."""
     settings = job.settings
     chosen = painter(settings.painter)
-    stages.painting = chosen.share
+    stages.models = {"paint": chosen.share}
+    if settings.refines:
+        from .refine.refine import check, refine, seen_images  # torch takes seconds to import, which Draft alone does not need
+
+        stages.models["refine"] = REFINING * (1 - chosen.share)
+        check()
     reference = decode(job.reference)
     story = Story()
 
@@ -88,9 +96,12 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
 
     def baked(progress: Callable[[float], None]) -> Texture:
         size = atlas_size(story.surface.tiles, settings.texture_size)
-        texture = bake(story.surface, story.buffers, edges, story.alignment, story.painting.preference, side, size,
-                       settings.voxel_resolution, settings.seed, progress)
-        return refine(story.surface, texture)
+        return bake(story.surface, story.buffers, edges, story.alignment, story.painting.preference, side, size,
+                    settings.voxel_resolution, settings.seed, progress)
+
+    def refined(progress: Callable[[float], None]) -> Texture:
+        images = seen_images(reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views)
+        return refine(story.surface, story.texture, images, settings, progress, partial(stages.keep, "refine"))
 
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
     if last == "prepare":
@@ -101,11 +112,16 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
     if last == "paint":
         return story
-    show(strip(story.painting.frames))
-    edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
-    story.alignment = stages.run("align", aligned, records.save_alignment,
-                                 lambda arrays: records.load_alignment(arrays, observe_atlas(story.surface, story.buffers, edges, side)))
-    story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
+    if story.buffers:
+        show(strip(story.painting.frames))
+        edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
+        story.alignment = stages.run("align", aligned, records.save_alignment, lambda arrays: records.load_alignment(
+            arrays, observe_atlas(story.surface, story.buffers, edges, side)))
+        story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
+    else:
+        story.texture = bare(atlas_size(story.surface.tiles, settings.texture_size))
+    if last != "bake" and settings.refines:
+        story.texture = stages.run("refine", refined, records.save_texture, records.load_texture)
     return story
 
 
@@ -119,7 +135,7 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "views": len(story.buffers),
         "coverage": round(texture.covered, 4),
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
-        "notes": [*surface.notes, *story.painting.notes],
+        "notes": [*surface.notes, *story.painting.notes, *texture.notes],
     }
     return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report)
 

@@ -16,7 +16,7 @@ JobProgress = Callable[[str, float], None]
 """Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
 
 SHARE = {"prepare": 0.31, "render": 0.19, "paint": 0.0, "align": 0.19, "bake": 0.31, "refine": 0.0}
-"""What part of a job's time beside painting each stage takes, roughly, in the order they run."""
+"""What part of a job's time beside its models' each stage takes, roughly, in the order they run."""
 
 FORMAT = 2
 """Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update never reads older ones."""
@@ -29,13 +29,13 @@ class Stages:
         folder: where their outputs are kept.
         progress: who is told.
         seconds: time of each stage that is done, also of those done by an earlier run.
-        painting: what part of the job's time painting takes, roughly.
+        models: what part of the job's time the stages take in which models work, roughly.
     """
 
     def __init__(self, folder: Path, progress: JobProgress):
         self.folder, self.progress = folder, progress
         self.seconds: dict[str, float] = {}
-        self.painting = 0.0
+        self.models: dict[str, float] = {}
 
     def run(self, name: str, work: Callable[[Callable[[float], None]], Output], save: Callable[[Output], Arrays],
             load: Callable[[Arrays], Output]) -> Output:
@@ -78,7 +78,8 @@ class Stages:
 
     def tell(self, name: str, fraction: float) -> None:
         """Reports how much of a stage is done, as a fraction of the whole job."""
-        shares = [self.painting if stage == "paint" else (1 - self.painting) * share for stage, share in SHARE.items()]
+        rest = 1 - sum(self.models.values())
+        shares = [self.models.get(stage, rest * share) for stage, share in SHARE.items()]
         number = list(SHARE).index(name)
         self.progress(name, sum(shares[:number]) + shares[number] * fraction)
 

@@ -19,7 +19,8 @@ class Settings:
 
     painter: str = _setting(
         "draft", "Who paints the views: 'draft' projects the reference, without a model; 'orbitpainter' is the published video model, "
-        "which needs its weights", choices=("draft", "orbitpainter"))
+        "which needs its weights; 'trellis2' paints no views, but lets the refinement's model make the texture from the reference alone",
+        choices=("draft", "orbitpainter", "trellis2"))
     quality: str = _setting("quality", "How a model paints: 'quality' as published, 'balanced' in under half the time, 'fast' in four "
                             "steps, which needs a LoRA of its own", choices=("quality", "balanced", "fast"))
     view_transform: str = _setting(
@@ -32,6 +33,14 @@ class Settings:
         minimum=-360.0, maximum=360.0)
     elevation: float | None = _setting(
         None, "Degrees above the horizon from which the reference was taken; found when not given", minimum=-90.0, maximum=90.0)
+    refine: bool = _setting(False, "Let TRELLIS.2 go over the texture: it mends what the views saw badly, fills what none saw and adds "
+                            "metallic, roughness and alpha; needs its weights")
+    refine_strength: float = _setting(0.3, "How much of the texture the refinement makes anew: 0 nothing, 1 everything", minimum=0.0,
+                                      maximum=1.0)
+    refine_steps: int = _setting(6, "Steps of the refinement; twice as many when TRELLIS.2 makes the texture alone", minimum=1, maximum=50)
+    refine_resolution: int = _setting(512, "Voxels along the mesh's longest side, for the refinement", choices=(512, 1024))
+    refine_views: int = _setting(1, "Images that the refinement follows: the reference, then painted views of other sides", minimum=1,
+                                 maximum=4)
     voxel_resolution: int = _setting(256, "Voxels along the mesh's longest side, for the choice of views", choices=(128, 256, 512))
 
     def __post_init__(self):
@@ -42,6 +51,11 @@ class Settings:
 
     def to_dict(self) -> dict:
         return asdict(self)
+
+    @property
+    def refines(self) -> bool:
+        """Whether the refinement's model is at work."""
+        return self.refine or self.painter == "trellis2"
 
     @classmethod
     def from_dict(cls, data: dict) -> "Settings":
@@ -63,7 +77,7 @@ def _check(name: str, value: Any, entry) -> None:
     if optional and value is None:
         return
     accepted = (int, float) if kind is float else (kind,)
-    if isinstance(value, bool) or not isinstance(value, accepted) or value != value:
+    if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted) or value != value:
         raise InvalidSettings(f"The setting '{name}' must be a {'number' if kind is float else kind.__name__}, not {value!r}.")
     if limits["choices"] and value not in limits["choices"]:
         raise InvalidSettings(f"The setting '{name}' must be one of {', '.join(map(str, limits['choices']))}, not {value!r}.")

@@ -153,7 +153,7 @@ DINOV3 = Source("facebook/dinov3-vitl16-pretrain-lvd1689m", {
 """The eye of the texture model."""
 
 TRELLIS2 = Needs("trellis2", "TRELLIS.2", {
-    "pipeline.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
+    "model.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
     "dinov3": _of(DINOV3),
     "shape_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/shape_enc"),
     "texture_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_enc"),

@@ -62,6 +62,12 @@ class Texture:
     covered: float
 
 
+def bare(size: int) -> Texture:
+    """A texture that no view has seen, size x size texels of it."""
+    nothing = np.zeros((size, size, 1), np.uint8)
+    return Texture(np.full((size, size, 3), 128, np.uint8), nothing, nothing, np.zeros((size, size, 3), np.uint8), 0.0)
+
+
 def bake(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], alignment: Alignment, preference: np.ndarray,
          side: int, size: int, voxel_resolution: int, seed: int, progress: Callable[[float], None]) -> Texture:
     """Fuses the frames.

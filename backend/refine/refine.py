@@ -1,9 +1,77 @@
-"""The refine stage."""
+"""The refine stage: TRELLIS.2 goes over the baked voxels, and what it changed comes back onto the texture (Ink3D 3.3)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..api.errors import OutOfMemory
+from ..api.settings import Settings
 from ..bake.bake import Texture
 from ..mesh.surface import Surface
+from ..paint.foreground import cut_out
+from ..paint.orbitpainter.model import best_device
+from ..paint.painter import Keep, Progress
+from ..paint.reference import Reference
+from ..render.camera import Orbit
+from ..render.rasterize import GBuffer
+from .combine import combine
+from .trellis2.dual_grid import dual_grid
+from .trellis2.eye import framed
+from .trellis2.model import Model, folder
+from .trellis2.repaint import Strength, repaint
+from .voxel_colors import voxel_colors
 
 
-def refine(surface: Surface, texture: Texture) -> Texture:
-    """The refined texture. There is no refinement model yet: the texture comes back as it is."""
-    return texture
+def check() -> None:
+    """Raises :class:`backend.api.errors.InvalidWeights` if the refinement's weights are missing or damaged."""
+    Model(folder(), best_device()).check()
+
+
+def refine(surface: Surface, texture: Texture, images: Sequence[Reference], settings: Settings, progress: Progress, keep: Keep) -> Texture:
+    """The refined texture; one that no view has seen is made anew.
+
+    Args:
+        surface, texture: of the bake.
+        images: what to follow, each with its foreground.
+        settings: of the job.
+        progress: told the fraction done.
+        keep: keeps latents, for a run that goes on.
+
+    Raises:
+        InvalidWeights: the weights are missing or damaged.
+        OutOfMemory: the card is too small.
+    """
+    model = Model(folder(), best_device())
+    anew = not texture.coverage.any()
+    strength = Strength(1.0, 2 * settings.refine_steps, settings.seed) if anew else \
+        Strength(settings.refine_strength, settings.refine_steps, settings.seed)
+    if not strength.start:
+        return texture
+    grid = dual_grid(surface.vertices, surface.faces, settings.refine_resolution)
+    progress(0.1)
+    colors = voxel_colors(surface, texture, grid)
+    progress(0.2)
+    try:
+        before, after = repaint(model, grid, None if anew else colors.values, [framed(image, settings.refine_resolution) for image in images],
+                                strength, lambda fraction: progress(0.2 + 0.7 * fraction), keep)
+    except torch.OutOfMemoryError as error:
+        smaller = "Refine at 512, or not at all" if settings.refine_resolution > 512 else "Texture without refinement"
+        raise OutOfMemory(f"The card has too little memory to refine {len(grid):,} voxels. {smaller}, or close other programs that use "
+                          "the card.", "retry") from error
+    refined = combine(surface, texture, grid, colors, before, after)
+    return refined if model.card.trained else replace(refined, notes=("TRELLIS.2's weights are random: its colours mean nothing.",))
+
+
+def seen_images(reference: Reference, orbits: Sequence[Orbit], buffers: Sequence[GBuffer], frames: Sequence[np.ndarray],
+                count: int) -> list[Reference]:
+    """The images to follow: the reference and, if there are more, painted views of other sides, evenly around the first long orbit."""
+    images = [cut_out(reference)]
+    starts = np.cumsum([0, *(len(orbit.cameras) for orbit in orbits)])
+    for orbit, start in zip(orbits, starts, strict=False):
+        if len(orbit.cameras) >= count > 1:
+            turned = np.linspace(0, len(orbit.cameras), count, endpoint=False).astype(int)[1:]
+            views = [(frames[start + view], buffers[start + view].mask) for view in turned]
+            return images + [Reference(frame.astype(np.float32) / 255, mask.astype(np.float32)) for frame, mask in views]
+    return images

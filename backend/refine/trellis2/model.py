@@ -1,0 +1,137 @@
+"""TRELLIS.2's folder of weights, and its networks, each in memory only while it works."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...api import paths
+from ...api.errors import InvalidWeights
+from ...api.weights import TRELLIS2
+from ...paint.orbitpainter.files import Tensors
+from .autoencoder import Decoder, Encoder, Widths
+from .eye import Eye, load_eye
+from .flow import Flow, FlowWidths
+from .loading import load
+
+CARD, EYE = "model.json", "dinov3"
+"""Of the folder, beside a file for each network: what the networks are, and the folder of the network that looks at images."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without either."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalised(self, latents: torch.Tensor) -> torch.Tensor:
+        """(T, 32) float32 as the flow knows them."""
+        return (latents - latents.new_tensor(self.mean)) / latents.new_tensor(self.std)
+
+    def restored(self, latents: torch.Tensor) -> torch.Tensor:
+        """(T, 32) float32 as the decoder knows them."""
+        return latents * latents.new_tensor(self.std) + latents.new_tensor(self.mean)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the networks are.
+
+    Attributes:
+        shape, texture: statistics of their latents.
+        widths, flow: of the networks.
+        trained: whether the weights have learnt anything; random ones make noise, and say so.
+    """
+
+    shape: Statistics
+    texture: Statistics
+    widths: Widths = Widths()
+    flow: FlowWidths = FlowWidths()
+    trained: bool = True
+
+    @staticmethod
+    def read(folder: Path) -> "Card":
+        """The card of a folder.
+
+        Raises:
+            InvalidWeights: there is none, or it cannot be read.
+        """
+        file = folder / CARD
+        if not file.is_file():
+            raise InvalidWeights(f"TRELLIS.2's weights are not in {folder}. Run: {TRELLIS2.command}. Or texture without refinement, which "
+                                 "needs none.", "download_weights")
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            channels, blocks = (tuple(data["widths"].pop(name)) for name in ("channels", "blocks"))
+            return Card(Statistics(**data["shape"]), Statistics(**data["texture"]),
+                        Widths(**data["widths"], channels=channels, blocks=blocks), FlowWidths(**data["flow"]), data["trained"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidWeights(f"{file} cannot be read ({error!r}). Delete the folder, then run: {TRELLIS2.command}") from error
+
+    def write(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+
+
+def folder() -> Path:
+    """Where TRELLIS.2's weights are looked for."""
+    return paths.models() / TRELLIS2.name
+
+
+class Model:
+    """The networks of a folder.
+
+    Args:
+        folder: see :data:`CARD`.
+        device: where they work. The CPU works in float32, which it is quickest in; a GPU as published, in half precision.
+    """
+
+    def __init__(self, folder: Path, device: torch.device):
+        self.folder, self.device, self.card = folder, device, Card.read(folder)
+        halves = device.type != "cpu"
+        self._torso, self._flow = (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
+
+    def encoder(self, name: str) -> Encoder:
+        """The encoder of ``shape`` or ``texture``, for as long as the caller holds it; so are the others."""
+        return self._load(Encoder, f"{name}_encoder", self.card.widths, self._torso)
+
+    def decoder(self) -> Decoder:
+        return self._load(Decoder, "texture_decoder", self.card.widths, self._torso)
+
+    def flow(self, resolution: int) -> Flow:
+        """The flow for a grid of 512 or 1024 cells."""
+        return self._load(Flow, f"flow_{resolution}", self.card.flow, self._flow)
+
+    def eye(self) -> Eye:
+        return load_eye(self.folder / EYE).to(self.device)
+
+    def check(self) -> None:
+        """Opens every file once, and compares names and shapes.
+
+        Raises:
+            InvalidWeights: one is missing or damaged, or of another model.
+        """
+        for kind, name, widths in self._networks():
+            expected = {key: tuple(tensor.shape) for key, tensor in _empty(kind, widths, torch.float32).state_dict().items()}
+            Tensors([self._file(name)]).expect(expected)
+        if not (self.folder / EYE / "config.json").is_file():
+            raise InvalidWeights(f"{self.folder / EYE} holds no network that looks at images. Delete the folder, then run: "
+                                 f"{TRELLIS2.command}")
+
+    def _networks(self) -> list[tuple[type[nn.Module], str, Widths | FlowWidths]]:
+        card = self.card
+        return [(Encoder, "shape_encoder", card.widths), (Encoder, "texture_encoder", card.widths),
+                (Decoder, "texture_decoder", card.widths), (Flow, "flow_512", card.flow), (Flow, "flow_1024", card.flow)]
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
+
+    def _load(self, kind: type[nn.Module], name: str, widths: Widths | FlowWidths, dtype: torch.dtype):
+        return load(_empty(kind, widths, dtype), Tensors([self._file(name)]), self.device)
+
+
+def _empty(kind: type[nn.Module], widths: Widths | FlowWidths, dtype: torch.dtype) -> nn.Module:
+    with torch.device("meta"):
+        return kind(widths, dtype)
