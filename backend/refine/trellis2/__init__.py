@@ -1,0 +1,1 @@
+"""TRELLIS.2's texture model in plain PyTorch (Xiang et al. 2025)."""
