@@ -32,11 +32,6 @@ class Cells:
         """(R * R + 1,) int64: where the cells of each column begin, columns counted along y, then x."""
         return column_starts(self.cells[:, 0].astype(np.int64) * self.resolution + self.cells[:, 1], self.resolution**2)
 
-    @property
-    def centres(self) -> np.ndarray:
-        """(N, 3) float32."""
-        return ((self.cells + 0.5) / self.resolution - 0.5).astype(np.float32)
-
 
 def column_starts(column: np.ndarray, count: int) -> np.ndarray:
     """(count + 1,) int64: where each of ``count`` columns begins among cells whose columns (N,) ascend."""
