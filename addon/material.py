@@ -8,9 +8,14 @@ import numpy as np
 
 from ..backend.api.errors import OrbitError
 
+SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
+"""What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs them by itself."""
+
 
 def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
-    """A material that shows ``base_color`` on the given UV layer; the other textures lie in it unconnected, to look at.
+    """A material that wears a result's textures on the given UV layer, blended if ``alpha`` is among them, else opaque.
+
+    Textures that are no part of a material lie in it unconnected, to look at.
 
     Args:
         name: of the material; the images are called after it.
@@ -109,4 +114,7 @@ def _build_nodes(material: bpy.types.Material, images: dict[str, bpy.types.Image
         node.name, node.label, node.image = key, key.replace("_", " ").title(), image
         node.location = (-350, -300 * row)
         links.new(uv_map.outputs["UV"], node.inputs["Vector"])
-    links.new(nodes["base_color"].outputs["Color"], principled.inputs["Base Color"])
+        if key in SOCKETS:
+            links.new(node.outputs["Color"], principled.inputs[SOCKETS[key]])
+    if "alpha" in images:
+        material.surface_render_method = "BLENDED"

@@ -147,8 +147,8 @@ def _direction(camera: Camera) -> dict[str, float]:
 
 
 def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
-    atlases = {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage,
-               "disagreement": texture.disagreement}
+    names = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
+    atlases = {name: atlas for name in names if (atlas := getattr(texture, name)) is not None}
     if len(tiles) > 1:
         atlases = {f"{name}.{tile}": image for name, atlas in atlases.items() for tile, image in cut(atlas, tiles).items()}
     with ThreadPoolExecutor() as pool:

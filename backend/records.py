@@ -56,8 +56,7 @@ def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
 
 
 def save_texture(texture: Texture) -> Arrays:
-    return {"base_color": texture.base_color, "confidence": texture.confidence, "coverage": texture.coverage,
-            "disagreement": texture.disagreement, "covered": np.array(texture.covered)}
+    return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None}
 
 
 def load_texture(arrays: Arrays) -> Texture:

@@ -45,7 +45,7 @@ FIT_STEPS = 3
 
 @dataclass(frozen=True)
 class Texture:
-    """What the bake makes.
+    """What the bake makes, and a refinement adds to.
 
     Attributes:
         base_color: (S, S, 3) uint8 sRGB, row 0 at the top, padded beyond the islands.
@@ -53,6 +53,8 @@ class Texture:
         coverage: (S, S, 1) uint8, 255 where a view sees the texel, else 0.
         disagreement: (S, S, 3) uint8: root mean square difference between frames, 0..255, before alignment in red, after it in green.
         covered: share of the texels that a view sees.
+        metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a refinement, alpha also if the
+            surface is opaque.
     """
 
     base_color: np.ndarray
@@ -60,6 +62,9 @@ class Texture:
     coverage: np.ndarray
     disagreement: np.ndarray
     covered: float
+    metallic: np.ndarray | None = None
+    roughness: np.ndarray | None = None
+    alpha: np.ndarray | None = None
 
 
 def bare(size: int) -> Texture:

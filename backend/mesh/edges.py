@@ -39,3 +39,11 @@ def pieces(links: np.ndarray) -> np.ndarray:
     """(N,) int64 piece of each of N things, given (2, M) which hang together."""
     count = int(links.max()) + 1
     return connected_components(coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False)[1]
+
+
+def border_edges(faces: np.ndarray) -> np.ndarray:
+    """(N, 2) int32 vertices of every edge that just one triangle of faces (F, 3) has."""
+    edges = np.stack([faces, faces[:, [1, 2, 0]]], axis=2).reshape(-1, 2)
+    key = edges.min(axis=1).astype(np.int64) * (int(faces.max()) + 1) + edges.max(axis=1)
+    _, first, count = np.unique(key, return_index=True, return_counts=True)
+    return edges[first[count == 1]]

@@ -141,7 +141,7 @@ def _interpolate(grid, values, points, result):
 
 
 @njit(cache=True, nogil=True)
-def _edge_misses(a, b, c, i, j, u, v):
+def edge_misses(a, b, c, i, j, u, v):
     """Whether the unit square at (u, v) lies outside triangle (a, b, c) projected on axes (i, j)."""
     area = (b[i] - a[i]) * (c[j] - a[j]) - (b[j] - a[j]) * (c[i] - a[i])
     if area == 0:
@@ -174,7 +174,7 @@ def _overlaps(corners, resolution, counts, keys, starts):
         low_w, high_w = min(a[w], b[w], c[w]), max(a[w], b[w], c[w])
         for iu in range(max(0, int(np.floor(min(a[u], b[u], c[u])))), min(resolution - 1, int(np.floor(max(a[u], b[u], c[u])))) + 1):
             for iv in range(max(0, int(np.floor(min(a[v], b[v], c[v])))), min(resolution - 1, int(np.floor(max(a[v], b[v], c[v])))) + 1):
-                if _edge_misses(a, b, c, u, v, iu, iv):
+                if edge_misses(a, b, c, u, v, iu, iv):
                     continue
                 # The plane's height over the cell's square bounds which cells of the column it can pass through.
                 middle = a[w] - (n[u] * (iu + 0.5 - a[u]) + n[v] * (iv + 0.5 - a[v])) / n[w]
@@ -182,7 +182,7 @@ def _overlaps(corners, resolution, counts, keys, starts):
                 first = max(0, int(np.floor(max(middle - reach, low_w))))
                 last = min(resolution - 1, int(np.floor(min(middle + reach, high_w))))
                 for iw in range(first, last + 1):
-                    if _edge_misses(a, b, c, v, w, iv, iw) or _edge_misses(a, b, c, w, u, iw, iu):
+                    if edge_misses(a, b, c, v, w, iv, iw) or edge_misses(a, b, c, w, u, iw, iu):
                         continue
                     if keys.size:
                         cell[u], cell[v], cell[w] = iu, iv, iw

@@ -69,12 +69,13 @@ def png(width: int = 16, height: int = 16, color: tuple = (200, 90, 30)) -> byte
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def result(target: Target, new_uvs: bool = True) -> Result:
-    """A result for the target, with a chart per triangle if it brings UVs of its own."""
+def result(target: Target, new_uvs: bool = True, **grey: int) -> Result:
+    """A result for the target, with a chart per triangle if it brings UVs of its own, and with more maps, each of one grey."""
     count = len(target.snapshot.loops)
     uvs = np.random.default_rng(0).random((count, 3, 2), np.float32) if new_uvs else None
     textures = {"base_color": np.frombuffer(png(), np.uint8), "confidence": np.frombuffer(png(color=(255,)), np.uint8),
                 "coverage": np.frombuffer(png(color=(255,)), np.uint8)}
+    textures |= {name: np.frombuffer(png(color=(value,)), np.uint8) for name, value in grey.items()}
     return Result(uvs, textures, {"seconds": {"bake": 1.0}, "notes": ["A note."]})
 
 

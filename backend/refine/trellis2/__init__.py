@@ -1,1 +1,1 @@
-"""TRELLIS.2's sparse networks in plain PyTorch: voxels to latents and back, and the flow between them (specs: trellis2)."""
+"""TRELLIS.2's texture model in plain PyTorch (Xiang et al. 2025; specs: trellis2)."""
