@@ -91,6 +91,8 @@ def add_download(commands) -> None:
     parser.add_argument("--from", type=Path, dest="offline", metavar="FOLDER", help="use the files in this folder, by repository and path, "
                         "and no connection")
     parser.add_argument("--keep-originals", action="store_true", help="keep the downloaded files after the conversion")
+    parser.add_argument("--gated", type=Path, metavar="FOLDER", help="use the files in this folder, which you downloaded yourself, of a "
+                        "repository that wants to know who downloads it")
     parser.set_defaults(command=download)
 
 
@@ -98,7 +100,8 @@ def download(options: argparse.Namespace) -> int:
     from .weights.command import download
 
     offline = options.offline and options.offline.resolve()
-    return not download(MODELS[options.model], paths.models() / options.model, offline, options.yes, options.keep_originals)
+    return not download(MODELS[options.model], paths.models() / options.model, offline, options.yes, options.keep_originals,
+                        options.gated)
 
 
 def add_embed(commands) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import Job, Result
 from .api.settings import Settings
-from .mesh.files import WRITABLE, MeshFile, read_mesh, write_mesh
+from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
 from .render.maps import normal_image, position_image
 from .render.video import contact_sheet, write_video
 from .stages import SHARE, Stages
@@ -33,7 +34,7 @@ def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings)
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
-        write_mesh(output, mesh, result.corner_uvs, _base_colors(result))
+        write_mesh(output, mesh, result.corner_uvs, _maps(result))
     return result
 
 
@@ -111,10 +112,13 @@ def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.
     return written
 
 
-def _base_colors(result: Result) -> dict[int, Image.Image]:
-    """By the number of the UDIM tile; 1001 where there is but one texture."""
-    named = {name.partition("."): data for name, data in result.textures.items()}
-    return {int(tile or 1001): Image.open(io.BytesIO(data)) for (name, _, tile), data in named.items() if name == "base_color"}
+def _maps(result: Result) -> dict[int, Maps]:
+    """The textures by the number of the UDIM tile, 1001 where there is but one."""
+    tiles = defaultdict(dict)
+    for key, data in result.textures.items():
+        name, _, tile = key.partition(".")
+        tiles[int(tile or 1001)][name] = Image.open(io.BytesIO(data))
+    return tiles
 
 
 def _show_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
@@ -123,7 +127,7 @@ def _show_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
         path = folder / f"{name}.png"
         data.tofile(path)
         written.append(path)
-    write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _base_colors(result))
+    write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _maps(result))
     part = folder / "report.part"
     part.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
     os.replace(part, folder / "report.json")

@@ -26,7 +26,6 @@ from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, facing
 from .stages import JobProgress, Stages
 
-
 REFINING = 0.5
 """What part of the time beside painting the refinement takes, roughly."""
 

@@ -56,11 +56,11 @@ def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
 
 
 def save_texture(texture: Texture) -> Arrays:
-    return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None}
+    return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None} | {"notes": _text(texture.notes)}
 
 
 def load_texture(arrays: Arrays) -> Texture:
-    return Texture(**(arrays | {"covered": float(arrays["covered"])}))
+    return Texture(**(arrays | {"covered": float(arrays["covered"]), "notes": _untext(arrays["notes"])}))
 
 
 def _text(sentences: tuple[str, ...]) -> np.ndarray:

@@ -112,7 +112,8 @@ def test_files_that_know_no_tiles_get_a_material_per_tile(tiled, tmp_path, suffi
     vertices, faces = tiled.vertices[tiled.faces].reshape(-1, 3), np.arange(tiled.faces.size, dtype=np.int32).reshape(-1, 3)
     mesh = MeshFile(vertices, faces, tiled.corner_uvs.reshape(-1, 2), True)
     shades = {1001: 60, 1002: 120, 1012: 180}
-    write_mesh(tmp_path / f"out{suffix}", mesh, None, {tile: Image.new("RGB", (8, 8), (shade,) * 3) for tile, shade in shades.items()})
+    textures = {tile: {"base_color": Image.new("RGB", (8, 8), (shade,) * 3)} for tile, shade in shades.items()}
+    write_mesh(tmp_path / f"out{suffix}", mesh, None, textures)
     scene = trimesh.load(tmp_path / f"out{suffix}", force="scene", process=False)
     assert sum(len(part.faces) for part in scene.geometry.values()) == len(faces)
     found = {}

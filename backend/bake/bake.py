@@ -55,6 +55,7 @@ class Texture:
         covered: share of the texels that a view sees.
         metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a refinement, alpha also if the
             surface is opaque.
+        notes: sentences for the user.
     """
 
     base_color: np.ndarray
@@ -65,6 +66,7 @@ class Texture:
     metallic: np.ndarray | None = None
     roughness: np.ndarray | None = None
     alpha: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def bare(size: int) -> Texture:

@@ -18,6 +18,9 @@ READABLE, WRITABLE = (".glb", ".gltf", ".obj", ".ply", ".stl"), (".glb", ".obj")
 Y_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 """Rows that take a y-up position of glTF and OBJ to Z up; PLY and STL are Z up already."""
 
+Maps = dict[str, Image.Image]
+"""A material's textures by name: ``base_color``, and maybe ``metallic`` and ``roughness``, and ``alpha``; others are left out."""
+
 
 @dataclass(frozen=True)
 class MeshFile:
@@ -90,43 +93,56 @@ def read_textured(path: Path) -> TexturedMesh:
     return TexturedMesh(mesh, images, np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts]))
 
 
-def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, base_colors: Mapping[int, Image.Image]) -> None:
+def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, textures: Mapping[int, Maps]) -> None:
     """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats want it; positions and faces stay.
 
     Args:
         path: ``.glb`` or ``.obj``.
         mesh: as :func:`read_mesh` gave it.
         corner_uvs: (F, 3, 2) float32, or None to keep the file's own.
-        base_colors: sRGB, by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material of their own.
+        textures: by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material of their own.
 
     Raises:
         StorageError: the file cannot be written.
     """
     corners = mesh.uvs[mesh.faces] if corner_uvs is None else corner_uvs
-    tiles = list(base_colors)
+    tiles = list(textures)
     place = (tile_numbers(corners)[:, None] == tiles).argmax(axis=1)
     scene = trimesh.Scene()
-    for index, (tile, image) in enumerate(base_colors.items()):
+    for index, (tile, maps) in enumerate(textures.items()):
         name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
-        scene.add_geometry(_wearing(mesh, corners, np.flatnonzero(place == index), image, name, path.suffix.lower()), geom_name=name)
+        scene.add_geometry(_wearing(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()), geom_name=name)
     try:
         scene.export(path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space.") from error
 
 
-def _wearing(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, image: Image.Image, name: str, suffix: str) -> trimesh.Trimesh:
+def _wearing(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str) -> trimesh.Trimesh:
     """The chosen faces of a mesh with a material."""
     vertex, corners = mesh.faces[chosen].ravel(), corners[chosen].reshape(-1, 2)
     _, first, index = np.unique(np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True)
     vertices = mesh.vertices[vertex[first]]
     if not mesh.y_up:
         vertices = vertices @ Y_UP
-    material = PBRMaterial(name=name, baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.6)
+    material = _material(name, maps)
     if suffix == ".obj":
         material = material.to_simple()
     visual = trimesh.visual.TextureVisuals(uv=corners[first], material=material)
     return trimesh.Trimesh(vertices, index.reshape(-1, 3), visual=visual, process=False)
+
+
+def _material(name: str, maps: Maps) -> PBRMaterial:
+    """A material as glTF knows it: roughness in green and metallic in blue of one image, alpha in that of the base colour."""
+    color, alpha = maps["base_color"], maps.get("alpha")
+    if alpha is not None:
+        color = color.copy()
+        color.putalpha(alpha)
+    if "metallic" not in maps:
+        return PBRMaterial(name=name, baseColorTexture=color, metallicFactor=0.0, roughnessFactor=0.6)
+    packed = Image.merge("RGB", [Image.new("L", color.size), maps["roughness"], maps["metallic"]])
+    return PBRMaterial(name=name, baseColorTexture=color, metallicRoughnessTexture=packed, metallicFactor=1.0, roughnessFactor=1.0,
+                       alphaMode="OPAQUE" if alpha is None else "BLEND")
 
 
 def _loaded(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:

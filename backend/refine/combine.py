@@ -31,7 +31,7 @@ STRIP = 1 / 64
 """Width of the strip in which unseen surface passes to the decoded colour, in units of the mesh's longest side."""
 
 CLEAR, CLEAR_SHARE = 0.5, 0.01
-"""The material is see-through if the refined alpha is below the first on at least the second of what was seen."""
+"""The material is see-through if the refined alpha is below the first on at least the second of what was seen; of all, if nothing was."""
 
 FINE = 4
 """Texels along a cell's side that are more than enough to hold what cells say."""
@@ -99,7 +99,8 @@ def _depth(grid: Cells, seen: np.ndarray) -> np.ndarray:
 
 def _see_through(colors: VoxelColors, after: np.ndarray) -> bool:
     seen = colors.coverage > 0.5
-    return bool(seen.any() and (after[seen, 5] < CLEAR).mean() >= CLEAR_SHARE)
+    judged = after[seen, 5] if seen.any() else after[:, 5]
+    return bool((judged < CLEAR).mean() >= CLEAR_SHARE)
 
 
 def _working_size(surface: Surface, size: int, resolution: int) -> int:

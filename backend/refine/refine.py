@@ -53,9 +53,10 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
     progress(0.1)
     colors = voxel_colors(surface, texture, grid)
     progress(0.2)
+    pictures = [framed(image, settings.refine_resolution) for image in images]
     try:
-        before, after = repaint(model, grid, None if anew else colors.values, [framed(image, settings.refine_resolution) for image in images],
-                                strength, lambda fraction: progress(0.2 + 0.7 * fraction), keep)
+        before, after = repaint(model, grid, None if anew else colors.values, pictures, strength,
+                                lambda fraction: progress(0.2 + 0.7 * fraction), keep)
     except torch.OutOfMemoryError as error:
         smaller = "Refine at 512, or not at all" if settings.refine_resolution > 512 else "Texture without refinement"
         raise OutOfMemory(f"The card has too little memory to refine {len(grid):,} voxels. {smaller}, or close other programs that use "

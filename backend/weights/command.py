@@ -5,12 +5,13 @@ from pathlib import Path
 
 from ..api.errors import DownloadFailed
 from ..api.weights import Needs, gigabytes
-from .install import Progress, install, installed
+from .install import Progress, install, installed, put_gated
 from .manifest import Manifest
 from .plan import left, look, room, surprise
 
 
-def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, keep: bool, **options) -> bool:
+def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, keep: bool, gated: Path | None = None,
+             **options) -> bool:
     """From nothing to a model that works; returns whether there is one now.
 
     Args:
@@ -18,6 +19,7 @@ def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, kee
         offline: see :func:`backend.weights.plan.look`.
         agreed: to size and terms; else the terminal is asked.
         keep: the downloaded files stay.
+        gated: a folder with the files of the repositories that want to know who downloads them.
         options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
@@ -26,6 +28,8 @@ def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, kee
     if target.exists() and installed(needs, target):
         print(f"The weights are in {target} already.")
         return True
+    if gated:
+        put_gated(needs, gated, target)
     manifest = look(needs, target, offline)
     print(offer(needs, manifest, target, offline, keep))
     if changed := surprise(needs, manifest):
@@ -46,6 +50,7 @@ def offer(needs: Needs, manifest: Manifest, target: Path, offline: Path | None, 
     for source in needs.sources:
         size = sum(file.size for file in manifest.files if file.repository == source.repository)
         lines.append(f"{source.repository:40} {gigabytes(size):>9}  {manifest.licenses.get(source.repository) or source.license}")
+    lines += [f"  {source.repository} is gated." for source in needs.sources if source.gated]
     lines += [f"  {terms}" for terms in dict.fromkeys(source.terms for source in needs.sources)]
     if offline:
         lines.append(f"Everything is in {offline}.")

@@ -63,7 +63,8 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
             unfinished.unlink()
             tell(-file.size)
         with _Counted(unfinished, tell) as stream:
-            _get(file, stream)
+            if stream.tell() < file.size:
+                _get(file, stream)
             os.fsync(stream.fileno())
         if wrong := damage(file, unfinished, tell):
             unfinished.unlink()

@@ -75,6 +75,23 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
                 shutil.rmtree(work, ignore_errors=True)
 
 
+def put_gated(needs: Needs, folder: Path, target: Path) -> None:
+    """Puts a user's own files of repositories that want to know who downloads them where a download finds them, and checks them then.
+
+    Raises:
+        InvalidWeights: the folder lacks one.
+        StorageError: they cannot be written.
+    """
+    for source in needs.sources:
+        for path in source.files if source.gated else ():
+            if not (folder / path).is_file():
+                raise InvalidWeights(f"{folder} has no file '{path}' of {source.repository}.")
+            place = workplace(target) / source.repository / path
+            with store.said_plainly(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(folder / path, place)
+
+
 def check(needs: Needs, target: Path) -> None:
     """Opens every file of a model's folder once.
 

@@ -134,7 +134,8 @@ def network(what: str) -> Iterator[None]:
         yield
     except GatedRepoError as error:
         raise DownloadFailed(f"{what}: its authors want to know who downloads it. Accept their terms on its page on huggingface.co, then "
-                             "set HF_TOKEN to a token of your account.") from error
+                             "set HF_TOKEN to a token of your account. Or download its files there yourself and run the command with "
+                             "--gated and their folder.") from error
     except RepositoryNotFoundError as error:
         raise DownloadFailed(f"{what} is not there, or not public. If you have access to it, set HF_TOKEN to a token of your account.") \
             from error

@@ -19,7 +19,7 @@ LARGEST = 1024
 """Longer side in pixels to which an image is brought down before its object is cut out."""
 
 OBJECT = 0.8
-"""Alpha above which a pixel counts for the square around the object."""
+"""Alpha, of the largest, above which a pixel counts for the square around the object."""
 
 
 class Eye(nn.Module):
@@ -67,7 +67,8 @@ def framed(reference: Reference, size: int) -> np.ndarray:
     image = Image.fromarray(np.dstack([_bytes(reference.color), _bytes(reference.alpha)]))
     if max(image.size) > LARGEST:
         image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    rows, columns = np.nonzero(np.asarray(image)[..., 3] > OBJECT * 255)
+    alpha = np.asarray(image)[..., 3]
+    rows, columns = np.nonzero(alpha > OBJECT * alpha.max())
     half = max(int(np.ptp(rows)), int(np.ptp(columns)), 2) // 2
     x, y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
     cut = np.asarray(image.crop((x - half, y - half, x + half, y + half)), np.float32) / 255

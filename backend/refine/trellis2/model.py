@@ -20,6 +20,9 @@ CARD, EYE = "model.json", "dinov3"
 """Of the folder, beside a file for each network: what the networks are, and the folder of the network that looks at images."""
 
 
+PUBLISHED, PUBLISHED_FLOW = Widths(), FlowWidths()
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without either."""
@@ -48,8 +51,8 @@ class Card:
 
     shape: Statistics
     texture: Statistics
-    widths: Widths = Widths()
-    flow: FlowWidths = FlowWidths()
+    widths: Widths = PUBLISHED
+    flow: FlowWidths = PUBLISHED_FLOW
     trained: bool = True
 
     @staticmethod
@@ -65,9 +68,8 @@ class Card:
                                  "needs none.", "download_weights")
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            channels, blocks = (tuple(data["widths"].pop(name)) for name in ("channels", "blocks"))
-            return Card(Statistics(**data["shape"]), Statistics(**data["texture"]),
-                        Widths(**data["widths"], channels=channels, blocks=blocks), FlowWidths(**data["flow"]), data["trained"])
+            kinds = {"shape": Statistics, "texture": Statistics, "widths": Widths, "flow": FlowWidths}
+            return Card(**{name: kind(**_tuples(data[name])) for name, kind in kinds.items()}, trained=data["trained"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidWeights(f"{file} cannot be read ({error!r}). Delete the folder, then run: {TRELLIS2.command}") from error
 
@@ -130,6 +132,11 @@ class Model:
 
     def _load(self, kind: type[nn.Module], name: str, widths: Widths | FlowWidths, dtype: torch.dtype):
         return load(_empty(kind, widths, dtype), Tensors([self._file(name)]), self.device)
+
+
+def _tuples(values: dict) -> dict:
+    """JSON knows lists only."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _empty(kind: type[nn.Module], widths: Widths | FlowWidths, dtype: torch.dtype) -> nn.Module:
