@@ -11,10 +11,10 @@ import torch
 from torch.nn.functional import conv3d, gelu, layer_norm, silu
 
 
-def hierarchy(cells):
-    """Cells (N, 3) of five levels as lists of tuples, the first as given, the others sorted."""
+def hierarchy(cells, depth=5):
+    """Cells (N, 3) of the levels as lists of tuples, the first as given, the others sorted."""
     result = [[tuple(cell) for cell in cells.tolist()]]
-    for _ in range(4):
+    for _ in range(depth - 1):
         result.append(sorted({(x // 2, y // 2, z // 2) for x, y, z in result[-1]}))
     return result
 
@@ -73,7 +73,7 @@ def up(state, name, x, coarse, fine):
 
 def stages(state, x, cells, change):
     """Every block of the state dict, by its name; ``cells`` in the order in which the levels are passed."""
-    for stage in range(5):
+    for stage in range(len(cells)):
         block = 0
         while any(key.startswith(f"blocks.{stage}.{block}.") for key in state):
             name = f"blocks.{stage}.{block}"
@@ -85,14 +85,19 @@ def stages(state, x, cells, change):
     return x
 
 
+def depth(state):
+    """Levels of an autoencoder: as many changes, and one."""
+    return 1 + sum(name.endswith("norm1.weight") for name in state)
+
+
 def encode(state, features, cells):
-    h = stages(state, layer(state, "input_layer", features), hierarchy(cells), down)
+    h = stages(state, layer(state, "input_layer", features), hierarchy(cells, depth(state)), down)
     latents = layer(state, "to_latent", layer_norm(h, h.shape[1:], eps=1e-5))
     return latents[:, :latents.shape[1] // 2]
 
 
 def decode(state, latents, cells):
-    h = stages(state, layer(state, "from_latent", latents), hierarchy(cells)[::-1], up)
+    h = stages(state, layer(state, "from_latent", latents), hierarchy(cells, depth(state))[::-1], up)
     return layer(state, "output_layer", layer_norm(h, h.shape[1:], eps=1e-5))
 
 

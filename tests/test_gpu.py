@@ -16,6 +16,9 @@ from backend.paint.orbitpainter.network import adapted_layers, condition
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.plan import RUNGS
 from backend.paint.orbitpainter.sample import EXPERTS, Sampling, denoise
+from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
+from backend.refine.trellis2.flow import Flow, FlowWidths
+from backend.refine.trellis2.sparse import levels
 from tests import tiny_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -82,3 +85,28 @@ def test_compiled_attention_by_blocks_is_gathered_attention(seed):
 
 def test_a_card_is_faster_than_nothing():
     assert 1e12 < cost.speed(torch.device("cuda")) < 1e16
+
+
+@pytest.mark.parametrize(("kind", "widths", "half", "tolerance"), [
+    (Encoder, Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)), torch.float16, 2e-2),
+    (Decoder, Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)), torch.float16, 5e-2),
+    (Flow, FlowWidths(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512), torch.bfloat16, 5e-2),
+])
+def test_the_refinements_networks_give_there_what_a_cpu_gives(kind, widths, half, tolerance):
+    torch.manual_seed(0)
+    network = kind(widths, torch.float32).requires_grad_(False)
+    cells = torch.unique(torch.randint(0, 40, (3_000, 3)), dim=0)
+    count = len(levels(cells)[-1])
+
+    def given(device, dtype):
+        copy, grid = kind(widths, dtype).to(device), levels(cells.to(device))
+        copy.load_state_dict(network.state_dict())
+        random = torch.Generator().manual_seed(1)
+        if kind is Flow:
+            x, condition = torch.randn(count, 16, generator=random).to(device), torch.randn(50, 32, generator=random).to(device)
+            return copy(x, 0.3, grid[-1].coords, condition).detach().cpu()
+        return copy(torch.randn(len(cells) if kind is Encoder else count, 6 if kind is Encoder else 8, generator=random).to(device),
+                    grid).detach().cpu()
+    other = given("cpu", torch.float32)
+    for dtype, allowed in ((torch.float32, 1e-2), (half, tolerance)):  # float32 products may be rounded to TF32
+        torch.testing.assert_close(given("cuda", dtype), other, atol=allowed * float(other.std()), rtol=0)
