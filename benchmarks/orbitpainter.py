@@ -25,10 +25,10 @@ from diffusers import WanTransformer3DModel
 from torch.nn.functional import scaled_dot_product_attention
 
 from backend.api.job import MeshData
+from backend.device import best_device
 from backend.mesh.prepare import prepare
 from backend.paint.orbitpainter import cost, flex, gasa
 from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
-from backend.paint.orbitpainter.model import best_device
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.place import placed

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from backend.paint.orbitpainter.model import best_device
+from backend.device import best_device
 from backend.refine.trellis2.autoencoder import Decoder, Encoder
 from backend.refine.trellis2.flow import Flow
 from backend.refine.trellis2.sparse import Level, levels

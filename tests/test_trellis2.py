@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save_file
 
 from backend.api.errors import InvalidWeights
-from backend.paint.orbitpainter.files import Tensors
 from backend.refine.trellis2 import sparse
 from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
 from backend.refine.trellis2.flow import Flow, FlowWidths, rotations
@@ -18,6 +17,7 @@ from backend.refine.trellis2.layers import LayerNorm
 from backend.refine.trellis2.loading import load
 from backend.refine.trellis2.sample import averaged, denoise, guided, noised, times
 from backend.refine.trellis2.sparse import levels
+from backend.tensors import Tensors
 from tests import naive_trellis2 as naive
 
 WIDTHS = Widths(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 2, 1, 2, 1))

@@ -9,9 +9,9 @@ import torch
 from ..api.errors import OutOfMemory
 from ..api.settings import Settings
 from ..bake.bake import Texture
+from ..device import best_device
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
-from ..paint.orbitpainter.model import best_device
 from ..paint.painter import Keep, Progress
 from ..paint.reference import Reference
 from ..render.camera import Orbit

@@ -18,7 +18,6 @@ from ..api.errors import InvalidMesh
 from ..mesh.files import TexturedMesh, read_textured
 from ..mesh.prepare import clean
 from ..paint.orbitpainter import agx, cameras, films
-from ..paint.orbitpainter.files import save
 from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
@@ -26,6 +25,7 @@ from ..render.maps import normal_image, position_image
 from ..render.photograph import photograph, wearing
 from ..render.rasterize import render
 from ..store import said_plainly
+from ..tensors import save
 from .references import SAMPLES, reference
 
 REFERENCES = 32

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.functional import conv3d, linear
 
 from ..paint.orbitpainter.convert import RANK, adapted_layers, adapter_names, base_shapes, original_names, painter_shapes
-from ..paint.orbitpainter.files import Tensors
 from ..paint.orbitpainter.network import PUBLISHED_CHANNELS, blank, filled, fold
+from ..tensors import Tensors
 
 
 class Adapted(nn.Module):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from ..api.errors import InvalidSettings
-from ..paint.orbitpainter.files import shards
-from ..paint.orbitpainter.model import Model, best_device
+from ..device import best_device
+from ..paint.orbitpainter.model import Model
 from ..paint.orbitpainter.sample import noise
+from ..tensors import shards
 from . import checkpoints
 from .examples import Example, examples
 from .expert import Expert, open_expert

@@ -17,8 +17,8 @@ from huggingface_hub import split_torch_state_dict_into_shards
 
 from ...api.errors import InvalidWeights
 from ...store import appear_whole
+from ...tensors import Tensors, save, shards
 from . import fast
-from .files import Tensors, save, shards
 from .model import PROMPTS, Card, embedded
 from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, adapted_layers, fold, load
 from .sample import EXPERTS

@@ -12,7 +12,7 @@ import torch
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from torch import nn
 
-from .files import Tensors
+from ...tensors import Tensors
 from .network import adapted_layers
 
 FILES = {"high": "fast_high.safetensors", "low": "fast_low.safetensors"}

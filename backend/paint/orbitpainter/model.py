@@ -11,9 +11,9 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import ORBITPAINTER
+from ...tensors import Tensors
 from ..reference import Reference
 from . import fast
-from .files import Tensors
 from .network import load
 from .place import placed
 from .plan import RUNGS, Rung
@@ -66,11 +66,6 @@ class Card:
 def folder() -> Path:
     """Where OrbitPainter's weights are looked for."""
     return paths.models() / "orbitpainter"
-
-
-def best_device() -> torch.device:
-    """Where networks work: an NVIDIA or AMD GPU, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def embedded(file: Path) -> list[torch.Tensor]:

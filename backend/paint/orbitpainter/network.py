@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKLWan, ModelMixin, WanTransformer3DModel
 
 from ...api.errors import InvalidWeights
-from .files import Tensors
+from ...tensors import Tensors
 from .gasa import add_branches
 
 LATENT = 16

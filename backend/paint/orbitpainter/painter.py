@@ -11,6 +11,7 @@ from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
+from ...device import best_device
 from ...mesh.surface import Surface
 from ...render.camera import Orbit
 from ...render.maps import normal_image, position_image
@@ -21,7 +22,7 @@ from ..preview import Show, strip, unseen
 from ..reference import Reference
 from . import agx, cameras, cost, films, flex, gasa
 from .layouts import PATCH, Pass, latent_frames, passes
-from .model import Card, Model, best_device, folder
+from .model import Card, Model, folder
 from .network import LATENT, condition
 from .plan import Rung, rungs
 from .sample import Sampling, denoise, noise

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ...api.errors import InvalidWeights
 from ...store import said_plainly
-from .files import save
+from ...tensors import save
 
 LENGTH = 512
 """Tokens that the networks see of a text; those beyond its end are zero, and are seen too."""

@@ -3,8 +3,8 @@
 Lengths are in cells, the grid's corner is 0. Every walk keeps to a slab, the cells whose x is ``first`` to before ``last``, so that slabs
 can be worked out beside each other.
 
-The walks are generators, which numba cannot read back from its cache; their callers it can. It compiles a caller anew when the caller's file
-changes, not when this one does: whoever edits here deletes ``__pycache__``.
+The walks are generators, which numba cannot read back from its cache; their callers it can. It compiles a caller anew when the caller's
+file changes, not when this one does: whoever edits here deletes ``__pycache__``.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from ...paint.orbitpainter.files import Tensors
+from ...tensors import Tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 

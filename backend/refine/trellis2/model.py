@@ -10,7 +10,7 @@ from torch import nn
 from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import TRELLIS2
-from ...paint.orbitpainter.files import Tensors
+from ...tensors import Tensors
 from .autoencoder import Decoder, Encoder, Widths
 from .eye import Eye, load_eye
 from .flow import Flow, FlowWidths

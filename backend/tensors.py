@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from ...api.errors import InvalidWeights
+from .api.errors import InvalidWeights
 
 _FLOATS = {"BF16", "F16", "F32"}
 
