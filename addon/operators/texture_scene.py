@@ -3,7 +3,7 @@
 import bpy
 
 from ...backend.api.errors import InvalidImage
-from .. import reference, timer
+from .. import reference, timer, view
 from ..client import Reference
 from ..queue import queue
 
@@ -21,7 +21,8 @@ class TextureScene(bpy.types.Operator):
         if not meshes:
             self.report({"ERROR"}, f"There is no {settings.targets.lower()} mesh object that is not being textured already.")
             return {"CANCELLED"}
-        entries = queue.add_each(meshes, lambda obj: reference_of(obj, settings), settings.to_settings())
+        entries = queue.add_each(meshes, lambda obj: reference_of(obj, settings),
+                                 lambda obj: view.settings_for(obj, context))
         timer.start()
         if failed := [entry for entry in entries if entry.error]:
             self.report({"WARNING"}, f"{len(failed)} of {len(entries)} objects could not start; the list says why.")

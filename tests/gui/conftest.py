@@ -89,6 +89,14 @@ class Window:
         time.sleep(0.5)
         self._in_screen("xdotool", "key", key)
 
+    def type(self, words: str) -> None:
+        """Types words where the mouse is, and Return once Blender has had time to look for them."""
+        time.sleep(1.0)
+        self._in_screen("xdotool", "type", "--delay", "100", words)
+        time.sleep(2.0)
+        self.picture("search")
+        self._in_screen("xdotool", "key", "Return")
+
     def picture(self, name: str) -> None:
         """Takes a screenshot, if anyone wants to see it."""
         if self.pictures:

@@ -56,6 +56,7 @@ def watch() -> float:
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
+        "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "longest_gap": _gaps["longest"],
     }
     temporary = STATE.with_suffix(".new")
