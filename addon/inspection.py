@@ -6,7 +6,7 @@ from bpy.app.handlers import persistent
 from . import mesh_check, redraw, scene
 from .mesh_check import MeshCheck
 
-AUTOMATIC_TRIANGLES = 30_000
+AUTOMATIC_TRIANGLES = 20_000
 """Up to so many the active object is checked by itself, in a few hundredths of a second; larger ones when someone asks."""
 
 _DELAY = 0.3

@@ -90,18 +90,19 @@ def _overlap(corners: np.ndarray, tiles: np.ndarray) -> bool:
         return True
     triangle = np.repeat(np.arange(len(corners)), counts)
     number = np.arange(len(triangle)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows, columns = np.divmod(number, sides[triangle, 0])
-    points = low[triangle] + np.stack([columns, rows], axis=1)
+    row, column = np.divmod(number, sides[triangle, 0])
+    row, column = row + low[triangle, 1], column + low[triangle, 0]
 
-    a, b, c = (scaled[triangle, corner] for corner in range(3))
-    areas = np.stack([_cross(b - a, points - a), _cross(c - b, points - b), _cross(a - c, points - c)])
-    # Strictly inside, so that a texel centre on a common edge counts for neither side.
-    inside = (areas > 1e-9).all(axis=0) | (areas < -1e-9).all(axis=0)
-    _, tile = np.unique(tiles, axis=0, return_inverse=True)
-    texels = (tile.ravel()[triangle] * SIZE + points[:, 1]) * SIZE + points[:, 0]
-    hits = np.bincount(texels[inside]) if inside.any() else np.zeros(1, np.int64)
+    # Left of each edge by this much, for triangles that run counter-clockwise.
+    x, y = scaled[..., 0], scaled[..., 1]
+    dx, dy = np.roll(x, -1, axis=1) - x, np.roll(y, -1, axis=1) - y
+    turn = np.sign(dx[:, 0] * dy[:, 1] - dy[:, 0] * dx[:, 1])
+    inside = np.ones(len(triangle), bool)
+    for edge in range(3):
+        a, b = turn * dx[:, edge], turn * dy[:, edge]
+        # Strictly, so that a texel centre on a common edge counts for neither side.
+        inside &= a[triangle] * row - b[triangle] * column > (a * y[:, edge] - b * x[:, edge])[triangle] + 1e-9
+    _, tile = np.unique(tiles @ np.array([1, 1 << 20]), return_inverse=True)
+    texels = (tile[triangle[inside]] * SIZE + row[inside]) * SIZE + column[inside]
+    hits = np.bincount(texels) if len(texels) else np.zeros(1, np.int64)
     return bool(np.count_nonzero(hits > 1) > OVERLAP_TOLERANCE * np.count_nonzero(hits))
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

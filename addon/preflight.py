@@ -6,7 +6,8 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..backend.api.errors import OrbitError
-from . import scene, weights
+from ..backend.api.settings import Settings
+from . import estimate, scene, weights
 from .mesh_check import MeshCheck
 
 
@@ -17,45 +18,52 @@ class Finding:
     Attributes:
         name: what it is about, in a word.
         sentence: what is so, and what becomes of it.
-        fix: the operator ``orbit_texture.<fix>`` that mends it; "" where nothing needs to be done, or nothing can.
-        blocks: the object cannot be textured like this.
+        fix: the operator ``orbit_texture.<fix>`` that mends it; "" where nothing needs to be done, or no button can.
+        urgent: something should be done about it first.
     """
 
     name: str
     sentence: str
     fix: str = ""
-    blocks: bool = False
-
-    @property
-    def urgent(self) -> bool:
-        """Something should be done about it."""
-        return self.blocks or bool(self.fix)
+    urgent: bool = False
 
 
-def findings(obj: bpy.types.Object, painter: str, checked: MeshCheck | None) -> list[Finding]:
+def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None) -> list[Finding]:
     """What there is to know about texturing an object.
 
     Args:
-        painter: as the settings call it.
         checked: what is known about its faces and UV map, if anything is.
     """
-    found = []
-    if painter == "orbitpainter" and not weights.there():
-        found.append(Finding("weights", rpt_("OrbitPainter's weights are not on this computer."), "download_weights", blocks=True))
     try:
         scene.check(obj)
     except OrbitError as error:
-        return [*found, Finding(error.code, error.message, error.fix, blocks=True)]
-    return [*found, *_of_faces(checked), *_of_uv_map(obj, checked), *_of_modifiers(obj), *_of_scale(obj)]
+        return [*_of_painter(settings), Finding(error.code, error.message, error.fix, urgent=True)]
+    return [*_of_painter(settings), *_of_memory(obj, settings), *_of_faces(checked), *_of_uv_map(obj, checked), *_of_modifiers(obj),
+            *_of_scale(obj)]
+
+
+def _of_painter(settings: Settings) -> list[Finding]:
+    if settings.painter != "orbitpainter" or weights.there():
+        return []
+    return [Finding("weights", rpt_("OrbitPainter's weights are not on this computer."), "download_weights", urgent=True)]
+
+
+def _of_memory(obj: bpy.types.Object, settings: Settings) -> list[Finding]:
+    there, cost = estimate.memory(), estimate.cost(scene.triangle_count(obj.data), settings)
+    if there is None or cost is None or cost.gigabytes <= there:
+        return []
+    return [Finding("memory", rpt_("A job like this takes about {:.1f} GB of memory, and this computer has {:.1f}. "
+                                   "Choose a smaller texture.").format(cost.gigabytes, there), urgent=True)]
 
 
 def _of_faces(checked: MeshCheck | None) -> list[Finding]:
     if checked and checked.inside_out:
-        return [Finding("normals", rpt_("All faces point inwards, so the painter would see the mesh from inside."), "recalculate_normals")]
-    if checked and checked.flipped_edges:
-        return [Finding("normals", rpt_("Some faces point the other way than their neighbours ({} edges between them).").format(
-            checked.flipped_edges), "recalculate_normals")]
-    return []
+        sentence = rpt_("All faces point inwards, so the painter would see the mesh from inside.")
+    elif checked and checked.flipped_edges:
+        sentence = rpt_("Some faces point the other way than their neighbours ({} edges between them).").format(checked.flipped_edges)
+    else:
+        return []
+    return [Finding("normals", sentence, "recalculate_normals", urgent=True)]
 
 
 def _of_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Finding]:
@@ -67,7 +75,7 @@ def _of_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Finding
     what = rpt_("Faces overlap in the UV map '{}'.") if checked.uvs_overlap else rpt_("The UV map '{}' leaves the unit square.")
     if len(obj.data.uv_layers) >= scene.MAX_UV_LAYERS:
         return [Finding("uv_map", what.format(layer) + " " + rpt_(
-            "The texture needs one of its own, and there is no room for another. Remove one."), blocks=True)]
+            "The texture needs one of its own, and there is no room for another. Remove one."), urgent=True)]
     return [Finding("uv_map", what.format(layer) + " " + rpt_("It stays as it is; the texture brings its own, '{}'.").format(name))]
 
 

@@ -82,7 +82,6 @@ class Take(bpy.types.PropertyGroup):
     locked: BoolProperty(name="Lock", description="Keep this take from being removed")
     settings: StringProperty(description="JSON of the settings it was made with")
     report: StringProperty(description="JSON of the result's report")
-    notes: StringProperty(description="The report's sentences for the user, one a line")
 
 
 class ObjectProperties(bpy.types.PropertyGroup):

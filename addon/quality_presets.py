@@ -5,7 +5,6 @@ from pathlib import Path
 import bpy
 from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
-from bpy.app.translations import pgettext_rpt as rpt_
 
 FOLDER = "orbit_texture"
 _PATH = str(Path(__file__).parent)
@@ -27,12 +26,6 @@ class AddPreset(AddPresetBase, bpy.types.Operator):
     preset_subdir = FOLDER
     preset_defines = ("settings = bpy.context.scene.orbit_texture",)
     preset_values = ("settings.painter", "settings.quality", "settings.view_transform", "settings.texture_size")
-
-    def remove(self, context, filepath):
-        if Path(filepath).is_relative_to(_PATH):
-            self.report({"WARNING"}, rpt_("This preset comes with Orbit Texture and stays"))
-        else:
-            Path(filepath).unlink()
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Result
 from ..backend.api.settings import Settings
-from . import identity, previews, scene, takes, weights
+from . import estimate, identity, previews, scene, takes, weights
 from .client import Client, Reference
 
 
@@ -164,6 +164,7 @@ class Queue:
             raise
         objects[0].orbit_texture.pending = ""
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
+        estimate.learn(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = None
 
     def cancel(self, entry: Entry) -> None:

@@ -54,7 +54,6 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
         take.name = _new_name(obj)
         take.material, take.uv_layer, take.owns_uv_layer = shader, layer, owns_layer
         take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
-        take.notes = "\n".join(report["notes"])
         show(obj, len(obj.orbit_texture.takes) - 1)
 
 

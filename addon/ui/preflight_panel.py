@@ -39,10 +39,12 @@ def draw_urgent(layout, context) -> None:
 
 def draw_estimate(layout, context) -> None:
     """What a job for the active object will cost."""
-    obj, settings = context.object, context.scene.orbit_texture
-    if obj is None or obj.type != "MESH" or settings.painter not in estimate.MEASURED:
+    obj = context.object
+    if obj is None or obj.type != "MESH":
         return
-    cost = estimate.cost(scene.triangle_count(obj.data), int(settings.texture_size))
+    cost = estimate.cost(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings())
+    if cost is None:
+        return
     minutes = max(1, round(cost.seconds / 60))
     layout.label(text=rpt_("About {} min, {:.0f} GB of memory").format(minutes, cost.gigabytes), icon="TIME", translate=False)
 
@@ -51,7 +53,7 @@ def _findings(context) -> list[Finding]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.findings(obj, context.scene.orbit_texture.painter, inspection.known(obj))
+    return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
 
 
 def _draw(layout, context, finding: Finding) -> None:

@@ -2,9 +2,8 @@
 
 import bpy
 
-from .. import overlay, takes
+from .. import material, overlay, takes
 from .base import OrbitPanel
-from .text import wrapped
 
 _COLUMNS, _SCALE = 3, 4.0
 """Of the takes' pictures."""
@@ -29,8 +28,11 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
-    if take.material:
-        cell.template_icon(cell.icon(take.material), scale=_SCALE)
+    if take.material and take.material.preview:
+        # Not the material's icon by way of the layout: Blender renders the material for that, and stands still meanwhile.
+        cell.template_icon(take.material.preview.icon_id, scale=_SCALE)
+    elif image := material.texture(take.material, "base_color"):
+        cell.template_icon(cell.icon(image), scale=_SCALE)
     cell.operator("orbit_texture.show_take", text=take.name, translate=False, depress=is_shown).index = index
 
 
@@ -40,13 +42,12 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     row.prop(take, "name", text="")
     row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
     row.operator("orbit_texture.recall_settings", text="", icon="LOOP_BACK").index = index
-    report = row.operator("orbit_texture.show_report", text="", icon="TEXT")
-    report.job, report.index = "", index
     bin = row.row(align=True)
     bin.enabled = not take.locked
     bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
     if overlay.image_of(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
-    layout.label(text="Mesh untouched", icon="CHECKMARK")
-    for note in take.notes.splitlines():
-        wrapped(layout, context, note, icon="INFO")
+    row = layout.row()
+    row.label(text="Mesh untouched", icon="CHECKMARK")
+    report = row.operator("orbit_texture.show_report", text="", icon="TEXT")
+    report.job, report.index = "", index

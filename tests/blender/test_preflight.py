@@ -7,6 +7,7 @@ import pytest
 from bl_ext.user_default.orbit_texture.addon import estimate, inspection, preflight, scene
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.backend.api import job
+from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 pytestmark = pytest.mark.every_blender
 
@@ -15,7 +16,7 @@ def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.
     """The findings by name, after the mesh was checked."""
     if obj.mode == "OBJECT":
         inspection.inspect(obj)
-    return {finding.name: finding for finding in preflight.findings(obj, painter, inspection.known(obj))}
+    return {finding.name: finding for finding in preflight.findings(obj, Settings(painter=painter), inspection.known(obj))}
 
 
 def test_nothing_is_found_on_a_good_mesh():
@@ -32,7 +33,7 @@ def test_edit_mode_blocks_and_offers_object_mode():
     obj = make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
     finding = found(obj)["invalid_target"]
-    assert (finding.blocks, finding.fix) == (True, "object_mode")
+    assert (finding.urgent, finding.fix) == (True, "object_mode")
 
 
 def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
@@ -44,7 +45,7 @@ def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
     bpy.context.collection.objects.link(target.objects[0])
     make.select(target.objects[0])
     finding = found(bpy.context.object)["invalid_target"]
-    assert (finding.blocks, finding.fix) == (True, "make_local")
+    assert (finding.urgent, finding.fix) == (True, "make_local")
     bpy.ops.orbit_texture.make_local()
     assert found(bpy.context.object) == {}
 
@@ -86,7 +87,7 @@ def test_flipped_faces_are_found_and_mended_on_a_press_that_can_be_undone():
     obj = make.suzanne()
     flip(obj, range(40))
     finding = found(obj)["normals"]
-    assert (finding.blocks, finding.fix) == (False, "recalculate_normals")
+    assert finding.fix == "recalculate_normals"
     bpy.ops.ed.undo_push(message="before")
     before = fingerprint(obj)
     bpy.ops.orbit_texture.recalculate_normals("EXEC_DEFAULT", True)
@@ -157,7 +158,7 @@ def test_no_room_for_another_uv_map_blocks():
     while len(obj.data.uv_layers) < scene.MAX_UV_LAYERS:
         obj.data.uv_layers.new()
     obj.data.uv_layers.active_index = 0
-    assert found(obj)["uv_map"].blocks
+    assert found(obj)["uv_map"].urgent
 
 
 def test_what_is_known_is_forgotten_when_the_mesh_changes_and_not_when_the_object_moves():
@@ -180,6 +181,29 @@ def test_a_mesh_of_a_million_triangles_can_be_checked():
 
 
 def test_a_larger_job_costs_more():
-    small = estimate.cost(5_000, 1024)
-    assert estimate.cost(1_000_000, 1024).seconds > small.seconds
-    assert estimate.cost(5_000, 8192).gigabytes > small.gigabytes
+    small = estimate.cost(5_000, Settings(texture_size=1024))
+    assert estimate.cost(1_000_000, Settings(texture_size=1024)).seconds > small.seconds
+    assert estimate.cost(5_000, Settings(texture_size=8192)).gigabytes > small.gigabytes
+    assert estimate.cost(5_000, Settings(painter="orbitpainter")) is None
+
+
+def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(monkeypatch):
+    monkeypatch.setattr(estimate, "_pace", 1.0)
+    settings = Settings()
+    usual = estimate.cost(5_000, settings).seconds
+    report = {"triangles": 5_000, "settings": settings.to_dict(), "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6}}
+    for _ in range(2):
+        estimate.learn(report)
+        assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
+    assert estimate.cost(330_000, settings).seconds > 10
+    estimate.learn(report | {"seconds": {"bake": 100}})
+    assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
+    assert usual > 10
+
+
+def test_too_little_memory_is_told(monkeypatch):
+    obj = make.suzanne()
+    monkeypatch.setattr(estimate, "memory", lambda: 1.5)
+    assert "this computer has 1.5" in found(obj)["memory"].sentence
+    monkeypatch.setattr(estimate, "memory", lambda: None)
+    assert found(obj) == {}

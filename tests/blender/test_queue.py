@@ -160,7 +160,7 @@ def test_a_uv_map_that_is_not_usable_through_the_modifiers_is_replaced_on_the_me
     take = obj.orbit_texture.takes[0]
     # The scripted pipeline always makes new UVs; they lie on the cube's own loops, not on the array's.
     assert [layer.name for layer in obj.data.uv_layers] == ["UVMap", take.uv_layer]
-    assert "without them" in take.notes
+    assert "without them" in take.report
 
 
 def test_the_object_is_not_textured_twice_at_a_time():

@@ -1,18 +1,25 @@
 """What an artist does, with mouse and keyboard, in a real window of Blender."""
 
+from pathlib import Path
+
 # Where things are in Blender 4.3's default layout at 1280 x 800, y down. If a click misses, look at the pictures.
 TAB = (1043, 268)
 TEXTURE_SELECTED = (900, 310)
 CANCEL = (1008, 342)
 VIEWPORT = (300, 600)
-CONFIDENCE = (900, 500)
+SUZANNE = (550, 270)
+CONFIDENCE = (900, 541)
 
 
 def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_ctrl_z(window):
+    window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
     window.picture("1-panel")
+
+    window.drop(*SUZANNE)
+    window.wait(lambda state: state["references"] == ["dropped.png"], 10)
 
     window.click(*TEXTURE_SELECTED)
     window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 90)
@@ -36,3 +43,8 @@ def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
     window.picture("7-undone")
+
+
+def test_sentences_that_are_put_together_are_translated(window):
+    window.install()
+    window.run("--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py")))
