@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..backend.api import paths
 from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
@@ -286,7 +287,7 @@ class Queue:
     def _obstacle(self, entry: Entry) -> str:
         """Why the result cannot be applied right now, "" if it can."""
         if identity.find(entry.keys[0]) is None:
-            return f"Finished. Open the file that holds '{entry.name}' to receive the texture."
+            return rpt_("Finished. Open the file that holds '{}' to receive the texture.").format(entry.name)
         if bpy.context.mode != "OBJECT":
             return "Finished. Go back to Object Mode to receive the texture."
         blocking = (operator for window in bpy.context.window_manager.windows for operator in window.modal_operators

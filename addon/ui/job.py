@@ -1,18 +1,14 @@
-"""One job as the panels draw it: what it does, what it paints, what is wrong, and the button that mends it."""
+"""One job as the panels draw it: what it does, what is wrong, and the button that mends it."""
 
-from .. import previews
 from ..queue import Entry
 from .text import status, wrapped
 
 FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "restart_worker"}
 """The fixes of errors that have an operator of the same name."""
 
-_COLUMNS, _SCALE = 4, 2.8
-"""Of the small pictures of a job at work."""
-
 
 def draw_job(layout, context, entry: Entry) -> None:
-    """Progress and pictures of a job at work, the error of one that failed; nothing of one that is done."""
+    """Progress of a job at work, the error of one that failed; nothing of one that is done."""
     if entry.error:
         wrapped(layout, context, entry.error.message)
         _draw_fix(layout.row(), entry)
@@ -24,14 +20,6 @@ def draw_job(layout, context, entry: Entry) -> None:
         row = layout.row(align=True)
         row.progress(factor=entry.event.fraction, text=status(entry))
         row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
-        _draw_previews(layout, previews.icons(entry.job))
-
-
-def _draw_previews(layout, icons: list[int]) -> None:
-    if icons:
-        grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
-        for icon in icons:
-            grid.template_icon(icon, scale=_SCALE)
 
 
 def _draw_fix(row, entry: Entry) -> None:

@@ -3,10 +3,14 @@
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
+from .. import previews
 from ..queue import Entry, queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
+
+_COLUMNS, _SCALE = 4, 2.8
+"""Of the small pictures of a job at work."""
 
 
 class MainPanel(OrbitPanel, bpy.types.Panel):
@@ -24,8 +28,17 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
         if entry := _current(context.object):
             draw_job(layout, context, entry)
+            _draw_pictures(layout, previews.icons(entry.job))
         else:
             draw_estimate(layout, context)
+
+
+def _draw_pictures(layout, icons: list[int]) -> None:
+    """What a job is painting, if it has shown anything."""
+    if icons:
+        grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
+        for icon in icons:
+            grid.template_icon(icon, scale=_SCALE)
 
 
 def _quality(settings) -> str:

@@ -1,7 +1,6 @@
 """The jobs: a row for each, with its state, its error and what can be done with it."""
 
 import bpy
-from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..queue import Entry, queue
@@ -24,7 +23,11 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
 
     def draw_header_preset(self, context):
         unsettled = sum(not entry.settled for entry in queue.entries)
-        self.layout.label(text=rpt_("{} of {} left").format(unsettled, len(queue.entries)) if unsettled else iface_("Done"))
+        failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in queue.entries)
+        if unsettled:
+            self.layout.label(text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False)
+        elif failed:
+            self.layout.label(text=rpt_("{} failed").format(failed), translate=False)
 
     def draw(self, context):
         entries = sorted(queue.entries, key=lambda entry: (entry.settled, entry.applied))

@@ -29,7 +29,7 @@ def status(entry: Entry) -> str:
     if entry.error:
         return iface_("Cancelled") if entry.error.code == "cancelled" else iface_("Failed")
     if entry.result:
-        return entry.waits or iface_("Applying")
+        return rpt_(entry.waits) or iface_("Applying")
     if event.state is State.QUEUED:
         return rpt_(event.message) or iface_("Waiting")
     left = ", " + rpt_("{} left").format(_clock(event.seconds_left)) if event.seconds_left is not None else ""
