@@ -72,6 +72,10 @@ class Client:
         """Runs a job that failed or was cancelled again, without sending it again. Finished stages are not repeated."""
         self._post("retry", job_id)
 
+    def first(self, job_id: str) -> None:
+        """Has a job that waits done before the others that wait."""
+        self._post("first", job_id)
+
     def discard(self, job_id: str) -> None:
         """Makes the server forget a job and delete its files. There are no more events for it."""
         self._post("discard", job_id)

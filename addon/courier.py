@@ -119,6 +119,9 @@ class Courier(threading.Thread):
         self._order("retry", id)
         self.try_again()
 
+    def first(self, id: str) -> None:
+        self._order("first", id)
+
     def discard(self, id: str) -> None:
         self._jobs.pop(id, None)
         self._order("discard", id)

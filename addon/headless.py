@@ -44,7 +44,7 @@ def run(objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.O
         listener: Listener) -> list[dict]:
     """As :func:`texture`, with a reference per object; ``reference_of`` may raise an :class:`OrbitError` for one that has none."""
     objects = list(objects)
-    entries = queue.add_each(objects, reference_of, settings)
+    entries = queue.add_each(objects, reference_of, lambda obj: settings)
     try:
         _wait(entries, objects, listener)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..backend.api.errors import OrbitError
+from . import previews
 
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
 """What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs them by itself."""
@@ -46,10 +47,17 @@ def remove(material: bpy.types.Material) -> None:
             bpy.data.images.remove(image)
 
 
-def base_color(material: bpy.types.Material) -> bpy.types.Image | None:
-    """The image that the material shows."""
-    node = material.node_tree.nodes.get("base_color") if material.node_tree else None
+def texture(material: bpy.types.Material | None, name: str) -> bpy.types.Image | None:
+    """One of the images that :func:`build` laid into a material, if it is still there."""
+    node = material.node_tree.nodes.get(name) if material and material.node_tree else None
     return node.image if node else None
+
+
+def set_preview(material: bpy.types.Material, picture: np.ndarray) -> None:
+    """Makes a picture (S, S, 3) uint8 sRGB the material's preview, which Blender saves with it and shows wherever it lists materials."""
+    preview = material.preview_ensure()
+    preview.image_size = picture.shape[1::-1]
+    preview.image_pixels_float.foreach_set(previews.pixels(picture))
 
 
 def _images(material: bpy.types.Material) -> list[bpy.types.Image]:

@@ -14,12 +14,16 @@ def take(job: str, pictures: np.ndarray) -> None:
         name = f"{job}.{number}"
         icon = _icons[name] if name in _icons else _icons.new(name)
         icon.image_size = picture.shape[1::-1]
-        # Blender's rows run upwards.
-        pixels = np.ones((*picture.shape[:2], 4), np.float32)
-        pixels[..., :3] = picture[::-1] / np.float32(255)
-        icon.image_pixels_float.foreach_set(pixels.ravel())
+        icon.image_pixels_float.foreach_set(pixels(picture))
         ids.append(icon.icon_id)
     _of_job[job] = ids
+
+
+def pixels(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose rows run upwards."""
+    rgba = np.ones((*picture.shape[:2], 4), np.float32)
+    rgba[..., :3] = picture[::-1] / np.float32(255)
+    return rgba.ravel()
 
 
 def icons(job: str) -> list[int]:

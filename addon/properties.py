@@ -39,6 +39,8 @@ class SceneProperties(bpy.types.PropertyGroup):
     view: EnumProperty(
         name="View", description="Where the reference was taken from", default="AUTOMATIC",
         items=[("AUTOMATIC", "Automatic", "Find the view from which the mesh looks like the reference"),
+               ("VIEWPORT", "This Viewport", "The reference shows the side of the object that this viewport shows"),
+               ("CAMERA", "Active Camera", "The reference shows the side of the object that the scene's camera sees"),
                ("GIVEN", "Given", "Use the azimuth and elevation below")])
     azimuth: _number("azimuth", "Azimuth", FloatProperty)
     elevation: _number("elevation", "Elevation", FloatProperty)
@@ -55,6 +57,14 @@ class SceneProperties(bpy.types.PropertyGroup):
                         texture_size=int(self.texture_size), seed=self.seed, voxel_resolution=int(self.voxel_resolution),
                         azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
 
+    def from_settings(self, settings: Settings) -> None:
+        """Sets the panel so that :meth:`to_settings` gives these."""
+        self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
+        for name, value in settings.to_dict().items():
+            if value is not None:
+                is_choice = self.bl_rna.properties[name].type == "ENUM"
+                setattr(self, name, str(value) if is_choice else value)
+
 
 class SavedSlot(bpy.types.PropertyGroup):
     """A material slot as it was before the first take."""
@@ -69,9 +79,9 @@ class Take(bpy.types.PropertyGroup):
     material: PointerProperty(type=bpy.types.Material)
     uv_layer: StringProperty(description="The UV map that the texture lies on")
     owns_uv_layer: BoolProperty(description="The UV map was made for a take and goes with the last take that uses it")
+    locked: BoolProperty(name="Lock", description="Keep this take from being removed")
     settings: StringProperty(description="JSON of the settings it was made with")
     report: StringProperty(description="JSON of the result's report")
-    notes: StringProperty(description="The report's sentences for the user, one a line")
 
 
 class ObjectProperties(bpy.types.PropertyGroup):
@@ -83,6 +93,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     takes: CollectionProperty(type=Take)
     slots: CollectionProperty(type=SavedSlot)
     owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
+    last: StringProperty(description="JSON of the settings of the last job for this object")
     pending: StringProperty(description="JSON of the job whose result this object waits for")
 
 

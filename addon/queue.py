@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import bpy
+import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..backend.api import paths
 from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Result
 from ..backend.api.settings import Settings
-from . import identity, previews, scene, takes, weights
+from . import estimate, identity, previews, scene, takes, weights
 from .client import Client, Reference
 
 
@@ -22,7 +24,7 @@ class Entry:
 
     Attributes:
         name: what the object was called when the job started.
-        settings: how to texture it; None for a download.
+        settings: how to texture it; None for a download, and where nothing could start.
         keys: the objects that get the take: the one whose mesh was sent, then those that share it.
         reference: kept for a retry; None for a job from an earlier session.
         target: the mesh that was sent; None for a job from an earlier session.
@@ -33,6 +35,8 @@ class Entry:
         result: kept until it is on the object.
         error: why the job, or applying its result, failed.
         applied: the take is on the objects, or the weights are there.
+        report: of the take that was applied.
+        thumbnail: (S, S, 3) uint8, the first of the pictures that the job showed last.
         waits: what keeps a result from being applied, "" if nothing does.
         download: the model whose weights it brings; "" for a job with a mesh.
     """
@@ -49,6 +53,8 @@ class Entry:
     result: Result | None = None
     error: OrbitError | None = None
     applied: bool = False
+    report: dict | None = None
+    thumbnail: np.ndarray | None = None
     waits: str = ""
     download: str = ""
 
@@ -60,6 +66,11 @@ class Entry:
     def settled(self) -> bool:
         """Nothing more will happen by itself."""
         return self.applied or self.error is not None
+
+    @property
+    def queued(self) -> bool:
+        """It waits for the jobs before it."""
+        return not self.settled and self.result is None and self.event.state is State.QUEUED
 
 
 class Queue:
@@ -94,22 +105,25 @@ class Queue:
         entry = Entry(objects[0].name, settings, reference=reference)
         self._read(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
+        for obj in objects:
+            obj.orbit_texture.last = json.dumps(settings.to_dict())
         self._forget_settled(entry.keys)
         self.entries.append(entry)
         self._submit(entry)
         return entry
 
     def add_each(self, objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference],
-                 settings: Settings) -> list[Entry]:
+                 settings_of: Callable[[bpy.types.Object], Settings]) -> list[Entry]:
         """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not stop the others.
 
         Args:
             reference_of: the reference for an object; may raise an :class:`OrbitError`.
+            settings_of: how to texture an object; may raise one too.
         """
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
-        return [self._add_or_fail(group, reference_of, settings) for group in groups.values()]
+        return [self._add_or_fail(group, reference_of, settings_of) for group in groups.values()]
 
     def download(self, model: str, name: str) -> Entry:
         """Starts the job that brings a model's weights; the user has agreed to it."""
@@ -145,12 +159,13 @@ class Queue:
                 raise InvalidTarget(f"The mesh of '{objects[0].name}' was changed while it was being textured, so the texture "
                                     "does not fit. Undo the change and retry, or texture it again.", fix="retry")
             objects = [obj for obj in objects if obj.data == objects[0].data]
-            takes.add(objects, target, entry.result, entry.settings)
+            takes.add(objects, target, entry.result, entry.settings, entry.thumbnail)
         except OrbitError as error:
             entry.error = error
             raise
         objects[0].orbit_texture.pending = ""
-        entry.applied = True
+        entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
+        estimate.learn(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = None
 
     def cancel(self, entry: Entry) -> None:
@@ -159,6 +174,12 @@ class Queue:
             entry.result, entry.error = None, Cancelled("Cancelled before the texture was applied.")
         elif self._client:
             self._client.cancel(entry.job)
+
+    def first(self, entry: Entry) -> None:
+        """Has a job that waits done before the others that wait."""
+        self.entries.remove(entry)
+        self.entries.insert(next((index for index, other in enumerate(self.entries) if other.queued), len(self.entries)), entry)
+        self._connection().first(entry.job)
 
     def retry(self, entry: Entry) -> None:
         """Applies the result again if there is one, else runs the job again; the server does not repeat the stages it has finished.
@@ -220,12 +241,12 @@ class Queue:
             self._client.start()
         return self._client
 
-    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings: Settings) -> Entry:
+    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable) -> Entry:
         try:
             scene.check(objects[0])
-            return self.add(objects, reference_of(objects[0]), settings)
+            return self.add(objects, reference_of(objects[0]), settings_of(objects[0]))
         except OrbitError as error:
-            self.entries.append(Entry(objects[0].name, settings, error=error))
+            self.entries.append(Entry(objects[0].name, None, error=error))
             return self.entries[-1]
 
     @staticmethod
@@ -245,6 +266,7 @@ class Queue:
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
         if event.preview is not None:
+            entry.thumbnail = event.preview[0]
             previews.take(event.job, event.preview)
         elif event.state.final:
             previews.drop(event.job)
@@ -265,7 +287,7 @@ class Queue:
     def _obstacle(self, entry: Entry) -> str:
         """Why the result cannot be applied right now, "" if it can."""
         if identity.find(entry.keys[0]) is None:
-            return f"Finished. Open the file that holds '{entry.name}' to receive the texture."
+            return rpt_("Finished. Open the file that holds '{}' to receive the texture.").format(entry.name)
         if bpy.context.mode != "OBJECT":
             return "Finished. Go back to Object Mode to receive the texture."
         blocking = (operator for window in bpy.context.window_manager.windows for operator in window.modal_operators

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend.api.errors import InvalidMesh, InvalidTarget
 from ..backend.api.job import check_triangle_count
+from .mesh_check import Faces
 from .snapshot import Snapshot, mirrors, split_quads
 
 UV_LAYER = "Orbit Texture"
@@ -47,7 +48,7 @@ def check(obj: bpy.types.Object | None) -> None:
         raise InvalidTarget(f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}.")
     if not obj.is_editable or not obj.data.is_editable:
         raise InvalidTarget(f"'{obj.name}' is linked from another file and cannot be changed here. "
-                            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.")
+                            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.", fix="make_local")
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()
         raise InvalidTarget(f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode")
@@ -57,7 +58,7 @@ def check(obj: bpy.types.Object | None) -> None:
         raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
-    check_triangle_count(_triangle_count(obj.data))
+    check_triangle_count(triangle_count(obj.data))
 
 
 def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
@@ -73,19 +74,56 @@ def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
     """
     check(obj)
     own = obj.data
-    layer = _layer_to_send(obj)
+    layer = layer_to_send(obj)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     seen = evaluated.to_mesh()
     try:
         if _same_topology(own, seen):
             return _target(own, _snapshot(seen, obj, own, layer), layer)
         if layer in seen.uv_layers and not own_topology:
-            check_triangle_count(_triangle_count(seen))
+            check_triangle_count(triangle_count(seen))
             return Target(_snapshot(seen, obj, seen, layer), None, _topology(own, None), layer)
     finally:
         evaluated.to_mesh_clear()
     note = "The modifiers change the topology, so the mesh was textured as it is without them; the texture shows through them."
     return _target(own, _snapshot(own, obj, own, layer), layer, note)
+
+
+def faces(obj: bpy.types.Object) -> Faces:
+    """The object's own mesh, without modifiers, with the UV layer that would be sent."""
+    mesh, layer = obj.data, layer_to_send(obj)
+    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    corner_vertices = _corner_vertices(mesh)
+    return Faces(
+        positions, _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32), corner_vertices,
+        _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
+        _triangles(mesh, positions, corner_vertices)[0],
+        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None)
+
+
+def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None without the UV layer."""
+    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    if layer not in seen.uv_layers:
+        return None
+    positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+    corner_vertices = _corner_vertices(seen)
+    loops = _triangles(seen, positions, corner_vertices)[0].ravel()
+    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[loops]
+
+
+def triangle_count(mesh: bpy.types.Mesh) -> int:
+    """How many triangles the polygons are."""
+    return len(mesh.loops) - 2 * len(mesh.polygons)
+
+
+def layer_to_send(obj: bpy.types.Object) -> str:
+    """The layer of the newest take that still exists, else the active one."""
+    layers = obj.data.uv_layers
+    for take in reversed(obj.orbit_texture.takes):
+        if take.owns_uv_layer and take.uv_layer in layers:
+            return take.uv_layer
+    return layers.active.name if layers.active else ""
 
 
 def topology(obj: bpy.types.Object, target: Target) -> str:
@@ -120,15 +158,6 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     return name
 
 
-def _layer_to_send(obj: bpy.types.Object) -> str:
-    """The layer of the newest take that still exists, else the active one."""
-    layers = obj.data.uv_layers
-    for take in reversed(obj.orbit_texture.takes):
-        if take.owns_uv_layer and take.uv_layer in layers:
-            return take.uv_layer
-    return layers.active.name if layers.active else ""
-
-
 def _target(own: bpy.types.Mesh, snapshot: Snapshot, layer: str, *notes: str) -> Target:
     return Target(snapshot, snapshot.loops, _topology(own, snapshot.loops), layer, notes)
 
@@ -148,7 +177,7 @@ def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.M
 
 def _triangles(mesh: bpy.types.Mesh, positions: np.ndarray, corner_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Loops (F, 3) int32 of the mesh's triangles and the polygon (F,) int32 of each; None where every polygon is a triangle."""
-    count = _triangle_count(mesh)
+    count = triangle_count(mesh)
     if _all_triangles(mesh):
         return np.arange(3 * count, dtype=np.int32).reshape(-1, 3), None
     mesh.calc_loop_triangles()
@@ -157,10 +186,6 @@ def _triangles(mesh: bpy.types.Mesh, positions: np.ndarray, corner_vertices: np.
         return _get(mesh.loop_triangles, "loops", count, 3, np.int32), polygons
     # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found faster than read.
     return split_quads(positions, corner_vertices, polygons), polygons
-
-
-def _triangle_count(mesh: bpy.types.Mesh) -> int:
-    return len(mesh.loops) - 2 * len(mesh.polygons)
 
 
 def _all_triangles(mesh: bpy.types.Mesh) -> bool:

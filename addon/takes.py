@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 
 import bpy
+import numpy as np
 
 from ..backend.api.errors import InvalidTarget, OrbitError
 from ..backend.api.job import Result
@@ -12,8 +13,12 @@ from . import material, scene
 from .fingerprint import fingerprint
 
 
-def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Result, settings: Settings) -> None:
+def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Result, settings: Settings,
+        thumbnail: np.ndarray | None = None) -> None:
     """Puts a result on objects that share one mesh, as a new take on each, and shows it.
+
+    Args:
+        thumbnail: (S, S, 3) uint8 sRGB picture of the textured object, if there is one.
 
     Raises:
         OrbitError: the result does not fit or cannot be read; everything is as it was.
@@ -39,6 +44,8 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
             mesh.uv_layers.remove(mesh.uv_layers[made_layer])
         raise
 
+    if thumbnail is not None:
+        material.set_preview(shader, thumbnail)
     owns_layer = bool(made_layer) or any(take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh))
     for obj, mark in zip(objects, before, strict=True):
         report = result.report | {"mesh": "untouched", "fingerprint": mark, "notes": [*result.report.get("notes", []), *target.notes]}
@@ -47,7 +54,6 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
         take.name = _new_name(obj)
         take.material, take.uv_layer, take.owns_uv_layer = shader, layer, owns_layer
         take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
-        take.notes = "\n".join(report["notes"])
         show(obj, len(obj.orbit_texture.takes) - 1)
 
 

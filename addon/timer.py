@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.handlers import persistent
 
-from . import weights
+from . import redraw, weights
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
@@ -18,15 +18,8 @@ def start() -> None:
 
 def _tick() -> float | None:
     queue.poll()
-    _redraw_panels()
+    redraw.viewports()
     return BUSY_INTERVAL if queue.busy else None
-
-
-def _redraw_panels() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
 
 
 @persistent

@@ -167,6 +167,16 @@ def test_jobs_are_done_in_the_order_they_came_and_one_that_waits_can_be_cancelle
     assert order.index(first) < order.index(third)
 
 
+def test_a_job_that_waits_can_be_put_first(shared):
+    running, second, third = shared.submit("render=sleep:0.7"), shared.submit(), shared.submit()
+    for id in (second, third):
+        shared.until(id, "queued")
+    shared.client.first(third)
+    shared.final(second)
+    order = [event.job for event in shared.events if event.state == "finished"]
+    assert order.index(running) < order.index(third) < order.index(second)
+
+
 def test_submitting_a_job_that_is_known_changes_nothing(shared):
     id = shared.submit("render=sleep:0.5")
     shared.until(id, "running")

@@ -124,6 +124,25 @@ def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):
     server.kill()
 
 
+def test_a_job_that_was_put_first_stays_so_under_the_next_server(run):
+    server, mesh = Server(run), triangle_soup()
+    running, second, third = (new_id() for _ in range(3))
+    with contextlib.closing(Peer(server.connection())) as peer:
+        for id, script in ((running, "render=sleep:30"), (second, ""), (third, "")):
+            peer.say("submit", {"job": id, "name": script, "settings": {}},
+                     {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
+            while (event := peer.hear("event").body)["job"] != id or event["state"] != ("running" if id == running else "queued"):
+                pass
+        peer.say("first", {"job": third})
+        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [third, running, second]
+        peer.say("shutdown")
+        assert server.process.wait(5) == 0
+    server = Server(run)
+    with contextlib.closing(Peer(server.connection())) as peer:
+        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [third, running, second]
+    server.kill()
+
+
 def test_a_worker_that_cannot_start_fails_the_job_instead_of_starting_for_ever(watchers, run):
     watcher = watchers("--pipeline", "tests.pipelines.nothing_here:run", "--idle-seconds", "15")
     event = watcher.final(watcher.submit())

@@ -4,15 +4,21 @@ import bpy
 
 from .apply_take import ApplyTake
 from .cancel import Cancel
+from .check_mesh import CheckMesh
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
-from .fixes import InstallBackend, ObjectMode, RestartWorker, Retry
-from .takes import RemoveTake, ShowTake
+from .first import First
+from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .recall_settings import RecallSettings
+from .set_reference import SetReference
+from .show_report import ShowReport
+from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, Cancel, Dismiss, ApplyTake, ShowTake, RemoveTake,
-            DownloadWeights, InstallBackend, ObjectMode, RestartWorker, Retry)
+_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
+            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
+            DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 
 def register() -> None:

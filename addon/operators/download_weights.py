@@ -1,6 +1,7 @@
 """Download Weights: shows what OrbitPainter needs, how large it is and under which terms; the worker brings it."""
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.weights import ORBITPAINTER, gigabytes
 from .. import timer, weights
@@ -41,8 +42,9 @@ class DownloadWeights(bpy.types.Operator):
             row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
         for terms in dict.fromkeys(source.terms for source in ORBITPAINTER.sources):
             wrapped(column, context, terms, width=_WIDTH)
-        wrapped(column, context, f"Download {gigabytes(ORBITPAINTER.size)} under these terms? About 59 GB stay, and 90 GB are taken on the "
-                "way. Texturing waits meanwhile. Cancel it at any time: it goes on where it ended.", width=_WIDTH)
+        wrapped(column, context, rpt_(
+            "Download {} under these terms? About 59 GB stay, and 90 GB are taken on the way. Texturing waits meanwhile. "
+            "Cancel it at any time: it goes on where it ended.").format(gigabytes(ORBITPAINTER.size)), width=_WIDTH)
 
     def execute(self, context):
         queue.download(ORBITPAINTER.name, NAME)

@@ -1,8 +1,10 @@
-"""The buttons that mend an error. An error names its fix; :data:`OPERATORS` is what the panel offers for it."""
+"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called like one of these."""
 
 import sys
 
+import bmesh
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import StringProperty
 
 from ...backend.api import paths
@@ -19,7 +21,7 @@ class InstallBackend(bpy.types.Operator):
     def execute(self, context):
         python = "py -3.11" if sys.platform == "win32" else "python3.11"
         context.window_manager.clipboard = f'{python} "{paths.ROOT / "install.py"}" backend'
-        self.report({"INFO"}, "Copied. Run it in a terminal, then retry.")
+        self.report({"INFO"}, rpt_("Copied. Run it in a terminal, then retry."))
         return {"FINISHED"}
 
 
@@ -34,6 +36,42 @@ class ObjectMode(bpy.types.Operator):
 
     def execute(self, context):
         bpy.ops.object.mode_set(mode="OBJECT")
+        return {"FINISHED"}
+
+
+class MakeLocal(bpy.types.Operator):
+    bl_idname = "orbit_texture.make_local"
+    bl_label = "Make Local"
+    bl_description = "Copy the active object and its mesh from the linked file into this one, so that it can be changed here"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.object is not None and context.mode == "OBJECT"
+
+    def execute(self, context):
+        with context.temp_override(selected_objects=[context.object], object=context.object):
+            return bpy.ops.object.make_local(type="SELECT_OBDATA")
+
+
+class RecalculateNormals(bpy.types.Operator):
+    bl_idname = "orbit_texture.recalculate_normals"
+    bl_label = "Recalculate Normals"
+    bl_description = "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.object is not None and context.object.type == "MESH" and context.mode == "OBJECT" and context.object.data.is_editable
+
+    def execute(self, context):
+        mesh = context.object.data
+        faces = bmesh.new()
+        faces.from_mesh(mesh)
+        bmesh.ops.recalc_face_normals(faces, faces=faces.faces)
+        faces.to_mesh(mesh)
+        faces.free()
+        mesh.update()
         return {"FINISHED"}
 
 

@@ -1,4 +1,4 @@
-"""Show Take and Remove Take."""
+"""Show Take, Show Next Take and Remove Take."""
 
 import bpy
 from bpy.props import IntProperty
@@ -6,10 +6,8 @@ from bpy.props import IntProperty
 from .. import takes
 
 
-class _OnTake:
+class _OnTakes:
     bl_options = {"REGISTER", "UNDO"}
-
-    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
 
     @classmethod
     def poll(cls, context):
@@ -21,12 +19,15 @@ class _OnTake:
             return False
         return True
 
+
+class _OnTake(_OnTakes):
+    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
+
     def execute(self, context):
         if self.index >= len(context.object.orbit_texture.takes):
             self.report({"ERROR"}, "The object has no such take.")
             return {"CANCELLED"}
-        self.run(context.object)
-        return {"FINISHED"}
+        return self.run(context.object)
 
 
 class ShowTake(_OnTake, bpy.types.Operator):
@@ -34,8 +35,20 @@ class ShowTake(_OnTake, bpy.types.Operator):
     bl_label = "Show Take"
     bl_description = "Put this take's material on the object"
 
-    def run(self, obj: bpy.types.Object) -> None:
+    def run(self, obj: bpy.types.Object) -> set:
         takes.show(obj, self.index)
+        return {"FINISHED"}
+
+
+class NextTake(_OnTakes, bpy.types.Operator):
+    bl_idname = "orbit_texture.next_take"
+    bl_label = "Show Next Take"
+    bl_description = "Put the next take's material on the object; after the last comes the first"
+
+    def execute(self, context):
+        obj = context.object
+        takes.show(obj, (takes.shown(obj) + 1) % len(obj.orbit_texture.takes))
+        return {"FINISHED"}
 
 
 class RemoveTake(_OnTake, bpy.types.Operator):
@@ -43,5 +56,9 @@ class RemoveTake(_OnTake, bpy.types.Operator):
     bl_label = "Remove Take"
     bl_description = "Remove this take with its material, images and UV map; the object gets back what it wore before"
 
-    def run(self, obj: bpy.types.Object) -> None:
+    def run(self, obj: bpy.types.Object) -> set:
+        if obj.orbit_texture.takes[self.index].locked:
+            self.report({"ERROR"}, "The take is locked. Unlock it first.")
+            return {"CANCELLED"}
         takes.remove(obj, self.index)
+        return {"FINISHED"}

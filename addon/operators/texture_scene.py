@@ -1,9 +1,10 @@
 """Texture Scene: many objects, each after a reference of its own, as a queue."""
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidImage
-from .. import reference, timer
+from .. import reference, timer, view
 from ..client import Reference
 from ..queue import queue
 
@@ -19,12 +20,14 @@ class TextureScene(bpy.types.Operator):
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
         meshes = [obj for obj in objects if obj.type == "MESH" and not queue.running_on(obj)]
         if not meshes:
-            self.report({"ERROR"}, f"There is no {settings.targets.lower()} mesh object that is not being textured already.")
+            self.report({"ERROR"}, "There is no selected mesh object that is not being textured already." if settings.targets == "SELECTED"
+                        else "There is no visible mesh object that is not being textured already.")
             return {"CANCELLED"}
-        entries = queue.add_each(meshes, lambda obj: reference_of(obj, settings), settings.to_settings())
+        entries = queue.add_each(meshes, lambda obj: reference_of(obj, settings),
+                                 lambda obj: view.settings_for(obj, context))
         timer.start()
         if failed := [entry for entry in entries if entry.error]:
-            self.report({"WARNING"}, f"{len(failed)} of {len(entries)} objects could not start; the list says why.")
+            self.report({"WARNING"}, rpt_("{} of {} objects could not start; the list says why.").format(len(failed), len(entries)))
         return {"FINISHED"}
 
 

@@ -2,8 +2,8 @@
 
 import bpy
 
-from ...backend.api.errors import InvalidImage, InvalidTarget, OrbitError
-from .. import reference, timer
+from ...backend.api.errors import OrbitError
+from .. import reference, timer, view
 from ..queue import queue
 
 
@@ -16,34 +16,23 @@ class TextureSelected(bpy.types.Operator):
     def poll(cls, context):
         if context.scene.orbit_texture.image is None:
             cls.poll_message_set("Choose a reference image first")
-            return False
-        if context.object and queue.running_on(context.object):
+        elif not context.selected_objects:
+            cls.poll_message_set("Nothing is selected. Select the mesh object to texture")
+        elif context.object and queue.running_on(context.object):
             cls.poll_message_set("The active object is being textured already")
-            return False
-        return True
+        else:
+            return True
+        return False
 
     def execute(self, context):
-        settings = context.scene.orbit_texture
         try:
-            start_selected(context.selected_objects, settings.image, settings.to_settings())
+            picture = reference.from_image(context.scene.orbit_texture.image)
+            entries = queue.add_each(context.selected_objects, lambda obj: picture, lambda obj: view.settings_for(obj, context))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
+        timer.start()
+        if all(entry.error for entry in entries):
+            self.report({"ERROR"}, entries[0].error.message)
+            return {"CANCELLED"}
         return {"FINISHED"}
-
-
-def start_selected(objects, image: bpy.types.Image | None, settings) -> None:
-    """Starts a job for each selected mesh.
-
-    Raises:
-        OrbitError: no job could start.
-    """
-    if not objects:
-        raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
-    if image is None:
-        raise InvalidImage("There is no reference image. Choose one in the Orbit Texture panel.")
-    picture = reference.from_image(image)
-    entries = queue.add_each(objects, lambda obj: picture, settings)
-    timer.start()
-    if all(entry.error for entry in entries):
-        raise entries[0].error

@@ -1,20 +1,26 @@
-"""The N-panel. Draw functions only draw."""
+"""The N-panel, and our entries in Blender's menus. Draw functions only draw."""
 
 import bpy
 
+from . import menus
+from .image_drop import ImageDrop
 from .panel import MainPanel
+from .preflight_panel import PreflightPanel
 from .queue_panel import QueuePanel
 from .scene_panel import ReferencePanel, ScenePanel
+from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
-_CLASSES = (MainPanel, QueuePanel, TakesPanel, ScenePanel, ReferencePanel)
+_CLASSES = (MainPanel, TakesPanel, SettingsPanel, PreflightPanel, QueuePanel, ScenePanel, ReferencePanel, ImageDrop)
 
 
 def register() -> None:
     for cls in _CLASSES:
         bpy.utils.register_class(cls)
+    menus.register()
 
 
 def unregister() -> None:
+    menus.unregister()
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)

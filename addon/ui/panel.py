@@ -1,17 +1,16 @@
-"""The first panel: reference, settings, Texture Selected."""
+"""The first panel: the reference, the quality, Texture Selected, and how far it is. Everything else is folded away below."""
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
-from .. import weights
-from .text import wrapped
+from .. import previews
+from ..queue import Entry, queue
+from .base import OrbitPanel
+from .job import draw_job
+from .preflight_panel import draw_estimate, draw_urgent
 
-
-class OrbitPanel:
-    """Where all our panels are."""
-
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Orbit Texture"
+_COLUMNS, _SCALE = 4, 2.8
+"""Of the small pictures of a job at work."""
 
 
 class MainPanel(OrbitPanel, bpy.types.Panel):
@@ -22,26 +21,39 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         settings = context.scene.orbit_texture
         layout = self.layout
         layout.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
-
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(settings, "painter")
-        if settings.painter == "orbitpainter":
-            column.prop(settings, "quality")
-            column.prop(settings, "view_transform")
-        column.prop(settings, "texture_size")
-        column.prop(settings, "seed")
-        column.prop(settings, "view")
-        if settings.view == "GIVEN":
-            column.prop(settings, "azimuth")
-            column.prop(settings, "elevation")
-        if settings.painter == "orbitpainter" and not weights.there():
-            wrapped(layout, context, "OrbitPainter's weights are not on this computer", icon="INFO")
-            layout.operator("orbit_texture.download_weights", icon="IMPORT")
-        if settings.painter == "draft":
-            wrapped(layout, context, "Draft: projects your image, no AI model", icon="INFO")
-
+        layout.popover("ORBIT_TEXTURE_PT_presets", text=_quality(settings), icon="PRESET", translate=False)
+        draw_urgent(layout, context)
         row = layout.row()
         row.scale_y = 1.5
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
+        if entry := _current(context.object):
+            draw_job(layout, context, entry)
+            _draw_pictures(layout, previews.icons(entry.job))
+        else:
+            draw_estimate(layout, context)
+
+
+def _draw_pictures(layout, icons: list[int]) -> None:
+    """What a job is painting, if it has shown anything."""
+    if icons:
+        grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
+        for icon in icons:
+            grid.template_icon(icon, scale=_SCALE)
+
+
+def _quality(settings) -> str:
+    """What is set, in a few words, whether a preset set it or not: "OrbitPainter Fast, 2k"."""
+    def shown(name: str) -> str:
+        return iface_(settings.bl_rna.properties[name].enum_items[getattr(settings, name)].name)
+
+    who = f"{shown('painter')} {shown('quality')}" if settings.painter == "orbitpainter" else iface_("Draft, no AI model")
+    return f"{who}, {shown('texture_size')}"
+
+
+def _current(obj: bpy.types.Object | None) -> Entry | None:
+    """The job to watch: the one at work; else the active object's own, if it waits or failed."""
+    def is_own(entry: Entry) -> bool:
+        return obj is not None and not entry.applied and any(key.session_uid == obj.session_uid for key in entry.keys)
+
+    at_work = (entry for entry in queue.entries if not entry.settled and not entry.queued)
+    return next(at_work, None) or next(filter(is_own, reversed(queue.entries)), None)

@@ -1,35 +1,41 @@
-"""The jobs: a row for each, with its progress, its error and the button that mends it."""
+"""The jobs: a row for each, with its state, its error and what can be done with it."""
 
 import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
 
-from .. import previews
 from ..queue import Entry, queue
-from .panel import OrbitPanel
-from .text import status, wrapped
+from .base import OrbitPanel
+from .job import draw_job
 
 MAX_ROWS = 15
 """More rows than this are only counted; the unsettled and the failed ones come first."""
-
-
-PREVIEW_COLUMNS, PREVIEW_SCALE = 4, 2.8
-"""Of the small pictures of a job at work."""
 
 
 class QueuePanel(OrbitPanel, bpy.types.Panel):
     bl_idname = "ORBIT_TEXTURE_PT_queue"
     bl_parent_id = "ORBIT_TEXTURE_PT_main"
     bl_label = "Jobs"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
         return bool(queue.entries)
 
+    def draw_header_preset(self, context):
+        unsettled = sum(not entry.settled for entry in queue.entries)
+        failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in queue.entries)
+        if unsettled:
+            self.layout.label(text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False)
+        elif failed:
+            self.layout.label(text=rpt_("{} failed").format(failed), translate=False)
+
     def draw(self, context):
         entries = sorted(queue.entries, key=lambda entry: (entry.settled, entry.applied))
+        next_up = next((entry for entry in entries if entry.queued), None)
         for entry in entries[:MAX_ROWS]:
-            _draw_entry(self.layout.box(), context, entry)
+            _draw_entry(self.layout.box(), context, entry, entry.queued and entry is not next_up)
         if len(entries) > MAX_ROWS:
-            self.layout.label(text=f"… and {len(entries) - MAX_ROWS} more")
+            self.layout.label(text=rpt_("… and {} more").format(len(entries) - MAX_ROWS))
         row = self.layout.row()
         if queue.busy:
             row.operator("orbit_texture.cancel", text="Cancel All").job = ""
@@ -37,42 +43,21 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
             row.operator("orbit_texture.dismiss", text="Clear").job = ""
 
 
-def _draw_entry(layout, context, entry: Entry) -> None:
+def _draw_entry(layout, context, entry: Entry, can_overtake: bool) -> None:
     row = layout.row()
     row.label(text=entry.name, icon=_icon(entry), translate=False)
+    if can_overtake:
+        row.operator("orbit_texture.first", text="", icon="TRIA_UP_BAR", emboss=False).job = entry.job
+    if entry.report:
+        row.operator("orbit_texture.show_report", text="", icon="TEXT", emboss=False).job = entry.job
     if entry.settled:
         row.operator("orbit_texture.dismiss", text="", icon="X", emboss=False).job = entry.job
-    else:
-        row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
-
-    if entry.error:
-        wrapped(layout, context, entry.error.message)
-        # Who downloads again is asked again.
-        _draw_fix(layout.row(), entry, "download_weights" if entry.download else entry.error.fix)
-    elif entry.result:
-        wrapped(layout, context, status(entry))
-        _draw_fix(layout.row(), entry, "object_mode" if entry.waits and context.mode != "OBJECT" else "")
-    elif not entry.applied:
-        layout.progress(factor=entry.event.fraction, text=status(entry))
-        _draw_previews(layout, previews.icons(entry.job))
-
-
-def _draw_previews(layout, icons: list[int]) -> None:
-    if icons:
-        grid = layout.grid_flow(row_major=True, columns=PREVIEW_COLUMNS, even_columns=True, align=True)
-        for icon in icons:
-            grid.template_icon(icon, scale=PREVIEW_SCALE)
+    draw_job(layout, context, entry)
 
 
 def _icon(entry: Entry) -> str:
     if entry.applied:
         return "CHECKMARK"
-    return "ERROR" if entry.error else "IMPORT" if entry.download else "MESH_DATA"
-
-
-def _draw_fix(row, entry: Entry, fix: str) -> None:
-    """The operator called like the fix, where there is one; Retry beside it, since that is what follows."""
-    if fix in {"download_weights", "install_backend", "object_mode", "restart_worker"}:
-        row.operator(f"orbit_texture.{fix}")
-    if entry.error and entry.keys:
-        row.operator("orbit_texture.retry").job = entry.job
+    if entry.error:
+        return "CANCEL" if entry.error.code == "cancelled" else "ERROR"
+    return "SORTTIME" if entry.queued else "IMPORT" if entry.download else "MESH_DATA"

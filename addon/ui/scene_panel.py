@@ -2,7 +2,7 @@
 
 import bpy
 
-from .panel import OrbitPanel
+from .base import OrbitPanel
 
 
 class ScenePanel(OrbitPanel, bpy.types.Panel):

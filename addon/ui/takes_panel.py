@@ -1,10 +1,12 @@
-"""The active object's takes, with the picture of the one it wears."""
+"""The active object's takes: a picture of each, and what can be done with the one it wears."""
 
 import bpy
 
-from .. import material, takes
-from .panel import OrbitPanel
-from .text import wrapped
+from .. import material, overlay, takes
+from .base import OrbitPanel
+
+_COLUMNS, _SCALE = 3, 4.0
+"""Of the takes' pictures."""
 
 
 class TakesPanel(OrbitPanel, bpy.types.Panel):
@@ -17,16 +19,35 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and bool(context.object.orbit_texture.takes)
 
     def draw(self, context):
-        layout, obj = self.layout, context.object
-        shown = takes.shown(obj)
+        obj, shown = context.object, takes.shown(context.object)
+        grid = self.layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, even_rows=True)
         for index, take in enumerate(obj.orbit_texture.takes):
-            row = layout.row(align=True)
-            row.operator("orbit_texture.show_take", text=take.name, icon="HIDE_OFF" if index == shown else "HIDE_ON",
-                         depress=index == shown).index = index
-            row.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
-        if shown >= 0 and (shader := obj.orbit_texture.takes[shown].material):
-            if image := material.base_color(shader):
-                layout.template_icon(layout.icon(image), scale=8)
-            layout.label(text="Mesh untouched", icon="CHECKMARK")
-            for note in obj.orbit_texture.takes[shown].notes.splitlines():
-                wrapped(layout, context, note, icon="INFO")
+            _draw_thumbnail(grid.column(align=True), take, index, index == shown)
+        if shown >= 0:
+            _draw_shown(self.layout, context, obj, shown)
+
+
+def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
+    if take.material and take.material.preview:
+        # Not the material's icon by way of the layout: Blender renders the material for that, and stands still meanwhile.
+        cell.template_icon(take.material.preview.icon_id, scale=_SCALE)
+    elif image := material.texture(take.material, "base_color"):
+        cell.template_icon(cell.icon(image), scale=_SCALE)
+    cell.operator("orbit_texture.show_take", text=take.name, translate=False, depress=is_shown).index = index
+
+
+def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
+    take = obj.orbit_texture.takes[index]
+    row = layout.row(align=True)
+    row.prop(take, "name", text="")
+    row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
+    row.operator("orbit_texture.recall_settings", text="", icon="LOOP_BACK").index = index
+    bin = row.row(align=True)
+    bin.enabled = not take.locked
+    bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
+    if overlay.image_of(obj, "confidence"):
+        layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
+    row = layout.row()
+    row.label(text="Mesh untouched", icon="CHECKMARK")
+    report = row.operator("orbit_texture.show_report", text="", icon="TEXT")
+    report.job, report.index = "", index

@@ -1,11 +1,14 @@
-"""Words and wrapped text for the panels."""
+"""Words and wrapped text for the panels, in the user's language where there is a translation."""
 
 import textwrap
+
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
 from ..queue import Entry
 
-CHARACTERS_PER_PIXEL = 1 / 7.5
+CHARACTERS_PER_PIXEL = 1 / 6.5
 """Of Blender's interface font at scale 1, on average."""
 
 
@@ -14,7 +17,7 @@ def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> N
     width = width or context.region.width / context.preferences.system.ui_scale - 60
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, max(20, int(width * CHARACTERS_PER_PIXEL)))):
+    for number, line in enumerate(textwrap.wrap(rpt_(text), max(20, int(width * CHARACTERS_PER_PIXEL)))):
         column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)
 
 
@@ -22,15 +25,15 @@ def status(entry: Entry) -> str:
     """What an entry is doing, in a few words: "Paint 42 %, 0:35 left"."""
     event = entry.event
     if entry.applied:
-        return "Done"
+        return iface_("Done")
     if entry.error:
-        return "Cancelled" if entry.error.code == "cancelled" else "Failed"
+        return iface_("Cancelled") if entry.error.code == "cancelled" else iface_("Failed")
     if entry.result:
-        return entry.waits or "Applying"
+        return rpt_(entry.waits) or iface_("Applying")
     if event.state is State.QUEUED:
-        return event.message or "Waiting"
-    left = f", {_clock(event.seconds_left)} left" if event.seconds_left is not None else ""
-    return f"{event.stage.title() or 'Starting'} {event.fraction:.0%}{left}"
+        return rpt_(event.message) or iface_("Waiting")
+    left = ", " + rpt_("{} left").format(_clock(event.seconds_left)) if event.seconds_left is not None else ""
+    return f"{iface_(event.stage.title() or 'Starting')} {event.fraction:.0%}{left}"
 
 
 def _clock(seconds: float) -> str:

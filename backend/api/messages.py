@@ -17,6 +17,7 @@ FROM_CLIENT = {
     "download": {"job": str, "model": str},
     "cancel": {"job": str},
     "retry": {"job": str},
+    "first": {"job": str},
     "discard": {"job": str},
     "fetch": {"job": str},
     "list": {},

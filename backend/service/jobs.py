@@ -62,7 +62,7 @@ class Jobs:
         return bool(self._arriving) or any(not event.state.final for event in self._events.values())
 
     def events(self) -> list[JobEvent]:
-        """Where each job stands, in the order in which they came."""
+        """Where each job stands, in the order in which they are done."""
         return list(self._events.values())
 
     def submit(self, body: dict, arrays: dict) -> JobEvent | None:
@@ -90,6 +90,12 @@ class Jobs:
         if (event := self._events.get(id)) and event.state in (State.FAILED, State.CANCELLED):
             self._set(JobEvent(id, State.QUEUED))
             self.advance()
+
+    def first(self, id: str) -> None:
+        """Puts a job that waits before all others that wait."""
+        if (event := self._events.get(id)) and event.state == State.QUEUED:
+            self._journal.first(id)
+            self._events = {id: event} | self._events
 
     def discard(self, id: str) -> None:
         """Forgets a job and deletes its files, after cancelling it if need be."""

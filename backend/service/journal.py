@@ -37,7 +37,8 @@ class Entry:
 
     Attributes:
         crashes: how many servers went down while they worked on it.
-        created, updated: seconds since the epoch.
+        created: seconds since the epoch; less for one that was put first.
+        updated: seconds since the epoch.
     """
 
     id: str
@@ -79,6 +80,10 @@ class Journal:
         """Notes where a job stands now. ``crashes`` stays what it was unless given."""
         self._execute("UPDATE jobs SET state = ?, stage = ?, error = ?, crashes = coalesce(?, crashes), updated = ? WHERE id = ?",
                       state.value, stage, json.dumps(error.to_dict()) if error else None, crashes, time.time(), id)
+
+    def first(self, id: str) -> None:
+        """Makes a job count as the oldest, which is the next to be done."""
+        self._execute("UPDATE jobs SET created = (SELECT min(created) FROM jobs) - 1 WHERE id = ?", id)
 
     def remove(self, id: str) -> None:
         self._execute("DELETE FROM jobs WHERE id = ?", id)

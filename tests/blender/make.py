@@ -101,11 +101,18 @@ def block_counts() -> dict[str, int]:
             for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
 
 
-def apply(*objects, new_uvs: bool = True) -> Entry:
-    """A result on objects that share a mesh, as Blender's timer applies it."""
+def apply(*objects, new_uvs: bool = True, textures: dict | None = None, **more) -> Entry:
+    """A result on objects that share a mesh, as Blender's timer applies it.
+
+    Args:
+        textures: PNG files in place of the result's own.
+        more: of the :class:`Entry`.
+    """
     target = scene.read(objects[0])
-    entry = Entry(objects[0].name, Settings(), tuple(map(key_of, objects)), target=target, topology=target.topology,
-                  result=result(target, new_uvs))
+    made = result(target, new_uvs)
+    made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
+    entry = Entry(objects[0].name, **{"settings": Settings()} | more, keys=tuple(map(key_of, objects)), target=target,
+                  topology=target.topology, result=made)
     queue.entries.append(entry)
     queue.poll()
     return entry

@@ -43,7 +43,7 @@ def test_random_networks_paint_a_take_that_says_so(tmp_path):
     obj = button(tmp_path)
     assert queue.entries[0].applied, queue.entries[0].error
     take = obj.orbit_texture.takes[0]
-    assert "OrbitPainter's weights are random" in take.notes
+    assert "OrbitPainter's weights are random" in take.report
     image = take.material.node_tree.nodes["base_color"].image
     pixels = np.empty(1024 * 1024 * 4, np.float32)
     image.pixels.foreach_get(pixels)

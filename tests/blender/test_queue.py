@@ -112,6 +112,43 @@ def test_a_cancelled_job_can_be_retried():
     assert entry.applied, entry.error
 
 
+def test_a_job_that_waits_can_be_done_first():
+    running, second, third = (make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third"))
+    make.select(running, second, third)
+    bpy.ops.orbit_texture.texture_scene()
+    poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
+    waiting = [entry for entry in queue.entries if entry.queued]
+    assert len(waiting) == 2
+    bpy.ops.orbit_texture.first(job=waiting[1].job)
+    assert [entry for entry in queue.entries if entry.queued] == waiting[::-1]
+    poll_until(lambda: waiting[0].applied or waiting[1].applied)
+    assert (waiting[0].applied, waiting[1].applied) == (False, True)
+    make.poll_until_settled(queue)
+
+
+def test_the_last_settings_are_remembered_per_object_and_come_back_into_the_panel():
+    panel = bpy.context.scene.orbit_texture
+    first, second = make.scripted("First"), make.scripted("Second")
+    for obj, seed in ((first, 1), (second, 2)):
+        make.select(obj)
+        panel.seed = seed
+        bpy.ops.orbit_texture.texture_selected()
+    make.poll_until_settled(queue)
+    panel.seed = 0
+    make.select(first)
+    bpy.ops.orbit_texture.recall_settings()
+    assert panel.seed == 1
+
+
+def test_a_finished_row_keeps_the_report_of_its_take():
+    make.scripted("Cube")
+    bpy.ops.orbit_texture.texture_selected()
+    assert queue.entries[0].report is None
+    make.poll_until_settled(queue)
+    assert queue.entries[0].report["mesh"] == "untouched"
+    assert bpy.ops.orbit_texture.show_report(job=queue.entries[0].job) == {"FINISHED"}
+
+
 def test_a_uv_map_that_is_not_usable_through_the_modifiers_is_replaced_on_the_mesh_without_them():
     obj = make.scripted("Cube", uvs=True)
     obj.modifiers.new("Array", "ARRAY")
@@ -123,7 +160,7 @@ def test_a_uv_map_that_is_not_usable_through_the_modifiers_is_replaced_on_the_me
     take = obj.orbit_texture.takes[0]
     # The scripted pipeline always makes new UVs; they lie on the cube's own loops, not on the array's.
     assert [layer.name for layer in obj.data.uv_layers] == ["UVMap", take.uv_layer]
-    assert "without them" in take.notes
+    assert "without them" in take.report
 
 
 def test_the_object_is_not_textured_twice_at_a_time():

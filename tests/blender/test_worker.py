@@ -50,4 +50,4 @@ def test_an_object_on_udim_tiles_keeps_them_and_gets_a_texture_per_tile(tmp_path
         image = take.material.node_tree.nodes[name].image
         assert [tile.number for tile in image.tiles] == [1001, 1002, 1003, 1011, 1012, 1013]
         assert all(tuple(tile.size) == (1024, 1024) for tile in image.tiles)
-    assert "6 UDIM tiles" in take.notes
+    assert "6 UDIM tiles" in take.report

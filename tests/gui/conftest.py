@@ -46,20 +46,26 @@ class Window:
         self.processes: list[subprocess.Popen] = []
         self.pictures = Path(os.environ["ORBIT_TEXTURE_SCREENSHOTS"]) if "ORBIT_TEXTURE_SCREENSHOTS" in os.environ else None
 
-    def start(self) -> None:
-        """Installs the add-on from its zip, as a user does, and opens the window with the demo's reference image in it."""
+    def install(self) -> None:
+        """Installs the add-on from its zip, as a user does."""
         home = self.scratch / "home"
         home.mkdir()
         (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
         tree = extension.stage(self.scratch / "staged", extension.download_wheels(paths.home() / "wheels"))
         package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
+        self.run("--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch))
+        self.run("--command", "extension", "install-file", "-r", "user_default", "--enable", str(package))
+
+    def run(self, *arguments: str) -> None:
+        """Runs Blender without a window until it ends well."""
+        assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(encoding="utf-8")
+
+    def start(self) -> None:
+        """Opens the window with the demo's reference image in it."""
         examples = paths.ROOT / "docs" / "examples"
-        render = f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; " \
-                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)"
-        for arguments in (["--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch)],
-                          ["--command", "extension", "install-file", "-r", "user_default", "--enable", str(package)],
-                          ["--background", "--python-exit-code", "1", "--python-expr", render]):
-            assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(encoding="utf-8")
+        self.run("--background", "--python-exit-code", "1", "--python-expr",
+                 f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; "
+                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)")
         self.processes.append(subprocess.Popen(["chroot", str(self.chroot), "Xvfb", DISPLAY, "-screen", "0",
                                                 f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL))
         script = Path(__file__).with_name("in_window.py")
@@ -88,6 +94,21 @@ class Window:
         self._in_screen("xdotool", "mousemove", str(x), str(y))
         time.sleep(0.5)
         self._in_screen("xdotool", "key", key)
+
+    def drop(self, x: int, y: int) -> None:
+        """Drops a copy of the reference at a place of the viewport, as far as Blender's add-ons see that."""
+        self._in_screen("xdotool", "mousemove", str(x), str(y))
+        time.sleep(1.0)
+        shutil.copyfile(self.scratch / "reference.png", self.scratch / "new.png")
+        (self.scratch / "new.png").rename(self.scratch / "dropped.png")
+
+    def type(self, words: str) -> None:
+        """Types words where the mouse is, and Return once Blender has had time to look for them."""
+        time.sleep(1.0)
+        self._in_screen("xdotool", "type", "--delay", "100", words)
+        time.sleep(2.0)
+        self.picture(f"search-{words.replace(' ', '-').lower()}")
+        self._in_screen("xdotool", "key", "Return")
 
     def picture(self, name: str) -> None:
         """Takes a screenshot, if anyone wants to see it."""

@@ -37,6 +37,14 @@ def look() -> None:
     space.region_3d.view_distance = 5
 
 
+def drop(file: Path) -> None:
+    """Has Blender do what follows when a file is dropped where the mouse is; nothing is active before."""
+    area = _area()
+    with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "WINDOW")):
+        bpy.context.view_layer.objects.active = None
+        bpy.ops.orbit_texture.set_reference("INVOKE_DEFAULT", filepath=str(file))
+
+
 def _area():
     return next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
 
@@ -47,6 +55,8 @@ def watch() -> float:
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
     from bl_ext.user_default.orbit_texture.addon import previews
     from bl_ext.user_default.orbit_texture.addon.queue import queue
+    if (dropped := STATE.with_name("dropped.png")).exists() and not any(image.name == dropped.name for image in bpy.data.images):
+        drop(dropped)
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     state = {
@@ -56,6 +66,8 @@ def watch() -> float:
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
+        "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
+        "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "longest_gap": _gaps["longest"],
     }
     temporary = STATE.with_suffix(".new")

@@ -1,32 +1,50 @@
 """What an artist does, with mouse and keyboard, in a real window of Blender."""
 
+from pathlib import Path
+
 # Where things are in Blender 4.3's default layout at 1280 x 800, y down. If a click misses, look at the pictures.
 TAB = (1043, 268)
-TEXTURE_SELECTED = (900, 417)
-CANCEL_FIRST_JOB = (1003, 490)
+TEXTURE_SELECTED = (900, 310)
+CANCEL = (1008, 342)
 VIEWPORT = (300, 600)
+SUZANNE = (550, 270)
+CONFIDENCE = (900, 541)
 
 
-def test_texture_selected_then_cancel_then_again_then_ctrl_z(window):
+def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_ctrl_z(window):
+    window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
     window.picture("1-panel")
 
+    window.drop(*SUZANNE)
+    window.wait(lambda state: state["references"] == ["dropped.png"], 10)
+
     window.click(*TEXTURE_SELECTED)
     window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 90)
     window.picture("2-working")
-    window.click(*CANCEL_FIRST_JOB)
+    window.click(*CANCEL)
     window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled", 10)
     window.picture("3-cancelled")
 
-    window.click(*TEXTURE_SELECTED)
+    window.press("F3", *VIEWPORT)
+    window.type("Texture Selected")
     window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 120)
     window.picture("4-painting")
     window.wait(lambda state: state["jobs"][-1]["applied"], 180)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
     window.picture("5-take")
 
+    window.click(*CONFIDENCE)
+    window.wait(lambda state: state["overlay"] == "CONFIDENCE", 5)
+    window.picture("6-confidence")
+
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
-    window.picture("6-undone")
+    window.picture("7-undone")
+
+
+def test_sentences_that_are_put_together_are_translated(window):
+    window.install()
+    window.run("--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py")))

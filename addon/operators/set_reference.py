@@ -1,0 +1,67 @@
+"""Set Reference: an image file that is dropped on an object becomes what its texture follows."""
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+from bpy.props import StringProperty
+from bpy_extras import view3d_utils
+from mathutils import Vector
+
+from ...backend.api.errors import OrbitError
+from .. import reference
+
+
+class SetReference(bpy.types.Operator):
+    bl_idname = "orbit_texture.set_reference"
+    bl_label = "Orbit Texture: Set Reference"
+    bl_description = "Let the texture of the object under the mouse follow this image, and select the object"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    filepath: StringProperty(subtype="FILE_PATH", description="The image file", options={"SKIP_SAVE"})
+    object_name: StringProperty(name="Object", description="The object; empty for the active one", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        if obj := _under_mouse(context, event):
+            self.object_name = obj.name
+        return self.execute(context)
+
+    def execute(self, context):
+        obj = context.view_layer.objects.get(self.object_name) if self.object_name else context.object
+        if obj is None or obj.type != "MESH":
+            self.report({"ERROR"}, "There is no mesh object under the mouse, and none is active.")
+            return {"CANCELLED"}
+        try:
+            image = bpy.data.images.load(str(reference.from_file(self.filepath)), check_existing=True)
+        except (OrbitError, RuntimeError) as error:
+            self.report({"ERROR"}, getattr(error, "message", str(error)))
+            return {"CANCELLED"}
+        obj.orbit_texture.reference = context.scene.orbit_texture.image = image
+        for other in context.selected_objects:
+            other.select_set(False)
+        obj.select_set(True)
+        context.view_layer.objects.active = obj
+        self.report({"INFO"}, rpt_("{} follows {} now").format(obj.name, image.name))
+        return {"FINISHED"}
+
+
+def _under_mouse(context, event) -> bpy.types.Object | None:
+    """The mesh object of which the mouse shows a face."""
+    area = context.area
+    region = next((region for region in area.regions if region.type == "WINDOW"), None) if area and area.type == "VIEW_3D" else None
+    if region is None:
+        return None
+    mouse, view = (event.mouse_x - region.x, event.mouse_y - region.y), area.spaces.active.region_3d
+    return hit_by(context, view3d_utils.region_2d_to_origin_3d(region, view, mouse),
+                  view3d_utils.region_2d_to_vector_3d(region, view, mouse))
+
+
+def hit_by(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:
+    """The mesh object that a ray hits first."""
+    hit, *_, obj, _matrix = context.scene.ray_cast(context.evaluated_depsgraph_get(), origin, ray)
+    return obj if hit and obj.type == "MESH" else None

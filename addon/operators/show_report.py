@@ -1,0 +1,43 @@
+"""Show Report: what a job's or a take's report tells, in a popup."""
+
+import json
+
+import bpy
+from bpy.props import IntProperty, StringProperty
+
+from ..queue import queue
+from ..report import sentences
+from ..ui.text import wrapped
+
+_WIDTH = 420
+
+
+class ShowReport(bpy.types.Operator):
+    bl_idname = "orbit_texture.show_report"
+    bl_label = "Show Report"
+    bl_description = "Show how a texture was made: how much the views saw, from where the reference was taken, the time of each stage"
+    bl_options = {"INTERNAL"}
+
+    job: StringProperty(description="The finished job; empty for a take")
+    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_popup(self, width=_WIDTH) if self._report(context) else {"CANCELLED"}
+
+    def draw(self, context):
+        for line in sentences(self._report(context)):
+            wrapped(self.layout, context, line, width=_WIDTH, icon="DOT")
+
+    def execute(self, context):
+        report = self._report(context)
+        if not report:
+            return {"CANCELLED"}
+        self.report({"INFO"}, "\n".join(sentences(report)))
+        return {"FINISHED"}
+
+    def _report(self, context) -> dict | None:
+        if self.job:
+            entry = queue.find(self.job)
+            return entry.report if entry else None
+        takes = context.object.orbit_texture.takes if context.object else ()
+        return json.loads(takes[self.index].report) if self.index < len(takes) else None

@@ -1,0 +1,7 @@
+import bpy
+
+settings = bpy.context.scene.orbit_texture
+settings.painter = "orbitpainter"
+settings.quality = "balanced"
+settings.view_transform = "agx"
+settings.texture_size = "2048"

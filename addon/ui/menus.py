@@ -1,0 +1,22 @@
+"""Where else the button is: in the Object menu, which F3 searches, in its context menu, and in the menu of material slots."""
+
+import bpy
+
+_MENUS = ("VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu")
+
+
+def _draw(menu, context) -> None:
+    menu.layout.separator()
+    menu.layout.operator("orbit_texture.texture_selected", icon="TEXTURE")
+    if context.object and context.object.orbit_texture.takes:
+        menu.layout.operator("orbit_texture.next_take", icon="LOOP_FORWARDS")
+
+
+def register() -> None:
+    for name in _MENUS:
+        getattr(bpy.types, name).append(_draw)
+
+
+def unregister() -> None:
+    for name in _MENUS:
+        getattr(bpy.types, name).remove(_draw)

@@ -1,0 +1,62 @@
+"""What to know before a job: above the button what should be mended, in a panel of its own the rest."""
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from .. import estimate, inspection, preflight, scene
+from ..preflight import Finding
+from .base import OrbitPanel
+from .text import wrapped
+
+
+class PreflightPanel(OrbitPanel, bpy.types.Panel):
+    bl_idname = "ORBIT_TEXTURE_PT_preflight"
+    bl_parent_id = "ORBIT_TEXTURE_PT_main"
+    bl_label = "Preflight"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.object is not None and context.object.type == "MESH"
+
+    def draw(self, context):
+        notes = [finding for finding in _findings(context) if not finding.urgent]
+        for finding in notes:
+            _draw(self.layout, context, finding)
+        if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
+            wrapped(self.layout, context, "Flipped faces and overlapping UVs have not been looked for.", icon="QUESTION")
+            self.layout.operator("orbit_texture.check_mesh", icon="VIEWZOOM")
+        elif not notes:
+            self.layout.label(text="Nothing to know", icon="CHECKMARK")
+
+
+def draw_urgent(layout, context) -> None:
+    """What should be mended before the button is pressed, each with the button that mends it."""
+    for finding in _findings(context):
+        if finding.urgent:
+            _draw(layout.box(), context, finding)
+
+
+def draw_estimate(layout, context) -> None:
+    """What a job for the active object will cost."""
+    obj = context.object
+    if obj is None or obj.type != "MESH":
+        return
+    cost = estimate.cost(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings())
+    if cost is None:
+        return
+    minutes = max(1, round(cost.seconds / 60))
+    layout.label(text=rpt_("About {} min, {:.0f} GB of memory").format(minutes, cost.gigabytes), icon="TIME", translate=False)
+
+
+def _findings(context) -> list[Finding]:
+    obj = context.object
+    if obj is None or obj.type != "MESH" or not obj.select_get():
+        return []
+    return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
+
+
+def _draw(layout, context, finding: Finding) -> None:
+    wrapped(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
+    if finding.fix:
+        layout.operator(f"orbit_texture.{finding.fix}")

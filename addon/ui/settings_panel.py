@@ -1,0 +1,34 @@
+"""The settings behind the presets, and which side of the object the reference shows."""
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from .base import OrbitPanel
+
+
+class SettingsPanel(OrbitPanel, bpy.types.Panel):
+    bl_idname = "ORBIT_TEXTURE_PT_settings"
+    bl_parent_id = "ORBIT_TEXTURE_PT_main"
+    bl_label = "Settings"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        settings = context.scene.orbit_texture
+        column = self.layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(settings, "painter")
+        if settings.painter == "orbitpainter":
+            column.prop(settings, "quality")
+            column.prop(settings, "view_transform")
+        column.prop(settings, "texture_size")
+        column.prop(settings, "seed")
+        column.separator()
+        column.prop(settings, "view")
+        if settings.view == "GIVEN":
+            column.prop(settings, "azimuth")
+            column.prop(settings, "elevation")
+        obj = context.object
+        if obj and obj.orbit_texture.last:
+            self.layout.operator("orbit_texture.recall_settings", text=rpt_("As Last for {}").format(obj.name), translate=False,
+                                 icon="LOOP_BACK").index = -1

@@ -1,0 +1,56 @@
+"""Which side of an object the reference shows, as a viewport or the camera sees the object."""
+
+from dataclasses import replace
+from math import asin, atan2, degrees
+
+import bpy
+from mathutils import Matrix, Vector
+
+from ..backend.api.errors import InvalidSettings
+from ..backend.api.settings import Settings
+
+
+def settings_for(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
+    """The scene's settings, with azimuth and elevation of the side of ``obj`` that they mean.
+
+    Raises:
+        InvalidSettings: there is no viewport, or no camera, to take it from.
+    """
+    panel = context.scene.orbit_texture
+    if panel.view == "VIEWPORT":
+        region = _region_3d(context)
+        if region is None:
+            raise InvalidSettings("There is no 3D viewport to take the view from. Open one, or choose another view.")
+        azimuth, elevation = direction(obj, region.view_matrix.inverted(), region.is_perspective)
+    elif panel.view == "CAMERA":
+        camera = context.scene.camera
+        if camera is None or camera.type != "CAMERA":
+            raise InvalidSettings("The scene has no active camera. Add one, or choose another view.")
+        azimuth, elevation = direction(obj, camera.matrix_world, camera.data.type != "ORTHO")
+    else:
+        return panel.to_settings()
+    return replace(panel.to_settings(), azimuth=azimuth, elevation=elevation)
+
+
+def direction(obj: bpy.types.Object, eye: Matrix, is_perspective: bool) -> tuple[float, float]:
+    """Azimuth and elevation in degrees, as :class:`Settings` has them, from which an eye sees the middle of an object.
+
+    Args:
+        eye: (4, 4) from the eye's space, in which it looks along -Z, to the world's, in which the mesh is sent.
+        is_perspective: the eye looks from where it is; else all its rays are parallel.
+    """
+    back = eye.col[2].xyz
+    if is_perspective:
+        middle = sum((Vector(corner) for corner in obj.bound_box), Vector()) / 8
+        back = eye.translation - obj.matrix_world @ middle
+    back.normalize()
+    return degrees(atan2(back.x, -back.y)), degrees(asin(max(-1.0, min(1.0, back.z))))
+
+
+def _region_3d(context: bpy.types.Context) -> bpy.types.RegionView3D | None:
+    """Of the viewport in which the button was pressed, else of the window's first."""
+    space = context.space_data
+    if space is None or space.type != "VIEW_3D":
+        areas = context.window.screen.areas if context.window else ()
+        space = next((area.spaces.active for area in areas if area.type == "VIEW_3D"), None)
+    return space.region_3d if space else None

@@ -1,0 +1,74 @@
+"""The confidence of a take over its object: seen in an offscreen picture, and nowhere in the file."""
+
+import bpy
+import gpu
+import make
+import numpy as np
+import pytest
+from bl_ext.user_default.orbit_texture.addon import overlay, scene
+from mathutils import Matrix
+
+
+@pytest.fixture(scope="module")
+def graphics(tmp_path_factory):
+    """Blender without a window draws only after it has rendered something."""
+    render = bpy.context.scene.render
+    render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
+    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    render.filepath = str(tmp_path_factory.mktemp("render") / "render.png")
+    bpy.ops.render.render(write_still=True)
+
+
+def drawn(obj, kind: str) -> np.ndarray:
+    """The middle pixel of the overlay seen from the front, RGBA 0..255."""
+    target = gpu.types.GPUOffScreen(16, 16)
+    with target.bind():
+        framebuffer = gpu.state.active_framebuffer_get()
+        framebuffer.clear(color=(0, 0, 0, 0), depth=1)
+        overlay.draw(obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1))))
+        pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
+    target.free()
+    return np.array(pixels.to_list(), np.uint8).reshape(16, 16, 4)[8, 8]
+
+
+@pytest.mark.parametrize(("confidence", "color"), [(255, (0, 255)), (0, (255, 0)), (128, (255, 255))])
+def test_what_was_well_seen_is_green_and_what_was_not_is_red(graphics, confidence, color):
+    obj = make.cube(uvs=False)
+    make.apply(obj, textures={"confidence": make.png(color=(confidence,))})
+    red, green, blue, alpha = drawn(obj, "confidence").astype(float) / drawn(obj, "confidence")[3] * 255
+    assert (red, green) == pytest.approx(color, abs=4)
+    assert (blue, alpha) == (0, 255)
+
+
+def test_the_overlay_follows_a_mesh_that_changes(graphics):
+    obj = make.cube(uvs=False)
+    make.apply(obj)
+    assert drawn(obj, "coverage")[3] > 0
+    obj.data.transform(Matrix.Translation((10, 0, 0)))
+    obj.data.update()
+    bpy.context.view_layer.update()
+    assert drawn(obj, "coverage")[3] == 0
+
+
+def test_nothing_is_drawn_without_a_take(graphics):
+    assert drawn(make.cube(), "confidence")[3] == 0
+
+
+def test_the_file_knows_nothing_of_the_overlay(tmp_path):
+    obj = make.cube(uvs=False)
+    make.apply(obj)
+    slots, counts = make.slots(obj), make.block_counts()
+    links = [(link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links]
+    bpy.context.window_manager.orbit_texture_overlay = "CONFIDENCE"
+    assert (make.slots(obj), make.block_counts()) == (slots, counts)
+    assert [(link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links] == links
+
+
+def test_triangles_and_uvs_of_what_the_viewport_shows():
+    obj = make.suzanne()
+    obj.modifiers.new("Array", "ARRAY")
+    positions, uvs = scene.corners(obj, "UVMap")
+    assert positions.shape == (2 * 968 * 3, 3)
+    assert uvs.shape == (2 * 968 * 3, 2)
+    assert np.ptp(positions[:, 0]) > 4
+    assert scene.corners(obj, "Nothing") is None

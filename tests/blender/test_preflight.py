@@ -1,0 +1,209 @@
+"""Preflight: what an object's state is called, which button mends it, and what the checks of a mesh find."""
+
+import bpy
+import make
+import numpy as np
+import pytest
+from bl_ext.user_default.orbit_texture.addon import estimate, inspection, preflight, scene
+from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
+from bl_ext.user_default.orbit_texture.backend.api import job
+from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+
+pytestmark = pytest.mark.every_blender
+
+
+def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Finding]:
+    """The findings by name, after the mesh was checked."""
+    if obj.mode == "OBJECT":
+        inspection.inspect(obj)
+    return {finding.name: finding for finding in preflight.findings(obj, Settings(painter=painter), inspection.known(obj))}
+
+
+def test_nothing_is_found_on_a_good_mesh():
+    assert found(make.suzanne()) == {}
+
+
+def test_a_mesh_without_uvs_is_told_that_it_gets_some():
+    finding = found(make.cube(uvs=False))["uv_map"]
+    assert "'Orbit Texture'" in finding.sentence
+    assert not finding.urgent
+
+
+def test_edit_mode_blocks_and_offers_object_mode():
+    obj = make.cube()
+    bpy.ops.object.mode_set(mode="EDIT")
+    finding = found(obj)["invalid_target"]
+    assert (finding.urgent, finding.fix) == (True, "object_mode")
+
+
+def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
+    make.cube()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (source, target):
+        target.objects = source.objects
+    bpy.context.collection.objects.link(target.objects[0])
+    make.select(target.objects[0])
+    finding = found(bpy.context.object)["invalid_target"]
+    assert (finding.urgent, finding.fix) == (True, "make_local")
+    bpy.ops.orbit_texture.make_local()
+    assert found(bpy.context.object) == {}
+
+
+def test_too_many_faces_block(monkeypatch):
+    obj = make.suzanne()
+    monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
+    assert "968 triangles" in found(obj)["invalid_mesh"].sentence
+
+
+def test_missing_weights_block_and_offer_the_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    bpy.context.scene.orbit_texture.painter = "orbitpainter"
+    obj = make.suzanne()
+    assert found(obj, "orbitpainter")["weights"].fix == "download_weights"
+    assert found(obj, "draft") == {}
+
+
+def test_modifiers_that_add_geometry_are_told_and_others_are_not():
+    obj = make.cube()
+    obj.modifiers.new("Wave", "WAVE")
+    assert found(obj) == {}
+    obj.modifiers.new("Mirror", "ARRAY")
+    assert "Wave, Mirror" in found(obj)["modifiers"].sentence
+    assert "is textured too" in found(obj)["modifiers"].sentence
+    make.without_uvs(obj)
+    assert "without its modifiers" in found(obj)["modifiers"].sentence
+
+
+@pytest.mark.parametrize(("scale", "told"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
+def test_a_scale_that_is_uneven_or_negative_is_told(scale, told):
+    obj = make.suzanne()
+    obj.scale = scale
+    bpy.context.view_layer.update()
+    assert ("scale" in found(obj)) == told
+
+
+def test_flipped_faces_are_found_and_mended_on_a_press_that_can_be_undone():
+    obj = make.suzanne()
+    flip(obj, range(40))
+    finding = found(obj)["normals"]
+    assert finding.fix == "recalculate_normals"
+    bpy.ops.ed.undo_push(message="before")
+    before = fingerprint(obj)
+    bpy.ops.orbit_texture.recalculate_normals("EXEC_DEFAULT", True)
+    obj = bpy.context.object
+    assert "normals" not in found(obj)
+    bpy.ops.ed.undo()
+    assert fingerprint(bpy.context.object) == before
+
+
+def test_a_closed_mesh_that_is_inside_out_is_found_and_mended():
+    obj = make.cube()
+    flip(obj, range(6))
+    assert "inwards" in found(obj)["normals"].sentence
+    bpy.ops.orbit_texture.recalculate_normals()
+    assert "normals" not in found(obj)
+
+
+def flip(obj: bpy.types.Object, faces) -> None:
+    for index in faces:
+        obj.data.polygons[index].flip()
+    obj.data.update()
+
+
+def uvs(obj: bpy.types.Object) -> np.ndarray:
+    values = np.empty(2 * len(obj.data.loops), np.float32)
+    obj.data.attributes["UVMap"].data.foreach_get("vector", values)
+    return values.reshape(-1, 2)
+
+
+def moved(obj: bpy.types.Object, u: float) -> np.ndarray:
+    return uvs(obj) + np.float32([u, 0])
+
+
+def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
+    obj.data.attributes["UVMap"].data.foreach_set("vector", values.ravel().astype(np.float32))
+    obj.data.update()
+
+
+def test_a_layout_that_lies_over_itself_is_found():
+    obj = make.cube()
+    values = uvs(obj)
+    values[4:8] = values[0:4] + 0.05
+    set_uvs(obj, values)
+    assert "overlap" in found(obj)["uv_map"].sentence
+    assert not found(obj)["uv_map"].urgent
+
+
+def test_every_face_on_the_whole_square_is_an_overlap():
+    obj = make.suzanne()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.uv.reset()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert "overlap" in found(obj)["uv_map"].sentence
+
+
+def test_a_layout_on_udim_tiles_is_good_and_one_across_their_border_is_told():
+    obj = make.cube()
+    set_uvs(obj, moved(obj, 1))
+    assert found(obj) == {}
+    set_uvs(obj, moved(obj, 0.5))
+    assert "leaves the unit square" in found(obj)["uv_map"].sentence
+
+
+def test_no_room_for_another_uv_map_blocks():
+    obj = make.cube()
+    set_uvs(obj, moved(obj, 0.5))
+    while len(obj.data.uv_layers) < scene.MAX_UV_LAYERS:
+        obj.data.uv_layers.new()
+    obj.data.uv_layers.active_index = 0
+    assert found(obj)["uv_map"].urgent
+
+
+def test_what_is_known_is_forgotten_when_the_mesh_changes_and_not_when_the_object_moves():
+    obj = make.suzanne()
+    inspection.inspect(obj)
+    obj.location.x = 1
+    bpy.context.view_layer.update()
+    assert inspection.known(obj)
+    flip(obj, [0])
+    bpy.context.view_layer.update()
+    assert inspection.known(obj) is None
+    bpy.ops.orbit_texture.check_mesh()
+    assert inspection.known(obj).flipped_edges == 4
+
+
+def test_a_mesh_of_a_million_triangles_can_be_checked():
+    bpy.ops.mesh.primitive_grid_add(x_subdivisions=708, y_subdivisions=708)
+    check = inspection.inspect(bpy.context.object)
+    assert (check.flipped_edges, check.inside_out, check.uvs_overlap, check.uvs_leave_tiles) == (0, False, False, False)
+
+
+def test_a_larger_job_costs_more():
+    small = estimate.cost(5_000, Settings(texture_size=1024))
+    assert estimate.cost(1_000_000, Settings(texture_size=1024)).seconds > small.seconds
+    assert estimate.cost(5_000, Settings(texture_size=8192)).gigabytes > small.gigabytes
+    assert estimate.cost(5_000, Settings(painter="orbitpainter")) is None
+
+
+def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(monkeypatch):
+    monkeypatch.setattr(estimate, "_pace", 1.0)
+    settings = Settings()
+    usual = estimate.cost(5_000, settings).seconds
+    report = {"triangles": 5_000, "settings": settings.to_dict(), "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6}}
+    for _ in range(2):
+        estimate.learn(report)
+        assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
+    assert estimate.cost(330_000, settings).seconds > 10
+    estimate.learn(report | {"seconds": {"bake": 100}})
+    assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
+    assert usual > 10
+
+
+def test_too_little_memory_is_told(monkeypatch):
+    obj = make.suzanne()
+    monkeypatch.setattr(estimate, "memory", lambda: 1.5)
+    assert "this computer has 1.5" in found(obj)["memory"].sentence
+    monkeypatch.setattr(estimate, "memory", lambda: None)
+    assert found(obj) == {}
