@@ -18,6 +18,7 @@ class ScenePanel(OrbitPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.row().prop(settings, "targets", expand=True)
         layout.prop(settings, "folder")
+        layout.prop(settings, "rules")
         layout.operator("orbit_texture.texture_scene", icon="SCENE_DATA")
 
 
