@@ -65,7 +65,8 @@ class SceneProperties(bpy.types.PropertyGroup):
         given = self.view == "GIVEN"
         return Settings(painter=self.painter, quality=self.quality, view_transform=self.view_transform,
                         texture_size=int(self.texture_size), seed=self.seed, voxel_resolution=int(self.voxel_resolution),
-                        refine=self.refine, refine_strength=self.refine_strength, refine_steps=self.refine_steps,
+                        refine=self.refine, refine_strength=round(self.refine_strength, 6),  # Blender's are float32
+                        refine_steps=self.refine_steps,
                         refine_resolution=int(self.refine_resolution), refine_views=self.refine_views,
                         azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
 
