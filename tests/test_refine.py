@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 from torch import nn
 
 from backend import pipeline
@@ -255,6 +256,21 @@ def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights
     assert (tmp_path / "refine.npz").stat().st_mtime_ns == before
     assert all(np.array_equal(again.textures[name], data) for name, data in result.textures.items())
     assert not list(tmp_path.glob("refine.*.npz")), "parts are left"
+
+
+def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_path, reference):
+    needle().export(tmp_path / "needle.ply")
+    pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "reference.png")
+    done = subprocess.run([sys.executable, "-m", "backend", "refine", tmp_path / "needle.ply", "--image", tmp_path / "reference.png",
+                           "-o", tmp_path / "out", "--texture-size", "1024", "--refine-steps", "1"], cwd=ROOT, text=True, timeout=300,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "out" / "metallic.png").exists()
+    material = trimesh.load(tmp_path / "out" / "textured.glb", force="mesh").visual.material
+    packed = np.asarray(material.metallicRoughnessTexture)
+    assert np.array_equal(packed[..., 1], np.asarray(Image.open(tmp_path / "out" / "roughness.png")))
+    assert np.array_equal(packed[..., 2], np.asarray(Image.open(tmp_path / "out" / "metallic.png")))
 
 
 def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
