@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from backend import pipeline
-from backend.api.errors import InvalidSettings, InvalidWeights
+from backend.api.errors import InvalidSettings, InvalidWeights, OutOfMemory
 from backend.api.settings import Settings
 from backend.api.weights import DINOV3, TRELLIS2, TRELLIS2_FILES
 from backend.bake.bake import Texture
@@ -25,6 +25,7 @@ from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
 from backend.refine.combine import combine
+from backend.refine.refine import check as looked_at
 from backend.refine.refine import refine, seen_images
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
 from backend.refine.trellis2.eye import framed, load_eye
@@ -288,6 +289,14 @@ def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypat
     with pytest.raises(InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"):
         pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", untold)
     assert not list((tmp_path / "job").glob("*"))
+
+
+def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    with open(tiny_trellis.write_model(tmp_path / "trellis2") / "flow_1024.safetensors", "r+b") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(OutOfMemory, match=r"takes 8797.1 GB of memory, and .* are free\. Close"):
+        looked_at()
 
 
 def test_refine_is_yes_or_no():
