@@ -87,7 +87,7 @@ def download(model: str, listener: Listener) -> dict:
     Returns:
         ``download`` (the model), ``state`` (finished, failed, cancelled) and ``error``.
     """
-    [outcome] = _run([queue.download(model, MODELS[model].title)],
+    [outcome] = _run([queue.download(model, f"{MODELS[model].title}'s weights")],
                      lambda entry: {"download": entry.download, "state": _state(entry), "error": _error(entry)}, listener)
     return outcome
 
