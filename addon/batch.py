@@ -10,7 +10,8 @@ import bpy
 
 from ..backend.api.errors import InvalidSettings, OrbitError, StorageError
 from ..backend.api.settings import Settings
-from . import headless, reference, rules
+from . import contact_sheet, headless, reference, rules
+from .contact_sheet import Row
 from .rules import Plan, Rule
 
 _REFERENCES = {"image", "images", "folder", "rule", "own_references"}
@@ -82,6 +83,19 @@ def run(jobs: list[BatchJob], listener: headless.Listener, keep: bool = True) ->
             listener({"event": "error", "blend": str(job.blend), **error.to_dict()})
             good = False
     return good
+
+
+def report_rows(jobs: list[BatchJob]) -> list[Row]:
+    """What the outputs of jobs hold, and what failed in the last run, for a report. Opens each output."""
+    found = []
+    for job in jobs:
+        if job.output.is_file():
+            bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
+            found += contact_sheet.rows(bpy.context.scene.objects)
+        outcomes = json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
+        found += [contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
+                  for name, outcome in outcomes.items() if outcome["error"]]
+    return found
 
 
 def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:

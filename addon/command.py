@@ -15,7 +15,7 @@ import bpy
 from ..backend.api.errors import InvalidSettings, OrbitError, StorageError
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import batch, doctor, headless, reference, rules
+from . import batch, contact_sheet, doctor, headless, reference, rules
 from .queue import queue
 from .rules import Plan
 
@@ -51,12 +51,28 @@ def _texture(options: argparse.Namespace, listener: headless.Listener) -> int:
                 rules.read_file(Path(options.rules)) if options.rules else ())
     output = Path(options.output).expanduser().resolve()
     headless.check_output(output)
-    outcomes = headless.run_into(output, headless.find_objects(options.objects), plan, listener, options.partial == "keep")
-    return GOOD if all(outcome["state"] == "finished" for outcome in outcomes) else SOME_FAILED
+    objects = headless.find_objects(options.objects)
+    outcomes = headless.run_into(output, objects, plan, listener, options.partial == "keep")
+    failed = [outcome for outcome in outcomes if outcome["state"] != "finished"]
+    if options.report:
+        rows = contact_sheet.rows(objects) + [contact_sheet.failure(outcome["object"], output.name, outcome["error"]["message"])
+                                              for outcome in failed if outcome["error"]]
+        _write_report(options.report, output.stem, rows, listener)
+    return SOME_FAILED if failed else GOOD
 
 
 def _batch(options: argparse.Namespace, listener: headless.Listener) -> int:
-    return GOOD if batch.run(batch.read_manifest(Path(options.manifest)), listener, options.partial == "keep") else SOME_FAILED
+    jobs = batch.read_manifest(Path(options.manifest))
+    good = batch.run(jobs, listener, options.partial == "keep")
+    if options.report:
+        _write_report(options.report, Path(options.manifest).stem, batch.report_rows(jobs), listener)
+    return GOOD if good else SOME_FAILED
+
+
+def _write_report(file: str, title: str, rows: list[contact_sheet.Row], listener: headless.Listener) -> None:
+    path = Path(file).expanduser().resolve()
+    contact_sheet.write(path, title, rows)
+    listener({"event": "saved", "file": str(path)})
 
 
 def _doctor(options: argparse.Namespace, listener: headless.Listener) -> int:
@@ -101,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     for entry in (one, many):
         entry.add_argument("--partial", choices=("keep", "discard"), default="keep",
                            help="what becomes of the objects that went well when others did not (%(default)s)")
+        entry.add_argument("--report", metavar="FILE", help="HTML page to write, with a picture of every textured object")
     command("doctor", _doctor, "say what is installed, what is missing and how to mend it")
     bring = command("download", _download, "bring a model's weights")
     bring.add_argument("model", choices=MODELS)

@@ -9,6 +9,7 @@ from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .first import First
 from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .open_report import OpenReport
 from .recall_settings import RecallSettings
 from .set_reference import SetReference
 from .show_report import ShowReport
@@ -16,7 +17,7 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
+_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport, OpenReport,
             ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
             DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 

@@ -20,6 +20,7 @@ class ScenePanel(OrbitPanel, bpy.types.Panel):
         layout.prop(settings, "folder")
         layout.prop(settings, "rules")
         layout.operator("orbit_texture.texture_scene", icon="SCENE_DATA")
+        layout.operator("orbit_texture.open_report", icon="URL")
 
 
 class ReferencePanel(OrbitPanel, bpy.types.Panel):
