@@ -12,10 +12,10 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.api.errors import InvalidSettings, OrbitError, StorageError
+from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import batch, contact_sheet, doctor, headless, reference, rules
+from . import batch, contact_sheet, doctor, export, headless, reference, rules, takes
 from .queue import queue
 from .rules import Plan
 
@@ -69,6 +69,38 @@ def _batch(options: argparse.Namespace, listener: headless.Listener) -> int:
     return GOOD if good else SOME_FAILED
 
 
+def _export(options: argparse.Namespace, listener: headless.Listener) -> int:
+    if not (options.textures or options.glb):
+        raise InvalidSettings("Say what to write: --textures FOLDER, --glb FOLDER, or both.")
+    objects = headless.find_objects(options.objects)
+    good = True
+    for obj in objects if options.objects else [obj for obj in objects if takes.shown(obj) >= 0]:
+        try:
+            files = _export_one(obj, options)
+        except OrbitError as error:
+            listener({"event": "error", "object": obj.name, **error.to_dict()})
+            good, files = False, []
+        for file in files:
+            listener({"event": "saved", "file": str(file)})
+    return GOOD if good else SOME_FAILED
+
+
+def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path]:
+    """Writes what the options ask for of an object; returns the files."""
+    names = [take.name for take in obj.orbit_texture.takes]
+    index = names.index(options.take) if options.take in names else -1 if options.take else takes.shown(obj)
+    if index < 0:
+        raise InvalidTarget(f"'{obj.name}' has no take called '{options.take}'." if options.take else f"'{obj.name}' wears no take.")
+    files = []
+    if options.textures:
+        folder = Path(options.textures).expanduser().resolve()
+        files += export.textures(obj, index, folder, options.format, options.naming, options.pack)
+    if options.glb:
+        files.append(Path(options.glb).expanduser().resolve() / export.glb_name(obj, index))
+        export.glb(obj, index, files[-1])
+    return files
+
+
 def _write_report(file: str, title: str, rows: list[contact_sheet.Row], listener: headless.Listener) -> None:
     path = Path(file).expanduser().resolve()
     contact_sheet.write(path, title, rows)
@@ -118,6 +150,14 @@ def _parser() -> argparse.ArgumentParser:
         entry.add_argument("--partial", choices=("keep", "discard"), default="keep",
                            help="what becomes of the objects that went well when others did not (%(default)s)")
         entry.add_argument("--report", metavar="FILE", help="HTML page to write, with a picture of every textured object")
+    out = command("export", _export, "write takes of the open file as files")
+    out.add_argument("--objects", nargs="+", metavar="NAME", help="objects to export; every visible one that wears a take if not given")
+    out.add_argument("--take", metavar="NAME", help="the take that each object wears if not given")
+    out.add_argument("--textures", metavar="FOLDER", help="folder for the textures")
+    out.add_argument("--format", choices=export.FORMATS, default="png8", help="of the textures (%(default)s)")
+    out.add_argument("--naming", default=export.NAMING, help="of the textures (%(default)s)")
+    out.add_argument("--pack", action="store_true", help="metallic and roughness as one image, as glTF wants them")
+    out.add_argument("--glb", metavar="FOLDER", help="folder for a GLB of each object with its take")
     command("doctor", _doctor, "say what is installed, what is missing and how to mend it")
     bring = command("download", _download, "bring a model's weights")
     bring.add_argument("model", choices=MODELS)

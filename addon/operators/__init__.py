@@ -7,6 +7,7 @@ from .cancel import Cancel
 from .check_mesh import CheckMesh
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
+from .export import ExportGLB, ExportTextures
 from .first import First
 from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
 from .open_report import OpenReport
@@ -18,7 +19,7 @@ from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport, OpenReport,
-            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
+            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
             DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 
