@@ -136,7 +136,8 @@ def _run_job(job: BatchJob, listener: headless.Listener, keep: bool) -> bool:
 
     def told(event: dict) -> None:
         if keep and event["event"] == "object":
-            known.update({name: event for name in event["objects"]})
+            outcome = {key: value for key, value in event.items() if key != "event"}
+            known.update({name: outcome for name in event["objects"]})
             _write_report(job, key, known, complete=False)
         listener(event)
 
@@ -149,9 +150,9 @@ def _run_job(job: BatchJob, listener: headless.Listener, keep: bool) -> bool:
 def _key(job: BatchJob) -> str:
     """Changes with anything that the result depends on: the contents of the files, the objects, the settings."""
     folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
-    pictures = [file for file in (job.image, *(rule.image for rule in job.rules), *folder) if file]
+    pictures = [job.image, *(rule.image for rule in job.rules), *(file for file in folder if file.suffix in reference.EXTENSIONS)]
     inputs = [_content(job.blend), job.objects, [asdict(rule) for rule in job.rules], job.settings.to_dict(),
-              [(str(file), _content(file)) for file in pictures]]
+              [(str(file), _content(file)) for file in pictures if file]]
     return hashlib.sha256(json.dumps(inputs, default=str).encode()).hexdigest()
 
 

@@ -150,14 +150,12 @@ def _write(file: Path, pixels: np.ndarray, format: Format, is_color: bool) -> No
         pixels[..., :3] = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(file.stem, width, height, float_buffer=True, is_data=True)
-    # A scene of its own says how: the user's render settings stay, and its view transform changes no value.
+    # A scene of its own says how, so that the user's render settings stay; an image of data is written without a view transform.
     scene = bpy.data.scenes.new(file.stem)
     try:
         image.pixels.foreach_set(pixels.ravel())
         settings = scene.render.image_settings
         settings.file_format, settings.color_mode, settings.color_depth = format.kind, "RGB", format.depth
-        settings.color_management = "OVERRIDE"
-        settings.view_settings.view_transform = "Raw"
         image.save_render(str(file), scene=scene)
     except RuntimeError as error:
         raise StorageError(f"{file} cannot be written: {str(error).strip()}") from error
