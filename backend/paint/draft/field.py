@@ -69,7 +69,7 @@ def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np
 
 
 def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
-    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G) are alike; may be negative."""
+    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G) are alike; may be < 0."""
     _, near = cKDTree(feature).query(feature, k=min(64, len(points)), workers=-1)
     far = np.linalg.norm(points[near] - points[:, None], axis=2) > 0.1
     some = far.sum(axis=1) > 4

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 from numba import njit
 
+from .patches import LOOSE
 from .synthesis import Patchwork
 
 SHARP = 0.45
@@ -32,12 +33,12 @@ class Layer:
         result = np.empty((len(points), 3), np.float32)
         s, w = self.patchwork.samples, self.patchwork
         count, order, starts = self._cells
-        _lay(points, normals, s.points, s.normals, s.frames, w.maps, w.colors, w.source.colors, w.source.usable, w.source.steps, count, order,
-             starts, np.float32(s.spacing), result)
+        _lay(points, normals, s.points, s.normals, s.frames, w.maps, w.colors, w.source.colors, w.source.usable, w.source.steps, count,
+             order, starts, np.float32(s.spacing), result)
         return result
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=LOOSE)
 def _lay(points, normals, places, directions, frames, maps, colors, image, usable, steps, count, order, starts, spacing, result):
     height, width = usable.shape
     sharp = np.float32(0.5) / (np.float32(SHARP) * spacing) ** 2

@@ -97,12 +97,13 @@ def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> 
 
 
 def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust from the picture, then from the mirrored side; see :meth:`Picture.look_up`."""
+    """Colours and trust from the picture, then from the mirrored side unless that shows print; see :meth:`Picture.look_up`."""
     colors, trust = picture.look_up(points, normals)
     if mirror is None:
         return colors, trust
-    other, other_trust = picture.look_up(mirror.points(points), mirror.directions(normals))
-    rest = (1 - trust) * other_trust
+    across = mirror.points(points)
+    other, other_trust = picture.look_up(across, mirror.directions(normals))
+    rest = (1 - trust) * other_trust * ~picture.shows_print(across)
     total = trust + rest
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
 

@@ -8,12 +8,16 @@ result does not depend on how many cores work.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from .samples import Samples
 from .source import Source
+
+LOOSE = {"reassoc", "contract", "arcp", "nsz"}
+"""What the compiler may do with sums; infinite costs and missing maps have to stay what they are."""
 
 OUTSIDE = 2.0
 """What a neighbour costs that falls where the source is not usable; one of a random colour costs 1."""
@@ -35,11 +39,11 @@ class Problem:
     Attributes:
         samples: the surface.
         source: the picture.
-        free: (M,) int64, the samples to be painted.
+        hidden: (N,) bool, the samples that are not known.
+        free: (M,) int64, those of them that are being painted.
         rings: (N, 3) float32, and ``source_rings`` (H, W, 3): height, slope and distance from the main axis; ``sure`` (N,) float32 is what
             it costs to copy from another ring.
         guides: (N, G) float32, and ``source_guides`` (H, W, G): alike in places that may look alike; squared differences are costs.
-        rarity: (H, W) float32: what each pixel costs because nothing else in the picture is like it.
         places: (P, 2) int32 row and column of usable pixels: what random search draws from.
         hints: (M, C) int32 indices of places that the guides suggest for each free sample.
         gain: one over the variance of the source's colours.
@@ -49,18 +53,48 @@ class Problem:
 
     samples: Samples
     source: Source
+    hidden: np.ndarray
     free: np.ndarray
     rings: np.ndarray
     source_rings: np.ndarray
     sure: np.ndarray
     guides: np.ndarray
     source_guides: np.ndarray
-    rarity: np.ndarray
     places: np.ndarray
     hints: np.ndarray
     gain: float
     usage: float
     seed: int
+
+
+class Target(NamedTuple):
+    """What the search reads of the samples; see :class:`.samples.Samples` and :class:`Problem`."""
+
+    neighbors: np.ndarray
+    offsets: np.ndarray
+    turns: np.ndarray
+    weights: np.ndarray
+    steady: np.ndarray
+    rings: np.ndarray
+    sure: np.ndarray
+    guides: np.ndarray
+    colors: np.ndarray
+    trust: np.ndarray
+
+
+class Origin(NamedTuple):
+    """What it reads of the source; see :class:`.source.Source` and :class:`Problem`."""
+
+    image: np.ndarray
+    usable: np.ndarray
+    frames: np.ndarray
+    steps: np.ndarray
+    rings: np.ndarray
+    guides: np.ndarray
+    places: np.ndarray
+    uses: np.ndarray
+    gain: np.float32
+    usage: np.float32
 
 
 def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,10 +114,13 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
     uses = count_uses(problem, maps)
     s, r = problem.samples, problem.source
 
+    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, colors, trust)
+    origin = Origin(r.colors, r.usable, r.frames, r.steps, problem.source_rings, problem.source_guides, problem.places, uses,
+                    np.float32(problem.gain), np.float32(problem.usage))
+
     def part(first: int, last: int) -> None:
-        _improve(problem.free[first:last], problem.hints[first:last], s.neighbors, s.offsets, s.turns, s.weights, r.colors, r.usable, r.frames,
-                 r.steps, s.steady, problem.rings, problem.source_rings, problem.sure, problem.guides, problem.source_guides, problem.rarity, problem.places, uses, np.float32(problem.gain),
-                 np.float32(problem.usage), np.uint64(problem.seed * 1000 + number), maps, colors, trust, better, costs)
+        _improve(problem.free[first:last], problem.hints[first:last], target, origin, np.uint64(1000 * problem.seed + number), maps, better,
+                 costs)
 
     in_parts(part, len(problem.free))
     return better, costs
@@ -98,18 +135,17 @@ def vote(problem: Problem, maps: np.ndarray, costs: np.ndarray, colors: np.ndarr
 
 
 def count_uses(problem: Problem, maps: np.ndarray) -> np.ndarray:
-    """(H / CELL, W / CELL) float32: how many free samples copy from each cell of the source, over what would be the cell's even share."""
+    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what would be the cell's even share."""
     height, width = problem.source.usable.shape
     shape = (-(-height // CELL), -(-width // CELL))
     uses, share = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-    mapped = maps[problem.free]
-    mapped = mapped[np.isfinite(mapped[:, 0])]
+    mapped = maps[problem.hidden & np.isfinite(maps[:, 0])]
     np.add.at(uses, (mapped[:, 1].astype(int) // CELL, mapped[:, 0].astype(int) // CELL), 1)
     # A pixel's share grows with the surface that it shows.
     steps = problem.source.steps[problem.places[:, 0], problem.places[:, 1]]
     area = 1 / np.maximum(np.abs(np.linalg.det(steps)), 1e-6)
     np.add.at(share, (problem.places[:, 0] // CELL, problem.places[:, 1] // CELL), area)
-    share *= len(problem.free) / share.sum()
+    share *= max(len(mapped), 0.3 * problem.hidden.sum()) / share.sum()
     return (uses / np.maximum(share, 0.5 * share[share > 0].mean())).astype(np.float32)
 
 
@@ -130,49 +166,48 @@ def _random(state):
     return np.float32(z >> np.uint64(40)) * np.float32(1 / 16777216), state
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _cost(p, x, y, turn, limit, neighbors, offsets, weights, image, usable, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, uses, gain, usage,
-          colors, trust):
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _cost(p, x, y, turn, limit, target, origin):
     """What a map costs sample ``p``; given up above ``limit``."""
-    height, width = usable.shape
+    height, width = origin.usable.shape
     if not (0 <= x < width and 0 <= y < height):
         return np.float32(np.inf)
     column, row = int(x), int(y)
-    if not usable[row, column]:
+    if not origin.usable[row, column]:
         return np.float32(np.inf)
     c, s = np.cos(turn), np.sin(turn)
-    cost = rarity[row, column] + usage * uses[row // CELL, column // CELL]
-    cost += steady[p] * (np.float32(ASKEW) * s * s + np.float32(TURNED * 0.5) * (1 - c))
-    if sure[p] > 0:
+    cost = origin.usage * origin.uses[row // CELL, column // CELL]
+    cost += target.steady[p] * (np.float32(ASKEW) * s * s + np.float32(TURNED * 0.5) * (1 - c))
+    if target.sure[p] > 0:
         apart = np.float32(0)
         for axis in range(3):
-            apart += (rings[p, axis] - source_rings[row, column, axis]) ** 2
-        cost += sure[p] * min(apart, np.float32(1))
-    for g in range(guides.shape[1]):
-        cost += (guides[p, g] - source_guides[row, column, g]) ** 2
+            apart += (target.rings[p, axis] - origin.rings[row, column, axis]) ** 2
+        cost += target.sure[p] * min(apart, np.float32(1))
+    for g in range(target.guides.shape[1]):
+        cost += (target.guides[p, g] - origin.guides[row, column, g]) ** 2
     if cost >= limit:
         return np.float32(np.inf)
-    a, b = steps[row, column, 0, 0], steps[row, column, 0, 1]
-    d, e = steps[row, column, 1, 0], steps[row, column, 1, 1]
+    a, b = origin.steps[row, column, 0, 0], origin.steps[row, column, 0, 1]
+    d, e = origin.steps[row, column, 1, 0], origin.steps[row, column, 1, 1]
     xr, xu, yr, yu = a * c + b * s, b * c - a * s, d * c + e * s, e * c - d * s
     whole = np.float32(0)
-    for k in range(neighbors.shape[1]):
-        whole += weights[p, k] * trust[neighbors[p, k]]
+    for k in range(target.neighbors.shape[1]):
+        whole += target.weights[p, k] * target.trust[target.neighbors[p, k]]
     if whole <= 0:
         return cost
     budget = (limit - cost) * whole
     total = np.float32(0)
-    for k in range(neighbors.shape[1]):
-        q = neighbors[p, k]
-        weight = weights[p, k] * trust[q]
+    for k in range(target.neighbors.shape[1]):
+        q = target.neighbors[p, k]
+        weight = target.weights[p, k] * target.trust[q]
         if weight <= 0:
             continue
-        i = int(np.floor(x + xr * offsets[p, k, 0] + xu * offsets[p, k, 1]))
-        j = int(np.floor(y + yr * offsets[p, k, 0] + yu * offsets[p, k, 1]))
-        if 0 <= i < width and 0 <= j < height and usable[j, i]:
-            difference = ((image[j, i, 0] - colors[q, 0]) ** 2 + (image[j, i, 1] - colors[q, 1]) ** 2
-                          + (image[j, i, 2] - colors[q, 2]) ** 2)
-            total += weight * min(difference * gain, np.float32(4))
+        i = int(np.floor(x + xr * target.offsets[p, k, 0] + xu * target.offsets[p, k, 1]))
+        j = int(np.floor(y + yr * target.offsets[p, k, 0] + yu * target.offsets[p, k, 1]))
+        if 0 <= i < width and 0 <= j < height and origin.usable[j, i]:
+            difference = ((origin.image[j, i, 0] - target.colors[q, 0]) ** 2 + (origin.image[j, i, 1] - target.colors[q, 1]) ** 2
+                          + (origin.image[j, i, 2] - target.colors[q, 2]) ** 2)
+            total += weight * min(difference * origin.gain, np.float32(4))
         else:
             total += weight * np.float32(OUTSIDE)
         if total >= budget:
@@ -180,10 +215,9 @@ def _cost(p, x, y, turn, limit, neighbors, offsets, weights, image, usable, step
     return cost + total / whole
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _improve(free, hints, neighbors, offsets, turns, weights, image, usable, frames, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, places, uses, gain,
-             usage, seed, maps, colors, trust, better, costs):
-    height, width = usable.shape
+@njit(cache=True, nogil=True, fastmath=LOOSE)
+def _improve(free, hints, target, origin, seed, maps, better, costs):
+    height, width = origin.usable.shape
     for n in range(free.size):
         p = free[n]
         state = (seed * np.uint64(1_000_003) + np.uint64(p)) * np.uint64(0xD1342543DE82EF95)
@@ -191,29 +225,26 @@ def _improve(free, hints, neighbors, offsets, turns, weights, image, usable, fra
         best = np.float32(np.inf)
         if np.isfinite(maps[p, 0]):
             bx, by, bt = maps[p, 0], maps[p, 1], maps[p, 2]
-            best = _cost(p, bx, by, bt, best, neighbors, offsets, weights, image, usable, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, uses, gain,
-                         usage, colors, trust)
+            best = _cost(p, bx, by, bt, best, target, origin)
         for attempt in range(8):
             draw, state = _random(state)
             # The nearest first, then one from anywhere in the patch.
-            k = attempt if attempt < 4 else int(draw * neighbors.shape[1])
-            q = neighbors[p, k]
-            if weights[p, k] <= 0 or not np.isfinite(maps[q, 0]):
+            k = attempt if attempt < 4 else int(draw * target.neighbors.shape[1])
+            q = target.neighbors[p, k]
+            if target.weights[p, k] <= 0 or not np.isfinite(maps[q, 0]):
                 continue
-            x, y, turn = _carried(maps[q], offsets[p, k], turns[p, k], usable, frames, steps)
-            cost = _cost(p, x, y, turn, best, neighbors, offsets, weights, image, usable, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, uses, gain,
-                         usage, colors, trust)
+            x, y, turn = _carried(maps[q], target.offsets[p, k], target.turns[p, k], origin)
+            cost = _cost(p, x, y, turn, best, target, origin)
             if cost < best:
                 best, bx, by, bt = cost, x, y, turn
         limit = LEAP * best
         for attempt in range(3):
             draw, state = _random(state)
-            at = hints[n, int(draw * hints.shape[1])] if attempt < 2 else int(draw * places.shape[0])
+            at = hints[n, int(draw * hints.shape[1])] if attempt < 2 else int(draw * origin.places.shape[0])
             draw, state = _random(state)
             turn = np.float32(0.6) * (draw - np.float32(0.5)) if attempt == 1 else np.float32(0)
-            x, y = places[at, 1] + np.float32(0.5), places[at, 0] + np.float32(0.5)
-            cost = _cost(p, x, y, turn, limit, neighbors, offsets, weights, image, usable, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, uses, gain,
-                         usage, colors, trust)
+            x, y = origin.places[at, 1] + np.float32(0.5), origin.places[at, 0] + np.float32(0.5)
+            cost = _cost(p, x, y, turn, limit, target, origin)
             if cost < limit:
                 best, bx, by, bt = cost, x, y, turn
                 limit = LEAP * best
@@ -225,8 +256,7 @@ def _improve(free, hints, neighbors, offsets, turns, weights, image, usable, fra
             y = by + reach * (2 * draw - 1)
             draw, state = _random(state)
             turn = bt + np.float32(0.5) * (draw - np.float32(0.5)) * min(reach * np.float32(0.1), np.float32(1))
-            cost = _cost(p, x, y, turn, limit, neighbors, offsets, weights, image, usable, steps, steady, rings, source_rings, sure, guides, source_guides, rarity, uses, gain,
-                         usage, colors, trust)
+            cost = _cost(p, x, y, turn, limit, target, origin)
             if cost < limit:
                 best, bx, by, bt = cost, x, y, turn
                 limit = LEAP * best
@@ -236,17 +266,17 @@ def _improve(free, hints, neighbors, offsets, turns, weights, image, usable, fra
         costs[p] = best
 
 
-@njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _carried(there, offset, turn, usable, frames, steps):
+@njit(cache=True, nogil=True, fastmath=LOOSE, inline="always")
+def _carried(there, offset, turn, origin):
     """The map that a sample would have if its neighbour's copy went on over it."""
-    height, width = usable.shape
+    height, width = origin.usable.shape
     c, s = np.cos(turn), np.sin(turn)
     # The sample as the neighbour sees it.
     right, up = -(c * offset[0] + s * offset[1]), -(c * offset[1] - s * offset[0])
-    x, y = _moved(there, right, up, steps)
+    x, y = _moved(there, right, up, origin.steps)
     if not (0 <= x < width and 0 <= y < height):
         return x, y, there[2]
-    old, new = frames[int(there[1]), int(there[0])], frames[int(y), int(x)]
+    old, new = origin.frames[int(there[1]), int(there[0])], origin.frames[int(y), int(x)]
     cosine, sine = np.float32(0), np.float32(0)
     for axis in range(3):
         cosine += old[0, axis] * new[0, axis]
@@ -254,7 +284,7 @@ def _carried(there, offset, turn, usable, frames, steps):
     return x, y, there[2] - turn - np.arctan2(sine, cosine)
 
 
-@njit(cache=True, nogil=True, fastmath=True, inline="always")
+@njit(cache=True, nogil=True, fastmath=LOOSE, inline="always")
 def _moved(there, right, up, steps):
     """Where in the source a map puts a point at an offset from its sample."""
     column, row = int(there[0]), int(there[1])
@@ -264,7 +294,7 @@ def _moved(there, right, up, steps):
             there[1] + steps[row, column, 1, 0] * r + steps[row, column, 1, 1] * u)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=LOOSE)
 def _vote(free, neighbors, offsets, turns, weights, image, usable, steps, maps, costs, result):
     height, width = usable.shape
     for n in range(free.size):

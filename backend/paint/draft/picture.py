@@ -8,10 +8,10 @@ from ...render.sample import bilinear
 from ...render.visibility import edge_distance, observe
 from ..foreground import confirmed_by, cut_out, extend
 from ..reference import Reference
-
+from .lettering import lettering
 
 GLANCING = 0.1, 0.25
-"""Cosines between surface and view below which the picture is not believed, because its pixels would be drawn out, and above which it is."""
+"""Cosines between surface and view below which the picture is not believed, its pixels would be drawn out, and above which it is."""
 
 
 class Picture:
@@ -22,6 +22,7 @@ class Picture:
         side: how the mesh winds its triangles, see :func:`backend.render.visibility.facing`.
         edges: (H, W) float32 pixels to the nearest outline of mesh or object.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
+        print: (H, W) bool, lines of letters.
         margin: pixels from an edge within which the picture may show something else, because the outlines do not agree better.
     """
 
@@ -34,6 +35,7 @@ class Picture:
         shown = reference.alpha > 0.5
         self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
         self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
+        self.print = lettering(self.colors, self.edges > 0)
         # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
         outline = max(int((distance_inside(shown) == 1).sum()), 1)
         self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
@@ -47,6 +49,12 @@ class Picture:
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
         colors[shown] = bilinear(self.colors, pixels)
         return colors, trust.astype(np.float32)
+
+    def shows_print(self, points: np.ndarray) -> np.ndarray:
+        """(N,) bool, whether points (N, 3) appear where the picture shows letters."""
+        pixels, _ = self.buffer.camera.project(points.astype(np.float64))
+        column, row = np.clip(pixels, 0, np.array(self.print.shape[::-1]) - 1).astype(int).T
+        return self.print[row, column]
 
 
 def distance_inside(mask: np.ndarray) -> np.ndarray:

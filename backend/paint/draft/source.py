@@ -52,7 +52,7 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     height, width = (-(-side // factor) for side in usable.shape)
     colors = _shrunk(picture.colors, picture.edges > 0.5, factor, height, width)
     # Geometry is that of the block's middle pixel.
-    rows, columns = (np.minimum(np.arange(side) * factor + factor // 2, full - 1) for side, full in zip((height, width), usable.shape, strict=True))
+    rows, columns = (np.minimum(np.arange(0, side, factor) + factor // 2, side - 1) for side in usable.shape)
     middle = np.ix_(rows, columns)
     point, normal, usable = point[middle], normal[middle], usable[middle]
     tangents = np.zeros((height, width, 2, 3), np.float32)

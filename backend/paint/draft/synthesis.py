@@ -40,6 +40,9 @@ GUIDED = 1.0, 0.6, 0.35
 USAGE = 0.05
 """What a use costs per even share of uses, against 1 for a patch of random colours."""
 
+FEWEST = 50
+"""Samples and pixels without which there is nothing to paint or nothing to copy."""
+
 RING, WIDTH = 0.6, 1.5
 """What it costs to copy from another ring around the main axis where rings are of one colour, and spacings by which rings differ."""
 
@@ -96,17 +99,19 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     for level, cells in enumerate(LEVELS):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
-        if shrunk.usable.sum() < 50:
+        if min(shrunk.usable.sum(), len(samples)) < FEWEST:
             return None
         fixed, maps, colors, sure = _start(samples, surface.face_normals[samples.face], shrunk, picture, known, guess, field.axis)
         free = np.flatnonzero(~fixed)
+        if not len(free):
+            return None
         if before is not None:
             _carry(before, samples, shrunk, free, maps)
         problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, level, seed)
-        if before is not None:
-            colors = vote(problem, maps, np.zeros(len(maps), np.float32), colors)
         if before is None:
             maps, colors = _grow(problem, maps, colors, fixed, sure)
+        else:
+            colors = vote(problem, maps, np.zeros(len(maps), np.float32), colors)
         for number in range(ROUNDS[level]):
             trust = np.where(fixed, 1.0, 0.7).astype(np.float32)
             maps, costs = improve(problem, maps, colors, trust, 1000 * level + number)
@@ -197,14 +202,14 @@ def _carry(before: tuple[Samples, Source, np.ndarray], samples: Samples, shrunk:
     maps[free, 2] = old[near, 2] + np.arctan2(turned[:, 1], turned[:, 0]) - np.arctan2(source_turn[:, 1], source_turn[:, 0])
 
 
-def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray,
-             colors: np.ndarray, axis: np.ndarray, sure: np.ndarray, level: int,
-             seed: int) -> Problem:
+def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray, colors: np.ndarray, axis: np.ndarray, sure: np.ndarray,
+             level: int, seed: int) -> Problem:
+    """What one level's search is about."""
     own, theirs = guides(samples, shrunk)
+    # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
     settled = np.flatnonzero(fixed)
     settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
-    told = explained(own[settled], samples.points[settled], colors[settled])
-    strength = np.float32(GUIDED[level] * np.clip(1.5 * told, 0.1, 1))
+    strength = np.float32(GUIDED[level] * np.clip(1.5 * explained(own[settled], samples.points[settled], colors[settled]), 0.1, 1))
     own, theirs = strength * own, strength * theirs
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
@@ -213,7 +218,7 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
     source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
-    return Problem(samples, shrunk, free, rings, source_rings, RING * sure, own, theirs, np.zeros(shrunk.usable.shape, np.float32), places,
+    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, places,
                    _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE, seed)
 
 
