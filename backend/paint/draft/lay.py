@@ -11,6 +11,9 @@ from .synthesis import Patchwork
 SHARP = 0.45
 """Standard deviation in spacings over which pieces are blended into each other."""
 
+FAINT = 1e-4
+"""Weight of a sample that is too far away to be continued to a point."""
+
 
 class Layer:
     """A patchwork that points can be looked up in."""
@@ -63,7 +66,7 @@ def _lay(points, normals, places, directions, frames, maps, colors, image, usabl
                     plain_red += weight * colors[s, 0]
                     plain_green += weight * colors[s, 1]
                     plain_blue += weight * colors[s, 2]
-                    if not np.isfinite(maps[s, 0]):
+                    if weight < np.float32(FAINT) or not np.isfinite(maps[s, 0]):
                         continue
                     column, row = int(maps[s, 0]), int(maps[s, 1])
                     if not (0 <= column < width and 0 <= row < height):

@@ -74,6 +74,7 @@ class Draft:
                 progress(0.6 + 0.4 * len(frames) / len(buffers))
                 if len(frames) % COUNT == 0:
                     show(strip(frames))
+        frames[0] = picture.over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]

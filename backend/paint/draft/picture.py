@@ -50,6 +50,11 @@ class Picture:
         colors[shown] = bilinear(self.colors, pixels)
         return colors, trust.astype(np.float32)
 
+    def over(self, frame: np.ndarray) -> np.ndarray:
+        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture."""
+        share = (smoothstep(self.edges, 0.5, 1.5) * self.buffer.mask)[..., None]
+        return np.round(frame * (1 - share) + 255 * np.clip(self.colors, 0, 1) * share).astype(np.uint8)
+
     def shows_print(self, points: np.ndarray) -> np.ndarray:
         """(N,) bool, whether points (N, 3) appear where the picture shows letters."""
         pixels, _ = self.buffer.camera.project(points.astype(np.float64))

@@ -37,8 +37,8 @@ RIPE, SWEEPS = 4, 2
 GUIDED = 1.0, 0.6, 0.35
 """How strongly the guides hold, per level: what is copied is settled on the coarsest."""
 
-USAGE = 0.05
-"""What a use costs per even share of uses, against 1 for a patch of random colours."""
+USAGE = 0.08, 0.04, 0.01
+"""What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
 FEWEST = 50
 """Samples and pixels without which there is nothing to paint or nothing to copy."""
@@ -219,7 +219,8 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
     return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, places,
-                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE, seed)
+                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level],
+                   seed)
 
 
 def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
