@@ -9,10 +9,12 @@ the truth.
 
 Fine structure alone is easily had by noise, and colour alone by one grey, so both are reported. ``closer`` is the mean of how much closer
 ours is than the best of the baselines in either: each measure is held against the baseline that is best at that one. The reference's own
-view is compared by PSNR. Seconds are wall time on all cores; a first run compiles, so run it twice.
+view is compared by PSNR. Seconds are of the clock and of all cores together;
+a first run compiles, so run it twice.
 """
 
 import multiprocessing
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +49,7 @@ def main() -> None:
     options.add_argument("--scenes", nargs="*", default=list(SCENES), choices=list(SCENES))
     options.add_argument("--pictures", type=Path, help="folder for a contact sheet per scene: ours above the truth")
     chosen = options.parse_args()
-    report = Report(["scene", "painter", "patches", "colour", "closer %", "reference PSNR", "s", "GB"], chosen.json)
+    report = Report(["scene", "painter", "patches", "colour", "closer %", "reference PSNR", "s", "core s", "GB"], chosen.json)
     gains = []
     for name in chosen.scenes:
         # A process each: the memory is that of one scene.
@@ -56,7 +58,7 @@ def main() -> None:
         for row in rows:
             report.add(name, *row)
         gains.append(rows[-1][3])
-    report.add("mean", "ours", None, None, float(np.mean(gains)), None, None, None)
+    report.add("mean", "ours", None, None, float(np.mean(gains)), None, None, None, None)
 
 
 def measure(name: str, pictures: Path | None) -> list[tuple]:
@@ -65,20 +67,21 @@ def measure(name: str, pictures: Path | None) -> list[tuple]:
     cameras = orbit_cameras()
     reference = photographed(scene, cameras[0])
     buffers = render(scene.surface, cameras)
+    before = time.process_time()
     with timed() as clock:
         painting = Draft().paint(scene.surface, buffers, reference, Settings(), _quiet, _at_once, unseen)
-    memory = peak_gigabytes()
+    cores, memory = time.process_time() - before, peak_gigabytes()
     compared = range(1 + EVERY // 2, len(cameras), EVERY)
     truth = [scene.photograph(cameras[view], 2) for view in compared]
     hidden = [hidden_part(scene.surface, buffers[view], buffers[0]) for view in compared]
     rows = []
     for label, baseline in BASELINES.items():
         frames = baseline(scene.surface, buffers[0], reference, [buffers[view] for view in compared])
-        rows.append((label, *distances(truth, hidden, frames, hidden), None, None, None, None))
+        rows.append((label, *distances(truth, hidden, frames, hidden), None, None, None, None, None))
     ours = distances(truth, hidden, [painting.frames[view] for view in compared], hidden)
     best = [min(row[measure] for row in rows) for measure in (1, 2)]
     closer = float(np.mean([100 * (1 - own / other) for own, other in zip(ours, best, strict=True)]))
-    rows.append(("ours", *ours, closer, reference_psnr(painting.frames[0], reference), clock.seconds, memory))
+    rows.append(("ours", *ours, closer, reference_psnr(painting.frames[0], reference), clock.seconds, cores, memory))
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sheet(painting.frames, scene, cameras)).save(pictures / f"draft_{name}.jpg", quality=85)
