@@ -36,7 +36,7 @@ SAMPLE = 10_000
 class Draft:
     """Projects the reference; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.2
+    share = 0.4
 
     def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
         """The reference's own view, then an orbit around and one over the top, both starting at its side of the mesh."""
