@@ -60,6 +60,9 @@ class SceneProperties(bpy.types.PropertyGroup):
     folder: StringProperty(
         name="Folder", subtype="DIR_PATH",
         description="Folder with a picture per object, called like the object. Objects without one use the reference above")
+    rules: StringProperty(
+        name="Rules", subtype="FILE_PATH",
+        description="TOML file that gives some objects a reference, a painter or other settings of their own")
 
     def to_settings(self) -> Settings:
         given = self.view == "GIVEN"

@@ -1,16 +1,12 @@
 """Download Weights: what the panel knows, who may press it, and what becomes of it."""
 
-import os
-import signal
-from pathlib import Path
-
 import bpy
 import make
 import pytest
 from bl_ext.user_default.orbit_texture.addon import weights
 from bl_ext.user_default.orbit_texture.addon.operators.download_weights import DownloadWeights
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api import connection, paths
+from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER, TRELLIS2
 
 
@@ -42,18 +38,6 @@ def test_blender_without_online_access_downloads_nothing():
     with pytest.raises(RuntimeError, match="Allow Online Access in the preferences"):
         bpy.ops.orbit_texture.download_weights()
     assert not queue.entries
-
-
-@pytest.fixture
-def own_server(tmp_path, monkeypatch):
-    """A home, and hence a server, of the test's own: it gets this environment."""
-    (tmp_path / "environment").symlink_to(Path(os.environ["BACKEND_PYTHON"]).parents[1], target_is_directory=True)
-    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    yield
-    queue.close()
-    if server := connection.Connection.read(paths.run_directory()):
-        os.kill(server.pid, signal.SIGTERM)
 
 
 @pytest.mark.worker
