@@ -25,8 +25,8 @@ from .trellis2.model import Model, folder
 from .trellis2.repaint import Strength, repaint
 from .voxel_colors import voxel_colors
 
-BESIDE = 1_000_000_000
-"""Bytes that the refinement takes on the CPU beside its largest network, for a few hundred thousand voxels."""
+BESIDE = 2_000_000_000
+"""Bytes that a job takes on the CPU beside its largest network, at 512."""
 
 
 def check() -> None:
