@@ -20,6 +20,8 @@ def test_the_panel_has_every_setting_with_its_choices_range_and_description(sett
     assert prop.description == setting.metadata["doc"]
     if setting.metadata["choices"]:
         assert [item.identifier for item in prop.enum_items] == [str(value) for value in setting.metadata["choices"]]
+    elif isinstance(setting.default, bool):
+        assert (prop.type, prop.default) == ("BOOLEAN", setting.default)
     else:
         assert (prop.hard_min, prop.hard_max) == (setting.metadata["minimum"], setting.metadata["maximum"])
 
