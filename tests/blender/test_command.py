@@ -322,3 +322,17 @@ def test_the_example_script_does_the_same_in_a_plain_python(tmp_path, picture):
                           "--objects", "Hat", "--output", tmp_path / "out.blend"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
     assert takes_in(tmp_path / "out.blend") == {"Body": 0, "Hat": 1}
+
+
+def test_what_is_done_stays_when_blender_is_killed(tmp_path, picture):
+    source, output = scene(tmp_path, "Quick", "Slow bake=sleep:5"), tmp_path / "out.blend"
+    blender = subprocess.Popen([sys.executable, ROOT / "docs" / "examples" / "texture_selected.py", source, "--image", picture,
+                                "--output", output], stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not output.exists():
+        assert blender.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    blender.kill()
+    blender.wait()
+    assert takes_in(output) == {"Quick": 1, "Slow bake=sleep:5": 0}
