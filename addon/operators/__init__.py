@@ -3,12 +3,14 @@
 import bpy
 
 from .apply_take import ApplyTake
+from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
 from .check_mesh import CheckMesh
+from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .first import First
-from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
 from .recall_settings import RecallSettings
 from .set_reference import SetReference
 from .show_report import ShowReport
@@ -18,7 +20,8 @@ from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
             ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
-            DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
+            DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+            ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 
 def register() -> None:

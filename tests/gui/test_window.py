@@ -45,6 +45,15 @@ def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_
     window.picture("7-undone")
 
 
+def test_the_preferences_check_the_installation_and_blender_stays_free(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    (window.scratch / "preferences").touch()
+    window.wait(lambda state: state["findings"].get("worker") == "ok", 90)
+    window.picture("preferences")
+
+
 def test_sentences_that_are_put_together_are_translated(window):
     window.install()
     window.run("--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py")))
