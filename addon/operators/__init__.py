@@ -11,6 +11,7 @@ from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .first import First
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .set_reference import SetReference
 from .show_report import ShowReport
@@ -18,7 +19,7 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
+_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
             ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
             DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)

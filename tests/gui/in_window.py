@@ -79,6 +79,7 @@ def watch() -> float:
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
+        "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
         "longest_gap": _gaps["longest"],
