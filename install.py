@@ -18,13 +18,16 @@ if not OLDEST <= sys.version_info[:2] <= NEWEST:
              "(python.org, or your system's packages) and run it by its name: python3.11 install.py")
 
 from backend.api import paths  # noqa: E402
+from backend.api.torch_builds import GIGABYTES  # noqa: E402
 from installer import backend, blenders, extension, health, suite  # noqa: E402
 from installer.environment import Problem, say  # noqa: E402
-from installer.torch_build import BUILDS  # noqa: E402
 
 
 def install_backend(options: argparse.Namespace) -> int:
-    backend.install(options.torch)
+    if options.remove:
+        backend.remove()
+    else:
+        backend.install(options.torch, anew=options.anew)
     return 0
 
 
@@ -84,6 +87,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command("test", test, "Install what is missing and run the whole test suite; further arguments are for pytest")
     entry = command("backend", install_backend, "Install the backend's private environment")
     _add_torch(entry)
+    how = entry.add_mutually_exclusive_group()
+    how.add_argument("--anew", action="store_true", help="from scratch, in case files of the one that is there are broken")
+    how.add_argument("--remove", action="store_true", help="remove it; models and jobs stay")
     entry = command("addon", install_addon, "Build the add-on's zip, install and enable it in Blender")
     entry.add_argument("--output", type=Path, default=paths.home() / "build", help="folder for the zip (%(default)s)")
     _add_blender(entry)
@@ -100,7 +106,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _add_torch(entry: argparse.ArgumentParser) -> None:
-    entry.add_argument("--torch", choices=("auto", *BUILDS), default="auto", help="the torch build (auto: what fits this machine)")
+    entry.add_argument("--torch", choices=("auto", *GIGABYTES), default="auto", help="the torch build (auto: what fits this machine)")
 
 
 def _add_blender(entry: argparse.ArgumentParser) -> None:

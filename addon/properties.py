@@ -3,7 +3,16 @@
 from dataclasses import fields
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from ..backend.api.settings import Settings
 from . import weights
@@ -51,6 +60,7 @@ class SceneProperties(bpy.types.PropertyGroup):
         items=[("AUTOMATIC", "Automatic", "Find the view from which the mesh looks like the reference"),
                ("VIEWPORT", "This Viewport", "The reference shows the side of the object that this viewport shows"),
                ("CAMERA", "Active Camera", "The reference shows the side of the object that the scene's camera sees"),
+               ("PINS", "Pins", "The view from which points of the mesh lie where you have clicked them in the picture"),
                ("GIVEN", "Given", "Use the azimuth and elevation below")])
     azimuth: _number("azimuth", "Azimuth", FloatProperty)
     elevation: _number("elevation", "Elevation", FloatProperty)
@@ -100,6 +110,13 @@ class Take(bpy.types.PropertyGroup):
     report: StringProperty(description="JSON of the result's report")
 
 
+class Pin(bpy.types.PropertyGroup):
+    """A point of the mesh, and where the reference shows it."""
+
+    point: FloatVectorProperty(size=3, description="In the object's space")
+    place: FloatVectorProperty(size=2, description="In the picture, 0 to 1 from its lower left corner")
+
+
 class ObjectProperties(bpy.types.PropertyGroup):
     """What an object knows about its textures."""
 
@@ -107,13 +124,14 @@ class ObjectProperties(bpy.types.PropertyGroup):
     reference: PointerProperty(type=bpy.types.Image, name="Own Reference",
                                description="Picture that this object's texture follows in Texture Scene")
     takes: CollectionProperty(type=Take)
+    pins: CollectionProperty(type=Pin)
     slots: CollectionProperty(type=SavedSlot)
     owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
     last: StringProperty(description="JSON of the settings of the last job for this object")
     pending: StringProperty(description="JSON of the job whose result this object waits for")
 
 
-_CLASSES = (SceneProperties, SavedSlot, Take, ObjectProperties)
+_CLASSES = (SceneProperties, SavedSlot, Take, Pin, ObjectProperties)
 
 
 def register() -> None:

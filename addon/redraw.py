@@ -1,4 +1,4 @@
-"""Has Blender draw the viewports and their panels again."""
+"""Has Blender draw the viewports with their panels, and the preferences, again."""
 
 import bpy
 
@@ -6,5 +6,5 @@ import bpy
 def viewports() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type in ("VIEW_3D", "PREFERENCES"):
                 area.tag_redraw()

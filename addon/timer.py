@@ -1,13 +1,13 @@
-"""Keeps the queue going while Blender runs: one timer, and the moments when a file is opened or saved."""
+"""Keeps the queue and an installation going while Blender runs: one timer, and the moments when a file is opened or saved."""
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import redraw, weights
+from . import redraw, setup, weights
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
-"""Seconds between two looks at the queue while a job is under way."""
+"""Seconds between two looks at the queue while something is under way."""
 
 
 def start() -> None:
@@ -18,13 +18,15 @@ def start() -> None:
 
 def _tick() -> float | None:
     queue.poll()
+    setup.poll()
     redraw.viewports()
-    return BUSY_INTERVAL if queue.busy else None
+    return BUSY_INTERVAL if queue.busy or setup.busy() else None
 
 
 @persistent
 def _file_opened(_file) -> None:
     weights.look()
+    setup.look()
     if not bpy.app.background:
         queue.recover()
         if queue.busy:
@@ -46,4 +48,5 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_opened)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    setup.forget()
     queue.close()

@@ -1,20 +1,22 @@
-"""Which side of an object the reference shows, as a viewport or the camera sees the object."""
+"""Which side of an object the reference shows, as a viewport or the camera sees the object, or as its pins tell."""
 
 from dataclasses import replace
 from math import asin, atan2, degrees
 
 import bpy
+import numpy as np
 from mathutils import Matrix, Vector
 
 from ..backend.api.errors import InvalidSettings
 from ..backend.api.settings import Settings
+from .pins import view_from_pins
 
 
 def settings_for(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
     """The scene's settings, with azimuth and elevation of the side of ``obj`` that they mean.
 
     Raises:
-        InvalidSettings: there is no viewport, or no camera, to take it from.
+        InvalidSettings: there is no viewport, or no camera, to take it from; the object's pins tell no view.
     """
     panel = context.scene.orbit_texture
     if panel.view == "VIEWPORT":
@@ -27,6 +29,8 @@ def settings_for(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
         if camera is None or camera.type != "CAMERA":
             raise InvalidSettings("The scene has no active camera. Add one, or choose another view.")
         azimuth, elevation = direction(obj, camera.matrix_world, camera.data.type != "ORTHO")
+    elif panel.view == "PINS":
+        azimuth, elevation = _from_pins(obj, panel.image)
     else:
         return panel.to_settings()
     return replace(panel.to_settings(), azimuth=azimuth, elevation=elevation)
@@ -45,6 +49,13 @@ def direction(obj: bpy.types.Object, eye: Matrix, is_perspective: bool) -> tuple
         back = eye.translation - obj.matrix_world @ middle
     back.normalize()
     return degrees(atan2(back.x, -back.y)), degrees(asin(max(-1.0, min(1.0, back.z))))
+
+
+def _from_pins(obj: bpy.types.Object, image: bpy.types.Image | None) -> tuple[float, float]:
+    points = [obj.matrix_world @ Vector(pin.point) for pin in obj.orbit_texture.pins]
+    width, height = image.size if image and all(image.size) else (1, 1)
+    places = [(pin.place[0] * width / height, pin.place[1]) for pin in obj.orbit_texture.pins]
+    return view_from_pins(np.array(points, float).reshape(-1, 3), np.array(places, float).reshape(-1, 2))
 
 
 def _region_3d(context: bpy.types.Context) -> bpy.types.RegionView3D | None:

@@ -10,7 +10,12 @@ _there: set[str] = set()
 def missing(settings: Settings) -> list[Needs]:
     """What a job needs and was not there when last looked for."""
     needed = [(ORBITPAINTER, settings.painter == ORBITPAINTER.name), (TRELLIS2, settings.refines)]
-    return [needs for needs, wanted in needed if wanted and needs.name not in _there]
+    return [needs for needs, wanted in needed if wanted and not there(needs)]
+
+
+def there(needs: Needs) -> bool:
+    """Whether they were there when last looked for."""
+    return needs.name in _there
 
 
 def look() -> set[str]:

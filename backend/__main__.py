@@ -25,6 +25,7 @@ def main() -> int:
     add_train(commands)
     add_doctor(commands)
     add_serve(commands)
+    add_stop(commands)
     add_worker(commands)
     options = parser.parse_args()
     try:
@@ -206,6 +207,17 @@ def serve(options: argparse.Namespace) -> None:
     from .service.server import serve
 
     serve(options.run_dir.resolve(), options.idle_seconds, options.pipeline, options.replace)
+
+
+def add_stop(commands) -> None:
+    parser = commands.add_parser("stop", help="end the server that runs now; its jobs go on when there is one again")
+    parser.set_defaults(command=stop)
+
+
+def stop(options: argparse.Namespace) -> None:
+    from .service.server import end_running
+
+    end_running(paths.run_directory())
 
 
 def add_worker(commands) -> None:

@@ -78,7 +78,7 @@ def _packages() -> Iterator[Finding]:
         except Exception as error:  # a half-installed package raises anything from ImportError to OSError
             broken[name] = str(error)
     for name, cause in broken.items():
-        yield Finding(name, PROBLEM, f"does not import: {cause}", "python3 install.py backend")
+        yield Finding(name, PROBLEM, f"does not import: {cause}", "python3 install.py backend --anew")
     if not broken:
         yield Finding("packages", OK, f"{len(MODULES)} import in Python {sys.version.split()[0]} ({sys.prefix})")
 
@@ -168,7 +168,8 @@ def _trial_server() -> Finding:
             server.terminate()
             said = server.communicate()[1].strip()
     cause = said.splitlines()[-1] if said else f"it did not answer within {START_SECONDS:g} s"
-    return Finding("worker", PROBLEM, f"cannot be started: {cause}", "See docs/troubleshooting.md, then run: python3 install.py backend")
+    return Finding("worker", PROBLEM, f"cannot be started: {cause}",
+                   "See docs/troubleshooting.md, then run: python3 install.py backend --anew")
 
 
 def _greet(connection) -> str:

@@ -1,14 +1,16 @@
 """The backend's environment: the lock's packages and the torch build that fits the machine."""
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from backend.api import paths
+from backend.api.torch_builds import GIGABYTES
 
 from . import torch_build
-from .environment import Step, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
+from .environment import Step, delete, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
 
 REQUIREMENTS = paths.ROOT / "requirements"
 IMPORTS = ("numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors, accelerate, "
@@ -25,22 +27,41 @@ class Plan:
     note: str = ""
 
 
-def install(torch: str = "auto", tests: bool = False) -> Path:
+def install(torch: str = "auto", tests: bool = False, anew: bool = False) -> Path:
     """Makes or finishes the backend's environment and returns its interpreter.
 
     Args:
         torch: the torch build, or ``auto``: what is installed already, else what fits the machine.
         tests: with what the tests need. An environment that has it keeps it.
+        anew: delete first what is there.
     """
     folder = paths.backend_environment()
-    plan = _plan(torch, read_stamp(folder).get("variant", ""))
+    stamp = read_stamp(folder)
+    plan = _plan(torch, stamp.get("variant", ""))
     if plan.note:
         say(plan.note)
+    if anew:
+        remove()
+    elif not _is_complete(stamp, plan):
+        _stop_server()
     interpreter = ensure(folder, plan.steps, variant=plan.variant, imports=IMPORTS, gigabytes=plan.gigabytes)
     if tests:
         add_test_packages(interpreter)
     say(f"Backend: {folder} ({plan.variant})")
     return interpreter
+
+
+def remove() -> None:
+    """Deletes the environment; a server that runs in it ends first. Models, jobs and logs stay.
+
+    Raises:
+        Problem: a file cannot be deleted.
+    """
+    folder = paths.backend_environment()
+    _stop_server()
+    if folder.exists():
+        say(f"Removing {folder}")
+        delete(folder)
 
 
 def add_test_packages(interpreter: Path) -> None:
@@ -63,7 +84,18 @@ def condition() -> str:
     if "complete" not in stamp:
         return "unfinished"
     plan = _plan("auto", stamp["variant"])
-    return "complete" if (stamp["complete"], stamp["variant"]) == (fingerprint(plan.steps), plan.variant) else "outdated"
+    return "complete" if _is_complete(stamp, plan) else "outdated"
+
+
+def _is_complete(stamp: dict, plan: Plan) -> bool:
+    return (stamp.get("complete"), stamp.get("variant")) == (fingerprint(plan.steps), plan.variant)
+
+
+def _stop_server() -> None:
+    """Ends the server that runs in the environment, lest its files change under it. One that cannot even start this has none."""
+    interpreter = paths.environment_python(paths.backend_environment())
+    with contextlib.suppress(OSError):
+        subprocess.run([str(interpreter), "-E", "-s", "-m", "backend", "stop"], cwd=paths.ROOT, capture_output=True, check=False)
 
 
 def _plan(wanted: str, installed: str) -> Plan:
@@ -78,13 +110,13 @@ def _plan(wanted: str, installed: str) -> Plan:
     if wheel := torch_build.local_wheel(_find_links()):
         version = wheel.name.split("-")[1]
         steps = (packages, Step(f"torch from {wheel}", (package,)), on_torch)
-        return Plan(steps, f"torch {version} from a file", torch_build.GIGABYTES["cpu"])
-    if wanted == "auto" and installed.removeprefix("torch ") in torch_build.BUILDS:
+        return Plan(steps, f"torch {version} from a file", GIGABYTES["cpu"])
+    if wanted == "auto" and installed.removeprefix("torch ") in GIGABYTES:
         wanted = installed.removeprefix("torch ")
     choice = torch_build.choose(torch_build.facts(), wanted)
     arguments = (package, "--index-url", choice.index) if choice.index else (package,)
     torch = Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments)
-    return Plan((packages, torch, on_torch), f"torch {choice.build}", torch_build.GIGABYTES[choice.build], choice.note)
+    return Plan((packages, torch, on_torch), f"torch {choice.build}", GIGABYTES[choice.build], choice.note)
 
 
 def _find_links() -> str:

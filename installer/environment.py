@@ -138,15 +138,24 @@ def _pip(interpreter: Path, arguments: Sequence[str]) -> None:
     run_pip(interpreter, ["install", *pip_install_options(), *arguments])
 
 
+def delete(folder: Path) -> None:
+    """Deletes an environment. Raises :class:`Problem` if a file is in use or not ours."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise Problem(f"{folder} cannot be replaced or removed ({error.strerror}). Close Blender and every Orbit Texture worker, check who "
+                      "owns the folder, and run the same command again.") from error
+
+
 def _make(folder: Path, python: str) -> None:
     say(f"Making {folder}")
+    if folder.exists():
+        delete(folder)
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Problem(f"{folder} cannot be replaced ({error.strerror}). Close Blender and every Orbit Texture worker, check who owns the "
-                      "folder, and run the same command again.") from error
+        raise Problem(f"{folder.parent} cannot be made ({error.strerror}). Check who owns the folder above it, or set ORBIT_TEXTURE_HOME "
+                      "to another, and run the same command again.") from error
     done = subprocess.run([python, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Problem(f"{(done.stdout + done.stderr)[-1000:]}\n{python} cannot make virtual environments. On Debian and Ubuntu: "

@@ -53,4 +53,4 @@ def _examined_inside() -> Iterator[Finding]:
         done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=180, check=False)
         yield from (Finding(**entry) for entry in json.loads(done.stdout))
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        yield Finding("backend", PROBLEM, f"its Python does not run: {error}", "python3 install.py backend")
+        yield Finding("backend", PROBLEM, f"its Python does not run: {error}", "python3 install.py backend --anew")

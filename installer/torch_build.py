@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TORCH = "2.13.0"
-BUILDS = ("cuda", "rocm", "mps", "cpu")
-GIGABYTES = {"cuda": 10.0, "rocm": 20.0, "mps": 3.0, "cpu": 3.0}
 
 _INDEX = "https://download.pytorch.org/whl/"
 _CUDA_13_DRIVER, _CUDA_12_DRIVER = 580, 525  # the oldest NVIDIA drivers that run CUDA 13 and CUDA 12 programs
@@ -49,7 +47,7 @@ def choose(facts: Facts, wanted: str = "auto") -> Choice:
 
     Args:
         facts: the machine.
-        wanted: ``auto`` or one of BUILDS.
+        wanted: ``auto`` or one of GIGABYTES.
     """
     if wanted == "auto":
         wanted = _fastest(facts)

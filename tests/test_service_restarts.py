@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from servers import SCRIPTED, Peer, Server, new_id, server_pid, triangle_soup, wait_for
 
+from backend.api import paths
 from tests.pipelines.scripted import STAGES
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
@@ -103,6 +105,16 @@ def test_a_server_told_to_replace_another_ends_it_even_if_it_is_stuck(run):
     assert second.connection().pid == second.process.pid
     assert first.process.wait(1) != 0
     second.kill()
+
+
+def test_the_command_stop_ends_the_server_that_runs_and_says_nothing_where_none_does(run):
+    server = Server(run)
+    server.connection()
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-m", "backend", "stop"], cwd=paths.ROOT, capture_output=True, text=True, check=False,
+                              env=os.environ | {"ORBIT_TEXTURE_HOME": str(run.parent)})
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+        assert server.process.wait(1) == 0
 
 
 def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):

@@ -3,14 +3,17 @@
 import bpy
 
 from .apply_take import ApplyTake
+from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
 from .check_mesh import CheckMesh
+from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .first import First
-from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
 from .open_report import OpenReport
+from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .set_reference import SetReference
 from .show_report import ShowReport
@@ -18,9 +21,10 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport, OpenReport,
-            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
-            DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
+_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
+            OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
+            DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+            ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 
 def register() -> None:

@@ -32,10 +32,10 @@ class DownloadWeights(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        there = weights.look()
+        weights.look()
         if not self.properties.is_property_set("model") and (missing := weights.missing(context.scene.orbit_texture.to_settings())):
             self.model = missing[0].name
-        if self.model in there:
+        if weights.there(MODELS[self.model]):
             self.report({"INFO"}, "They are on this computer already")
             return {"CANCELLED"}
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")

@@ -2,23 +2,11 @@
 
 import bmesh
 import bpy
-from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import doctor, timer
+from .. import timer
 from ..queue import queue
-
-
-class InstallBackend(bpy.types.Operator):
-    bl_idname = "orbit_texture.install_backend"
-    bl_label = "Copy Install Command"
-    bl_description = "Copy the command that installs the worker's environment, to run in a terminal. It downloads about 1 GB"
-
-    def execute(self, context):
-        context.window_manager.clipboard = doctor.install_command()
-        self.report({"INFO"}, rpt_("Copied. Run it in a terminal, then retry."))
-        return {"FINISHED"}
 
 
 class ObjectMode(bpy.types.Operator):

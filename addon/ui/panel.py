@@ -8,6 +8,7 @@ from ..queue import Entry, queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
+from .setup import draw_setup
 
 _COLUMNS, _SCALE = 4, 2.8
 """Of the small pictures of a job at work."""
@@ -23,6 +24,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         layout.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
         layout.popover("ORBIT_TEXTURE_PT_presets", text=_quality(settings), icon="PRESET", translate=False)
         draw_urgent(layout, context)
+        draw_setup(layout, context)
         row = layout.row()
         row.scale_y = 1.5
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")

@@ -32,10 +32,11 @@ def status(entry: Entry) -> str:
         return rpt_(entry.waits) or iface_("Applying")
     if event.state is State.QUEUED:
         return rpt_(event.message) or iface_("Waiting")
-    left = ", " + rpt_("{} left").format(_clock(event.seconds_left)) if event.seconds_left is not None else ""
+    left = ", " + rpt_("{} left").format(clock(event.seconds_left)) if event.seconds_left is not None else ""
     return f"{iface_(event.stage.title() or 'Starting')} {event.fraction:.0%}{left}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time span as 0:35 or 1:02:03."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -52,7 +52,7 @@ def serve(run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str
     """
     make_private(run_directory)
     if replace:
-        _end_predecessor(run_directory)
+        end_running(run_directory)
     try:
         server = Server(run_directory, idle_seconds, pipeline)
     except JournalInUse as error:
@@ -239,7 +239,12 @@ class Server:
             self._clients.pop(client, None)
 
 
-def _end_predecessor(run_directory: Path) -> None:
+def end_running(run_directory: Path) -> None:
+    """Ends the server that runs, if one does, whatever its version and however stuck it is. Its jobs are safe in the journal.
+
+    Raises:
+        NoWorker: it cannot be ended.
+    """
     connection = Connection.read(run_directory)
     if connection is None:
         return

@@ -46,19 +46,29 @@ def drop(file: Path) -> None:
         bpy.ops.orbit_texture.set_reference("INVOKE_DEFAULT", filepath=str(file))
 
 
+def open_preferences() -> None:
+    """Opens the extension's page of the preferences, and has the installation checked."""
+    bpy.ops.preferences.addon_show(module="bl_ext.user_default.orbit_texture")
+    bpy.ops.orbit_texture.doctor()
+
+
 def _area():
-    return next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+    areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas)
+    return next(area for area in areas if area.type == "VIEW_3D")
 
 
 def watch() -> float:
     """Writes the state and asks to be called again in 0.1 s."""
     now = time.perf_counter()
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
-    from bl_ext.user_default.orbit_texture.addon import previews
+    from bl_ext.user_default.orbit_texture.addon import diagnostics, previews
     from bl_ext.user_default.orbit_texture.addon.queue import queue
     if (dropped := STATE.with_name("dropped.png")).exists() and dropped not in _done:
         _done.add(dropped)
         drop(dropped)
+    if (asked := STATE.with_name("preferences")).exists():
+        asked.unlink()
+        open_preferences()
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     state = {
@@ -69,7 +79,9 @@ def watch() -> float:
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
+        "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
+        "findings": {finding.name: finding.state for finding in diagnostics.findings()},
         "longest_gap": _gaps["longest"],
     }
     temporary = STATE.with_suffix(".new")

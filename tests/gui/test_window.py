@@ -8,6 +8,7 @@ TEXTURE_SELECTED = (900, 310)
 CANCEL = (1008, 342)
 VIEWPORT = (300, 600)
 SUZANNE = (550, 270)
+PICTURE = (150, 560)  # while pins are added
 CONFIDENCE = (900, 541)
 
 
@@ -43,6 +44,33 @@ def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
     window.picture("7-undone")
+
+
+def test_the_preferences_check_the_installation_and_blender_stays_free(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    (window.scratch / "preferences").touch()
+    window.wait(lambda state: "backend" in state["findings"], 90)
+    window.picture("preferences")
+
+
+def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.press("F3", *VIEWPORT)
+    window.type("Add Pins")
+    for count in (1, 2):
+        window.click(*PICTURE)  # without a point on the mesh it is none
+        window.click(*SUZANNE)
+        window.click(PICTURE[0] + 20 * count, PICTURE[1])
+        state = window.wait(lambda state, count=count: len(state["pins"][0]) == count, 20)
+    window.picture("pins")
+    assert state["pins"][0][0][0] < state["pins"][0][1][0] < 1
+    window.press("Escape", *VIEWPORT)
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["pins"] == [[]], 20)
 
 
 def test_sentences_that_are_put_together_are_translated(window):
