@@ -134,7 +134,7 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "views": len(story.buffers),
         "coverage": round(texture.covered, 4),
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
-        "notes": [*surface.notes, *story.painting.notes, *texture.notes],
+        "notes": [*surface.notes, *(note for orbit in story.orbits for note in orbit.notes), *story.painting.notes, *texture.notes],
     }
     return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report)
 

@@ -40,13 +40,13 @@ class Scene:
 
 def suzanne() -> Scene:
     """Blender's monkey, subdivided to 62,976 triangles, under a procedural pattern with details of all sizes."""
-    return Scene("suzanne", _surface(*_subdivided_monkey()), lambda face, weights, points: pattern(points))
+    return Scene("suzanne", surface_of(*_subdivided_monkey()), lambda face, weights, points: pattern(points))
 
 
 def text_knot(length: int = 480, around: int = 48) -> Scene:
     """A self-occluding tube that is covered with small print."""
     mesh, uvs = tube(length, around)
-    return _wrapped("text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024))
+    return wrapped("text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024))
 
 
 def real_mesh(name: str) -> Scene:
@@ -60,7 +60,7 @@ def real_mesh(name: str) -> Scene:
         vertices, uvs = joined[:, :3], joined[:, 3:]
     # The files' axis Y points up.
     vertices = vertices[:, [0, 2, 1]] * (1, -1, 1)
-    return _wrapped(name, vertices, faces, uvs[faces], image)
+    return wrapped(name, vertices, faces, uvs[faces], image)
 
 
 def pattern(points: np.ndarray) -> np.ndarray:
@@ -114,12 +114,14 @@ def printed_page(width: int, height: int) -> np.ndarray:
     return np.asarray(page)
 
 
-def _surface(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+def surface_of(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+    """A surface with UVs of our own."""
     return prepare(MeshData(vertices.astype(np.float32), faces.astype(np.int32)), 2048, lambda fraction: None)
 
 
-def _wrapped(name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray) -> Scene:
-    surface = _surface(vertices, faces)
+def wrapped(name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray) -> Scene:
+    """A mesh that wears one picture, by corner UVs (F, 3, 2)."""
+    surface = surface_of(vertices, faces)
     return Scene(name, surface, wearing(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int)))
 
 

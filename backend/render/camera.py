@@ -59,10 +59,17 @@ class Camera:
 
 @dataclass(frozen=True)
 class Orbit:
-    """Views that belong together, in order: ``horizontal``, ``vertical``, or ``reference``, a single one."""
+    """Views that belong together, in order.
+
+    Attributes:
+        name: ``horizontal``, ``vertical``, or ``reference``, a single one.
+        cameras: the views.
+        notes: sentences for the user about how they were found.
+    """
 
     name: str
     cameras: tuple[Camera, ...]
+    notes: tuple[str, ...] = ()
 
 
 def look_at_origin(azimuth: float, elevation: float, roll: float = 0.0) -> np.ndarray:

@@ -16,6 +16,7 @@ from ...mesh.voxels import cell_of, keys_of, voxelize
 from ...render.camera import Camera, look_at_origin
 from ...render.rasterize import positions, rasterize
 from ...render.sample import bilinear
+from .creases import InnerEdges
 
 GRID = 64
 """Width in pixels of the outlines that the coarse search compares."""
@@ -26,8 +27,23 @@ STARTS = 6
 USUAL_DISTANCE = 2.5
 """Longest sides of the mesh between it and the camera, where the outline leaves that open."""
 
-TIE = 0.01
-"""Difference in overlap that a small outline cannot tell; among such views the likeliest is taken."""
+FLOOR = 0.0002
+"""Difference in error that outlines of a few hundred pixels cannot tell (a few hundredths of a pixel)."""
+
+TIED, RIVAL = 1.2, 3.0
+"""Among views with so many times the least error other things decide; up to so many times it they are looked at more closely."""
+
+MOST_RIVALS = 4
+"""Different views that are looked at more closely."""
+
+SAME_DIRECTION = 8.0
+"""Degrees between views below which they are one."""
+
+BAD = 0.03
+"""Error at which even a single view is no better than a guess."""
+
+CONFIDENT = 0.5
+"""Confidence below which the user is asked for the view."""
 
 RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
@@ -63,13 +79,28 @@ class View:
 
 @dataclass(frozen=True)
 class Match:
-    """A view and how well the outlines agree under it: intersection over union, 0..1."""
+    """A view and how well the outlines agree under it.
+
+    Attributes:
+        view: the camera.
+        overlap: intersection over union, 0..1.
+        error: mean distance between the outlines, in parts of the object's size (the root of its area).
+        confidence: 0..1 that no other view explains the picture as well; 0 while nobody has looked.
+    """
 
     view: View
     overlap: float
+    error: float
+    confidence: float = 0.0
+
+    @property
+    def confident(self) -> bool:
+        """Whether the view may be used without asking."""
+        return self.confidence >= CONFIDENT
 
 
-def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None]) -> Match:
+def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
+              color: np.ndarray | None = None) -> Match:
     """The view of the reference.
 
     Args:
@@ -77,6 +108,7 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
         alpha: (H, W) float32, the object in the reference.
         direction: (azimuth, elevation) in degrees where the user gave them; they are then kept, and the picture is taken as upright.
         progress: told the fraction done.
+        color: (H, W, 3) float32 sRGB, whose edges tell apart views of one outline.
     """
     keep = direction is not None
     starts = coarse_views(surface, alpha > 0.5, direction)
@@ -86,12 +118,53 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     for start in starts:
         matches.append(refine(light, alpha, start, 192, 6, keep))
         progress(0.3 + 0.4 * len(matches) / len(starts))
-    highest = max(match.overlap for match in matches)
-    tied = [match for match in matches if match.overlap > highest - TIE]
-    best = min(tied, key=lambda match: _unlikeliness(match.view.azimuth, match.view.elevation))
-    best = refine(light, alpha, best.view, min(384, max(alpha.shape)), 6, keep)
+    matches.sort(key=lambda match: match.error)
+    rivals = [match for match in apart(matches) if match.error < RIVAL * matches[0].error + FLOOR]
+    rivals = [refine(light, alpha, rival.view, min(384, max(alpha.shape)), 6, keep) for rival in rivals[:MOST_RIVALS]]
     progress(0.8)
-    return refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
+    best = choose(surface, rivals, None if color is None else InnerEdges(color, alpha))
+    found = refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
+    return replace(found, confidence=best.confidence)
+
+
+def doubts(match: Match, given: bool) -> tuple[str, ...]:
+    """What the user is told of a view that may be wrong; ``given``: whether it was the user's own."""
+    if match.confident:
+        return ()
+    if given:
+        return ("From the given View the mesh does not have the outline of the object in the reference: check azimuth and elevation, or "
+                "choose a reference without background.",)
+    return (f"Which side the reference shows is uncertain: azimuth {match.view.azimuth:.0f}°, elevation {match.view.elevation:.0f}° was taken. "
+            "If the picture sits wrongly, set View to Given (azimuth 0° is the front) and texture again.",)
+
+
+def apart(matches: list[Match]) -> list[Match]:
+    """The best of those that look from about the same direction, best first."""
+    kept = []
+    for match in matches:
+        if all(_angle(match.view.azimuth, match.view.elevation, other.view) > SAME_DIRECTION for other in kept):
+            kept.append(match)
+    return kept
+
+
+def choose(surface: Surface, matches: list[Match], edges: InnerEdges | None) -> Match:
+    """The likeliest of matches and how sure that is: by outlines where they differ, then by inner edges, then by what pictures usually show."""
+    matches = sorted(matches, key=lambda match: match.error)
+    tied = [match for match in matches if match.error < TIED * matches[0].error + FLOOR]
+    agreement = {match: edges.agreement(surface, match.view) if edges and len(matches) > 1 else 0.0 for match in matches}
+
+    def cost(match: Match) -> float:
+        return 100 * _unlikeliness(match.view.azimuth, match.view.elevation) - agreement[match]
+
+    best = min(tied, key=cost)
+    doubt = max((_doubt(best, match, agreement[best] - agreement[match]) for match in apart([best, *matches])[1:]), default=0.0)
+    return replace(best, confidence=(1 - doubt) / (1 + (best.error / BAD) ** 2))
+
+
+def _doubt(best: Match, rival: Match, lead: float) -> float:
+    """0..1: how well a rival explains the picture, given the lead of the best in agreement of inner edges."""
+    outline = max(0.0, rival.error - best.error) / (best.error + FLOOR)
+    return float(np.exp(-outline - max(0.0, lead - 1.0)))
 
 
 def simplified(surface: Surface) -> Surface:
@@ -173,19 +246,24 @@ def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: 
     shape = (max(8, round(width * scale)), max(8, round(height * scale)))
     target = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA) > 0.5
     target_distance = _signed_distance(target)
-    view, best = start, Match(start, -1.0)
+    outline, root = max(int(_rim(target).sum()), 1), np.sqrt(max(int(target.sum()), 1))
+    view, best = start, Match(start, -1.0, np.inf)
     for turn in range(rounds + 1):
         buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
         overlap = _overlap(buffer.mask, target)
         if overlap > best.overlap:
-            best = Match(view, overlap)
-        rim = buffer.mask & ~cv2.erode(buffer.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+            best = Match(view, overlap, float((buffer.mask ^ target).sum() / (outline * root)))
+        rim = _rim(buffer.mask)
         if turn == rounds or not rim.any():
             break
         every = max(1, int(rim.sum()) // RIM_POINTS)
         points = positions(buffer)[rim][::every].astype(np.float64)
         view = _pull(view, points, _signed_distance(buffer.mask)[rim][::every], target_distance, shape, keep_direction)
     return best
+
+
+def _rim(mask: np.ndarray) -> np.ndarray:
+    return mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 
 def _overlap(mask: np.ndarray, target: np.ndarray) -> float:
