@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numba import njit
 from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface
 from ...mesh.voxels import cell_of, keys_of, voxelize
 from ...render.camera import Camera, look_at_origin
 from ...render.rasterize import positions, rasterize
-from ...render.sample import bilinear
 from .creases import InnerEdges
 
 GRID = 64
@@ -286,6 +286,8 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
     free = np.array([*[not keep_direction] * 3, True, True, True, True])
     origin = np.array([view.azimuth, view.elevation, view.roll, np.log(view.distance), np.log(view.zoom), view.x, view.y])
 
+    there = np.empty(len(points))
+
     def moved(step: np.ndarray) -> View:
         values = origin.copy()
         values[free] += step * unit[free]
@@ -294,9 +296,7 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
 
     def residuals(step: np.ndarray) -> np.ndarray:
         guess = moved(step)
-        pixels, _ = guess.camera(width, height).project(points)
-        beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)), 0).max(axis=1)
-        there = bilinear(target_distance[..., None], pixels)[:, 0] - beyond
+        _depths(points, guess.camera(width, height).pack(), target_distance, there)
         # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from a few sizes away.
         usual = [guess.roll / unit[2] * prior[2], np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3]]
         return np.concatenate([there - own_distance, step * prior[free], usual])
@@ -306,3 +306,21 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
         return np.column_stack([(residuals(step + way) - residuals(step - way)) / 0.1 for way in nudge])
 
     return moved(least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=8).x)
+
+
+@njit(cache=True, nogil=True)
+def _depths(points, camera, distance, result):
+    """How deep inside the outline points (N, 3) appear: a signed distance (H, W), read bilinearly, less what they lie beyond the image."""
+    height, width = distance.shape
+    for k in range(points.shape[0]):
+        dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]
+        scale = -camera[12] / (dx * camera[2] + dy * camera[5] + dz * camera[8])
+        column = camera[13] + (dx * camera[0] + dy * camera[3] + dz * camera[6]) * scale
+        row = camera[14] - (dx * camera[1] + dy * camera[4] + dz * camera[7]) * scale
+        beyond = max(-column, column - width, -row, row - height, 0.0)
+        x, y = min(max(column - 0.5, 0.0), width - 1.0), min(max(row - 0.5, 0.0), height - 1.0)
+        left, top = min(int(x), width - 2), min(int(y), height - 2)
+        x, y = x - left, y - top
+        upper = distance[top, left] * (1 - x) + distance[top, left + 1] * x
+        lower = distance[top + 1, left] * (1 - x) + distance[top + 1, left + 1] * x
+        result[k] = upper * (1 - y) + lower * y - beyond
