@@ -128,7 +128,8 @@ def same_picture(scene: Scene, one: Camera, other: Camera) -> bool:
 
 def patterned(name: str, mesh: trimesh.Trimesh) -> Scene:
     """A mesh under the procedural pattern."""
-    return Scene(name, scenes.surface_of(np.asarray(mesh.vertices), np.asarray(mesh.faces)), lambda face, weights, points: scenes.pattern(points))
+    surface = scenes.surface_of(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+    return Scene(name, surface, lambda face, weights, points: scenes.pattern(points))
 
 
 def rocker_arm() -> Scene:

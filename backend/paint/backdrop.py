@@ -25,7 +25,8 @@ def fit_backdrop(lab: np.ndarray, border: np.ndarray) -> tuple[np.ndarray, float
         border: (H, W) bool.
 
     Returns:
-        (H, W, 3) float32 CIE Lab, and the distance that 98 % of the backdrop's own border pixels keep; None where the border is not smooth.
+        (H, W, 3) float32 CIE Lab, and the distance within which 98 % of the backdrop's own border pixels stay; None where the border is
+        not smooth.
     """
     y, x = np.meshgrid(np.linspace(-1, 1, lab.shape[0]), np.linspace(-1, 1, lab.shape[1]), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
@@ -69,4 +70,5 @@ def soft_shadow(color: np.ndarray, backdrop: np.ndarray, solid: np.ndarray) -> n
     shadow = ndimage.binary_propagation(~solid, mask=~solid | soft) & solid
     # Beside the object the blur makes the slope steep; the chroma still tells the two apart there.
     reach = 2 * round(size / 250) + 3
-    return cv2.dilate(shadow.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(bool) & darkened & solid if shadow.any() else shadow
+    near = cv2.dilate(shadow.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    return near & darkened & solid

@@ -46,9 +46,9 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 def segment(color: np.ndarray) -> np.ndarray:
     """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows mostly background.
 
-    Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a smooth backdrop, with and without
-    its soft shadows; and, unless that is convincing, GrabCut (Rother et al. 2004) started from what differs from the colours of the border
-    or of the border without its lower side, at which pictures often cut an object off.
+    Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a smooth backdrop, with and
+    without its soft shadows; and, unless that is convincing, GrabCut (Rother et al. 2004) started from what differs from the colours of the
+    border, or of the border without its lower side, at which pictures often cut an object off.
     """
     height, width = color.shape[:2]
     small = _shrunk(color, WORKING_SIZE)
@@ -66,8 +66,8 @@ def segment(color: np.ndarray) -> np.ndarray:
 def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
     """0..1: how much a mask (H, W) bool looks like the object of an image (H, W, 3) float32 sRGB.
 
-    The product of three shares: of its outline that lies on edges of the image, of its colours that the rest of the image does not have, and
-    of the image's border that it leaves free.
+    The product of three shares: of its outline that lies on edges of the image, of its colours that the rest of the image does not have,
+    and of the image's border that it leaves free.
     """
     if not mask.any() or mask.all():
         return 0.0

@@ -1,14 +1,17 @@
 """How well a mesh's inner edges lie on a picture's: what tells apart views that share an outline.
 
 An edge of the mesh (a crease, or the rim of a part before another) often is an edge of the picture too; edges of paint mostly are none of
-the mesh. So the sum of the picture's gradients along the mesh's edges says little by itself, but is highest where the two lie on each other:
-it is compared with the same sum after shifts of a few pixels.
+the mesh. So the mean of the picture's gradients along the mesh's edges says little by itself, but is highest where the two lie on each
+other: it is compared with the same mean after shifts of a few pixels.
 """
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from ...mesh.surface import Surface
+from ...render.camera import Camera
 from ...render.rasterize import GBuffer, normals, rasterize
 
 WIDTH = 256
@@ -43,9 +46,10 @@ class InnerEdges:
         usual = cv2.blur(usual, (31, 31)) / np.maximum(cv2.blur(self.inside, (31, 31)), 1e-3)
         self.across = [self.inside * gradient / (gradient + usual + 0.5) for gradient in across]
 
-    def agreement(self, surface: Surface, view) -> float:
-        """By how many standard deviations of chance a view's inner edges lie on the picture's; 0 where it has hardly any."""
-        buffer = rasterize(surface.vertices, surface.faces, view.camera(*self.shape))
+    def agreement(self, surface: Surface, camera: Callable[[int, int], Camera]) -> float:
+        """By how many standard deviations of chance the inner edges that a camera of some width and height sees lie on the picture's; 0
+        where it sees hardly any."""
+        buffer = rasterize(surface.vertices, surface.faces, camera(*self.shape))
         edges = [cv2.GaussianBlur(edge, (0, 0), 1.0) * self.inside for edge in mesh_edges(buffer, surface)]
         if sum(edge.sum() for edge in edges) < FEWEST:
             return 0.0

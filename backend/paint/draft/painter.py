@@ -19,8 +19,9 @@ from ..foreground import confirmed_by, cut_out, extend
 from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
 from ..reference import Reference
+from .match import doubts
 from .symmetry import Mirror, find_mirror
-from .view import doubts, find_view
+from .view import find_view
 
 VIEWS, SIZE, RADIUS = 24, 640, 2.4
 """The draft's orbits: views each, pixels, distance in longest sides of the mesh."""

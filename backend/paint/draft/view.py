@@ -5,7 +5,7 @@ pulled onto the reference's outline by least squares over all camera parameters,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,9 +14,9 @@ from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface
 from ...mesh.voxels import cell_of, keys_of, voxelize
-from ...render.camera import Camera, look_at_origin
 from ...render.rasterize import positions, rasterize
 from .creases import InnerEdges
+from .match import FLOOR, RIVAL, Match, View, angle_between, apart, choose, unlikeliness
 
 GRID = 64
 """Width in pixels of the outlines that the coarse search compares."""
@@ -27,76 +27,14 @@ STARTS = 6
 USUAL_DISTANCE = 2.5
 """Longest sides of the mesh between it and the camera, where the outline leaves that open."""
 
-FLOOR = 0.0002
-"""Difference in error that outlines of a few hundred pixels cannot tell (a few hundredths of a pixel)."""
-
-TIED, RIVAL = 1.2, 3.0
-"""Among views with so many times the least error other things decide; up to so many times it they are looked at more closely."""
-
 MOST_RIVALS = 4
 """Different views that are looked at more closely."""
-
-SAME_DIRECTION = 8.0
-"""Degrees between views below which they are one."""
-
-BAD = 0.03
-"""Error at which even a single view is no better than a guess."""
-
-CONFIDENT = 0.5
-"""Confidence below which the user is asked for the view."""
 
 RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
 
 SIMPLIFIED_CELLS = 128
 """Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
-
-
-@dataclass(frozen=True)
-class View:
-    """A camera as seven numbers that least squares may move.
-
-    Attributes:
-        azimuth, elevation, roll: degrees.
-        distance: from the origin, in longest sides of the mesh.
-        zoom: image widths that one unit at the origin covers.
-        x, y: where the origin appears, as fractions of the image's width and height.
-    """
-
-    azimuth: float
-    elevation: float
-    roll: float
-    distance: float
-    zoom: float
-    x: float
-    y: float
-
-    def camera(self, width: int, height: int) -> Camera:
-        """The view as a camera of an image of that size."""
-        rotation = look_at_origin(self.azimuth, self.elevation, self.roll)
-        return Camera(rotation, self.distance * rotation[:, 2], self.zoom * self.distance, (self.x, self.y), width, height)
-
-
-@dataclass(frozen=True)
-class Match:
-    """A view and how well the outlines agree under it.
-
-    Attributes:
-        view: the camera.
-        overlap: intersection over union, 0..1.
-        error: mean distance between the outlines, in parts of the object's size (the root of its area).
-        confidence: 0..1 that no other view explains the picture as well; 0 while nobody has looked.
-    """
-
-    view: View
-    overlap: float
-    error: float
-    confidence: float = 0.0
-
-    @property
-    def confident(self) -> bool:
-        """Whether the view may be used without asking."""
-        return self.confidence >= CONFIDENT
 
 
 def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
@@ -127,46 +65,6 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     return replace(found, confidence=best.confidence)
 
 
-def doubts(match: Match, given: bool) -> tuple[str, ...]:
-    """What the user is told of a view that may be wrong; ``given``: whether it was the user's own."""
-    if match.confident:
-        return ()
-    if given:
-        return ("From the given View the mesh does not have the outline of the object in the reference: check azimuth and elevation, or "
-                "choose a reference without background.",)
-    return (f"Which side the reference shows is uncertain: azimuth {match.view.azimuth:.0f}°, elevation {match.view.elevation:.0f}° was taken. "
-            "If the picture sits wrongly, set View to Given (azimuth 0° is the front) and texture again.",)
-
-
-def apart(matches: list[Match]) -> list[Match]:
-    """The best of those that look from about the same direction, best first."""
-    kept = []
-    for match in matches:
-        if all(_angle(match.view.azimuth, match.view.elevation, other.view) > SAME_DIRECTION for other in kept):
-            kept.append(match)
-    return kept
-
-
-def choose(surface: Surface, matches: list[Match], edges: InnerEdges | None) -> Match:
-    """The likeliest of matches and how sure that is: by outlines where they differ, then by inner edges, then by what pictures usually show."""
-    matches = sorted(matches, key=lambda match: match.error)
-    tied = [match for match in matches if match.error < TIED * matches[0].error + FLOOR]
-    agreement = {match: edges.agreement(surface, match.view) if edges and len(matches) > 1 else 0.0 for match in matches}
-
-    def cost(match: Match) -> float:
-        return 100 * _unlikeliness(match.view.azimuth, match.view.elevation) - agreement[match]
-
-    best = min(tied, key=cost)
-    doubt = max((_doubt(best, match, agreement[best] - agreement[match]) for match in apart([best, *matches])[1:]), default=0.0)
-    return replace(best, confidence=(1 - doubt) / (1 + (best.error / BAD) ** 2))
-
-
-def _doubt(best: Match, rival: Match, lead: float) -> float:
-    """0..1: how well a rival explains the picture, given the lead of the best in agreement of inner edges."""
-    outline = max(0.0, rival.error - best.error) / (best.error + FLOOR)
-    return float(np.exp(-outline - max(0.0, lead - 1.0)))
-
-
 def simplified(surface: Surface) -> Surface:
     """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw."""
     if len(surface.faces) < 4 * SIMPLIFIED_CELLS**2:
@@ -176,12 +74,6 @@ def simplified(surface: Surface) -> Surface:
     faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
     return replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
-
-
-def _unlikeliness(azimuth, elevation):
-    """Breaks ties that an outline leaves open: pictures show the front, from the level or a little above."""
-    behind = (1 - np.cos(np.radians(azimuth))) / 2
-    return 0.03 * behind + 0.02 * np.abs(np.asarray(elevation) - 10) / 90
 
 
 def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, float] | None) -> list[View]:
@@ -198,18 +90,15 @@ def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, flo
             pixels, _ = View(azimuth, elevation, 0, distance, 1, 0.5, 0.5).camera(1, 1).project(points)
             outline = _normalised_outline(*pixels.T)
             overlap = (outline & target).sum() / max((outline | target).sum(), 1)
-            scored.append((overlap - _unlikeliness(azimuth, elevation), azimuth, elevation, distance, pixels))
+            scored.append((overlap - unlikeliness(azimuth, elevation), azimuth, elevation, distance, pixels))
     scored.sort(key=lambda entry: -entry[0])
     chosen = []
     for _, azimuth, elevation, distance, pixels in scored:
-        if len(chosen) < STARTS and all(_angle(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
+        if all(angle_between(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
             chosen.append(_fit_box(pixels, mask, azimuth, elevation, distance))
+        if len(chosen) == STARTS:
+            break
     return chosen
-
-
-def _angle(azimuth, elevation, view):
-    cosine = look_at_origin(azimuth, elevation)[:, 2] @ look_at_origin(view.azimuth, view.elevation)[:, 2]
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def _box(x, y):
