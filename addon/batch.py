@@ -3,18 +3,19 @@
 import hashlib
 import json
 import os
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import bpy
 
-from ..backend.api.errors import InvalidImage, InvalidSettings, OrbitError, StorageError
+from ..backend.api.errors import InvalidSettings, OrbitError, StorageError
 from ..backend.api.settings import Settings
-from . import headless, reference
+from . import contact_sheet, headless, reference, rules
+from .contact_sheet import Row
+from .rules import Plan, Rule
 
-_SETTING_NAMES = {entry.name for entry in fields(Settings)}
-_JOB_NAMES = {"blend", "objects", "image", "images", "output"} | _SETTING_NAMES
+_REFERENCES = {"image", "images", "folder", "rule", "own_references"}
+_JOB_NAMES = {"blend", "objects", "output", *_REFERENCES, *rules.SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,23 @@ class BatchJob:
         blend: the file to open; it is never written.
         output: the .blend to write; its report lies beside it as ``.json``.
         objects: names, or None for every visible mesh.
-        image: reference for the objects that ``images`` does not name, or None.
-        images: reference by object name.
-        settings: how to texture.
+        image: reference for the objects for which nothing else names one, or None.
+        folder: with a picture per object, or None.
+        rules: what some objects get.
+        settings: how to texture those for which nothing else is said.
     """
 
     blend: Path
     output: Path
     objects: tuple[str, ...] | None
     image: Path | None
-    images: dict[str, Path]
+    folder: Path | None
+    rules: tuple[Rule, ...]
     settings: Settings
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(lambda obj: self.settings, self.image and (lambda: reference.from_file(self.image)), str(self.folder or ""), self.rules)
 
     @property
     def report(self) -> Path:
@@ -48,10 +55,7 @@ def read_manifest(file: Path) -> list[BatchJob]:
     Raises:
         InvalidSettings: the manifest is missing, not TOML, or has an unknown or a missing key.
     """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(f"The manifest {file} cannot be read: {error}") from error
+    data = rules.read_toml(file)
     if unknown := sorted(set(data) - {"output", "defaults", "job"}):
         raise InvalidSettings(f"The manifest has no key called '{unknown[0]}'. Its keys are: output, defaults, job.")
     folder = file.resolve().parent
@@ -65,38 +69,54 @@ def read_manifest(file: Path) -> list[BatchJob]:
     return jobs
 
 
-def run(manifest: Path, listener: headless.Listener) -> bool:
-    """Runs the jobs of a manifest one after another; returns whether all went well. One job's failure does not stop the rest.
+def run(jobs: list[BatchJob], listener: headless.Listener, keep: bool = True) -> bool:
+    """Runs jobs one after another; returns whether all went well. One job's failure does not stop the rest.
 
-    Raises:
-        InvalidSettings: as :func:`read_manifest` says; nothing was run.
+    Args:
+        keep: the output of a job holds what went well; else there is none unless all went well.
     """
     good = True
-    for job in read_manifest(manifest):
+    for job in jobs:
         try:
-            good &= _run_job(job, listener)
+            good &= _run_job(job, listener, keep)
         except OrbitError as error:
             listener({"event": "error", "blend": str(job.blend), **error.to_dict()})
             good = False
     return good
 
 
+def report_rows(jobs: list[BatchJob]) -> list[Row]:
+    """What the outputs of jobs hold, and what failed in the last run, for a report. Opens each output."""
+    found = []
+    for job in jobs:
+        if job.output.is_file():
+            bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
+            found += contact_sheet.rows(bpy.context.scene.objects)
+        outcomes = json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
+        found += [contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
+                  for name, outcome in outcomes.items() if outcome["error"]]
+    return found
+
+
 def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
     if unknown := sorted(set(entry) - _JOB_NAMES):
         raise InvalidSettings(f"A job of the manifest has no key called '{unknown[0]}'. Its keys are: {', '.join(sorted(_JOB_NAMES))}.")
-    if "blend" not in entry or not ("image" in entry or "images" in entry):
-        raise InvalidSettings("Every job of the manifest needs a 'blend', and an 'image' or 'images'.")
+    if "blend" not in entry or not _REFERENCES & set(entry):
+        raise InvalidSettings("Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a [[job.rule]], or "
+                              "own_references = true if the objects bring their own.")
     blend = folder / entry["blend"]
+    named = [{"objects": [name], "image": file} for name, file in entry.get("images", {}).items()]
     return BatchJob(
         blend=blend,
         output=folder / entry["output"] if "output" in entry else output / blend.name,
         objects=tuple(entry["objects"]) if "objects" in entry else None,
         image=folder / entry["image"] if "image" in entry else None,
-        images={name: folder / file for name, file in entry.get("images", {}).items()},
-        settings=Settings.from_dict({name: value for name, value in entry.items() if name in _SETTING_NAMES}))
+        folder=folder / entry["folder"] if "folder" in entry else None,
+        rules=rules.read([*named, *entry.get("rule", [])], folder),
+        settings=Settings.from_dict({name: value for name, value in entry.items() if name in rules.SETTINGS}))
 
 
-def _run_job(job: BatchJob, listener: headless.Listener) -> bool:
+def _run_job(job: BatchJob, listener: headless.Listener, keep: bool) -> bool:
     """Textures what is missing in the job's output; returns whether everything is there now."""
     if not job.blend.is_file():
         raise StorageError(f"There is no file {job.blend}. Correct the manifest.")
@@ -104,34 +124,35 @@ def _run_job(job: BatchJob, listener: headless.Listener) -> bool:
         raise InvalidSettings(f"A job would write over its own source, {job.blend}. Give it another output.")
     headless.check_output(job.output)
     key = _key(job)
-    earlier = _read_report(job, key)
-    done = {name for name, outcome in earlier.items() if outcome["state"] == "finished"}
+    known, complete = _read_report(job, key)
+    done = {name for name, outcome in known.items() if outcome["state"] == "finished"}
     for name in sorted(done):
         listener({"event": "skipped", "object": name, "file": str(job.output)})
-    if earlier and len(done) == len(earlier):
+    if complete and len(done) == len(known):
         return True
     # What an earlier run finished is in its output, so the rest is added there.
     bpy.ops.wm.open_mainfile(filepath=str(job.output if done else job.blend), load_ui=False)
     objects = [obj for obj in headless.find_objects(job.objects) if obj.name not in done]
-    outcomes = headless.run(objects, lambda obj: _reference(job, obj), job.settings, listener)
-    if any(outcome["state"] == "finished" for outcome in outcomes):
-        headless.save(job.output)
-        listener({"event": "saved", "file": str(job.output)})
-    _write_report(job, key, earlier | {name: outcome for outcome in outcomes for name in outcome["objects"]})
+
+    def told(event: dict) -> None:
+        if keep and event["event"] == "object":
+            known.update({name: event for name in event["objects"]})
+            _write_report(job, key, known, complete=False)
+        listener(event)
+
+    outcomes = headless.run_into(job.output, objects, job.plan, told, keep)
+    known |= {name: outcome for outcome in outcomes for name in outcome["objects"]}
+    _write_report(job, key, known, complete=True)
     return all(outcome["state"] == "finished" for outcome in outcomes)
-
-
-def _reference(job: BatchJob, obj: bpy.types.Object) -> Path:
-    if file := job.images.get(obj.name, job.image):
-        return reference.from_file(file)
-    raise InvalidImage(f"The manifest names no image for '{obj.name}'. Add it to the job's images, or give the job an image for all.")
 
 
 def _key(job: BatchJob) -> str:
     """Changes with anything that the result depends on: the contents of the files, the objects, the settings."""
-    images = {name: _content(file) for name, file in sorted(job.images.items())}
-    inputs = [_content(job.blend), job.objects, _content(job.image) if job.image else "", images, job.settings.to_dict()]
-    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
+    pictures = [file for file in (job.image, *(rule.image for rule in job.rules), *folder) if file]
+    inputs = [_content(job.blend), job.objects, [asdict(rule) for rule in job.rules], job.settings.to_dict(),
+              [(str(file), _content(file)) for file in pictures]]
+    return hashlib.sha256(json.dumps(inputs, default=str).encode()).hexdigest()
 
 
 def _content(file: Path) -> str:
@@ -141,22 +162,26 @@ def _content(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _read_report(job: BatchJob, key: str) -> dict[str, dict]:
-    """The outcomes of an earlier run over the same inputs, by object; none if there was no such run or its output is gone."""
+def _read_report(job: BatchJob, key: str) -> tuple[dict[str, dict], bool]:
+    """The outcomes of an earlier run over the same inputs, by object, and whether it came to its end.
+
+    None if there was no such run or its output is gone.
+    """
     if not job.report.is_file() or not job.output.is_file():
-        return {}
+        return {}, False
     try:
         report = json.loads(job.report.read_text(encoding="utf-8"))
     except ValueError:
-        return {}
-    return report["objects"] if report.get("key") == key else {}
+        return {}, False
+    return (report["objects"], report["complete"]) if report.get("key") == key else ({}, False)
 
 
-def _write_report(job: BatchJob, key: str, outcomes: dict[str, dict]) -> None:
+def _write_report(job: BatchJob, key: str, outcomes: dict[str, dict], complete: bool) -> None:
     partial = job.report.with_suffix(".json.part")
+    report = {"key": key, "blend": str(job.blend), "complete": complete, "objects": outcomes}
     try:
         job.report.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({"key": key, "blend": str(job.blend), "objects": outcomes}, indent=2), encoding="utf-8")
+        partial.write_text(json.dumps(report, indent=2), encoding="utf-8")
         os.replace(partial, job.report)
     except OSError as error:
         raise StorageError(f"{job.report} cannot be written: {error}") from error

@@ -37,7 +37,7 @@ class Cost:
 
 def cost(triangles: int, settings: Settings) -> Cost | None:
     """What a job takes; None for a painter whose jobs have not been measured."""
-    if settings.painter != "draft":
+    if settings.painter != "draft" or settings.refines:
         return None
     return Cost(_pace * float(np.interp(triangles, _TRIANGLES, _SECONDS)),
                 float(np.interp(settings.texture_size, _SIZES, _GIGABYTES)) + _GIGABYTES_PER_MILLION * triangles / 1e6)

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.api.errors import InvalidSettings, InvalidTarget, StorageError
+from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ..backend.api.settings import Settings
+from ..backend.api.weights import MODELS
 from . import reference
-from .client import Reference
 from .queue import Entry, queue
+from .rules import Plan
 
 POLL_INTERVAL = 0.05
 """Seconds."""
 
 Listener = Callable[[dict], None]
-"""Takes one JSON-able event: its ``event`` is ``progress``, ``object``, ``skipped``, ``saved`` or ``error``."""
+"""Takes one JSON-able event, see docs/headless.md; its ``event`` says of which kind it is."""
 
 
 def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | Path, settings: Settings | None = None,
@@ -37,22 +38,58 @@ def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | 
         KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
     """
     picture = reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
-    return run(objects, lambda obj: picture, settings or Settings(), listener)
+    return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
 
 
-def run(objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference], settings: Settings,
-        listener: Listener) -> list[dict]:
-    """As :func:`texture`, with a reference per object; ``reference_of`` may raise an :class:`OrbitError` for one that has none."""
+def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener) -> list[dict]:
+    """As :func:`texture`, each object as the plan says."""
     objects = list(objects)
-    entries = queue.add_each(objects, reference_of, lambda obj: settings)
+    for sentence in plan.idle(objects):
+        listener({"event": "note", "message": sentence})
+    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener)
+
+
+def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
+    """As :func:`run`, and writes the open file with its new takes as a copy.
+
+    Args:
+        keep: write it after each object, before that object's event, so that whatever happens later, what is done stays; else once, in
+            the end, and only if no object failed. What is then not written is told as ``discarded``.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    written = False
+
+    def told(event: dict) -> None:
+        nonlocal written
+        if keep and event["event"] == "object" and event["state"] == "finished":
+            save(output)
+            written = True
+        listener(event)
+
     try:
-        _wait(entries, objects, listener)
-    except KeyboardInterrupt:
-        _cancel(entries)
-        raise
+        outcomes = run(objects, plan, told)
+        good = all(outcome["state"] == "finished" for outcome in outcomes)
+        if not keep and good:
+            save(output)
+            written = True
     finally:
-        queue.entries = [entry for entry in queue.entries if entry not in entries]
-    return [_outcome(entry, objects) for entry in entries]
+        if written:
+            listener({"event": "saved", "file": str(output)})
+    return outcomes if keep or good else [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
+                                          for outcome in outcomes]
+
+
+def download(model: str, listener: Listener) -> dict:
+    """Brings a model's weights, to which the user has agreed, as the button does, and waits for them.
+
+    Returns:
+        ``download`` (the model), ``state`` (finished, failed, cancelled) and ``error``.
+    """
+    [outcome] = _run([queue.download(model, f"{MODELS[model].title}'s weights")],
+                     lambda entry: {"download": entry.download, "state": _state(entry), "error": _error(entry)}, listener)
+    return outcome
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
@@ -100,7 +137,19 @@ def save(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 
-def _wait(entries: list[Entry], objects: list[bpy.types.Object], listener: Listener) -> None:
+def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> list[dict]:
+    """Waits for jobs, whose rows do not stay, and returns what became of each."""
+    try:
+        _wait(entries, outcome_of, listener)
+    except (KeyboardInterrupt, OrbitError):
+        _cancel(entries)
+        raise
+    finally:
+        queue.entries = [entry for entry in queue.entries if entry not in entries]
+    return [outcome_of(entry) for entry in entries]
+
+
+def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:
     """Polls until every entry is settled, or its result cannot be applied, and tells what happens."""
     told: dict[int, dict] = {}
     unsettled = list(entries)
@@ -115,7 +164,7 @@ def _wait(entries: list[Entry], objects: list[bpy.types.Object], listener: Liste
                 entry.error = InvalidTarget(entry.waits)
             if entry.settled:
                 unsettled.remove(entry)
-                listener({"event": "object", **_outcome(entry, objects)})
+                listener({"event": "download" if entry.download else "object", **outcome_of(entry)})
         time.sleep(POLL_INTERVAL)
 
 
@@ -133,7 +182,14 @@ def _cancel(entries: list[Entry]) -> None:
 def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
     first = next(obj for obj in objects if obj.name == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
-    state = "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
-    return {"object": entry.name, "objects": [obj.name for obj in sharing], "state": state,
-            "error": entry.error.to_dict() if entry.error else None, "report": report}
+    return {"object": entry.name, "objects": [obj.name for obj in sharing], "state": _state(entry), "error": _error(entry),
+            "report": report}
+
+
+def _state(entry: Entry) -> str:
+    return "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
+
+
+def _error(entry: Entry) -> dict | None:
+    return entry.error.to_dict() if entry.error else None

@@ -12,6 +12,11 @@ from . import previews
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
 """What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs them by itself."""
 
+SHEET = "sheet"
+"""The picture of the reference and the textured object, which lies in the material to be looked at and found again."""
+
+_COLORS = ("base_color", SHEET)
+
 
 def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
     """A material that wears a result's textures on the given UV layer, blended if ``alpha`` is among them, else opaque.
@@ -27,7 +32,7 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
     """
     material = bpy.data.materials.new(name)
     try:
-        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key == "base_color" else "Non-Color")
+        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key in _COLORS else "Non-Color")
                   for key, tiles in _by_map(textures).items()}
         _build_nodes(material, images, uv_layer)
     except OrbitError:

@@ -43,9 +43,8 @@ def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
 
 
 def _of_painter(settings: Settings) -> list[Finding]:
-    if settings.painter != "orbitpainter" or weights.there():
-        return []
-    return [Finding("weights", rpt_("OrbitPainter's weights are not on this computer."), "download_weights", urgent=True)]
+    return [Finding("weights", rpt_("{}'s weights are not on this computer.").format(needs.title), "download_weights", urgent=True)
+            for needs in weights.missing(settings)]
 
 
 def _of_memory(obj: bpy.types.Object, settings: Settings) -> list[Finding]:

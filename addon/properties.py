@@ -25,16 +25,26 @@ def _number(setting: str, label: str, kind):
                 min=entry.metadata["minimum"], max=entry.metadata["maximum"])
 
 
+def _look_for_weights(settings, context) -> None:
+    weights.look()
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: which image, how to texture, what Texture Scene works on."""
 
     image: PointerProperty(type=bpy.types.Image, name="Reference", description="Picture that the texture follows")
-    painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter"},
-                     update=lambda settings, context: weights.look())
+    painter: _choice("painter", "Painter", {"draft": "Draft", "orbitpainter": "OrbitPainter", "trellis2": "TRELLIS.2"},
+                     update=_look_for_weights)
     quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"})
     view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
     texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
     voxel_resolution: _choice("voxel_resolution", "Voxels", {})
+    refine: BoolProperty(name="Refine", description=_SETTINGS["refine"].metadata["doc"], default=_SETTINGS["refine"].default,
+                         update=_look_for_weights)
+    refine_strength: _number("refine_strength", "Strength", FloatProperty)
+    refine_steps: _number("refine_steps", "Steps", IntProperty)
+    refine_resolution: _choice("refine_resolution", "Voxels", {})
+    refine_views: _number("refine_views", "Images", IntProperty)
     seed: _number("seed", "Seed", IntProperty)
     view: EnumProperty(
         name="View", description="Where the reference was taken from", default="AUTOMATIC",
@@ -50,11 +60,17 @@ class SceneProperties(bpy.types.PropertyGroup):
     folder: StringProperty(
         name="Folder", subtype="DIR_PATH",
         description="Folder with a picture per object, called like the object. Objects without one use the reference above")
+    rules: StringProperty(
+        name="Rules", subtype="FILE_PATH",
+        description="TOML file that gives some objects a reference, a painter or other settings of their own")
 
     def to_settings(self) -> Settings:
         given = self.view == "GIVEN"
         return Settings(painter=self.painter, quality=self.quality, view_transform=self.view_transform,
                         texture_size=int(self.texture_size), seed=self.seed, voxel_resolution=int(self.voxel_resolution),
+                        refine=self.refine, refine_strength=round(self.refine_strength, 6),  # Blender's are float32
+                        refine_steps=self.refine_steps,
+                        refine_resolution=int(self.refine_resolution), refine_views=self.refine_views,
                         azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
 
     def from_settings(self, settings: Settings) -> None:

@@ -25,7 +25,7 @@ class AddPreset(AddPresetBase, bpy.types.Operator):
     preset_menu = "ORBIT_TEXTURE_PT_presets"
     preset_subdir = FOLDER
     preset_defines = ("settings = bpy.context.scene.orbit_texture",)
-    preset_values = ("settings.painter", "settings.quality", "settings.view_transform", "settings.texture_size")
+    preset_values = ("settings.painter", "settings.quality", "settings.view_transform", "settings.texture_size", "settings.refine")
 
 
 def register() -> None:

@@ -35,7 +35,8 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
     made_layer = "" if result.corner_uvs is None else scene.write_uv_layer(mesh, target.loops, result.corner_uvs)
     layer = made_layer or target.uv_layer
     try:
-        shader = material.build(f"{first.name} {_new_name(first)}", result.textures, layer)
+        looks = {} if result.sheet is None else {material.SHEET: result.sheet}
+        shader = material.build(f"{first.name} {_new_name(first)}", result.textures | looks, layer)
         if before != [fingerprint(obj, ignore=made_layer) for obj in objects]:
             material.remove(shader)
             raise OrbitError(f"The texture was not applied to '{first.name}', because its mesh would have changed. Please report this.")

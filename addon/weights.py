@@ -1,18 +1,20 @@
-"""Whether OrbitPainter's weights are on this computer. Looked up when that may have changed, since a panel that draws reads no files."""
+"""Which models' weights are on this computer. Looked up when that may have changed, since a panel that draws reads no files."""
 
 from ..backend.api import paths
-from ..backend.api.weights import ORBITPAINTER
+from ..backend.api.settings import Settings
+from ..backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, Needs
 
-_there = False
-
-
-def there() -> bool:
-    """They were when last looked for."""
-    return _there
+_there: set[str] = set()
 
 
-def look() -> bool:
-    """Looks for them; the folder is there only when it is whole."""
+def missing(settings: Settings) -> list[Needs]:
+    """What a job needs and was not there when last looked for."""
+    needed = [(ORBITPAINTER, settings.painter == ORBITPAINTER.name), (TRELLIS2, settings.refines)]
+    return [needs for needs, wanted in needed if wanted and needs.name not in _there]
+
+
+def look() -> set[str]:
+    """Looks for all of them, and returns the names of those that are there; a folder is there only when it is whole."""
     global _there
-    _there = (paths.models() / ORBITPAINTER.name).is_dir()
+    _there = {name for name in MODELS if (paths.models() / name).is_dir()}
     return _there

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from .api import paths
@@ -16,7 +16,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender.")
     commands = parser.add_subparsers(required=True, metavar="command")
     add_texture(commands)
-    for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture")):
+    for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture"),
+                         ("refine", "the refined texture")):
         add_stage(commands, stage, shows)
     add_download(commands)
     add_embed(commands)
@@ -81,7 +82,10 @@ def add_stage(commands, stage: str, shows: str) -> None:
 def run_stage(options: argparse.Namespace) -> None:
     from . import local
 
-    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings_of(options)), sep="\n")
+    settings = settings_of(options)
+    if options.stage == "refine":
+        settings = replace(settings, refine=True)
+    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings), sep="\n")
 
 
 def add_download(commands) -> None:

@@ -20,9 +20,10 @@ from .mesh.tiles import atlas_size, cut
 from .paint.painter import Painting
 from .paint.painters import painter
 from .paint.preview import Show, strip, unseen
-from .paint.reference import decode
+from .paint.reference import Reference, decode
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
+from .render.sheet import sheet
 from .render.visibility import edge_distances, facing
 from .stages import JobProgress, Stages
 
@@ -34,6 +35,7 @@ REFINING = 0.5
 class Story:
     """What the stages of a job have made so far; None where a stage has not run."""
 
+    reference: Reference
     surface: Surface | None = None
     orbits: list[Orbit] | None = None
     buffers: list[GBuffer] | None = None
@@ -69,7 +71,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         stages.models["refine"] = REFINING * (1 - chosen.share)
         check()
     reference = decode(job.reference)
-    story = Story()
+    story = Story(reference)
 
     def prepared(progress: Callable[[float], None]) -> Surface:
         return prepare(job.mesh, settings.texture_size, progress)
@@ -136,7 +138,9 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
         "notes": [*surface.notes, *(note for orbit in story.orbits for note in orbit.notes), *story.painting.notes, *texture.notes],
     }
-    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report)
+    picture = np.round(255 * story.reference.color * story.reference.alpha[..., None]).astype(np.uint8)
+    looks = sheet(surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0)
+    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report, _png(looks))
 
 
 def _direction(camera: Camera) -> dict[str, float]:

@@ -70,6 +70,8 @@ def save_result(folder: Path, result: Result) -> None:
             np.save(part / "corner_uvs.npy", result.corner_uvs, allow_pickle=False)
         for name, data in result.textures.items():
             data.tofile(part / f"{name}.png")
+        if result.sheet is not None:
+            result.sheet.tofile(part / "sheet")
         _write_json(part / "result.json", result.report)
 
     appear_whole(folder / "result", write)
@@ -82,7 +84,8 @@ def load_result(folder: Path) -> Result:
         report = json.loads((source / "result.json").read_text(encoding="utf-8"))
         uvs = source / "corner_uvs.npy"
         textures = {path.stem: np.fromfile(path, np.uint8) for path in sorted(source.glob("*.png"))}
-        return Result(np.load(uvs, allow_pickle=False) if uvs.exists() else None, textures, report)
+        sheet = np.fromfile(source / "sheet", np.uint8) if (source / "sheet").exists() else None
+        return Result(np.load(uvs, allow_pickle=False) if uvs.exists() else None, textures, report, sheet)
 
 
 def fingerprint(job: Job) -> str:

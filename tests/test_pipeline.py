@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import trimesh
@@ -15,8 +16,10 @@ from backend.api.errors import Cancelled, InvalidSettings, StorageError
 from backend.api.settings import Settings
 from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
+from backend.render.photograph import photograph
+from backend.render.sheet import around
 from backend.stages import SHARE
-from tests.meshes import ASSETS, camera_at, decoded, job, knot, mesh_data, needs_assets, picture, psnr, surface_of, wear
+from tests.meshes import ASSETS, camera_at, decoded, job, knot, mesh_data, needs_assets, paint_solid, picture, psnr, surface_of, wear
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -206,3 +209,19 @@ def test_the_command_line_answers_bad_files_with_a_sentence(files, tmp_path, mes
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, tmp_path):
+    result = pipeline.run(knot_job, tmp_path, Watcher())
+    sheet = decoded(result.sheet).astype(np.float32)
+    assert sheet.shape == (256, 5 * 256, 3)
+    reference, *sides = np.split(sheet, 5, axis=1)
+    given = cv2.resize(knot_job.reference[..., :3] * (knot_job.reference[..., 3:] / 255), (256, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(reference - given).mean() < 3
+    surface = surface_of(knot())
+    for number, (side, camera) in enumerate(zip(sides, around(surface.vertices, result.report["view"]["azimuth"]), strict=True)):
+        truth = photograph(surface, lambda face, weights, points: paint_solid(points), camera)
+        assert ((side.max(axis=-1) > 8) == (truth.max(axis=-1) > 8)).mean() > 0.99
+        if number == 0:
+            assert np.abs(side - truth).mean() < 10
+    assert np.abs(sides[0] - sides[2]).mean() > 20

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from PIL import Image
 from torch import nn
 
 from backend import pipeline
-from backend.api.errors import InvalidSettings, InvalidWeights
+from backend.api.errors import InvalidSettings, InvalidWeights, OutOfMemory
 from backend.api.settings import Settings
 from backend.api.weights import DINOV3, TRELLIS2, TRELLIS2_FILES
 from backend.bake.bake import Texture
@@ -24,6 +25,7 @@ from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
 from backend.refine.combine import combine
+from backend.refine.refine import check as looked_at
 from backend.refine.refine import refine, seen_images
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
 from backend.refine.trellis2.eye import framed, load_eye
@@ -257,6 +259,21 @@ def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights
     assert not list(tmp_path.glob("refine.*.npz")), "parts are left"
 
 
+def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_path, reference):
+    needle().export(tmp_path / "needle.ply")
+    pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "reference.png")
+    done = subprocess.run([sys.executable, "-m", "backend", "refine", tmp_path / "needle.ply", "--image", tmp_path / "reference.png",
+                           "-o", tmp_path / "out", "--texture-size", "1024", "--refine-steps", "1"], cwd=ROOT, text=True, timeout=300,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "out" / "metallic.png").exists()
+    material = trimesh.load(tmp_path / "out" / "textured.glb", force="mesh").visual.material
+    packed = np.asarray(material.metallicRoughnessTexture)
+    assert np.array_equal(packed[..., 1], np.asarray(Image.open(tmp_path / "out" / "roughness.png")))
+    assert np.array_equal(packed[..., 2], np.asarray(Image.open(tmp_path / "out" / "metallic.png")))
+
+
 def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     result = pipeline.run(job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024), tmp_path, untold)
@@ -272,6 +289,14 @@ def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypat
     with pytest.raises(InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"):
         pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", untold)
     assert not list((tmp_path / "job").glob("*"))
+
+
+def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    with open(tiny_trellis.write_model(tmp_path / "trellis2") / "flow_1024.safetensors", "r+b") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(OutOfMemory, match=r"takes 8798.1 GB of memory, and .* are free\. Close"):
+        looked_at()
 
 
 def test_refine_is_yes_or_no():

@@ -7,8 +7,10 @@ from .cancel import Cancel
 from .check_mesh import CheckMesh
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
+from .export import ExportGLB, ExportTextures
 from .first import First
 from .fixes import InstallBackend, MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .open_report import OpenReport
 from .recall_settings import RecallSettings
 from .set_reference import SetReference
 from .show_report import ShowReport
@@ -16,8 +18,8 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
-            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings,
+_CLASSES = (TextureSelected, TextureScene, SetReference, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport, OpenReport,
+            ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
             DownloadWeights, InstallBackend, ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 

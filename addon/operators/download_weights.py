@@ -1,22 +1,25 @@
-"""Download Weights: shows what OrbitPainter needs, how large it is and under which terms; the worker brings it."""
+"""Download Weights: shows what a model needs, how large it is and under which terms; the worker brings it."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
+from bpy.props import EnumProperty
 
-from ...backend.api.weights import ORBITPAINTER, gigabytes
+from ...backend.api.weights import MODELS, gigabytes
 from .. import timer, weights
 from ..queue import queue
 from ..ui.text import wrapped
 
-NAME = "OrbitPainter's weights"
 _WIDTH = 460
 
 
 class DownloadWeights(bpy.types.Operator):
     bl_idname = "orbit_texture.download_weights"
     bl_label = "Download Weights"
-    bl_description = "Download and convert OrbitPainter's weights, after you have seen their size and licences. A download that was " \
-        "stopped goes on where it ended"
+    bl_description = "Download a model's weights, after you have seen their size and licences. A download that was stopped goes on where " \
+        "it ended"
+
+    model: EnumProperty(name="Model", description="Whose weights to download; those that the panel's settings lack, if not given",
+                        items=[(needs.name, needs.title, "") for needs in MODELS.values()], options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context):
@@ -29,24 +32,29 @@ class DownloadWeights(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        if weights.look():
+        there = weights.look()
+        if not self.properties.is_property_set("model") and (missing := weights.missing(context.scene.orbit_texture.to_settings())):
+            self.model = missing[0].name
+        if self.model in there:
             self.report({"INFO"}, "They are on this computer already")
             return {"CANCELLED"}
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")
 
     def draw(self, context):
         column = self.layout.column()
-        for source in ORBITPAINTER.sources:
+        needs = MODELS[self.model]
+        for source in needs.sources:
             row = column.row()
             row.label(text=source.repository, translate=False)
             row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
-        for terms in dict.fromkeys(source.terms for source in ORBITPAINTER.sources):
+        for terms in dict.fromkeys(source.terms for source in needs.sources):
             wrapped(column, context, terms, width=_WIDTH)
+        sizes = map(gigabytes, (needs.size, needs.stays, needs.peak))
         wrapped(column, context, rpt_(
-            "Download {} under these terms? About 59 GB stay, and 90 GB are taken on the way. Texturing waits meanwhile. "
-            "Cancel it at any time: it goes on where it ended.").format(gigabytes(ORBITPAINTER.size)), width=_WIDTH)
+            "Download {} under these terms? About {} stay, and {} are taken on the way. Texturing waits meanwhile. "
+            "Cancel it at any time: it goes on where it ended.").format(*sizes), width=_WIDTH)
 
     def execute(self, context):
-        queue.download(ORBITPAINTER.name, NAME)
+        queue.download(self.model, f"{MODELS[self.model].title}'s weights")
         timer.start()
         return {"FINISHED"}

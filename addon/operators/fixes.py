@@ -1,15 +1,12 @@
 """The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called like one of these."""
 
-import sys
-
 import bmesh
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import StringProperty
 
-from ...backend.api import paths
 from ...backend.api.errors import OrbitError
-from .. import timer
+from .. import doctor, timer
 from ..queue import queue
 
 
@@ -19,8 +16,7 @@ class InstallBackend(bpy.types.Operator):
     bl_description = "Copy the command that installs the worker's environment, to run in a terminal. It downloads about 1 GB"
 
     def execute(self, context):
-        python = "py -3.11" if sys.platform == "win32" else "python3.11"
-        context.window_manager.clipboard = f'{python} "{paths.ROOT / "install.py"}" backend'
+        context.window_manager.clipboard = doctor.install_command()
         self.report({"INFO"}, rpt_("Copied. Run it in a terminal, then retry."))
         return {"FINISHED"}
 

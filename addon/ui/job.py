@@ -27,6 +27,8 @@ def _draw_fix(row, entry: Entry) -> None:
     # Who downloads again is asked again.
     fix = "download_weights" if entry.download else entry.error.fix
     if fix in FIXES:
-        row.operator(f"orbit_texture.{fix}")
+        button = row.operator(f"orbit_texture.{fix}")
+        if entry.download:
+            button.model = entry.download
     if entry.keys:
         row.operator("orbit_texture.retry").job = entry.job

@@ -46,8 +46,10 @@ def _quality(settings) -> str:
     def shown(name: str) -> str:
         return iface_(settings.bl_rna.properties[name].enum_items[getattr(settings, name)].name)
 
-    who = f"{shown('painter')} {shown('quality')}" if settings.painter == "orbitpainter" else iface_("Draft, no AI model")
-    return f"{who}, {shown('texture_size')}"
+    who = {"orbitpainter": f"{shown('painter')} {shown('quality')}", "draft": iface_("Draft, no AI model")}.get(
+        settings.painter, shown("painter"))
+    refined = [iface_("refined")] if settings.refine and settings.painter != "trellis2" else []
+    return ", ".join([who, shown("texture_size"), *refined])
 
 
 def _current(obj: bpy.types.Object | None) -> Entry | None:

@@ -18,7 +18,9 @@ class ScenePanel(OrbitPanel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.row().prop(settings, "targets", expand=True)
         layout.prop(settings, "folder")
+        layout.prop(settings, "rules")
         layout.operator("orbit_texture.texture_scene", icon="SCENE_DATA")
+        layout.operator("orbit_texture.open_report", icon="URL")
 
 
 class ReferencePanel(OrbitPanel, bpy.types.Panel):

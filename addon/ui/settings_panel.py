@@ -24,6 +24,8 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.prop(settings, "texture_size")
         column.prop(settings, "seed")
         column.separator()
+        _draw_refinement(column, settings)
+        column.separator()
         column.prop(settings, "view")
         if settings.view == "GIVEN":
             column.prop(settings, "azimuth")
@@ -32,3 +34,15 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         if obj and obj.orbit_texture.last:
             self.layout.operator("orbit_texture.recall_settings", text=rpt_("As Last for {}").format(obj.name), translate=False,
                                  icon="LOOP_BACK").index = -1
+
+
+def _draw_refinement(column, settings) -> None:
+    alone = settings.painter == "trellis2"
+    if not alone:
+        column.prop(settings, "refine")
+    if alone or settings.refine:
+        column.prop(settings, "refine_resolution")
+        column.prop(settings, "refine_steps")
+    if settings.refine and not alone:
+        column.prop(settings, "refine_strength", slider=True)
+        column.prop(settings, "refine_views")

@@ -47,6 +47,9 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
     if overlay.image_of(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
+    row = layout.row(align=True)
+    row.operator("orbit_texture.export_textures", icon="EXPORT")
+    row.operator("orbit_texture.export_glb")
     row = layout.row()
     row.label(text="Mesh untouched", icon="CHECKMARK")
     report = row.operator("orbit_texture.show_report", text="", icon="TEXT")

@@ -113,22 +113,24 @@ class Result:
             ``coverage`` (1 = a view saw it, 0 = filled from near surface). Of a layout on several UDIM tiles one per tile, with its
             number: ``base_color.1001``, ``base_color.1002`` …
         report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``, ``notes`` (sentences).
+        sheet: PNG file (N,) uint8, to look at: the reference, then the textured mesh from four sides, each as wide as high; or None.
     """
 
     corner_uvs: np.ndarray | None
     textures: dict[str, np.ndarray]
     report: dict
+    sheet: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The part of the result that travels as raw frames."""
-        uvs = {} if self.corner_uvs is None else {"corner_uvs": self.corner_uvs}
-        return uvs | {f"texture.{name}": data for name, data in self.textures.items()}
+        parts = {"corner_uvs": self.corner_uvs, "sheet": self.sheet} | {f"texture.{name}": data for name, data in self.textures.items()}
+        return {name: array for name, array in parts.items() if array is not None}
 
     @staticmethod
     def from_parts(report: dict, arrays: dict[str, np.ndarray]) -> "Result":
         """The result that :meth:`arrays` and ``report`` described."""
         textures = {name.removeprefix("texture."): array for name, array in arrays.items() if name.startswith("texture.")}
-        return Result(arrays.get("corner_uvs"), textures, report)
+        return Result(arrays.get("corner_uvs"), textures, report, arrays.get("sheet"))
 
 
 def _expect(name: str, array: np.ndarray, dtype, shape: tuple) -> None:

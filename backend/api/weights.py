@@ -140,8 +140,8 @@ TRELLIS2_FILES = Source("microsoft/TRELLIS.2-4B", {
     "ckpts/shape_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
     "ckpts/tex_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
     "ckpts/tex_dec_next_dc_f16c32_fp16.safetensors": 949_000_000,
-    "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16.safetensors": 2_590_000_000,
-    "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16.safetensors": 2_590_000_000}, "mit", _MIT)
+    "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16.safetensors": 2_620_000_000,
+    "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16.safetensors": 2_620_000_000}, "mit", _MIT)
 """Of the texture model: both encoders, the decoder, its flow for both resolutions, and the statistics of its latents."""
 
 DINOV3 = Source("facebook/dinov3-vitl16-pretrain-lvd1689m", {

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import torch
 
 from ..api.errors import OutOfMemory
 from ..api.settings import Settings
+from ..api.weights import gigabytes
 from ..bake.bake import Texture
 from ..device import best_device
 from ..mesh.surface import Surface
@@ -23,10 +25,24 @@ from .trellis2.model import Model, folder
 from .trellis2.repaint import Strength, repaint
 from .voxel_colors import voxel_colors
 
+BESIDE = 2_000_000_000
+"""Bytes that a job takes on the CPU beside its largest network, at 512."""
+
 
 def check() -> None:
-    """Raises :class:`backend.api.errors.InvalidWeights` if the refinement's weights are missing or damaged."""
-    Model(folder(), best_device()).check()
+    """Looks whether a refinement can succeed, before anything is done for it.
+
+    Raises:
+        InvalidWeights: its weights are missing or damaged.
+        OutOfMemory: it would work on the CPU, and there is too little memory.
+    """
+    model = Model(folder(), best_device())
+    if model.device.type == "cpu":
+        needed, free = model.size + BESIDE, psutil.virtual_memory().available
+        if free < needed:
+            raise OutOfMemory(f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} are free. Close "
+                              "other programs, or texture without refinement.", "retry")
+    model.check()
 
 
 def refine(surface: Surface, texture: Texture, images: Sequence[Reference], settings: Settings, progress: Progress, keep: Keep) -> Texture:

@@ -87,6 +87,21 @@ def scripted_worker(_scripted_server, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(home))
 
 
+@pytest.fixture
+def own_server(tmp_path, monkeypatch):
+    """A home, and hence a server, of the test's own, which reaches no model: it gets this environment."""
+    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.backend.api import connection, paths
+
+    (tmp_path / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    yield
+    queue.close()
+    if server := connection.Connection.read(paths.run_directory()):
+        os.kill(server.pid, signal.SIGTERM)
+
+
 def pytest_sessionfinish(session, exitstatus):
     session.config.stash[_STATUS] = int(exitstatus)
 

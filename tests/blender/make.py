@@ -3,6 +3,7 @@
 import struct
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -101,15 +102,16 @@ def block_counts() -> dict[str, int]:
             for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
 
 
-def apply(*objects, new_uvs: bool = True, textures: dict | None = None, **more) -> Entry:
+def apply(*objects, new_uvs: bool = True, textures: dict | None = None, sheet: bytes | None = None, **more) -> Entry:
     """A result on objects that share a mesh, as Blender's timer applies it.
 
     Args:
         textures: PNG files in place of the result's own.
+        sheet: PNG file of the result's sheet.
         more: of the :class:`Entry`.
     """
     target = scene.read(objects[0])
-    made = result(target, new_uvs)
+    made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
     entry = Entry(objects[0].name, **{"settings": Settings()} | more, keys=tuple(map(key_of, objects)), target=target,
                   topology=target.topology, result=made)

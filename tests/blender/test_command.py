@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import bpy
@@ -199,6 +200,120 @@ def test_a_missing_blend_does_not_stop_the_rest(tmp_path, picture, capsys):
     said = events(capsys)
     assert "There is no file" in said[0]["message"]
     assert said[-1]["event"] == "saved"
+
+
+def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_on_there(tmp_path, picture, capsys):
+    scene(tmp_path, "Quick", "Slow bake=sleep:20")
+    jobs = manifest(tmp_path, """
+        [[job]]
+        blend = "scene.blend"
+        image = "reference.png"
+    """)
+    output = tmp_path / "textured" / "scene.blend"
+
+    def interrupt_once_saved():
+        until = time.monotonic() + 20
+        while not output.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_once_saved).start()
+    assert command.main(["batch", "--manifest", jobs]) == 130
+    assert takes_in(output) == {"Quick": 1, "Slow bake=sleep:20": 0}
+    # The rest is given a name that takes no time.
+    bpy.data.objects["Slow bake=sleep:20"].name = "Slow"
+    bpy.ops.wm.save_mainfile()
+    capsys.readouterr()
+    assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
+    assert [event["object"] for event in events(capsys) if event["event"] in ("skipped", "object")] == ["Quick", "Slow"]
+    assert takes_in(output) == {"Quick": 1, "Slow": 1}
+
+
+def test_partial_results_are_discarded_on_request(tmp_path, picture, capsys):
+    source = scene(tmp_path, "Good", "Bad bake=invalid")
+    arguments = ["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--partial", "discard"]
+    assert command.main(arguments) == 1
+    assert not (tmp_path / "out.blend").exists()
+    assert takes_in(source)["Good"] == 0
+    assert command.main([*arguments, "--objects", "Good"]) == 0
+    assert takes_in(tmp_path / "out.blend")["Good"] == 1
+
+
+def test_a_batch_that_discards_partial_results_starts_over(tmp_path, picture, capsys):
+    scene(tmp_path, "Good", "Bad bake=invalid")
+    jobs = manifest(tmp_path, "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'")
+    for _ in range(2):
+        assert command.main(["batch", "--manifest", jobs, "--partial", "discard", "--json"]) == 1
+        assert not [event for event in events(capsys) if event["event"] in ("skipped", "saved")]
+    report = json.loads((tmp_path / "textured" / "scene.json").read_text())
+    assert report["objects"]["Good"]["state"] == "discarded"
+    assert not (tmp_path / "textured" / "scene.blend").exists()
+
+
+def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, picture, capsys):
+    scene(tmp_path, "Body", "Hat")
+    jobs = manifest(tmp_path, """
+        [[job]]
+        blend = "scene.blend"
+        [[job.rule]]
+        objects = ["*"]
+        image = "reference.png"
+        [[job.rule]]
+        objects = ["H*"]
+        seed = 7
+        [[job.rule]]
+        objects = ["Coat"]
+        seed = 8
+    """)
+    assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
+    assert [event["message"] for event in events(capsys) if event["event"] == "note"] == ["The rule for Coat means no object here."]
+    takes_in(tmp_path / "textured" / "scene.blend")
+    seeds = {obj.name: json.loads(obj.orbit_texture.takes[0].settings)["seed"] for obj in bpy.data.objects}
+    assert seeds == {"Body": 0, "Hat": 7}
+
+
+def test_texture_takes_a_folder_and_rules_and_yes_or_no(tmp_path, picture, capsys):
+    scene(tmp_path, "Body", "Hat")
+    (tmp_path / "Body.png").write_bytes(make.png())
+    (tmp_path / "rules.toml").write_text('[[rule]]\nobjects = ["Hat"]\nimage = "reference.png"\nrefine = false\n')
+    assert command.main(["texture", "--folder", str(tmp_path), "--rules", str(tmp_path / "rules.toml"), "--refine",
+                         "--output", str(tmp_path / "out.blend")]) == 0
+    takes_in(tmp_path / "out.blend")
+    refined = {obj.name: json.loads(obj.orbit_texture.takes[0].settings)["refine"] for obj in bpy.data.objects}
+    assert refined == {"Body": True, "Hat": False}
+
+
+def test_the_doctor_tells_what_the_backend_finds(capsys):
+    command.main(["doctor", "--json"])
+    findings = {event["name"]: event for event in events(capsys)}
+    assert findings["Blender"]["detail"].startswith(bpy.app.version_string)
+    assert findings["packages"]["state"] == "ok"
+
+
+def test_the_doctor_without_a_backend_names_the_command_that_installs_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
+    assert command.main(["doctor"]) == 1
+    assert "is not installed" in (said := capsys.readouterr().out)
+    assert 'install.py" backend' in said
+
+
+def test_nothing_is_downloaded_before_the_terms_are_agreed_to_or_offline(capsys):
+    bpy.context.preferences.system.use_online_access = False
+    assert command.main(["download", "orbitpainter", "--json"]) == 2
+    said = events(capsys)
+    assert {event["event"] for event in said} == {"source", "error"}
+    assert "add --yes" in said[-1]["message"]
+    assert command.main(["download", "orbitpainter", "--yes"]) == 2
+    assert "Blender is offline" in capsys.readouterr().err
+
+
+def test_a_download_that_fails_says_why(own_server, capsys):
+    bpy.context.preferences.system.use_online_access = True
+    assert command.main(["download", "trellis2", "--yes", "--json"]) == 1
+    said = events(capsys)[-1]
+    assert (said["event"], said["download"], said["state"]) == ("download", "trellis2", "failed")
+    assert "cannot be downloaded (ConnectError" in said["error"]["message"]
 
 
 def test_the_example_script_does_the_same_in_a_plain_python(tmp_path, picture):

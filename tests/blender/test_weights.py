@@ -1,16 +1,13 @@
 """Download Weights: what the panel knows, who may press it, and what becomes of it."""
 
-import os
-import signal
-from pathlib import Path
-
 import bpy
 import make
 import pytest
 from bl_ext.user_default.orbit_texture.addon import weights
 from bl_ext.user_default.orbit_texture.addon.operators.download_weights import DownloadWeights
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api import connection, paths
+from bl_ext.user_default.orbit_texture.backend.api import paths
+from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER, TRELLIS2
 
 
 @pytest.fixture
@@ -23,13 +20,16 @@ def test_the_panel_learns_of_the_weights_when_the_painter_is_chosen(tmp_path, mo
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     settings = bpy.context.scene.orbit_texture
     settings.painter = "orbitpainter"
-    assert not weights.there()
+    assert weights.missing(settings.to_settings()) == [ORBITPAINTER]
     (tmp_path / "orbitpainter.download").mkdir()
     settings.painter = "orbitpainter"
-    assert not weights.there()
+    assert weights.missing(settings.to_settings()) == [ORBITPAINTER]
     (tmp_path / "orbitpainter").mkdir()
-    settings.painter = "orbitpainter"
-    assert weights.there()
+    settings.refine = True
+    assert weights.missing(settings.to_settings()) == [TRELLIS2]
+    (tmp_path / "trellis2").mkdir()
+    settings.painter = "trellis2"
+    assert not weights.missing(settings.to_settings())
 
 
 def test_blender_without_online_access_downloads_nothing():
@@ -40,27 +40,17 @@ def test_blender_without_online_access_downloads_nothing():
     assert not queue.entries
 
 
-@pytest.fixture
-def own_server(tmp_path, monkeypatch):
-    """A home, and hence a server, of the test's own: it gets this environment."""
-    (tmp_path / "environment").symlink_to(Path(os.environ["BACKEND_PYTHON"]).parents[1], target_is_directory=True)
-    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    yield
-    queue.close()
-    if server := connection.Connection.read(paths.run_directory()):
-        os.kill(server.pid, signal.SIGTERM)
-
-
 @pytest.mark.worker
 def test_a_download_that_fails_says_why_in_its_row_and_can_be_started_again(online, own_server):
-    for _ in range(2):
-        bpy.ops.orbit_texture.download_weights()
+    for model, title in (("orbitpainter", "OrbitPainter"), ("trellis2", "TRELLIS.2"), ("trellis2", "TRELLIS.2")):
+        bpy.ops.orbit_texture.download_weights(model=model)
         assert not DownloadWeights.poll(bpy.context)
         make.poll_until_settled(queue)
-        [entry] = queue.entries
-        assert (entry.name, entry.download) == ("OrbitPainter's weights", "orbitpainter")
+        entry = queue.entries[-1]
+        assert (entry.name, entry.download) == (f"{title}'s weights", model)
         assert "cannot be downloaded (ConnectError" in entry.error.message
     assert not paths.models().exists()
-    bpy.ops.orbit_texture.dismiss(job=entry.job)
+    assert [entry.download for entry in queue.entries] == ["orbitpainter", "trellis2"]
+    for entry in list(queue.entries):
+        bpy.ops.orbit_texture.dismiss(job=entry.job)
     assert not queue.entries

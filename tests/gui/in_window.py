@@ -14,6 +14,7 @@ import bpy
 from mathutils import Euler
 
 REFERENCE, STATE = map(Path, sys.argv[sys.argv.index("--") + 1:])
+_done: set[Path] = set()
 _gaps = {"last": time.perf_counter(), "longest": 0.0}
 
 
@@ -55,7 +56,8 @@ def watch() -> float:
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
     from bl_ext.user_default.orbit_texture.addon import previews
     from bl_ext.user_default.orbit_texture.addon.queue import queue
-    if (dropped := STATE.with_name("dropped.png")).exists() and not any(image.name == dropped.name for image in bpy.data.images):
+    if (dropped := STATE.with_name("dropped.png")).exists() and dropped not in _done:
+        _done.add(dropped)
         drop(dropped)
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]

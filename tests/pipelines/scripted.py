@@ -37,7 +37,8 @@ def run(job: Job, folder: Path, progress, show) -> Result:
         done.touch()
         ran.append(stage)
     uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
-    return Result(uvs, {"base_color": np.frombuffer(job.reference.tobytes()[:1000], np.uint8)}, {"ran": ran, "name": job.name})
+    picture = np.frombuffer(job.reference.tobytes()[:1000], np.uint8)
+    return Result(uvs, {"base_color": picture}, {"ran": ran, "name": job.name}, sheet=picture)
 
 
 def _perform(action: str, argument: str, progress, show, folder: Path) -> None:

@@ -5,3 +5,4 @@ settings.painter = "orbitpainter"
 settings.quality = "fast"
 settings.view_transform = "agx"
 settings.texture_size = "2048"
+settings.refine = False

@@ -1,1 +1,1 @@
-"""The painter without weights: finds the reference's view, projects the image, mirrors it if the mesh is symmetric, completes the rest."""
+"""The painter without weights: finds the view, projects the image, mirrors it where that fits, and paints the rest with pieces of it."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
@@ -13,14 +12,16 @@ from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, seen_points
-from ...render.sample import bilinear
-from ...render.visibility import edge_distance, facing, observe
-from ..foreground import confirmed_by, cut_out, extend
+from ...render.visibility import facing
+from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
 from ..reference import Reference
+from .lay import Layer
 from .match import doubts
+from .picture import Picture
 from .symmetry import Mirror, find_mirror
+from .synthesis import Guess, Look, synthesize
 from .view import find_view
 
 VIEWS, SIZE, RADIUS = 24, 640, 2.4
@@ -36,7 +37,7 @@ SAMPLE = 10_000
 class Draft:
     """Projects the reference; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.2
+    share = 0.4
 
     def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
         """The reference's own view, then an orbit around and one over the top, both starting at its side of the mesh."""
@@ -57,58 +58,30 @@ class Draft:
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
         progress(0.1)
         completed = complete(picture, mirror, voxels, settings.seed)
-        progress(0.3)
+
+        def known(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return mirrored_look_up(picture, mirror, points, normals)
+
+        def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+            return interpolate(voxels, completed, points)
+
+        outward = outward_normals(surface, buffers)
+        patchwork = synthesize(surface, outward, picture, known, guess, settings.seed, lambda fraction: progress(0.1 + 0.5 * fraction))
+        hidden = guess if patchwork is None else Layer(patchwork).look_up
         frames = []
         with ThreadPoolExecutor() as pool:
-            for frame in pool.map(lambda buffer: paint_view(picture, mirror, voxels, completed, buffer, surface), buffers):
+            for frame in pool.map(lambda buffer: paint_view(known, hidden, buffer, surface, outward), buffers):
                 frames.append(frame)
-                progress(0.3 + 0.7 * len(frames) / len(buffers))
+                progress(0.6 + 0.4 * len(frames) / len(buffers))
                 if len(frames) % COUNT == 0:
                     show(strip(frames))
+        frames[0] = picture.over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
         if mirror is not None:
             notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
         return Painting(frames, preference, consistent=True, notes=tuple(notes))
-
-
-class Picture:
-    """The reference as something that points of the surface can be looked up in."""
-
-    def __init__(self, reference: Reference, buffer: GBuffer, side: int):
-        self.buffer, self.side = buffer, side
-        segmented = reference.opaque
-        reference = cut_out(reference)
-        if segmented:
-            reference = reference.with_alpha(confirmed_by(buffer.mask, reference.alpha))
-        shown = reference.alpha > 0.5
-        self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
-        self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
-        # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
-        outline = max(int((distance_inside(shown) == 1).sum()), 1)
-        self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
-
-    def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where it does not show them."""
-        cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
-        trust = smoothstep(cosine, 0.05, 0.2) * smoothstep(edge, 0.5, 0.5 + self.margin)
-        colors = np.zeros((len(points), 3), np.float32)
-        shown = trust > 0
-        pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
-        colors[shown] = bilinear(self.colors, pixels)
-        return colors, trust.astype(np.float32)
-
-
-def distance_inside(mask: np.ndarray) -> np.ndarray:
-    """(H, W) float32 pixels from each pixel of a mask to the nearest one outside it or the image."""
-    return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-
-
-def smoothstep(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below ``low``, 1 above ``high``, smooth between."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> Mirror | None:
@@ -126,12 +99,13 @@ def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> 
 
 
 def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust from the picture, then from the mirrored side; see :meth:`Picture.look_up`."""
+    """Colours and trust from the picture, then from the mirrored side unless that shows print; see :meth:`Picture.look_up`."""
     colors, trust = picture.look_up(points, normals)
     if mirror is None:
         return colors, trust
-    other, other_trust = picture.look_up(mirror.points(points), mirror.directions(normals))
-    rest = (1 - trust) * other_trust
+    across = mirror.points(points)
+    other, other_trust = picture.look_up(across, mirror.directions(normals))
+    rest = (1 - trust) * other_trust * ~picture.shows_print(across)
     total = trust + rest
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
 
@@ -167,15 +141,22 @@ def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int
     return colors.astype(np.float32)
 
 
-def paint_view(picture: Picture, mirror: Mirror | None, voxels: Voxels, completed: np.ndarray, buffer: GBuffer,
-               surface: Surface) -> np.ndarray:
+def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
+    """(F, 3) float32 face normals towards the side from which the views see each face more often, whatever way the mesh winds it."""
+    votes = np.zeros(len(surface.faces), np.int64)
+    for buffer in buffers:
+        np.add.at(votes, buffer.face[buffer.mask], np.where(buffer.front[buffer.mask], 1, -1))
+    return np.where(votes[:, None] < 0, -surface.face_normals, surface.face_normals)
+
+
+def paint_view(known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
-    points, normals = seen_points(buffer), surface.face_normals[buffer.face[seen]]
-    colors, trust = mirrored_look_up(picture, mirror, points, normals)
-    hidden = trust < 1
-    share = trust[hidden, None]
-    colors[hidden] = colors[hidden] * share + interpolate(voxels, completed, points[hidden]) * (1 - share)
+    points, face = seen_points(buffer), buffer.face[seen]
+    colors, trust = known(points, surface.face_normals[face])
+    rest = trust < 1
+    share = trust[rest, None]
+    colors[rest] = colors[rest] * share + hidden(points[rest], outward[face[rest]]) * (1 - share)
     frame = np.zeros((*seen.shape, 3), np.uint8)
-    frame[seen] = np.round(255 * colors)
+    frame[seen] = np.round(255 * np.clip(colors, 0, 1))
     return frame

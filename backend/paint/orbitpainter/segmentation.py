@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 from transformers import SamModel
+from transformers.utils.logging import disable_progress_bar
 
 from ...api.errors import InvalidWeights
 from ..foreground import largest_part, segment
@@ -23,6 +24,7 @@ def load_segmentation(folder: Path) -> SamModel:
     Raises:
         InvalidWeights: it cannot be read from there, or not whole.
     """
+    disable_progress_bar()
     try:
         network, report = SamModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:

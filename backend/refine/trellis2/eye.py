@@ -8,6 +8,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.functional import layer_norm
 from transformers import DINOv3ViTModel
+from transformers.utils.logging import disable_progress_bar
 
 from ...api.errors import InvalidWeights
 from ...paint.reference import Reference
@@ -47,6 +48,7 @@ def load_eye(folder: Path) -> Eye:
     Raises:
         InvalidWeights: it cannot be read from there, or not whole.
     """
+    disable_progress_bar()
     try:
         network, report = DINOv3ViTModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True,
                                                          dtype=torch.float32)

@@ -95,6 +95,13 @@ class Model:
         halves = device.type != "cpu"
         self._torso, self._flow = (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the largest network as it is held where it works."""
+        wider = 2 if self._flow == torch.float32 else 1  # the files hold half precision
+        files = [self._file(name) for _, name, _ in self._networks()]
+        return wider * max((file.stat().st_size for file in files if file.is_file()), default=0)
+
     def encoder(self, name: str) -> Encoder:
         """The encoder of ``shape`` or ``texture``, for as long as the caller holds it; so are the others."""
         return self._load(Encoder, f"{name}_encoder", self.card.widths, self._torso)

@@ -1,0 +1,68 @@
+"""Export Textures and Export GLB: the shown take of the active object as files."""
+
+from pathlib import Path
+
+import bpy
+from bpy.app.translations import pgettext_rpt as rpt_
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+
+from ...backend.api.errors import OrbitError
+from .. import export, takes
+
+
+class _Export:
+    @classmethod
+    def poll(cls, context):
+        if context.object is None or takes.shown(context.object) < 0:
+            cls.poll_message_set("The active object shows no take")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            return self.run(context.object, takes.shown(context.object))
+        except OrbitError as error:
+            self.report({"ERROR"}, error.message)
+            return {"CANCELLED"}
+
+
+class ExportTextures(_Export, bpy.types.Operator):
+    bl_idname = "orbit_texture.export_textures"
+    bl_label = "Export Textures"
+    bl_description = "Write the textures of the shown take as image files into a folder"
+
+    directory: StringProperty(subtype="DIR_PATH")
+    format: EnumProperty(name="Format", items=[(key, format.title, "") for key, format in export.FORMATS.items()])
+    naming: StringProperty(name="Names", default=export.NAMING,
+                           description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say")
+    pack: BoolProperty(name="Pack for glTF", description="Metallic and roughness as one image: roughness in green, metallic in blue")
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, obj: bpy.types.Object, index: int) -> set:
+        files = export.textures(obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack)
+        self.report({"INFO"}, rpt_("Wrote {} files").format(len(files)))
+        return {"FINISHED"}
+
+
+class ExportGLB(_Export, bpy.types.Operator):
+    bl_idname = "orbit_texture.export_glb"
+    bl_label = "Export GLB"
+    bl_description = "Write the active object with the take that it wears as a GLB file"
+
+    filepath: StringProperty(subtype="FILE_PATH")
+    filter_glob: StringProperty(default="*.glb", options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        if not self.filepath:
+            self.filepath = bpy.path.abspath(f"//{export.glb_name(context.object, takes.shown(context.object))}")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def run(self, obj: bpy.types.Object, index: int) -> set:
+        file = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb"))
+        export.glb(obj, index, file)
+        self.report({"INFO"}, rpt_("Wrote {}").format(file.name))
+        return {"FINISHED"}

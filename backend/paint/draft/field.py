@@ -1,0 +1,87 @@
+"""Directions on the surface that patterns follow: up the object's main axis, and along whatever is round like a tube."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+RADIUS = 0.09
+"""In longest sides of the mesh, within which normals tell a tube from a ball or a plane."""
+
+SOME = 6000
+"""Points that the shape is measured at."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A tangent frame for any point of a surface.
+
+    Attributes:
+        points, normals: (N, 3) float32 of the surface, evenly spread; normals outward.
+        axis: (3,) the direction that counts as up.
+        away: (3,) horizontal direction in which the reference's camera looks, the way on from what it sees on level faces.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    axis: np.ndarray
+    away: np.ndarray
+
+    def frames(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 2, 3) float32 unit tangents of points (N, 3) with normals (N, 3): to the right and upwards for who looks at the surface; and
+        (N,) float32 0..1, how much that direction means."""
+        slope = normals @ self.axis
+        up = self.axis + 0.15 * slope[:, None] * self.away
+        line, strength = self._tube(points, normals)
+        line = line * np.where((line * up).sum(axis=1) < 0, -1, 1)[:, None]
+        up = up * (1 - strength)[:, None] + 2 * line * strength[:, None]
+        right = np.cross(up, normals)
+        right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)
+        steady = np.maximum(strength, np.clip(2 - 2 * slope**2, 0, 1))
+        return np.stack([right, np.cross(normals, right)], axis=1).astype(np.float32), steady.astype(np.float32)
+
+    def _tube(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        tree, lines, strength = self._lines
+        _, near = tree.query(np.hstack([points, 0.1 * normals]), workers=-1)
+        return lines[near], strength[near]
+
+    @cached_property
+    def _lines(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
+        """Where around a point the normals lie in one plane, the surface runs straight across that plane."""
+        some = np.linspace(0, len(self.points) - 1, min(SOME, len(self.points))).astype(int)
+        points, normals = self.points[some], self.normals[some]
+        near = cKDTree(points).query_ball_point(points, RADIUS, workers=-1, return_sorted=False)
+        spread = np.stack([np.einsum("ni,nj->ij", normals[index], normals[index]) / len(index) for index in near])
+        values, vectors = np.linalg.eigh(spread)
+        strength = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(values[:, 1] / 0.05 - 1, 0, 1)
+        return cKDTree(np.hstack([points, 0.1 * normals])), vectors[:, :, 0], strength
+
+
+def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; upright unless another is much better."""
+    centred = points - points.mean(axis=0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    candidates = [np.array([0.0, 0, 1]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), *vectors.T]
+    scores = [explained(around(axis, points, normals), points, colors) for axis in candidates]
+    best = int(np.argmax(scores))
+    return candidates[best] if scores[best] > scores[0] + 0.1 else candidates[0]
+
+
+def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
+    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G) are alike; may be < 0."""
+    _, near = cKDTree(feature).query(feature, k=min(64, len(points)), workers=-1)
+    far = np.linalg.norm(points[near] - points[:, None], axis=2) > 0.1
+    some = far.sum(axis=1) > 4
+    if some.mean() < 0.2:
+        return 0.0
+    weight = far[some] / far[some].sum(axis=1, keepdims=True)
+    mean = np.einsum("nk,nkc->nc", weight, colors[near[some]])
+    return 1 - float(np.square(colors[some] - mean).sum() / max(np.square(colors[some] - colors[some].mean(axis=0)).sum(), 1e-9))
+
+
+def around(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(N, 3): what does not change when a point (N, 3) is turned around an axis: height, slope and distance from it."""
+    height = points @ axis
+    distance = np.linalg.norm(points - height[:, None] * axis, axis=1)
+    return np.column_stack([height, 0.05 * (normals @ axis), 0.3 * distance])

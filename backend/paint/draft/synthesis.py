@@ -1,0 +1,232 @@
+"""The hidden surface, painted with patches of what the reference shows (image analogies, Hertzmann et al. 2001).
+
+Coarse to fine, samples of the surface look for the place of the reference whose patch fits what is painted around them and whose guides are
+like theirs; what the patches copy is mixed, and the search goes on from there (Wexler et al. 2007). A use of the same place costs the more
+the more samples use it (Kaspar et al. 2015), so that no blotch is repeated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
+
+from ...mesh.surface import Surface
+from .expect import expect
+from .field import Field, around, explained, main_axis
+from .guides import guides, hints
+from .patches import Problem, improve, vote
+from .picture import Picture
+from .samples import Samples, sample, spread
+from .source import Source, source
+
+LEVELS = 60, 110, 180
+"""Samples along the longest side of the mesh, coarse to fine."""
+
+ROUNDS = 8, 8, 5
+"""Of search and vote, per level."""
+
+FRONT = 1.5
+"""Spacings by which the paint first advances over the hidden surface, away from what is known."""
+
+RIPE, SWEEPS = 4, 2
+"""Advances after which a ring of samples is left alone, and searches per advance."""
+
+GUIDED = 1.0, 0.6, 0.35
+"""How strongly the guides hold, per level: what is copied is settled on the coarsest."""
+
+USAGE = 0.08, 0.04, 0.01
+"""What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
+
+FEWEST = 50
+"""Samples and pixels without which there is nothing to paint or nothing to copy."""
+
+RING, WIDTH = 0.6, 1.5
+"""What it costs to copy from another ring around the main axis where rings are of one colour, and spacings by which rings differ."""
+
+Look = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""``look(points (N, 3), normals (N, 3)) -> (colors (N, 3), trust (N,))``: what is known of points of the surface."""
+
+Guess = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""``guess(points (N, 3), normals (N, 3)) -> colors (N, 3)`` where nothing is known."""
+
+
+@dataclass(frozen=True)
+class Patchwork:
+    """A surface painted with pieces of a picture.
+
+    Attributes:
+        samples: of the surface.
+        maps: (N, 3) float32: column and row in the picture, and the turn, see :mod:`.patches`; NaN where nothing is copied.
+        colors: (N, 3) float32 sRGB 0..1 of the samples, for want of a map.
+        source: the picture at full resolution.
+    """
+
+    samples: Samples
+    maps: np.ndarray
+    colors: np.ndarray
+    source: Source
+
+
+def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: Look, guess: Guess, seed: int,
+               progress: Callable[[float], None]) -> Patchwork | None:
+    """Paints what is not known.
+
+    Args:
+        surface: the mesh.
+        outward: (F, 3) float32 unit normals of its faces.
+        picture: where patches come from.
+        known: what the picture shows of points, and what else is settled.
+        guess: a first colour for every point, smooth.
+        seed: of all choices.
+        progress: told the fraction done.
+
+    Returns:
+        None where the picture shows too little to copy from.
+    """
+    face, points, normals = spread(surface, outward, LEVELS[1], seed)
+    colors, trust = picture.look_up(points, surface.face_normals[face])
+    shown = trust > 0.5
+    if not shown.any():
+        return None
+    axis = main_axis(points[shown], normals[shown], colors[shown])
+    away = -picture.buffer.camera.rotation[:, 2]
+    away -= (away @ axis) * axis
+    field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9))
+    before = None
+    for level, cells in enumerate(LEVELS):
+        samples = sample(surface, outward, cells, field, seed)
+        shrunk = source(picture, surface, field, samples.spacing)
+        if min(shrunk.usable.sum(), len(samples)) < FEWEST:
+            return None
+        fixed, maps, colors, sure = _start(samples, surface.face_normals[samples.face], shrunk, picture, known, guess, field.axis)
+        free = np.flatnonzero(~fixed)
+        if not len(free):
+            return None
+        if before is not None:
+            _carry(before, samples, shrunk, free, maps)
+        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, level, seed)
+        if before is None:
+            maps, colors = _grow(problem, maps, colors, fixed, sure)
+        else:
+            colors = vote(problem, maps, np.zeros(len(maps), np.float32), colors)
+        for number in range(ROUNDS[level]):
+            trust = np.where(fixed, 1.0, 0.7).astype(np.float32)
+            maps, costs = improve(problem, maps, colors, trust, 1000 * level + number)
+            colors = vote(problem, maps, costs, colors)
+        before = samples, shrunk, maps
+        progress((level + 1) / len(LEVELS))
+    whole = source(picture, surface, field, None)
+    maps[:, :2] /= shrunk.scale
+    return Patchwork(samples, maps, colors, whole)
+
+
+def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Paints ring after ring of samples, away from what is known, so that each goes on from what is there."""
+    way = ways(problem.samples, fixed)
+    order = problem.free[np.argsort(way[problem.free], kind="stable")]
+    way = way[order]
+    last = float(np.max(way, where=np.isfinite(way), initial=0.0))
+    for number in range(int(last / FRONT) + 2):
+        reached = np.searchsorted(way, FRONT * (number + 1)) if FRONT * number < last else len(order)
+        begun = np.searchsorted(way, FRONT * (number - RIPE))
+        active = np.sort(order[begun:reached])
+        ring = replace(problem, free=active, hints=problem.hints[np.searchsorted(problem.free, active)])
+        painted = np.zeros(len(maps), bool)
+        painted[order[:reached]] = True
+        trust = np.where(fixed, 1.0, np.where(painted, 0.7, 0.7 * sure)).astype(np.float32)
+        for sweep in range(SWEEPS):
+            maps, costs = improve(ring, maps, colors, trust, SWEEPS * number + sweep)
+            colors = vote(ring, maps, costs, colors)
+    return maps, colors
+
+
+def ways(samples: Samples, fixed: np.ndarray) -> np.ndarray:
+    """(N,) float64 spacings along the surface from what is painted already; infinite where there is no way."""
+    count, near = samples.neighbors.shape
+    length = np.linalg.norm(samples.offsets, axis=2) / samples.spacing
+    start, link = np.repeat(np.arange(count), near), samples.weights.ravel() > 0
+    graph = csr_matrix((length.ravel()[link], (start[link], samples.neighbors.ravel()[link])), shape=(count, count))
+    return dijkstra(graph, directed=False, indices=np.flatnonzero(fixed), min_only=True)
+
+
+def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, known: Look, guess: Guess,
+           axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Which samples are fixed, the maps of those that the picture itself shows, all colours, and how sure those of the free ones are."""
+    colors, trust = known(samples.points, normals)
+    fixed = trust > 0.5
+    maps = np.full((len(samples), 3), np.nan, np.float32)
+    _, own = picture.look_up(samples.points, normals)
+    shown = np.flatnonzero(own > 0.5)
+    pixels = picture.buffer.camera.project(samples.points[shown].astype(np.float64))[0] * shrunk.scale
+    height, width = shrunk.usable.shape
+    inside = (pixels >= 0).all(axis=1) & (pixels < (width, height)).all(axis=1)
+    shown, pixels = shown[inside], pixels[inside]
+    row, column = pixels[:, 1].astype(int), pixels[:, 0].astype(int)
+    # Compared with patches of the shrunk picture, what is known has to be as soft.
+    colors[shown] = shrunk.colors[row, column]
+    square = shrunk.usable[row, column] & ((shrunk.frames[row, column, 2] * samples.normals[shown]).sum(axis=1) > 0.5)
+    maps[shown[square], :2] = pixels[square]
+    maps[shown[square], 2] = 0
+    free, settled = np.flatnonzero(~fixed), np.flatnonzero(fixed)
+    expected, sure = expect(axis, samples.points, samples.normals, colors, settled, free, samples.spacing,
+                            max(float(colors[settled].var(axis=0).sum()), 1e-3))
+    guessed = guess(samples.points[free], normals[free])
+    colors[free] = guessed + sure[:, None] * (expected - guessed)
+    everywhere = np.zeros(len(samples), np.float32)
+    everywhere[free] = sure
+    return fixed, maps, colors, everywhere
+
+
+def _carry(before: tuple[Samples, Source, np.ndarray], samples: Samples, shrunk: Source, free: np.ndarray, maps: np.ndarray) -> None:
+    """Free samples go on with the map of the nearest sample of the level before."""
+    coarse, picture, old = before
+    mapped = np.flatnonzero(np.isfinite(old[:, 0]))
+    tree = cKDTree(np.hstack([coarse.points[mapped], 0.3 * coarse.spacing * coarse.normals[mapped]]))
+    _, near = tree.query(np.hstack([samples.points[free], 0.3 * coarse.spacing * samples.normals[free]]), workers=-1)
+    near = mapped[near]
+    offset = np.einsum("nax,nx->na", coarse.frames[near], samples.points[free] - coarse.points[near])
+    turned = np.einsum("nax,nx->na", coarse.frames[near], samples.frames[free, 0])
+    cosine, sine = np.cos(old[near, 2]), np.sin(old[near, 2])
+    along = np.stack([cosine * offset[:, 0] - sine * offset[:, 1], sine * offset[:, 0] + cosine * offset[:, 1]], axis=1)
+    row, column = old[near, 1].astype(int), old[near, 0].astype(int)
+    place = old[near, :2] + np.einsum("nij,nj->ni", picture.steps[row, column], along)
+    height, width = picture.usable.shape
+    inside = (place >= 0).all(axis=1) & (place < (width, height)).all(axis=1)
+    place[~inside] = old[near[~inside], :2]
+    there = picture.frames[place[:, 1].astype(int), place[:, 0].astype(int), 0]
+    source_turn = np.einsum("nax,nx->na", picture.frames[row, column, :2], there)
+    maps[free, :2] = np.clip(place * (shrunk.scale / picture.scale), 0, np.array(shrunk.usable.shape[::-1]) - 0.01)
+    maps[free, 2] = old[near, 2] + np.arctan2(turned[:, 1], turned[:, 0]) - np.arctan2(source_turn[:, 1], source_turn[:, 0])
+
+
+def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray, colors: np.ndarray, axis: np.ndarray, sure: np.ndarray,
+             level: int, seed: int) -> Problem:
+    """What one level's search is about."""
+    own, theirs = guides(samples, shrunk)
+    # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
+    settled = np.flatnonzero(fixed)
+    settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
+    strength = np.float32(GUIDED[level] * np.clip(1.5 * explained(own[settled], samples.points[settled], colors[settled]), 0.1, 1))
+    own, theirs = strength * own, strength * theirs
+    places = np.argwhere(shrunk.usable).astype(np.int32)
+    shown = shrunk.colors[shrunk.usable]
+    gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
+    scale = 1 / (WIDTH * samples.spacing)
+    rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
+    source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
+    source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
+    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, places,
+                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level],
+                   seed)
+
+
+def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
+    """Places with like guides, and where rings mean something, with the same ring instead."""
+    found = hints(own[free], theirs, places, seed)
+    ringed = sure[free] > 0.1
+    if ringed.any():
+        found[ringed, ::2] = hints(rings[free[ringed]], source_rings, places, seed)[:, ::2]
+    return found

@@ -1,0 +1,183 @@
+"""The draft's hidden surface: patches of the reference, laid where it shows nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.api.settings import Settings
+from backend.paint.draft import patches
+from backend.paint.draft.field import Field
+from backend.paint.draft.lettering import lettering
+from backend.paint.draft.painter import Draft, outward_normals
+from backend.paint.draft.patches import Problem, count_uses, improve
+from backend.paint.draft.samples import sample
+from backend.paint.draft.source import Source
+from backend.paint.preview import unseen
+from backend.paint.reference import decode
+from backend.render.camera import look_at_origin
+from backend.render.photograph import photograph
+from backend.render.rasterize import positions, rasterize, render
+from benchmarks.scenes import printed_page
+from tests.meshes import at_once, camera_at, surface_of
+
+SIZE = 32
+
+
+def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Problem, np.ndarray]:
+    """Painting an upright square with an image (H, W, 3) float32, a pixel of it as wide as a spacing; and its maps, none yet."""
+    corners = np.array([(-0.5, 0, -0.5), (0.5, 0, -0.5), (0.5, 0, 0.5), (-0.5, 0, 0.5)])
+    surface = surface_of(trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3)], process=False))
+    outward = np.tile(np.float32((0, -1, 0)), (len(surface.faces), 1))
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32) * np.float32((1, 0, 1))
+    samples = sample(surface, outward, cells, Field(points, np.tile(np.float32((0, -1, 0)), (500, 1)), np.array([0, 0, 1.0]),
+                                                    np.array([0, 1.0, 0])), 0)
+    height, width = image.shape[:2]
+    frames = np.tile(np.float32([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), (height, width, 1, 1))
+    steps = np.tile(np.float32([(cells, 0), (0, -cells)]), (height, width, 1, 1))
+    usable = np.ones((height, width), bool)
+    source = Source(1.0, image, usable, frames, steps, np.zeros((height, width, 3), np.float32))
+    places = np.argwhere(usable).astype(np.int32)
+    count, free = len(samples), np.arange(len(samples))
+    hints = np.random.default_rng(1).integers(0, len(places), (count, 4)).astype(np.int32)
+    nothing = np.zeros((count, 3), np.float32), np.zeros((height, width, 3), np.float32)
+    problem = Problem(samples, source, np.ones(count, bool), free, *nothing, np.zeros(count, np.float32), *nothing, places, hints, 10.0,
+                      usage, 0)
+    return problem, np.full((count, 3), np.nan, np.float32)
+
+
+def all_costs(problem: Problem, p: int, colors: np.ndarray) -> np.ndarray:
+    """(H, W): what every pixel of the source costs a sample, unturned, by going through them all."""
+    samples, image = problem.samples, problem.source.colors
+    height, width = image.shape[:2]
+    result = np.zeros((height, width))
+    weights = samples.weights[p] / samples.weights[p].sum()
+    for row, column in np.ndindex(height, width):
+        place = (column + 0.5, row + 0.5) + samples.offsets[p] @ problem.source.steps[row, column].T
+        i, j = np.floor(place).astype(int).T
+        inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
+        apart = np.square(image[j.clip(0, height - 1), i.clip(0, width - 1)] - colors[samples.neighbors[p]]).sum(axis=1)
+        result[row, column] = weights @ np.where(inside, np.minimum(problem.gain * apart, 4), patches.OUTSIDE)
+    return result
+
+
+def test_the_search_finds_what_looking_everywhere_finds():
+    image = np.random.default_rng(3).random((SIZE, SIZE, 3)).astype(np.float32)
+    problem, maps = plane_problem(image, SIZE)
+    points = problem.samples.points
+    column, row = ((points[:, 0] + 0.5) * SIZE).astype(int).clip(0, SIZE - 1), ((0.5 - points[:, 2]) * SIZE).astype(int).clip(0, SIZE - 1)
+    colors = image[row, column]
+    for number in range(12):
+        maps, costs = improve(problem, maps, colors, np.ones(len(points), np.float32), number)
+    asked = np.random.default_rng(4).choice(len(points), 60, replace=False)
+    best = np.array([all_costs(problem, p, colors).min() for p in asked])
+    assert (costs[asked] <= 1.02 * best + 1e-3).mean() > 0.9
+
+
+def test_the_search_does_not_depend_on_how_many_cores_do_it(monkeypatch):
+    image = np.random.default_rng(3).random((SIZE, SIZE, 3)).astype(np.float32)
+    problem, nothing = plane_problem(image, 80)
+    colors = np.random.default_rng(5).random((len(problem.samples), 3)).astype(np.float32)
+    results = []
+    for cores in (1, 4):
+        monkeypatch.setattr(patches.os, "cpu_count", lambda cores=cores: cores)
+        maps = nothing
+        for number in range(3):
+            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), number)
+        results.append(maps)
+    assert len(problem.free) > 4096  # several parts
+    np.testing.assert_array_equal(*results)
+
+
+def test_a_place_that_is_copied_often_becomes_dear():
+    image = np.random.default_rng(6).random((SIZE, SIZE, 3)).astype(np.float32)
+    most = []
+    for usage in (0.0, 0.3):
+        problem, maps = plane_problem(image, 48, usage)
+        colors = np.full((len(problem.samples), 3), 0.5, np.float32)  # one patch of the source comes closest to it
+        for number in range(8):
+            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), number)
+        most.append(count_uses(replace(problem, usage=usage), maps).max())
+    assert most[1] < 0.4 * most[0]
+
+
+def painted(surface, color, azimuth: float, elevation: float, others, **settings):
+    """A surface that wears ``color``, painted from a reference taken at an angle; the G-buffers, the reference's first; the reference."""
+    camera = camera_at(azimuth, elevation, 400, 2.4, 1.5)
+    alpha = 255 * rasterize(surface.vertices, surface.faces, camera).mask
+    reference = np.dstack([photograph(surface, color, camera), alpha]).astype(np.uint8)
+    buffers = render(surface, [camera, *others])
+    painting = Draft().paint(surface, buffers, decode(reference), Settings(**settings), lambda fraction: None, at_once, unseen)
+    return painting, buffers, reference
+
+
+def turned_stripes(face, weights, points):
+    """Twenty stripes up a pillar, of two colours, neither alike to its mirror image."""
+    phase = 20 * np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) % 1
+    shade = np.where(phase < 0.25, 60, np.where(phase < 0.5, 140, 230)).astype(np.float32)
+    return np.column_stack([shade, 255 - shade, np.full_like(shade, 90)])
+
+
+@pytest.fixture(scope="module")
+def pillar():
+    surface = surface_of(trimesh.creation.cylinder(0.35, 1.0, sections=96))
+    return painted(surface, turned_stripes, 20, 5, [camera_at(200, 0, 400, 2.4, 1.5)])
+
+
+def test_stripes_go_on_behind_with_their_period_and_upright(pillar):
+    painting, (_, back), _ = pillar
+    points, frame = positions(back), painting.frames[1].astype(np.float64)
+    inner = back.mask & (np.abs(points[..., 2]) < 0.35)
+    angle = np.arctan2(points[..., 1], points[..., 0])[inner]
+    red = frame[inner][:, 0] - frame[inner][:, 0].mean()
+    strength = [abs((red * np.exp(1j * count * angle)).mean()) for count in range(1, 60)]
+    assert abs(1 + int(np.argmax(strength)) - 20) <= 1
+    assert max(strength) > 25
+    across, down = (np.abs(np.diff(frame[..., 0], axis=axis)) for axis in (1, 0))
+    assert across[150:250, 130:270].mean() > 4 * down[150:250, 130:270].mean()
+
+
+def test_the_reference_itself_is_left_as_it_is(pillar):
+    painting, _, reference = pillar
+    shown = reference[..., 3] == 255
+    difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
+    assert (difference <= 1).mean() > 0.97
+
+
+def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
+    painting, (front, back), reference = pillar
+    colors = painting.frames[1][back.mask].astype(np.float64)
+    shown = reference[front.mask][:, :3].astype(np.float64)
+    assert colors.std(axis=0)[0] > 0.8 * shown.std(axis=0)[0]
+    assert (colors.min(axis=0) >= shown.min(axis=0) - 1).all()
+    assert (colors.max(axis=0) <= shown.max(axis=0) + 1).all()
+
+
+def test_print_is_found_and_blots_are_not():
+    page = printed_page(800, 600)[:, :600].astype(np.float32) / 255
+    everywhere = np.ones(page.shape[:2], bool)
+    assert lettering(page, everywhere).mean() > 0.7
+    blots = np.full((600, 600, 3), 0.9, np.float32)
+    for row, column, radius in ((100, 150, 30), (350, 420, 60), (480, 130, 45)):
+        y, x = np.ogrid[:600, :600]
+        blots[(y - row) ** 2 + (x - column) ** 2 < radius**2] = 0.2
+    assert not lettering(blots, everywhere).any()
+
+
+def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
+    ball = trimesh.creation.icosphere(2)
+    ball.invert()
+    surface = surface_of(ball)
+    buffers = render(surface, [camera_at(azimuth, elevation, 128) for azimuth in range(0, 360, 90) for elevation in (-60, 0, 60)])
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    assert (np.einsum("nx,nx->n", outward_normals(surface, buffers), middles) > 0).all()
+
+
+def test_a_frames_first_tangent_points_to_the_right_of_who_looks_at_the_surface():
+    normals = np.float32([look_at_origin(azimuth, 20)[:, 2] for azimuth in range(0, 360, 30)])
+    field = Field(normals / 2, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]))
+    frames, _ = field.frames(normals / 2, normals)
+    right = np.float32([look_at_origin(azimuth, 20)[:, 0] for azimuth in range(0, 360, 30)])
+    np.testing.assert_allclose((frames[:, 0] * right).sum(axis=1), 1, atol=0.1)
+    np.testing.assert_allclose(np.cross(frames[:, 0], frames[:, 1]), normals, atol=1e-5)
