@@ -136,7 +136,7 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "views": len(story.buffers),
         "coverage": round(texture.covered, 4),
         "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
-        "notes": [*surface.notes, *story.painting.notes, *texture.notes],
+        "notes": [*surface.notes, *(note for orbit in story.orbits for note in orbit.notes), *story.painting.notes, *texture.notes],
     }
     picture = np.round(255 * story.reference.color * story.reference.alpha[..., None]).astype(np.uint8)
     looks = sheet(surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0)

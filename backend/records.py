@@ -26,11 +26,13 @@ def load_surface(arrays: Arrays) -> Surface:
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:
-    return {orbit.name: np.stack([camera.pack() for camera in orbit.cameras]) for orbit in orbits}
+    cameras = {orbit.name: np.stack([camera.pack() for camera in orbit.cameras]) for orbit in orbits}
+    return cameras | {f"notes_{orbit.name}": _text(orbit.notes) for orbit in orbits}
 
 
 def load_orbits(arrays: Arrays) -> list[Orbit]:
-    return [Orbit(name, tuple(Camera.unpack(packed) for packed in cameras)) for name, cameras in arrays.items()]
+    return [Orbit(name, tuple(Camera.unpack(packed) for packed in cameras), _untext(arrays[f"notes_{name}"]))
+            for name, cameras in arrays.items() if not name.startswith("notes_")]
 
 
 def save_painting(painting: Painting) -> Arrays:

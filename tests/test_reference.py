@@ -119,6 +119,62 @@ def test_the_object_is_found_without_alpha(background, color):
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
+def shadowed(color, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """``(image, truth)``: a ball on a gradient, and its soft shadow on the ground, darkest where it touches."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    backdrop = np.dstack([190 + 40 * x, 205 - 25 * y, 200 + 20 * (x - y)])
+    shadow = np.exp(-(((x - 0.55) / 0.22) ** 2) - ((y - 0.74) / 0.07) ** 2)
+    image = backdrop * (1 - 0.55 * shadow)[..., None]
+    truth = np.hypot(x - 0.5, y - 0.5) < 0.23
+    light = 0.75 + 0.4 * (0.5 - y) - 0.3 * (x - 0.5)
+    image[truth] = (np.float32(color) * light[..., None])[truth]
+    return np.clip(image, 0, 255).astype(np.uint8), truth
+
+
+@pytest.mark.parametrize("color", [(200, 60, 40), (40, 70, 160), (90, 90, 92)], ids=["red", "blue", "grey"])
+def test_a_soft_contact_shadow_is_no_part_of_the_object(color):
+    image, truth = shadowed(color)
+    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
+def checkered(size: int = 240) -> np.ndarray:
+    y, x = np.mgrid[0:size, 0:size] // 15
+    return np.where(((x + y) % 2)[..., None], np.uint8([225, 220, 205]), np.uint8([120, 140, 125]))
+
+
+@pytest.mark.parametrize("color", [(200, 60, 40), (30, 40, 200)])
+def test_the_object_is_found_before_a_checkered_cloth(color):
+    image = checkered()
+    y, x = np.mgrid[0:240, 0:240]
+    truth = np.hypot(x - 120, y - 110) < 70
+    image[truth] = color
+    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
+@pytest.mark.parametrize("side", range(4))
+@pytest.mark.parametrize("background", ["plain", "gradient"])
+def test_an_object_that_a_side_of_the_image_cuts_off_is_found(background, side):
+    image = np.rot90(gradient() if background == "gradient" else np.full((200, 200, 3), 250, np.uint8), side).copy()
+    truth = np.zeros((200, 200), bool)
+    truth[70:, 60:150] = True
+    image[truth] = (60, 90, 150)
+    image[120:150, 80:120] = (200, 180, 60)
+    image, truth = np.rot90(image, side), np.rot90(truth, side)
+    found = cut_out(decode(encoded(Image.fromarray(np.ascontiguousarray(image))))).alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
+def test_an_object_that_the_lower_side_cuts_off_is_found_before_noise():
+    image = noisy()
+    truth = np.zeros((200, 200), bool)
+    truth[70:, 50:150] = True
+    image[truth] = (220, 60, 40)
+    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.95
+
+
 def test_a_picture_without_an_object_gets_a_sentence():
     with pytest.raises(InvalidImage, match="No object was found"):
         cut_out(decode(encoded(Image.new("RGB", (100, 100), "white"))))

@@ -5,13 +5,20 @@ import numpy as np
 from scipy import ndimage
 
 from ..api.errors import InvalidImage
+from .backdrop import fit_backdrop, soft_shadow
 from .reference import Reference
 
 WORKING_SIZE = 1024
 """Longer side at which the segmentation runs, in pixels."""
 
-SMOOTH_BACKDROP = 4.0
-"""CIE Lab distance within which the border of an image with a smooth backdrop stays of its best quadratic."""
+GRAB_CUT_SIZE = 512
+"""The same for GrabCut, whose time grows fast with it."""
+
+CONVINCING = 0.8
+"""Likelihood of a mask above which no other way is tried."""
+
+EDGE = 2.5
+"""CIE Lab distance from pixel to pixel, at WORKING_SIZE or less, from which on there is an edge."""
 
 
 def cut_out(reference: Reference) -> Reference:
@@ -37,46 +44,78 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 
 
 def segment(color: np.ndarray) -> np.ndarray:
-    """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows only background.
+    """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows mostly background.
 
-    A smooth backdrop is subtracted; for any other border GrabCut (Rother et al. 2004) starts from what differs from the border's colours.
+    Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a smooth backdrop, with and
+    without its soft shadows; and, unless that is convincing, GrabCut (Rother et al. 2004) started from what differs from the colours of the
+    border, or of the border without its lower side, at which pictures often cut an object off.
     """
     height, width = color.shape[:2]
-    scale = min(1.0, WORKING_SIZE / max(height, width))
-    small = cv2.resize(color, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
-    lab = cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2LAB)
-    border = _border(lab.shape[:2])
-    distance = np.linalg.norm(lab - _smooth_backdrop(lab, border), axis=2)
-    noise = float(np.quantile(distance[border], 0.98))
-    if noise < SMOOTH_BACKDROP:
-        solid = cv2.morphologyEx((distance > max(3.0, 1.5 * noise)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
-    else:
-        solid = _grab_cut(small, _distance_from_colors(lab, lab[border]), border)
-    solid = ndimage.binary_fill_holes(solid).astype(np.float32)
+    small = _shrunk(color, WORKING_SIZE)
+    masks = _before_backdrop(small)
+    scores = [likelihood(mask, small) for mask in masks]
+    if max(scores, default=0.0) < CONVINCING:
+        smaller = _shrunk(small, GRAB_CUT_SIZE)
+        cut = [_grab_cut(smaller, _border(smaller.shape[:2], lower)) for lower in (True, False)]
+        masks += [cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5 for mask in cut]
+        scores += [likelihood(mask, small) for mask in masks[len(scores):]]
+    solid = masks[int(np.argmax(scores))].astype(np.float32)
     return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def _border(shape: tuple[int, int]) -> np.ndarray:
+def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
+    """0..1: how much a mask (H, W) bool looks like the object of an image (H, W, 3) float32 sRGB.
+
+    The product of three shares: of its outline that lies on edges of the image, of its colours that the rest of the image does not have,
+    and of the image's border that it leaves free.
+    """
+    if not mask.any() or mask.all():
+        return 0.0
+    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
+    blurred = cv2.GaussianBlur(lab, (0, 0), 1.0)
+    slope = np.sqrt(sum((cv2.Sobel(blurred, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1))))
+    edge = cv2.dilate((slope > EDGE).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    outline = mask & ~ndimage.binary_erosion(mask, border_value=1)
+    bins = np.clip((lab - (0, -128, -128)) / (100, 256, 256) * (10, 16, 16), 0, (9, 15, 15)).astype(np.int64) @ (256, 16, 1)
+    inside, outside = (np.bincount(bins[part], minlength=2560) / part.sum() for part in (mask, ~mask))
+    shared = np.minimum(inside, outside).sum()
+    return float(edge[outline].mean() * (1 - shared) * (1 - mask[_border(mask.shape)].mean()))
+
+
+def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    scale = min(1.0, size / max(height, width))
+    return cv2.resize(image, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
+
+
+def _border(shape: tuple[int, int], lower: bool = True) -> np.ndarray:
     border = np.ones(shape, bool)
     rim = max(1, round(0.015 * max(shape)))
-    border[rim:-rim, rim:-rim] = False
+    border[rim:-rim if lower else None, rim:-rim] = False
     return border
 
 
-def _smooth_backdrop(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """(H, W, 3): the quadratic in image coordinates that fits the border's colours best, outliers left out."""
-    y, x = np.meshgrid(np.linspace(-1, 1, lab.shape[0]), np.linspace(-1, 1, lab.shape[1]), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
-    rows, values = terms[border], lab[border].astype(np.float64)
-    kept = np.ones(len(rows), bool)
-    for _ in range(3):
-        fit, *_ = np.linalg.lstsq(rows[kept], values[kept], rcond=None)
-        error = np.linalg.norm(values - rows @ fit, axis=1)
-        kept = error <= np.quantile(error, 0.9)
-    return terms @ fit
+def _before_backdrop(color: np.ndarray) -> list[np.ndarray]:
+    """What differs from a smooth backdrop, (H, W) bool each: with its soft shadows, and without; none where the border is not smooth."""
+    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
+    found = fit_backdrop(lab, _border(lab.shape[:2]))
+    if found is None:
+        return []
+    backdrop, noise = found
+    solid = _opened(np.linalg.norm(lab - backdrop, axis=2) > max(3.0, 1.5 * noise))
+    shadow = soft_shadow(color, cv2.cvtColor(backdrop, cv2.COLOR_LAB2RGB), solid)
+    masks = [solid, _opened(solid & ~shadow)] if shadow.any() else [solid]
+    return [ndimage.binary_fill_holes(mask) for mask in masks]
 
 
-def _grab_cut(image: np.ndarray, distance: np.ndarray, border: np.ndarray) -> np.ndarray:
+def _opened(mask: np.ndarray) -> np.ndarray:
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+
+
+def _grab_cut(image: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """(H, W) bool; the border is background."""
+    lab = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB)
+    distance = _distance_from_colors(lab, lab[border])
     threshold = max(6.0, cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)[0])
     trimap = np.where(distance > threshold, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     trimap[border] = cv2.GC_BGD
@@ -85,7 +124,7 @@ def _grab_cut(image: np.ndarray, distance: np.ndarray, border: np.ndarray) -> np
     cv2.setRNGSeed(0)
     pixels = np.round(image[..., ::-1] * 255).astype(np.uint8)
     cv2.grabCut(np.ascontiguousarray(pixels), trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
-    return np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return ndimage.binary_fill_holes(_opened(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))))
 
 
 def _distance_from_colors(lab: np.ndarray, border: np.ndarray) -> np.ndarray:

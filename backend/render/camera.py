@@ -59,10 +59,17 @@ class Camera:
 
 @dataclass(frozen=True)
 class Orbit:
-    """Views that belong together, in order: ``horizontal``, ``vertical``, or ``reference``, a single one."""
+    """Views that belong together, in order.
+
+    Attributes:
+        name: ``horizontal``, ``vertical``, or ``reference``, a single one.
+        cameras: the views.
+        notes: sentences for the user about how they were found.
+    """
 
     name: str
     cameras: tuple[Camera, ...]
+    notes: tuple[str, ...] = ()
 
 
 def look_at_origin(azimuth: float, elevation: float, roll: float = 0.0) -> np.ndarray:
@@ -70,7 +77,7 @@ def look_at_origin(azimuth: float, elevation: float, roll: float = 0.0) -> np.nd
     a, e, r = np.radians([azimuth, elevation, roll])
     back = np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
     right = np.array([np.cos(a), np.sin(a), 0.0])
-    up = np.cross(back, right)
+    up = np.array([-np.sin(a) * np.sin(e), np.cos(a) * np.sin(e), np.cos(e)])
     return np.column_stack([np.cos(r) * right + np.sin(r) * up, np.cos(r) * up - np.sin(r) * right, back])
 
 

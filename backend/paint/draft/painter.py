@@ -18,6 +18,7 @@ from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
 from ..reference import Reference
 from .lay import Layer
+from .match import doubts
 from .picture import Picture
 from .symmetry import Mirror, find_mirror
 from .synthesis import Guess, Look, synthesize
@@ -40,13 +41,13 @@ class Draft:
 
     def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
         """The reference's own view, then an orbit around and one over the top, both starting at its side of the mesh."""
-        alpha = cut_out(reference).alpha
+        cut = cut_out(reference)
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
-        view = find_view(surface, alpha, direction, progress).view
-        height, width = alpha.shape
+        match = find_view(surface, cut.alpha, direction, progress, cut.color)
+        view, (height, width) = match.view, cut.alpha.shape
         reach = float(np.linalg.norm(surface.vertices, axis=1).max())
         focal = 0.48 * np.sqrt(RADIUS**2 - reach**2) / reach
-        return [Orbit("reference", (view.camera(width, height),)),
+        return [Orbit("reference", (view.camera(width, height),), doubts(match, direction is not None)),
                 horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth)]
 
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,

@@ -5,17 +5,18 @@ pulled onto the reference's outline by least squares over all camera parameters,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
+from numba import njit
 from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface
 from ...mesh.voxels import cell_of, keys_of, voxelize
-from ...render.camera import Camera, look_at_origin
 from ...render.rasterize import positions, rasterize
-from ...render.sample import bilinear
+from .creases import InnerEdges
+from .match import FLOOR, RIVAL, Match, View, angle_between, apart, choose, unlikeliness
 
 GRID = 64
 """Width in pixels of the outlines that the coarse search compares."""
@@ -26,8 +27,8 @@ STARTS = 6
 USUAL_DISTANCE = 2.5
 """Longest sides of the mesh between it and the camera, where the outline leaves that open."""
 
-TIE = 0.01
-"""Difference in overlap that a small outline cannot tell; among such views the likeliest is taken."""
+MOST_RIVALS = 4
+"""Different views that are looked at more closely."""
 
 RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
@@ -36,40 +37,8 @@ SIMPLIFIED_CELLS = 128
 """Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
 
 
-@dataclass(frozen=True)
-class View:
-    """A camera as seven numbers that least squares may move.
-
-    Attributes:
-        azimuth, elevation, roll: degrees.
-        distance: from the origin, in longest sides of the mesh.
-        zoom: image widths that one unit at the origin covers.
-        x, y: where the origin appears, as fractions of the image's width and height.
-    """
-
-    azimuth: float
-    elevation: float
-    roll: float
-    distance: float
-    zoom: float
-    x: float
-    y: float
-
-    def camera(self, width: int, height: int) -> Camera:
-        """The view as a camera of an image of that size."""
-        rotation = look_at_origin(self.azimuth, self.elevation, self.roll)
-        return Camera(rotation, self.distance * rotation[:, 2], self.zoom * self.distance, (self.x, self.y), width, height)
-
-
-@dataclass(frozen=True)
-class Match:
-    """A view and how well the outlines agree under it: intersection over union, 0..1."""
-
-    view: View
-    overlap: float
-
-
-def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None]) -> Match:
+def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
+              color: np.ndarray | None = None) -> Match:
     """The view of the reference.
 
     Args:
@@ -77,6 +46,7 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
         alpha: (H, W) float32, the object in the reference.
         direction: (azimuth, elevation) in degrees where the user gave them; they are then kept, and the picture is taken as upright.
         progress: told the fraction done.
+        color: (H, W, 3) float32 sRGB, whose edges tell apart views of one outline.
     """
     keep = direction is not None
     starts = coarse_views(surface, alpha > 0.5, direction)
@@ -86,12 +56,13 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     for start in starts:
         matches.append(refine(light, alpha, start, 192, 6, keep))
         progress(0.3 + 0.4 * len(matches) / len(starts))
-    highest = max(match.overlap for match in matches)
-    tied = [match for match in matches if match.overlap > highest - TIE]
-    best = min(tied, key=lambda match: _unlikeliness(match.view.azimuth, match.view.elevation))
-    best = refine(light, alpha, best.view, min(384, max(alpha.shape)), 6, keep)
+    matches.sort(key=lambda match: match.error)
+    rivals = [match for match in apart(matches) if match.error < RIVAL * matches[0].error + FLOOR]
+    rivals = [refine(light, alpha, rival.view, min(384, max(alpha.shape)), 6, keep) for rival in rivals[:MOST_RIVALS]]
     progress(0.8)
-    return refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
+    best = choose(surface, rivals, None if color is None else InnerEdges(color, alpha))
+    found = refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
+    return replace(found, confidence=best.confidence)
 
 
 def simplified(surface: Surface) -> Surface:
@@ -103,12 +74,6 @@ def simplified(surface: Surface) -> Surface:
     faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
     return replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
-
-
-def _unlikeliness(azimuth, elevation):
-    """Breaks ties that an outline leaves open: pictures show the front, from the level or a little above."""
-    behind = (1 - np.cos(np.radians(azimuth))) / 2
-    return 0.03 * behind + 0.02 * np.abs(np.asarray(elevation) - 10) / 90
 
 
 def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, float] | None) -> list[View]:
@@ -125,18 +90,15 @@ def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, flo
             pixels, _ = View(azimuth, elevation, 0, distance, 1, 0.5, 0.5).camera(1, 1).project(points)
             outline = _normalised_outline(*pixels.T)
             overlap = (outline & target).sum() / max((outline | target).sum(), 1)
-            scored.append((overlap - _unlikeliness(azimuth, elevation), azimuth, elevation, distance, pixels))
+            scored.append((overlap - unlikeliness(azimuth, elevation), azimuth, elevation, distance, pixels))
     scored.sort(key=lambda entry: -entry[0])
     chosen = []
     for _, azimuth, elevation, distance, pixels in scored:
-        if len(chosen) < STARTS and all(_angle(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
+        if all(angle_between(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
             chosen.append(_fit_box(pixels, mask, azimuth, elevation, distance))
+        if len(chosen) == STARTS:
+            break
     return chosen
-
-
-def _angle(azimuth, elevation, view):
-    cosine = look_at_origin(azimuth, elevation)[:, 2] @ look_at_origin(view.azimuth, view.elevation)[:, 2]
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def _box(x, y):
@@ -173,19 +135,24 @@ def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: 
     shape = (max(8, round(width * scale)), max(8, round(height * scale)))
     target = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA) > 0.5
     target_distance = _signed_distance(target)
-    view, best = start, Match(start, -1.0)
+    outline, root = max(int(_rim(target).sum()), 1), np.sqrt(max(int(target.sum()), 1))
+    view, best = start, Match(start, -1.0, np.inf)
     for turn in range(rounds + 1):
         buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
         overlap = _overlap(buffer.mask, target)
         if overlap > best.overlap:
-            best = Match(view, overlap)
-        rim = buffer.mask & ~cv2.erode(buffer.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+            best = Match(view, overlap, float((buffer.mask ^ target).sum() / (outline * root)))
+        rim = _rim(buffer.mask)
         if turn == rounds or not rim.any():
             break
         every = max(1, int(rim.sum()) // RIM_POINTS)
         points = positions(buffer)[rim][::every].astype(np.float64)
         view = _pull(view, points, _signed_distance(buffer.mask)[rim][::every], target_distance, shape, keep_direction)
     return best
+
+
+def _rim(mask: np.ndarray) -> np.ndarray:
+    return mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 
 def _overlap(mask: np.ndarray, target: np.ndarray) -> float:
@@ -208,6 +175,8 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
     free = np.array([*[not keep_direction] * 3, True, True, True, True])
     origin = np.array([view.azimuth, view.elevation, view.roll, np.log(view.distance), np.log(view.zoom), view.x, view.y])
 
+    there = np.empty(len(points))
+
     def moved(step: np.ndarray) -> View:
         values = origin.copy()
         values[free] += step * unit[free]
@@ -216,9 +185,7 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
 
     def residuals(step: np.ndarray) -> np.ndarray:
         guess = moved(step)
-        pixels, _ = guess.camera(width, height).project(points)
-        beyond = np.maximum(np.maximum(-pixels, pixels - (width, height)), 0).max(axis=1)
-        there = bilinear(target_distance[..., None], pixels)[:, 0] - beyond
+        _depths(points, guess.camera(width, height).pack(), target_distance, there)
         # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from a few sizes away.
         usual = [guess.roll / unit[2] * prior[2], np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3]]
         return np.concatenate([there - own_distance, step * prior[free], usual])
@@ -228,3 +195,21 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
         return np.column_stack([(residuals(step + way) - residuals(step - way)) / 0.1 for way in nudge])
 
     return moved(least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=8).x)
+
+
+@njit(cache=True, nogil=True)
+def _depths(points, camera, distance, result):
+    """How deep inside the outline points (N, 3) appear: a signed distance (H, W), read bilinearly, less what they lie beyond the image."""
+    height, width = distance.shape
+    for k in range(points.shape[0]):
+        dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]
+        scale = -camera[12] / (dx * camera[2] + dy * camera[5] + dz * camera[8])
+        column = camera[13] + (dx * camera[0] + dy * camera[3] + dz * camera[6]) * scale
+        row = camera[14] - (dx * camera[1] + dy * camera[4] + dz * camera[7]) * scale
+        beyond = max(-column, column - width, -row, row - height, 0.0)
+        x, y = min(max(column - 0.5, 0.0), width - 1.0), min(max(row - 0.5, 0.0), height - 1.0)
+        left, top = min(int(x), width - 2), min(int(y), height - 2)
+        x, y = x - left, y - top
+        upper = distance[top, left] * (1 - x) + distance[top, left + 1] * x
+        lower = distance[top + 1, left] * (1 - x) + distance[top + 1, left + 1] * x
+        result[k] = upper * (1 - y) + lower * y - beyond
