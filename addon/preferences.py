@@ -3,6 +3,7 @@
 import os
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import StringProperty
 
@@ -75,7 +76,7 @@ class Preferences(bpy.types.AddonPreferences):
         column.enabled = not queue.busy and not setup.busy()
         for name, variable in _VARIABLES.items():
             if variable in os.environ and variable not in _set_here:
-                column.label(text=rpt_("{} is set: {}").format(variable, os.environ[variable]), translate=False)
+                column.label(text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable), translate=False)
             else:
                 column.prop(self, name)
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)

@@ -61,7 +61,10 @@ class Setup:
             self._stopped = True
             if self._process and self._process.poll() is None:
                 _end(self._process)
-        self._thread.join(_STOP_SECONDS)
+
+    def join(self, seconds: float) -> None:
+        """Waits for its end."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
@@ -180,4 +183,5 @@ def forget() -> None:
     global _current, _ended
     if _current:
         _current.stop()
+        _current.join(_STOP_SECONDS)
     _current, _ended = None, True

@@ -46,6 +46,39 @@ def hit(obj: bpy.types.Object, context: bpy.types.Context, origin: Vector, direc
     return point if found else None
 
 
+def click(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None, x: int,
+          y: int) -> Vector | None:
+    """Takes a point of the mesh, or of the picture if one of the mesh waits for it: then the active object gets a pin.
+
+    Args:
+        waiting: the point of the mesh that waits, in the object's space.
+        x, y: in the region's pixels.
+
+    Returns:
+        The point that waits from now on. A click beside mesh and picture changes nothing.
+    """
+    obj = context.object
+    place = place_in(corner(region.width, region.height, context.scene.orbit_texture.image), x, y)
+    if place is None:
+        return hit(obj, context, region_2d_to_origin_3d(region, view, (x, y)), region_2d_to_vector_3d(region, view, (x, y))) or waiting
+    if waiting is not None:
+        pin = obj.orbit_texture.pins.add()
+        pin.point, pin.place = waiting, place
+    return None
+
+
+def draw(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None) -> None:
+    """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
+    obj, image = context.object, context.scene.orbit_texture.image
+    left, bottom, width, height = corner(region.width, region.height, image)
+    gpu.state.blend_set("ALPHA")
+    draw_texture_2d(gpu.texture.from_image(image), (left, bottom), width, height, **_LINEAR)
+    points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + ([waiting] if waiting is not None else [])
+    _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])
+    _draw_marks([Vector((left + pin.place[0] * width, bottom + pin.place[1] * height)) for pin in obj.orbit_texture.pins])
+    gpu.state.blend_set("NONE")
+
+
 class AddPins(bpy.types.Operator):
     bl_idname = "orbit_texture.add_pins"
     bl_label = "Add Pins"
@@ -68,10 +101,9 @@ class AddPins(bpy.types.Operator):
         return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     def invoke(self, context, event):
-        self._obj, self._image, self._point = context.object, context.scene.orbit_texture.image, None
-        # Called from the sidebar; the clicks come in the viewport beside it.
-        self._area = context.area
-        self._region = next(region for region in context.area.regions if region.type == "WINDOW")
+        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
+        self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
+        self._point = None
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.scene.orbit_texture.view = "PINS"
         context.window_manager.modal_handler_add(self)
@@ -79,57 +111,43 @@ class AddPins(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        x, y = event.mouse_x - self._region.x, event.mouse_y - self._region.y
-        if event.type in {"ESC", "RET", "RIGHTMOUSE"} or context.object != self._obj:
+        if event.type in {"ESC", "RET", "RIGHTMOUSE"} or context.area is None or not self._is_on(context):
             return self._end(context)
-        if event.type != "LEFTMOUSE" or not (0 <= x < self._region.width and 0 <= y < self._region.height):
+        # Called from the sidebar; the clicks come in the viewport beside it.
+        region = next(region for region in context.area.regions if region.type == "WINDOW")
+        x, y = event.mouse_x - region.x, event.mouse_y - region.y
+        if event.type != "LEFTMOUSE" or not (0 <= x < region.width and 0 <= y < region.height):
             return {"PASS_THROUGH"}
         if event.value == "PRESS":
-            self._click(context, x, y)
-        return self._end(context) if len(self._obj.orbit_texture.pins) >= MOST else {"RUNNING_MODAL"}
+            self._point = click(context, region, context.area.spaces.active.region_3d, self._point, x, y)
+            self._tell(context)
+        return self._end(context) if len(context.object.orbit_texture.pins) >= MOST else {"RUNNING_MODAL"}
 
     def cancel(self, context):
         self._end(context)
 
-    def _click(self, context, x: int, y: int) -> None:
-        """Takes a point of the mesh, or of the picture if one of the mesh waits for it. A click beside both changes nothing."""
-        place = place_in(corner(self._region.width, self._region.height, self._image), x, y)
-        if place is None:
-            view = self._area.spaces.active.region_3d
-            ray = (region(self._region, view, (x, y)) for region in (region_2d_to_origin_3d, region_2d_to_vector_3d))
-            # A click beside the mesh keeps the point before; another click on it replaces that.
-            self._point = hit(self._obj, context, *ray) or self._point
-        elif self._point is not None:
-            pin = self._obj.orbit_texture.pins.add()
-            pin.point, pin.place, self._point = self._point, place, None
-        self._tell(context)
+    def _is_on(self, context) -> bool:
+        """The object and its reference are still there."""
+        obj = context.object
+        return obj is not None and obj.session_uid == self._object_uid and context.scene.orbit_texture.image is not None
 
     def _tell(self, context) -> None:
         text = rpt_("Click a point on the mesh") if self._point is None else rpt_("Click the same point in the picture")
-        count = len(self._obj.orbit_texture.pins)
-        self._area.header_text_set(f"{text} ({rpt_('{} of {} to {}').format(count, FEWEST, MOST)}). {rpt_('Esc ends it')}")
-        self._area.tag_redraw()
+        count = len(context.object.orbit_texture.pins)
+        context.area.header_text_set(f"{text} ({rpt_('{} of {} to {}').format(count, FEWEST, MOST)}). {rpt_('Esc ends it')}")
+        context.area.tag_redraw()
 
     def _end(self, context):
         bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
-        self._area.header_text_set(None)
-        self._area.tag_redraw()
+        if context.area:
+            context.area.header_text_set(None)
+            context.area.tag_redraw()
         return {"FINISHED"}
 
     def _draw(self) -> None:
-        if bpy.context.area != self._area:
-            return
-        left, bottom, width, height = corner(self._region.width, self._region.height, self._image)
-        gpu.state.blend_set("ALPHA")
-        draw_texture_2d(gpu.texture.from_image(self._image), (left, bottom), width, height, **_LINEAR)
-        view = self._area.spaces.active.region_3d
-        pins = self._obj.orbit_texture.pins
-        points = [Vector(pin.point) for pin in pins] + ([self._point] if self._point is not None else [])
-        on_mesh = [location_3d_to_region_2d(self._region, view, self._obj.matrix_world @ point) for point in points]
-        in_picture = [Vector((left + pin.place[0] * width, bottom + pin.place[1] * height)) for pin in pins]
-        for marks in (on_mesh, in_picture):
-            _draw_marks(marks)
-        gpu.state.blend_set("NONE")
+        context = bpy.context
+        if context.area.as_pointer() == self._area and self._is_on(context):
+            draw(context, context.region, context.region_data, self._point)
 
 
 class ClearPins(bpy.types.Operator):
@@ -150,6 +168,8 @@ class ClearPins(bpy.types.Operator):
 def _draw_marks(places: list[Vector | None]) -> None:
     """A numbered dot at each place, in the viewport's pixels; None for one behind the viewer."""
     numbered = [(number, place) for number, place in enumerate(places, 1) if place is not None]
+    if not numbered:
+        return
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     shader.uniform_float("color", _COLOR)
     gpu.state.point_size_set(9)

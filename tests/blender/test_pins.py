@@ -87,6 +87,31 @@ def test_a_click_hits_the_mesh_as_it_is_seen_in_the_objects_own_space():
     assert pin_operators.hit(obj, bpy.context, Vector((0, -10, 0)), Vector((0, 1, 0))) is None
 
 
+def test_a_click_on_the_mesh_and_one_in_the_picture_make_a_pin_and_one_beside_both_nothing():
+    area = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    view = area.spaces.active.region_3d
+    obj = make.cube()
+    bpy.context.scene.orbit_texture.image = bpy.data.images.new("Square", 100, 100)
+    view.view_matrix = Matrix.Translation((0, 0, -15))
+    middle, beside = (region.width // 2, region.height // 2), (region.width - 2, region.height - 2)
+
+    def click(waiting, x, y):
+        return pin_operators.click(bpy.context, region, view, waiting, x, y)
+
+    assert click(None, *beside) is None
+    point = click(None, *middle)
+    assert max(map(abs, point)) == pytest.approx(1, abs=1e-4)
+    assert click(point, *beside) == point
+    left, bottom, width, height = pin_operators.corner(region.width, region.height, bpy.context.scene.orbit_texture.image)
+    assert click(None, left + width // 2, bottom) is None
+    assert not obj.orbit_texture.pins
+    assert click(point, left + 0.75 * width, bottom + 0.25 * height) is None
+    pin, = obj.orbit_texture.pins
+    assert tuple(pin.point) == pytest.approx(tuple(point))
+    assert tuple(pin.place) == pytest.approx((0.75, 0.25))
+
+
 def test_the_picture_keeps_its_shape_in_the_corner_and_tells_where_it_was_clicked():
     image = bpy.data.images.new("Wide", 200, 100)
     left, bottom, width, height = corner = pin_operators.corner(1000, 800, image)

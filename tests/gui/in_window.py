@@ -52,6 +52,12 @@ def open_preferences() -> None:
     bpy.ops.orbit_texture.doctor()
 
 
+def add_pins() -> None:
+    area = _area()
+    with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "UI")):
+        bpy.ops.orbit_texture.add_pins("INVOKE_DEFAULT")
+
+
 def _area():
     areas = (area for window in bpy.context.window_manager.windows for area in window.screen.areas)
     return next(area for area in areas if area.type == "VIEW_3D")
@@ -69,6 +75,9 @@ def watch() -> float:
     if (asked := STATE.with_name("preferences")).exists():
         asked.unlink()
         open_preferences()
+    if (asked := STATE.with_name("pins")).exists():
+        asked.unlink()
+        add_pins()
     region = next(region for region in _area().regions if region.type == "UI")
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     state = {
@@ -80,6 +89,7 @@ def watch() -> float:
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
         "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
+        "view": bpy.context.scene.orbit_texture.view,
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
         "longest_gap": _gaps["longest"],

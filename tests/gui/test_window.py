@@ -59,8 +59,8 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    window.press("F3", *VIEWPORT)
-    window.type("Add Pins")
+    (window.scratch / "pins").touch()
+    window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
         window.click(*PICTURE)  # without a point on the mesh it is none
         window.click(*SUZANNE)
