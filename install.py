@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Installs, shows and tests Orbit Texture: ``python3 install.py {demo,test,backend,addon,doctor}``.
+"""Installs, shows and tests Orbit Texture: ``python3 install.py {demo,test,backend,addon,repository,doctor}``.
 
 Everything goes into one private folder (``install.py doctor`` names it); neither the system's Python nor Blender's is touched.
 Every command can be run again: it does what is missing and nothing twice.
@@ -35,6 +35,13 @@ def install_addon(options: argparse.Namespace) -> int:
     extension.install(blender, extension.build(blender, options.output))
     if backend.condition() != "complete":
         say("The backend is still to be installed: python3 install.py backend")
+    return 0
+
+
+def make_repository(options: argparse.Namespace) -> int:
+    blender = blenders.find(options.blender) or blenders.newest_module()
+    extension.build(blender, options.output)
+    extension.index(blender, options.output)
     return 0
 
 
@@ -79,6 +86,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_torch(entry)
     entry = command("addon", install_addon, "Build the add-on's zip, install and enable it in Blender")
     entry.add_argument("--output", type=Path, default=paths.home() / "build", help="folder for the zip (%(default)s)")
+    _add_blender(entry)
+    entry = command("repository", make_repository, "Make a folder that a web server can offer to Blender as an extension repository")
+    entry.add_argument("--output", type=Path, default=Path("out/repository"), help="the folder (%(default)s)")
     _add_blender(entry)
     entry = command("doctor", doctor, "Say what is installed, what is missing and how to mend it")
     entry.add_argument("--json", action="store_true", help="as JSON")

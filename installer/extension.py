@@ -45,6 +45,18 @@ def install(blender: Blender, package: Path) -> None:
     say(f"Installed and enabled in {blender}. In the 3D view press N and open the tab Orbit Texture.")
 
 
+def index(blender: Blender, folder: Path) -> Path:
+    """Makes a folder of zips a static extension repository, with Blender's own tool: any web server can offer it as it is.
+
+    Returns:
+        The ``index.json`` that Blender reads; beside it lies an ``index.html`` for people.
+    """
+    _run(blender.extension_command("server-generate", "--repo-dir", str(folder), "--html"))
+    say(f"Repository: {folder}. Put the folder on a web server; users add the address of its index.json in Blender, under "
+        "Edit > Preferences > Get Extensions > Repositories > + > Add Remote Repository.")
+    return folder / "index.json"
+
+
 def stage(tree: Path, wheels: list[Path]) -> Path:
     """Copies what belongs into the zip and names the wheels in the manifest.
 
