@@ -83,9 +83,9 @@ class Window:
         self.processes.append(self._blender("-p", "0", "0", *map(str, SCREEN), *file, "--python", str(script), "--",
                                             str(self.state_file)))
 
-    def quit(self) -> None:
-        """Ends Blender as a user does."""
-        self.press("ctrl+q", *self.VIEWPORT)
+    def quit(self, x: int, y: int) -> None:
+        """Ends Blender as a user does, with the mouse at a place of the viewport."""
+        self.press("ctrl+q", x, y)
         assert self.processes.pop().wait(60) == 0
 
     def wait(self, condition, seconds: float) -> dict:

@@ -37,10 +37,12 @@ def look() -> None:
     space.region_3d.view_distance = 5
 
 
-def add_cone() -> None:
-    """A second object, beside the first."""
-    bpy.ops.mesh.primitive_cone_add(location=(-1.6, -0.9, 0), calc_uvs=False)
-    bpy.context.object.orbit_texture.reference = bpy.data.images["other.png"]
+def add_sister() -> None:
+    """A second Suzanne, smaller and beside the first, with a reference of its own."""
+    bpy.ops.mesh.primitive_monkey_add(size=1.4, location=(-1.9, -1.1, 0), calc_uvs=False)
+    bpy.ops.object.shade_smooth()
+    bpy.context.object.name = "Sister"
+    bpy.context.object.orbit_texture.reference = bpy.data.images.load(str(STATE.with_name("reference.png")))
 
 
 def drop(file: str) -> None:
