@@ -133,11 +133,15 @@ class Window:
         time.sleep(2.0)
         self._in_screen("xdotool", "key", "Return")
 
+    def settle(self) -> None:
+        """Waits until what is drawn is what Blender knows; software rendering lags behind."""
+        time.sleep(3.0)
+
     def picture(self, name: str) -> None:
         """Takes a screenshot, if anyone wants to see it."""
         if self.pictures:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            time.sleep(3.0)  # software rendering lags behind what Blender knows
+            self.settle()
             self._in_screen("import", "-window", "root", "-quality", "85", f"/tmp/{name}.jpg")
             shutil.move(self.chroot / "tmp" / f"{name}.jpg", self.pictures / f"{name}.jpg")
 

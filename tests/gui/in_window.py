@@ -25,6 +25,7 @@ def prepare() -> None:
     bpy.ops.mesh.primitive_monkey_add(calc_uvs=False)
     bpy.ops.object.shade_smooth()
     look()
+    bpy.ops.ed.undo_push(message="Prepared")
     bpy.ops.wm.save_as_mainfile(filepath=str(STATE.with_name("tour.blend")))
 
 
@@ -67,6 +68,7 @@ def watch() -> float:
     if TODO.exists():
         line = TODO.read_text(encoding="utf-8")
         exec(line, globals())
+        bpy.ops.ed.undo_push(message=line)  # as Blender does after what a mouse does
         TODO.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
     state = {"tab": region.active_panel_category, "longest_gap": _gaps["longest"], "dirty": bpy.data.is_dirty,

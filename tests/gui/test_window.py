@@ -82,10 +82,13 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
 
     window.do("add_sister()")
     window.press("a", *VIEWPORT)
+    window.settle()
     window.click(*FOURTH_PANEL)
+    window.settle()
     window.picture("13-two-objects")
     window.click(*TEXTURE_SCENE)
     window.wait(lambda state: len(state["jobs"]) == 2, 20)
+    window.settle()
     window.click(*FOURTH_PANEL)
     window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
     window.picture("14-batch")
