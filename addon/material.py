@@ -1,5 +1,6 @@
 """A result's textures as packed images in a Principled material."""
 
+import struct
 import tempfile
 from pathlib import Path
 
@@ -81,12 +82,24 @@ def _by_map(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]
 
 def _image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
     """Always a new image: Blender's undo does not restore the pixels of an old one."""
+    # Blender decodes an image when it is first asked for its size or drawn: half a second for 4k, which is not to pass here.
+    if not all(map(_is_png, tiles.values())):
+        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
     image = _packed_tiles(name, tiles) if len(tiles) > 1 else _packed(name, *tiles.values())
     image.colorspace_settings.name = color_space
-    if 0 in image.size or any(0 in tile.size for tile in image.tiles):
-        bpy.data.images.remove(image)
-        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
     return image
+
+
+def _is_png(data: np.ndarray) -> bool:
+    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then chunks from IHDR to IEND that follow one another."""
+    file, at, names = memoryview(data), 8, []
+    if bytes(file[:8]) != b"\x89PNG\r\n\x1a\n":
+        return False
+    while at + 12 <= len(file):
+        length, name = struct.unpack(">I4s", file[at:at + 8])
+        names.append(name)
+        at += length + 12
+    return at == len(file) and names[:1] == [b"IHDR"] and names[-1:] == [b"IEND"] and b"IDAT" in names
 
 
 def _packed(name: str, png: np.ndarray) -> bpy.types.Image:

@@ -74,11 +74,17 @@ class Entry:
 
 
 class Queue:
-    """The jobs of this session, oldest first. Only the main thread may use it; the client does the waiting."""
+    """The jobs of this session, oldest first. Only the main thread may use it; the client does the waiting.
+
+    The server keeps the result of a job whose take no file holds yet (``_unsaved``, with the first object of each), for the case that the
+    file is opened anew as it was before. ``_replaced`` are the jobs that were sent again as another job.
+    """
 
     def __init__(self):
         self.entries: list[Entry] = []
         self._client: Client | None = None
+        self._unsaved: dict[str, identity.ObjectKey] = {}
+        self._replaced: set[str] = set()
 
     @property
     def connected(self) -> bool:
@@ -164,6 +170,7 @@ class Queue:
             entry.error = error
             raise
         objects[0].orbit_texture.pending = ""
+        self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
         estimate.learn(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = None
@@ -202,16 +209,23 @@ class Queue:
         self._submit(entry)
 
     def dismiss(self, entry: Entry) -> None:
-        """Drops a settled row, and with it what the server keeps for the job."""
+        """Drops a settled row, and with it what the server keeps for the job, unless the file needs it yet."""
         self.entries.remove(entry)
-        if self._client:
+        if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
 
-    def saved(self) -> None:
-        """The .blend holds every applied take now, so the server need not keep their results."""
+    def saving(self) -> None:
+        """Before the file is saved: its objects name the jobs that they wait for, though an undo may have changed that."""
         for entry in self.entries:
-            if entry.applied and self._client:
-                self._client.discard(entry.job)
+            if entry.keys:
+                self._mark(entry)
+
+    def saved(self) -> None:
+        """The .blend holds every take that was applied to its objects now, so the server need not keep their results."""
+        for job in [job for job, key in self._unsaved.items() if identity.find(key)]:
+            del self._unsaved[job]
+            if self._client:
+                self._client.discard(job)
 
     def recover(self) -> None:
         """Waits again for the jobs that the open file's objects were waiting for when it was saved."""
@@ -219,8 +233,12 @@ class Queue:
             if not obj.orbit_texture.pending:
                 continue
             record = json.loads(obj.orbit_texture.pending)
-            if self.find(record["job"]):
+            known = self.find(record["job"])
+            if record["job"] in self._replaced or (known and not known.applied):
                 continue
+            if known:
+                # The file is open as it was before the take.
+                self.entries.remove(known)
             keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
             self.entries.append(Entry(obj.name, Settings.from_dict(record["settings"]), keys, topology=record["topology"],
                                       own_topology=record["own_topology"], event=JobEvent(record["job"], State.QUEUED)))
@@ -258,10 +276,23 @@ class Queue:
     def _submit(self, entry: Entry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
         entry.error, entry.topology = None, entry.target.topology
+        self._mark(entry)
+        self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
+
+    @staticmethod
+    def _mark(entry: Entry) -> None:
+        """Has the objects know their keys, and the first whether it waits for this job, as far as they are in the open file."""
         record = {"job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
                   "topology": entry.topology, "own_topology": entry.own_topology}
-        identity.find(entry.keys[0]).orbit_texture.pending = json.dumps(record)
-        self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
+        for key in entry.keys:
+            if obj := identity.find(key):
+                obj.orbit_texture.id = key.id
+        if obj := identity.find(entry.keys[0]):
+            waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
+            if not entry.settled:
+                obj.orbit_texture.pending = json.dumps(record)
+            elif waits_for == entry.job:
+                obj.orbit_texture.pending = ""
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
@@ -276,6 +307,7 @@ class Queue:
         elif event.state is State.FINISHED and event.result:
             if event.result.corner_uvs is not None and entry.fallback:
                 entry.target, entry.fallback, entry.own_topology = entry.fallback, None, True
+                self._replaced.add(entry.job)
                 self._submit(entry)
             else:
                 entry.result = event.result

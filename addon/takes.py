@@ -9,8 +9,7 @@ import numpy as np
 from ..backend.api.errors import InvalidTarget, OrbitError
 from ..backend.api.job import Result
 from ..backend.api.settings import Settings
-from . import material, scene
-from .fingerprint import fingerprint
+from . import fingerprint, material, scene
 
 
 def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Result, settings: Settings,
@@ -31,13 +30,13 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
     if result.corner_uvs is None and target.uv_layer not in mesh.uv_layers:
         raise InvalidTarget(f"The UV map '{target.uv_layer}' that the texture lies on is gone from '{first.name}'. Texture it again.")
 
-    before = [fingerprint(obj) for obj in objects]
+    before = fingerprint.read(objects)
     made_layer = "" if result.corner_uvs is None else scene.write_uv_layer(mesh, target.loops, result.corner_uvs)
     layer = made_layer or target.uv_layer
     try:
         looks = {} if result.sheet is None else {material.SHEET: result.sheet}
         shader = material.build(f"{first.name} {_new_name(first)}", result.textures | looks, layer)
-        if before != [fingerprint(obj, ignore=made_layer) for obj in objects]:
+        if not fingerprint.same(before, fingerprint.read(objects, ignore=made_layer)):
             material.remove(shader)
             raise OrbitError(f"The texture was not applied to '{first.name}', because its mesh would have changed. Please report this.")
     except OrbitError:
@@ -48,7 +47,7 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
     if thumbnail is not None:
         material.set_preview(shader, thumbnail)
     owns_layer = bool(made_layer) or any(take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh))
-    for obj, mark in zip(objects, before, strict=True):
+    for obj, mark in zip(objects, fingerprint.fingerprints(before), strict=True):
         report = result.report | {"mesh": "untouched", "fingerprint": mark, "notes": [*result.report.get("notes", []), *target.notes]}
         _add_slot(obj)
         take = obj.orbit_texture.takes.add()

@@ -34,17 +34,24 @@ def _file_opened(_file) -> None:
 
 
 @persistent
+def _file_saving(_file) -> None:
+    queue.saving()
+
+
+@persistent
 def _file_saved(_file) -> None:
     queue.saved()
 
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_file_opened)
+    bpy.app.handlers.save_pre.append(_file_saving)
     bpy.app.handlers.save_post.append(_file_saved)
 
 
 def unregister() -> None:
     bpy.app.handlers.save_post.remove(_file_saved)
+    bpy.app.handlers.save_pre.remove(_file_saving)
     bpy.app.handlers.load_post.remove(_file_opened)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)

@@ -1,9 +1,12 @@
-"""The zip in a Blender that has nothing else: built, validated, installed, enabled, with the wheels that it carries."""
+"""The zip in a Blender that has nothing else: built, validated, installed, enabled, driven, with the wheels that it carries."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,20 @@ import pytest
 from installer import extension
 from installer.blenders import Blender
 
-INSTALL = """
-import json, os, sys, threading
-import bpy
-bpy.ops.extensions.package_install_files(filepath=sys.argv[1], repo="user_default", enable_on_install=True)
+FROM_DISK = """
+bpy.ops.extensions.package_install_files(filepath=source, repo="user_default", enable_on_install=True)
+"""
+
+FROM_REPOSITORY = """
+bpy.context.preferences.system.use_online_access = True
+repos = bpy.context.preferences.extensions.repos
+repos.new(name="Ours", module="ours", remote_url=source)
+number = len(repos) - 1
+bpy.ops.extensions.repo_sync(repo_index=number)
+bpy.ops.extensions.package_install(repo_index=number, pkg_id="orbit_texture", enable_on_install=True)
+"""
+
+IMPORTS = """
 import zmq
 print(json.dumps({
     "zmq": [zmq.__version__, zmq.__file__],
@@ -22,36 +35,95 @@ print(json.dumps({
     "torch": "torch" in sys.modules,
     "button": hasattr(bpy.types, "ORBIT_TEXTURE_OT_texture_selected"),
 }), flush=True)
-os._exit(0)
 """
 
+JOB = """
+from bl_ext.user_default.orbit_texture.addon.queue import queue
+home = Path(sys.modules["bl_ext.user_default.orbit_texture"].__file__).parent
+def files():
+    return {str(file): file.stat().st_mtime_ns for file in home.rglob("*") if "__pycache__" not in file.parts}
+before = files()
+bpy.context.scene.orbit_texture.image = bpy.data.images.load(picture)
+bpy.ops.mesh.primitive_cube_add(calc_uvs=False)
+bpy.ops.orbit_texture.texture_selected()
+until = time.monotonic() + 60
+while queue.busy and time.monotonic() < until:
+    queue.poll()
+    time.sleep(0.02)
+[entry] = queue.entries
+print(json.dumps({"applied": entry.applied, "error": entry.error and entry.error.message,
+                  "takes": len(bpy.context.object.orbit_texture.takes), "own folder untouched": files() == before}), flush=True)
+queue.close()
+"""
 
-@pytest.fixture
-def package(tmp_path):
-    beside_the_backend = Path(os.environ.get("BACKEND_PYTHON", tmp_path / "a" / "b" / "python")).parents[2]
+pytestmark = pytest.mark.every_blender
+
+
+@pytest.fixture(scope="module")
+def blender():
+    return Blender(Path(sys.executable), (0, 0, 0), module=True)
+
+
+@pytest.fixture(scope="module")
+def package(blender, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package")
+    beside_the_backend = Path(os.environ.get("BACKEND_PYTHON", folder / "a" / "b" / "python")).parents[2]
     wheels = extension.download_wheels(beside_the_backend / "wheels")
-    blender = Blender(Path(sys.executable), (0, 0, 0), module=True)
-    tree = extension.stage(tmp_path / "tree", wheels)
-    subprocess.run(blender.extension_command("build", "--source-dir", str(tree), "--output-dir", str(tmp_path)), check=True)
-    package = next(tmp_path.glob("*.zip"))
+    tree = extension.stage(folder / "tree", wheels)
+    subprocess.run(blender.extension_command("build", "--source-dir", str(tree), "--output-dir", str(folder)), check=True)
+    package = next(folder.glob("*.zip"))
     subprocess.run(blender.extension_command("validate", str(package)), check=True)
     return package
 
 
-@pytest.mark.every_blender
 def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
-    done = subprocess.run([sys.executable, "-S", "-c", INSTALL, str(package)], capture_output=True, text=True, check=False,
-                          env=os.environ | {"PYTHONPATH": str(_packages_without_pyzmq(tmp_path)),
-                                            "BLENDER_USER_RESOURCES": str(tmp_path / "user")})
-    assert done.returncode == 0, done.stdout + done.stderr
-    facts = json.loads(done.stdout.splitlines()[-1])
+    [facts] = run_blender(FROM_DISK + IMPORTS, tmp_path, source=str(package))
     version, place = facts.pop("zmq")
     assert version == "26.4.0"
     assert Path(place).is_relative_to(tmp_path / "user")
     assert facts == {"threads": ["MainThread"], "torch": False, "button": True}
 
 
-def _packages_without_pyzmq(tmp_path: Path) -> Path:
+@pytest.mark.worker
+def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(package, scripted_worker, tmp_path):
+    import make
+    (tmp_path / "picture.png").write_bytes(make.png())
+    [facts] = run_blender(FROM_DISK + JOB, tmp_path, source=str(package), picture=str(tmp_path / "picture.png"))
+    assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}
+
+
+def test_blender_installs_from_a_repository_that_it_is_given_the_address_of(package, blender, tmp_path):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / package.name).symlink_to(package)
+    extension.index(blender, folder)
+    assert (folder / "index.html").exists()
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, _format, *values):
+            asked.append(values[0])
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        [facts] = run_blender(FROM_REPOSITORY + IMPORTS, tmp_path, source=f"http://127.0.0.1:{server.server_port}/index.json")
+        server.shutdown()
+    assert facts["button"]
+    assert [request.split()[1].partition("?")[0] for request in asked] == ["/index.json", f"/{package.name}"]
+
+
+def run_blender(script: str, tmp_path: Path, **values: str) -> list[dict]:
+    """The JSON lines that a script prints in a Blender with an empty profile and without pyzmq."""
+    start = "import json, os, sys, threading, time\nfrom pathlib import Path\nimport bpy\n"
+    given = "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    done = subprocess.run([sys.executable, "-S", "-c", start + given + script + "os._exit(0)"], capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": str(packages_without_pyzmq(tmp_path)),
+                                            "BLENDER_USER_RESOURCES": str(tmp_path / "user")})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def packages_without_pyzmq(tmp_path: Path) -> Path:
     """A folder like this Python's site-packages, in which ``import zmq`` fails."""
     import bpy
     folder = tmp_path / "packages"

@@ -28,12 +28,15 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from backend.api import paths
 from installer import extension
 
-DISPLAY = ":77"
+DISPLAY = f":{100 + os.getpid() % 900}"
+"""A screen of its own, so that two runs can share a chroot."""
+
 SCREEN = (1280, 800)
 
 
@@ -46,31 +49,48 @@ class Window:
         self.processes: list[subprocess.Popen] = []
         self.pictures = Path(os.environ["ORBIT_TEXTURE_SCREENSHOTS"]) if "ORBIT_TEXTURE_SCREENSHOTS" in os.environ else None
 
-    def install(self) -> None:
-        """Installs the add-on from its zip, as a user does."""
+    def build(self) -> Path:
+        """Makes the add-on's zip with this Blender's own tool, and a home with the backend in it."""
         home = self.scratch / "home"
         home.mkdir()
         (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
         tree = extension.stage(self.scratch / "staged", extension.download_wheels(paths.home() / "wheels"))
         package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
         self.run("--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch))
-        self.run("--command", "extension", "install-file", "-r", "user_default", "--enable", str(package))
+        self.run("--command", "extension", "validate", str(package))
+        return package
+
+    def install(self) -> None:
+        """Installs and enables the add-on before there is a window."""
+        self.run("--command", "extension", "install-file", "-r", "user_default", "--enable", str(self.build()))
 
     def run(self, *arguments: str) -> None:
         """Runs Blender without a window until it ends well."""
         assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(encoding="utf-8")
 
     def start(self) -> None:
-        """Opens the window with the demo's reference image in it."""
+        """Renders the demo's reference and the same in other colours, and opens the window with a bare Suzanne in it."""
         examples = paths.ROOT / "docs" / "examples"
         self.run("--background", "--python-exit-code", "1", "--python-expr",
                  f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; "
                  f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)")
         self.processes.append(subprocess.Popen(["chroot", str(self.chroot), "Xvfb", DISPLAY, "-screen", "0",
                                                 f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL))
+        picture = cv2.imread(str(self.scratch / "reference.png"), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(self.scratch / "other.png"), picture[..., [2, 0, 1, *range(3, picture.shape[2])]])
+        self.open()
+
+    def open(self, *file: str) -> None:
+        """Opens the window, as Blender's factory settings have it or with a file."""
+        self.state_file.unlink(missing_ok=True)
         script = Path(__file__).with_name("in_window.py")
-        self.processes.append(self._blender("-p", "0", "0", *map(str, SCREEN), "--python", str(script), "--",
-                                            str(self.scratch / "reference.png"), str(self.state_file)))
+        self.processes.append(self._blender("-p", "0", "0", *map(str, SCREEN), *file, "--python", str(script), "--",
+                                            str(self.state_file)))
+
+    def quit(self, x: int, y: int) -> None:
+        """Ends Blender as a user does, with the mouse at a place of the viewport."""
+        self.press("ctrl+q", x, y)
+        assert self.processes.pop().wait(60) == 0
 
     def wait(self, condition, seconds: float) -> dict:
         """The first state that meets the condition."""
@@ -95,28 +115,39 @@ class Window:
         time.sleep(0.5)
         self._in_screen("xdotool", "key", key)
 
-    def drop(self, x: int, y: int) -> None:
-        """Drops a copy of the reference at a place of the viewport, as far as Blender's add-ons see that."""
+    def drop(self, file: Path, x: int, y: int) -> None:
+        """Drops a file at a place of the viewport, as far as Blender sees that."""
         self._in_screen("xdotool", "mousemove", str(x), str(y))
         time.sleep(1.0)
-        shutil.copyfile(self.scratch / "reference.png", self.scratch / "new.png")
-        (self.scratch / "new.png").rename(self.scratch / "dropped.png")
+        self.do(f"drop({str(file)!r})")
+
+    def do(self, line: str) -> None:
+        """Has a line of Python run inside the window, for what a mouse cannot do here."""
+        (self.scratch / "todo.new").write_text(line, encoding="utf-8")
+        (self.scratch / "todo.new").rename(self.scratch / "todo.py")
+        deadline = time.monotonic() + 30
+        while (self.scratch / "todo.py").exists():
+            assert time.monotonic() < deadline, "the window does not listen"
+            time.sleep(0.1)
 
     def type(self, words: str) -> None:
         """Types words where the mouse is, and Return once Blender has had time to look for them."""
         time.sleep(1.0)
         self._in_screen("xdotool", "type", "--delay", "100", words)
         time.sleep(2.0)
-        self.picture(f"search-{words.replace(' ', '-').lower()}")
         self._in_screen("xdotool", "key", "Return")
+
+    def settle(self) -> None:
+        """Waits until what is drawn is what Blender knows; software rendering lags behind."""
+        time.sleep(3.0)
 
     def picture(self, name: str) -> None:
         """Takes a screenshot, if anyone wants to see it."""
         if self.pictures:
             self.pictures.mkdir(parents=True, exist_ok=True)
-            time.sleep(3.0)  # software rendering lags behind what Blender knows
-            self._in_screen("import", "-window", "root", f"/tmp/{name}.png")
-            shutil.move(self.chroot / "tmp" / f"{name}.png", self.pictures / f"{name}.png")
+            self.settle()
+            self._in_screen("import", "-window", "root", "-quality", "85", f"/tmp/{name}.jpg")
+            shutil.move(self.chroot / "tmp" / f"{name}.jpg", self.pictures / f"{name}.jpg")
 
     def close(self) -> None:
         for process in reversed(self.processes):

@@ -1,6 +1,6 @@
-"""Runs inside the window of Blender: prepares the scene, opens the panel, and writes what it sees into a file ten times a second.
+"""Runs inside the window of Blender: prepares the scene, does what a mouse cannot do here, and writes what it sees ten times a second.
 
-Started by test_window.py: ``blender --python in_window.py -- reference.png state.json``.
+Started by test_window.py: ``blender --python in_window.py -- state.json``.
 """
 
 import json
@@ -13,20 +13,20 @@ from pathlib import Path
 import bpy
 from mathutils import Euler
 
-REFERENCE, STATE = map(Path, sys.argv[sys.argv.index("--") + 1:])
-_done: set[Path] = set()
+STATE = Path(sys.argv[-1])
+TODO = STATE.with_name("todo.py")
+PACKAGE = "bl_ext.user_default.orbit_texture"
 _gaps = {"last": time.perf_counter(), "longest": 0.0}
 
 
 def prepare() -> None:
-    """A bare Suzanne, selected, in front of the viewer; the reference image is in the panel."""
+    """A bare Suzanne, selected, in a saved file."""
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.mesh.primitive_monkey_add(calc_uvs=False)
     bpy.ops.object.shade_smooth()
-    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(REFERENCE))
-    bpy.context.scene.orbit_texture.texture_size = "1024"
-    bpy.ops.ed.undo_push(message="Prepared")
     look()
+    bpy.ops.ed.undo_push(message="Prepared")
+    bpy.ops.wm.save_as_mainfile(filepath=str(STATE.with_name("tour.blend")))
 
 
 def look() -> None:
@@ -38,12 +38,23 @@ def look() -> None:
     space.region_3d.view_distance = 5
 
 
-def drop(file: Path) -> None:
+def add_sister() -> None:
+    """A second Suzanne, smaller and beside the first, with a reference of its own."""
+    bpy.ops.mesh.primitive_monkey_add(size=1.4, location=(-1.9, -1.1, 0), calc_uvs=False)
+    bpy.ops.object.shade_smooth()
+    bpy.context.object.name = "Sister"
+    bpy.context.object.orbit_texture.reference = bpy.data.images.load(str(STATE.with_name("reference.png")))
+
+
+def drop(file: str) -> None:
     """Has Blender do what follows when a file is dropped where the mouse is; nothing is active before."""
     area = _area()
     with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "WINDOW")):
-        bpy.context.view_layer.objects.active = None
-        bpy.ops.orbit_texture.set_reference("INVOKE_DEFAULT", filepath=str(file))
+        if file.endswith(".zip"):
+            bpy.ops.extensions.package_install_files("INVOKE_DEFAULT", url=file)
+        else:
+            bpy.context.view_layer.objects.active = None
+            bpy.ops.orbit_texture.set_reference("INVOKE_DEFAULT", filepath=file)
 
 
 def open_preferences() -> None:
@@ -64,36 +75,19 @@ def _area():
 
 
 def watch() -> float:
-    """Writes the state and asks to be called again in 0.1 s."""
+    """Does what there is to do, writes the state and asks to be called again in 0.1 s."""
     now = time.perf_counter()
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
-    from bl_ext.user_default.orbit_texture.addon import diagnostics, previews
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
-    if (dropped := STATE.with_name("dropped.png")).exists() and dropped not in _done:
-        _done.add(dropped)
-        drop(dropped)
-    if (asked := STATE.with_name("preferences")).exists():
-        asked.unlink()
-        open_preferences()
-    if (asked := STATE.with_name("pins")).exists():
-        asked.unlink()
-        add_pins()
+    if TODO.exists():
+        line = TODO.read_text(encoding="utf-8")
+        exec(line, globals())
+        bpy.ops.ed.undo_push(message=line)  # as Blender does after what a mouse does
+        TODO.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
-    meshes = [item for item in bpy.data.objects if item.type == "MESH"]
-    state = {
-        "tab": region.active_panel_category,
-        "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
-                  "pictures": len(previews.icons(entry.job)),
-                  "error": entry.error.message if entry.error else ""} for entry in queue.entries],
-        "takes": [len(item.orbit_texture.takes) for item in meshes],
-        "uv_layers": [len(item.data.uv_layers) for item in meshes],
-        "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
-        "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
-        "view": bpy.context.scene.orbit_texture.view,
-        "overlay": bpy.context.window_manager.orbit_texture_overlay,
-        "findings": {finding.name: finding.state for finding in diagnostics.findings()},
-        "longest_gap": _gaps["longest"],
-    }
+    state = {"tab": region.active_panel_category, "longest_gap": _gaps["longest"], "dirty": bpy.data.is_dirty,
+             "installed": PACKAGE in bpy.context.preferences.addons}
+    if state["installed"]:
+        state |= look_at_add_on()
     temporary = STATE.with_suffix(".new")
     temporary.write_text(json.dumps(state), encoding="utf-8")
     os.replace(temporary, STATE)
@@ -101,6 +95,26 @@ def watch() -> float:
     return 0.1
 
 
+def look_at_add_on() -> dict:
+    from bl_ext.user_default.orbit_texture.addon import diagnostics, previews, takes
+    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    meshes = [item for item in bpy.data.objects if item.type == "MESH"]
+    return {
+        "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
+                  "pictures": len(previews.icons(entry.job)),
+                  "error": entry.error.message if entry.error else ""} for entry in queue.entries],
+        "takes": [len(item.orbit_texture.takes) for item in meshes],
+        "shown": [takes.shown(item) for item in meshes],
+        "uv_layers": [len(item.data.uv_layers) for item in meshes],
+        "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
+        "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
+        "view": bpy.context.scene.orbit_texture.view,
+        "overlay": bpy.context.window_manager.orbit_texture_overlay,
+        "findings": {finding.name: finding.state for finding in diagnostics.findings()},
+    }
+
+
 bpy.context.preferences.view.show_splash = False
-prepare()
-bpy.app.timers.register(watch, first_interval=0.5)
+if not bpy.data.filepath:
+    prepare()
+bpy.app.timers.register(watch, first_interval=0.5, persistent=True)

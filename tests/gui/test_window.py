@@ -1,56 +1,108 @@
-"""What an artist does, with mouse and keyboard, in a real window of Blender."""
+"""What an artist does, with mouse and keyboard, in a real window of Blender. The pictures of docs/tour.md are of this run."""
 
 from pathlib import Path
 
 # Where things are in Blender 4.3's default layout at 1280 x 800, y down. If a click misses, look at the pictures.
+VIEWPORT = (300, 600)
+SUZANNE = (550, 270)
+EMPTY_SPACE = (500, 400)
+INSTALL_OK = (439, 492)
 TAB = (1043, 268)
 TEXTURE_SELECTED = (900, 310)
 CANCEL = (1008, 342)
-VIEWPORT = (300, 600)
-SUZANNE = (550, 270)
 PICTURE = (150, 560)  # while pins are added
+OVERLAY_OFF = (820, 541)
 CONFIDENCE = (900, 541)
+TAKE_1 = (838, 488)
+FOURTH_PANEL = (850, 426)
+TEXTURE_SCENE = (910, 509)
 
 
-def test_texture_selected_then_cancel_then_again_by_f3_then_the_confidence_then_ctrl_z(window):
-    window.install()
+def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
+    package = window.build()
     window.start()
-    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.wait(lambda state: not state["installed"], 90)
+    window.drop(package, *EMPTY_SPACE)
+    window.picture("01-install")
+    window.wait(lambda state: state["installed"] or window.click(*INSTALL_OK), 20)
     window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
-    window.picture("1-panel")
+    window.picture("02-panel")
 
-    window.drop(*SUZANNE)
-    window.wait(lambda state: state["references"] == ["dropped.png"], 10)
+    window.drop(window.scratch / "reference.png", *SUZANNE)
+    window.wait(lambda state: state["references"] == ["reference.png"], 10)
+    window.picture("03-reference")
+    window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
 
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 90)
-    window.picture("2-working")
+    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 180)
+    window.picture("04-working")
     window.click(*CANCEL)
     window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled", 10)
-    window.picture("3-cancelled")
+    window.picture("05-cancelled")
 
     window.press("F3", *VIEWPORT)
     window.type("Texture Selected")
-    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 120)
-    window.picture("4-painting")
-    window.wait(lambda state: state["jobs"][-1]["applied"], 180)
+    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 180)
+    window.picture("06-painting")
+    window.wait(lambda state: state["jobs"][-1]["applied"], 300)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
-    window.picture("5-take")
+    window.picture("07-take")
 
     window.click(*CONFIDENCE)
     window.wait(lambda state: state["overlay"] == "CONFIDENCE", 5)
-    window.picture("6-confidence")
+    window.picture("08-confidence")
+    window.click(*OVERLAY_OFF)
+    window.wait(lambda state: state["overlay"] == "NONE", 5)
 
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
-    window.picture("7-undone")
+    window.picture("09-undone")
+    window.press("ctrl+shift+z", *VIEWPORT)
+    window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 20)
+
+    window.drop(window.scratch / "other.png", *SUZANNE)
+    window.wait(lambda state: state["references"] == ["other.png"], 10)
+    window.click(*TEXTURE_SELECTED)
+    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], 300)
+    window.picture("10-second-take")
+
+    window.click(*TAKE_1)
+    window.wait(lambda state: state["shown"] == [0], 10)
+    window.picture("11-first-take")
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [1], 20)
+    window.press("ctrl+shift+z", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [0], 20)
+
+    window.press("ctrl+s", *VIEWPORT)
+    window.wait(lambda state: not state["dirty"], 20)
+    window.quit(*VIEWPORT)
+    window.open(str(window.scratch / "tour.blend"))
+    window.wait(lambda state: state.get("takes") == [2] and state["shown"] == [0], 90)
+    window.picture("12-reopened")
+
+    window.do("add_sister()")
+    window.press("a", *VIEWPORT)
+    window.settle()
+    window.click(*FOURTH_PANEL)
+    window.settle()
+    window.picture("13-two-objects")
+    window.click(*TEXTURE_SCENE)
+    window.wait(lambda state: len(state["jobs"]) == 2, 20)
+    window.settle()
+    window.click(*FOURTH_PANEL)
+    window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
+    window.picture("14-batch")
+    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 500)
+    window.wait(lambda state: state["takes"] == [1, 3], 5)
+    window.picture("15-batch-done")
 
 
 def test_the_preferences_check_the_installation_and_blender_stays_free(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    (window.scratch / "preferences").touch()
+    window.do("open_preferences()")
     window.wait(lambda state: "backend" in state["findings"], 90)
     window.picture("preferences")
 
@@ -59,7 +111,7 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    (window.scratch / "pins").touch()
+    window.do("add_pins()")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
         window.click(*PICTURE)  # without a point on the mesh it is none
