@@ -13,8 +13,14 @@ SHARE = 0.55
 DARKEST = 0.2
 """Part of the backdrop's brightness (sRGB-encoded) that a soft shadow leaves at least."""
 
-TINT = 0.06
+TINT = 0.04
 """Difference between the channels' darkening up to which it has the backdrop's own chroma."""
+
+STEEP = 1.5
+"""CIE Lab distance from pixel to pixel from which on a change is an edge and no soft shadow's."""
+
+LARGEST = 0.5
+"""Part of what differs from the backdrop that may be shadow; more is an object of nearly the backdrop's colour."""
 
 
 def fit_backdrop(lab: np.ndarray, border: np.ndarray) -> tuple[np.ndarray, float] | None:
@@ -59,16 +65,19 @@ def soft_shadow(color: np.ndarray, backdrop: np.ndarray, solid: np.ndarray) -> n
         color, backdrop: (H, W, 3) float32 sRGB 0..1.
         solid: (H, W) bool, what differs from the backdrop.
     """
-    size = max(solid.shape)
     ratio = color / np.maximum(backdrop, 1e-3)
     darkening = ratio.mean(axis=2)
     spread = np.abs(ratio - darkening[..., None]).max(axis=2)
     darkened = (darkening > DARKEST) & (darkening < 1.02) & (spread < TINT) & (backdrop.min(axis=2) > 0.15)
-    blurred = cv2.GaussianBlur(darkening, (0, 0), max(0.8, size / 700))
-    slope = np.hypot(cv2.Sobel(blurred, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(blurred, cv2.CV_32F, 0, 1, scale=1 / 8))
-    soft = darkened & (slope < min(16 / size, 0.03))
+    soft = darkened & (slope(color) < STEEP)
     shadow = ndimage.binary_propagation(~solid, mask=~solid | soft) & solid
     # Beside the object the blur makes the slope steep; the chroma still tells the two apart there.
-    reach = 2 * round(size / 250) + 3
-    near = cv2.dilate(shadow.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    return near & darkened & solid
+    near = cv2.dilate(shadow.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    shadow = near & darkened & solid
+    return shadow if shadow.sum() < LARGEST * solid.sum() else np.zeros_like(shadow)
+
+
+def slope(color: np.ndarray) -> np.ndarray:
+    """(H, W) float32 CIE Lab distance from pixel to pixel in an image (H, W, 3) float32 sRGB, of which one pixel's noise is smoothed."""
+    lab = cv2.GaussianBlur(cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB), (0, 0), 1.0)
+    return np.sqrt(sum((cv2.Sobel(lab, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1))))

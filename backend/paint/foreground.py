@@ -5,7 +5,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..api.errors import InvalidImage
-from .backdrop import fit_backdrop, soft_shadow
+from .backdrop import fit_backdrop, slope, soft_shadow
 from .reference import Reference
 
 WORKING_SIZE = 1024
@@ -14,11 +14,11 @@ WORKING_SIZE = 1024
 GRAB_CUT_SIZE = 512
 """The same for GrabCut, whose time grows fast with it."""
 
-CONVINCING = 0.8
-"""Likelihood of a mask above which no other way is tried."""
-
 EDGE = 2.5
 """CIE Lab distance from pixel to pixel, at WORKING_SIZE or less, from which on there is an edge."""
+
+HOLE = 0.08
+"""Part of the object's area below which a hole in it is filled."""
 
 
 def cut_out(reference: Reference) -> Reference:
@@ -47,19 +47,17 @@ def segment(color: np.ndarray) -> np.ndarray:
     """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows mostly background.
 
     Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a smooth backdrop, with and
-    without its soft shadows; and, unless that is convincing, GrabCut (Rother et al. 2004) started from what differs from the colours of the
+    without its soft shadows; where the border is not smooth, GrabCut (Rother et al. 2004) started from what differs from the colours of the
     border, or of the border without its lower side, at which pictures often cut an object off.
     """
     height, width = color.shape[:2]
     small = _shrunk(color, WORKING_SIZE)
     masks = _before_backdrop(small)
-    scores = [likelihood(mask, small) for mask in masks]
-    if max(scores, default=0.0) < CONVINCING:
+    if not masks:
         smaller = _shrunk(small, GRAB_CUT_SIZE)
         cut = [_grab_cut(smaller, _border(smaller.shape[:2], lower)) for lower in (True, False)]
-        masks += [cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5 for mask in cut]
-        scores += [likelihood(mask, small) for mask in masks[len(scores):]]
-    solid = masks[int(np.argmax(scores))].astype(np.float32)
+        masks = [cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5 for mask in cut]
+    solid = max(masks, key=lambda mask: likelihood(mask, small)).astype(np.float32)
     return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
@@ -72,12 +70,10 @@ def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
     if not mask.any() or mask.all():
         return 0.0
     lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
-    blurred = cv2.GaussianBlur(lab, (0, 0), 1.0)
-    slope = np.sqrt(sum((cv2.Sobel(blurred, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1))))
-    edge = cv2.dilate((slope > EDGE).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    edge = cv2.dilate((slope(color) > EDGE).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     outline = mask & ~ndimage.binary_erosion(mask, border_value=1)
-    bins = np.clip((lab - (0, -128, -128)) / (100, 256, 256) * (10, 16, 16), 0, (9, 15, 15)).astype(np.int64) @ (256, 16, 1)
-    inside, outside = (np.bincount(bins[part], minlength=2560) / part.sum() for part in (mask, ~mask))
+    bins = np.clip((lab - (0, -128, -128)) / 4, 0, (25, 63, 63)).astype(np.int64) @ (64 * 64, 64, 1)
+    inside, outside = (np.bincount(bins[part], minlength=26 * 64 * 64) / part.sum() for part in (mask, ~mask))
     shared = np.minimum(inside, outside).sum()
     return float(edge[outline].mean() * (1 - shared) * (1 - mask[_border(mask.shape)].mean()))
 
@@ -105,7 +101,17 @@ def _before_backdrop(color: np.ndarray) -> list[np.ndarray]:
     solid = _opened(np.linalg.norm(lab - backdrop, axis=2) > max(3.0, 1.5 * noise))
     shadow = soft_shadow(color, cv2.cvtColor(backdrop, cv2.COLOR_LAB2RGB), solid)
     masks = [solid, _opened(solid & ~shadow)] if shadow.any() else [solid]
-    return [ndimage.binary_fill_holes(mask) for mask in masks]
+    return [_filled(mask) for mask in masks]
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """A mask without its small holes, which mostly are paint like the background; what is seen between the legs of a chair stays open."""
+    holes, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
+    if count == 0:
+        return mask
+    small = np.bincount(holes.ravel()) < HOLE * mask.sum()
+    small[0] = False
+    return mask | small[holes]
 
 
 def _opened(mask: np.ndarray) -> np.ndarray:
@@ -124,7 +130,7 @@ def _grab_cut(image: np.ndarray, border: np.ndarray) -> np.ndarray:
     cv2.setRNGSeed(0)
     pixels = np.round(image[..., ::-1] * 255).astype(np.uint8)
     cv2.grabCut(np.ascontiguousarray(pixels), trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
-    return ndimage.binary_fill_holes(_opened(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))))
+    return _filled(_opened(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))))
 
 
 def _distance_from_colors(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
