@@ -42,7 +42,7 @@ class Needs:
     Attributes:
         name: of its folder, and as the command line calls it.
         title: for people.
-        parts: of its folder, in the order in which they are made, the large ones last: what each is made of, as sources and paths.
+        parts: of its folder, in the order in which they are made: what each is made of, as sources and paths.
         stays: bytes that its folder takes in the end, approximately.
         peak: bytes of room that it takes on the way, approximately.
     """
@@ -131,7 +131,8 @@ ORBITPAINTER = Needs("orbitpainter", "OrbitPainter", {
     "fast_high.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
     "fast_low.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
     "high": _of(EXPERTS, "high") + _of(ORBITPAINTER_LORA, "high"),
-    "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low")}, stays=59_000_000_000, peak=90_000_000_000)
+    "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low"),
+    "model.json": ()}, stays=59_000_000_000, peak=90_000_000_000)
 
 _MIT = "MIT: free for any use, also commercial; who passes it on keeps the notice."
 

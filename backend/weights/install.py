@@ -64,7 +64,11 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
                 if not (offline or keep):
                     for path in paths:
                         path.unlink()
-            _maker(needs).finish(parts_folder)
+            try:
+                check(needs, parts_folder)
+            except InvalidWeights:
+                shutil.rmtree(parts_folder)
+                raise
             shutil.rmtree(target, ignore_errors=True)
             parts_folder.rename(target)
             if offline:

@@ -14,7 +14,7 @@ from ..api.errors import InvalidWeights, OutOfMemory
 from ..api.weights import SEGMENTATION, UNWANTED_SHA256, WAN, gigabytes
 from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
-from ..paint.orbitpainter.model import Card, Model
+from ..paint.orbitpainter.model import CARD, Card, Model
 from ..paint.orbitpainter.network import PUBLISHED, load
 from ..paint.orbitpainter.segmentation import load_segmentation
 from ..store import appear_whole
@@ -39,7 +39,9 @@ def make(part: str, files: list[Path], originals: Path, made: Path, progress: Ca
     """
     target, parts = made / part, originals / WAN.repository
     unfinished = made / f"{part}.part"
-    if part in ("vae", "segmentation"):
+    if part == CARD:
+        Card().write(made)
+    elif part in ("vae", "segmentation"):
         if part == "vae":
             load(AutoencoderKLWan, parts / "vae")
         else:
@@ -74,20 +76,6 @@ def unwanted(file: Path, sha256: str) -> str:
         if hashlib.sha256(quoted.encode()).hexdigest() == sha256:
             return quoted
     raise InvalidWeights(f"{file} does not hold the negative prompt that Wan's authors publish. Delete it and download it again.")
-
-
-def finish(made: Path) -> None:
-    """Makes a folder whose parts are all there one that the painter reads.
-
-    Raises:
-        InvalidWeights: a part is damaged; it is still no such folder.
-    """
-    Card().write(made)
-    try:
-        check(made)
-    except InvalidWeights:
-        shutil.rmtree(made)
-        raise
 
 
 def check(folder: Path) -> None:

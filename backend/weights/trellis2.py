@@ -59,19 +59,6 @@ def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
     return found[0], found[1]
 
 
-def finish(made: Path) -> None:
-    """Makes a folder whose parts are all there one that the refinement reads.
-
-    Raises:
-        InvalidWeights: a part is damaged; it has been deleted, with all others.
-    """
-    try:
-        check(made)
-    except InvalidWeights:
-        shutil.rmtree(made)
-        raise
-
-
 def check(folder: Path) -> None:
     """Opens every file once.
 
