@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch.optim import Optimizer
 
+from .. import tensors
 from ..api.errors import InvalidWeights
-from ..paint.orbitpainter import files
 from ..store import appear_whole
 
 PAINTER, OPTIMIZER, RECIPE = "painter.safetensors", "optimizer.safetensors", "recipe.json"
@@ -29,8 +29,8 @@ def save(folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optim
 
     def write(part: Path) -> None:
         means = {f"{name}.{mean}": optimizer.state[tensor][mean] for name, tensor in learning.items() for mean in MEANS}
-        files.save({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
-        files.save(means, part / OPTIMIZER)
+        tensors.save({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
+        tensors.save(means, part / OPTIMIZER)
         (part / RECIPE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
 
     new = folder / f"step_{step:06}"
@@ -68,7 +68,7 @@ def restore(checkpoint: Path, learning: dict[str, torch.nn.Parameter], optimizer
     Raises:
         InvalidWeights: the file is missing, damaged or of another model.
     """
-    file = files.Tensors([checkpoint / OPTIMIZER])
+    file = tensors.Tensors([checkpoint / OPTIMIZER])
     file.expect({f"{name}.{mean}": tuple(tensor.shape) for name, tensor in learning.items() for mean in MEANS})
     means, steps = file.all(), torch.tensor(float(step_of(checkpoint)))
     for name, tensor in learning.items():

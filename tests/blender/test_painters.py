@@ -10,6 +10,7 @@ import pytest
 from bl_ext.user_default.orbit_texture.addon import weights
 from bl_ext.user_default.orbit_texture.addon.queue import queue
 from bl_ext.user_default.orbit_texture.backend.api import paths
+from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER
 from conftest import ROOT
 
 pytestmark = pytest.mark.worker
@@ -34,11 +35,11 @@ def test_without_weights_the_button_says_where_they_belong(tmp_path):
 def test_random_networks_paint_a_take_that_says_so(tmp_path):
     script = "import pathlib, sys; from tests.tiny_model import write_model; write_model(pathlib.Path(sys.argv[1]))"
     subprocess.run([os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True)
-    assert not weights.there()
+    assert not weights.there(ORBITPAINTER)
     download = queue.download("orbitpainter", "OrbitPainter's weights")
     make.poll_until_settled(queue)
     assert download.applied, download.error
-    assert weights.there()
+    assert weights.there(ORBITPAINTER)
     queue.dismiss(download)
     obj = button(tmp_path)
     assert queue.entries[0].applied, queue.entries[0].error
