@@ -15,7 +15,7 @@ OVERLAY_OFF = (820, 541)
 CONFIDENCE = (900, 541)
 TAKE_1 = (838, 488)
 FOURTH_PANEL = (850, 426)
-TEXTURE_SCENE = (910, 509)
+TEXTURE_SCENE = (910, 535)
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
@@ -111,6 +111,7 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
     window.do("add_pins()")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
