@@ -2,6 +2,7 @@
 
 import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 import bpy
@@ -91,14 +92,17 @@ def _image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.typ
 
 
 def _is_png(data: np.ndarray) -> bool:
-    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then chunks from IHDR to IEND that follow one another."""
+    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then sound chunks from IHDR to IEND that follow one another."""
     file, at, names = memoryview(data), 8, []
     if bytes(file[:8]) != b"\x89PNG\r\n\x1a\n":
         return False
     while at + 12 <= len(file):
         length, name = struct.unpack(">I4s", file[at:at + 8])
+        checksum = at + 8 + length
+        if file[checksum:checksum + 4] != struct.pack(">I", zlib.crc32(file[at + 4:checksum])):
+            return False
         names.append(name)
-        at += length + 12
+        at = checksum + 4
     return at == len(file) and names[:1] == [b"IHDR"] and names[-1:] == [b"IEND"] and b"IDAT" in names
 
 

@@ -129,6 +129,8 @@ def read(entries: list[dict], folder: Path) -> tuple[Rule, ...]:
     Raises:
         InvalidSettings: a rule has an unknown key, names no object or collection, or a setting has a value that it cannot have.
     """
+    if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+        raise InvalidSettings("Rules are tables: write [[rule]], with two brackets, above each.")
     return tuple(_read_rule(entry, folder) for entry in entries)
 
 
@@ -160,13 +162,17 @@ def _holding(obj: bpy.types.Object, collection: bpy.types.Collection) -> Iterato
 def _read_rule(entry: dict, folder: Path) -> Rule:
     if unknown := sorted(set(entry) - set(_RULE_KEYS)):
         raise InvalidSettings(f"A rule has no key called '{unknown[0]}'. Its keys are: {', '.join(_RULE_KEYS)}.")
-    meant = {key: tuple(entry.get(key, ())) for key in ("objects", "collections")}
-    if not any(meant.values()) or any(isinstance(entry.get(key), str) for key in meant):
+    meant = {key: entry.get(key, []) for key in ("objects", "collections")}
+    names_only = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in meant.values())
+    if not names_only or not any(meant.values()):
         raise InvalidSettings('A rule must say which objects it means: objects = ["Hat*"], or collections = ["Props"].')
     settings = {name: value for name, value in entry.items() if name in SETTINGS}
     # One of azimuth and elevation may come from elsewhere, so they are checked with everything else, for each object.
     Settings.from_dict({name: value for name, value in settings.items() if name not in ("azimuth", "elevation")})
-    return Rule(**meant, image=folder / entry["image"] if "image" in entry else None, settings=settings)
+    if not isinstance(entry.get("image", ""), str):
+        raise InvalidSettings(f"A rule's image is a path in quotes, not {entry['image']!r}.")
+    return Rule(**{key: tuple(names) for key, names in meant.items()}, image=folder / entry["image"] if "image" in entry else None,
+                settings=settings)
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
@@ -174,4 +180,6 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _reference(image: bpy.types.Image | str) -> Reference:
+    if not isinstance(image, str | bpy.types.Image):
+        raise InvalidSettings(f"The custom property '{PREFIX}image' is a path or an image, not {image!r}.")
     return reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)

@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import torch
 
-from ..api.errors import OutOfMemory
+from ..api.errors import InvalidMesh, OutOfMemory
 from ..api.settings import Settings
 from ..api.weights import gigabytes
 from ..bake.bake import Texture
@@ -57,6 +57,7 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
 
     Raises:
         InvalidWeights: the weights are missing or damaged.
+        InvalidMesh: there is nothing to texture anew: the mesh lies in no voxel.
         OutOfMemory: the card is too small.
     """
     model = Model(folder(), best_device())
@@ -66,6 +67,11 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
     if not strength.start:
         return texture
     grid = dual_grid(surface.vertices, surface.faces, settings.refine_resolution)
+    if not len(grid):
+        what = "The mesh is too thin for the refinement: no voxel holds any of it."
+        if anew:
+            raise InvalidMesh(f"{what} Choose another painter.")
+        return replace(texture, notes=(f"{what} The texture is as it was painted.",))
     progress(0.1)
     colors = voxel_colors(surface, texture, grid)
     progress(0.2)

@@ -80,12 +80,19 @@ def test_a_custom_property_that_is_no_setting_is_a_sentence():
     obj["orbit:texture_size"] = 1000
     with pytest.raises(InvalidSettings, match="'texture_size' must be one of"):
         plan().settings_of(obj)
+    obj["orbit:image"] = 3
+    with pytest.raises(InvalidSettings, match="'orbit:image' is a path or an image, not 3"):
+        plan().reference_of(obj)
 
 
 @pytest.mark.parametrize(("entry", "sentence"), [
     ({"objects": ["Hat"], "siez": 3}, "no key called 'siez'"),
     ({"image": "hat.png"}, "which objects it means"),
     ({"objects": "Hat"}, "which objects it means"),
+    ({"objects": [3]}, "which objects it means"),
+    ({"objects": 3}, "which objects it means"),
+    ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
+    ("objects", "with two brackets"),
     ({"objects": ["Hat"], "painter": "nobody"}, "must be one of")])
 def test_a_rule_with_a_mistake_is_a_sentence(entry, sentence):
     with pytest.raises(InvalidSettings, match=sentence):

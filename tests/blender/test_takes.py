@@ -291,11 +291,18 @@ def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     assert len(bpy.data.objects["Renamed"].orbit_texture.takes) == 1
 
 
-def test_a_texture_that_is_not_a_picture_leaves_nothing_behind():
+def damaged(png: bytes) -> bytes:
+    """With one bit of its pixels turned."""
+    at = png.index(b"IDAT") + 8
+    return png[:at] + bytes([png[at] ^ 1]) + png[at + 1:]
+
+
+@pytest.mark.parametrize("file", [b"not a PNG", make.png()[:-1], make.png() + b"!", damaged(make.png())])
+def test_a_texture_that_is_not_a_picture_leaves_nothing_behind(file):
     obj = make.cube(uvs=False)
     target = scene.read(obj)
     before, counts = fingerprint(obj), make.block_counts()
-    broken = Result(make.result(target).corner_uvs, {"base_color": np.frombuffer(b"not a PNG", np.uint8)}, {})
+    broken = Result(make.result(target).corner_uvs, {"base_color": np.frombuffer(file, np.uint8)}, {})
     with pytest.raises(OrbitError, match="cannot read"):
         takes.add([obj], target, broken, Settings())
     assert (fingerprint(obj), make.block_counts()) == (before, counts)

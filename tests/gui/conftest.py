@@ -123,10 +123,10 @@ class Window:
 
     def do(self, line: str) -> None:
         """Has a line of Python run inside the window, for what a mouse cannot do here."""
-        (self.scratch / "todo.new").write_text(line, encoding="utf-8")
-        (self.scratch / "todo.new").rename(self.scratch / "todo.py")
+        (self.scratch / "order.new").write_text(line, encoding="utf-8")
+        (self.scratch / "order.new").rename(self.scratch / "order.py")
         deadline = time.monotonic() + 30
-        while (self.scratch / "todo.py").exists():
+        while (self.scratch / "order.py").exists():
             assert time.monotonic() < deadline, "the window does not listen"
             time.sleep(0.1)
 

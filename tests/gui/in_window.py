@@ -14,7 +14,7 @@ import bpy
 from mathutils import Euler
 
 STATE = Path(sys.argv[-1])
-TODO = STATE.with_name("todo.py")
+ORDER = STATE.with_name("order.py")
 PACKAGE = "bl_ext.user_default.orbit_texture"
 _gaps = {"last": time.perf_counter(), "longest": 0.0}
 
@@ -78,11 +78,11 @@ def watch() -> float:
     """Does what there is to do, writes the state and asks to be called again in 0.1 s."""
     now = time.perf_counter()
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
-    if TODO.exists():
-        line = TODO.read_text(encoding="utf-8")
+    if ORDER.exists():
+        line = ORDER.read_text(encoding="utf-8")
         exec(line, globals())
         bpy.ops.ed.undo_push(message=line)  # as Blender does after what a mouse does
-        TODO.unlink()
+        ORDER.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
     state = {"tab": region.active_panel_category, "longest_gap": _gaps["longest"], "dirty": bpy.data.is_dirty,
              "installed": PACKAGE in bpy.context.preferences.addons}
