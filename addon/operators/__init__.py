@@ -6,6 +6,7 @@ from .apply_take import ApplyTake
 from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
 from .check_mesh import CheckMesh
+from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
@@ -22,7 +23,7 @@ from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
-            OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
+            OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
             DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 

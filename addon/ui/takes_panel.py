@@ -41,6 +41,7 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     row = layout.row(align=True)
     row.prop(take, "name", text="")
     row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
+    row.operator("orbit_texture.compare_takes", text="", icon="ARROW_LEFTRIGHT")
     row.operator("orbit_texture.recall_settings", text="", icon="LOOP_BACK").index = index
     bin = row.row(align=True)
     bin.enabled = not take.locked

@@ -112,7 +112,7 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
-    window.do("add_pins()")
+    window.do("in_sidebar('add_pins')")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
         window.click(*PICTURE)  # without a point on the mesh it is none
@@ -124,6 +124,24 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.press("Escape", *VIEWPORT)
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["pins"] == [[]], 20)
+
+
+def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("add_takes()")
+    window.wait(lambda state: state["shown"] == [1], 10)
+    window.do("in_sidebar('compare_takes')")
+    window.click(*SUZANNE)
+    window.picture("compare")
+    window.press("Escape", *VIEWPORT)
+    window.settle()
+    window.do("in_sidebar('compare_takes')")
+    window.press("Return", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [0], 20)
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [1], 20)
 
 
 def test_sentences_that_are_put_together_are_translated(window):
