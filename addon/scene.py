@@ -112,6 +112,12 @@ def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] 
     return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[loops]
 
 
+def seen_positions(obj: bpy.types.Object) -> np.ndarray:
+    """(N, 3) float32 vertices that the viewport shows, in the object's space."""
+    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+
+
 def triangle_count(mesh: bpy.types.Mesh) -> int:
     """How many triangles the polygons are."""
     return len(mesh.loops) - 2 * len(mesh.polygons)

@@ -1,5 +1,7 @@
 """An object's triangles on the card, for what is drawn over its surface in the viewports. Nothing in the file is changed for that."""
 
+from functools import cache
+
 import bpy
 import gpu
 from bpy.app.handlers import persistent
@@ -15,7 +17,6 @@ void main() {
 """
 
 _batches: dict[tuple[int, str], gpu.types.GPUBatch | None] = {}
-_shaders: dict[str, gpu.types.GPUShader] = {}
 
 
 def draw(obj: bpy.types.Object, layer: str, image: bpy.types.Image, fragment: str, matrix) -> None:
@@ -60,9 +61,8 @@ def _sent(positions, uvs) -> gpu.types.GPUBatch:
     return gpu.types.GPUBatch(type="TRIS", buf=corners)
 
 
+@cache
 def _shader(fragment: str) -> gpu.types.GPUShader:
-    if fragment in _shaders:
-        return _shaders[fragment]
     between = gpu.types.GPUStageInterfaceInfo("orbit_texture_surface")
     between.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
@@ -74,8 +74,7 @@ def _shader(fragment: str) -> gpu.types.GPUShader:
     info.fragment_out(0, "VEC4", "color")
     info.vertex_source(_VERTEX)
     info.fragment_source(fragment)
-    _shaders[fragment] = gpu.shader.create_from_info(info)
-    return _shaders[fragment]
+    return gpu.shader.create_from_info(info)
 
 
 @persistent
@@ -91,4 +90,4 @@ def register() -> None:
 def unregister() -> None:
     bpy.app.handlers.depsgraph_update_post.remove(_changed)
     _batches.clear()
-    _shaders.clear()
+    _shader.cache_clear()

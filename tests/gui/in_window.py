@@ -123,6 +123,8 @@ def look_at_add_on() -> dict:
         "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
         "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
         "view": bpy.context.scene.orbit_texture.view,
+        "azimuth": bpy.context.scene.orbit_texture.azimuth,
+        "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }

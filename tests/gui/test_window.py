@@ -126,6 +126,29 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.wait(lambda state: state["pins"] == [[]], 20)
 
 
+def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
+    window.do("bpy.context.scene.orbit_texture.view = 'GIVEN'; bpy.context.scene.orbit_texture.elevation = 12")
+    for last_key in ("Escape", "Return"):
+        window.do("in_sidebar('nudge_view')")
+        window.wait(lambda state: abs(state["looks_from"]) < 0.1, 20)
+        for count in range(1, 6):
+            window.press("Right", *VIEWPORT)
+            window.wait(lambda state, count=count: abs(state["looks_from"] - 5 * count) < 0.1, 20)
+        window.press("shift+Left", *VIEWPORT)
+        window.wait(lambda state: abs(state["looks_from"] - 24) < 0.1, 20)
+        if last_key == "Return":
+            window.picture("nudge")
+        window.press(last_key, *VIEWPORT)
+        window.wait(lambda state, last_key=last_key: abs(state["looks_from"] - (24 if last_key == "Return" else 30)) < 0.1, 20)
+    window.wait(lambda state: abs(state["azimuth"] - 24) < 0.1, 20)
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["azimuth"] == 0, 20)
+
+
 def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
     window.install()
     window.start()
