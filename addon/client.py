@@ -72,9 +72,9 @@ class Client:
         """Runs a job that failed or was cancelled again, without sending it again. Finished stages are not repeated."""
         self._post("retry", job_id)
 
-    def first(self, job_id: str) -> None:
-        """Has a job that waits done before the others that wait."""
-        self._post("first", job_id)
+    def order(self, job_ids: Iterable[str]) -> None:
+        """Has jobs that wait done in this order, before the others that wait."""
+        self._post("order", list(job_ids))
 
     def discard(self, job_id: str) -> None:
         """Makes the server forget a job and delete its files. There are no more events for it."""

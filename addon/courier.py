@@ -60,7 +60,7 @@ class Courier(threading.Thread):
         self._dead: Connection | None = None
         self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         self._jobs: dict[str, _Followed] = {}
-        self._orders: list[tuple[str, str]] = []
+        self._untold: list[tuple[str, dict]] = []
         self._follow_all = False
 
     @property
@@ -110,21 +110,21 @@ class Courier(threading.Thread):
         if job and job.frames and not self.welcomed:
             # The server never heard of it, or if it did, it shall forget it.
             self._finish(JobEvent(id, State.CANCELLED, error=Cancelled()))
-            self._order("discard", id)
+            self._tell("discard", {"job": id})
         else:
-            self._order("cancel", id)
+            self._tell("cancel", {"job": id})
 
     def retry(self, id: str) -> None:
         self._jobs[id] = _Followed()
-        self._order("retry", id)
+        self._tell("retry", {"job": id})
         self.try_again()
 
-    def first(self, id: str) -> None:
-        self._order("first", id)
+    def order(self, ids: list[str]) -> None:
+        self._tell("order", {"jobs": ids})
 
     def discard(self, id: str) -> None:
         self._jobs.pop(id, None)
-        self._order("discard", id)
+        self._tell("discard", {"job": id})
 
     def follow(self, ids: tuple[str, ...] | None) -> None:
         self._follow_all = self._follow_all or ids is None
@@ -234,9 +234,9 @@ class Courier(threading.Thread):
             job.fetching = False
             if job.frames:
                 self._link.send(job.frames)
-        orders, self._orders = self._orders, []
-        for type, id in orders:
-            self._order(type, id)
+        untold, self._untold = self._untold, []
+        for type, body in untold:
+            self._tell(type, body)
         self._link.send(wire.pack("list"))
 
     def _refused(self, error: OrbitError) -> None:
@@ -279,11 +279,12 @@ class Courier(threading.Thread):
         if self.welcomed:
             self._link.send(frames)
 
-    def _order(self, type: str, id: str) -> None:
+    def _tell(self, type: str, body: dict) -> None:
+        """Now, or once a server welcomes us."""
         if self.welcomed:
-            self._link.send(wire.pack(type, {"job": id}))
+            self._link.send(wire.pack(type, body))
         else:
-            self._orders.append((type, id))
+            self._untold.append((type, body))
 
     def _finish(self, event: JobEvent) -> None:
         self._jobs.pop(event.job, None)

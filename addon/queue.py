@@ -184,9 +184,15 @@ class Queue:
 
     def first(self, entry: Entry) -> None:
         """Has a job that waits done before the others that wait."""
-        self.entries.remove(entry)
-        self.entries.insert(next((index for index, other in enumerate(self.entries) if other.queued), len(self.entries)), entry)
-        self._connection().first(entry.job)
+        self._reorder([entry] + [other for other in self.entries if other.queued and other is not entry], 1)
+
+    def move(self, entry: Entry, places: int) -> None:
+        """Has a job that waits done that many places later among those that wait, earlier if below 0; at an end it stays."""
+        waiting = [other for other in self.entries if other.queued]
+        before = waiting.index(entry)
+        after = max(0, min(len(waiting) - 1, before + places))
+        waiting.insert(after, waiting.pop(before))
+        self._reorder(waiting, max(before, after) + 1)
 
     def retry(self, entry: Entry) -> None:
         """Applies the result again if there is one, else runs the job again; the server does not repeat the stages it has finished.
@@ -258,6 +264,12 @@ class Queue:
             self._client = Client(paths.run_directory(), paths.environment_python(paths.backend_environment()))
             self._client.start()
         return self._client
+
+    def _reorder(self, waiting: list[Entry], count: int) -> None:
+        """Puts all the jobs that wait in this order, of which the first ``count`` may stand elsewhere now."""
+        ordered = iter(waiting)
+        self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
+        self._connection().order(entry.job for entry in waiting[:count])
 
     def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable) -> Entry:
         try:

@@ -13,6 +13,7 @@ from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .first import First
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .move_job import MoveJob
 from .nudge import NudgeView
 from .open_report import OpenReport
 from .pins import AddPins, ClearPins
@@ -23,9 +24,9 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, Dismiss, Retry,
-            ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
-            DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, MoveJob, Dismiss,
+            Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, ExportTextures,
+            ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 

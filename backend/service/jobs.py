@@ -91,11 +91,12 @@ class Jobs:
             self._set(JobEvent(id, State.QUEUED))
             self.advance()
 
-    def first(self, id: str) -> None:
-        """Puts a job that waits before all others that wait."""
-        if (event := self._events.get(id)) and event.state == State.QUEUED:
-            self._journal.first(id)
-            self._events = {id: event} | self._events
+    def order(self, ids: list[str]) -> None:
+        """Puts jobs before all others that wait, in this order; those that do not wait any more stay where they are."""
+        for id in reversed(ids):
+            if (event := self._events.get(id)) and event.state == State.QUEUED:
+                self._journal.first(id)
+                self._events = {id: event} | self._events
 
     def discard(self, id: str) -> None:
         """Forgets a job and deletes its files, after cancelling it if need be."""

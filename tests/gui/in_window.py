@@ -114,7 +114,7 @@ def look_at_add_on() -> dict:
     from bl_ext.user_default.orbit_texture.addon.queue import queue
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
-        "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
+        "jobs": [{"name": entry.name, "state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
                   "pictures": len(previews.icons(entry.job)),
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
