@@ -57,7 +57,7 @@ class Client:
         Args:
             mesh: makes the mesh, on the client's thread. Leave the arrays behind it and the reference alone from now on.
 
-        A reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
+        A mesh that cannot be made, a reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
         """
         self._post("submit", job_id, name, mesh, reference, settings)
 

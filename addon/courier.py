@@ -13,7 +13,7 @@ import zmq
 
 from ..backend.api import wire
 from ..backend.api.connection import Connection
-from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, StorageError, VersionMismatch
+from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, OutOfMemory, StorageError, VersionMismatch
 from ..backend.api.events import JobEvent, State
 from ..backend.api.job import Job, MeshData, Result
 from ..backend.api.mailbox import Mailbox
@@ -101,6 +101,9 @@ class Courier(threading.Thread):
             self._start(id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))
+        except Exception as error:  # what is wrong with one job must not be the end of the others
+            traceback.print_exc()
+            self._emit(JobEvent(id, State.FAILED, error=_unexpected(error)))
 
     def download(self, id: str, model: str) -> None:
         self._start(id, wire.pack("download", {"job": id, "model": model}))
@@ -292,6 +295,12 @@ class Courier(threading.Thread):
 
     def _emit(self, event: JobEvent) -> None:
         self._events.put(event)
+
+
+def _unexpected(error: Exception) -> OrbitError:
+    if isinstance(error, MemoryError):
+        return OutOfMemory("There is not enough memory to send the mesh. Close other programs, then retry.", "retry")
+    return OrbitError(f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry")
 
 
 def _read(reference: Reference) -> np.ndarray:

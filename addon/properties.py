@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from ..backend.api.settings import Settings
-from . import weights
+from . import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 
@@ -36,6 +36,7 @@ def _number(setting: str, label: str, kind):
 
 def _look_for_weights(settings, context) -> None:
     weights.look()
+    devices.look()
 
 
 class SceneProperties(bpy.types.PropertyGroup):
@@ -81,13 +82,14 @@ class SceneProperties(bpy.types.PropertyGroup):
                         refine=self.refine, refine_strength=round(self.refine_strength, 6),  # Blender's are float32
                         refine_steps=self.refine_steps,
                         refine_resolution=int(self.refine_resolution), refine_views=self.refine_views,
-                        azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
+                        azimuth=self.azimuth if given else None, elevation=self.elevation if given else None,
+                        device=devices.chosen())
 
     def from_settings(self, settings: Settings) -> None:
-        """Sets the panel so that :meth:`to_settings` gives these."""
+        """Sets the panel so that :meth:`to_settings` gives these, on the device of the preferences."""
         self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
         for name, value in settings.to_dict().items():
-            if value is not None:
+            if value is not None and name != "device":
                 is_choice = self.bl_rna.properties[name].type == "ENUM"
                 setattr(self, name, str(value) if is_choice else value)
 

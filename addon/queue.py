@@ -30,7 +30,8 @@ class Entry:
         target: the mesh that was sent; None for a job from an earlier session.
         fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target`` turns out not to be usable.
         own_topology: the fallback was sent.
-        topology: what ``target.topology`` must still be when the result arrives.
+        topology: of a job from an earlier session: what ``target.topology`` was.
+        noted: the objects know that they wait for the job, or knew it before an undo.
         event: what the server said last; its ``job`` is the job's id.
         result: kept until it is on the object.
         error: why the job, or applying its result, failed.
@@ -49,6 +50,7 @@ class Entry:
     fallback: scene.Target | None = None
     own_topology: bool = False
     topology: str = ""
+    noted: bool = False
     event: JobEvent = field(default_factory=lambda: JobEvent(uuid4().hex, State.QUEUED))
     result: Result | None = None
     error: OrbitError | None = None
@@ -61,6 +63,11 @@ class Entry:
     @property
     def job(self) -> str:
         return self.event.job
+
+    @property
+    def expected_topology(self) -> str:
+        """What the mesh must still have when the result arrives. Takes a while, unless it has been worked out already."""
+        return self.target.topology if self.target else self.topology
 
     @property
     def settled(self) -> bool:
@@ -161,7 +168,7 @@ class Queue:
         try:
             objects = [obj for key in entry.keys if (obj := identity.find(key))]
             target = entry.target or scene.read(objects[0], entry.own_topology)
-            if scene.topology(objects[0], target) != entry.topology:
+            if scene.topology(objects[0], target) != entry.expected_topology:
                 raise InvalidTarget(f"The mesh of '{objects[0].name}' was changed while it was being textured, so the texture "
                                     "does not fit. Undo the change and retry, or texture it again.", fix="retry")
             objects = [obj for obj in objects if obj.data == objects[0].data]
@@ -282,29 +289,29 @@ class Queue:
     @staticmethod
     def _read(entry: Entry, obj: bpy.types.Object) -> None:
         entry.target = scene.read(obj)
-        entry.fallback = scene.read(obj, own_topology=True) if entry.target.loops is None else None
+        entry.fallback = scene.read(obj, own_topology=True) if entry.target.evaluated else None
         entry.own_topology = False
 
     def _submit(self, entry: Entry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
-        entry.error, entry.topology = None, entry.target.topology
-        self._mark(entry)
-        self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
+        entry.error, entry.noted = None, False
+        self._connection().submit(entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings)
 
     @staticmethod
     def _mark(entry: Entry) -> None:
         """Has the objects know their keys, and the first whether it waits for this job, as far as they are in the open file."""
-        record = {"job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
-                  "topology": entry.topology, "own_topology": entry.own_topology}
         for key in entry.keys:
             if obj := identity.find(key):
                 obj.orbit_texture.id = key.id
         if obj := identity.find(entry.keys[0]):
             waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
             if not entry.settled:
-                obj.orbit_texture.pending = json.dumps(record)
+                obj.orbit_texture.pending = json.dumps({
+                    "job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
+                    "topology": entry.expected_topology, "own_topology": entry.own_topology})
             elif waits_for == entry.job:
                 obj.orbit_texture.pending = ""
+        entry.noted = True
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
@@ -313,6 +320,9 @@ class Queue:
             previews.take(event.job, event.preview)
         elif event.state.final:
             previews.drop(event.job)
+        if entry.keys and not entry.noted and not event.error:
+            # Only now, when the thread that has sent the mesh knows its topology.
+            self._mark(entry)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
             weights.look()

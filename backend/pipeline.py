@@ -13,6 +13,7 @@ from . import records
 from .align.align import ROUNDS, Alignment, align
 from .api.job import Job, Result
 from .bake.bake import Texture, bake, bare
+from .device import device_called
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
@@ -65,11 +66,13 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     settings = job.settings
     chosen = painter(settings.painter)
     stages.models = {"paint": chosen.share}
+    if settings.networks:
+        device_called(settings.device)
     if settings.refines:
         from .refine.refine import check, refine, seen_images  # torch takes seconds to import, which Draft alone does not need
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
-        check()
+        check(settings.device)
     reference = decode(job.reference)
     story = Story(reference)
 
