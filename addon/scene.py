@@ -17,6 +17,9 @@ from .snapshot import Snapshot, mirrors, split_quads
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
 
+_SELECTED = ".select_poly"
+"""The attribute of the polygons that are selected; there is none if none is."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -61,20 +64,21 @@ def check(obj: bpy.types.Object | None) -> None:
     check_triangle_count(triangle_count(obj.data))
 
 
-def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
+def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
     """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
 
     Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
 
     Args:
         own_topology: leave out modifiers that change the topology even then.
+        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
 
     Raises:
         InvalidTarget, InvalidMesh: as :func:`check` says.
     """
     check(obj)
     own = obj.data
-    layer = layer_to_send(obj)
+    layer = layer or layer_to_send(obj)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     seen = evaluated.to_mesh()
     try:
@@ -110,6 +114,36 @@ def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] 
     corner_vertices = _corner_vertices(seen)
     loops = _triangles(seen, positions, corner_vertices)[0].ravel()
     return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[loops]
+
+
+def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+
+    Raises:
+        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+    """
+    own = obj.data
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        mesh = own if own_topology or _same_topology(own, seen) else seen
+        chosen = mesh.attributes.get(_SELECTED)
+        if chosen is None and _SELECTED in own.attributes:
+            raise InvalidTarget(f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
+                                "Paint the region instead, with Mark Region.")
+        if chosen is None:
+            return np.zeros(triangle_count(mesh), np.uint8)
+        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def layout(mesh: bpy.types.Mesh, layer: str) -> str:
+    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it stays the same."""
+    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
+    digest.update(_corner_vertices(mesh))
+    return digest.hexdigest()
 
 
 def triangle_count(mesh: bpy.types.Mesh) -> int:
@@ -186,6 +220,11 @@ def _triangles(mesh: bpy.types.Mesh, positions: np.ndarray, corner_vertices: np.
         return _get(mesh.loop_triangles, "loops", count, 3, np.int32), polygons
     # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found faster than read.
     return split_quads(positions, corner_vertices, polygons), polygons
+
+
+def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(P,) int32 corners of each polygon."""
+    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
 def _all_triangles(mesh: bpy.types.Mesh) -> bool:

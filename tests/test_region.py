@@ -1,5 +1,6 @@
 """A region of an earlier texture painted anew, from faces or from a mask, in this process and from the command line."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,16 +12,18 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend import local, pipeline
+from backend import local
 from backend.api.errors import InvalidImage, InvalidTarget, ProtocolError
 from backend.api.job import Job, Kept, MeshData
 from backend.bake.bake import Texture
 from backend.bake.region import PASSAGE, Earlier, marked, read, repaint, shares
 from backend.bake.seams import equalise
 from backend.bake.texels import locate, to_image
+from backend.mesh.files import read_mesh
+from backend.mesh.prepare import prepare
 from backend.mesh.tiles import cut, join
 from backend.mesh.uvs import rasterize_atlas
-from tests.meshes import camera_at, decoded, job, knot, paint_solid, picture, seam_differences, surface_of
+from tests.meshes import camera_at, job, knot, paint_solid, picture, seam_differences, surface_of
 
 SIZE = 1024
 
@@ -210,58 +213,35 @@ def test_a_job_brings_what_it_keeps_over_the_wire(surface):
             Job.from_parts(sent.body(), arrays)
 
 
-@pytest.fixture(scope="module")
-def ball(tmp_path_factory):
-    """A job for a ball, the reference in other colours, and the job's result."""
+def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_path):
     solid = trimesh.creation.icosphere(3)
-    image = picture(surface_of(solid), camera_at(30, 15, 256))
-    other = image.copy()
-    other[..., :3] = 255 - other[..., :3]
-    mesh = MeshData(np.asarray(solid.vertices, np.float32), np.asarray(solid.faces, np.int32))
-    first = job(mesh, image, texture_size=SIZE, voxel_resolution=128, azimuth=30.0, elevation=15.0)
-    return first, other, pipeline.run(first, tmp_path_factory.mktemp("first"), lambda stage, fraction: None)
-
-
-def test_a_job_repaints_its_region_and_says_how_much(ball, tmp_path):
-    first, other, earlier = ball
-    height = first.mesh.vertices[first.mesh.faces].mean(axis=1)[:, 2]
-    region = (height > 0.2).astype(np.uint8)
-    told = []
-    second = replace(first, mesh=replace(first.mesh, corner_uvs=earlier.corner_uvs), reference=other, kept=Kept(earlier.textures, region))
-    result = pipeline.run(second, tmp_path, lambda stage, fraction: told.append((stage, fraction)))
-    face = rasterize_atlas(earlier.corner_uvs, SIZE)[0]
-    outside, deep = (face >= 0) & (height[face] <= 0.2), (face >= 0) & (height[face] > 0.4)
-    assert set(result.textures) == set(earlier.textures)
-    for name, data in result.textures.items():
-        assert np.array_equal(decoded(data)[outside], decoded(earlier.textures[name])[outside]), name
-    change = np.abs(decoded(result.textures["base_color"]).astype(int) - decoded(earlier.textures["base_color"]))
-    assert change[deep].max(axis=-1).mean() > 40
-    assert "painted anew" in result.report["notes"][-1]
-    fractions = [fraction for _, fraction in told]
-    assert told[-1][0] == "blend"
-    assert fractions == sorted(fractions)
-    assert fractions[-1] <= 1
-
-
-def test_the_command_line_keeps_a_folder_of_textures_but_for_a_mask(ball, tmp_path):
-    first, other, earlier = ball
-    for name, data in earlier.textures.items():
-        data.tofile(tmp_path / f"{name}.png")
-    corners = first.mesh.vertices[first.mesh.faces].reshape(-1, 3)
-    visual = trimesh.visual.TextureVisuals(uv=earlier.corner_uvs.reshape(-1, 2))
+    surface = surface_of(solid)
+    corners = solid.triangles.reshape(-1, 3)
+    visual = trimesh.visual.TextureVisuals(uv=surface.corner_uvs.reshape(-1, 2))
     trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(tmp_path / "ball.glb")
-    Image.fromarray(other).save(tmp_path / "other.png")
+    Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
+    random = np.random.default_rng(0)
+    for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1)):
+        png(random.integers(0, 40, (SIZE, SIZE, channels), np.uint8)).tofile(tmp_path / f"{name}.png")
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    command = [sys.executable, "-m", "backend", "bake", tmp_path / "ball.glb", "--image", tmp_path / "other.png", "-o", tmp_path / "again",
-               "--keep", tmp_path, "--region", tmp_path / "mask.png", "--texture-size", SIZE, "--voxel-resolution", 128, "--azimuth", 30,
-               "--elevation", 15]
+    command = [sys.executable, "-m", "backend", "bake", tmp_path / "ball.glb", "--image", tmp_path / "reference.png", "-o",
+               tmp_path / "again", "--keep", tmp_path, "--region", tmp_path / "mask.png", "--texture-size", 2048, "--voxel-resolution", 128,
+               "--azimuth", 30, "--elevation", 15]
     done = subprocess.run([*map(str, command)], cwd=Path(__file__).resolve().parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    before, after = (np.asarray(Image.open(folder / "base_color.png")) for folder in (tmp_path, tmp_path / "again"))
-    assert np.array_equal(before[:, SIZE // 2 + 32:], after[:, SIZE // 2 + 32:])
-    assert np.abs(before.astype(int) - after)[:, : SIZE // 2 - 32].mean() > 20
+    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").data(), SIZE, unseen))
+    outside, deep = on.copy(), on.copy()
+    outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64:] = False
+    for name in ("base_color", "confidence", "metallic"):
+        before, after = (np.asarray(Image.open(folder / f"{name}.png")) for folder in (tmp_path, tmp_path / "again"))
+        assert np.array_equal(before[outside], after[outside]), name
+        assert (name == "metallic") == np.array_equal(before, after)
+    assert np.asarray(Image.open(tmp_path / "again" / "base_color.png"))[deep].max(axis=-1).min() > 60
+    report = json.loads((tmp_path / "again" / "report.json").read_text())
+    assert "painted anew" in report["notes"][-1]
+    assert list(report["seconds"])[-1] == "blend"
 
 
 def test_files_that_cannot_be_kept_are_a_sentence(tmp_path):

@@ -15,6 +15,7 @@ from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Ret
 from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
+from .repaint import ClearRegion, MarkRegion, RepaintRegion
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake
@@ -22,8 +23,8 @@ from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
-            OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
-            DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+            OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, MarkRegion, ClearRegion, RepaintRegion,
+            ExportTextures, ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 
