@@ -15,7 +15,7 @@ from ..backend.api import wire
 from ..backend.api.connection import Connection
 from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, OutOfMemory, StorageError, VersionMismatch
 from ..backend.api.events import JobEvent, State
-from ..backend.api.job import Job, MeshData, Result
+from ..backend.api.job import Job, Kept, MeshData, Result
 from ..backend.api.mailbox import Mailbox
 from ..backend.api.settings import Settings
 from .link import Link
@@ -95,9 +95,9 @@ class Courier(threading.Thread):
 
     # What the main thread asks for
 
-    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
+    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings, kept: Kept | None) -> None:
         try:
-            job = Job(id, name, mesh(), _read(reference), settings)
+            job = Job(id, name, mesh(), _read(reference), settings, kept)
             self._start(id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))

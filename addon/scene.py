@@ -3,6 +3,8 @@
 Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
 """
 
+import hashlib
+
 import bpy
 import numpy as np
 
@@ -13,6 +15,9 @@ from .snapshot import Connectivity, Snapshot, Target, triangle_loops
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
+
+_SELECTED = ".select_poly"
+"""The attribute of the polygons that are selected; there is none if none is."""
 
 
 def check(obj: bpy.types.Object | None) -> None:
@@ -38,19 +43,20 @@ def check(obj: bpy.types.Object | None) -> None:
     check_triangle_count(triangle_count(obj.data))
 
 
-def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
+def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
     """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
 
     Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
 
     Args:
         own_topology: leave out modifiers that change the topology even then.
+        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
 
     Raises:
         InvalidTarget, InvalidMesh: as :func:`check` says.
     """
     check(obj)
-    mesh, layer = obj.data, layer_to_send(obj)
+    mesh, layer = obj.data, layer or layer_to_send(obj)
     own = _connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     seen = evaluated.to_mesh()
@@ -93,6 +99,36 @@ def seen_positions(obj: bpy.types.Object) -> np.ndarray:
     """(N, 3) float32 vertices that the viewport shows, in the object's space."""
     seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+
+
+def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+
+    Raises:
+        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+    """
+    own = obj.data
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
+        chosen = mesh.attributes.get(_SELECTED)
+        if chosen is None and _SELECTED in own.attributes:
+            raise InvalidTarget(f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
+                                "Paint the region instead, with Mark Region.")
+        if chosen is None:
+            return np.zeros(triangle_count(mesh), np.uint8)
+        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def layout(mesh: bpy.types.Mesh, layer: str) -> str:
+    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it stays the same."""
+    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
+    digest.update(_corner_vertices(mesh))
+    return digest.hexdigest()
 
 
 def triangle_count(mesh: bpy.types.Mesh) -> int:
@@ -166,6 +202,11 @@ def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | No
 
 def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
     return Connectivity(len(mesh.vertices), len(mesh.polygons), _corner_vertices(mesh))
+
+
+def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(P,) int32 corners of each polygon."""
+    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
 def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
