@@ -94,6 +94,10 @@ class Jobs:
 
     def order(self, ids: list[str]) -> None:
         """Puts jobs before all others that wait, in this order; those that do not wait any more stay where they are."""
+        if self._arriving.intersection(ids):
+            # What is being received is saved by then: the disk's thread does one thing after the other.
+            self._on_disk(lambda: None, lambda saved: self.order(ids))
+            return
         for id in reversed(ids):
             if (event := self._events.get(id)) and event.state == State.QUEUED:
                 self._journal.first(id)
