@@ -13,9 +13,9 @@ import zmq
 
 from ..backend.api import wire
 from ..backend.api.connection import Connection
-from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, StorageError, VersionMismatch
+from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, OutOfMemory, StorageError, VersionMismatch
 from ..backend.api.events import JobEvent, State
-from ..backend.api.job import Job, MeshData, Result
+from ..backend.api.job import Job, Kept, MeshData, Result
 from ..backend.api.mailbox import Mailbox
 from ..backend.api.settings import Settings
 from .link import Link
@@ -95,12 +95,15 @@ class Courier(threading.Thread):
 
     # What the main thread asks for
 
-    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
+    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings, kept: Kept | None) -> None:
         try:
-            job = Job(id, name, mesh(), _read(reference), settings)
+            job = Job(id, name, mesh(), _read(reference), settings, kept)
             self._start(id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))
+        except Exception as error:  # what is wrong with one job must not be the end of the others
+            traceback.print_exc()
+            self._emit(JobEvent(id, State.FAILED, error=_unexpected(error)))
 
     def download(self, id: str, model: str) -> None:
         self._start(id, wire.pack("download", {"job": id, "model": model}))
@@ -292,6 +295,12 @@ class Courier(threading.Thread):
 
     def _emit(self, event: JobEvent) -> None:
         self._events.put(event)
+
+
+def _unexpected(error: Exception) -> OrbitError:
+    if isinstance(error, MemoryError):
+        return OutOfMemory("There is not enough memory to send the mesh. Close other programs, then retry.", "retry")
+    return OrbitError(f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry")
 
 
 def _read(reference: Reference) -> np.ndarray:

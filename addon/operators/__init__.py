@@ -18,6 +18,7 @@ from .nudge import NudgeView
 from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
+from .repaint import ClearRegion, MarkRegion, RepaintRegion
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake
@@ -25,8 +26,9 @@ from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
 _CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, MoveJob, Dismiss,
-            Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, ExportTextures,
-            ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+            Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, MarkRegion,
+            ClearRegion, RepaintRegion, ExportTextures, ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup,
+            Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 

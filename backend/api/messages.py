@@ -29,7 +29,7 @@ FROM_SERVER = {
     "welcome": {"version": str, "pid": int},
     "pong": {},
     "event": {"job": str, "state": str, "stage": str, "fraction": int | float, "seconds_left": int | float | None,
-              "message": str, "error": dict | None},
+              "message": str, "error": dict | None, "device": dict | None},
     "preview": {"job": str},
     "result": {"job": str, "report": dict},
     "jobs": {"jobs": list},
