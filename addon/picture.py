@@ -30,6 +30,7 @@ def draw(image: bpy.types.Image, corner: Corner, opacity: float = 1.0) -> None:
     left, bottom, width, height = corner
     places = [(left, bottom), (left + width, bottom), (left, bottom + height), (left + width, bottom + height)]
     batch = batch_for_shader(shader, "TRI_STRIP", {"position": places, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]})
+    gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("ALPHA")
     shader.bind()
     shader.uniform_float("matrix", gpu.matrix.get_projection_matrix() @ gpu.matrix.get_model_view_matrix())

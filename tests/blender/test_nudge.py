@@ -11,6 +11,8 @@ from bl_ext.user_default.orbit_texture.addon import picture, registration, view
 from bl_ext.user_default.orbit_texture.addon.operators.nudge import Nudge, NudgeView, dragged, pressed
 from mathutils import Euler, Matrix
 
+pytestmark = pytest.mark.every_blender
+
 
 @pytest.fixture(scope="module")
 def graphics(tmp_path_factory):
