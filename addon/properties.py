@@ -88,10 +88,13 @@ class SceneProperties(bpy.types.PropertyGroup):
     def from_settings(self, settings: Settings) -> None:
         """Sets the panel so that :meth:`to_settings` gives these, on the device of the preferences."""
         self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
-        for name, value in settings.to_dict().items():
-            if value is not None and name != "device":
-                is_choice = self.bl_rna.properties[name].type == "ENUM"
-                setattr(self, name, str(value) if is_choice else value)
+        self.change({name: value for name, value in settings.to_dict().items() if value is not None and name != "device"})
+
+    def change(self, settings: dict) -> None:
+        """Sets some settings, by name."""
+        for name, value in settings.items():
+            is_choice = self.bl_rna.properties[name].type == "ENUM"
+            setattr(self, name, str(value) if is_choice else value)
 
 
 class SavedSlot(bpy.types.PropertyGroup):

@@ -11,7 +11,7 @@ from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .first import First
-from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
 from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
@@ -24,7 +24,7 @@ from .texture_selected import TextureSelected
 _CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
             OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
             DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
-            ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
+            ObjectMode, MakeLocal, RecalculateNormals, UseLessMemory, RestartWorker)
 
 
 def register() -> None:
