@@ -11,7 +11,7 @@ import bpy
 from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS
-from . import reference
+from . import reference, scene
 from .queue import Entry, queue
 from .rules import Plan
 
@@ -93,20 +93,20 @@ def download(model: str, listener: Listener) -> dict:
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
-    """The named objects of the open file, or every visible mesh object.
+    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the mesh objects in there.
 
     Raises:
         InvalidTarget: there is no such object, or no mesh at all.
     """
-    view_layer = bpy.context.view_layer
     if names is None:
-        if visible := [obj for obj in view_layer.objects if obj.type == "MESH" and obj.visible_get()]:
-            return visible
+        if found := scene.meshes(scene.visible()):
+            return found
         raise InvalidTarget("The file shows no mesh object.")
     if missing := [name for name in names if name not in bpy.data.objects]:
         raise InvalidTarget(f"The file has no object called '{missing[0]}'. Its mesh objects are: "
                             f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}.")
-    return [bpy.data.objects[name] for name in names]
+    named = [bpy.data.objects[name] for name in names]
+    return list(dict.fromkeys(inner for obj in named for inner in (scene.meshes([obj]) or [obj])))
 
 
 def check_output(output: Path) -> None:
@@ -180,10 +180,10 @@ def _cancel(entries: list[Entry]) -> None:
 
 
 def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
-    first = next(obj for obj in objects if obj.name == entry.name)
+    first = next(obj for obj in objects if obj.name_full == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
-    return {"object": entry.name, "objects": [obj.name for obj in sharing], "state": _state(entry), "error": _error(entry),
+    return {"object": entry.name, "objects": [obj.name_full for obj in sharing], "state": _state(entry), "error": _error(entry),
             "report": report}
 
 

@@ -23,7 +23,7 @@ class Entry:
     """One job: a row of the queue.
 
     Attributes:
-        name: what the object was called when the job started.
+        name: what the object was called when the job started, with the file if it is linked.
         settings: how to texture it; None for a download, and where nothing could start.
         keys: the objects that get the take: the one whose mesh was sent, then those that share it.
         reference: kept for a retry; None for a job from an earlier session.
@@ -115,7 +115,7 @@ class Queue:
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name, settings, reference=reference)
+        entry = Entry(objects[0].name_full, settings, reference=reference)
         self._read(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
@@ -271,7 +271,7 @@ class Queue:
             scene.check(objects[0])
             return self.add(objects, reference_of(objects[0]), settings_of(objects[0]))
         except OrbitError as error:
-            self.entries.append(Entry(objects[0].name, None, error=error))
+            self.entries.append(Entry(objects[0].name_full, None, error=error))
             return self.entries[-1]
 
     @staticmethod
