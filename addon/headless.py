@@ -41,12 +41,16 @@ def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | 
     return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
 
 
-def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener) -> list[dict]:
-    """As :func:`texture`, each object as the plan says."""
+def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
+    """As :func:`texture`, each object as the plan says.
+
+    Args:
+        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went well.
+    """
     objects = list(objects)
     for sentence in plan.idle(objects):
         listener({"event": "note", "message": sentence})
-    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener)
+    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener, keep)
 
 
 def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
@@ -54,7 +58,7 @@ def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, list
 
     Args:
         keep: write it after each object, before that object's event, so that whatever happens later, what is done stays; else once, in
-            the end, and only if no object failed. What is then not written is told as ``discarded``.
+            the end, and only if no object failed; see :func:`run`.
 
     Raises:
         StorageError: it cannot be written.
@@ -69,16 +73,14 @@ def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, list
         listener(event)
 
     try:
-        outcomes = run(objects, plan, told)
-        good = all(outcome["state"] == "finished" for outcome in outcomes)
-        if not keep and good:
+        outcomes = run(objects, plan, told, keep)
+        if not keep and all(outcome["state"] == "finished" for outcome in outcomes):
             save(output)
             written = True
     finally:
         if written:
             listener({"event": "saved", "file": str(output)})
-    return outcomes if keep or good else [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
-                                          for outcome in outcomes]
+    return outcomes
 
 
 def download(model: str, listener: Listener) -> dict:
@@ -137,16 +139,28 @@ def save(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 
-def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> list[dict]:
+def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True) -> list[dict]:
     """Waits for jobs, whose rows do not stay, and returns what became of each."""
     try:
         _wait(entries, outcome_of, listener)
+        outcomes = [outcome_of(entry) for entry in entries]
     except (KeyboardInterrupt, OrbitError):
         _cancel(entries)
+        if not keep:
+            _take_back(entries)
         raise
     finally:
         queue.entries = [entry for entry in queue.entries if entry not in entries]
-    return [outcome_of(entry) for entry in entries]
+    if keep or all(entry.applied for entry in entries):
+        return outcomes
+    _take_back(entries)
+    return [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome for outcome in outcomes]
+
+
+def _take_back(entries: list[Entry]) -> None:
+    for entry in entries:
+        if entry.applied:
+            queue.take_back(entry)
 
 
 def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:

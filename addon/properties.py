@@ -111,6 +111,7 @@ class Take(bpy.types.PropertyGroup):
     uv_layer: StringProperty(description="The UV map that the texture lies on")
     owns_uv_layer: BoolProperty(description="The UV map was made for a take and goes with the last take that uses it")
     locked: BoolProperty(name="Lock", description="Keep this take from being removed")
+    job: StringProperty(description="The job that made it")
     settings: StringProperty(description="JSON of the settings it was made with")
     report: StringProperty(description="JSON of the result's report")
 
