@@ -10,7 +10,7 @@ import bpy
 
 from ..backend.api.errors import InvalidSettings, OrbitError, StorageError
 from ..backend.api.settings import Settings
-from . import contact_sheet, headless, reference, rules
+from . import contact_sheet, headless, reference, rules, scene
 from .contact_sheet import Row
 from .rules import Plan, Rule
 
@@ -91,7 +91,7 @@ def report_rows(jobs: list[BatchJob]) -> list[Row]:
     for job in jobs:
         if job.output.is_file():
             bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
-            found += contact_sheet.rows(bpy.context.scene.objects)
+            found += contact_sheet.rows(scene.meshes(bpy.context.scene.objects))
         outcomes = json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
         found += [contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
                   for name, outcome in outcomes.items() if outcome["error"]]

@@ -11,7 +11,7 @@ import bpy
 from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS
-from . import reference
+from . import reference, scene
 from .queue import Entry, queue
 from .rules import Plan
 
@@ -41,12 +41,16 @@ def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | 
     return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
 
 
-def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener) -> list[dict]:
-    """As :func:`texture`, each object as the plan says."""
+def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
+    """As :func:`texture`, each object as the plan says.
+
+    Args:
+        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went well.
+    """
     objects = list(objects)
     for sentence in plan.idle(objects):
         listener({"event": "note", "message": sentence})
-    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener)
+    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener, keep)
 
 
 def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
@@ -54,7 +58,7 @@ def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, list
 
     Args:
         keep: write it after each object, before that object's event, so that whatever happens later, what is done stays; else once, in
-            the end, and only if no object failed. What is then not written is told as ``discarded``.
+            the end, and only if no object failed; see :func:`run`.
 
     Raises:
         StorageError: it cannot be written.
@@ -69,16 +73,14 @@ def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, list
         listener(event)
 
     try:
-        outcomes = run(objects, plan, told)
-        good = all(outcome["state"] == "finished" for outcome in outcomes)
-        if not keep and good:
+        outcomes = run(objects, plan, told, keep)
+        if not keep and all(outcome["state"] == "finished" for outcome in outcomes):
             save(output)
             written = True
     finally:
         if written:
             listener({"event": "saved", "file": str(output)})
-    return outcomes if keep or good else [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
-                                          for outcome in outcomes]
+    return outcomes
 
 
 def download(model: str, listener: Listener) -> dict:
@@ -93,20 +95,20 @@ def download(model: str, listener: Listener) -> dict:
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
-    """The named objects of the open file, or every visible mesh object.
+    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the mesh objects in there.
 
     Raises:
         InvalidTarget: there is no such object, or no mesh at all.
     """
-    view_layer = bpy.context.view_layer
     if names is None:
-        if visible := [obj for obj in view_layer.objects if obj.type == "MESH" and obj.visible_get()]:
-            return visible
+        if found := scene.meshes(scene.visible()):
+            return found
         raise InvalidTarget("The file shows no mesh object.")
     if missing := [name for name in names if name not in bpy.data.objects]:
         raise InvalidTarget(f"The file has no object called '{missing[0]}'. Its mesh objects are: "
                             f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}.")
-    return [bpy.data.objects[name] for name in names]
+    named = [bpy.data.objects[name] for name in names]
+    return list(dict.fromkeys(inner for obj in named for inner in (scene.meshes([obj]) or [obj])))
 
 
 def check_output(output: Path) -> None:
@@ -137,16 +139,28 @@ def save(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 
-def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> list[dict]:
+def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True) -> list[dict]:
     """Waits for jobs, whose rows do not stay, and returns what became of each."""
     try:
         _wait(entries, outcome_of, listener)
+        outcomes = [outcome_of(entry) for entry in entries]
     except (KeyboardInterrupt, OrbitError):
         _cancel(entries)
+        if not keep:
+            _take_back(entries)
         raise
     finally:
         queue.entries = [entry for entry in queue.entries if entry not in entries]
-    return [outcome_of(entry) for entry in entries]
+    if keep or all(entry.applied for entry in entries):
+        return outcomes
+    _take_back(entries)
+    return [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome for outcome in outcomes]
+
+
+def _take_back(entries: list[Entry]) -> None:
+    for entry in entries:
+        if entry.applied:
+            queue.take_back(entry)
 
 
 def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:
@@ -180,10 +194,10 @@ def _cancel(entries: list[Entry]) -> None:
 
 
 def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
-    first = next(obj for obj in objects if obj.name == entry.name)
+    first = next(obj for obj in objects if obj.name_full == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
-    return {"object": entry.name, "objects": [obj.name for obj in sharing], "state": _state(entry), "error": _error(entry),
+    return {"object": entry.name, "objects": [obj.name_full for obj in sharing], "state": _state(entry), "error": _error(entry),
             "report": report}
 
 

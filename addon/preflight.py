@@ -1,14 +1,17 @@
 """What to know before a job: what is wrong with an object, what becomes of it, and the operator that mends it. Cheap enough to be drawn."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, replace
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..backend.api.errors import OrbitError
 from ..backend.api.settings import Settings
-from . import estimate, scene, weights
+from . import devices, estimate, scene, weights
 from .mesh_check import MeshCheck
+
+_SIZES = sorted(next(entry for entry in fields(Settings) if entry.name == "texture_size").metadata["choices"], reverse=True)
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,58 @@ def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
 
 
 def _of_painter(settings: Settings) -> list[Finding]:
-    return [Finding("weights", rpt_("{}'s weights are not on this computer.").format(needs.title), "download_weights", urgent=True)
+    absent = settings.networks and devices.known() and not devices.meant(settings.device)
+    device = [Finding("device", rpt_("This computer has no device '{}'. Choose another in the preferences.").format(settings.device),
+                      urgent=True)] if absent else []
+    return device + [Finding("weights", rpt_("{}'s weights are not on this computer.").format(needs.title), "download_weights", urgent=True)
             for needs in weights.missing(settings)]
 
 
 def _of_memory(obj: bpy.types.Object, settings: Settings) -> list[Finding]:
-    there, cost = estimate.memory(), estimate.cost(scene.triangle_count(obj.data), settings)
-    if there is None or cost is None or cost.gigabytes <= there:
-        return []
-    return [Finding("memory", rpt_("A job like this takes about {:.1f} GB of memory, and this computer has {:.1f}. "
-                                   "Choose a smaller texture.").format(cost.gigabytes, there), urgent=True)]
+    triangles = scene.triangle_count(obj.data)
+    fix = "use_less_memory" if lighter(triangles, settings) else ""
+    return [Finding("memory", sentence, fix, urgent=True) for sentence in _shortages(triangles, settings)]
+
+
+def lighter(triangles: int, settings: Settings) -> dict:
+    """The first change of settings with which the memory suffices, by name; empty if none does or it suffices already."""
+    sizes = [size for size in _SIZES if size < settings.texture_size]
+    changes = [{"quality": "fast"}, {"refine_resolution": 512}, *({"texture_size": size} for size in sizes), {"refine": False},
+               {"painter": "draft"}, {"painter": "draft", "refine": False}]
+    if not _shortages(triangles, settings):
+        return {}
+    return next((change for change in changes if not _shortages(triangles, replace(settings, **change))), {})
+
+
+def forecast(triangles: int, settings: Settings) -> str:
+    """What a job will cost, in a few words; "" if nobody knows."""
+    if cost := estimate.cost(triangles, settings):
+        return rpt_("About {} min, {:.0f} GB of memory").format(max(1, round(cost.seconds / 60)), cost.gigabytes)
+    device = devices.meant(settings.device)
+    if device is None:
+        return ""
+    card, memory = estimate.peak(triangles, settings, device, estimate.memory() or math.inf)
+    return rpt_("About {:.0f} GB of the card, {:.0f} GB of memory").format(card, memory) if card else \
+        rpt_("About {:.0f} GB of memory").format(memory)
+
+
+def _shortages(triangles: int, settings: Settings) -> list[str]:
+    """A sentence for each memory that is too small."""
+    there, cost, device = estimate.memory(), estimate.cost(triangles, settings), devices.meant(settings.device)
+    found = []
+    if there is not None and cost is not None and cost.gigabytes > there:
+        found.append(rpt_("A job like this takes about {:.1f} GB of memory, and this computer has {:.1f}. "
+                          "Choose a smaller texture.").format(cost.gigabytes, there))
+    there = math.inf if there is None else there
+    for load in estimate.loads(settings, device, there) if device else ():
+        if load.card > device.free:
+            found.append(rpt_("{} takes at least {:.1f} GB of the card's memory, and of {} {:.1f} GB were free when the installation was "
+                              "checked. Close other programs that use it and check again, or use less.").format(
+                                  load.who, load.card, devices.title(device), device.free))
+        elif load.memory > there:
+            found.append(rpt_("{} takes at least {:.1f} GB of memory on this device, and this computer has {:.1f}.").format(
+                load.who, load.memory, there))
+    return found
 
 
 def _of_faces(checked: MeshCheck | None) -> list[Finding]:

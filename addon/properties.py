@@ -88,10 +88,13 @@ class SceneProperties(bpy.types.PropertyGroup):
     def from_settings(self, settings: Settings) -> None:
         """Sets the panel so that :meth:`to_settings` gives these, on the device of the preferences."""
         self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
-        for name, value in settings.to_dict().items():
-            if value is not None and name != "device":
-                is_choice = self.bl_rna.properties[name].type == "ENUM"
-                setattr(self, name, str(value) if is_choice else value)
+        self.change({name: value for name, value in settings.to_dict().items() if value is not None and name != "device"})
+
+    def change(self, settings: dict) -> None:
+        """Sets some settings, by name."""
+        for name, value in settings.items():
+            is_choice = self.bl_rna.properties[name].type == "ENUM"
+            setattr(self, name, str(value) if is_choice else value)
 
 
 class SavedSlot(bpy.types.PropertyGroup):
@@ -110,6 +113,7 @@ class Take(bpy.types.PropertyGroup):
     own_topology: BoolProperty(description="It was made without the modifiers that change the topology")
     layout: StringProperty(description="Fingerprint of the faces and the UV map that the texture lies on")
     locked: BoolProperty(name="Lock", description="Keep this take from being removed")
+    job: StringProperty(description="The job that made it")
     settings: StringProperty(description="JSON of the settings it was made with")
     report: StringProperty(description="JSON of the result's report")
 

@@ -23,7 +23,7 @@ class Entry:
     """One job: a row of the queue.
 
     Attributes:
-        name: what the object was called when the job started.
+        name: what the object was called when the job started, with the file if it is linked.
         settings: how to texture it; None for a download, and where nothing could start.
         keys: the objects that get the take: the one whose mesh was sent, then those that share it.
         reference: kept for a retry; None for a job from an earlier session.
@@ -42,6 +42,7 @@ class Entry:
         thumbnail: (S, S, 3) uint8, the first of the pictures that the job showed last.
         waits: what keeps a result from being applied, "" if nothing does.
         download: the model whose weights it brings; "" for a job with a mesh.
+        batch: the same for all jobs of one press.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Entry:
     thumbnail: np.ndarray | None = None
     waits: str = ""
     download: str = ""
+    batch: str = ""
 
     @property
     def job(self) -> str:
@@ -123,7 +125,7 @@ class Queue:
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name, settings, reference=reference, kept=kept, layer=layer, own_topology=own_topology)
+        entry = Entry(objects[0].name_full, settings, reference=reference, kept=kept, layer=layer, own_topology=own_topology)
         self._read(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
@@ -144,7 +146,10 @@ class Queue:
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
-        return [self._add_or_fail(group, reference_of, settings_of) for group in groups.values()]
+        entries, batch = [self._add_or_fail(group, reference_of, settings_of) for group in groups.values()], uuid4().hex
+        for entry in entries:
+            entry.batch = batch
+        return entries
 
     def download(self, model: str, name: str) -> Entry:
         """Starts the job that brings a model's weights; the user has agreed to it."""
@@ -184,6 +189,8 @@ class Queue:
         except OrbitError as error:
             entry.error = error
             raise
+        for obj in objects:
+            obj.orbit_texture.takes[-1].job = entry.job
         objects[0].orbit_texture.pending = ""
         self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
@@ -234,6 +241,18 @@ class Queue:
         self.entries.remove(entry)
         if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
+
+    def partial(self) -> list[Entry]:
+        """The entries that are done of batches that are not."""
+        unfinished = {entry.batch for entry in self.entries if not entry.settled}
+        return [entry for entry in self.entries if entry.applied and entry.batch and entry.batch in unfinished]
+
+    def take_back(self, entry: Entry) -> None:
+        """Removes the take that a job has brought from its objects, as far as they are in the open file and it is not locked."""
+        self._unsaved.pop(entry.job, None)
+        for obj in filter(None, map(identity.find, entry.keys)):
+            for index in [index for index, take in enumerate(obj.orbit_texture.takes) if take.job == entry.job and not take.locked]:
+                takes.remove(obj, index)
 
     def saving(self) -> None:
         """Before the file is saved: its objects name the jobs that they wait for, though an undo may have changed that."""
@@ -292,7 +311,7 @@ class Queue:
             scene.check(objects[0])
             return self.add(objects, reference_of(objects[0]), settings_of(objects[0]))
         except OrbitError as error:
-            self.entries.append(Entry(objects[0].name, None, error=error))
+            self.entries.append(Entry(objects[0].name_full, None, error=error))
             return self.entries[-1]
 
     @staticmethod

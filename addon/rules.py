@@ -148,8 +148,8 @@ def properties(owner: bpy.types.Object | bpy.types.Collection) -> dict:
 
 
 def collections_around(obj: bpy.types.Object) -> list[bpy.types.Collection]:
-    """The scene's collections that hold the object, outer before inner."""
-    return list(_holding(obj, bpy.context.scene.collection))
+    """The scene's collections that hold the object, outer before inner; of one that is only instanced there, its own."""
+    return list(_holding(obj, bpy.context.scene.collection)) or list(obj.users_collection)
 
 
 def _holding(obj: bpy.types.Object, collection: bpy.types.Collection) -> Iterator[bpy.types.Collection]:

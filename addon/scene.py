@@ -4,6 +4,8 @@ Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
 """
 
 import hashlib
+from collections import deque
+from collections.abc import Iterable
 
 import bpy
 import numpy as np
@@ -28,19 +30,41 @@ def check(obj: bpy.types.Object | None) -> None:
         kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
         convert = " or convert it with Object > Convert > Mesh" if obj.type in {"CURVE", "SURFACE", "META", "FONT"} else ""
         raise InvalidTarget(f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}.")
+    if obj.library and not obj.visible_get():
+        raise InvalidTarget(f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed here. Open "
+                            "that file and texture it there. Or select its instance here, then Object > Apply > Make Instances Real, and "
+                            "Object > Relations > Make Local > Selected Objects and Data.")
     if not obj.is_editable or not obj.data.is_editable:
         raise InvalidTarget(f"'{obj.name}' is linked from another file and cannot be changed here. "
                             "Make it local first: Object > Relations > Make Local > Selected Objects and Data.", fix="make_local")
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()
         raise InvalidTarget(f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode")
-    if obj.name not in bpy.context.view_layer.objects:
+    if not obj.visible_get() and obj not in meshes(visible()):
+        if obj.name in bpy.context.view_layer.objects:
+            raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
         raise InvalidTarget(f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object.")
-    if not obj.visible_get():
-        raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
     check_triangle_count(triangle_count(obj.data))
+
+
+def visible() -> list[bpy.types.Object]:
+    """What the viewport shows, without the objects of collections that are instanced."""
+    return [obj for obj in bpy.context.view_layer.objects if obj.visible_get()]
+
+
+def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each once, however often it is."""
+    found, opened, waiting = {}, set(), deque(objects)
+    while waiting:
+        obj = waiting.popleft()
+        if obj.type == "MESH":
+            found[obj] = None
+        elif obj.instance_type == "COLLECTION" and (inside := obj.instance_collection) and inside not in opened:
+            opened.add(inside)
+            waiting += [inner for inner in inside.all_objects if not inner.hide_viewport]
+    return list(found)
 
 
 def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:

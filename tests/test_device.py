@@ -9,8 +9,11 @@ import torch
 from servers import Watcher, api, end_server, new_id, triangle_soup
 
 from backend import device, doctor, pipeline, store
-from backend.api import devices
+from backend.api import devices, rungs
 from backend.api.errors import InvalidSettings
+from backend.paint.orbitpainter import painter
+from backend.paint.orbitpainter.layouts import passes
+from backend.paint.orbitpainter.model import Card
 from tests.meshes import job, knot, mesh_data
 
 
@@ -49,6 +52,12 @@ def test_the_doctor_leaves_the_devices_for_blender(tmp_path, monkeypatch):
     assert [found.name for found in devices.remembered()] == device.names()
     (tmp_path / "new" / "devices.json").write_text("[{}]")
     assert devices.remembered() == []
+
+
+def test_blender_reckons_with_the_films_that_the_painter_paints():
+    card = Card()
+    assert {painter.tokens(card, one) for one in passes(card.layout, card.frames)} == {rungs.TOKENS}
+    assert {name for name, sampling in painter.QUALITY.items() if sampling.skipped_below is not None} == rungs.REMEMBERING
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")

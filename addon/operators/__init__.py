@@ -12,7 +12,7 @@ from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .first import First
-from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
 from .move_job import MoveJob
 from .nudge import NudgeView
 from .open_report import OpenReport
@@ -28,8 +28,7 @@ from .texture_selected import TextureSelected
 _CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, MoveJob, Dismiss,
             Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, MarkRegion,
             ClearRegion, RepaintRegion, ExportTextures, ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup,
-            Doctor, CopyDiagnostics,
-            ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
+            Doctor, CopyDiagnostics, ObjectMode, MakeLocal, RecalculateNormals, UseLessMemory, RestartWorker)
 
 
 def register() -> None:

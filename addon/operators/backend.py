@@ -74,8 +74,14 @@ class InstallBackend(bpy.types.Operator):
     def execute(self, context):
         # It would start a worker again while its files change.
         queue.close()
-        start("Installing the backend", "backend", "--torch", self.device, *(["--anew"] if self.anew else []))
+        start("Installing the backend", "backend", "--torch", self.device, *(["--anew"] if self.anew else []), then=_installed)
         return {"FINISHED"}
+
+
+def _installed(done: setup.Setup) -> None:
+    """Goes on to the check, which also finds the devices that there are."""
+    if done.status == 0:
+        bpy.ops.orbit_texture.doctor()
 
 
 class RemoveBackend(bpy.types.Operator):

@@ -1,7 +1,8 @@
-"""Cancel: stops one job, or all of them."""
+"""Cancel: stops one job, or all of them; then it asks what becomes of those that are done, as ``--partial`` says it without a window."""
 
 import bpy
-from bpy.props import StringProperty
+from bpy.app.translations import pgettext_rpt as rpt_
+from bpy.props import EnumProperty, StringProperty
 
 from ..queue import queue
 
@@ -13,9 +14,30 @@ class Cancel(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The job to cancel; all of them if empty")
+    partial: EnumProperty(
+        name="Done Already", description="What becomes of the objects that went well", default="KEEP", options={"SKIP_SAVE"},
+        items=[("KEEP", "Keep", "Keep the takes that are done, and the stages that are finished"),
+               ("DISCARD", "Discard", "Remove the takes that this batch has made, so that its objects look as before")])
+
+    def invoke(self, context, event):
+        if self.job or not queue.partial():
+            return self.execute(context)
+        return context.window_manager.invoke_props_dialog(self, title="Cancel All", confirm_text="Cancel All")
+
+    def draw(self, context):
+        self.layout.label(text=rpt_("{} of {} objects are done already").format(
+            len(queue.partial()), len([entry for entry in queue.entries if entry.batch])), translate=False)
+        self.layout.row().prop(self, "partial", expand=True)
 
     def execute(self, context):
+        done = [] if self.job or self.partial == "KEEP" else queue.partial()
         for entry in queue.entries:
             if not entry.settled and self.job in ("", entry.job):
                 queue.cancel(entry)
+        for entry in done:
+            queue.take_back(entry)
+            queue.dismiss(entry)
+        if done:
+            bpy.ops.ed.undo_push(message="Discard Takes")
+            self.report({"INFO"}, rpt_("{} takes were removed.").format(len(done)))
         return {"FINISHED"}

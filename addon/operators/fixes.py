@@ -5,7 +5,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import timer
+from .. import preflight, scene, timer
 from ..queue import queue
 
 
@@ -56,6 +56,26 @@ class RecalculateNormals(bpy.types.Operator):
         faces.to_mesh(mesh)
         faces.free()
         mesh.update()
+        return {"FINISHED"}
+
+
+class UseLessMemory(bpy.types.Operator):
+    bl_idname = "orbit_texture.use_less_memory"
+    bl_label = "Use Less Memory"
+    bl_description = "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, the painter Draft"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.object is not None and context.object.type == "MESH"
+
+    def execute(self, context):
+        settings = context.scene.orbit_texture
+        change = preflight.lighter(scene.triangle_count(context.object.data), settings.to_settings())
+        if not change:
+            self.report({"INFO"}, "There is nothing that takes less, or the memory suffices.")
+            return {"CANCELLED"}
+        settings.change(change)
         return {"FINISHED"}
 
 

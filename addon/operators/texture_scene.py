@@ -6,7 +6,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
-from .. import reference, timer, view
+from .. import reference, scene, timer, view
 from ..queue import queue
 from ..rules import Plan, read_file
 
@@ -15,12 +15,13 @@ class TextureScene(bpy.types.Operator):
     bl_idname = "orbit_texture.texture_scene"
     bl_label = "Texture Scene"
     bl_description = ("Texture every selected or every visible mesh object. Each follows the rules, else its own reference, else the "
-                      "picture in the folder that is called like it, else the reference above. Objects that share a mesh are textured once")
+                      "picture in the folder that is called like it, else the reference above. Objects that share a mesh are textured "
+                      "once, and so is what a collection holds, however often it is instanced")
 
     def execute(self, context):
         settings = context.scene.orbit_texture
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
-        meshes = [obj for obj in objects if obj.type == "MESH" and not queue.running_on(obj)]
+        meshes = [obj for obj in scene.meshes(objects) if not queue.running_on(obj)]
         if not meshes:
             self.report({"ERROR"}, "There is no selected mesh object that is not being textured already." if settings.targets == "SELECTED"
                         else "There is no visible mesh object that is not being textured already.")

@@ -1,9 +1,8 @@
 """What to know before a job: above the button what should be mended, in a panel of its own the rest."""
 
 import bpy
-from bpy.app.translations import pgettext_rpt as rpt_
 
-from .. import estimate, inspection, preflight, scene
+from .. import inspection, preflight, scene
 from ..preflight import Finding
 from .base import OrbitPanel
 from .text import wrapped
@@ -42,11 +41,8 @@ def draw_estimate(layout, context) -> None:
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    cost = estimate.cost(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings())
-    if cost is None:
-        return
-    minutes = max(1, round(cost.seconds / 60))
-    layout.label(text=rpt_("About {} min, {:.0f} GB of memory").format(minutes, cost.gigabytes), icon="TIME", translate=False)
+    if text := preflight.forecast(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings()):
+        layout.label(text=text, icon="TIME", translate=False)
 
 
 def _findings(context) -> list[Finding]:

@@ -234,6 +234,7 @@ def test_partial_results_are_discarded_on_request(tmp_path, picture, capsys):
     source = scene(tmp_path, "Good", "Bad bake=invalid")
     arguments = ["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--partial", "discard"]
     assert command.main(arguments) == 1
+    assert [len(obj.orbit_texture.takes) for obj in bpy.data.objects] == [0, 0]
     assert not (tmp_path / "out.blend").exists()
     assert takes_in(source)["Good"] == 0
     assert command.main([*arguments, "--objects", "Good"]) == 0

@@ -4,9 +4,10 @@ import bpy
 import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import estimate, inspection, preflight, scene
+from bl_ext.user_default.orbit_texture.addon import devices, estimate, inspection, preflight, scene, weights
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.backend.api import job
+from bl_ext.user_default.orbit_texture.backend.api.devices import Device, remember
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 pytestmark = pytest.mark.every_blender
@@ -199,6 +200,86 @@ def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(mo
     estimate.learn(report | {"seconds": {"bake": 100}})
     assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
     assert usual > 10
+
+
+@pytest.fixture
+def computer(tmp_path, monkeypatch):
+    """Gives this computer so many gigabytes of memory, and a card of which so many are free, or none."""
+    monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
+    monkeypatch.setattr(weights, "missing", lambda settings: [])
+
+    def have(memory: float, card: float = 0.0) -> None:
+        gigabyte = 1_000_000_000
+        there = [Device("cpu", "", 0, int(memory * gigabyte), cores=8)]
+        there += [Device("cuda:0", "NVIDIA RTX", 0, int(card * gigabyte))] if card else []
+        remember(there)
+        devices.look()
+        monkeypatch.setattr(estimate, "memory", lambda: memory)
+
+    yield have
+    monkeypatch.undo()
+    devices.look()
+
+
+def test_a_card_that_is_too_small_is_told_with_what_the_model_takes_and_draft_mends_it(computer):
+    obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
+    panel.painter = "orbitpainter"
+    computer(memory=64, card=4)
+    finding = found(obj, "orbitpainter")["memory"]
+    assert "OrbitPainter takes at least 6.0 GB of the card's memory, and of NVIDIA RTX 4.0 GB were free" in finding.sentence
+    assert (finding.fix, finding.urgent) == ("use_less_memory", True)
+    bpy.ops.orbit_texture.use_less_memory()
+    assert panel.painter == "draft"
+    assert found(obj, panel.painter) == {}
+
+
+def test_a_card_on_which_only_fast_fits_gets_fast(computer):
+    obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
+    panel.painter, panel.quality = "orbitpainter", "balanced"
+    computer(memory=64, card=7)
+    assert [finding.fix for finding in preflight.findings(obj, panel.to_settings(), None) if finding.urgent] == ["use_less_memory"]
+    bpy.ops.orbit_texture.use_less_memory()
+    assert (panel.painter, panel.quality) == ("orbitpainter", "fast")
+    assert not preflight.findings(obj, panel.to_settings(), None)
+    assert bpy.ops.orbit_texture.use_less_memory() == {"CANCELLED"}
+
+
+def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_doctor_nothing_is_known(computer):
+    obj = make.suzanne()
+    assert found(obj, "orbitpainter") == {}
+    computer(memory=23)
+    assert "OrbitPainter takes at least 33.7 GB of memory on this device, and this computer has 23.0" in found(
+        obj, "orbitpainter")["memory"].sentence
+    computer(memory=64)
+    assert found(obj, "orbitpainter") == {}
+
+
+def test_the_peak_of_memory_is_told_before_a_job_with_a_model_too(computer):
+    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == ""
+    computer(memory=64, card=80)
+    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == "About 34 GB of the card, 3 GB of memory"
+    computer(memory=64, card=16)
+    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == "About 8 GB of the card, 30 GB of memory"
+    assert preflight.forecast(5_000, Settings(refine=True)) == "About 4 GB of the card, 3 GB of memory"
+    computer(memory=64)
+    assert preflight.forecast(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
+
+
+def test_a_device_that_is_not_there_is_told(computer):
+    obj = make.suzanne()
+    computer(memory=64, card=80)
+    told = preflight.findings(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
+    assert [(finding.name, "'cuda:3'" in finding.sentence) for finding in told] == [("device", True)]
+    assert not preflight.findings(obj, Settings(device="cuda:3"), None)
+
+
+def test_a_texture_that_is_too_large_for_the_memory_gets_the_largest_that_is_not(monkeypatch):
+    make.suzanne()
+    panel = bpy.context.scene.orbit_texture
+    panel.texture_size = "8192"
+    monkeypatch.setattr(estimate, "memory", lambda: 3.0)
+    bpy.ops.orbit_texture.use_less_memory()
+    assert panel.texture_size == "2048"
 
 
 def test_too_little_memory_is_told(monkeypatch):

@@ -112,6 +112,40 @@ def test_a_cancelled_job_can_be_retried():
     assert entry.applied, entry.error
 
 
+@pytest.mark.parametrize("partial", ["KEEP", "DISCARD"])
+def test_who_cancels_a_batch_keeps_or_discards_what_is_done_of_it(partial):
+    before, sharing, done, running = (make.scripted(name) for name in ("Before", "Sharing", "Done", "Running paint=sleep:30"))
+    sharing.data = done.data
+    make.select(before)
+    bpy.ops.orbit_texture.texture_selected()
+    make.poll_until_settled(queue)
+    make.select(done, sharing, running)
+    bpy.ops.orbit_texture.texture_selected()
+    poll_until(lambda: queue.partial() and queue.entries[-1].event.stage == "paint")
+    assert [entry.name for entry in queue.partial()] in (["Done"], ["Sharing"])
+    bpy.ops.orbit_texture.cancel(partial=partial)
+    make.poll_until_settled(queue)
+    kept = 1 if partial == "KEEP" else 0
+    assert [len(obj.orbit_texture.takes) for obj in (before, done, sharing, running)] == [1, kept, kept, 0]
+    assert len(done.data.uv_layers) == len(done.material_slots) == kept
+    assert queue.entries[-1].error.code == "cancelled"
+    assert not queue.partial()
+
+
+def test_discarded_takes_can_be_had_back_with_an_undo_and_a_locked_one_is_not_discarded():
+    done, locked, running = (make.scripted(name) for name in ("Done", "Locked", "Running paint=sleep:30"))
+    bpy.ops.ed.undo_push(message="before")
+    make.select(done, locked, running)
+    bpy.ops.orbit_texture.texture_selected()
+    poll_until(lambda: len(queue.partial()) == 2)
+    locked.orbit_texture.takes[0].locked = True
+    bpy.ops.orbit_texture.cancel(partial="DISCARD")
+    assert (takes.shown(done), takes.shown(locked)) == (-1, 0)
+    make.poll_until_settled(queue)
+    bpy.ops.ed.undo()
+    assert takes.shown(bpy.data.objects["Done"]) == 0
+
+
 def test_a_job_that_waits_can_be_done_first():
     running, second, third = (make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third"))
     make.select(running, second, third)
