@@ -15,8 +15,12 @@ PICTURE = (150, 560)  # while pins are added
 OVERLAY_OFF = (820, 541)
 CONFIDENCE = (900, 541)
 TAKE_1 = (838, 488)
+F3 = "69"  # its key code: asked for F3, xdotool in Debian sid presses Alt as well
 FOURTH_PANEL = (850, 426)
 TEXTURE_SCENE = (910, 535)
+
+JOB = 900
+"""Seconds that a job may take on two cores which others use too; by itself it takes half a minute to a minute there."""
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
@@ -35,17 +39,17 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
 
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 180)
+    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", JOB)
     window.picture("04-working")
     # Again if need be: under a load of 10 on two cores one click was not enough once, and why is not known.
     window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled" or window.click(*CANCEL), 60)
     window.picture("05-cancelled")
 
-    window.press("F3", *VIEWPORT)
+    window.press(F3, *VIEWPORT)
     window.type("Texture Selected")
-    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 180)
+    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, JOB)
     window.picture("06-painting")
-    window.wait(lambda state: state["jobs"][-1]["applied"], 300)
+    window.wait(lambda state: state["jobs"][-1]["applied"], JOB)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
     window.picture("07-take")
 
@@ -64,7 +68,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.drop(window.scratch / "other.png", *SUZANNE)
     window.wait(lambda state: state["references"] == ["other.png"], 10)
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], 300)
+    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], JOB)
     window.picture("10-second-take")
 
     window.click(*TAKE_1)
@@ -94,7 +98,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.click(*FOURTH_PANEL)
     window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
     window.picture("14-batch")
-    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 500)
+    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 2 * JOB)
     window.wait(lambda state: state["takes"] == [1, 3], 5)
     window.picture("15-batch-done")
 
