@@ -20,7 +20,7 @@ FOURTH_PANEL = (850, 426)
 TEXTURE_SCENE = (910, 535)
 
 JOB = 900
-"""Seconds that a job may take on two cores which others use too; by itself it takes half a minute to a minute there."""
+"""Seconds that a job may take on two cores which many others use too."""
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
