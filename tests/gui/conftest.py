@@ -1,7 +1,7 @@
 """A real Blender window on a virtual screen, with a mouse and a keyboard.
 
-The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make one from Debian 13 (2 GB,
-about two minutes; apt's sources tell which mirror this machine uses):
+The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make one from Debian 13, with
+Blender 4.3 (2 GB, about two minutes; apt's sources tell which mirror this machine uses):
 
     apt-get install debootstrap
     debootstrap --variant=minbase --include=ca-certificates trixie /srv/trixie MIRROR
@@ -11,11 +11,14 @@ about two minutes; apt's sources tell which mirror this machine uses):
     chroot /srv/trixie apt-get install -y --no-install-recommends blender xvfb xdotool imagemagick x11-utils xauth \\
         libgl1-mesa-dri libegl1 libegl-mesa0 python3-numpy
 
-Then:
+Debian's unstable distribution, ``sid`` in place of ``trixie``, had Blender 5.2 in November 2026. It needs ``python3-cattr`` and
+``python3-requests`` too and, where the mirror lags behind, ``apt-get -o Acquire::Check-Valid-Until=false update``.
 
-    ORBIT_TEXTURE_CHROOT=/srv/trixie python3 install.py test -k window
+Then, with one folder or several, separated as in PATH:
 
-Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set.
+    ORBIT_TEXTURE_CHROOT=/srv/trixie:/srv/sid python3 install.py test -k 'window or repository'
+
+Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set, in a folder for each chroot.
 """
 
 import contextlib
@@ -47,7 +50,8 @@ class Window:
         self.chroot, self.scratch = chroot, scratch
         self.state_file = scratch / "state.json"
         self.processes: list[subprocess.Popen] = []
-        self.pictures = Path(os.environ["ORBIT_TEXTURE_SCREENSHOTS"]) if "ORBIT_TEXTURE_SCREENSHOTS" in os.environ else None
+        wanted = os.environ.get("ORBIT_TEXTURE_SCREENSHOTS")
+        self.pictures = Path(wanted) / chroot.name if wanted else None
 
     def build(self) -> Path:
         """Makes the add-on's zip with this Blender's own tool, and a home with the backend in it."""
@@ -105,20 +109,17 @@ class Window:
 
     def click(self, x: int, y: int) -> None:
         """Moves the mouse to a place on the screen (y down) and presses its left button."""
-        self._in_screen("xdotool", "mousemove", str(x), str(y))
-        time.sleep(0.7)
+        self._point(x, y)
         self._in_screen("xdotool", "click", "1")
 
     def press(self, key: str, x: int, y: int) -> None:
         """Presses a key, ``ctrl+z``, with the mouse at a place."""
-        self._in_screen("xdotool", "mousemove", str(x), str(y))
-        time.sleep(0.5)
+        self._point(x, y)
         self._in_screen("xdotool", "key", key)
 
     def drop(self, file: Path, x: int, y: int) -> None:
         """Drops a file at a place of the viewport, as far as Blender sees that."""
-        self._in_screen("xdotool", "mousemove", str(x), str(y))
-        time.sleep(1.0)
+        self._point(x, y)
         self.do(f"drop({str(file)!r})")
 
     def do(self, line: str) -> None:
@@ -132,14 +133,16 @@ class Window:
 
     def type(self, words: str) -> None:
         """Types words where the mouse is, and Return once Blender has had time to look for them."""
-        time.sleep(1.0)
+        self.settle(1.0)
         self._in_screen("xdotool", "type", "--delay", "100", words)
-        time.sleep(2.0)
+        self.settle(2.0)
         self._in_screen("xdotool", "key", "Return")
 
-    def settle(self) -> None:
-        """Waits until what is drawn is what Blender knows; software rendering lags behind."""
-        time.sleep(3.0)
+    def settle(self, seconds: float = 3.0) -> None:
+        """Waits, and until Blender has gone three times through events, timers and drawing: what is drawn is then what it knows."""
+        time.sleep(seconds)
+        rounds = json.loads(self.state_file.read_text(encoding="utf-8"))["rounds"]
+        self.wait(lambda state: state["rounds"] >= rounds + 3, 90)
 
     def picture(self, name: str) -> None:
         """Takes a screenshot, if anyone wants to see it."""
@@ -158,6 +161,12 @@ class Window:
             server = json.loads((self.scratch / "home" / "run" / "connection.json").read_text(encoding="utf-8"))
             os.kill(server["pid"], signal.SIGTERM)
 
+    def _point(self, x: int, y: int) -> None:
+        """Moves the mouse, between what Blender is busy with: on a machine under load it loses what comes faster than it looks."""
+        self.settle(0.1)
+        self._in_screen("xdotool", "mousemove", str(x), str(y))
+        self.settle(0.7)
+
     def _in_screen(self, *command: str) -> None:
         subprocess.run(["chroot", str(self.chroot), "env", f"DISPLAY={DISPLAY}", *command], check=True)
 
@@ -174,11 +183,13 @@ class Window:
                                  *environment, "blender", *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-@pytest.fixture
-def window(tmp_path):
-    chroot = os.environ.get("ORBIT_TEXTURE_CHROOT")
-    if not chroot:
-        pytest.skip("ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one")
-    window = Window(Path(chroot), tmp_path)
+CHROOTS = [Path(folder) for folder in os.environ.get("ORBIT_TEXTURE_CHROOT", "").split(os.pathsep) if folder]
+NONE = pytest.param(None, id="none", marks=pytest.mark.skip(
+    reason="ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one"))
+
+
+@pytest.fixture(params=[pytest.param(chroot, id=chroot.name) for chroot in CHROOTS] or [NONE])
+def window(request, tmp_path):
+    window = Window(request.param, tmp_path)
     yield window
     window.close()

@@ -3,6 +3,7 @@
 Started by test_window.py: ``blender --python in_window.py -- state.json``.
 """
 
+import itertools
 import json
 import math
 import os
@@ -17,6 +18,7 @@ STATE = Path(sys.argv[-1])
 ORDER = STATE.with_name("order.py")
 PACKAGE = "bl_ext.user_default.orbit_texture"
 _gaps = {"last": time.perf_counter(), "longest": 0.0}
+_rounds = itertools.count()
 
 
 def prepare() -> None:
@@ -99,7 +101,7 @@ def watch() -> float:
         ORDER.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
     state = {"tab": region.active_panel_category, "longest_gap": _gaps["longest"], "dirty": bpy.data.is_dirty,
-             "installed": PACKAGE in bpy.context.preferences.addons}
+             "version": bpy.app.version_string[:3], "rounds": next(_rounds), "installed": PACKAGE in bpy.context.preferences.addons}
     if state["installed"]:
         state |= look_at_add_on()
     temporary = STATE.with_suffix(".new")

@@ -2,22 +2,27 @@
 
 from pathlib import Path
 
-# Where things are in Blender 4.3's default layout at 1280 x 800, y down. If a click misses, look at the pictures.
+# Where things are in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a click misses, look at
+# the pictures.
 VIEWPORT = (300, 600)
 SUZANNE = (550, 270)
 EMPTY_SPACE = (500, 400)
 INSTALL_OK = (439, 492)
-TAB = (1043, 268)
+TAB = {"4.3": (1043, 268), "5.2": (1036, 342)}  # which has one tab more
 TEXTURE_SELECTED = (900, 310)
-CANCEL = (1008, 342)
+CANCEL = (1004, 342)
 PICTURE = (150, 560)  # while pins are added
 OVERLAY_OFF = (820, 541)
 CONFIDENCE = (900, 541)
 TAKE_1 = (838, 488)
+F3 = "69"  # its key code: asked for F3, xdotool in Debian sid presses Alt as well
 FOURTH_PANEL = (850, 426)
 TEXTURE_SCENE = (910, 535)
 JOBS_PANEL = (850, 426)  # with a job at work
 THIRD_JOB_UP = (982, 592)
+
+JOB = 900
+"""Seconds that a job may take on two cores which many others use too."""
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
@@ -26,8 +31,8 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.wait(lambda state: not state["installed"], 90)
     window.drop(package, *EMPTY_SPACE)
     window.picture("01-install")
-    window.wait(lambda state: state["installed"] or window.click(*INSTALL_OK), 20)
-    window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
+    window.wait(lambda state: state["installed"] or window.click(*INSTALL_OK), 60)
+    window.wait(lambda state: window.click(*TAB[state["version"]]) or state["tab"] == "Orbit Texture", 60)
     window.picture("02-panel")
 
     window.drop(window.scratch / "reference.png", *SUZANNE)
@@ -36,17 +41,17 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
 
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", 180)
+    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", JOB)
     window.picture("04-working")
     # Again if need be: under a load of 10 on two cores one click was not enough once, and why is not known.
-    window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled" or window.click(*CANCEL), 10)
+    window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled" or window.click(*CANCEL), 60)
     window.picture("05-cancelled")
 
-    window.press("F3", *VIEWPORT)
+    window.press(F3, *VIEWPORT)
     window.type("Texture Selected")
-    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, 180)
+    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, JOB)
     window.picture("06-painting")
-    window.wait(lambda state: state["jobs"][-1]["applied"], 300)
+    window.wait(lambda state: state["jobs"][-1]["applied"], JOB)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
     window.picture("07-take")
 
@@ -65,7 +70,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.drop(window.scratch / "other.png", *SUZANNE)
     window.wait(lambda state: state["references"] == ["other.png"], 10)
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], 300)
+    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], JOB)
     window.picture("10-second-take")
 
     window.click(*TAKE_1)
@@ -95,7 +100,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.click(*FOURTH_PANEL)
     window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
     window.picture("14-batch")
-    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 500)
+    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 2 * JOB)
     window.wait(lambda state: state["takes"] == [1, 3], 5)
     window.picture("15-batch-done")
 
