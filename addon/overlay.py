@@ -1,6 +1,6 @@
 """How far a take can be trusted, drawn over the object in the viewport. Nothing in the file is changed for it, so it cannot be saved.
 
-Red is filled or hardly seen, green is well seen.
+Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, that is drawn instead, in magenta.
 """
 
 import bpy
@@ -22,6 +22,7 @@ _FRAGMENT = """
 void main() {
     float value = 2.0 * texture(image, texel).r;
     color = vec4(min(2.0 - value, 1.0), min(value, 1.0), 0.0, 0.8);
+    color = mix(color, vec4(1.0, 0.0, 1.0, 0.3 * value), is_mask);
 }
 """
 
@@ -33,8 +34,10 @@ _handle = None
 def image_of(obj: bpy.types.Object, kind: str) -> bpy.types.Image | None:
     """The image that is laid over an object: of the take that it wears, "confidence" or "coverage"; None where there is nothing to show.
 
-    Layouts on UDIM tiles are not shown.
+    Layouts on UDIM tiles are not shown. The kind "region" is the mask that is being painted.
     """
+    if kind == "region":
+        return obj.orbit_texture.region if obj.mode == "TEXTURE_PAINT" else None
     index = takes.shown(obj)
     image = material.texture(obj.orbit_texture.takes[index].material, kind) if index >= 0 else None
     return image if image and image.source != "TILED" else None
@@ -44,17 +47,18 @@ def draw(obj: bpy.types.Object, kind: str, matrix) -> None:
     """Draws the overlay of an object into the framebuffer that is bound.
 
     Args:
-        kind: "confidence" or "coverage".
+        kind: "confidence", "coverage" or "region".
         matrix: (4, 4), from the world's space to the clip space.
     """
-    image = image_of(obj, kind)
-    batch = _batch(obj, obj.orbit_texture.takes[takes.shown(obj)].uv_layer) if image else None
+    image, index = image_of(obj, kind), takes.shown(obj)
+    batch = _batch(obj, obj.orbit_texture.takes[index].uv_layer) if image and index >= 0 else None
     if batch is None:
         return
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.blend_set("ALPHA")
     _shader.bind()
     _shader.uniform_float("matrix", matrix @ obj.matrix_world)
+    _shader.uniform_float("is_mask", float(kind == "region"))
     _shader.uniform_sampler("image", gpu.texture.from_image(image))
     batch.draw(_shader)
     gpu.state.blend_set("NONE")
@@ -62,9 +66,13 @@ def draw(obj: bpy.types.Object, kind: str, matrix) -> None:
 
 
 def _draw_in_viewport() -> None:
-    context, kind = bpy.context, bpy.context.window_manager.orbit_texture_overlay
-    if kind != "NONE" and context.object and context.object.visible_get():
-        draw(context.object, kind.lower(), context.region_data.perspective_matrix)
+    context, kind = bpy.context, bpy.context.window_manager.orbit_texture_overlay.lower()
+    if context.object is None or not context.object.visible_get():
+        return
+    if image_of(context.object, "region"):
+        kind = "region"
+    if kind != "none":
+        draw(context.object, kind, context.region_data.perspective_matrix)
 
 
 def _batch(obj: bpy.types.Object, layer: str):
@@ -84,6 +92,7 @@ def _compile() -> gpu.types.GPUShader:
     between.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")
+    info.push_constant("FLOAT", "is_mask")
     info.sampler(0, "FLOAT_2D", "image")
     info.vertex_in(0, "VEC3", "position")
     info.vertex_in(1, "VEC2", "uv")

@@ -173,8 +173,9 @@ def kept_on(surface, **textures) -> Kept:
 @pytest.mark.parametrize(("textures", "sentence"), [
     ({"base_color": np.frombuffer(b"no image", np.uint8)}, "not an image file"),
     ({"base_color": png(np.zeros((64, 32, 3), np.uint8))}, "as wide as high"),
-    ({"metallic": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
-    ({"metallic.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
+    ({"confidence": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
+    ({"metallic": png(np.zeros((64, 64), np.uint8))}, "only one of metallic and roughness"),
+    ({"coverage.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
 ])
 def test_textures_that_cannot_be_kept_are_a_sentence(surface, textures, sentence):
     kept, usable = kept_on(surface, **textures), replace(surface, unwrapped=False)
@@ -221,7 +222,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(tmp_path / "ball.glb")
     Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
     random = np.random.default_rng(0)
-    for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1)):
+    for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1), ("roughness", 1)):
         png(random.integers(0, 40, (SIZE, SIZE, channels), np.uint8)).tofile(tmp_path / f"{name}.png")
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255

@@ -51,7 +51,7 @@ def read(kept: Kept, surface: Surface) -> Earlier:
     """The atlases of an earlier texture.
 
     Raises:
-        InvalidImage: a texture cannot be read, or is not of the size or the UDIM tiles that it should have.
+        InvalidImage: a texture cannot be read, is not of the size or the UDIM tiles that it should have, or lacks the one it goes with.
         InvalidTarget: the texture does not lie on this surface's UVs, or the region holds no texel of it.
     """
     if surface.unwrapped:
@@ -63,6 +63,8 @@ def read(kept: Kept, surface: Surface) -> Earlier:
     for name, data in kept.textures.items():
         key, _, tile = name.partition(".")
         files.setdefault(key, {})[tile] = data
+    if ("metallic" in files) != ("roughness" in files):
+        raise InvalidImage("The textures to keep hold only one of metallic and roughness. Give both, or neither.")
     maps = {key: _atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
     if len({atlas.shape[:2] for atlas in maps.values()}) > 1:
         raise InvalidImage("The textures to keep are not all of one size. Bring them to the size of the base color.")

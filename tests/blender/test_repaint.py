@@ -7,10 +7,11 @@ import bpy
 import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import region, takes
+from bl_ext.user_default.orbit_texture.addon import region, scene, takes
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidTarget
+from bl_ext.user_default.orbit_texture.addon.rules import Plan
+from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidImage, InvalidTarget
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 pytestmark = pytest.mark.every_blender
@@ -72,8 +73,10 @@ def box_of(obj, face: int, size: int) -> tuple[slice, slice]:
 
 @pytest.mark.worker
 def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
-    before = fingerprint(obj)
     select_faces(obj, 2, 4)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    before = fingerprint(obj)
+    bpy.ops.object.mode_set(mode="EDIT")
     assert bpy.ops.orbit_texture.repaint_region() == {"FINISHED"}
     assert obj.mode == "OBJECT"
     make.poll_until_settled(queue)
@@ -95,7 +98,8 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
 def test_a_selected_face_is_each_of_its_triangles(obj):
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    kept = region.kept(obj, shown(obj), faces=True)
+    marked = scene.selection(obj, own_topology=True)
+    kept = region.repaint(obj, shown(obj), marked).kept
     assert kept.region.tolist() == [0] * 6 + [1, 1] + [0] * 4
     assert set(kept.textures) == {"base_color", "confidence", "coverage"}
     assert kept.textures["base_color"].tobytes() == make.png(SIZE, SIZE)
@@ -108,10 +112,10 @@ def test_what_a_modifier_makes_of_selected_faces_is_selected():
     assert not shown(obj).own_topology
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert region.kept(obj, shown(obj), faces=True).region.tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
+    assert scene.selection(obj, shown(obj).own_topology).tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
     obj.modifiers.new("Bevel", "BEVEL")
     with pytest.raises(InvalidTarget, match="do not follow the selection"):
-        region.kept(obj, shown(obj), faces=True)
+        scene.selection(obj, shown(obj).own_topology)
 
 
 def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone(obj):
@@ -126,7 +130,7 @@ def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone
     paint.canvas.pixels.foreach_set(mask.ravel())
     bpy.ops.object.mode_set(mode="OBJECT")
     assert fingerprint(obj) == before
-    marked = region.kept(obj, shown(obj), faces=False).region
+    marked = region.painted(obj, shown(obj))
     assert (marked[:10, :20] == 128).all()
     assert np.count_nonzero(marked) == 200
     bpy.ops.orbit_texture.mark_region()
@@ -180,7 +184,7 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
     bpy.ops.object.mode_set(mode="OBJECT")
     obj.orbit_texture.region_layer = "Another"
     with pytest.raises(InvalidTarget, match="marked on the UV map 'Another'"):
-        region.kept(obj, shown(obj), faces=False)
+        region.painted(obj, shown(obj))
     obj.data.uv_layers.active = obj.data.uv_layers.new(name="Other")
     with pytest.raises(RuntimeError, match="Blender paints on the active UV map"):
         bpy.ops.orbit_texture.mark_region()
@@ -200,3 +204,30 @@ def test_those_who_share_the_mesh_and_wear_the_take_get_the_new_one_too(obj):
         bpy.context.collection.objects.link(copy)
     stranger.material_slots[0].material = None
     assert region.wearers(obj, shown(obj)) == [obj, other]
+
+
+def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp_path):
+    image = bpy.data.images.new("mask", 8, 4)
+    values = np.zeros((4, 8, 4), np.float32)
+    values[-1, :3] = 1
+    image.pixels.foreach_set(values.ravel())
+    image.filepath_raw, image.file_format = str(tmp_path / "mask.png"), "PNG"
+    image.save()
+    count = len(bpy.data.images)
+    assert region.read_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    for name in ("broken.png", "nothing.png"):
+        with pytest.raises(InvalidImage, match="mask"):
+            region.read_file(tmp_path / name)
+    assert len(bpy.data.images) == count
+
+
+def test_a_plan_with_a_mask_repaints_the_take_that_an_object_wears(obj):
+    mask = np.full((4, 4), 255, np.uint8)
+    plan = Plan(lambda obj: Settings(), mask=mask)
+    made = plan.repaint_of(obj)
+    assert (made.layer, made.kept.region is mask) == ("UVMap", True)
+    assert plan.settings_of(obj).seed == 1
+    with pytest.raises(InvalidTarget, match="wears no take"):
+        plan.repaint_of(make.cube())
+    assert Plan(lambda obj: Settings()).repaint_of(obj) is None
