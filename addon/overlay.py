@@ -1,6 +1,7 @@
 """How far a take can be trusted, drawn over the object in the viewport. Nothing in the file is changed for it, so it cannot be saved.
 
-Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, that is drawn instead, in magenta.
+Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, the take with that in magenta is
+drawn instead, for Blender shows nothing but the mask then.
 """
 
 import bpy
@@ -22,7 +23,8 @@ _FRAGMENT = """
 void main() {
     float value = 2.0 * texture(image, texel).r;
     color = vec4(min(2.0 - value, 1.0), min(value, 1.0), 0.0, 0.8);
-    color = mix(color, vec4(1.0, 0.0, 1.0, 0.3 * value), is_mask);
+    vec3 worn = pow(texture(take, texel).rgb, vec3(1.0 / 2.2));
+    color = mix(color, vec4(mix(worn, vec3(1.0, 0.0, 1.0), 0.3 * value), 1.0), is_mask);
 }
 """
 
@@ -51,15 +53,18 @@ def draw(obj: bpy.types.Object, kind: str, matrix) -> None:
         matrix: (4, 4), from the world's space to the clip space.
     """
     image, index = image_of(obj, kind), takes.shown(obj)
-    batch = _batch(obj, obj.orbit_texture.takes[index].uv_layer) if image and index >= 0 else None
+    take = obj.orbit_texture.takes[index] if image and index >= 0 else None
+    batch = _batch(obj, take.uv_layer) if take else None
     if batch is None:
         return
+    worn = material.texture(take.material, "base_color") if kind == "region" else image
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.blend_set("ALPHA")
     _shader.bind()
     _shader.uniform_float("matrix", matrix @ obj.matrix_world)
     _shader.uniform_float("is_mask", float(kind == "region"))
     _shader.uniform_sampler("image", gpu.texture.from_image(image))
+    _shader.uniform_sampler("take", gpu.texture.from_image(worn or image))
     batch.draw(_shader)
     gpu.state.blend_set("NONE")
     gpu.state.depth_test_set("NONE")
@@ -94,6 +99,7 @@ def _compile() -> gpu.types.GPUShader:
     info.push_constant("MAT4", "matrix")
     info.push_constant("FLOAT", "is_mask")
     info.sampler(0, "FLOAT_2D", "image")
+    info.sampler(1, "FLOAT_2D", "take")
     info.vertex_in(0, "VEC3", "position")
     info.vertex_in(1, "VEC2", "uv")
     info.vertex_out(between)

@@ -88,16 +88,19 @@ def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_ther
     assert seam_differences(surface, hard.astype(np.float32)).max() > 150
 
 
-def test_the_passage_is_soft_and_as_wide_as_it_says(surface, front):
-    share = shares(surface, front, SIZE)
+def test_the_passage_is_soft_and_as_wide_as_it_says():
+    plate = trimesh.creation.box((1.0, 1.0, 0.1))
+    for _ in range(3):
+        plate = plate.subdivide()
+    surface = surface_of(plate)
+    left = (surface.vertices[surface.faces].mean(axis=1)[:, 0] < 0).astype(np.uint8)
     texels = locate(surface, SIZE)
-    step = np.sqrt(trimesh.Trimesh(surface.vertices, surface.faces, process=False).area / len(texels))
-    face = np.full((SIZE, SIZE), -1)
-    face.ravel()[texels.place] = texels.face
-    same = (face[:, 1:] == face[:, :-1]) & (face[:, 1:] >= 0)
-    assert np.abs(np.diff(share, axis=1))[same].max() < 4 * step / PASSAGE
-    depth = texels.positions[:, 1] * -1  # the border is a zigzag of triangles along the plane y = 0
-    assert (share.ravel()[texels.place][depth > 0.05 + PASSAGE] == 1).all()
+    share, depth = shares(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
+    step = 0.002  # of a texel
+    assert share[depth > PASSAGE + step].min() > 0.99
+    expected = 3 * np.square(depth / PASSAGE) - 2 * (depth / PASSAGE) ** 3
+    within = (depth > 0) & (depth < PASSAGE)
+    assert np.abs(share - expected)[within].max() < 1.5 * step / PASSAGE
 
 
 def test_on_a_thin_wall_only_its_own_sides_border_counts():
@@ -105,8 +108,8 @@ def test_on_a_thin_wall_only_its_own_sides_border_counts():
     up = (surface.face_normals[:, 2] > 0.5).astype(np.uint8)
     texels = locate(surface, 512)
     share = shares(surface, up, 512).ravel()[texels.place]
-    middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.48)
-    assert (share[middle] == 1).all()
+    middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.47)
+    assert share[middle].min() > 0.99
     assert (share[up[texels.face] == 0] == 0).all()
 
 
@@ -128,6 +131,17 @@ def test_a_small_region_is_still_painted_in_its_middle(surface):
     region = np.zeros(len(surface.faces), np.uint8)
     region[nearest] = 1
     assert shares(surface, region, SIZE).max() > 0.95
+
+
+def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface):
+    middle = surface.vertices[surface.faces].mean(axis=1)
+    small = np.argsort(np.linalg.norm(middle - middle[middle[:, 1].argmax()], axis=1))[:6]
+    region = (middle[:, 1] < 0).astype(np.uint8)
+    region[small] = 1
+    texels = locate(surface, SIZE)
+    share = shares(surface, region, SIZE).ravel()[texels.place]
+    assert share[np.isin(texels.face, small)].max() > 0.95
+    assert share.max() == 1
 
 
 @pytest.mark.parametrize("side", [300, 512, 2048])

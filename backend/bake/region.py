@@ -16,13 +16,17 @@ from ..api.job import NOTHING_MARKED, Kept
 from ..mesh.surface import Surface
 from ..mesh.tiles import join
 from ..mesh.uvs import rasterize_atlas
+from ..mesh.voxels import interpolate, voxelize
 from ..render.footprint import tangents
 from .bake import MAPS, Texture
 from .seams import equalise, seam_places
 from .texels import Texels, locate, nearest
 
 PASSAGE = 0.02
-"""Width of the passage, in units of the mesh's longest side; in a region without room for it, half the depth of the region."""
+"""Width of the passage, in units of the mesh's longest side; where the region has no room for it, half the region's depth there."""
+
+ROOM_CELLS, ROOM_STEPS = 64, 2
+"""How deep the region is somewhere is the most within so many steps over cells of a grid this fine."""
 
 FINEST = 2048
 """The largest atlas on which distances are worked out: the passage is far wider than one of its texels."""
@@ -94,9 +98,9 @@ def shares(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
     passed = np.zeros(len(texels), np.float32)
     passed[inside] = 1
     if len(border := _border(surface, texels, inside)):
-        depth, _ = cKDTree(border).query(texels.positions[inside], distance_upper_bound=PASSAGE, workers=-1)
-        width = min(PASSAGE, max(depth.max() / 2, 1e-6))
-        passed[inside] = _smooth(depth / width)
+        depth, _ = cKDTree(border).query(texels.positions[inside], distance_upper_bound=2 * PASSAGE, workers=-1)
+        depth = np.minimum(depth, 2 * PASSAGE)
+        passed[inside] = _smooth(2 * depth / np.maximum(_room(surface, texels.positions[inside], depth), 1e-6))
     passed = cv2.resize(passed[texels.nearest], (size, size), interpolation=cv2.INTER_LINEAR)
     limit, on_surface = marked(surface, region, size), rasterize_atlas(surface.corner_uvs, size)[0] >= 0
     passed = equalise(np.minimum(passed, limit)[..., None], on_surface, surface.faces, surface.corner_uvs)[..., 0]
@@ -136,6 +140,18 @@ def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     cut = reads[0] != reads[1]
     across = np.einsum("nk,nkx->nx", weights[cut], texels.positions[places[cut]])
     return np.concatenate([within, across])
+
+
+def _room(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(N,) float32: how deep the region is around places of it (N, 3) that lie at ``depth`` (N,)."""
+    voxels = voxelize(surface, ROOM_CELLS)
+    deepest, cell = np.zeros(len(voxels), np.float32), voxels.index_of(positions)
+    np.maximum.at(deepest, cell[cell >= 0], depth[cell >= 0])
+    for _ in range(ROOM_STEPS):
+        one, other = deepest[voxels.edges].T
+        for side, reached in zip(voxels.edges.T, (other, one), strict=True):
+            np.maximum.at(deepest, side, reached)
+    return np.maximum(interpolate(voxels, deepest[:, None], positions)[:, 0], depth)
 
 
 def _blended(name: str, old: np.ndarray | None, new: np.ndarray | None, share: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def obj():
 
 def wear(obj, **more):
     files = {"base_color": make.png(SIZE, SIZE), "confidence": make.png(SIZE, SIZE, (200,)), "coverage": make.png(SIZE, SIZE, (255,))}
-    return make.apply(obj, new_uvs=False, textures=files, **more)
+    return make.apply(obj, new_uvs=False, textures=files, **{"settings": Settings(texture_size=SIZE)} | more)
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def pictured(tmp_path):
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
     settings.voxel_resolution, settings.texture_size = "128", "2048"
+    settings.view, settings.azimuth, settings.elevation = "GIVEN", 20, 20
 
 
 def shown(obj):
@@ -191,9 +192,9 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
 
 
 def test_a_repaint_has_the_takes_size_and_a_seed_that_no_take_has(obj):
-    wear(obj, settings=Settings(seed=1))
+    wear(obj, settings=Settings(texture_size=SIZE, seed=1))
     made = region.settings(obj, shown(obj), Settings(painter="orbitpainter", texture_size=4096))
-    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", 2048, 2)
+    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", SIZE, 2)
     assert region.settings(obj, shown(obj), Settings(seed=7)).seed == 7
 
 
