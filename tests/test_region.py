@@ -114,15 +114,16 @@ def test_on_a_thin_wall_only_its_own_sides_border_counts():
 
 
 def test_islands_that_touch_in_the_atlas_are_no_neighbours():
-    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], np.float32)
-    vertices = np.concatenate([corners, corners + np.float32([0, 1, 0])]).astype(np.float32)
-    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]], np.int32)
-    square = np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1]], np.float32)
-    uvs = np.concatenate([square, square + np.float32([0.5, 0])])[faces].astype(np.float32)
-    surface = replace(surface_of(trimesh.Trimesh(vertices, faces, process=False)), corner_uvs=uvs)
-    share = shares(surface, np.array([1, 1, 0, 0], np.uint8), 256)
-    assert (share[:, :127] == 1).all()
-    assert (share[:, 129:] == 0).all()
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    uvs = np.concatenate([square * (0.25, 1) + (start, 0) for start in (0, 0.25, 0.6)])
+    places = np.concatenate([np.insert(square, 1, y, axis=1) for y in (0, 1, 0.5)])  # the last lies midway between the others
+    faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]], np.int32) + first for first in (0, 4, 8)])
+    plates = trimesh.Trimesh(places, faces, process=False)
+    surface = replace(surface_of(plates), corner_uvs=uvs[faces].astype(np.float32))
+    share = shares(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
+    assert (share[:, :63] == 1).all()
+    assert (share[:, 65:127] == 0).all()
+    assert (share[:, 154:217] == 1).all()
 
 
 def test_a_small_region_is_still_painted_in_its_middle(surface):

@@ -80,7 +80,7 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
     bpy.ops.object.mode_set(mode="EDIT")
     assert bpy.ops.orbit_texture.repaint_region() == {"FINISHED"}
     assert obj.mode == "OBJECT"
-    make.poll_until_settled(queue)
+    make.poll_until_settled(queue, seconds=600.0)
     assert queue.entries[-1].applied, queue.entries[-1].error
     first, second = obj.orbit_texture.takes
     assert takes.shown(obj) == 1
