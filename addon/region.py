@@ -9,12 +9,9 @@ import bpy
 import numpy as np
 
 from ..backend.api.errors import InvalidImage, InvalidTarget
-from ..backend.api.job import Kept
+from ..backend.api.job import MAPS, Kept
 from ..backend.api.settings import Settings
 from . import material, scene, takes
-
-MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
-"""The images of a take that a repaint keeps."""
 
 LARGEST_MASK = 2048
 """Texels along a side of the mask: its border is soft anyway."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from . import records
 from .align.align import ROUNDS, Alignment, align
-from .api.job import Job, Result
-from .bake.bake import MAPS, Texture, bake, bare
+from .api.job import MAPS, Job, Result
+from .bake.bake import Texture, bake, bare
 from .bake.region import read, repaint
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare

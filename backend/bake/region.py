@@ -12,13 +12,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..api.errors import InvalidImage, InvalidTarget
-from ..api.job import NOTHING_MARKED, Kept
+from ..api.job import MAPS, NOTHING_MARKED, Kept
 from ..mesh.surface import Surface
 from ..mesh.tiles import join
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
 from ..render.footprint import tangents
-from .bake import MAPS, Texture
+from .bake import Texture
 from .seams import equalise, seam_places
 from .texels import Texels, locate, nearest
 
