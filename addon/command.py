@@ -15,7 +15,7 @@ import bpy
 from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import batch, contact_sheet, doctor, export, headless, reference, rules, takes
+from . import batch, contact_sheet, doctor, export, headless, reference, region, rules, takes
 from .queue import queue
 from .rules import Plan
 
@@ -48,7 +48,8 @@ def _texture(options: argparse.Namespace, listener: headless.Listener) -> int:
     given = {entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None}
     settings, picture = Settings.from_dict(given), options.image and reference.from_file(options.image)
     plan = Plan(lambda obj: settings, picture and (lambda: picture), options.folder,
-                rules.read_file(Path(options.rules)) if options.rules else ())
+                rules.read_file(Path(options.rules)) if options.rules else (),
+                region.read_file(Path(options.region).expanduser().resolve()) if options.region else None)
     output = Path(options.output).expanduser().resolve()
     headless.check_output(output)
     objects = headless.find_objects(options.objects)
@@ -142,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--folder", default="", help="folder with a picture per object, called like it")
     one.add_argument("--rules", metavar="FILE", help="TOML file that says what some objects get, see docs/batch.md")
     one.add_argument("--objects", nargs="+", metavar="NAME", help="objects to texture; every visible mesh if not given")
+    one.add_argument("--region", metavar="FILE", help="mask on the UV map of the take that an object wears: only what is not black there "
+                     "is painted anew, as a new take")
     one.add_argument("--output", required=True, help=".blend to write")
     _add_settings(one)
     many = command("batch", _batch, "run the jobs of a manifest, skipping those that are done")

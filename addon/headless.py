@@ -50,7 +50,8 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
     objects = list(objects)
     for sentence in plan.idle(objects):
         listener({"event": "note", "message": sentence})
-    return _run(queue.add_each(objects, plan.reference_of, plan.settings_of), lambda entry: _outcome(entry, objects), listener, keep)
+    entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
+    return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
 
 
 def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:

@@ -1,6 +1,7 @@
 """How far a take can be trusted, drawn over the object in the viewport. Nothing in the file is changed for it, so it cannot be saved.
 
-Red is filled or hardly seen, green is well seen.
+Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, the take with that in magenta is
+drawn instead, for Blender shows nothing but the mask then.
 """
 
 import bpy
@@ -8,10 +9,15 @@ from bpy.props import EnumProperty
 
 from . import material, redraw, surface, takes
 
-_FRAGMENT = """
+_TRUST = """
 void main() {
     float value = 2.0 * texture(image, texel).r;
     color = vec4(min(2.0 - value, 1.0), min(value, 1.0), 0.0, 0.8);
+}
+"""
+_REGION = """
+void main() {
+    color = vec4(mix(texture(worn, texel).rgb, vec3(1.0, 0.0, 1.0), 0.6 * texture(image, texel).r), 1.0);
 }
 """
 
@@ -21,8 +27,10 @@ _handle = None
 def image_of(obj: bpy.types.Object, kind: str) -> bpy.types.Image | None:
     """The image that is laid over an object: of the take that it wears, "confidence" or "coverage"; None where there is nothing to show.
 
-    Layouts on UDIM tiles are not shown.
+    Layouts on UDIM tiles are not shown. The kind "region" is the mask that is being painted.
     """
+    if kind == "region":
+        return obj.orbit_texture.region if obj.mode == "TEXTURE_PAINT" else None
     index = takes.shown(obj)
     image = material.texture(obj.orbit_texture.takes[index].material, kind) if index >= 0 else None
     return image if image and image.source != "TILED" else None
@@ -32,17 +40,26 @@ def draw(obj: bpy.types.Object, kind: str, matrix) -> None:
     """Draws the overlay of an object into the framebuffer that is bound.
 
     Args:
-        kind: "confidence" or "coverage".
+        kind: "confidence", "coverage" or "region".
         matrix: (4, 4), from the world's space to the clip space.
     """
-    if image := image_of(obj, kind):
-        surface.draw(obj, obj.orbit_texture.takes[takes.shown(obj)].uv_layer, image, _FRAGMENT, matrix)
+    image, index = image_of(obj, kind), takes.shown(obj)
+    take = obj.orbit_texture.takes[index] if image and index >= 0 else None
+    if take and kind == "region":
+        worn = material.texture(take.material, "base_color") or image
+        surface.draw(obj, take.uv_layer, {"image": image, "worn": worn}, _REGION, matrix)
+    elif take:
+        surface.draw(obj, take.uv_layer, {"image": image}, _TRUST, matrix)
 
 
 def _draw_in_viewport() -> None:
-    context, kind = bpy.context, bpy.context.window_manager.orbit_texture_overlay
-    if kind != "NONE" and context.object and context.object.visible_get():
-        draw(context.object, kind.lower(), context.region_data.perspective_matrix)
+    context, kind = bpy.context, bpy.context.window_manager.orbit_texture_overlay.lower()
+    if context.object is None or not context.object.visible_get():
+        return
+    if image_of(context.object, "region"):
+        kind = "region"
+    if kind != "none":
+        draw(context.object, kind, context.region_data.perspective_matrix)
 
 
 def register() -> None:

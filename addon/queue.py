@@ -16,6 +16,7 @@ from ..backend.api.job import Kept, Result
 from ..backend.api.settings import Settings
 from . import estimate, identity, previews, scene, takes, weights
 from .client import Client, Reference
+from .region import Repaint
 
 
 @dataclass
@@ -115,17 +116,18 @@ class Queue:
         """A job for the object, or for one that shares its mesh, is not settled."""
         return any(key.session_uid == obj.session_uid for entry in self.entries if not entry.settled for key in entry.keys)
 
-    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings, kept: Kept | None = None, layer: str = "",
-            own_topology: bool = False) -> Entry:
+    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings, repaint: Repaint | None = None) -> Entry:
         """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
 
         Args:
-            kept, layer, own_topology: of a job that repaints a region of a take: as the :class:`Entry` has them.
+            repaint: if only a region of a take is painted anew.
 
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name_full, settings, reference=reference, kept=kept, layer=layer, own_topology=own_topology)
+        entry = Entry(objects[0].name_full, settings, reference=reference)
+        if repaint:
+            entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
         self._read(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
@@ -136,17 +138,20 @@ class Queue:
         return entry
 
     def add_each(self, objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference],
-                 settings_of: Callable[[bpy.types.Object], Settings]) -> list[Entry]:
+                 settings_of: Callable[[bpy.types.Object], Settings],
+                 repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None) -> list[Entry]:
         """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not stop the others.
 
         Args:
             reference_of: the reference for an object; may raise an :class:`OrbitError`.
             settings_of: how to texture an object; may raise one too.
+            repaint_of: what of an object's take stays, None for a whole new texture; may raise one too.
         """
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
-        entries, batch = [self._add_or_fail(group, reference_of, settings_of) for group in groups.values()], uuid4().hex
+        entries = [self._add_or_fail(group, reference_of, settings_of, repaint_of) for group in groups.values()]
+        batch = uuid4().hex
         for entry in entries:
             entry.batch = batch
         return entries
@@ -306,10 +311,11 @@ class Queue:
         self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
         self._connection().order(entry.job for entry in waiting[:count])
 
-    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable) -> Entry:
+    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable,
+                     repaint_of: Callable) -> Entry:
         try:
             scene.check(objects[0])
-            return self.add(objects, reference_of(objects[0]), settings_of(objects[0]))
+            return self.add(objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0]))
         except OrbitError as error:
             self.entries.append(Entry(objects[0].name_full, None, error=error))
             return self.entries[-1]

@@ -1,21 +1,43 @@
 """The region of a take that is painted anew: faces selected in Edit Mode, or a mask painted in Texture Paint Mode."""
 
 import json
+from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ..backend.api.errors import InvalidTarget
-from ..backend.api.job import Kept
+from ..backend.api.errors import InvalidImage, InvalidTarget
+from ..backend.api.job import MAPS, Kept
 from ..backend.api.settings import Settings
 from . import material, scene, takes
 
-MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
-"""The images of a take that a repaint keeps."""
-
 LARGEST_MASK = 2048
 """Texels along a side of the mask: its border is soft anyway."""
+
+
+@dataclass(frozen=True)
+class Repaint:
+    """What a job that repaints a region needs beside the mesh and the reference.
+
+    Attributes:
+        kept: the take's textures, and the region.
+        layer: the UV layer that they lie on.
+        own_topology: the mesh is sent without the modifiers that change its topology, as when the take was made.
+    """
+
+    kept: Kept
+    layer: str
+    own_topology: bool
+
+
+def worn(obj: bpy.types.Object):
+    """The take that the object wears. Raises :class:`InvalidTarget` if it wears none."""
+    index = takes.shown(obj)
+    if index < 0:
+        raise InvalidTarget(f"'{obj.name}' wears no take of which a region could be repainted. Texture it first.")
+    return obj.orbit_texture.takes[index]
 
 
 def check(obj: bpy.types.Object, take) -> None:
@@ -27,11 +49,8 @@ def check(obj: bpy.types.Object, take) -> None:
                             "lie right any more. Undo that, or texture the whole object.")
 
 
-def kept(obj: bpy.types.Object, take, faces: bool) -> Kept:
-    """What a job needs to keep a take's texture outside of the region.
-
-    Args:
-        faces: the region is the selected faces; else what is painted on the object's mask.
+def repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> Repaint:
+    """What a job needs to keep a take's texture but for what is marked, see :class:`Kept`.
 
     Raises:
         InvalidTarget: nothing is marked; the take's images are gone or painted over, or it does not lie on this mesh.
@@ -41,7 +60,7 @@ def kept(obj: bpy.types.Object, take, faces: bool) -> Kept:
                 if (image := material.texture(take.material, name)) for tile, data in material.files(image).items()}
     if not any(name.startswith("base_color") for name in textures):
         raise InvalidTarget(f"The images of '{take.name}' are gone from its material. Texture the whole object instead.")
-    return Kept(textures, scene.selection(obj, take.own_topology) if faces else _painted(obj, take))
+    return Repaint(Kept(textures, marked), take.uv_layer, take.own_topology)
 
 
 def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
@@ -87,13 +106,36 @@ def clear(obj: bpy.types.Object) -> None:
         bpy.data.images.remove(image)
 
 
-def _painted(obj: bpy.types.Object, take) -> np.ndarray:
-    """(H, W) uint8 of the mask, row 0 at the top: black stays, whatever colour the rest has."""
+def painted(obj: bpy.types.Object, take) -> np.ndarray:
+    """(H, W) uint8 of what is painted on the object's mask, row 0 at the top.
+
+    Raises:
+        InvalidTarget: it lies on another UV map than the take.
+    """
     own = obj.orbit_texture
     if own.region_layer != take.uv_layer:
         raise InvalidTarget(f"The region was marked on the UV map '{own.region_layer}', and '{take.name}' lies on '{take.uv_layer}'. "
                             "Press Mark Region and paint it again.")
-    width, height = own.region.size
+    return _brightness(own.region)
+
+
+def read_file(file: Path) -> np.ndarray:
+    """(H, W) uint8 of a mask that is an image file. Raises :class:`InvalidImage` if it cannot be read."""
+    try:
+        image = bpy.data.images.load(str(file))
+    except RuntimeError as error:
+        raise InvalidImage(f"The region's mask {file} cannot be read: {str(error).strip()}") from error
+    try:
+        if not all(image.size):
+            raise InvalidImage(f"The region's mask {file} is not an image file that can be read.")
+        return _brightness(image)
+    finally:
+        bpy.data.images.remove(image)
+
+
+def _brightness(image: bpy.types.Image) -> np.ndarray:
+    """(H, W) uint8, row 0 at the top: 0 is black, whatever colour the rest has."""
+    width, height = image.size
     pixels = np.empty((height, width, 4), np.float32)
-    own.region.pixels.foreach_get(pixels.ravel())
+    image.pixels.foreach_get(pixels.ravel())
     return np.round(255 * np.clip(pixels[::-1, :, :3].max(axis=2), 0, 1)).astype(np.uint8)

@@ -11,10 +11,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..backend.api.errors import InvalidImage, InvalidSettings
 from ..backend.api.settings import Settings
-from . import reference
+from . import reference, region
 from .client import Reference
 
 SETTINGS = tuple(entry.name for entry in fields(Settings))
@@ -56,21 +57,29 @@ class Plan:
         image: gives the reference for all, or None; may raise one too.
         folder: with a picture per object, called like it; "" for none.
         rules: of a file.
+        mask: (H, W) uint8: only what is not black there is painted anew of the take that each object wears; None for all.
     """
 
     base: Callable[[bpy.types.Object], Settings]
     image: Callable[[], Reference] | None = None
     folder: str = ""
     rules: tuple[Rule, ...] = ()
+    mask: np.ndarray | None = None
+
+    def repaint_of(self, obj: bpy.types.Object) -> region.Repaint | None:
+        """Raises :class:`InvalidTarget` if the object wears no take that can be repainted."""
+        return None if self.mask is None else region.repaint(obj, region.worn(obj), self.mask)
 
     def settings_of(self, obj: bpy.types.Object) -> Settings:
-        """Raises :class:`InvalidSettings` for a custom property that is no setting, or a value that it cannot have."""
+        """Raises :class:`InvalidSettings` for a custom property that is no setting, or a value that it cannot have; and
+        :class:`InvalidTarget` as :meth:`repaint_of` does."""
         said = self.base(obj).to_dict()
         for owner in (*collections_around(obj), obj):
             said |= {name: value for name, value in properties(owner).items() if name != "image"}
         for rule in self._meant(obj):
             said |= rule.settings
-        return Settings.from_dict(said)
+        settings = Settings.from_dict(said)
+        return settings if self.mask is None else region.settings(obj, region.worn(obj), settings)
 
     def reference_of(self, obj: bpy.types.Object) -> Reference:
         """The reference of the last rule that names one, else the object's own, else its innermost collection's, else the folder's picture

@@ -19,11 +19,12 @@ void main() {
 _batches: dict[tuple[int, str], gpu.types.GPUBatch | None] = {}
 
 
-def draw(obj: bpy.types.Object, layer: str, image: bpy.types.Image, fragment: str, matrix) -> None:
-    """Draws an image, laid out by a UV layer, over an object's surface into the framebuffer that is bound; nothing without the layer.
+def draw(obj: bpy.types.Object, layer: str, images: dict[str, bpy.types.Image], fragment: str, matrix) -> None:
+    """Draws images, laid out by a UV layer, over an object's surface into the framebuffer that is bound; nothing without the layer.
 
     Args:
-        fragment: source of the fragment's shader, which reads ``image`` at ``texel`` and writes ``color``.
+        images: by the names under which the fragment's shader knows them.
+        fragment: its source; it reads the images at ``texel`` and writes ``color``.
         matrix: (4, 4), from the world's space to the clip space.
     """
     batch = _batch(obj, layer)
@@ -31,10 +32,11 @@ def draw(obj: bpy.types.Object, layer: str, image: bpy.types.Image, fragment: st
         return
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.blend_set("ALPHA")
-    shader = _shader(fragment)
+    shader = _shader(fragment, tuple(images))
     shader.bind()
     shader.uniform_float("matrix", matrix @ obj.matrix_world)
-    shader.uniform_sampler("image", gpu.texture.from_image(image))
+    for name, image in images.items():
+        shader.uniform_sampler(name, gpu.texture.from_image(image))
     batch.draw(shader)
     gpu.state.blend_set("NONE")
     gpu.state.depth_test_set("NONE")
@@ -62,12 +64,13 @@ def _sent(positions, uvs) -> gpu.types.GPUBatch:
 
 
 @cache
-def _shader(fragment: str) -> gpu.types.GPUShader:
+def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
     between = gpu.types.GPUStageInterfaceInfo("orbit_texture_surface")
     between.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")
-    info.sampler(0, "FLOAT_2D", "image")
+    for place, name in enumerate(images):
+        info.sampler(place, "FLOAT_2D", name)
     info.vertex_in(0, "VEC3", "position")
     info.vertex_in(1, "VEC2", "uv")
     info.vertex_out(between)

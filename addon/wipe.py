@@ -35,7 +35,7 @@ def draw(obj: bpy.types.Object, left: int, right: int, line: int, size: tuple[in
     for index, begin, end in ((left, 0, line), (right, line, size[0])):
         take = obj.orbit_texture.takes[index]
         gpu.state.scissor_set(begin, 0, end - begin, size[1])
-        surface.draw(obj, take.uv_layer, _image(take), _FRAGMENT, matrix)
+        surface.draw(obj, take.uv_layer, {"image": _image(take)}, _FRAGMENT, matrix)
     gpu.state.scissor_set(*before)
     gpu.state.scissor_test_set(False)
 

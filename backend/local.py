@@ -15,9 +15,8 @@ from PIL import Image
 
 from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
-from .api.job import Job, Kept, Result
+from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
-from .bake.bake import MAPS
 from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
 from .render.maps import normal_image, position_image
 from .render.video import contact_sheet, write_video

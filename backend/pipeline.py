@@ -11,8 +11,8 @@ import numpy as np
 
 from . import records
 from .align.align import ROUNDS, Alignment, align
-from .api.job import Job, Result
-from .bake.bake import MAPS, Texture, bake, bare
+from .api.job import MAPS, Job, Result
+from .bake.bake import Texture, bake, bare
 from .bake.region import read, repaint
 from .device import device_called
 from .fuse.observations import observe_atlas

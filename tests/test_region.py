@@ -88,16 +88,19 @@ def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_ther
     assert seam_differences(surface, hard.astype(np.float32)).max() > 150
 
 
-def test_the_passage_is_soft_and_as_wide_as_it_says(surface, front):
-    share = shares(surface, front, SIZE)
+def test_the_passage_is_soft_and_as_wide_as_it_says():
+    plate = trimesh.creation.box((1.0, 1.0, 0.1))
+    for _ in range(3):
+        plate = plate.subdivide()
+    surface = surface_of(plate)
+    left = (surface.vertices[surface.faces].mean(axis=1)[:, 0] < 0).astype(np.uint8)
     texels = locate(surface, SIZE)
-    step = np.sqrt(trimesh.Trimesh(surface.vertices, surface.faces, process=False).area / len(texels))
-    face = np.full((SIZE, SIZE), -1)
-    face.ravel()[texels.place] = texels.face
-    same = (face[:, 1:] == face[:, :-1]) & (face[:, 1:] >= 0)
-    assert np.abs(np.diff(share, axis=1))[same].max() < 4 * step / PASSAGE
-    depth = texels.positions[:, 1] * -1  # the border is a zigzag of triangles along the plane y = 0
-    assert (share.ravel()[texels.place][depth > 0.05 + PASSAGE] == 1).all()
+    share, depth = shares(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
+    step = 0.002  # of a texel
+    assert share[depth > PASSAGE + step].min() > 0.99
+    expected = 3 * np.square(depth / PASSAGE) - 2 * (depth / PASSAGE) ** 3
+    within = (depth > 0) & (depth < PASSAGE)
+    assert np.abs(share - expected)[within].max() < 1.5 * step / PASSAGE
 
 
 def test_on_a_thin_wall_only_its_own_sides_border_counts():
@@ -105,21 +108,22 @@ def test_on_a_thin_wall_only_its_own_sides_border_counts():
     up = (surface.face_normals[:, 2] > 0.5).astype(np.uint8)
     texels = locate(surface, 512)
     share = shares(surface, up, 512).ravel()[texels.place]
-    middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.48)
-    assert (share[middle] == 1).all()
+    middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.47)
+    assert share[middle].min() > 0.99
     assert (share[up[texels.face] == 0] == 0).all()
 
 
 def test_islands_that_touch_in_the_atlas_are_no_neighbours():
-    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], np.float32)
-    vertices = np.concatenate([corners, corners + np.float32([0, 1, 0])]).astype(np.float32)
-    faces = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]], np.int32)
-    square = np.array([[0, 0], [0.5, 0], [0.5, 1], [0, 1]], np.float32)
-    uvs = np.concatenate([square, square + np.float32([0.5, 0])])[faces].astype(np.float32)
-    surface = replace(surface_of(trimesh.Trimesh(vertices, faces, process=False)), corner_uvs=uvs)
-    share = shares(surface, np.array([1, 1, 0, 0], np.uint8), 256)
-    assert (share[:, :127] == 1).all()
-    assert (share[:, 129:] == 0).all()
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    uvs = np.concatenate([square * (0.25, 1) + (start, 0) for start in (0, 0.25, 0.6)])
+    places = np.concatenate([np.insert(square, 1, y, axis=1) for y in (0, 1, 0.5)])  # the last lies midway between the others
+    faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]], np.int32) + first for first in (0, 4, 8)])
+    plates = trimesh.Trimesh(places, faces, process=False)
+    surface = replace(surface_of(plates), corner_uvs=uvs[faces].astype(np.float32))
+    share = shares(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
+    assert (share[:, :63] == 1).all()
+    assert (share[:, 65:127] == 0).all()
+    assert (share[:, 154:217] == 1).all()
 
 
 def test_a_small_region_is_still_painted_in_its_middle(surface):
@@ -128,6 +132,17 @@ def test_a_small_region_is_still_painted_in_its_middle(surface):
     region = np.zeros(len(surface.faces), np.uint8)
     region[nearest] = 1
     assert shares(surface, region, SIZE).max() > 0.95
+
+
+def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface):
+    middle = surface.vertices[surface.faces].mean(axis=1)
+    small = np.argsort(np.linalg.norm(middle - middle[middle[:, 1].argmax()], axis=1))[:6]
+    region = (middle[:, 1] < 0).astype(np.uint8)
+    region[small] = 1
+    texels = locate(surface, SIZE)
+    share = shares(surface, region, SIZE).ravel()[texels.place]
+    assert share[np.isin(texels.face, small)].max() > 0.95
+    assert share.max() == 1
 
 
 @pytest.mark.parametrize("side", [300, 512, 2048])
@@ -173,8 +188,9 @@ def kept_on(surface, **textures) -> Kept:
 @pytest.mark.parametrize(("textures", "sentence"), [
     ({"base_color": np.frombuffer(b"no image", np.uint8)}, "not an image file"),
     ({"base_color": png(np.zeros((64, 32, 3), np.uint8))}, "as wide as high"),
-    ({"metallic": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
-    ({"metallic.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
+    ({"confidence": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
+    ({"metallic": png(np.zeros((64, 64), np.uint8))}, "only one of metallic and roughness"),
+    ({"coverage.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
 ])
 def test_textures_that_cannot_be_kept_are_a_sentence(surface, textures, sentence):
     kept, usable = kept_on(surface, **textures), replace(surface, unwrapped=False)
@@ -221,7 +237,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(tmp_path / "ball.glb")
     Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
     random = np.random.default_rng(0)
-    for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1)):
+    for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1), ("roughness", 1)):
         png(random.integers(0, 40, (SIZE, SIZE, channels), np.uint8)).tofile(tmp_path / f"{name}.png")
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255
@@ -238,7 +254,8 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
         before, after = (np.asarray(Image.open(folder / f"{name}.png")) for folder in (tmp_path, tmp_path / "again"))
         assert np.array_equal(before[outside], after[outside]), name
         assert (name == "metallic") == np.array_equal(before, after)
-    assert np.asarray(Image.open(tmp_path / "again" / "base_color.png"))[deep].max(axis=-1).min() > 60
+    # Not all of the half: some of its islands have neighbours on the surface that lie in the other half.
+    assert (np.asarray(Image.open(tmp_path / "again" / "base_color.png"))[deep].max(axis=-1) > 60).mean() > 0.8
     report = json.loads((tmp_path / "again" / "report.json").read_text())
     assert "painted anew" in report["notes"][-1]
     assert list(report["seconds"])[-1] == "blend"

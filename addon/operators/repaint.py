@@ -19,7 +19,7 @@ class _OnShownTake:
     def execute(self, context):
         obj = context.object
         try:
-            self.run(context, obj, obj.orbit_texture.takes[takes.shown(obj)])
+            self.run(context, obj, region.worn(obj))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
@@ -54,7 +54,8 @@ class RepaintRegion(_OnShownTake, bpy.types.Operator):
         if obj.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         scene.check(obj)
-        queue.add(region.wearers(obj, take), picture, settings, region.kept(obj, take, faces), take.uv_layer, take.own_topology)
+        marked = scene.selection(obj, take.own_topology) if faces else region.painted(obj, take)
+        queue.add(region.wearers(obj, take), picture, settings, region.repaint(obj, take, marked))
         timer.start()
 
 

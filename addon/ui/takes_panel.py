@@ -49,8 +49,8 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     if overlay.image_of(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
     row = layout.row(align=True)
-    row.operator("orbit_texture.repaint_region", icon="BRUSH_DATA")
-    row.operator("orbit_texture.mark_region", text="", icon="TPAINT_HLT")
+    row.operator("orbit_texture.repaint_region", icon="TPAINT_HLT")
+    row.operator("orbit_texture.mark_region", text="", icon="BRUSH_DATA")
     if obj.orbit_texture.region:
         row.operator("orbit_texture.clear_region", text="", icon="X")
     row = layout.row(align=True)

@@ -9,6 +9,9 @@ from .settings import Settings
 
 MAX_TRIANGLES = 1_500_000
 
+MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
+"""The images of a texture."""
+
 KEEP = "keep."
 """Before the name of a texture to keep, where it travels among a job's arrays."""
 

@@ -12,17 +12,21 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..api.errors import InvalidImage, InvalidTarget
-from ..api.job import NOTHING_MARKED, Kept
+from ..api.job import MAPS, NOTHING_MARKED, Kept
 from ..mesh.surface import Surface
 from ..mesh.tiles import join
 from ..mesh.uvs import rasterize_atlas
+from ..mesh.voxels import interpolate, voxelize
 from ..render.footprint import tangents
-from .bake import MAPS, Texture
+from .bake import Texture
 from .seams import equalise, seam_places
 from .texels import Texels, locate, nearest
 
 PASSAGE = 0.02
-"""Width of the passage, in units of the mesh's longest side; in a region without room for it, half the depth of the region."""
+"""Width of the passage, in units of the mesh's longest side; where the region has no room for it, half the region's depth there."""
+
+ROOM_CELLS, ROOM_STEPS = 64, 2
+"""How deep the region is somewhere is the most within so many steps over cells of a grid this fine."""
 
 FINEST = 2048
 """The largest atlas on which distances are worked out: the passage is far wider than one of its texels."""
@@ -51,7 +55,7 @@ def read(kept: Kept, surface: Surface) -> Earlier:
     """The atlases of an earlier texture.
 
     Raises:
-        InvalidImage: a texture cannot be read, or is not of the size or the UDIM tiles that it should have.
+        InvalidImage: a texture cannot be read, is not of the size or the UDIM tiles that it should have, or lacks the one it goes with.
         InvalidTarget: the texture does not lie on this surface's UVs, or the region holds no texel of it.
     """
     if surface.unwrapped:
@@ -63,6 +67,8 @@ def read(kept: Kept, surface: Surface) -> Earlier:
     for name, data in kept.textures.items():
         key, _, tile = name.partition(".")
         files.setdefault(key, {})[tile] = data
+    if ("metallic" in files) != ("roughness" in files):
+        raise InvalidImage("The textures to keep hold only one of metallic and roughness. Give both, or neither.")
     maps = {key: _atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
     if len({atlas.shape[:2] for atlas in maps.values()}) > 1:
         raise InvalidImage("The textures to keep are not all of one size. Bring them to the size of the base color.")
@@ -92,9 +98,9 @@ def shares(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
     passed = np.zeros(len(texels), np.float32)
     passed[inside] = 1
     if len(border := _border(surface, texels, inside)):
-        depth, _ = cKDTree(border).query(texels.positions[inside], distance_upper_bound=PASSAGE, workers=-1)
-        width = min(PASSAGE, max(depth.max() / 2, 1e-6))
-        passed[inside] = _smooth(depth / width)
+        depth, _ = cKDTree(border).query(texels.positions[inside], distance_upper_bound=2 * PASSAGE, workers=-1)
+        depth = np.minimum(depth, 2 * PASSAGE)
+        passed[inside] = _smooth(2 * depth / np.maximum(_room(surface, texels.positions[inside], depth), 1e-6))
     passed = cv2.resize(passed[texels.nearest], (size, size), interpolation=cv2.INTER_LINEAR)
     limit, on_surface = marked(surface, region, size), rasterize_atlas(surface.corner_uvs, size)[0] >= 0
     passed = equalise(np.minimum(passed, limit)[..., None], on_surface, surface.faces, surface.corner_uvs)[..., 0]
@@ -134,6 +140,18 @@ def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     cut = reads[0] != reads[1]
     across = np.einsum("nk,nkx->nx", weights[cut], texels.positions[places[cut]])
     return np.concatenate([within, across])
+
+
+def _room(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(N,) float32: how deep the region is around places of it (N, 3) that lie at ``depth`` (N,)."""
+    voxels = voxelize(surface, ROOM_CELLS)
+    deepest, cell = np.zeros(len(voxels), np.float32), voxels.index_of(positions)
+    np.maximum.at(deepest, cell[cell >= 0], depth[cell >= 0])
+    for _ in range(ROOM_STEPS):
+        one, other = deepest[voxels.edges].T
+        for side, reached in zip(voxels.edges.T, (other, one), strict=True):
+            np.maximum.at(deepest, side, reached)
+    return np.maximum(interpolate(voxels, deepest[:, None], positions)[:, 0], depth)
 
 
 def _blended(name: str, old: np.ndarray | None, new: np.ndarray | None, share: np.ndarray) -> np.ndarray:

@@ -7,10 +7,11 @@ import bpy
 import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import region, takes
+from bl_ext.user_default.orbit_texture.addon import region, scene, takes
 from bl_ext.user_default.orbit_texture.addon.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.queue import queue
-from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidTarget
+from bl_ext.user_default.orbit_texture.addon.rules import Plan
+from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidImage, InvalidTarget
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 pytestmark = pytest.mark.every_blender
@@ -28,7 +29,7 @@ def obj():
 
 def wear(obj, **more):
     files = {"base_color": make.png(SIZE, SIZE), "confidence": make.png(SIZE, SIZE, (200,)), "coverage": make.png(SIZE, SIZE, (255,))}
-    return make.apply(obj, new_uvs=False, textures=files, **more)
+    return make.apply(obj, new_uvs=False, textures=files, **{"settings": Settings(texture_size=SIZE)} | more)
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def pictured(tmp_path):
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
     settings.voxel_resolution, settings.texture_size = "128", "2048"
+    settings.view, settings.azimuth, settings.elevation = "GIVEN", 20, 20
 
 
 def shown(obj):
@@ -72,11 +74,13 @@ def box_of(obj, face: int, size: int) -> tuple[slice, slice]:
 
 @pytest.mark.worker
 def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
-    before = fingerprint(obj)
     select_faces(obj, 2, 4)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    before = fingerprint(obj)
+    bpy.ops.object.mode_set(mode="EDIT")
     assert bpy.ops.orbit_texture.repaint_region() == {"FINISHED"}
     assert obj.mode == "OBJECT"
-    make.poll_until_settled(queue)
+    make.poll_until_settled(queue, seconds=600.0)
     assert queue.entries[-1].applied, queue.entries[-1].error
     first, second = obj.orbit_texture.takes
     assert takes.shown(obj) == 1
@@ -95,7 +99,8 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
 def test_a_selected_face_is_each_of_its_triangles(obj):
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    kept = region.kept(obj, shown(obj), faces=True)
+    marked = scene.selection(obj, own_topology=True)
+    kept = region.repaint(obj, shown(obj), marked).kept
     assert kept.region.tolist() == [0] * 6 + [1, 1] + [0] * 4
     assert set(kept.textures) == {"base_color", "confidence", "coverage"}
     assert kept.textures["base_color"].tobytes() == make.png(SIZE, SIZE)
@@ -108,10 +113,10 @@ def test_what_a_modifier_makes_of_selected_faces_is_selected():
     assert not shown(obj).own_topology
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert region.kept(obj, shown(obj), faces=True).region.tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
+    assert scene.selection(obj, shown(obj).own_topology).tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
     obj.modifiers.new("Bevel", "BEVEL")
     with pytest.raises(InvalidTarget, match="do not follow the selection"):
-        region.kept(obj, shown(obj), faces=True)
+        scene.selection(obj, shown(obj).own_topology)
 
 
 def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone(obj):
@@ -126,7 +131,7 @@ def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone
     paint.canvas.pixels.foreach_set(mask.ravel())
     bpy.ops.object.mode_set(mode="OBJECT")
     assert fingerprint(obj) == before
-    marked = region.kept(obj, shown(obj), faces=False).region
+    marked = region.painted(obj, shown(obj))
     assert (marked[:10, :20] == 128).all()
     assert np.count_nonzero(marked) == 200
     bpy.ops.orbit_texture.mark_region()
@@ -180,16 +185,16 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
     bpy.ops.object.mode_set(mode="OBJECT")
     obj.orbit_texture.region_layer = "Another"
     with pytest.raises(InvalidTarget, match="marked on the UV map 'Another'"):
-        region.kept(obj, shown(obj), faces=False)
+        region.painted(obj, shown(obj))
     obj.data.uv_layers.active = obj.data.uv_layers.new(name="Other")
     with pytest.raises(RuntimeError, match="Blender paints on the active UV map"):
         bpy.ops.orbit_texture.mark_region()
 
 
 def test_a_repaint_has_the_takes_size_and_a_seed_that_no_take_has(obj):
-    wear(obj, settings=Settings(seed=1))
+    wear(obj, settings=Settings(texture_size=SIZE, seed=1))
     made = region.settings(obj, shown(obj), Settings(painter="orbitpainter", texture_size=4096))
-    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", 2048, 2)
+    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", SIZE, 2)
     assert region.settings(obj, shown(obj), Settings(seed=7)).seed == 7
 
 
@@ -200,3 +205,30 @@ def test_those_who_share_the_mesh_and_wear_the_take_get_the_new_one_too(obj):
         bpy.context.collection.objects.link(copy)
     stranger.material_slots[0].material = None
     assert region.wearers(obj, shown(obj)) == [obj, other]
+
+
+def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp_path):
+    image = bpy.data.images.new("mask", 8, 4)
+    values = np.zeros((4, 8, 4), np.float32)
+    values[-1, :3] = 1
+    image.pixels.foreach_set(values.ravel())
+    image.filepath_raw, image.file_format = str(tmp_path / "mask.png"), "PNG"
+    image.save()
+    count = len(bpy.data.images)
+    assert region.read_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    for name in ("broken.png", "nothing.png"):
+        with pytest.raises(InvalidImage, match="mask"):
+            region.read_file(tmp_path / name)
+    assert len(bpy.data.images) == count
+
+
+def test_a_plan_with_a_mask_repaints_the_take_that_an_object_wears(obj):
+    mask = np.full((4, 4), 255, np.uint8)
+    plan = Plan(lambda obj: Settings(), mask=mask)
+    made = plan.repaint_of(obj)
+    assert (made.layer, made.kept.region is mask) == ("UVMap", True)
+    assert plan.settings_of(obj).seed == 1
+    with pytest.raises(InvalidTarget, match="wears no take"):
+        plan.repaint_of(make.cube())
+    assert Plan(lambda obj: Settings()).repaint_of(obj) is None
