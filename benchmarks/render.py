@@ -20,7 +20,7 @@ import trimesh
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
-from backend.mesh.prepare import normalise
+from backend.mesh.prepare import normalise, weld
 from backend.mesh.surface import Surface, smooth_normals
 from backend.render.camera import Camera, horizontal_orbit, vertical_orbit
 from backend.render.rasterize import GBuffer, normals, positions, rasterize, render
@@ -104,8 +104,7 @@ def subdivided(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def measure(make: Callable, argument, repeat: int) -> Row:
     """The numbers of a row, in a process of its own."""
     vertices, faces = make(argument)
-    faces = faces.astype(np.int32)
-    vertices = normalise(vertices, faces)
+    vertices, faces = weld(normalise(vertices, faces), faces)
     uvs = np.zeros((len(faces), 3, 2), np.float32)
     surface = Surface(vertices, faces, smooth_normals(vertices, faces), uvs, np.arange(len(faces)), True)
     shade(surface, CAMERAS[0])  # compiles

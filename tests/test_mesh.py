@@ -6,7 +6,7 @@ import trimesh
 
 from backend.api.errors import InvalidMesh, ProtocolError
 from backend.api.job import MAX_TRIANGLES, MeshData
-from backend.mesh.prepare import job_uvs, prepare
+from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.surface import triangle_areas
 from backend.mesh.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, rasterize_atlas, why_unusable
@@ -33,6 +33,17 @@ def test_vertices_at_one_place_become_one():
     soup = trimesh.creation.icosphere(2)
     soup.unmerge_vertices()
     assert len(surface_of(soup).vertices) == len(trimesh.creation.icosphere(2).vertices)
+
+
+def test_welding_keeps_the_order_of_the_vertices():
+    """Triangles that follow one another find their vertices side by side, which drawing a large mesh depends on."""
+    ball = trimesh.creation.icosphere(3)
+    order = np.sort(np.unique(ball.faces, return_index=True)[1])
+    faces = np.argsort(ball.faces.ravel()[order])[ball.faces]
+    vertices = ball.vertices[ball.faces.ravel()[order]]
+    soup = data(vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3))
+    for mesh in (data(vertices, faces), soup):
+        assert np.array_equal(clean(mesh).faces, faces)
 
 
 def test_faces_with_nan_are_left_out_and_said():
