@@ -1,8 +1,8 @@
 """The part of Orbit Texture that lives in Blender: the only code that imports bpy."""
 
-from . import command, inspection, operators, overlay, preferences, previews, properties, quality_presets, timer, ui
+from . import command, inspection, operators, overlay, preferences, previews, properties, quality_presets, surface, timer, ui
 
-_PARTS = (properties, preferences, previews, inspection, overlay, operators, quality_presets, ui, timer, command)
+_PARTS = (properties, preferences, previews, inspection, surface, overlay, operators, quality_presets, ui, timer, command)
 
 
 def register() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..backend.api.errors import OrbitError
 from ..backend.api.events import JobEvent
-from ..backend.api.job import MeshData
+from ..backend.api.job import Kept, MeshData
 from ..backend.api.settings import Settings
 from .courier import Courier, Reference
 from .server_process import ServerProcess
@@ -51,15 +51,17 @@ class Client:
             self._courier.start()
         self._courier.post(self._courier.try_again)
 
-    def submit(self, job_id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
+    def submit(self, job_id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings,
+               kept: Kept | None = None) -> None:
         """Starts a job.
 
         Args:
             mesh: makes the mesh, on the client's thread. Leave the arrays behind it and the reference alone from now on.
+            kept: the texture of which only a region is painted anew.
 
-        A reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
+        A mesh that cannot be made, a reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
         """
-        self._post("submit", job_id, name, mesh, reference, settings)
+        self._post("submit", job_id, name, mesh, reference, settings, kept)
 
     def download(self, job_id: str, model: str) -> None:
         """Starts a job that brings a model's weights, to which the user has agreed. It ends with a result that holds nothing."""
@@ -72,9 +74,9 @@ class Client:
         """Runs a job that failed or was cancelled again, without sending it again. Finished stages are not repeated."""
         self._post("retry", job_id)
 
-    def first(self, job_id: str) -> None:
-        """Has a job that waits done before the others that wait."""
-        self._post("first", job_id)
+    def order(self, job_ids: Iterable[str]) -> None:
+        """Has jobs that wait done in this order, before the others that wait."""
+        self._post("order", list(job_ids))
 
     def discard(self, job_id: str) -> None:
         """Makes the server forget a job and delete its files. There are no more events for it."""

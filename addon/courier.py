@@ -13,9 +13,9 @@ import zmq
 
 from ..backend.api import wire
 from ..backend.api.connection import Connection
-from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, StorageError, VersionMismatch
+from ..backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, OutOfMemory, StorageError, VersionMismatch
 from ..backend.api.events import JobEvent, State
-from ..backend.api.job import Job, MeshData, Result
+from ..backend.api.job import Job, Kept, MeshData, Result
 from ..backend.api.mailbox import Mailbox
 from ..backend.api.settings import Settings
 from .link import Link
@@ -60,7 +60,7 @@ class Courier(threading.Thread):
         self._dead: Connection | None = None
         self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         self._jobs: dict[str, _Followed] = {}
-        self._orders: list[tuple[str, str]] = []
+        self._untold: list[tuple[str, dict]] = []
         self._follow_all = False
 
     @property
@@ -95,12 +95,15 @@ class Courier(threading.Thread):
 
     # What the main thread asks for
 
-    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings) -> None:
+    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings, kept: Kept | None) -> None:
         try:
-            job = Job(id, name, mesh(), _read(reference), settings)
+            job = Job(id, name, mesh(), _read(reference), settings, kept)
             self._start(id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(id, State.FAILED, error=error))
+        except Exception as error:  # what is wrong with one job must not be the end of the others
+            traceback.print_exc()
+            self._emit(JobEvent(id, State.FAILED, error=_unexpected(error)))
 
     def download(self, id: str, model: str) -> None:
         self._start(id, wire.pack("download", {"job": id, "model": model}))
@@ -110,21 +113,21 @@ class Courier(threading.Thread):
         if job and job.frames and not self.welcomed:
             # The server never heard of it, or if it did, it shall forget it.
             self._finish(JobEvent(id, State.CANCELLED, error=Cancelled()))
-            self._order("discard", id)
+            self._tell("discard", {"job": id})
         else:
-            self._order("cancel", id)
+            self._tell("cancel", {"job": id})
 
     def retry(self, id: str) -> None:
         self._jobs[id] = _Followed()
-        self._order("retry", id)
+        self._tell("retry", {"job": id})
         self.try_again()
 
-    def first(self, id: str) -> None:
-        self._order("first", id)
+    def order(self, ids: list[str]) -> None:
+        self._tell("order", {"jobs": ids})
 
     def discard(self, id: str) -> None:
         self._jobs.pop(id, None)
-        self._order("discard", id)
+        self._tell("discard", {"job": id})
 
     def follow(self, ids: tuple[str, ...] | None) -> None:
         self._follow_all = self._follow_all or ids is None
@@ -234,9 +237,9 @@ class Courier(threading.Thread):
             job.fetching = False
             if job.frames:
                 self._link.send(job.frames)
-        orders, self._orders = self._orders, []
-        for type, id in orders:
-            self._order(type, id)
+        untold, self._untold = self._untold, []
+        for type, body in untold:
+            self._tell(type, body)
         self._link.send(wire.pack("list"))
 
     def _refused(self, error: OrbitError) -> None:
@@ -279,11 +282,12 @@ class Courier(threading.Thread):
         if self.welcomed:
             self._link.send(frames)
 
-    def _order(self, type: str, id: str) -> None:
+    def _tell(self, type: str, body: dict) -> None:
+        """Now, or once a server welcomes us."""
         if self.welcomed:
-            self._link.send(wire.pack(type, {"job": id}))
+            self._link.send(wire.pack(type, body))
         else:
-            self._orders.append((type, id))
+            self._untold.append((type, body))
 
     def _finish(self, event: JobEvent) -> None:
         self._jobs.pop(event.job, None)
@@ -291,6 +295,12 @@ class Courier(threading.Thread):
 
     def _emit(self, event: JobEvent) -> None:
         self._events.put(event)
+
+
+def _unexpected(error: Exception) -> OrbitError:
+    if isinstance(error, MemoryError):
+        return OutOfMemory("There is not enough memory to send the mesh. Close other programs, then retry.", "retry")
+    return OrbitError(f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry")
 
 
 def _read(reference: Reference) -> np.ndarray:

@@ -13,7 +13,7 @@ import bpy
 import gpu
 
 from ..backend.api import paths
-from . import setup
+from . import devices, setup
 
 _LINES = 30
 """Of what the last installation has said."""
@@ -52,6 +52,7 @@ def learn(checked: setup.Setup) -> None:
         _findings = [Finding(**entry) for entry in json.loads("\n".join(checked.lines))]
         # Its exit status says whether there is a problem, and the findings tell which.
         checked.status = 0
+        devices.look()
 
 
 def text() -> str:

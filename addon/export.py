@@ -59,7 +59,7 @@ def textures(obj: bpy.types.Object, index: int, folder: Path, format: str = "png
     images = {name: image for name in material.SOCKETS if (image := material.texture(take.material, name))}
     if "base_color" not in images:
         raise InvalidTarget(f"The images of '{take.name}' are gone from its material. Texture the object again.")
-    contents = {(name, tile): png for name, image in images.items() for tile, png in _tiles(image).items()}
+    contents = {(name, tile): png for name, image in images.items() for tile, png in material.files(image).items()}
     pixels = {key: _decoded(png) for key, png in contents.items() if pack or format != "png8"}
     if pack:
         for tile in [tile for name, tile in list(pixels) if name == "metallic"]:
@@ -110,21 +110,6 @@ def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
 def glb_name(obj: bpy.types.Object, index: int) -> str:
     """What to call an object's file."""
     return f"{bpy.path.clean_name(obj.name)}_{bpy.path.clean_name(obj.orbit_texture.takes[index].name)}.glb"
-
-
-def _tiles(image: bpy.types.Image) -> dict[str, bytes]:
-    """An image's files by the number of their tile, which is "" where there are none."""
-    if image.is_dirty:
-        raise InvalidTarget(f"The image '{image.name}' was painted over and is not saved. Save or pack it in the Image Editor first.")
-    tiled = image.source == "TILED"
-    if image.packed_files:
-        return {str(packed.tile_number) if tiled else "": bytes(packed.packed_file.data) for packed in image.packed_files}
-    path = bpy.path.abspath(image.filepath, library=image.library)
-    try:
-        return {number: Path(path.replace("<UDIM>", number)).read_bytes()
-                for number in ([str(tile.number) for tile in image.tiles] if tiled else [""])}
-    except OSError as error:
-        raise InvalidTarget(f"The file of the image '{image.name}' cannot be read: {error}") from error
 
 
 def _decoded(png: bytes) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..backend.api.errors import OrbitError
+from ..backend.api.errors import InvalidTarget, OrbitError
 from . import previews
 
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
@@ -58,6 +58,25 @@ def texture(material: bpy.types.Material | None, name: str) -> bpy.types.Image |
     """One of the images that :func:`build` laid into a material, if it is still there."""
     node = material.node_tree.nodes.get(name) if material and material.node_tree else None
     return node.image if node else None
+
+
+def files(image: bpy.types.Image) -> dict[str, bytes]:
+    """An image's files by the number of their tile, which is "" where there are none.
+
+    Raises:
+        InvalidTarget: it was painted over and not saved, or its file is gone.
+    """
+    if image.is_dirty:
+        raise InvalidTarget(f"The image '{image.name}' was painted over and is not saved. Save or pack it in the Image Editor first.")
+    tiled = image.source == "TILED"
+    if image.packed_files:
+        return {str(packed.tile_number) if tiled else "": bytes(packed.packed_file.data) for packed in image.packed_files}
+    path = bpy.path.abspath(image.filepath, library=image.library)
+    try:
+        return {number: Path(path.replace("<UDIM>", number)).read_bytes()
+                for number in ([str(tile.number) for tile in image.tiles] if tiled else [""])}
+    except OSError as error:
+        raise InvalidTarget(f"The file of the image '{image.name}' cannot be read: {error}") from error
 
 
 def set_preview(material: bpy.types.Material, picture: np.ndarray) -> None:

@@ -4,20 +4,10 @@ Red is filled or hardly seen, green is well seen.
 """
 
 import bpy
-import gpu
-from bpy.app.handlers import persistent
 from bpy.props import EnumProperty
-from gpu_extras.batch import batch_for_shader
 
-from . import material, redraw, scene, takes
+from . import material, redraw, surface, takes
 
-_VERTEX = """
-void main() {
-    texel = uv;
-    gl_Position = matrix * vec4(position, 1.0);
-    gl_Position.z -= 5e-5 * gl_Position.w;  // before the surface itself
-}
-"""
 _FRAGMENT = """
 void main() {
     float value = 2.0 * texture(image, texel).r;
@@ -25,8 +15,6 @@ void main() {
 }
 """
 
-_batches: dict[tuple[int, str], tuple] = {}
-_shader: gpu.types.GPUShader | None = None
 _handle = None
 
 
@@ -47,57 +35,14 @@ def draw(obj: bpy.types.Object, kind: str, matrix) -> None:
         kind: "confidence" or "coverage".
         matrix: (4, 4), from the world's space to the clip space.
     """
-    image = image_of(obj, kind)
-    batch = _batch(obj, obj.orbit_texture.takes[takes.shown(obj)].uv_layer) if image else None
-    if batch is None:
-        return
-    gpu.state.depth_test_set("LESS_EQUAL")
-    gpu.state.blend_set("ALPHA")
-    _shader.bind()
-    _shader.uniform_float("matrix", matrix @ obj.matrix_world)
-    _shader.uniform_sampler("image", gpu.texture.from_image(image))
-    batch.draw(_shader)
-    gpu.state.blend_set("NONE")
-    gpu.state.depth_test_set("NONE")
+    if image := image_of(obj, kind):
+        surface.draw(obj, obj.orbit_texture.takes[takes.shown(obj)].uv_layer, image, _FRAGMENT, matrix)
 
 
 def _draw_in_viewport() -> None:
     context, kind = bpy.context, bpy.context.window_manager.orbit_texture_overlay
     if kind != "NONE" and context.object and context.object.visible_get():
         draw(context.object, kind.lower(), context.region_data.perspective_matrix)
-
-
-def _batch(obj: bpy.types.Object, layer: str):
-    """The object's triangles on the card, sent anew when they have changed; None if they do not have the UV layer."""
-    global _shader
-    _shader = _shader or _compile()
-    key = obj.session_uid, layer
-    if key not in _batches:
-        corners = scene.corners(obj, layer)
-        _batches.clear()
-        _batches[key] = corners and batch_for_shader(_shader, "TRIS", dict(zip(("position", "uv"), corners, strict=True)))
-    return _batches[key]
-
-
-def _compile() -> gpu.types.GPUShader:
-    between = gpu.types.GPUStageInterfaceInfo("orbit_texture_overlay")
-    between.smooth("VEC2", "texel")
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "matrix")
-    info.sampler(0, "FLOAT_2D", "image")
-    info.vertex_in(0, "VEC3", "position")
-    info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(between)
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_VERTEX)
-    info.fragment_source(_FRAGMENT)
-    return gpu.shader.create_from_info(info)
-
-
-@persistent
-def _changed(_scene, depsgraph) -> None:
-    if any(update.is_updated_geometry for update in depsgraph.updates):
-        _batches.clear()
 
 
 def register() -> None:
@@ -108,14 +53,9 @@ def register() -> None:
                ("CONFIDENCE", "Confidence", "Show how well the painted views saw the surface: green well, red hardly"),
                ("COVERAGE", "Coverage", "Show what a painted view saw, green, and what was filled from nearby, red")],
         options={"SKIP_SAVE"}, update=lambda properties, context: redraw.viewports())
-    bpy.app.handlers.depsgraph_update_post.append(_changed)
     _handle = bpy.types.SpaceView3D.draw_handler_add(_draw_in_viewport, (), "WINDOW", "POST_VIEW")
 
 
 def unregister() -> None:
-    global _shader
     bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
-    bpy.app.handlers.depsgraph_update_post.remove(_changed)
     del bpy.types.WindowManager.orbit_texture_overlay
-    _batches.clear()
-    _shader = None

@@ -1,6 +1,7 @@
 """The extension's page in Blender's preferences: the backend, where its files are, the models, and what is wrong."""
 
 import os
+from dataclasses import fields
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
@@ -8,8 +9,9 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import StringProperty
 
 from ..backend.api import paths
+from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import diagnostics, setup, weights
+from . import devices, diagnostics, setup, weights
 from .queue import queue
 from .ui.setup import draw_setup
 from .ui.text import wrapped
@@ -18,6 +20,9 @@ _PACKAGE = __package__.removesuffix(".addon")
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
 _VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
 """By these the backend and install.py know a folder; they inherit them from Blender."""
+
+_DEFAULT = Settings()
+_DEVICE = next(entry for entry in fields(Settings) if entry.name == "device").metadata["doc"]
 
 _set_here: set[str] = set()
 """The variables that are set by the page; those that were set before Blender started stay as they are."""
@@ -36,7 +41,13 @@ def _use_folders(preferences, context) -> None:
     # The next job connects to the server of that folder.
     queue.close()
     weights.look()
+    devices.look()
     setup.look()
+
+
+def _search_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
+    found = [(device.name, devices.title(device)) for device in devices.known()]
+    return [(_DEFAULT.device, rpt_("the first card, else the processor")), *found]
 
 
 class Preferences(bpy.types.AddonPreferences):
@@ -48,6 +59,9 @@ class Preferences(bpy.types.AddonPreferences):
     models: StringProperty(
         name="Models", subtype="DIR_PATH", update=_use_folders,
         description="Folder of the models' weights. Empty for one beside the other files. What is in the old one is not moved")
+
+    device: StringProperty(
+        name="Device", default=_DEFAULT.device, description=_DEVICE, search=_search_devices, search_options={"SUGGESTION"})
 
     def draw(self, context):
         width = context.region.width / context.preferences.system.ui_scale - 120
@@ -79,6 +93,9 @@ class Preferences(bpy.types.AddonPreferences):
                 column.label(text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable), translate=False)
             else:
                 column.prop(self, name)
+        column.prop(self, "device")
+        if (name := devices.chosen()) != _DEFAULT.device and devices.known() and not devices.meant(name):
+            column.label(text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False)
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)
 
 

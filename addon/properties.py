@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from ..backend.api.settings import Settings
-from . import weights
+from . import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 
@@ -36,6 +36,7 @@ def _number(setting: str, label: str, kind):
 
 def _look_for_weights(settings, context) -> None:
     weights.look()
+    devices.look()
 
 
 class SceneProperties(bpy.types.PropertyGroup):
@@ -81,13 +82,14 @@ class SceneProperties(bpy.types.PropertyGroup):
                         refine=self.refine, refine_strength=round(self.refine_strength, 6),  # Blender's are float32
                         refine_steps=self.refine_steps,
                         refine_resolution=int(self.refine_resolution), refine_views=self.refine_views,
-                        azimuth=self.azimuth if given else None, elevation=self.elevation if given else None)
+                        azimuth=self.azimuth if given else None, elevation=self.elevation if given else None,
+                        device=devices.chosen())
 
     def from_settings(self, settings: Settings) -> None:
-        """Sets the panel so that :meth:`to_settings` gives these."""
+        """Sets the panel so that :meth:`to_settings` gives these, on the device of the preferences."""
         self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
         for name, value in settings.to_dict().items():
-            if value is not None:
+            if value is not None and name != "device":
                 is_choice = self.bl_rna.properties[name].type == "ENUM"
                 setattr(self, name, str(value) if is_choice else value)
 
@@ -105,6 +107,8 @@ class Take(bpy.types.PropertyGroup):
     material: PointerProperty(type=bpy.types.Material)
     uv_layer: StringProperty(description="The UV map that the texture lies on")
     owns_uv_layer: BoolProperty(description="The UV map was made for a take and goes with the last take that uses it")
+    own_topology: BoolProperty(description="It was made without the modifiers that change the topology")
+    layout: StringProperty(description="Fingerprint of the faces and the UV map that the texture lies on")
     locked: BoolProperty(name="Lock", description="Keep this take from being removed")
     settings: StringProperty(description="JSON of the settings it was made with")
     report: StringProperty(description="JSON of the result's report")
@@ -125,6 +129,8 @@ class ObjectProperties(bpy.types.PropertyGroup):
                                description="Picture that this object's texture follows in Texture Scene")
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
+    region: PointerProperty(type=bpy.types.Image, name="Region", description="Mask of what Repaint Region paints anew: all but the black")
+    region_layer: StringProperty(description="The UV map that the mask lies on")
     slots: CollectionProperty(type=SavedSlot)
     owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
     last: StringProperty(description="JSON of the settings of the last job for this object")

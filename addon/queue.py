@@ -12,7 +12,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from ..backend.api import paths
 from ..backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ..backend.api.events import JobEvent, State
-from ..backend.api.job import Result
+from ..backend.api.job import Kept, Result
 from ..backend.api.settings import Settings
 from . import estimate, identity, previews, scene, takes, weights
 from .client import Client, Reference
@@ -29,8 +29,11 @@ class Entry:
         reference: kept for a retry; None for a job from an earlier session.
         target: the mesh that was sent; None for a job from an earlier session.
         fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target`` turns out not to be usable.
-        own_topology: the fallback was sent.
-        topology: what ``target.topology`` must still be when the result arrives.
+        own_topology: the fallback was sent, or nothing else may be.
+        layer: the UV layer that the texture must lie on; "" for the one that a new take gets.
+        kept: the texture of which only a region is painted anew; None for a whole new one, and for a job from an earlier session.
+        topology: of a job from an earlier session: what ``target.topology`` was.
+        noted: the objects know that they wait for the job, or knew it before an undo.
         event: what the server said last; its ``job`` is the job's id.
         result: kept until it is on the object.
         error: why the job, or applying its result, failed.
@@ -48,7 +51,10 @@ class Entry:
     target: scene.Target | None = None
     fallback: scene.Target | None = None
     own_topology: bool = False
+    layer: str = ""
+    kept: Kept | None = None
     topology: str = ""
+    noted: bool = False
     event: JobEvent = field(default_factory=lambda: JobEvent(uuid4().hex, State.QUEUED))
     result: Result | None = None
     error: OrbitError | None = None
@@ -61,6 +67,11 @@ class Entry:
     @property
     def job(self) -> str:
         return self.event.job
+
+    @property
+    def expected_topology(self) -> str:
+        """What the mesh must still have when the result arrives. Takes a while, unless it has been worked out already."""
+        return self.target.topology if self.target else self.topology
 
     @property
     def settled(self) -> bool:
@@ -102,13 +113,17 @@ class Queue:
         """A job for the object, or for one that shares its mesh, is not settled."""
         return any(key.session_uid == obj.session_uid for entry in self.entries if not entry.settled for key in entry.keys)
 
-    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings) -> Entry:
+    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings, kept: Kept | None = None, layer: str = "",
+            own_topology: bool = False) -> Entry:
         """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
+
+        Args:
+            kept, layer, own_topology: of a job that repaints a region of a take: as the :class:`Entry` has them.
 
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name, settings, reference=reference)
+        entry = Entry(objects[0].name, settings, reference=reference, kept=kept, layer=layer, own_topology=own_topology)
         self._read(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
@@ -160,8 +175,8 @@ class Queue:
         """
         try:
             objects = [obj for key in entry.keys if (obj := identity.find(key))]
-            target = entry.target or scene.read(objects[0], entry.own_topology)
-            if scene.topology(objects[0], target) != entry.topology:
+            target = entry.target or scene.read(objects[0], entry.own_topology, entry.layer)
+            if scene.topology(objects[0], target) != entry.expected_topology:
                 raise InvalidTarget(f"The mesh of '{objects[0].name}' was changed while it was being textured, so the texture "
                                     "does not fit. Undo the change and retry, or texture it again.", fix="retry")
             objects = [obj for obj in objects if obj.data == objects[0].data]
@@ -173,7 +188,7 @@ class Queue:
         self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
         estimate.learn(entry.report)
-        entry.result = entry.target = entry.fallback = entry.reference = None
+        entry.result = entry.target = entry.fallback = entry.reference = entry.kept = None
 
     def cancel(self, entry: Entry) -> None:
         """Stops a job; the row settles when the server says so. A result that waits to be applied is given up at once."""
@@ -184,9 +199,15 @@ class Queue:
 
     def first(self, entry: Entry) -> None:
         """Has a job that waits done before the others that wait."""
-        self.entries.remove(entry)
-        self.entries.insert(next((index for index, other in enumerate(self.entries) if other.queued), len(self.entries)), entry)
-        self._connection().first(entry.job)
+        self._reorder([entry] + [other for other in self.entries if other.queued and other is not entry], 1)
+
+    def move(self, entry: Entry, places: int) -> None:
+        """Has a job that waits done that many places later among those that wait, earlier if below 0; at an end it stays."""
+        waiting = [other for other in self.entries if other.queued]
+        before = waiting.index(entry)
+        after = max(0, min(len(waiting) - 1, before + places))
+        waiting.insert(after, waiting.pop(before))
+        self._reorder(waiting, max(before, after) + 1)
 
     def retry(self, entry: Entry) -> None:
         """Applies the result again if there is one, else runs the job again; the server does not repeat the stages it has finished.
@@ -241,7 +262,8 @@ class Queue:
                 self.entries.remove(known)
             keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
             self.entries.append(Entry(obj.name, Settings.from_dict(record["settings"]), keys, topology=record["topology"],
-                                      own_topology=record["own_topology"], event=JobEvent(record["job"], State.QUEUED)))
+                                      own_topology=record["own_topology"], layer=record.get("layer", ""),
+                                      event=JobEvent(record["job"], State.QUEUED)))
             self._connection().jobs([record["job"]])
 
     def restart_server(self) -> None:
@@ -259,6 +281,12 @@ class Queue:
             self._client.start()
         return self._client
 
+    def _reorder(self, waiting: list[Entry], count: int) -> None:
+        """Puts all the jobs that wait in this order, of which the first ``count`` may stand elsewhere now."""
+        ordered = iter(waiting)
+        self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
+        self._connection().order(entry.job for entry in waiting[:count])
+
     def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable) -> Entry:
         try:
             scene.check(objects[0])
@@ -269,30 +297,33 @@ class Queue:
 
     @staticmethod
     def _read(entry: Entry, obj: bpy.types.Object) -> None:
+        if entry.kept:
+            entry.target = scene.read(obj, entry.own_topology, entry.layer)
+            return
         entry.target = scene.read(obj)
-        entry.fallback = scene.read(obj, own_topology=True) if entry.target.loops is None else None
+        entry.fallback = scene.read(obj, own_topology=True) if entry.target.evaluated else None
         entry.own_topology = False
 
     def _submit(self, entry: Entry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
-        entry.error, entry.topology = None, entry.target.topology
-        self._mark(entry)
-        self._connection().submit(entry.job, entry.name, entry.target.snapshot.mesh_data, entry.reference, entry.settings)
+        entry.error, entry.noted = None, False
+        self._connection().submit(entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings, entry.kept)
 
     @staticmethod
     def _mark(entry: Entry) -> None:
         """Has the objects know their keys, and the first whether it waits for this job, as far as they are in the open file."""
-        record = {"job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
-                  "topology": entry.topology, "own_topology": entry.own_topology}
         for key in entry.keys:
             if obj := identity.find(key):
                 obj.orbit_texture.id = key.id
         if obj := identity.find(entry.keys[0]):
             waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
             if not entry.settled:
-                obj.orbit_texture.pending = json.dumps(record)
+                obj.orbit_texture.pending = json.dumps({
+                    "job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
+                    "topology": entry.expected_topology, "own_topology": entry.own_topology, "layer": entry.layer})
             elif waits_for == entry.job:
                 obj.orbit_texture.pending = ""
+        entry.noted = True
 
     def _receive(self, entry: Entry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
@@ -301,6 +332,9 @@ class Queue:
             previews.take(event.job, event.preview)
         elif event.state.final:
             previews.drop(event.job)
+        if entry.keys and not entry.noted and not event.error:
+            # Only now, when the thread that has sent the mesh knows its topology.
+            self._mark(entry)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
             weights.look()

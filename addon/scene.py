@@ -4,7 +4,6 @@ Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
 """
 
 import hashlib
-from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -12,30 +11,13 @@ import numpy as np
 from ..backend.api.errors import InvalidMesh, InvalidTarget
 from ..backend.api.job import check_triangle_count
 from .mesh_check import Faces
-from .snapshot import Snapshot, mirrors, split_quads
+from .snapshot import Connectivity, Snapshot, Target, triangle_loops
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a job needs to know about an object, taken when the button is pressed.
-
-    Attributes:
-        snapshot: the mesh that travels to the worker.
-        loops: (F, 3) int32, the loop of the object's own mesh behind each triangle corner; None when the triangles are those of the
-            evaluated mesh, whose loops the object does not have.
-        topology: fingerprint of the connectivity of the object's own mesh and of ``loops``.
-        uv_layer: name of the layer that was sent, "" if none.
-        notes: sentences for the take's report.
-    """
-
-    snapshot: Snapshot
-    loops: np.ndarray | None
-    topology: str
-    uv_layer: str
-    notes: tuple[str, ...] = ()
+_SELECTED = ".select_poly"
+"""The attribute of the polygons that are selected; there is none if none is."""
 
 
 def check(obj: bpy.types.Object | None) -> None:
@@ -61,32 +43,33 @@ def check(obj: bpy.types.Object | None) -> None:
     check_triangle_count(triangle_count(obj.data))
 
 
-def read(obj: bpy.types.Object, own_topology: bool = False) -> Target:
+def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
     """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
 
     Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
 
     Args:
         own_topology: leave out modifiers that change the topology even then.
+        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
 
     Raises:
         InvalidTarget, InvalidMesh: as :func:`check` says.
     """
     check(obj)
-    own = obj.data
-    layer = layer_to_send(obj)
+    mesh, layer = obj.data, layer or layer_to_send(obj)
+    own = _connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     seen = evaluated.to_mesh()
     try:
-        if _same_topology(own, seen):
-            return _target(own, _snapshot(seen, obj, own, layer), layer)
+        if _has_topology(seen, own):
+            return Target(_snapshot(seen, obj, mesh, layer), own, False, layer)
         if layer in seen.uv_layers and not own_topology:
             check_triangle_count(triangle_count(seen))
-            return Target(_snapshot(seen, obj, seen, layer), None, _topology(own, None), layer)
+            return Target(_snapshot(seen, obj, seen, layer), own, True, layer)
     finally:
         evaluated.to_mesh_clear()
     note = "The modifiers change the topology, so the mesh was textured as it is without them; the texture shows through them."
-    return _target(own, _snapshot(own, obj, own, layer), layer, note)
+    return Target(_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
 
 
 def faces(obj: bpy.types.Object) -> Faces:
@@ -97,7 +80,7 @@ def faces(obj: bpy.types.Object) -> Faces:
     return Faces(
         positions, _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32), corner_vertices,
         _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
-        _triangles(mesh, positions, corner_vertices)[0],
+        triangle_loops(positions, corner_vertices, *_triangles(mesh)),
         _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None)
 
 
@@ -108,8 +91,44 @@ def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] 
         return None
     positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
     corner_vertices = _corner_vertices(seen)
-    loops = _triangles(seen, positions, corner_vertices)[0].ravel()
+    loops = triangle_loops(positions, corner_vertices, *_triangles(seen)).ravel()
     return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[loops]
+
+
+def seen_positions(obj: bpy.types.Object) -> np.ndarray:
+    """(N, 3) float32 vertices that the viewport shows, in the object's space."""
+    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+
+
+def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+
+    Raises:
+        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+    """
+    own = obj.data
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
+        chosen = mesh.attributes.get(_SELECTED)
+        if chosen is None and _SELECTED in own.attributes:
+            raise InvalidTarget(f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
+                                "Paint the region instead, with Mark Region.")
+        if chosen is None:
+            return np.zeros(triangle_count(mesh), np.uint8)
+        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def layout(mesh: bpy.types.Mesh, layer: str) -> str:
+    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it stays the same."""
+    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
+    digest.update(_corner_vertices(mesh))
+    return digest.hexdigest()
 
 
 def triangle_count(mesh: bpy.types.Mesh) -> int:
@@ -128,7 +147,7 @@ def layer_to_send(obj: bpy.types.Object) -> str:
 
 def topology(obj: bpy.types.Object, target: Target) -> str:
     """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer those of the object's mesh."""
-    return _topology(obj.data, target.loops)
+    return _connectivity(obj.data).fingerprint(target.loops)
 
 
 def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
@@ -158,57 +177,46 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     return name
 
 
-def _target(own: bpy.types.Mesh, snapshot: Snapshot, layer: str, *notes: str) -> Target:
-    return Target(snapshot, snapshot.loops, _topology(own, snapshot.loops), layer, notes)
-
-
 def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
-    matrix = np.array(obj.matrix_world, np.float64)
-    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
-    corner_vertices = _corner_vertices(mesh)
-    loops, polygons = _triangles(mesh, positions, corner_vertices)
+    """Copies only: what is made of them is made on another thread."""
+    polygons, cut = _triangles(mesh)
     return Snapshot(
-        positions, corner_vertices,
+        positions=_get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
+        corner_vertices=_corner_vertices(mesh),
         normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
         uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
-        loops=loops[:, [0, 2, 1]] if mirrors(matrix) else loops,
-        polygons=polygons, matrix=matrix)
+        polygons=polygons, cut=cut, matrix=np.array(obj.matrix_world, np.float64))
 
 
-def _triangles(mesh: bpy.types.Mesh, positions: np.ndarray, corner_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Loops (F, 3) int32 of the mesh's triangles and the polygon (F,) int32 of each; None where every polygon is a triangle."""
+def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """``polygons`` and ``cut`` of a mesh, as :class:`Snapshot` has them."""
     count = triangle_count(mesh)
-    if _all_triangles(mesh):
-        return np.arange(3 * count, dtype=np.int32).reshape(-1, 3), None
+    if len(mesh.loops) == 3 * len(mesh.polygons):
+        return None, None
     mesh.calc_loop_triangles()
     polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
-    if np.bincount(polygons).max() > 2:
-        return _get(mesh.loop_triangles, "loops", count, 3, np.int32), polygons
     # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found faster than read.
-    return split_quads(positions, corner_vertices, polygons), polygons
+    three_in_one = (polygons[2:] == polygons[:-2]).any()
+    return polygons, _get(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
 
-def _all_triangles(mesh: bpy.types.Mesh) -> bool:
-    return len(mesh.loops) == 3 * len(mesh.polygons)
+def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
+    return Connectivity(len(mesh.vertices), len(mesh.polygons), _corner_vertices(mesh))
+
+
+def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(P,) int32 corners of each polygon."""
+    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
 def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
     return _get(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
 
 
-def _same_topology(a: bpy.types.Mesh, b: bpy.types.Mesh) -> bool:
-    if (len(a.vertices), len(a.loops), len(a.polygons)) != (len(b.vertices), len(b.loops), len(b.polygons)):
+def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
+    if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (own.vertices, len(own.corner_vertices), own.polygons):
         return False
-    return np.array_equal(_corner_vertices(a), _corner_vertices(b))
-
-
-def _topology(mesh: bpy.types.Mesh, loops: np.ndarray | None) -> str:
-    digest = hashlib.blake2b(np.array([len(mesh.vertices), len(mesh.polygons)], np.int64), digest_size=32)
-    digest.update(_corner_vertices(mesh))
-    if loops is not None:
-        # Of nothing but triangles, the first tells how all the others lie.
-        digest.update(np.ascontiguousarray(loops[:1] if _all_triangles(mesh) else loops))
-    return digest.hexdigest()
+    return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
 
 
 def _get(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:

@@ -1,6 +1,8 @@
 """A mesh at one moment: copies of Blender's arrays, and what a job makes of them, on whatever thread has the time. No bpy here."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,8 +18,8 @@ class Snapshot:
         corner_vertices: (L,) int32, the vertex of each loop.
         normals: (L, 3) float32, the shading normal of each loop, in the object's space.
         uvs: (L, 2) float32 of the layer to send, v up; or None.
-        loops: (F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world.
         polygons: (F,) int32, the polygon of each triangle; None where every polygon is a triangle.
+        cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has more than four corners.
         matrix: (4, 4) float64, from the object's space to the world's.
     """
 
@@ -25,9 +27,15 @@ class Snapshot:
     corner_vertices: np.ndarray
     normals: np.ndarray
     uvs: np.ndarray | None
-    loops: np.ndarray
     polygons: np.ndarray | None
+    cut: np.ndarray | None
     matrix: np.ndarray
+
+    @cached_property
+    def loops(self) -> np.ndarray:
+        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world. Takes a while."""
+        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.cut)
+        return loops[:, [0, 2, 1]] if mirrors(self.matrix) else loops
 
     def mesh_data(self) -> MeshData:
         """The mesh as it travels to the worker, in world space. Takes a while for a large one."""
@@ -51,9 +59,75 @@ class Snapshot:
         return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
 
 
+@dataclass(frozen=True)
+class Connectivity:
+    """Which corners make up which polygons of an object's own mesh.
+
+    Attributes:
+        vertices, polygons: how many.
+        corner_vertices: (L,) int32, the vertex of each loop.
+    """
+
+    vertices: int
+    polygons: int
+    corner_vertices: np.ndarray
+
+    def fingerprint(self, loops: np.ndarray | None) -> str:
+        """A hash over all of it and over the loops (F, 3) int32 of its triangles, if there are any. Takes a while."""
+        digest = hashlib.blake2b(np.array([self.vertices, self.polygons], np.int64), digest_size=32)
+        digest.update(self.corner_vertices)
+        if loops is not None:
+            # Of nothing but triangles, the first tells how all the others lie.
+            only_triangles = len(self.corner_vertices) == 3 * self.polygons
+            digest.update(np.ascontiguousarray(loops[:1] if only_triangles else loops))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a job needs to know about an object, taken when the button is pressed.
+
+    Attributes:
+        snapshot: the mesh that travels to the worker.
+        own: the object's own mesh.
+        evaluated: the snapshot's triangles are those of the evaluated mesh, whose loops the object does not have.
+        uv_layer: name of the layer that was sent, "" if none.
+        notes: sentences for the take's report.
+    """
+
+    snapshot: Snapshot
+    own: Connectivity
+    evaluated: bool
+    uv_layer: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def loops(self) -> np.ndarray | None:
+        """(F, 3) int32, the loop of the object's own mesh behind each triangle corner; None if the object does not have them."""
+        return None if self.evaluated else self.snapshot.loops
+
+    @cached_property
+    def topology(self) -> str:
+        """Fingerprint of the connectivity of the object's own mesh and of :attr:`loops`."""
+        return self.own.fingerprint(self.loops)
+
+    def mesh_data(self) -> MeshData:
+        """The mesh as it travels to the worker. Whoever asks for :attr:`topology` afterwards need not wait."""
+        mesh = self.snapshot.mesh_data()
+        self.topology  # noqa: B018 (worked out here, where nobody waits)
+        return mesh
+
+
 def mirrors(matrix: np.ndarray) -> bool:
     """Whether what goes through the matrix (4, 4) comes out inside out."""
     return bool(np.linalg.det(matrix[:3, :3]) < 0)
+
+
+def triangle_loops(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None) -> np.ndarray:
+    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
+    if polygons is None:
+        return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
+    return split_quads(positions, corner_vertices, polygons) if cut is None else cut
 
 
 def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:

@@ -47,12 +47,14 @@ def add(objects: Iterable[bpy.types.Object], target: scene.Target, result: Resul
     if thumbnail is not None:
         material.set_preview(shader, thumbnail)
     owns_layer = bool(made_layer) or any(take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh))
+    layout = scene.layout(mesh, layer)
     for obj, mark in zip(objects, fingerprint.fingerprints(before), strict=True):
         report = result.report | {"mesh": "untouched", "fingerprint": mark, "notes": [*result.report.get("notes", []), *target.notes]}
         _add_slot(obj)
         take = obj.orbit_texture.takes.add()
         take.name = _new_name(obj)
         take.material, take.uv_layer, take.owns_uv_layer = shader, layer, owns_layer
+        take.own_topology, take.layout = target.loops is not None, layout
         take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
         show(obj, len(obj.orbit_texture.takes) - 1)
 

@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.handlers import persistent
 
-from . import redraw, setup, weights
+from . import devices, redraw, setup, weights
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
@@ -26,6 +26,7 @@ def _tick() -> float | None:
 @persistent
 def _file_opened(_file) -> None:
     weights.look()
+    devices.look()
     setup.look()
     if not bpy.app.background:
         queue.recover()

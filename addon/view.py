@@ -1,11 +1,12 @@
 """Which side of an object the reference shows, as a viewport or the camera sees the object, or as its pins tell."""
 
+import json
 from dataclasses import replace
-from math import asin, atan2, degrees
+from math import asin, atan2, degrees, radians
 
 import bpy
 import numpy as np
-from mathutils import Matrix, Vector
+from mathutils import Euler, Matrix, Vector
 
 from ..backend.api.errors import InvalidSettings
 from ..backend.api.settings import Settings
@@ -45,10 +46,43 @@ def direction(obj: bpy.types.Object, eye: Matrix, is_perspective: bool) -> tuple
     """
     back = eye.col[2].xyz
     if is_perspective:
-        middle = sum((Vector(corner) for corner in obj.bound_box), Vector()) / 8
-        back = eye.translation - obj.matrix_world @ middle
+        back = eye.translation - middle(obj)
     back.normalize()
     return degrees(atan2(back.x, -back.y)), degrees(asin(max(-1.0, min(1.0, back.z))))
+
+
+def known(obj: bpy.types.Object, context: bpy.types.Context) -> tuple[float, float] | None:
+    """Azimuth and elevation that a job for ``obj`` would get now; of Automatic, those that were found for its newest take, or None.
+
+    Raises:
+        InvalidSettings: as for :func:`settings_for`.
+    """
+    settings = settings_for(obj, context)
+    return found(obj) if settings.azimuth is None else (settings.azimuth, settings.elevation)
+
+
+def found(obj: bpy.types.Object) -> tuple[float, float] | None:
+    """Azimuth and elevation that the report of the newest take tells."""
+    reports = (json.loads(take.report) for take in reversed(obj.orbit_texture.takes) if take.report)
+    return next(((side["azimuth"], side["elevation"]) for report in reports if (side := report.get("view"))), None)
+
+
+def stepped(azimuth: float, elevation: float, right: float, up: float) -> tuple[float, float]:
+    """The view that lies some degrees to the right and up, for who looks at the object: -180 <= azimuth < 180, upright."""
+    return (azimuth + right + 180) % 360 - 180, max(-90.0, min(90.0, elevation + up))
+
+
+def turn(region: bpy.types.RegionView3D, obj: bpy.types.Object, azimuth: float, elevation: float) -> None:
+    """Has a viewport look at the middle of an object from a side; out of the camera, if it was in one."""
+    if region.view_perspective == "CAMERA":
+        region.view_perspective = "PERSP"
+    region.view_location = middle(obj)
+    region.view_rotation = Euler((radians(90 - elevation), 0, radians(azimuth))).to_quaternion()
+
+
+def middle(obj: bpy.types.Object) -> Vector:
+    """Of the object's bounding box, in the world's space."""
+    return obj.matrix_world @ (sum((Vector(corner) for corner in obj.bound_box), Vector()) / 8)
 
 
 def _from_pins(obj: bpy.types.Object, image: bpy.types.Image | None) -> tuple[float, float]:

@@ -50,6 +50,20 @@ def add_job(parser: argparse.ArgumentParser) -> None:
                             choices=field.metadata["choices"] or None, help=field.metadata["doc"])
 
 
+    parser.add_argument("--keep", type=Path, metavar="TEXTURE", help="paint only a region of this texture anew: a base color on the mesh's "
+                        "UV map, or a folder with all maps as 'bake' writes it")
+    parser.add_argument("--region", type=Path, metavar="MASK", help="image on the UV map, black where the texture stays as it is")
+
+
+def kept_of(options: argparse.Namespace):
+    """What stays of an earlier texture, None if nothing does."""
+    from . import local
+
+    if (options.keep is None) != (options.region is None):
+        raise InvalidSettings("Give both --keep and --region, or neither.")
+    return local.read_kept(options.keep, options.region) if options.keep else None
+
+
 def settings_of(options: argparse.Namespace) -> Settings:
     return Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
 
@@ -65,7 +79,7 @@ def add_texture(commands) -> None:
 def texture(options: argparse.Namespace) -> None:
     from . import local
 
-    result = local.texture(options.mesh, options.image, options.output, settings_of(options))
+    result = local.texture(options.mesh, options.image, options.output, settings_of(options), kept_of(options))
     if options.json:
         print(json.dumps(result.report))
         return
@@ -86,7 +100,7 @@ def run_stage(options: argparse.Namespace) -> None:
     settings = settings_of(options)
     if options.stage == "refine":
         settings = replace(settings, refine=True)
-    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings), sep="\n")
+    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings, kept_of(options)), sep="\n")
 
 
 def add_download(commands) -> None:

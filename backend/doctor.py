@@ -85,15 +85,18 @@ def _packages() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     import torch
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            free, total = (value / 1e9 for value in torch.cuda.mem_get_info(index))
-            enough = free >= FREE_VRAM_GB
-            yield Finding("GPU", OK if enough else WARNING, f"{torch.cuda.get_device_name(index)}: {free:.1f} of {total:.1f} GB free "
-                          f"(torch {torch.__version__})", "" if enough else "Close other programs that use the GPU.")
-    elif torch.backends.mps.is_available():
-        yield Finding("GPU", OK, f"Apple GPU, {torch.mps.recommended_max_memory() / 1e9:.1f} GB (torch {torch.__version__})")
-    elif shutil.which("nvidia-smi"):
+
+    from .api.devices import remember
+    from .device import look_at, names
+    devices = [look_at(torch.device(name)) for name in names()]
+    remember(devices)
+    for card in devices[1:]:
+        enough = card.free >= FREE_VRAM_GB
+        yield Finding("GPU", OK if enough else WARNING, f"{card.name}, {card.title}: {card.free:.1f} of {card.total / 1e9:.1f} GB free "
+                      f"(torch {torch.__version__})", "" if enough else "Close other programs that use the GPU.")
+    if len(devices) > 1:
+        return
+    if shutil.which("nvidia-smi"):
         yield Finding("GPU", WARNING, f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it",
                       "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda")
     else:

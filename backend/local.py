@@ -9,28 +9,33 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
-from .api.job import Job, Result
+from .api.job import Job, Kept, Result
 from .api.settings import Settings
+from .bake.bake import MAPS
 from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
 from .render.maps import normal_image, position_image
 from .render.video import contact_sheet, write_video
 from .stages import SHARE, Stages
 
 
-def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings) -> Result:
+def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings, kept: Kept | None = None) -> Result:
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
+
+    Args:
+        kept: the texture of which only a region is painted anew, see :func:`read_kept`.
 
     Raises:
         OrbitError: what was given cannot be used; nothing is written then.
     """
     if output.suffix.lower() not in WRITABLE:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE)}.")
-    mesh, job = read_job(mesh_path, image_path, settings)
+    mesh, job = read_job(mesh_path, image_path, settings, kept)
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
@@ -38,13 +43,13 @@ def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings)
     return result
 
 
-def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings) -> list[Path]:
+def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings, kept: Kept | None = None) -> list[Path]:
     """Runs a job up to a stage in a folder that keeps what earlier runs did, and writes what there is to see.
 
     Returns:
         The files to look at: films and contact sheets of the orbits, or the textures.
     """
-    mesh, job = read_job(mesh_path, image_path, settings)
+    mesh, job = read_job(mesh_path, image_path, settings, kept)
     with store.said_plainly(folder):
         _claim(folder, job)
         stages = Stages(folder, print_progress)
@@ -58,18 +63,35 @@ def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, setti
         return _show_texture(folder, mesh, result)
 
 
-def read_job(mesh_path: Path, image_path: Path, settings: Settings) -> tuple[MeshFile, Job]:
+def read_job(mesh_path: Path, image_path: Path, settings: Settings, kept: Kept | None = None) -> tuple[MeshFile, Job]:
     """The mesh file and the job that two files and settings make. Equal inputs make equal job ids."""
     mesh = read_mesh(mesh_path)
-    try:
-        reference = np.fromfile(image_path, np.uint8)
-    except OSError as error:
-        raise InvalidImage(f"The reference image {image_path} cannot be read ({error.strerror or error}).") from error
-    data = mesh.data()
+    reference, data = _bytes("reference image", image_path), mesh.data()
     digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
-    for array in (data.vertices, data.faces, data.corner_uvs, reference):
+    for array in (data.vertices, data.faces, data.corner_uvs, reference, *((kept.region, *kept.textures.values()) if kept else ())):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return mesh, Job(digest.hexdigest()[:32], mesh_path.stem, data, reference, settings)
+    return mesh, Job(digest.hexdigest()[:32], mesh_path.stem, data, reference, settings, kept)
+
+
+def read_kept(textures: Path, mask: Path) -> Kept:
+    """What is kept of an earlier texture of a mesh file.
+
+    Args:
+        textures: an image, the base color; or a folder with all maps, as ``bake`` and ``refine`` write it.
+        mask: an image on the UV map, black where the texture stays.
+
+    Raises:
+        InvalidImage: a file cannot be read.
+        InvalidTarget: the mask is black.
+    """
+    files = {"base_color": textures} if not textures.is_dir() else {
+        path.stem: path for path in sorted(textures.glob("*.png")) if path.stem.partition(".")[0] in MAPS}
+    if not any(name.startswith("base_color") for name in files):
+        raise InvalidImage(f"The folder {textures} holds no base_color.png.")
+    region = cv2.imdecode(_bytes("region's mask", mask), cv2.IMREAD_GRAYSCALE)
+    if region is None:
+        raise InvalidImage(f"The region's mask {mask} is not an image file that can be read.")
+    return Kept({name: _bytes("texture to keep", path) for name, path in files.items()}, region)
 
 
 def print_progress(stage: str, fraction: float) -> None:
@@ -83,6 +105,13 @@ def print_seconds(seconds: dict[str, float]) -> None:
     for stage, value in seconds.items():
         print(f"{stage:<8} {value:7.2f} s")
     print(f"{'total':<8} {sum(seconds.values()):7.2f} s")
+
+
+def _bytes(what: str, path: Path) -> np.ndarray:
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise InvalidImage(f"The {what} {path} cannot be read ({error.strerror or error}).") from error
 
 
 def _claim(folder: Path, job: Job) -> None:

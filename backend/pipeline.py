@@ -12,7 +12,9 @@ import numpy as np
 from . import records
 from .align.align import ROUNDS, Alignment, align
 from .api.job import Job, Result
-from .bake.bake import Texture, bake, bare
+from .bake.bake import MAPS, Texture, bake, bare
+from .bake.region import read, repaint
+from .device import device_called
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
@@ -29,6 +31,9 @@ from .stages import JobProgress, Stages
 
 REFINING = 0.5
 """What part of the time beside painting the refinement takes, roughly."""
+
+BLENDING = 0.05
+"""And the blend with an earlier texture."""
 
 
 @dataclass
@@ -61,15 +66,17 @@ def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> R
 
 
 def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> Story:
-    """Runs the stages of a job in order, up to the one named ``last``."""
+    """Runs the stages of a job in order, up to the one named ``last``; a texture is blended with the one to keep if there is one."""
     settings = job.settings
     chosen = painter(settings.painter)
-    stages.models = {"paint": chosen.share}
+    stages.models = {"paint": chosen.share} | ({"blend": BLENDING * (1 - chosen.share)} if job.kept else {})
+    if settings.networks:
+        device_called(settings.device)
     if settings.refines:
         from .refine.refine import check, refine, seen_images  # torch takes seconds to import, which Draft alone does not need
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
-        check()
+        check(settings.device)
     reference = decode(job.reference)
     story = Story(reference)
 
@@ -104,7 +111,11 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         images = seen_images(reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views)
         return refine(story.surface, story.texture, images, settings, progress, partial(stages.keep, "refine"))
 
+    def blended(progress: Callable[[float], None]) -> Texture:
+        return repaint(story.surface, story.texture, earlier, progress)
+
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
+    earlier = read(job.kept, story.surface) if job.kept else None
     if last == "prepare":
         return story
     story.orbits, story.buffers = stages.run("render", rendered, lambda views: records.save_orbits(views[0]), seen_again)
@@ -123,6 +134,8 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         story.texture = bare(atlas_size(story.surface.tiles, settings.texture_size))
     if last != "bake" and settings.refines:
         story.texture = stages.run("refine", refined, records.save_texture, records.load_texture)
+    if earlier:
+        story.texture = stages.run("blend", blended, records.save_texture, records.load_texture)
     return story
 
 
@@ -150,8 +163,7 @@ def _direction(camera: Camera) -> dict[str, float]:
 
 
 def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
-    names = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
-    atlases = {name: atlas for name in names if (atlas := getattr(texture, name)) is not None}
+    atlases = {name: atlas for name in MAPS if (atlas := getattr(texture, name)) is not None}
     if len(tiles) > 1:
         atlases = {f"{name}.{tile}": image for name, atlas in atlases.items() for tile, image in cut(atlas, tiles).items()}
     with ThreadPoolExecutor() as pool:

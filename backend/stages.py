@@ -15,7 +15,7 @@ Output = TypeVar("Output")
 JobProgress = Callable[[str, float], None]
 """Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
 
-SHARE = {"prepare": 0.31, "render": 0.19, "paint": 0.0, "align": 0.19, "bake": 0.31, "refine": 0.0}
+SHARE = {"prepare": 0.31, "render": 0.19, "paint": 0.0, "align": 0.19, "bake": 0.31, "refine": 0.0, "blend": 0.0}
 """What part of a job's time beside its models' each stage takes, roughly, in the order they run."""
 
 FORMAT = 4

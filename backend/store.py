@@ -89,8 +89,9 @@ def load_result(folder: Path) -> Result:
 
 
 def fingerprint(job: Job) -> str:
-    """The same for two jobs exactly if this version of the pipeline would do the same for both."""
-    digest = hashlib.sha256(json.dumps([VERSION, job.settings.to_dict()], sort_keys=True).encode())
+    """The same for two jobs exactly if this version of the pipeline would do the same for both, on whatever device."""
+    settings = {name: value for name, value in job.settings.to_dict().items() if name != "device"}
+    digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
     for name, array in job.arrays().items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))

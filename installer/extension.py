@@ -14,7 +14,12 @@ from .environment import Problem, ensure, run_pip, say
 
 ID = "orbit_texture"
 PARTS = ("__init__.py", "blender_manifest.toml", "install.py", "LICENSE", "README.md", "addon", "backend", "installer", "requirements")
-PYTHONS = ("3.11", "3.13")
+ABIS = {"3.11": "cp311", "3.12": "abi3"}
+"""The wheels that the zip carries: an oldest Python and an ABI. The stable one, abi3, fits every newer Python too."""
+
+STABLE = "cp312.cp313.cp314"
+"""The Pythons for which Blender is told that the wheel of the stable ABI fits."""
+
 PLATFORMS = {"linux": "manylinux_2_28_x86_64", "windows": "win_amd64", "macos": "macosx_10_15_universal2"}
 
 
@@ -71,11 +76,21 @@ def stage(tree: Path, wheels: list[Path]) -> Path:
         else:
             shutil.copyfile(source, tree / name)
     (tree / "wheels").mkdir()
-    for wheel in wheels:
-        shutil.copyfile(wheel, tree / "wheels" / wheel.name)
+    names = [name_for_blender(wheel.name) for wheel in wheels]
+    for wheel, name in zip(wheels, names, strict=True):
+        shutil.copyfile(wheel, tree / "wheels" / name)
     manifest = tree / "blender_manifest.toml"
-    manifest.write_text(with_wheels(manifest.read_text(encoding="utf-8"), [wheel.name for wheel in wheels]), encoding="utf-8")
+    manifest.write_text(with_wheels(manifest.read_text(encoding="utf-8"), names), encoding="utf-8")
     return tree
+
+
+def name_for_blender(wheel: str) -> str:
+    """A wheel's file name with its Pythons spelled out in place of abi3; every other name as it is.
+
+    Blender goes by the names alone, and disregards abi3 as soon as another wheel names a minor version: it would refuse a zip with
+    cp311 and abi3 on every Python but 3.11.
+    """
+    return wheel.replace("-cp312-abi3-", f"-{STABLE}-{STABLE}-")
 
 
 def with_wheels(manifest: str, names: list[str]) -> str:
@@ -85,22 +100,22 @@ def with_wheels(manifest: str, names: list[str]) -> str:
 
 
 def download_wheels(folder: Path) -> list[Path]:
-    """The pinned wheels for every Python and platform of Blender, downloaded where the folder lacks them.
+    """The pinned wheels for every ABI and platform of Blender, downloaded where the folder lacks them.
 
     Raises:
         Problem: no network, or a file whose hash is not in the lock.
     """
     lock = paths.ROOT / "requirements" / "addon.txt"
     hashes = set(re.findall(r"sha256:([0-9a-f]{64})", lock.read_text(encoding="utf-8")))
-    wanted = len(PYTHONS) * len(PLATFORMS)
+    wanted = len(ABIS) * len(PLATFORMS)
     found = _matching(folder, hashes)
     if len(found) < wanted:
         say("Downloading the wheels that the add-on carries")
         interpreter = ensure(paths.home() / "tools", ())
-        for python in PYTHONS:
+        for python, abi in ABIS.items():
             for platform in PLATFORMS.values():
                 run_pip(interpreter, ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder),
-                                      "--python-version", python, "--implementation", "cp", "--abi", "cp" + python.replace(".", ""),
+                                      "--python-version", python, "--implementation", "cp", "--abi", abi,
                                       "--platform", platform, "--require-hashes", "-r", str(lock)])
         found = _matching(folder, hashes)
     if len(found) != wanted:

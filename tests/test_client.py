@@ -75,6 +75,23 @@ def test_a_reference_that_cannot_be_read_fails_its_job_with_a_sentence(watchers,
     assert str(tmp_path / "missing.png") in watcher.final(watcher.submit(reference=tmp_path / "missing.png")).error.message
 
 
+def test_a_mesh_that_cannot_be_made_fails_its_own_job_with_a_sentence_and_the_others_go_on(watchers):
+    def too_large():
+        raise MemoryError
+
+    def refused():
+        raise api.errors.InvalidMesh("This mesh is a test.")
+
+    watcher = watchers()
+    before, broken = watcher.submit(), [new_id(), new_id()]
+    for id, mesh in zip(broken, (too_large, refused), strict=True):
+        watcher.client.submit(id, "broken", mesh, b"picture", api.settings.Settings())
+    after = watcher.submit()
+    assert [watcher.final(id).error.code for id in broken] == ["out_of_memory", "invalid_mesh"]
+    assert watcher.final(broken[1]).error.message == "This mesh is a test."
+    assert [watcher.final(id).state for id in (before, after)] == ["finished", "finished"]
+
+
 def test_a_reference_may_be_a_file_its_bytes_pixels_or_what_makes_them(watchers, tmp_path):
     (tmp_path / "image.png").write_bytes(b"bytes of a file")
     watcher = watchers()

@@ -6,7 +6,7 @@ import tomllib
 from backend.api import paths
 from installer import extension
 
-NAMES = ["pyzmq-26.4.0-cp313-cp313-win_amd64.whl", "pyzmq-26.4.0-cp311-cp311-win_amd64.whl"]
+NAMES = ["pyzmq-27.3.0-cp312.cp313.cp314-cp312.cp313.cp314-win_amd64.whl", "pyzmq-27.3.0-cp311-cp311-win_amd64.whl"]
 
 
 def manifest() -> str:
@@ -28,12 +28,20 @@ def test_the_wheels_are_added_to_a_manifest_without_tables():
 
 
 def test_the_zip_holds_the_product_and_nothing_else(tmp_path):
-    wheel = tmp_path / NAMES[0]
+    wheel = tmp_path / NAMES[1]
     wheel.write_bytes(b"a wheel")
     tree = extension.stage(tmp_path / "tree", [wheel])
     assert {entry.name for entry in tree.iterdir()} == {*extension.PARTS, "wheels"}
-    assert (tree / "wheels" / NAMES[0]).read_bytes() == b"a wheel"
+    assert (tree / "wheels" / NAMES[1]).read_bytes() == b"a wheel"
     assert not [path for path in tree.rglob("*") if path.name == "__pycache__" or path.name.startswith(".")]
+
+
+def test_a_wheel_of_the_stable_abi_is_named_by_the_pythons_that_it_fits(tmp_path):
+    wheel = tmp_path / "pyzmq-27.3.0-cp312-abi3-win_amd64.whl"
+    wheel.write_bytes(b"a wheel")
+    tree = extension.stage(tmp_path / "tree", [wheel])
+    assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == ["./wheels/" + NAMES[0]]
+    assert (tree / "wheels" / NAMES[0]).read_bytes() == b"a wheel"
 
 
 def test_every_pinned_package_has_a_hash():

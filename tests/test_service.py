@@ -167,14 +167,34 @@ def test_jobs_are_done_in_the_order_they_came_and_one_that_waits_can_be_cancelle
     assert order.index(first) < order.index(third)
 
 
+def test_a_job_that_is_still_being_received_can_be_put_first(shared):
+    running = shared.submit("render=sleep:0.7")
+    shared.until(running, "running")
+    second, third = shared.submit(), shared.submit()
+    shared.client.order([third])
+    shared.final(second)
+    order = [event.job for event in shared.events if event.state == "finished"]
+    assert order.index(third) < order.index(second)
+
+
 def test_a_job_that_waits_can_be_put_first(shared):
     running, second, third = shared.submit("render=sleep:0.7"), shared.submit(), shared.submit()
     for id in (second, third):
         shared.until(id, "queued")
-    shared.client.first(third)
+    shared.client.order([third])
     shared.final(second)
     order = [event.job for event in shared.events if event.state == "finished"]
     assert order.index(running) < order.index(third) < order.index(second)
+
+
+def test_jobs_that_wait_are_done_in_the_order_that_was_asked_for_whatever_does_not_wait(shared):
+    running, second, third, fourth = shared.submit("render=sleep:0.7"), shared.submit(), shared.submit(), shared.submit()
+    for id in (second, third, fourth):
+        shared.until(id, "queued")
+    shared.client.order([fourth, running, "f" * 32, second])
+    shared.final(third)
+    order = [event.job for event in shared.events if event.state == "finished"]
+    assert order[-4:] == [running, fourth, second, third]
 
 
 def test_submitting_a_job_that_is_known_changes_nothing(shared):

@@ -145,7 +145,7 @@ def test_a_job_that_was_put_first_stays_so_under_the_next_server(run):
                      {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
             while (event := peer.hear("event").body)["job"] != id or event["state"] != ("running" if id == running else "queued"):
                 pass
-        peer.say("first", {"job": third})
+        peer.say("order", {"jobs": [third]})
         assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [third, running, second]
         peer.say("shutdown")
         assert server.process.wait(5) == 0

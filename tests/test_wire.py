@@ -52,6 +52,7 @@ def test_every_message_of_the_table_passes_with_the_fields_it_names():
     header(type="nothing"), header(type=7), header(body=[]), header(arrays={}), header(type=...), header(body=...), header(arrays=...),
     header(extra=1), header(body={}), header(body=SUBMIT | {"more": 1}), header(body=SUBMIT | {"name": 5}),
     header(body=SUBMIT | {"job": "../../etc/passwd"}), header(body=SUBMIT | {"job": ID + "\n"}), header(body=SUBMIT | {"name": "x" * 2000}),
+    header(type="order", body={"jobs": [ID, "../x"]}), header(type="order", body={"jobs": [[]]}), header(type="order", body={"jobs": ID}),
     header().replace(b'"settings": {}', b'"settings": {"seed": NaN}'), b" " * (wire.MAX_HEADER + 1),
 ])
 def test_a_header_that_does_not_follow_the_protocol_is_refused(frame):

@@ -6,24 +6,29 @@ from .apply_take import ApplyTake
 from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
 from .check_mesh import CheckMesh
+from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .first import First
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry
+from .move_job import MoveJob
+from .nudge import NudgeView
 from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
+from .repaint import ClearRegion, MarkRegion, RepaintRegion
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, CheckMesh, Cancel, First, Dismiss, Retry, ShowReport,
-            OpenReport, ApplyTake, ShowTake, NextTake, RemoveTake, RecallSettings, ExportTextures, ExportGLB,
-            DownloadWeights, InstallBackend, RemoveBackend, StopSetup, Doctor, CopyDiagnostics,
+_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, MoveJob, Dismiss,
+            Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, MarkRegion,
+            ClearRegion, RepaintRegion, ExportTextures, ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup,
+            Doctor, CopyDiagnostics,
             ObjectMode, MakeLocal, RecalculateNormals, RestartWorker)
 
 

@@ -6,9 +6,10 @@ import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy_extras.view3d_utils import location_3d_to_region_2d, region_2d_to_origin_3d, region_2d_to_vector_3d
 from gpu_extras.batch import batch_for_shader
-from gpu_extras.presets import draw_texture_2d
 from mathutils import Vector
 
+from .. import picture
+from ..picture import Corner
 from ..pins import FEWEST, MOST
 
 _LARGEST = 0.45
@@ -18,12 +19,6 @@ _MARGIN = 20
 """Pixels between the picture and the viewport's lower left corner."""
 
 _COLOR = (1.0, 0.6, 0.1, 1.0)
-
-# How draw_texture_2d is told what Blender's images are; older ones show them a little too dark.
-_LINEAR = {"is_scene_linear_with_rec709_srgb_target": True} if bpy.app.version >= (5, 0, 0) else {}
-
-Corner = tuple[float, float, float, float]
-"""Left, bottom, width, height in the viewport's pixels."""
 
 
 def corner(width: int, height: int, image: bpy.types.Image) -> Corner:
@@ -70,9 +65,9 @@ def click(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.
 def draw(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None) -> None:
     """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
     obj, image = context.object, context.scene.orbit_texture.image
-    left, bottom, width, height = corner(region.width, region.height, image)
+    left, bottom, width, height = shown = corner(region.width, region.height, image)
+    picture.draw(image, shown)
     gpu.state.blend_set("ALPHA")
-    draw_texture_2d(gpu.texture.from_image(image), (left, bottom), width, height, **_LINEAR)
     points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + ([waiting] if waiting is not None else [])
     _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])
     _draw_marks([Vector((left + pin.place[0] * width, bottom + pin.place[1] * height)) for pin in obj.orbit_texture.pins])

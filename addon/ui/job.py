@@ -1,5 +1,6 @@
 """One job as the panels draw it: what it does, what is wrong, and the button that mends it."""
 
+from .. import devices
 from ..queue import Entry
 from .text import status, wrapped
 
@@ -20,6 +21,8 @@ def draw_job(layout, context, entry: Entry) -> None:
         row = layout.row(align=True)
         row.progress(factor=entry.event.fraction, text=status(entry))
         row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
+        if entry.event.device:
+            layout.label(text=devices.fullness(entry.event.device), icon="SYSTEM", translate=False)
 
 
 def _draw_fix(row, entry: Entry) -> None:

@@ -10,6 +10,7 @@ def _draw(menu, context) -> None:
     menu.layout.operator("orbit_texture.texture_selected", icon="TEXTURE")
     if context.object and context.object.orbit_texture.takes:
         menu.layout.operator("orbit_texture.next_take", icon="LOOP_FORWARDS")
+        menu.layout.operator("orbit_texture.compare_takes", icon="ARROW_LEFTRIGHT")
 
 
 def register() -> None:

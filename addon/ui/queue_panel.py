@@ -31,9 +31,9 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
 
     def draw(self, context):
         entries = sorted(queue.entries, key=lambda entry: (entry.settled, entry.applied))
-        next_up = next((entry for entry in entries if entry.queued), None)
+        waiting = [entry for entry in entries if entry.queued]
         for entry in entries[:MAX_ROWS]:
-            _draw_entry(self.layout.box(), context, entry, entry.queued and entry is not next_up)
+            _draw_entry(self.layout.box(), context, entry, waiting)
         if len(entries) > MAX_ROWS:
             self.layout.label(text=rpt_("… and {} more").format(len(entries) - MAX_ROWS))
         row = self.layout.row()
@@ -43,16 +43,26 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
             row.operator("orbit_texture.dismiss", text="Clear").job = ""
 
 
-def _draw_entry(layout, context, entry: Entry, can_overtake: bool) -> None:
+def _draw_entry(layout, context, entry: Entry, waiting: list[Entry]) -> None:
     row = layout.row()
     row.label(text=entry.name, icon=_icon(entry), translate=False)
-    if can_overtake:
-        row.operator("orbit_texture.first", text="", icon="TRIA_UP_BAR", emboss=False).job = entry.job
+    if entry.queued and len(waiting) > 1:
+        _draw_arrows(row.row(align=True), entry, waiting)
     if entry.report:
         row.operator("orbit_texture.show_report", text="", icon="TEXT", emboss=False).job = entry.job
     if entry.settled:
         row.operator("orbit_texture.dismiss", text="", icon="X", emboss=False).job = entry.job
     draw_job(layout, context, entry)
+
+
+def _draw_arrows(row, entry: Entry, waiting: list[Entry]) -> None:
+    """Grey where the job is at that end of those that wait."""
+    earlier, later = row.row(align=True), row.row(align=True)
+    earlier.enabled, later.enabled = entry is not waiting[0], entry is not waiting[-1]
+    earlier.operator("orbit_texture.first", text="", icon="TRIA_UP_BAR", emboss=False).job = entry.job
+    for part, direction in ((earlier, "UP"), (later, "DOWN")):
+        button = part.operator("orbit_texture.move_job", text="", icon=f"TRIA_{direction}", emboss=False)
+        button.job, button.direction = entry.job, direction
 
 
 def _icon(entry: Entry) -> str:

@@ -37,6 +37,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
             row.operator("orbit_texture.clear_pins", text="", icon="X")
             column.label(text=rpt_("{} of {} to {}").format(len(context.object.orbit_texture.pins) if context.object else 0, FEWEST, MOST),
                          translate=False)
+        column.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
         obj = context.object
         if obj and obj.orbit_texture.last:
             self.layout.operator("orbit_texture.recall_settings", text=rpt_("As Last for {}").format(obj.name), translate=False,

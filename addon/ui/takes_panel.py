@@ -41,12 +41,18 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     row = layout.row(align=True)
     row.prop(take, "name", text="")
     row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
+    row.operator("orbit_texture.compare_takes", text="", icon="ARROW_LEFTRIGHT")
     row.operator("orbit_texture.recall_settings", text="", icon="LOOP_BACK").index = index
     bin = row.row(align=True)
     bin.enabled = not take.locked
     bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
     if overlay.image_of(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
+    row = layout.row(align=True)
+    row.operator("orbit_texture.repaint_region", icon="BRUSH_DATA")
+    row.operator("orbit_texture.mark_region", text="", icon="TPAINT_HLT")
+    if obj.orbit_texture.region:
+        row.operator("orbit_texture.clear_region", text="", icon="X")
     row = layout.row(align=True)
     row.operator("orbit_texture.export_textures", icon="EXPORT")
     row.operator("orbit_texture.export_glb")

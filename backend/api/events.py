@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from .devices import Device
 from .errors import OrbitError
 from .job import Result
 
@@ -34,6 +35,7 @@ class JobEvent:
         fraction: how much of the whole job is done, 0 to 1.
         seconds_left: estimate, None while nobody can know.
         message: what is going on, for the panel.
+        device: what is at work, and how full its memory is; None while that is not known.
         error: why it failed, for ``FAILED`` and ``CANCELLED``.
         result: for ``FINISHED``, once the client has fetched it.
         preview: (N, S, S, 3) uint8 sRGB, what is being painted, when there is something new to see.
@@ -48,14 +50,17 @@ class JobEvent:
     error: OrbitError | None = None
     result: Result | None = None
     preview: np.ndarray | None = field(default=None, compare=False)
+    device: Device | None = None
 
     def to_dict(self) -> dict:
         """Everything but result and preview, which travel in messages of their own."""
         return {"job": self.job, "state": self.state.value, "stage": self.stage, "fraction": self.fraction,
-                "seconds_left": self.seconds_left, "message": self.message, "error": self.error.to_dict() if self.error else None}
+                "seconds_left": self.seconds_left, "message": self.message, "error": self.error.to_dict() if self.error else None,
+                "device": self.device.to_dict() if self.device else None}
 
     @staticmethod
     def from_dict(data: dict) -> "JobEvent":
         error = OrbitError.from_dict(data["error"]) if data.get("error") else None
+        device = Device(**data["device"]) if data.get("device") else None
         return JobEvent(data["job"], State(data["state"]), data.get("stage", ""), float(data.get("fraction", 0.0)),
-                        data.get("seconds_left"), data.get("message", ""), error)
+                        data.get("seconds_left"), data.get("message", ""), error, device=device)

@@ -4,10 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InvalidMesh, ProtocolError
+from .errors import InvalidMesh, InvalidTarget, ProtocolError
 from .settings import Settings
 
 MAX_TRIANGLES = 1_500_000
+
+KEEP = "keep."
+"""Before the name of a texture to keep, where it travels among a job's arrays."""
+
+NOTHING_MARKED = "Nothing is marked, so nothing would change. Mark the region to repaint first."
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,29 @@ def check_triangle_count(count: int) -> None:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """An earlier result on the mesh's UVs, of which only a region is painted anew.
+
+    Attributes:
+        textures: image files by name, each (N,) uint8, as :class:`Result` has them; ``base_color`` is among them.
+        region: what is painted anew, where it is not 0: a triangle of the job each, (F,) uint8; or a mask on the UV map, (H, W) uint8, row
+            0 at the top, whose greys take that much of the new texture.
+    """
+
+    textures: dict[str, np.ndarray]
+    region: np.ndarray
+
+    def __post_init__(self):
+        if not any(name.partition(".")[0] == "base_color" for name in self.textures):
+            raise ProtocolError("The textures to keep lack the base color.")
+        for name, data in self.textures.items():
+            _expect(f"{KEEP}{name}", data, np.uint8, (None,))
+        _expect("region", self.region, np.uint8, (None,) * (2 if self.region.ndim == 2 else 1))
+        if not self.region.any():
+            raise InvalidTarget(NOTHING_MARKED)
+
+
+@dataclass(frozen=True)
 class Job:
     """One mesh to texture from one reference image.
 
@@ -62,6 +90,7 @@ class Job:
         reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8, sRGB-encoded
             straight-alpha RGBA, row 0 at the top.
         settings: how to texture it.
+        kept: the texture of which only a region is painted anew; None for a whole new one.
     """
 
     id: str
@@ -69,6 +98,11 @@ class Job:
     mesh: MeshData
     reference: np.ndarray
     settings: Settings
+    kept: Kept | None = None
+
+    def __post_init__(self):
+        if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
+            raise InvalidTarget("The region was marked on another mesh. Mark it again.")
 
     def body(self) -> dict:
         """The part of the job that travels as JSON."""
@@ -79,6 +113,8 @@ class Job:
         mesh = self.mesh
         parts = {"vertices": mesh.vertices, "faces": mesh.faces, "polygons": mesh.polygons,
                  "corner_normals": mesh.corner_normals, "corner_uvs": mesh.corner_uvs, "reference": self.reference}
+        if self.kept:
+            parts |= {"region": self.kept.region} | {f"{KEEP}{name}": data for name, data in self.kept.textures.items()}
         return {name: array for name, array in parts.items() if array is not None}
 
     @staticmethod
@@ -87,8 +123,13 @@ class Job:
 
         Raises:
             ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
-            InvalidSettings, InvalidMesh: as their classes say.
+            InvalidSettings, InvalidMesh, InvalidTarget: as their classes say.
         """
+        kept = {name.removeprefix(KEEP): array for name, array in arrays.items() if name.startswith(KEEP)}
+        region = arrays.get("region")
+        if (region is None) != (not kept):
+            raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
+        arrays = {name: array for name, array in arrays.items() if name != "region" and not name.startswith(KEEP)}
         known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "reference"}
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
@@ -100,7 +141,7 @@ class Job:
         if not (encoded or pixels):
             raise ProtocolError("The reference must be an encoded file (N,) uint8 or pixels (H, W, 4).")
         mesh = MeshData(**{name: array for name, array in arrays.items() if name != "reference"})
-        return Job(body["job"], body["name"], mesh, reference, Settings.from_dict(body["settings"]))
+        return Job(body["job"], body["name"], mesh, reference, Settings.from_dict(body["settings"]), Kept(kept, region) if kept else None)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 
 from .errors import ProtocolError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Changes whenever a message changes its meaning. Client and server must agree on it."""
 
 FROM_CLIENT = {
@@ -17,7 +17,7 @@ FROM_CLIENT = {
     "download": {"job": str, "model": str},
     "cancel": {"job": str},
     "retry": {"job": str},
-    "first": {"job": str},
+    "order": {"jobs": list},
     "discard": {"job": str},
     "fetch": {"job": str},
     "list": {},
@@ -29,7 +29,7 @@ FROM_SERVER = {
     "welcome": {"version": str, "pid": int},
     "pong": {},
     "event": {"job": str, "state": str, "stage": str, "fraction": int | float, "seconds_left": int | float | None,
-              "message": str, "error": dict | None},
+              "message": str, "error": dict | None, "device": dict | None},
     "preview": {"job": str},
     "result": {"job": str, "report": dict},
     "jobs": {"jobs": list},
@@ -57,8 +57,9 @@ def check(type: str, body: dict) -> None:
         value = body[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ProtocolError(f"The field '{name}' of a message '{type}' has the wrong type.")
-    # The id becomes the name of a folder: nothing but an id may pass.
-    if "job" in body and not _JOB_ID.fullmatch(body["job"]):
+    # An id becomes the name of a folder: nothing but an id may pass.
+    ids = [body["job"]] if "job" in body else body["jobs"] if type in FROM_CLIENT and "jobs" in body else []
+    if not all(isinstance(id, str) and _JOB_ID.fullmatch(id) for id in ids):
         raise ProtocolError("A job's id must be 32 hexadecimal digits.")
     if len(body.get("name", "")) > _MAX_NAME:
         raise ProtocolError(f"A job's name may have {_MAX_NAME} characters at most.")

@@ -41,6 +41,8 @@ class Settings:
     refine_resolution: int = _setting(512, "Voxels along the mesh's longest side, for the refinement", choices=(512, 1024))
     refine_views: int = _setting(1, "Images that the refinement follows: the reference, then painted views of other sides", minimum=1,
                                  maximum=4)
+    device: str = _setting("auto", "What a model works on: 'auto' for the first NVIDIA or AMD card, else the processor; 'cpu', 'cuda:0', "
+                           "'cuda:1' … as the doctor lists them")
     voxel_resolution: int = _setting(256, "Voxels along the mesh's longest side, for the choice of views", choices=(128, 256, 512))
 
     def __post_init__(self):
@@ -56,6 +58,11 @@ class Settings:
     def refines(self) -> bool:
         """Whether the refinement's model is at work."""
         return self.refine or self.painter == "trellis2"
+
+    @property
+    def networks(self) -> set[str]:
+        """The stages in which a model works."""
+        return ({"paint"} if self.painter == "orbitpainter" else set()) | ({"refine"} if self.refines else set())
 
     @classmethod
     def from_dict(cls, data: dict) -> "Settings":

@@ -43,6 +43,10 @@ FIT_STEPS = 3
 """Of conjugate gradients: more bring little, and noise."""
 
 
+MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
+"""The images of a texture."""
+
+
 @dataclass(frozen=True)
 class Texture:
     """What the bake makes, and a refinement adds to.

@@ -65,5 +65,14 @@ def cut(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
     return {tile: atlas[rows[index // side], columns[index % side]] for index, tile in enumerate(tiles)}
 
 
+def join(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
+    """The atlas that :func:`cut` cuts into these images, all (S, S, C) of one size; unused tiles of its grid are 0."""
+    size, _, channels = images[tiles[0]].shape
+    atlas = np.zeros((size * _side(tiles), size * _side(tiles), channels), images[tiles[0]].dtype)
+    for tile, part in cut(atlas, tiles).items():
+        part[...] = images[tile]
+    return atlas
+
+
 def _side(tiles: Sequence[int]) -> int:
     return int(np.ceil(np.sqrt(len(tiles))))

@@ -11,7 +11,7 @@ from ..api.errors import InvalidMesh, OutOfMemory
 from ..api.settings import Settings
 from ..api.weights import gigabytes
 from ..bake.bake import Texture
-from ..device import best_device
+from ..device import device_called
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
 from ..paint.painter import Keep, Progress
@@ -29,14 +29,15 @@ BESIDE = 2_000_000_000
 """Bytes that a job takes on the CPU beside its largest network, at 512."""
 
 
-def check() -> None:
+def check(device: str = "auto") -> None:
     """Looks whether a refinement can succeed, before anything is done for it.
 
     Raises:
+        InvalidSettings: there is no such device.
         InvalidWeights: its weights are missing or damaged.
         OutOfMemory: it would work on the CPU, and there is too little memory.
     """
-    model = Model(folder(), best_device())
+    model = Model(folder(), device_called(device))
     if model.device.type == "cpu":
         needed, free = model.size + BESIDE, psutil.virtual_memory().available
         if free < needed:
@@ -60,7 +61,7 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
         InvalidMesh: there is nothing to texture anew: the mesh lies in no voxel.
         OutOfMemory: the card is too small.
     """
-    model = Model(folder(), best_device())
+    model = Model(folder(), device_called(settings.device))
     anew = not texture.coverage.any()
     strength = Strength(1.0, 2 * settings.refine_steps, settings.seed) if anew else \
         Strength(settings.refine_strength, settings.refine_steps, settings.seed)

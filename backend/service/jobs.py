@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import store
+from ..api.devices import Device
 from ..api.errors import Cancelled, InvalidSettings, OrbitError, StorageError, WorkerDied
 from ..api.events import JobEvent, State
 from ..api.job import Job, Result
@@ -91,11 +92,16 @@ class Jobs:
             self._set(JobEvent(id, State.QUEUED))
             self.advance()
 
-    def first(self, id: str) -> None:
-        """Puts a job that waits before all others that wait."""
-        if (event := self._events.get(id)) and event.state == State.QUEUED:
-            self._journal.first(id)
-            self._events = {id: event} | self._events
+    def order(self, ids: list[str]) -> None:
+        """Puts jobs before all others that wait, in this order; those that do not wait any more stay where they are."""
+        if self._arriving.intersection(ids):
+            # What is being received is saved by then: the disk's thread does one thing after the other.
+            self._on_disk(lambda: None, lambda saved: self.order(ids))
+            return
+        for id in reversed(ids):
+            if (event := self._events.get(id)) and event.state == State.QUEUED:
+                self._journal.first(id)
+                self._events = {id: event} | self._events
 
     def discard(self, id: str) -> None:
         """Forgets a job and deletes its files, after cancelling it if need be."""
@@ -168,9 +174,9 @@ class Jobs:
             self.cancel(id)
         self.advance()
 
-    def _on_progress(self, stage: str, fraction: float) -> None:
+    def _on_progress(self, stage: str, fraction: float, device: Device | None) -> None:
         id = self._supervisor.job
-        self._set(JobEvent(id, State.RUNNING, stage, fraction, self._eta.update(fraction)))
+        self._set(JobEvent(id, State.RUNNING, stage, fraction, self._eta.update(fraction), device=device))
 
     def _on_done(self, id: str, error: OrbitError | None) -> None:
         event = self._events[id]
@@ -178,7 +184,7 @@ class Jobs:
             event = JobEvent(id, State.FINISHED, fraction=1.0)
         else:
             state = State.CANCELLED if isinstance(error, Cancelled) else State.FAILED
-            event = replace(event, state=state, seconds_left=None, error=error)
+            event = replace(event, state=state, seconds_left=None, error=error, device=None)
         self._set(event)
         self._prune()
         self.advance()

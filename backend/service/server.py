@@ -99,7 +99,7 @@ class Server:
             "download": self._download,
             "cancel": lambda client, message: self._jobs.cancel(message.body["job"]),
             "retry": lambda client, message: self._jobs.retry(message.body["job"]),
-            "first": lambda client, message: self._jobs.first(message.body["job"]),
+            "order": lambda client, message: self._jobs.order(message.body["jobs"]),
             "discard": lambda client, message: self._jobs.discard(message.body["job"]),
             "fetch": self._fetch,
             "list": lambda client, message: self._send_jobs(client),

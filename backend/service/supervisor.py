@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from ..api.devices import Device
 from ..api.errors import Cancelled, OrbitError, OutOfMemory, WorkerDied
 from ..api.paths import ROOT
 from . import logs
@@ -34,14 +35,14 @@ class Supervisor:
         job: id of the job at work, None while there is none.
         ready: a worker has started up and waits for a job or is at one.
         on_ready(): a worker waits for its first job.
-        on_progress(stage, fraction): of :attr:`job`.
+        on_progress(stage, fraction, device): of :attr:`job`.
         on_preview(pictures): (N, S, S, 3) uint8, what :attr:`job` is painting.
         on_done(job, error): the job finished (None), failed, or was cancelled (:class:`Cancelled`).
         on_broken(error): a worker ended before it was ready.
     """
 
     on_ready: Callable[[], None]
-    on_progress: Callable[[str, float], None]
+    on_progress: Callable[[str, float, Device | None], None]
     on_preview: Callable[[np.ndarray], None]
     on_done: Callable[[str, OrbitError | None], None]
     on_broken: Callable[[OrbitError], None]
@@ -139,7 +140,7 @@ class Supervisor:
             self.ready = True
             self.on_ready()
         elif event["event"] == "progress":
-            self.on_progress(event["stage"], event["fraction"])
+            self.on_progress(event["stage"], event["fraction"], Device(**event["device"]) if event["device"] else None)
         elif event["event"] == "preview":
             self.on_preview(np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"]))
         elif event["event"] == "finished":

@@ -3,7 +3,8 @@
 It reads requests from its standard input and writes events to its standard output, one JSON object a line:
 
     {"run": id, "folder": path}     {"event": "ready"}
-    {"cancel": id}                  {"event": "progress", "job": id, "stage": name, "fraction": number}
+    {"cancel": id}                  {"event": "progress", "job": id, "stage": name, "fraction": number,
+                                     "device": {…} or null}
                                     {"event": "preview", "job": id, "shape": [numbers], "pictures": base64}
                                     {"event": "finished", "job": id}
                                     {"event": "failed", "job": id, "error": {…}}
@@ -25,13 +26,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 
 from .. import store
+from ..api.devices import Device
 from ..api.errors import Cancelled, OrbitError, OutOfMemory
+from ..api.settings import Settings
+from ..device import device_called, look_at, processor
 
 PIPELINE = "backend.pipeline:run"
 _PROGRESS_INTERVAL = 0.1
@@ -90,6 +95,7 @@ class Worker:
                 result = bring(model, progress)
             else:
                 job = store.load_job(folder)
+                progress.at_work = partial(_at_work, job.settings)
                 store.drop_foreign_stages(folder, job)
                 result = run(job, folder, progress, progress.show)
             store.save_result(folder, result)
@@ -102,12 +108,18 @@ class Worker:
 
 
 class _Progress:
-    """What the pipeline calls as it goes: raises :class:`Cancelled` if the user wants that, and reports, but not too often."""
+    """What the pipeline calls as it goes: raises :class:`Cancelled` if the user wants that, and reports, but not too often.
+
+    Attributes:
+        stage: the one at work.
+        at_work: looks at what works in a stage; None if that says nothing.
+    """
 
     def __init__(self, id: str, cancelled: set[str], send: Callable[[dict], object]):
         self._id, self._cancelled, self._send = id, cancelled, send
         self._sent = 0.0
         self.stage = ""
+        self.at_work: Callable[[str], Device | None] = lambda stage: None
 
     def __call__(self, stage: str, fraction: float) -> None:
         if self._id in self._cancelled:
@@ -115,11 +127,18 @@ class _Progress:
         now = time.monotonic()
         if stage != self.stage or now - self._sent >= _PROGRESS_INTERVAL:
             self.stage, self._sent = stage, now
-            self._send({"event": "progress", "job": self._id, "stage": stage, "fraction": min(max(float(fraction), 0.0), 1.0)})
+            device = self.at_work(stage)
+            self._send({"event": "progress", "job": self._id, "stage": stage, "fraction": min(max(float(fraction), 0.0), 1.0),
+                        "device": device.to_dict() if device else None})
 
     def show(self, pictures: np.ndarray) -> None:
         """Sends pictures (N, S, S, 3) uint8."""
         self._send({"event": "preview", "job": self._id, "shape": pictures.shape, "pictures": base64.b64encode(pictures).decode("ascii")})
+
+
+def _at_work(settings: Settings, stage: str) -> Device:
+    """What works in a stage of a job, and how full its memory is."""
+    return look_at(device_called(settings.device)) if stage in settings.networks else processor()
 
 
 def explain(error: Exception, stage: str) -> OrbitError:

@@ -79,7 +79,7 @@ def package(blender, tmp_path_factory):
 def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
     [facts] = run_blender(FROM_DISK + IMPORTS, tmp_path, source=str(package))
     version, place = facts.pop("zmq")
-    assert version == "26.4.0"
+    assert version == "27.3.0"
     assert Path(place).is_relative_to(tmp_path / "user")
     assert facts == {"threads": ["MainThread"], "torch": False, "button": True}
 

@@ -90,6 +90,16 @@ def test_a_press_that_was_undone_in_a_file_that_is_saved_and_reloaded_gets_its_t
     assert takes() == 1
 
 
+def test_an_object_names_its_job_without_a_save_too_as_blender_saves_by_itself(file):
+    entry = press()
+    until = time.monotonic() + 30
+    while not entry.event.stage and time.monotonic() < until:
+        queue.poll()
+        time.sleep(0.02)
+    assert entry.job in bpy.data.objects[0].orbit_texture.pending
+    assert entry.target.topology in bpy.data.objects[0].orbit_texture.pending
+
+
 def test_a_take_that_came_after_the_save_comes_again_when_the_file_is_reloaded(file):
     press()
     save(file)

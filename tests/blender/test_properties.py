@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import bpy
 import pytest
-from bl_ext.user_default.orbit_texture.addon import operators, properties, ui
+from bl_ext.user_default.orbit_texture.addon import operators, preferences, properties, ui
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 pytestmark = pytest.mark.every_blender
@@ -16,12 +16,16 @@ def test_the_panels_defaults_are_those_of_the_settings():
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 def test_the_panel_has_every_setting_with_its_choices_range_and_description(setting):
-    prop = properties.SceneProperties.bl_rna.properties[setting.name]
+    # Which card there is belongs to the computer, not to the file.
+    owner = preferences.Preferences if setting.name == "device" else properties.SceneProperties
+    prop = owner.bl_rna.properties[setting.name]
     assert prop.description == setting.metadata["doc"]
     if setting.metadata["choices"]:
         assert [item.identifier for item in prop.enum_items] == [str(value) for value in setting.metadata["choices"]]
     elif isinstance(setting.default, bool):
         assert (prop.type, prop.default) == ("BOOLEAN", setting.default)
+    elif isinstance(setting.default, str):
+        assert (prop.type, prop.default) == ("STRING", setting.default)
     else:
         assert (prop.hard_min, prop.hard_max) == (setting.metadata["minimum"], setting.metadata["maximum"])
 

@@ -126,6 +126,24 @@ def test_a_job_that_waits_can_be_done_first():
     make.poll_until_settled(queue)
 
 
+def test_jobs_that_wait_can_be_moved_up_and_down_and_are_done_in_that_order():
+    objects = [make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third", "Fourth")]
+    make.select(*objects)
+    bpy.ops.orbit_texture.texture_scene()
+    poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
+    running = next(entry for entry in queue.entries if not entry.queued)
+    second, third, fourth = (entry for entry in queue.entries if entry.queued)
+    bpy.ops.orbit_texture.move_job(job=fourth.job, direction="UP")
+    bpy.ops.orbit_texture.move_job(job=second.job, direction="DOWN")
+    bpy.ops.orbit_texture.move_job(job=third.job, direction="DOWN")  # it is the last already
+    expected = [fourth, second, third]
+    assert [entry for entry in queue.entries if entry.queued] == expected
+    assert bpy.ops.orbit_texture.move_job(job=running.job, direction="DOWN") == {"CANCELLED"}
+    done = []
+    make.poll_until_settled(queue, look=lambda: done.extend(entry for entry in queue.entries if entry.applied and entry not in done))
+    assert done == [running, *expected]
+
+
 def test_the_last_settings_are_remembered_per_object_and_come_back_into_the_panel():
     panel = bpy.context.scene.orbit_texture
     first, second = make.scripted("First"), make.scripted("Second")

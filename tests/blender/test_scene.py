@@ -172,9 +172,22 @@ def test_what_is_done_to_the_mesh_after_the_press_does_not_reach_the_job():
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
+def test_the_button_only_copies_arrays_and_the_thread_that_sends_works_out_triangles_and_fingerprint():
+    target = scene.read(make.suzanne())
+    assert {"loops", "topology"}.isdisjoint(vars(target.snapshot).keys() | vars(target).keys())
+    target.mesh_data()
+    assert {"loops", "topology"} <= vars(target.snapshot).keys() | vars(target).keys()
+
+
+def test_the_topology_that_files_remember_is_the_same_in_every_version():
+    assert scene.read(make.suzanne()).topology == "08b1ce6bd6e5c67e33cf7bbf52591bc814ab7321ee360d245f57c4cbb03827c8"
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=2)
+    assert scene.read(bpy.context.object).topology == "540fcc803637b14a702274e1815efea6e47670926dc6820d434e67829eeef23f"
+
+
 def test_the_main_thread_goes_on_while_another_prepares_a_million_triangles():
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=708, y_subdivisions=708)
-    thread = threading.Thread(target=scene.read(bpy.context.object).snapshot.mesh_data)
+    thread = threading.Thread(target=scene.read(bpy.context.object).mesh_data)
     longest, begun = 0.0, time.perf_counter()
     thread.start()
     while thread.is_alive():

@@ -63,10 +63,24 @@ def open_preferences() -> None:
     bpy.ops.orbit_texture.doctor()
 
 
-def add_pins() -> None:
+def add_takes() -> None:
+    """Two takes on Suzanne: the reference, and the same in other colours, thrown onto her from the front."""
+    import numpy as np
+    from bl_ext.user_default.orbit_texture.addon import scene, takes
+    from bl_ext.user_default.orbit_texture.backend.api.job import Result
+    from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+    obj = bpy.context.object
+    for picture in ("reference.png", "other.png"):
+        target = scene.read(obj)
+        corners = target.snapshot.positions[target.snapshot.corner_vertices[target.loops]]
+        textures = {"base_color": np.fromfile(STATE.with_name(picture), np.uint8)}
+        takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
+
+
+def in_sidebar(operator: str) -> None:
     area = _area()
     with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "UI")):
-        bpy.ops.orbit_texture.add_pins("INVOKE_DEFAULT")
+        getattr(bpy.ops.orbit_texture, operator)("INVOKE_DEFAULT")
 
 
 def _area():
@@ -100,7 +114,7 @@ def look_at_add_on() -> dict:
     from bl_ext.user_default.orbit_texture.addon.queue import queue
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
-        "jobs": [{"state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
+        "jobs": [{"name": entry.name, "state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
                   "pictures": len(previews.icons(entry.job)),
                   "error": entry.error.message if entry.error else ""} for entry in queue.entries],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
@@ -109,6 +123,8 @@ def look_at_add_on() -> dict:
         "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
         "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
         "view": bpy.context.scene.orbit_texture.view,
+        "azimuth": bpy.context.scene.orbit_texture.azimuth,
+        "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }

@@ -16,6 +16,8 @@ CONFIDENCE = (900, 541)
 TAKE_1 = (838, 488)
 FOURTH_PANEL = (850, 426)
 TEXTURE_SCENE = (910, 535)
+JOBS_PANEL = (850, 426)  # with a job at work
+THIRD_JOB_UP = (975, 535)
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
@@ -112,7 +114,7 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
-    window.do("add_pins()")
+    window.do("in_sidebar('add_pins')")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
         window.click(*PICTURE)  # without a point on the mesh it is none
@@ -124,6 +126,68 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.press("Escape", *VIEWPORT)
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["pins"] == [[]], 20)
+
+
+def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
+    window.do("bpy.context.scene.orbit_texture.view = 'GIVEN'; bpy.context.scene.orbit_texture.elevation = 12")
+    for last_key in ("Escape", "Return"):
+        window.do("in_sidebar('nudge_view')")
+        window.wait(lambda state: abs(state["looks_from"]) < 0.1, 20)
+        for count in range(1, 6):
+            window.press("Right", *VIEWPORT)
+            window.wait(lambda state, count=count: abs(state["looks_from"] - 5 * count) < 0.1, 20)
+        window.press("shift+Left", *VIEWPORT)
+        window.wait(lambda state: abs(state["looks_from"] - 24) < 0.1, 20)
+        if last_key == "Return":
+            window.picture("nudge")
+        window.press(last_key, *VIEWPORT)
+        window.wait(lambda state, last_key=last_key: abs(state["looks_from"] - (24 if last_key == "Return" else 30)) < 0.1, 20)
+    window.wait(lambda state: abs(state["azimuth"] - 24) < 0.1, 20)
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["azimuth"] == 0, 20)
+
+
+def test_an_arrow_moves_a_job_that_waits_up(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item" or window.click(*TAB), 90)
+    window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
+    window.do("add_sister(); add_sister()")
+    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('other.png')))")
+    window.do("bpy.context.scene.orbit_texture.targets = 'VISIBLE'; bpy.ops.orbit_texture.texture_scene()")
+    state = window.wait(lambda state: len(state["jobs"]) == 3 and state["jobs"][0]["stage"], 90)
+    window.picture("jobs-closed")
+    window.click(*JOBS_PANEL)
+    window.settle()
+    window.picture("jobs")
+    first, second, third = (job["name"] for job in state["jobs"])
+    window.click(*THIRD_JOB_UP)
+    window.wait(lambda state: [job["name"] for job in state["jobs"]] == [first, third, second], 10)
+    window.picture("jobs-moved")
+    window.do("bpy.ops.orbit_texture.cancel()")
+    window.wait(lambda state: all(job["state"] == "cancelled" for job in state["jobs"]), 20)
+
+
+def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("add_takes()")
+    window.wait(lambda state: state["shown"] == [1], 10)
+    window.do("in_sidebar('compare_takes')")
+    window.click(*SUZANNE)
+    window.picture("compare")
+    window.press("Escape", *VIEWPORT)
+    window.settle()
+    window.do("in_sidebar('compare_takes')")
+    window.press("Return", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [0], 20)
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["shown"] == [1], 20)
 
 
 def test_sentences_that_are_put_together_are_translated(window):

@@ -1,0 +1,131 @@
+"""Compare Takes: the take that the object wears and another one, parted by a line that the mouse moves across the viewport."""
+
+import blf
+import bpy
+import gpu
+from bpy.app.translations import pgettext_rpt as rpt_
+from gpu_extras.batch import batch_for_shader
+
+from .. import takes, wipe
+
+_NAVIGATION = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "MOUSEROTATE", "MOUSESMARTZOOM",
+               "NDOF_MOTION", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "TIMER", "WINDOW_DEACTIVATE"}
+"""Left to Blender, so that the view can be turned meanwhile."""
+
+
+def right_of(obj: bpy.types.Object, left: int, right: int) -> int:
+    """The take after ``right`` that can be compared with ``left``; after the last comes the first."""
+    others = [index for index in wipe.comparable(obj) if index != left]
+    return next((index for index in others if index > right), others[0])
+
+
+class CompareTakes(bpy.types.Operator):
+    bl_idname = "orbit_texture.compare_takes"
+    bl_label = "Compare Takes"
+    bl_description = "Show the shown take left and another one right of a line in the viewport, until Esc. Both are drawn as plain " \
+        "colours without light; nothing on the object changes unless you confirm the right one"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        obj = context.object
+        if obj is None or obj.type != "MESH" or context.mode != "OBJECT":
+            cls.poll_message_set("Make a mesh object active, in Object Mode")
+            return False
+        if len(obj.orbit_texture.takes) < 2:
+            cls.poll_message_set("The active object has fewer than two takes. Texture it again, then compare")
+            return False
+        can_be_drawn = wipe.comparable(obj)
+        if takes.shown(obj) not in can_be_drawn or len(can_be_drawn) < 2:
+            cls.poll_message_set("Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared")
+            return False
+        if context.space_data is None or context.space_data.type != "VIEW_3D":
+            cls.poll_message_set("Press it in a 3D viewport")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
+        self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
+        self._left = takes.shown(context.object)
+        earlier = [index for index in wipe.comparable(context.object) if index < self._left]
+        self._right = earlier[-1] if earlier else right_of(context.object, self._left, self._left)
+        self._line, self._dragging = 0.5, False
+        self._handles = [bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when)
+                         for draw, when in ((self._draw_takes, "POST_VIEW"), (self._draw_line, "POST_PIXEL"))]
+        context.window_manager.modal_handler_add(self)
+        self._tell(context)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if context.area is None or not self._is_on(context) or event.type in {"ESC", "RIGHTMOUSE"}:
+            return self._end(context, {"CANCELLED"})
+        if event.type in {"RET", "NUMPAD_ENTER"} and event.value == "PRESS":
+            takes.show(context.object, self._right)
+            return self._end(context, {"FINISHED"})
+        if event.type == "TAB" and event.value == "PRESS":
+            self._right = right_of(context.object, self._left, self._right)
+            self._tell(context)
+        elif event.type == "LEFTMOUSE":
+            self._dragging = event.value == "PRESS"
+        if self._dragging:
+            self._move(context, event.mouse_x)
+        is_for_blender = event.type in _NAVIGATION or event.type.startswith("NUMPAD_")
+        return {"PASS_THROUGH"} if is_for_blender and not self._dragging else {"RUNNING_MODAL"}
+
+    def cancel(self, context):
+        self._end(context, {"CANCELLED"})
+
+    def _is_on(self, context) -> bool:
+        """The object, with both takes, is still there."""
+        obj = context.object
+        return (obj is not None and obj.session_uid == self._object_uid and context.mode == "OBJECT"
+                and {self._left, self._right} <= set(wipe.comparable(obj)))
+
+    def _move(self, context, x: int) -> None:
+        # Called from the sidebar; the line is in the viewport beside it.
+        region = next(region for region in context.area.regions if region.type == "WINDOW")
+        self._line = min(1.0, max(0.0, (x - region.x) / region.width))
+        context.area.tag_redraw()
+
+    def _tell(self, context) -> None:
+        names = [take.name for take in context.object.orbit_texture.takes]
+        context.area.header_text_set(" | ".join([
+            rpt_("Left {}, right {}").format(names[self._left], names[self._right]), rpt_("Drag: move the line"),
+            rpt_("Tab: next take on the right"), rpt_("Enter: wear the right one"), rpt_("Esc: end")]))
+        context.area.tag_redraw()
+
+    def _end(self, context, result: set) -> set:
+        for handle in self._handles:
+            bpy.types.SpaceView3D.draw_handler_remove(handle, "WINDOW")
+        if context.area:
+            context.area.header_text_set(None)
+            context.area.tag_redraw()
+        return result
+
+    def _draw_takes(self) -> None:
+        context = bpy.context
+        if context.area.as_pointer() == self._area and self._is_on(context):
+            region = context.region
+            wipe.draw(context.object, self._left, self._right, round(self._line * region.width), (region.width, region.height),
+                      context.region_data.perspective_matrix)
+
+    def _draw_line(self) -> None:
+        context = bpy.context
+        if context.area.as_pointer() == self._area and self._is_on(context):
+            names = [context.object.orbit_texture.takes[index].name for index in (self._left, self._right)]
+            draw_line(round(self._line * context.region.width), context.region.height, *names)
+
+
+def draw_line(x: int, height: int, left: str, right: str) -> None:
+    """Draws the line and on each side of it what is seen there, in the viewport's pixels."""
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    shader.uniform_float("color", (1.0, 1.0, 1.0, 1.0))
+    gpu.state.line_width_set(2)
+    batch_for_shader(shader, "LINES", {"pos": [(x, 0, 0), (x, height, 0)]}).draw(shader)
+    gpu.state.line_width_set(1)
+    blf.size(0, 16)
+    blf.color(0, 1.0, 1.0, 1.0, 1.0)
+    for name, place in ((left, x - 12 - blf.dimensions(0, left)[0]), (right, x + 12)):
+        blf.position(0, place, 30, 0)
+        blf.draw(0, name)
