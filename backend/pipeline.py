@@ -19,6 +19,7 @@ from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
+from .paint.balance import balanced
 from .paint.painter import Painting
 from .paint.painters import painter
 from .paint.preview import Show, strip, unseen
@@ -77,7 +78,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
         check(settings.device)
-    reference = decode(job.reference)
+    reference = balanced(decode(job.reference), settings.white_balance)
     story = Story(reference)
 
     def prepared(progress: Callable[[float], None]) -> Surface:

@@ -1,6 +1,6 @@
 """The view search: from how many random pictures it finds the camera, and whether it says so where it does not.
 
-    python -m benchmarks.views [--meshes spot ...] [--views 20] [--json FILE]
+    python -m benchmarks.views [--meshes spot ...] [--pictures warped ...] [--views 20] [--json FILE]
 
 A textured mesh is photographed, unlit and without background, at 512 x 512 from any azimuth, elevations of -40 to 40 degrees, with a field
 of view of 20 to 60 degrees, not quite in the middle. ``found`` counts the views within 3 degrees (all of the rotation) and 2 % of scale
@@ -9,7 +9,8 @@ outlines overlap by 98 % and its normals, as the camera sees them, differ by les
 mesh and a picture of unknown paint can tell such views apart. The last two meshes are symmetric by turns, so that they have many such
 views; they are listed, and do not count in ``five``.
 
-``told`` are views that missed of which the search reported a low confidence, ``doubted`` those that were found of which it did too.
+``told`` are views that missed of which the search reported a doubt, ``doubted`` those that were found of which it did too. Since hardly a
+picture as above is missed, ``--pictures`` takes worse ones too (:mod:`benchmarks.spoiled`).
 """
 
 from collections.abc import Callable
@@ -26,18 +27,20 @@ from backend.render.rasterize import normals, rasterize
 from . import scenes
 from .report import Report, parser, timed
 from .scenes import ASSETS, Scene
+from .spoiled import KINDS, spoiled
 
-SIZE, SAMPLES = 512, 3
+SIZE = 512
 DEGREES, SCALE = 3.0, 0.02
 SAME_OVERLAP, SAME_DEGREES = 0.98, 3.0
 
-COLUMNS = ["mesh", "views", "found", "same picture", "missed", "told", "doubted", "degrees, median", "pixels, median", "s, mean", "s, most"]
+COLUMNS = ["mesh", "pictures", "views", "found", "same picture", "missed", "told", "doubted", "degrees, median", "pixels, median",
+           "s, mean", "s, most"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one picture: degrees and share of scale beside the truth, pixels that the mesh lies beside itself, and the rest as said
-    above."""
+    """What came of one picture: degrees and share of scale beside the truth, pixels that the mesh lies beside itself (infinite where the
+    picture is of another mesh), and the rest as said above."""
 
     degrees: float
     scale: float
@@ -54,21 +57,31 @@ class Trial:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--meshes", nargs="*", default=list(MESHES), choices=list(MESHES))
-    options.add_argument("--views", type=int, default=20, help="per mesh")
+    options.add_argument("--pictures", nargs="*", default=["whole"], choices=KINDS)
+    options.add_argument("--views", type=int, default=20, help="per mesh and kind of picture")
     options.add_argument("--each", action="store_true", help="a row per view")
     chosen = options.parse_args()
-    report, five = Report(COLUMNS, chosen.json), []
-    for name in chosen.meshes:
-        scene = MESHES[name]()
-        random = np.random.default_rng(sum(map(ord, name)))
-        trials = []
-        for _ in range(chosen.views):
-            trials.append(attempt(scene, random_camera(scene, random)))
-            if chosen.each:
-                print(trials[-1], flush=True)
-        report.add(name, *summary(trials))
-        five += trials if name not in SYMMETRIC else []
-    report.add("five", *summary(five))
+    report = Report(COLUMNS, chosen.json)
+    meshes = {name: MESHES[name]() for name in chosen.meshes}
+    for kind in chosen.pictures:
+        five = []
+        for name, scene in meshes.items():
+            trials = trials_of(kind, scene, MESHES[OTHER.get(name, "spot")](), chosen.views, chosen.each)
+            report.add(name, kind, *summary(trials))
+            five += trials if name not in SYMMETRIC else []
+        report.add("five", kind, *summary(five))
+
+
+def trials_of(kind: str, scene: Scene, other: Scene, views: int, each: bool) -> list[Trial]:
+    """What came of random pictures of one kind."""
+    random = np.random.default_rng(sum(map(ord, scene.name)) + 1000 * KINDS.index(kind))
+    trials = []
+    for _ in range(views):
+        camera = random_camera(other if kind == "other" else scene, random)
+        trials.append(attempt(kind, scene, *spoiled(kind, scene, camera, random, other)))
+        if each:
+            print(trials[-1], flush=True)
+    return trials
 
 
 def summary(trials: list[Trial]) -> tuple:
@@ -94,20 +107,12 @@ def random_camera(scene: Scene, random: np.random.Generator) -> Camera:
     return Camera(rotation, distance * rotation[:, 2], focal, tuple(random.uniform(0.48, 0.52, 2)), SIZE, SIZE)
 
 
-def pictured(scene: Scene, camera: Camera) -> Reference:
-    """The mesh as the camera sees it, straight alpha."""
-    fine = Camera(camera.rotation, camera.position, camera.focal, camera.centre, SAMPLES * SIZE, SAMPLES * SIZE)
-    mask = rasterize(scene.surface.vertices, scene.surface.faces, fine).mask
-    alpha = mask.reshape(SIZE, SAMPLES, SIZE, SAMPLES).mean(axis=(1, 3), dtype=np.float32)
-    color = scene.photograph(camera, SAMPLES) / np.maximum(alpha, 1e-6)[..., None] / 255
-    return Reference(np.clip(color, 0, 1).astype(np.float32), alpha)
-
-
-def attempt(scene: Scene, camera: Camera) -> Trial:
-    reference = pictured(scene, camera)
+def attempt(kind: str, scene: Scene, reference: Reference, camera: Camera) -> Trial:
     with timed() as clock:
         match = find_view(scene.surface, reference.alpha, None, lambda fraction: None, reference.color)
-    found = match.view.camera(SIZE, SIZE)
+    if kind == "other":
+        return Trial(np.inf, np.inf, np.inf, False, match.confident, clock.seconds)
+    found = match.view.camera(camera.width, camera.height)
     turn = np.degrees(np.arccos(np.clip((np.trace(camera.rotation.T @ found.rotation) - 1) / 2, -1, 1)))
     scale = abs(match.view.zoom * np.linalg.norm(camera.position) / camera.focal - 1)
     points = scene.surface.vertices.astype(np.float64)
@@ -155,6 +160,9 @@ def lopsided_knot() -> Scene:
 MESHES: dict[str, Callable[[], Scene]] = {
     "suzanne": scenes.suzanne, "spot": lambda: scenes.real_mesh("spot"), "rocker-arm": rocker_arm, "chair": chair,
     "knot": lopsided_knot, "text knot": scenes.text_knot, "fuze": lambda: scenes.real_mesh("fuze")}
+OTHER = {"spot": "suzanne"}
+"""Of which mesh the pictures of another mesh are, where not of spot."""
+
 SYMMETRIC = ("text knot", "fuze")
 
 

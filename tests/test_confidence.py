@@ -1,5 +1,8 @@
 """What decides between views of one outline, and what the user is told when nothing does."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -8,6 +11,7 @@ from backend import records
 from backend.api.settings import Settings
 from backend.paint.draft.creases import InnerEdges
 from backend.paint.draft.match import View
+from backend.paint.draft.outline import looseness
 from backend.paint.draft.painter import Draft
 from backend.paint.draft.view import find_view
 from backend.paint.reference import Reference, decode
@@ -79,6 +83,24 @@ def test_a_doubtful_view_asks_for_the_view_and_a_sure_one_says_nothing():
     [note] = notes_of(cube, plain)
     assert "set View" in note
     assert notes_of(thing, picture(thing, camera_at(30, 15, 256))) == ()
+
+
+def test_a_picture_of_a_thing_of_another_shape_is_doubted_and_told_by_how_many_degrees():
+    thing = surface_of(knot())
+    lean = replace(thing, vertices=thing.vertices * np.float32([0.97, 1.03, 1.0]))
+    [note] = notes_of(thing, picture(lean, camera_at(30, 15, 256)))
+    assert re.search(r"may be [2-9]° beside", note)
+    assert "Pins" in note
+
+
+def test_what_hides_a_strip_of_the_object_leaves_the_view_as_exact_as_it_was():
+    thing, camera = surface_of(knot()), camera_at(30, 15, 256)
+    alpha = rasterize(thing.vertices, thing.faces, camera).mask.astype(np.float32)
+    alpha[:, 120:136] = 0
+    view = View(30, 15, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
+    exact, turned = (looseness(thing, alpha, one, 256) for one in (view, replace(view, elevation=21)))
+    assert exact < 0.5
+    assert turned > 2
 
 
 def test_a_given_view_whose_outline_is_another_is_said():

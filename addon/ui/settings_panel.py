@@ -24,6 +24,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
             column.prop(settings, "view_transform")
         column.prop(settings, "texture_size")
         column.prop(settings, "seed")
+        column.prop(settings, "white_balance")
         column.separator()
         _draw_refinement(column, settings)
         column.separator()

@@ -55,7 +55,7 @@ def segment(color: np.ndarray) -> np.ndarray:
     masks = _before_backdrop(small)
     if not masks:
         smaller = _shrunk(small, GRAB_CUT_SIZE)
-        cut = [_grab_cut(smaller, _border(smaller.shape[:2], lower)) for lower in (True, False)]
+        cut = [_grab_cut(smaller, border(smaller.shape[:2], lower)) for lower in (True, False)]
         masks = [cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5 for mask in cut]
     solid = max(masks, key=lambda mask: likelihood(mask, small)).astype(np.float32)
     return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
@@ -75,7 +75,7 @@ def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
     bins = np.clip((lab - (0, -128, -128)) / 4, 0, (25, 63, 63)).astype(np.int64) @ (64 * 64, 64, 1)
     inside, outside = (np.bincount(bins[part], minlength=26 * 64 * 64) / part.sum() for part in (mask, ~mask))
     shared = np.minimum(inside, outside).sum()
-    return float(edge[outline].mean() * (1 - shared) * (1 - mask[_border(mask.shape)].mean()))
+    return float(edge[outline].mean() * (1 - shared) * (1 - mask[border(mask.shape)].mean()))
 
 
 def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
@@ -84,17 +84,18 @@ def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
 
 
-def _border(shape: tuple[int, int], lower: bool = True) -> np.ndarray:
-    border = np.ones(shape, bool)
+def border(shape: tuple[int, int], lower: bool = True) -> np.ndarray:
+    """(H, W) bool: the outermost pixels of an image, with or without its lower side."""
+    outermost = np.ones(shape, bool)
     rim = max(1, round(0.015 * max(shape)))
-    border[rim:-rim if lower else None, rim:-rim] = False
-    return border
+    outermost[rim:-rim if lower else None, rim:-rim] = False
+    return outermost
 
 
 def _before_backdrop(color: np.ndarray) -> list[np.ndarray]:
     """What differs from a smooth backdrop, (H, W) bool each: with its soft shadows, and without; none where the border is not smooth."""
     lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
-    found = fit_backdrop(lab, _border(lab.shape[:2]))
+    found = fit_backdrop(lab, border(lab.shape[:2]))
     if found is None:
         return []
     backdrop, noise = found

@@ -23,6 +23,9 @@ BAD = 0.03
 CONFIDENT = 0.5
 """Confidence below which the user is asked for the view."""
 
+LOOSE = 2.0
+"""Degrees that a view may be beside the truth from which on the user is told."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -48,6 +51,16 @@ class View:
         rotation = look_at_origin(self.azimuth, self.elevation, self.roll)
         return Camera(rotation, self.distance * rotation[:, 2], self.zoom * self.distance, (self.x, self.y), width, height)
 
+    def numbers(self) -> np.ndarray:
+        """(7,) float64: azimuth, elevation, roll, the logarithms of distance and zoom, x, y."""
+        return np.array([self.azimuth, self.elevation, self.roll, np.log(self.distance), np.log(self.zoom), self.x, self.y])
+
+    @staticmethod
+    def of(numbers: np.ndarray) -> "View":
+        """The view of :meth:`numbers`, no nearer than the mesh, no further than matters, and no further up than the pole."""
+        azimuth, elevation, roll, distance, zoom, x, y = map(float, numbers)
+        return View(azimuth, min(max(elevation, -90), 90), roll, min(max(float(np.exp(distance)), 0.9), 30), float(np.exp(zoom)), x, y)
+
 
 @dataclass(frozen=True)
 class Match:
@@ -58,17 +71,19 @@ class Match:
         overlap: intersection over union, 0..1.
         error: mean distance between the outlines, in parts of the object's size (the root of its area).
         confidence: 0..1 that no other view explains the picture as well; 0 while nobody has looked.
+        degrees: by which the camera may be turned from the true one, because the outlines agree no better; 0 where the user gave it.
     """
 
     view: View
     overlap: float
     error: float
     confidence: float = 0.0
+    degrees: float = 0.0
 
     @property
     def confident(self) -> bool:
         """Whether the view may be used without asking."""
-        return self.confidence >= CONFIDENT
+        return self.confidence >= CONFIDENT and self.degrees <= LOOSE
 
 
 def doubts(match: Match, given: bool) -> tuple[str, ...]:
@@ -78,6 +93,9 @@ def doubts(match: Match, given: bool) -> tuple[str, ...]:
     if given:
         return ("From the given View the mesh does not have the outline of the object in the reference: check azimuth and elevation, or "
                 "choose a reference without background.",)
+    if match.confidence >= CONFIDENT:
+        return (f"The object in the reference does not quite have the mesh's outline: its view may be {match.degrees:.0f}° beside the "
+                "one that was taken. If the picture sits beside the mesh's edges, set View to Pins and click the same points on both.",)
     side = f"azimuth {(match.view.azimuth + 180) % 360 - 180:.0f}°, elevation {match.view.elevation:.0f}°"
     return (f"Which side the reference shows is uncertain: {side} was taken. If the picture sits wrongly, set View to Given "
             "(azimuth 0° is the front) and texture again.",)

@@ -23,6 +23,7 @@ from .picture import Picture
 from .symmetry import Mirror, find_mirror
 from .synthesis import Guess, Look, synthesize
 from .view import find_view
+from .warp import bent
 
 VIEWS, SIZE, RADIUS = 24, 640, 2.4
 """The draft's orbits: views each, pixels, distance in longest sides of the mesh."""
@@ -53,7 +54,8 @@ class Draft:
     def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
               keep: Keep, show: Show) -> Painting:
         """Every view of the surface as the reference colours it, in seconds: no part of it is worth keeping."""
-        picture = Picture(reference, buffers[0], facing(surface, buffers))
+        straight = bent(reference, buffers[0].camera, surface)
+        picture = Picture(straight, buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
         progress(0.1)
@@ -79,6 +81,8 @@ class Draft:
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
+        if straight is not reference:
+            notes.append("The image was bent a little, so that its outline and edges lie on the mesh's.")
         if mirror is not None:
             notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
         return Painting(frames, preference, consistent=True, notes=tuple(notes))

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numba import njit
 from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface
 from ...mesh.voxels import cell_of, keys_of, voxelize
-from ...render.rasterize import positions, rasterize
+from ...render.rasterize import rasterize
 from .creases import InnerEdges
 from .match import FLOOR, RIVAL, Match, View, angle_between, apart, choose, unlikeliness
+from .outline import depths, looseness, overlap, rim, rim_points, shrunk, signed_distance
 
 GRID = 64
 """Width in pixels of the outlines that the coarse search compares."""
@@ -30,8 +30,8 @@ USUAL_DISTANCE = 2.5
 MOST_RIVALS = 4
 """Different views that are looked at more closely."""
 
-RIM_POINTS = 800
-"""Points on an outline that are pulled; more do not make the view more exact."""
+EXACTNESS_SIZE = 512
+"""Longer side in pixels of the image on which the difference of the outlines is measured in degrees."""
 
 SIMPLIFIED_CELLS = 128
 """Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
@@ -62,7 +62,8 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
     progress(0.8)
     best = choose(surface, rivals, None if color is None else InnerEdges(color, alpha))
     found = refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
-    return replace(found, confidence=best.confidence)
+    loose = 0.0 if keep else looseness(surface, alpha, found.view, min(EXACTNESS_SIZE, max(alpha.shape)))
+    return replace(found, confidence=best.confidence, degrees=loose)
 
 
 def simplified(surface: Surface) -> Surface:
@@ -130,40 +131,21 @@ def _fit_box(pixels, mask, azimuth, elevation, distance) -> View:
 
 def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: int, keep_direction: bool) -> Match:
     """Pulls the rendered outline onto the reference's, at an image of at most ``size`` pixels."""
-    height, width = alpha.shape
-    scale = size / max(height, width)
-    shape = (max(8, round(width * scale)), max(8, round(height * scale)))
-    target = cv2.resize(alpha, shape, interpolation=cv2.INTER_AREA) > 0.5
-    target_distance = _signed_distance(target)
-    outline, root = max(int(_rim(target).sum()), 1), np.sqrt(max(int(target.sum()), 1))
+    target = shrunk(alpha, size)
+    shape = target.shape[::-1]
+    target_distance = signed_distance(target)
+    outline, root = max(int(rim(target).sum()), 1), np.sqrt(max(int(target.sum()), 1))
     view, best = start, Match(start, -1.0, np.inf)
     for turn in range(rounds + 1):
         buffer = rasterize(surface.vertices, surface.faces, view.camera(*shape))
-        overlap = _overlap(buffer.mask, target)
-        if overlap > best.overlap:
-            best = Match(view, overlap, float((buffer.mask ^ target).sum() / (outline * root)))
-        rim = _rim(buffer.mask)
-        if turn == rounds or not rim.any():
+        shared = overlap(buffer.mask, target)
+        if shared > best.overlap:
+            best = Match(view, shared, float((buffer.mask ^ target).sum() / (outline * root)))
+        if turn == rounds or not buffer.mask.any():
             break
-        every = max(1, int(rim.sum()) // RIM_POINTS)
-        points = positions(buffer)[rim][::every].astype(np.float64)
-        view = _pull(view, points, _signed_distance(buffer.mask)[rim][::every], target_distance, shape, keep_direction)
+        points, own_distance = rim_points(buffer)
+        view = _pull(view, points, own_distance, target_distance, shape, keep_direction)
     return best
-
-
-def _rim(mask: np.ndarray) -> np.ndarray:
-    return mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-
-
-def _overlap(mask: np.ndarray, target: np.ndarray) -> float:
-    return float((mask & target).sum() / max((mask | target).sum(), 1))
-
-
-def _signed_distance(mask: np.ndarray) -> np.ndarray:
-    """(H, W) float32 pixels to the outline, positive inside."""
-    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
 
 
 def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_distance: np.ndarray, shape, keep_direction: bool) -> View:
@@ -173,19 +155,16 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
     unit = np.array([2.0, 2.0, 2.0, 0.1, 0.02, 0.01, 0.01])
     prior = np.array([0.02, 0.02, 0.05, 0.05, 0.0, 0.0, 0.0]) * np.sqrt(len(points))
     free = np.array([*[not keep_direction] * 3, True, True, True, True])
-    origin = np.array([view.azimuth, view.elevation, view.roll, np.log(view.distance), np.log(view.zoom), view.x, view.y])
-
-    there = np.empty(len(points))
+    origin, there = view.numbers(), np.empty(len(points))
 
     def moved(step: np.ndarray) -> View:
         values = origin.copy()
         values[free] += step * unit[free]
-        distance = float(np.clip(np.exp(values[3]), 0.9, 30))
-        return View(values[0], float(np.clip(values[1], -90, 90)), values[2], distance, float(np.exp(values[4])), values[5], values[6])
+        return View.of(values)
 
     def residuals(step: np.ndarray) -> np.ndarray:
         guess = moved(step)
-        _depths(points, guess.camera(width, height).pack(), target_distance, there)
+        depths(points, guess.camera(width, height).pack(), target_distance, there)
         # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from a few sizes away.
         usual = [guess.roll / unit[2] * prior[2], np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3]]
         return np.concatenate([there - own_distance, step * prior[free], usual])
@@ -195,21 +174,3 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
         return np.column_stack([(residuals(step + way) - residuals(step - way)) / 0.1 for way in nudge])
 
     return moved(least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=8).x)
-
-
-@njit(cache=True, nogil=True)
-def _depths(points, camera, distance, result):
-    """How deep inside the outline points (N, 3) appear: a signed distance (H, W), read bilinearly, less what they lie beyond the image."""
-    height, width = distance.shape
-    for k in range(points.shape[0]):
-        dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]
-        scale = -camera[12] / (dx * camera[2] + dy * camera[5] + dz * camera[8])
-        column = camera[13] + (dx * camera[0] + dy * camera[3] + dz * camera[6]) * scale
-        row = camera[14] - (dx * camera[1] + dy * camera[4] + dz * camera[7]) * scale
-        beyond = max(-column, column - width, -row, row - height, 0.0)
-        x, y = min(max(column - 0.5, 0.0), width - 1.0), min(max(row - 0.5, 0.0), height - 1.0)
-        left, top = min(int(x), width - 2), min(int(y), height - 2)
-        x, y = x - left, y - top
-        upper = distance[top, left] * (1 - x) + distance[top, left + 1] * x
-        lower = distance[top + 1, left] * (1 - x) + distance[top + 1, left + 1] * x
-        result[k] = upper * (1 - y) + lower * y - beyond
