@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image, ImageDraw, ImageFont
 
 from backend.api.settings import Settings
 from backend.paint.draft import patches
 from backend.paint.draft.field import Field
 from backend.paint.draft.lettering import lettering
+from backend.paint.draft.nearby import plain, ways
 from backend.paint.draft.painter import Draft, outward_normals
-from backend.paint.draft.patches import Problem, count_uses, improve
+from backend.paint.draft.patches import improve, vote
+from backend.paint.draft.problem import Problem, count_uses
 from backend.paint.draft.samples import sample
 from backend.paint.draft.source import Source
 from backend.paint.preview import unseen
@@ -42,8 +45,8 @@ def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Pr
     count, free = len(samples), np.arange(len(samples))
     hints = np.random.default_rng(1).integers(0, len(places), (count, 4)).astype(np.int32)
     nothing = np.zeros((count, 3), np.float32), np.zeros((height, width, 3), np.float32)
-    problem = Problem(samples, source, np.ones(count, bool), free, *nothing, np.zeros(count, np.float32), *nothing, places, hints, 10.0,
-                      usage, 0)
+    problem = Problem(samples, source, np.ones(count, bool), free, *nothing, np.zeros(count, np.float32), *nothing, nothing[0],
+                      np.full(count, np.inf, np.float32), places, hints, 10.0, usage, 0)
     return problem, np.full((count, 3), np.nan, np.float32)
 
 
@@ -100,6 +103,52 @@ def test_a_place_that_is_copied_often_becomes_dear():
             maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), number)
         most.append(count_uses(replace(problem, usage=usage), maps).max())
     assert most[1] < 0.4 * most[0]
+
+
+def test_plain_paint_goes_on_from_the_seam_and_a_pattern_does_not_go_on_as_its_mean():
+    problem, _ = plane_problem(np.zeros((SIZE, SIZE, 3), np.float32), SIZE)
+    samples = problem.samples
+    painted_half, above = samples.points[:, 0] < 0, samples.points[:, 2] > 0
+    colors = np.random.default_rng(7).random((len(samples), 3)).astype(np.float32)
+    colors[above] = 0.8, 0.1, 0.1
+    colors[~painted_half] = 0
+    way, origin = ways(samples, painted_half)
+    color, cost = plain(samples, painted_half, colors, origin, problem.source, 3.0)
+    free = ~painted_half & (np.abs(samples.points[:, 2]) > 0.15)
+    assert way[painted_half].max() == 0
+    assert abs(way.max() - SIZE / 2) < 2
+    assert painted_half[origin].all()
+    np.testing.assert_allclose(color[free & above], np.tile(np.float32((0.8, 0.1, 0.1)), ((free & above).sum(), 1)), atol=1e-5)
+    assert cost[free & above].max() < 0.1 < 0.5 < np.median(cost[free & ~above])
+
+
+def test_a_colour_that_no_patch_has_is_painted_plain():
+    problem, maps = plane_problem(np.random.default_rng(8).random((SIZE, SIZE, 3)).astype(np.float32), SIZE)
+    count = len(problem.samples)
+    blue = np.tile(np.float32((0, 0, 1)), (count, 1))
+    problem = replace(problem, plain=blue, bare=np.full(count, 0.05, np.float32))
+    maps, costs = improve(problem, maps, blue, np.ones(count, np.float32), 0)
+    assert np.isnan(maps[:, 0]).all()
+    np.testing.assert_allclose(vote(problem, maps, costs, np.zeros((count, 3), np.float32)), blue)
+
+
+def test_of_a_single_word_no_piece_appears_on_the_other_sides():
+    word = Image.new("L", (400, 200))
+    ImageDraw.Draw(word).text((30, 50), "ORBIT", fill=255, font=ImageFont.load_default(size=100))
+    word = np.asarray(word)
+
+    def labelled(face, weights, points):
+        column, row = (400 * (points[:, 0] + 0.5)).astype(int), (200 * (0.5 - points[:, 2] / 0.5)).astype(int)
+        dark = word[row.clip(0, 199), column.clip(0, 399)] * (points[:, 1] < -0.24) > 127
+        weave = 20 * np.sin(60 * points).sum(axis=1, keepdims=True)
+        return np.where(dark[:, None], np.float32((20, 30, 60)), np.float32((180, 160, 120)) + weave.astype(np.float32))
+
+    surface = surface_of(trimesh.creation.box((1.0, 0.5, 0.5)))
+    others = [camera_at(azimuth, 10, 300, 2.4, 1.5) for azimuth in (110, 180, 250)]
+    painting, (front, *buffers), _ = painted(surface, labelled, 15, 20, others)
+    dark = [np.mean(frame[buffer.mask].sum(axis=1) < 200) for frame, buffer in zip(painting.frames, (front, *buffers), strict=True)]
+    assert dark[0] > 0.05
+    assert max(dark[1:]) < 0.002
 
 
 def painted(surface, color, azimuth: float, elevation: float, others, **settings):

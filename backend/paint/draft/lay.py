@@ -66,7 +66,13 @@ def _lay(points, normals, places, directions, frames, maps, colors, image, usabl
                     plain_red += weight * colors[s, 0]
                     plain_green += weight * colors[s, 1]
                     plain_blue += weight * colors[s, 2]
-                    if weight < np.float32(FAINT) or not np.isfinite(maps[s, 0]):
+                    if weight < np.float32(FAINT):
+                        continue
+                    if not np.isfinite(maps[s, 0]):
+                        red += weight * colors[s, 0]
+                        green += weight * colors[s, 1]
+                        blue += weight * colors[s, 2]
+                        total += weight
                         continue
                     column, row = int(maps[s, 0]), int(maps[s, 1])
                     if not (0 <= column < width and 0 <= row < height):

@@ -7,14 +7,11 @@ result does not depend on how many cores work.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from .samples import Samples
-from .source import Source
+from .problem import CELL, Origin, Problem, Target, count_uses
 
 LOOSE = {"reassoc", "contract", "arcp", "nsz"}
 """What the compiler may do with sums; infinite costs and missing maps have to stay what they are."""
@@ -27,74 +24,6 @@ ASKEW, TURNED = 0.4, 0.1
 
 LEAP = np.float32(0.9)
 """A place found at random has to be this much better than one that goes on from its neighbours: pieces stay large."""
-
-CELL = 4
-"""Side in source pixels of the cells whose uses are counted."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What stays the same while the maps of one level improve.
-
-    Attributes:
-        samples: the surface.
-        source: the picture.
-        hidden: (N,) bool, the samples that are not known.
-        free: (M,) int64, those of them that are being painted.
-        rings: (N, 3) float32, and ``source_rings`` (H, W, 3): height, slope and distance from the main axis; ``sure`` (N,) float32 is what
-            it costs to copy from another ring.
-        guides: (N, G) float32, and ``source_guides`` (H, W, G): alike in places that may look alike; squared differences are costs.
-        places: (P, 2) int32 row and column of usable pixels: what random search draws from.
-        hints: (M, C) int32 indices of places that the guides suggest for each free sample.
-        gain: one over the variance of the source's colours.
-        usage: what a use costs per even share of uses.
-        seed: of the random search.
-    """
-
-    samples: Samples
-    source: Source
-    hidden: np.ndarray
-    free: np.ndarray
-    rings: np.ndarray
-    source_rings: np.ndarray
-    sure: np.ndarray
-    guides: np.ndarray
-    source_guides: np.ndarray
-    places: np.ndarray
-    hints: np.ndarray
-    gain: float
-    usage: float
-    seed: int
-
-
-class Target(NamedTuple):
-    """What the search reads of the samples; see :class:`.samples.Samples` and :class:`Problem`."""
-
-    neighbors: np.ndarray
-    offsets: np.ndarray
-    turns: np.ndarray
-    weights: np.ndarray
-    steady: np.ndarray
-    rings: np.ndarray
-    sure: np.ndarray
-    guides: np.ndarray
-    colors: np.ndarray
-    trust: np.ndarray
-
-
-class Origin(NamedTuple):
-    """What it reads of the source; see :class:`.source.Source` and :class:`Problem`."""
-
-    image: np.ndarray
-    usable: np.ndarray
-    frames: np.ndarray
-    steps: np.ndarray
-    rings: np.ndarray
-    guides: np.ndarray
-    places: np.ndarray
-    uses: np.ndarray
-    gain: np.float32
-    usage: np.float32
 
 
 def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +43,8 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
     uses = count_uses(problem, maps)
     s, r = problem.samples, problem.source
 
-    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, colors, trust)
+    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, colors, trust,
+                    problem.plain, problem.bare)
     origin = Origin(r.colors, r.usable, r.frames, r.steps, problem.source_rings, problem.source_guides, problem.places, uses,
                     np.float32(problem.gain), np.float32(problem.usage))
 
@@ -129,24 +59,9 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
 def vote(problem: Problem, maps: np.ndarray, costs: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """(N, 3) float32 colours: for each free sample the mean of what the patches around it copy there."""
     result, s, r = colors.copy(), problem.samples, problem.source
-    in_parts(lambda first, last: _vote(problem.free[first:last], s.neighbors, s.offsets, s.turns, s.weights, r.colors, r.usable, r.steps,
-                                       maps, costs, result), len(problem.free))
+    in_parts(lambda first, last: _vote(problem.free[first:last], s.neighbors, s.offsets, s.turns, s.weights, problem.plain, r.colors,
+                                       r.usable, r.steps, maps, costs, result), len(problem.free))
     return result
-
-
-def count_uses(problem: Problem, maps: np.ndarray) -> np.ndarray:
-    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what would be the cell's even share."""
-    height, width = problem.source.usable.shape
-    shape = (-(-height // CELL), -(-width // CELL))
-    uses, share = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-    mapped = maps[problem.hidden & np.isfinite(maps[:, 0])]
-    np.add.at(uses, (mapped[:, 1].astype(int) // CELL, mapped[:, 0].astype(int) // CELL), 1)
-    # A pixel's share grows with the surface that it shows.
-    steps = problem.source.steps[problem.places[:, 0], problem.places[:, 1]]
-    area = 1 / np.maximum(np.abs(np.linalg.det(steps)), 1e-6)
-    np.add.at(share, (problem.places[:, 0] // CELL, problem.places[:, 1] // CELL), area)
-    share *= max(len(mapped), 0.3 * problem.hidden.sum()) / share.sum()
-    return (uses / np.maximum(share, 0.5 * share[share > 0].mean())).astype(np.float32)
 
 
 def in_parts(work, count: int, size: int = 2048) -> None:
@@ -216,6 +131,23 @@ def _cost(p, x, y, turn, limit, target, origin):
 
 
 @njit(cache=True, nogil=True, fastmath=LOOSE)
+def _plain_cost(p, limit, target, gain):
+    """What it costs to go on with the plain colour of the nearest known surface."""
+    if target.bare[p] >= limit:
+        return np.float32(np.inf)
+    whole, total = np.float32(1e-6), np.float32(0)
+    for k in range(target.neighbors.shape[1]):
+        q = target.neighbors[p, k]
+        weight = target.weights[p, k] * target.trust[q]
+        whole += weight
+        difference = np.float32(0)
+        for channel in range(3):
+            difference += (target.plain[p, channel] - target.colors[q, channel]) ** 2
+        total += weight * min(difference * gain, np.float32(4))
+    return target.bare[p] + total / whole
+
+
+@njit(cache=True, nogil=True, fastmath=LOOSE)
 def _improve(free, hints, target, origin, seed, maps, better, costs):
     height, width = origin.usable.shape
     for n in range(free.size):
@@ -261,6 +193,9 @@ def _improve(free, hints, target, origin, seed, maps, better, costs):
                 best, bx, by, bt = cost, x, y, turn
                 limit = LEAP * best
             reach *= np.float32(0.4)
+        plain = _plain_cost(p, best, target, origin.gain)
+        if plain < best:
+            best, bx = plain, np.float32(np.nan)
         if best < np.inf:
             better[p, 0], better[p, 1], better[p, 2] = bx, by, bt
         costs[p] = best
@@ -295,10 +230,13 @@ def _moved(there, right, up, steps):
 
 
 @njit(cache=True, nogil=True, fastmath=LOOSE)
-def _vote(free, neighbors, offsets, turns, weights, image, usable, steps, maps, costs, result):
+def _vote(free, neighbors, offsets, turns, weights, plain, image, usable, steps, maps, costs, result):
     height, width = usable.shape
     for n in range(free.size):
         p = free[n]
+        if not np.isfinite(maps[p, 0]):
+            result[p] = plain[p]
+            continue
         red, green, blue, total = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
         for k in range(-1, neighbors.shape[1]):
             q = p if k < 0 else neighbors[p, k]

@@ -13,6 +13,9 @@ from .picture import Picture
 SQUARE = 0.35
 """Cosine between surface and view from which on a pixel is copied."""
 
+SPARSE = 0.25
+"""Share of the surface shown up to which print is a word or two: a piece of it elsewhere would be wrong, so it is not copied at all."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -45,6 +48,8 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     usable = seen & (cosine > SQUARE)
     if usable.sum() < 0.3 * seen.sum():
         usable = seen & (cosine > 0.5 * SQUARE)
+    if (usable & picture.print).sum() < SPARSE * usable.sum():
+        usable &= ~picture.print
     factor = 1
     if spacing is not None:
         per_unit = camera.focal * camera.width / (1.0 if camera.orthographic else float(np.median(buffer.depth[buffer.mask])))

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from ...mesh.surface import Surface
 from .expect import expect
 from .field import Field, around, explained, main_axis
 from .guides import guides, hints
-from .patches import Problem, improve, vote
+from .nearby import broad, foretold, plain, ways
+from .patches import improve, vote
 from .picture import Picture
+from .problem import Problem
 from .samples import Samples, sample, spread
 from .source import Source, source
 
@@ -37,6 +37,9 @@ RIPE, SWEEPS = 4, 2
 GUIDED = 1.0, 0.6, 0.35
 """How strongly the guides hold, per level: what is copied is settled on the coarsest."""
 
+FORETOLD = 0.5
+"""What it costs, as a guide, to copy from where the broad colour differs as by chance from that of the nearest painted surface."""
+
 USAGE = 0.08, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
@@ -45,6 +48,9 @@ FEWEST = 50
 
 RING, WIDTH = 0.6, 1.5
 """What it costs to copy from another ring around the main axis where rings are of one colour, and spacings by which rings differ."""
+
+RINGED = 0.2
+"""What it costs to go on plain there."""
 
 Look = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """``look(points (N, 3), normals (N, 3)) -> (colors (N, 3), trust (N,))``: what is known of points of the surface."""
@@ -116,7 +122,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
             trust = np.where(fixed, 1.0, 0.7).astype(np.float32)
             maps, costs = improve(problem, maps, colors, trust, 1000 * level + number)
             colors = vote(problem, maps, costs, colors)
-        before = samples, shrunk, maps
+        before = samples, shrunk, maps, fixed
         progress((level + 1) / len(LEVELS))
     whole = source(picture, surface, field, None)
     maps[:, :2] /= shrunk.scale
@@ -125,7 +131,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
 
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Paints ring after ring of samples, away from what is known, so that each goes on from what is there."""
-    way = ways(problem.samples, fixed)
+    way, _ = ways(problem.samples, fixed)
     order = problem.free[np.argsort(way[problem.free], kind="stable")]
     way = way[order]
     last = float(np.max(way, where=np.isfinite(way), initial=0.0))
@@ -141,15 +147,6 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
             maps, costs = improve(ring, maps, colors, trust, SWEEPS * number + sweep)
             colors = vote(ring, maps, costs, colors)
     return maps, colors
-
-
-def ways(samples: Samples, fixed: np.ndarray) -> np.ndarray:
-    """(N,) float64 spacings along the surface from what is painted already; infinite where there is no way."""
-    count, near = samples.neighbors.shape
-    length = np.linalg.norm(samples.offsets, axis=2) / samples.spacing
-    start, link = np.repeat(np.arange(count), near), samples.weights.ravel() > 0
-    graph = csr_matrix((length.ravel()[link], (start[link], samples.neighbors.ravel()[link])), shape=(count, count))
-    return dijkstra(graph, directed=False, indices=np.flatnonzero(fixed), min_only=True)
 
 
 def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, known: Look, guess: Guess,
@@ -180,13 +177,16 @@ def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Pictu
     return fixed, maps, colors, everywhere
 
 
-def _carry(before: tuple[Samples, Source, np.ndarray], samples: Samples, shrunk: Source, free: np.ndarray, maps: np.ndarray) -> None:
-    """Free samples go on with the map of the nearest sample of the level before."""
-    coarse, picture, old = before
-    mapped = np.flatnonzero(np.isfinite(old[:, 0]))
+def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samples, shrunk: Source, free: np.ndarray,
+           maps: np.ndarray) -> None:
+    """Free samples go on with the map of the nearest sample of the level before, or without one where that is plain."""
+    coarse, picture, old, settled = before
+    mapped = np.flatnonzero(np.isfinite(old[:, 0]) | ~settled)
     tree = cKDTree(np.hstack([coarse.points[mapped], 0.3 * coarse.spacing * coarse.normals[mapped]]))
     _, near = tree.query(np.hstack([samples.points[free], 0.3 * coarse.spacing * samples.normals[free]]), workers=-1)
     near = mapped[near]
+    drawn = np.isfinite(old[near, 0])
+    near, free = near[drawn], free[drawn]
     offset = np.einsum("nax,nx->na", coarse.frames[near], samples.points[free] - coarse.points[near])
     turned = np.einsum("nax,nx->na", coarse.frames[near], samples.frames[free, 0])
     cosine, sine = np.cos(old[near, 2]), np.sin(old[near, 2])
@@ -210,15 +210,19 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     settled = np.flatnonzero(fixed)
     settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
     strength = np.float32(GUIDED[level] * np.clip(1.5 * explained(own[settled], samples.points[settled], colors[settled]), 0.1, 1))
-    own, theirs = strength * own, strength * theirs
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
+    hold = np.float32(np.sqrt(FORETOLD * gain))
+    _, origin = ways(samples, fixed)
+    own = strength * np.hstack([own, hold * foretold(samples, fixed, colors, origin)])
+    theirs = strength * np.concatenate([theirs, hold * broad(shrunk, samples.spacing)], axis=2)
+    plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
     source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
-    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, places,
+    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, plain_colors, bare + RINGED * sure, places,
                    _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level],
                    seed)
 
