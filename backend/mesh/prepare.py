@@ -87,8 +87,8 @@ def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(vertices, faces)`` of the same triangles with one vertex per place, unused vertices gone.
 
-    The vertices stay in order, so that those of a triangle stay near one another in memory: drawing a million triangles takes a third of
-    the time that it takes with vertices in the order of a hash.
+    The vertices stay in order, so that those of a triangle stay near one another in memory: with a million triangles the z-buffer is 2.5
+    times as slow when they do not.
     """
     used, faces = np.unique(faces, return_inverse=True)
     places = np.round(vertices[used].astype(np.float64) / WELD_DISTANCE).astype(np.int64)
