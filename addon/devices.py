@@ -44,4 +44,4 @@ def title(device: Device) -> str:
 
 def fullness(device: Device) -> str:
     """What works, and how full its memory is: "NVIDIA H100: 29.1 of 79.6 GB"."""
-    return rpt_("{}: {:.1f} of {:.1f} GB of memory").format(title(device), device.used / 1e9, device.total / 1e9)
+    return rpt_("{}: {:.1f} of {:.1f} GB").format(title(device), device.used / 1e9, device.total / 1e9)

@@ -25,8 +25,10 @@ class Cancel(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, title="Cancel All", confirm_text="Cancel All")
 
     def draw(self, context):
-        self.layout.label(text=rpt_("{} of {} objects are done already").format(
-            len(queue.partial()), len([entry for entry in queue.entries if entry.batch])), translate=False)
+        done = queue.partial()
+        batches = {entry.batch for entry in done}
+        count = sum(entry.batch in batches for entry in queue.entries)
+        self.layout.label(text=rpt_("{} of {} objects are done already").format(len(done), count), translate=False)
         self.layout.row().prop(self, "partial", expand=True)
 
     def execute(self, context):

@@ -22,7 +22,7 @@ def draw_job(layout, context, entry: Entry) -> None:
         row.progress(factor=entry.event.fraction, text=status(entry))
         row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
         if entry.event.device:
-            layout.label(text=devices.fullness(entry.event.device), icon="SYSTEM", translate=False)
+            wrapped(layout, context, devices.fullness(entry.event.device), icon="SYSTEM")
 
 
 def _draw_fix(row, entry: Entry) -> None:

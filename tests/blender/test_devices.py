@@ -53,5 +53,5 @@ def test_auto_means_the_first_card_and_without_cards_the_processor(two_cards, tm
 
 
 def test_what_works_is_told_with_how_full_its_memory_is():
-    assert devices.fullness(PROCESSOR) == "CPU, 16 cores: 10.2 of 23.0 GB of memory"
-    assert devices.fullness(CARDS[0]) == "NVIDIA H100: 29.1 of 79.6 GB of memory"
+    assert devices.fullness(PROCESSOR) == "CPU, 16 cores: 10.2 of 23.0 GB"
+    assert devices.fullness(CARDS[0]) == "NVIDIA H100: 29.1 of 79.6 GB"

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon import diagnostics, setup, weights
-from bl_ext.user_default.orbit_texture.addon.operators.backend import InstallBackend, RemoveBackend
+from bl_ext.user_default.orbit_texture.addon.operators.backend import InstallBackend, RemoveBackend, _installed
 from bl_ext.user_default.orbit_texture.addon.queue import queue
 from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import TRELLIS2
@@ -91,6 +91,13 @@ def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
     assert f"Blender {bpy.app.version_string}" in text
     assert "problem  backend" in text
     assert str(home) not in text
+
+
+def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypatch):
+    monkeypatch.setattr(diagnostics, "_findings", [])
+    setup.start("Installing the backend", "backend", "--remove", then=_installed)
+    assert wait().title == "Checking the installation"
+    assert diagnostics.findings()
 
 
 @pytest.mark.parametrize(("fix", "button"), [
