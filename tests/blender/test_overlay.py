@@ -50,6 +50,24 @@ def test_the_overlay_follows_a_mesh_that_changes(graphics):
     assert drawn(obj, "coverage")[3] == 0
 
 
+def test_a_mask_is_seen_over_the_take_while_it_is_painted(graphics):
+    obj = make.cube()
+    make.apply(obj, new_uvs=False)
+    bpy.ops.orbit_texture.mark_region()
+    mask = obj.orbit_texture.region
+    red, green, blue, alpha = drawn(obj, "region").astype(int)
+    assert red > green > blue, "the take's orange"
+    assert alpha == 255
+    mask.pixels.foreach_set(np.ones(mask.size[0] * mask.size[1] * 4, np.float32))
+    mask.update()
+    marked = drawn(obj, "region").astype(int)
+    assert marked[0] > red + 20
+    assert marked[1] < green
+    assert marked[2] > blue + 100
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert drawn(obj, "region")[3] == 0
+
+
 def test_nothing_is_drawn_without_a_take(graphics):
     assert drawn(make.cube(), "confidence")[3] == 0
 
