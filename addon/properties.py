@@ -48,6 +48,7 @@ class SceneProperties(bpy.types.PropertyGroup):
     quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"})
     view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
     white_balance: _choice("white_balance", "White Balance", {"off": "Off", "auto": "Automatic", "on": "On"})
+    remove_shading: _number("remove_shading", "Remove Shading", FloatProperty)
     texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
     voxel_resolution: _choice("voxel_resolution", "Voxels", {})
     refine: BoolProperty(name="Refine", description=_SETTINGS["refine"].metadata["doc"], default=_SETTINGS["refine"].default,
@@ -79,6 +80,7 @@ class SceneProperties(bpy.types.PropertyGroup):
     def to_settings(self) -> Settings:
         given = self.view == "GIVEN"
         return Settings(painter=self.painter, quality=self.quality, view_transform=self.view_transform, white_balance=self.white_balance,
+                        remove_shading=round(self.remove_shading, 6),
                         texture_size=int(self.texture_size), seed=self.seed, voxel_resolution=int(self.voxel_resolution),
                         refine=self.refine, refine_strength=round(self.refine_strength, 6),  # Blender's are float32
                         refine_steps=self.refine_steps,

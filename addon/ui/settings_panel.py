@@ -25,6 +25,8 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.prop(settings, "texture_size")
         column.prop(settings, "seed")
         column.prop(settings, "white_balance")
+        if settings.painter == "draft":
+            column.prop(settings, "remove_shading", slider=True)
         column.separator()
         _draw_refinement(column, settings)
         column.separator()

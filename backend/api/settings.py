@@ -30,6 +30,9 @@ class Settings:
         "off", "Whether a colour cast is taken off the reference: 'off'; 'auto' where a plain backdrop and grey parts of the object have "
         "the same slight cast; 'on' by the backdrop, or without one by half of what the object's own colours say",
         choices=("off", "auto", "on"))
+    remove_shading: float = _setting(
+        0.0, "For the draft: how much of the light that follows the surface's orientation is taken off the reference: 0 nothing, 1 all "
+        "that is found", minimum=0.0, maximum=1.0)
     texture_size: int = _setting(2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192))
     seed: int = _setting(0, "Seed of everything random", minimum=0, maximum=2**31 - 1)
     azimuth: float | None = _setting(

@@ -20,6 +20,7 @@ from ..reference import Reference
 from .lay import Layer
 from .match import doubts
 from .picture import Picture
+from .shading import unlit
 from .symmetry import Mirror, find_mirror
 from .synthesis import Guess, Look, synthesize
 from .view import find_view
@@ -55,7 +56,7 @@ class Draft:
               keep: Keep, show: Show) -> Painting:
         """Every view of the surface as the reference colours it, in seconds: no part of it is worth keeping."""
         straight = bent(reference, buffers[0].camera, surface)
-        picture = Picture(straight, buffers[0], facing(surface, buffers))
+        picture = Picture(unlit(straight, buffers[0].camera, surface, settings.remove_shading), buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
         progress(0.1)
