@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image, ImageDraw, ImageFont
 
 from backend.api.settings import Settings
 from backend.paint.draft import patches
@@ -130,25 +129,6 @@ def test_a_colour_that_no_patch_has_is_painted_plain():
     maps, costs = improve(problem, maps, blue, np.ones(count, np.float32), 0)
     assert np.isnan(maps[:, 0]).all()
     np.testing.assert_allclose(vote(problem, maps, costs, np.zeros((count, 3), np.float32)), blue)
-
-
-def test_of_a_single_word_no_piece_appears_on_the_other_sides():
-    word = Image.new("L", (400, 200))
-    ImageDraw.Draw(word).text((30, 50), "ORBIT", fill=255, font=ImageFont.load_default(size=100))
-    word = np.asarray(word)
-
-    def labelled(face, weights, points):
-        column, row = (400 * (points[:, 0] + 0.5)).astype(int), (200 * (0.5 - points[:, 2] / 0.5)).astype(int)
-        dark = word[row.clip(0, 199), column.clip(0, 399)] * (points[:, 1] < -0.24) > 127
-        weave = 20 * np.sin(60 * points).sum(axis=1, keepdims=True)
-        return np.where(dark[:, None], np.float32((20, 30, 60)), np.float32((180, 160, 120)) + weave.astype(np.float32))
-
-    surface = surface_of(trimesh.creation.box((1.0, 0.5, 0.5)))
-    others = [camera_at(azimuth, 10, 300, 2.4, 1.5) for azimuth in (110, 180, 250)]
-    painting, (front, *buffers), _ = painted(surface, labelled, 15, 20, others)
-    dark = [np.mean(frame[buffer.mask].sum(axis=1) < 200) for frame, buffer in zip(painting.frames, (front, *buffers), strict=True)]
-    assert dark[0] > 0.05
-    assert max(dark[1:]) < 0.002
 
 
 def painted(surface, color, azimuth: float, elevation: float, others, **settings):

@@ -1,4 +1,4 @@
-"""Where the reference shows print: it must not be mirrored."""
+"""Where the reference shows print: it must not be mirrored, nor a piece of it copied."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ def lettering(colors: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """(H, W) bool: lines of letters, and what is between them, in an image (H, W, 3) float32 sRGB of an object (H, W) bool.
 
     Letters are blots darker or lighter than their surroundings, of like height, side by side. Other rows of small like things are taken for
-    letters too, which does no harm: they are merely not mirrored.
+    letters too, which does little harm: they are not mirrored and, where they are a small part of what is shown, not copied.
     """
     rows, columns = np.nonzero(shown)
     result = np.zeros(shown.shape, np.uint8)
