@@ -194,6 +194,13 @@ def test_print_is_found_and_blots_are_not():
     assert not lettering(blots, everywhere).any()
 
 
+def test_a_pattern_of_tiles_is_not_taken_for_print():
+    rows, columns = np.mgrid[:300, :300]
+    across = columns + 14 * (rows // 20 % 2)
+    tiles = (np.hypot(rows % 20 - 9.5, across % 28 - 13.5) < 11) & (rows % 20 > 2) & (across % 28 > 4)
+    assert not lettering(np.repeat(np.where(tiles, 0.3, 0.8)[..., None], 3, axis=2).astype(np.float32), np.ones((300, 300), bool)).any()
+
+
 def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
     ball = trimesh.creation.icosphere(2)
     ball.invert()
