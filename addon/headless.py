@@ -12,7 +12,8 @@ from ..backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, Sto
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS
 from . import reference, scene
-from .queue import Entry, queue
+from .entry import Entry
+from .queue import queue
 from .rules import Plan
 
 POLL_INTERVAL = 0.05

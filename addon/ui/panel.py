@@ -4,7 +4,8 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import previews
-from ..queue import Entry, queue
+from ..entry import Entry
+from ..queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent

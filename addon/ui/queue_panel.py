@@ -3,7 +3,8 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..queue import Entry, queue
+from ..entry import Entry
+from ..queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 
