@@ -168,7 +168,8 @@ class Jobs:
             self._discarded.discard(id)
             self._publish(JobEvent(id, State.FAILED, error=_presentable(error)))
             return
-        self._set(JobEvent(id, State.QUEUED, message="" if self._supervisor.ready else "Starting the worker"))
+        is_next = all(event.state.final for event in self._events.values())
+        self._set(JobEvent(id, State.QUEUED, message="Starting the worker" if is_next and not self._supervisor.ready else ""))
         if id in self._cancelled:
             self._cancelled.discard(id)
             self.cancel(id)

@@ -18,8 +18,8 @@ TAKE_1 = (838, 488)
 F3 = "69"  # its key code: asked for F3, xdotool in Debian sid presses Alt as well
 FOURTH_PANEL = (850, 426)
 TEXTURE_SCENE = (910, 535)
-JOBS_PANEL = (850, 426)  # with a job at work
-THIRD_JOB_UP = (982, 592)
+JOBS_PANEL = (850, 447)  # with a job at work
+THIRD_JOB_UP = (982, 636)
 
 JOB = 900
 """Seconds that a job may take on two cores which many others use too."""
@@ -160,7 +160,7 @@ def test_a_button_moves_a_job_that_waits_up(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    window.wait(lambda state: window.click(*TAB) or state["tab"] == "Orbit Texture", 20)
+    window.wait(lambda state: window.click(*TAB[state["version"]]) or state["tab"] == "Orbit Texture", 60)
     window.do("add_sister(); add_sister()")
     window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('other.png')))")
     window.do("bpy.context.scene.orbit_texture.targets = 'VISIBLE'; bpy.ops.orbit_texture.texture_scene()")
