@@ -12,7 +12,9 @@ Blender 4.3 (2 GB, about two minutes; apt's sources tell which mirror this machi
         libgl1-mesa-dri libegl1 libegl-mesa0 python3-numpy
 
 Debian's unstable distribution, ``sid`` in place of ``trixie``, had Blender 5.2 in November 2026. It needs ``python3-cattr`` and
-``python3-requests`` too and, where the mirror lags behind, ``apt-get -o Acquire::Check-Valid-Until=false update``.
+``python3-requests`` too and, where the mirror lags behind, ``apt-get -o Acquire::Check-Valid-Until=false update``. Debian leaves out the
+brushes; for the test that paints with one, copy the folder ``5.2/datafiles/assets`` of Blender as a module (``pip download bpy``) to
+``/srv/sid/usr/share/blender/datafiles``.
 
 Then, with one folder or several, separated as in PATH:
 
@@ -111,6 +113,15 @@ class Window:
         """Moves the mouse to a place on the screen (y down) and presses its left button."""
         self._point(x, y)
         self._in_screen("xdotool", "click", "1")
+
+    def stroke(self, left: int, right: int, y: int) -> None:
+        """Paints from left to right with the mouse's left button."""
+        self._point(left, y)
+        self._in_screen("xdotool", "mousedown", "1")
+        for x in range(left, right, 20):
+            self._in_screen("xdotool", "mousemove", str(x), str(y))
+            time.sleep(0.3)
+        self._in_screen("xdotool", "mouseup", "1")
 
     def press(self, key: str, x: int, y: int) -> None:
         """Presses a key, ``ctrl+z``, with the mouse at a place."""

@@ -79,6 +79,17 @@ def add_takes() -> None:
         takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
 
 
+def marked() -> float:
+    """How much of the active object's mask is white, 0..1."""
+    import numpy as np
+    image = bpy.context.object and bpy.context.object.orbit_texture.region
+    if not image:
+        return 0.0
+    pixels = np.empty(4 * image.size[0] * image.size[1], np.float32)
+    image.pixels.foreach_get(pixels)
+    return float(pixels[::4].mean())
+
+
 def in_sidebar(operator: str) -> None:
     area = _area()
     with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "UI")):
@@ -128,6 +139,7 @@ def look_at_add_on() -> dict:
         "azimuth": bpy.context.scene.orbit_texture.azimuth,
         "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
+        "marked": marked(),
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }
 

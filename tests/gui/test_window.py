@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 # Where things are in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a click misses, look at
 # the pictures.
 VIEWPORT = (300, 600)
@@ -191,6 +193,20 @@ def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
     window.wait(lambda state: state["shown"] == [0], 20)
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["shown"] == [1], 20)
+
+
+def test_a_region_is_marked_with_a_brush(window):
+    if not (window.chroot / "usr/share/blender/datafiles/assets").is_dir():
+        pytest.skip("this Blender has no brushes")
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.do("add_takes(); bpy.context.object.data.uv_layers.active_index = 1")
+    window.wait(lambda state: state["shown"] == [1], 10)
+    window.do("in_sidebar('mark_region')")
+    window.stroke(480, 620, 320)
+    window.picture("region")
+    window.wait(lambda state: state["marked"] > 0.02, 10)
 
 
 def test_sentences_that_are_put_together_are_translated(window):
