@@ -87,7 +87,8 @@ def read_kept(textures: Path, mask: Path) -> Kept:
         path.stem: path for path in sorted(textures.glob("*.png")) if path.stem.partition(".")[0] in MAPS}
     if not any(name.startswith("base_color") for name in files):
         raise InvalidImage(f"The folder {textures} holds no base_color.png.")
-    region = cv2.imdecode(_bytes("region's mask", mask), cv2.IMREAD_GRAYSCALE)
+    data = _bytes("region's mask", mask)
+    region = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
     if region is None:
         raise InvalidImage(f"The region's mask {mask} is not an image file that can be read.")
     return Kept({name: _bytes("texture to keep", path) for name, path in files.items()}, region)

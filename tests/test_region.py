@@ -264,7 +264,9 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
 def test_files_that_cannot_be_kept_are_a_sentence(tmp_path):
     Image.fromarray(np.ones((8, 8), np.uint8)).save(tmp_path / "mask.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "empty.png").touch()
     for textures, mask, sentence in (("nothing.png", "mask.png", "cannot be read"), ("mask.png", "nothing.png", "cannot be read"),
-                                     ("mask.png", "broken.png", "not an image file"), (".", "mask.png", "no base_color.png")):
+                                     ("mask.png", "broken.png", "not an image file"),
+                                     ("mask.png", "empty.png", "not an image file"), (".", "mask.png", "no base_color.png")):
         with pytest.raises(InvalidImage, match=sentence):
             local.read_kept(tmp_path / textures, tmp_path / mask)
