@@ -50,6 +50,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(needs_worker)
 
 
+@pytest.fixture(scope="module")
+def graphics(tmp_path_factory):
+    """Blender without a window draws only after it has rendered something."""
+    render = bpy.context.scene.render
+    render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
+    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    render.filepath = str(tmp_path_factory.mktemp("render") / "render.png")
+    bpy.ops.render.render(write_still=True)
+
+
 @pytest.fixture(autouse=True)
 def empty_file():
     """Every test starts in an empty file with an empty queue."""

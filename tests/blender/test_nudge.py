@@ -14,16 +14,6 @@ from mathutils import Euler, Matrix
 pytestmark = pytest.mark.every_blender
 
 
-@pytest.fixture(scope="module")
-def graphics(tmp_path_factory):
-    """Blender without a window draws only after it has rendered something."""
-    render = bpy.context.scene.render
-    render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
-    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    render.filepath = str(tmp_path_factory.mktemp("render") / "render.png")
-    bpy.ops.render.render(write_still=True)
-
-
 def test_a_picture_is_drawn_where_it_shall_be_as_opaque_as_asked(graphics, tmp_path):
     (tmp_path / "brown.png").write_bytes(make.png(color=(200, 90, 30)))
     image = bpy.data.images.load(str(tmp_path / "brown.png"))

@@ -9,16 +9,6 @@ from bl_ext.user_default.orbit_texture.addon import overlay, scene
 from mathutils import Matrix
 
 
-@pytest.fixture(scope="module")
-def graphics(tmp_path_factory):
-    """Blender without a window draws only after it has rendered something."""
-    render = bpy.context.scene.render
-    render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
-    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    render.filepath = str(tmp_path_factory.mktemp("render") / "render.png")
-    bpy.ops.render.render(write_still=True)
-
-
 def drawn(obj, kind: str) -> np.ndarray:
     """The middle pixel of the overlay seen from the front, RGBA 0..255."""
     target = gpu.types.GPUOffScreen(16, 16)

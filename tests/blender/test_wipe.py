@@ -12,16 +12,6 @@ from mathutils import Matrix
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-@pytest.fixture(scope="module")
-def graphics(tmp_path_factory):
-    """Blender without a window draws only after it has rendered something."""
-    render = bpy.context.scene.render
-    render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
-    bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    render.filepath = str(tmp_path_factory.mktemp("render") / "render.png")
-    bpy.ops.render.render(write_still=True)
-
-
 def cube_with_takes(*colors: tuple) -> bpy.types.Object:
     """Every second one brings a UV layer of its own."""
     obj = make.cube()
