@@ -80,16 +80,38 @@ PARALLEL = Camera(look_at_origin(40, -20, 10), 2 * look_at_origin(40, -20)[:, 2]
 @pytest.mark.parametrize("camera", [camera_at(25, 15, 256), PARALLEL], ids=["perspective", "orthographic"])
 def test_every_pixel_sees_the_point_under_its_centre(surface, camera):
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    rows, columns = np.nonzero(buffer.mask)
-    assert len(rows) > 1000
-    weights = buffer.barycentric[buffer.mask].astype(np.float64)
-    weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-    points = np.einsum("nc,ncx->nx", weights, surface.vertices[surface.faces[buffer.face[buffer.mask]]])
-    pixels, depth = camera.project(points)
-    np.testing.assert_allclose(pixels, np.column_stack([columns, rows]) + 0.5, atol=2e-3)
-    np.testing.assert_allclose(depth, buffer.depth[buffer.mask], atol=1e-5)
+    points = weighted_corners(buffer, surface.vertices, surface.faces)
+    assert_under_centres(buffer, points)
     np.testing.assert_allclose(positions(buffer)[buffer.mask], points, atol=1e-4)
     assert np.abs(positions(buffer)[buffer.mask] - points).mean() < 2e-6
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+@pytest.mark.parametrize("camera", [camera_at(25, 15, 128), PARALLEL], ids=["perspective", "orthographic"])
+def test_triangles_smaller_than_pixels_are_seen_as_larger_ones_are(camera, inside_out):
+    sphere = trimesh.creation.icosphere(7, 0.4)
+    faces = np.asarray(sphere.faces)[:, ::-1] if inside_out else np.asarray(sphere.faces)
+    buffer = rasterize(sphere.vertices, faces, camera)
+    points = weighted_corners(buffer, np.asarray(sphere.vertices), faces)
+    assert_under_centres(buffer, points)
+    assert (buffer.depth[buffer.mask] < camera.project(np.zeros((1, 3)))[1] + 1e-3).all()
+    assert (buffer.front[buffer.mask] != inside_out).all()
+    assert len(np.unique(buffer.face[buffer.mask])) > 0.95 * buffer.mask.sum()
+
+
+def weighted_corners(buffer, vertices, faces):
+    """(N, 3) float64: the points that the pixels' faces and weights stand for."""
+    weights = buffer.barycentric[buffer.mask].astype(np.float64)
+    weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
+    return np.einsum("nc,ncx->nx", weights, vertices[faces[buffer.face[buffer.mask]]])
+
+
+def assert_under_centres(buffer, points):
+    rows, columns = np.nonzero(buffer.mask)
+    assert len(rows) > 1000
+    pixels, depth = buffer.camera.project(points)
+    np.testing.assert_allclose(pixels, np.column_stack([columns, rows]) + 0.5, atol=2e-3)
+    np.testing.assert_allclose(depth, buffer.depth[buffer.mask], atol=1e-5)
 
 
 def test_pixels_see_the_nearest_triangle_as_ray_casting_finds_it(surface):
