@@ -175,7 +175,7 @@ def _evaluate(glance, count, sign, orthographic, width, height):
         inside = ((wa >= 0) & (wb >= 0) & (wc >= 0)) | ((wa <= 0) & (wb <= 0) & (wc <= 0))
         large = (columns != one) | (rows != one)
         side = (_LARGE_FRONT if large else _FRONT) if area > 0 else (_LARGE_BACK if large else _BACK)
-        kind[k] = side if (area != 0) & (large | inside) else _NOTHING
+        kind[k] = side if (abs(area) > 0) & (large | inside) else _NOTHING
         place[k] = np.uint32(np.int32(top * width + left))
         scale = 1 / area
         na, nb, nc = near[k] * scale, near[k + _BLOCK] * scale, near[k + 2 * _BLOCK] * scale
