@@ -13,6 +13,7 @@ from backend.paint.draft.lettering import lettering
 from backend.paint.draft.nearby import plain, ways
 from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
+from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
 from backend.paint.draft.samples import sample
 from backend.paint.draft.source import Source
@@ -21,6 +22,7 @@ from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
+from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
 from tests.meshes import at_once, camera_at, surface_of
 
@@ -172,6 +174,16 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     shown = reference[..., 3] == 255
     difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
     assert (difference <= 1).mean() > 0.97
+
+
+def test_at_inner_edges_too_the_references_own_frame_is_the_reference():
+    surface = surface_of(trimesh.util.concatenate([
+        trimesh.creation.box((2, 0.2, 2)), trimesh.creation.box((0.5, 0.4, 1.4)).apply_translation((0, -0.5, 0))]))
+    buffer = rasterize(surface.vertices, surface.faces, camera_at(20, 10, 256))
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    frame = Picture(decode(np.dstack([image, np.uint8(255) * buffer.mask])), buffer, 1).over(np.zeros_like(image))
+    assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
+    np.testing.assert_array_equal(frame, np.where(buffer.mask[..., None], image, 0))
 
 
 def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
