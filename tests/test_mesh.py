@@ -6,6 +6,7 @@ import trimesh
 
 from backend.api.errors import InvalidMesh, ProtocolError
 from backend.api.job import MAX_TRIANGLES, MeshData
+from backend.mesh.parts import parts
 from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.surface import triangle_areas
 from backend.mesh.unwrap import unwrap
@@ -219,3 +220,17 @@ def test_neighbours_are_the_cells_that_share_a_side():
     assert (distance == 1).all()
     expected = sum((np.abs(voxels.cells[:, None] - voxels.cells[None]).sum(axis=2) == 1).sum(axis=1)) // 2
     assert len(voxels.edges) == expected
+
+
+def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
+    def sizes(mesh):
+        return np.sort(np.bincount(parts(surface_of(mesh)))).tolist()
+
+    assert sizes(trimesh.creation.box()) == [2] * 6
+    assert sizes(trimesh.creation.icosphere(2)) == [320]
+    assert len(sizes(trimesh.creation.cylinder(0.3, 1.0, sections=32))) == 3
+    nail = trimesh.creation.box((0.01, 0.01, 0.01)).apply_translation((0, 0, 0.6))
+    assert sizes(trimesh.util.concatenate([trimesh.creation.box(), nail])) == [2] * 6 + [12], "a loose piece is a part, however small"
+    dented = trimesh.creation.icosphere(4)
+    dented.vertices[0] *= 0.94
+    assert sizes(dented) == [5120]

@@ -7,6 +7,7 @@ import trimesh
 from backend.paint.orbitpainter.cameras import closed, orbits
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
 from backend.render.maps import normal_image, position_image
+from backend.render.occlusion import ambient_occlusion
 from backend.render.rasterize import normals, positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.video import contact_sheet, write_video
@@ -237,3 +238,15 @@ def test_orbits_can_be_watched(tmp_path):
         read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
     assert [round(float(frame.mean()) / 5) * 5 for frame in read] == [10, 120, 240]
     assert contact_sheet(frames, 2, 32).shape == (64, 64, 3)
+
+
+def test_the_floor_of_a_well_sees_as_little_of_the_sky_as_geometry_says():
+    radius, depth = 0.2, 0.3
+    well = trimesh.creation.annulus(radius, 0.5, depth, sections=96)
+    floor = trimesh.creation.cylinder(0.5, 0.02, sections=96).apply_translation((0, 0, -depth / 2 - 0.01))
+    surface = surface_of(trimesh.util.concatenate([well, floor]))
+    top = surface.vertices[:, 2].max()
+    points = np.float32([(0, 0, top - depth), (0.35, 0, top), (0, 0, -top)])
+    found = ambient_occlusion(surface, points, np.float32([(0, 0, 1), (0, 0, 1), (0, 0, -1)]))
+    # The sky over a disc's middle, weighted by the cosine, is the square of the sine of its half angle.
+    np.testing.assert_allclose(found, [depth**2 / (radius**2 + depth**2), 0, 0], atol=0.06)

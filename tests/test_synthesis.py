@@ -7,12 +7,15 @@ import pytest
 import trimesh
 
 from backend.api.settings import Settings
+from backend.mesh.parts import parts
 from backend.paint.draft import patches
 from backend.paint.draft.field import Field
+from backend.paint.draft.guides import unlike
 from backend.paint.draft.lettering import lettering
 from backend.paint.draft.nearby import plain, ways
 from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
+from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
 from backend.paint.draft.samples import sample
 from backend.paint.draft.source import Source
@@ -21,6 +24,7 @@ from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
+from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
 from tests.meshes import at_once, camera_at, surface_of
 
@@ -44,7 +48,8 @@ def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Pr
     count, free = len(samples), np.arange(len(samples))
     hints = np.random.default_rng(1).integers(0, len(places), (count, 4)).astype(np.int32)
     nothing = np.zeros((count, 3), np.float32), np.zeros((height, width, 3), np.float32)
-    problem = Problem(samples, source, np.ones(count, bool), free, *nothing, np.zeros(count, np.float32), *nothing, nothing[0],
+    problem = Problem(samples, source, np.ones(count, bool), free, *nothing, np.zeros(count, np.float32), *nothing,
+                      np.zeros(count, np.int32), np.zeros((height, width), np.int32), np.zeros((1, 1), np.float32), nothing[0],
                       np.full(count, np.inf, np.float32), places, hints, 10.0, usage, 0)
     return problem, np.full((count, 3), np.nan, np.float32)
 
@@ -172,6 +177,94 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     shown = reference[..., 3] == 255
     difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
     assert (difference <= 1).mean() > 0.97
+
+
+def test_at_inner_edges_too_the_references_own_frame_is_the_reference():
+    surface = surface_of(trimesh.util.concatenate([
+        trimesh.creation.box((2, 0.2, 2)), trimesh.creation.box((0.5, 0.4, 1.4)).apply_translation((0, -0.5, 0))]))
+    buffer = rasterize(surface.vertices, surface.faces, camera_at(20, 10, 256))
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    frame = Picture(decode(np.dstack([image, np.uint8(255) * buffer.mask])), buffer, 1).over(np.zeros_like(image))
+    assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
+    np.testing.assert_array_equal(frame, np.where(buffer.mask[..., None], image, 0))
+
+
+def jug_with_a_blue_handle():
+    """The surface, and a paint for it; both colours have a pattern."""
+    handle = trimesh.creation.torus(0.3, 0.07, 48, 24).apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
+    surface = surface_of(trimesh.util.concatenate([
+        trimesh.creation.cylinder(0.45, 1.0, sections=64), handle.apply_translation((0.62, 0, 0))]))
+    part = parts(surface)
+    blue = part == part[surface.vertices[surface.faces].mean(axis=1)[:, 0].argmax()]
+
+    def paint(face, weights, points):
+        shade = 20 * np.sin(points @ np.float32([(41, 17, 29), (-23, 37, 31), (19, -43, 27)]).T).mean(axis=1)
+        return np.where(blue[face, None], np.float32((50, 80, 210)), np.float32((220, 80, 60))) + shade[:, None]
+
+    return surface, blue, paint
+
+
+def test_a_parts_colour_does_not_flow_onto_the_next_part():
+    surface, blue, paint = jug_with_a_blue_handle()
+    painting, (_, side), _ = painted(surface, paint, -35, 10, [camera_at(60, 10, 400, 2.4, 1.5)])
+    red, handle = painting.frames[1][..., 0] > painting.frames[1][..., 2], np.zeros(side.mask.shape, bool)
+    handle[side.mask] = blue[side.face[side.mask]]
+    assert red[handle].mean() < 0.02
+    assert red[side.mask & ~handle].mean() > 0.97
+
+
+def block_with_wells():
+    """A cube with a square well, 0.6 wide and 0.3 deep, in its front and in its back."""
+    bars = [trimesh.creation.box(size).apply_translation((x, side * 0.35, z)) for side in (-1, 1) for size, x, z in (
+        ((0.2, 0.3, 1), -0.4, 0), ((0.2, 0.3, 1), 0.4, 0), ((0.6, 0.3, 0.2), 0, -0.4), ((0.6, 0.3, 0.2), 0, 0.4))]
+    return surface_of(trimesh.util.concatenate([trimesh.creation.box((1, 0.4, 1)), *bars]))
+
+
+def dark_wells(face, weights, points):
+    shade = 20 * np.sin(points @ np.float32([(53, 22, 38), (-30, 48, 40), (25, -56, 35)]).T).mean(axis=1)
+    inside = (np.abs(points) < (0.301, 0.48, 0.301)).all(axis=1)
+    return np.where(inside[:, None], np.float32((55, 65, 75)), np.float32((220, 210, 170))) + shade[:, None]
+
+
+def test_a_well_that_is_dark_in_the_picture_brings_dark_paint_into_the_hidden_one():
+    painting, (_, back), _ = painted(block_with_wells(), dark_wells, 25, 25, [camera_at(180, 0, 400, 2.4, 1.5)])
+    points, dark = positions(back), painting.frames[1].mean(axis=2) < 120
+    floor, outside = (back.mask & (np.abs(points) < (0.29, 0.21, 0.29)).all(axis=2)), back.mask & (points[..., 1] > 0.49)
+    assert dark[floor].mean() > 0.1
+    assert dark[outside].mean() < 0.02
+
+
+def seen_squarely(image: np.ndarray) -> Source:
+    """A source with an image (H, W, 3) float32 of which only the colours matter."""
+    usable = np.ones(image.shape[:2], bool)
+    frames, steps = np.zeros((*usable.shape, 3, 3), np.float32), np.zeros((*usable.shape, 2, 2), np.float32)
+    return Source(1.0, image, usable, frames, steps, np.zeros_like(image))
+
+
+def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_all():
+    print_, other = (np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1))
+    image = np.hstack([print_, other, 0.2 * other + np.float32((2, 0, 0))])
+    columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
+    number, theirs, between = unlike(np.array([0, 1, 2, 3]), seen_squarely(image), columns)
+    first, second, red, hidden = number
+    assert theirs[0, [0, 10, 20]].tolist() == [first, second, red]
+    assert between[first, second] == 0
+    assert min(between[first, red], between[red, second]) > 0.5
+    assert not between[hidden].any()
+
+
+def test_of_two_like_places_the_one_of_the_own_part_is_copied():
+    half = np.random.default_rng(3).random((SIZE, SIZE // 2, 3)).astype(np.float32)
+    problem, maps = plane_problem(np.hstack([half, half]), SIZE)
+    points = problem.samples.points
+    column, row = ((points[:, 0] + 0.5) * SIZE).astype(int).clip(0, SIZE - 1), ((0.5 - points[:, 2]) * SIZE).astype(int).clip(0, SIZE - 1)
+    number = np.broadcast_to(1 + np.arange(SIZE) // (SIZE // 2), (SIZE, SIZE)).astype(np.int32)
+    own = np.full(len(points), 2, np.int32)
+    problem = replace(problem, parts=own, source_parts=number, apart=np.float32([(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0)]))
+    for round_ in range(12):
+        maps, _ = improve(problem, maps, half[row, column % (SIZE // 2)], np.ones(len(points), np.float32), round_)
+    copied = number[maps[:, 1].astype(int), maps[:, 0].astype(int)]
+    assert (copied == own).mean() > 0.95
 
 
 def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):

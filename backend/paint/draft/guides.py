@@ -1,13 +1,19 @@
 """What tells alike places of a surface apart from others, whatever is painted there."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
+from ...mesh.parts import parts
+from ...mesh.surface import Surface
+from ...render.occlusion import ambient_occlusion
 from .samples import Samples
 from .source import Source
 
-HEIGHT, LEVEL, NEAR, BULGE = 2.0, 0.5, 0.7, 0.5
-"""Weights: of the height, of how far up the surface looks, of the place, of how far it bulges at either scale."""
+HEIGHT, LEVEL, NEAR, BULGE, HOLLOW = 2.0, 0.5, 0.7, 0.5, 3.0
+"""Weights: of the height, of how far up the surface looks, of the place, of how far it bulges at either scale, of its occlusion."""
 
 SCALES = 0.04, 0.12
 """Radii in longest sides of the mesh at which a bulge is measured."""
@@ -18,22 +24,91 @@ SOME = 4000
 HINTS = 12
 """Places that the guides suggest for a sample."""
 
+FEW = 30
+"""Pixels of a part that tell its colour."""
 
-def guides(samples: Samples, source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """(N, G) float32 of samples and (H, W, G) of the source's pixels; squared differences are costs."""
-    bulges = np.column_stack([bulge(samples.points, samples.normals, radius) for radius in SCALES])
-    shape = source.usable.shape
-    own = _stacked(samples.points, samples.normals, bulges)
-    points, normal = source.points[source.usable], source.frames[source.usable][:, 2]
-    # The source's surface is the samples' surface.
-    _, near = cKDTree(np.hstack([samples.points, 0.1 * samples.normals])).query(np.hstack([points, 0.1 * normal]), workers=-1)
-    theirs = np.zeros((*shape, own.shape[1]), np.float32)
-    theirs[source.usable] = _stacked(points, normal, bulges[near])
+
+@dataclass(frozen=True)
+class Shape:
+    """What guides need to know of the whole surface.
+
+    Attributes:
+        part: (F,) int64 of its faces; see :func:`backend.mesh.parts.parts`.
+        points, normals: (N, 3) float32, some of it, and their ``occlusion`` (N,) float32.
+    """
+
+    part: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    occlusion: np.ndarray
+
+
+def shape_of(surface: Surface, points: np.ndarray, normals: np.ndarray) -> Shape:
+    """The shape of a surface, given points (N, 3) float32 all over it and their outward normals."""
+    some = np.arange(0, len(points), max(1, len(points) // SOME))
+    return Shape(parts(surface), points[some], normals[some], ambient_occlusion(surface, points[some], normals[some]))
+
+
+def guides(samples: Samples, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, G) float32 of samples and (H, W, G) of the source's pixels; squared differences are costs. ``near``: :func:`same_place`."""
+    bulges = [bulge(samples.points, samples.normals, radius) for radius in SCALES]
+    own = _stacked(samples.points, samples.normals, *bulges)
+    points, normals = source.points[source.usable], source.frames[source.usable][:, 2]
+    theirs = np.zeros((*source.usable.shape, own.shape[1]), np.float32)
+    theirs[source.usable] = _stacked(points, normals, *(values[near] for values in bulges))
     return own, theirs
 
 
-def _stacked(points: np.ndarray, normals: np.ndarray, bulges: np.ndarray) -> np.ndarray:
-    return np.column_stack([HEIGHT * points[:, 2], LEVEL * normals[:, 2], NEAR * points, BULGE * bulges]).astype(np.float32)
+def same_place(samples: Samples, source: Source) -> np.ndarray:
+    """(U,) int64 samples nearest to the usable pixels of the source, whose surface is theirs."""
+    return nearest(samples.points, samples.normals, source.points[source.usable], source.frames[source.usable][:, 2])
+
+
+def nearest(places: np.ndarray, directions: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(M,) int64: which of places (N, 3) with normals (N, 3) is nearest to each of points (M, 3), on the same side of the surface."""
+    return cKDTree(np.hstack([places, 0.1 * directions])).query(np.hstack([points, 0.1 * normals]), workers=-1)[1]
+
+
+def _stacked(points: np.ndarray, normals: np.ndarray, finer: np.ndarray, broader: np.ndarray) -> np.ndarray:
+    return np.column_stack([HEIGHT * points[:, 2], LEVEL * normals[:, 2], NEAR * points, BULGE * finer, BULGE * broader]).astype(np.float32)
+
+
+def hollows(samples: Samples, source: Source, near: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 1) float32 occlusion of samples and (H, W, 1) of the source's pixels, as guides; ``near``: :func:`same_place`."""
+    own = HOLLOW * shape.occlusion[nearest(shape.points, shape.normals, samples.points, samples.normals)][:, None]
+    theirs = np.zeros((*source.usable.shape, 1), np.float32)
+    theirs[source.usable] = own[near]
+    return own, theirs
+
+
+def unlike(part: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How unlike the parts of a surface are in the picture.
+
+    Two parts are where at least half of their variance lies between them, wholly so from three quarters on. A part of which the picture
+    shows next to nothing is like all others: it has nothing of its own to copy.
+
+    Args:
+        part: (N,) int64 of the samples.
+        source: the picture.
+        near: (U,) int64, :func:`same_place`.
+
+    Returns:
+        Numbers of the parts of samples (N,) and of the source's pixels (H, W) int32, 0 for what is hardly shown; and (P, P) float32 from 0,
+        alike, to 1.
+    """
+    shown, colors = part[near], source.colors[source.usable]
+    count = np.bincount(shown, minlength=part.max() + 1)
+    known = np.flatnonzero(count >= FEW)
+    number = np.zeros(len(count), np.int32)
+    number[known] = 1 + np.arange(len(known))
+    theirs = np.zeros(source.usable.shape, np.int32)
+    theirs[source.usable] = number[shown]
+    mean = np.column_stack([np.bincount(shown, channel, len(count)) for channel in colors.T])[known] / count[known, None]
+    within = np.bincount(shown, np.square(colors).sum(axis=1), len(count))[known] / count[known] - np.square(mean).sum(axis=1)
+    apart = cdist(mean, mean, "sqeuclidean")
+    between = np.zeros((len(known) + 1,) * 2, np.float32)
+    between[1:, 1:] = np.clip(4 * apart / np.maximum(apart + 2 * (within + within[:, None]), 1e-6) - 2, 0, 1)
+    return number[part], theirs, between
 
 
 def bulge(points: np.ndarray, normals: np.ndarray, radius: float) -> np.ndarray:
@@ -43,8 +118,7 @@ def bulge(points: np.ndarray, normals: np.ndarray, radius: float) -> np.ndarray:
     at = points[some]
     middle = np.array([at[index].mean(axis=0) for index in near])
     height = ((points[some] - middle) * normals[some]).sum(axis=1) / radius
-    _, nearest = cKDTree(np.hstack([points[some], 0.1 * normals[some]])).query(np.hstack([points, 0.1 * normals]), workers=-1)
-    return np.clip(2 * height[nearest], -1, 1).astype(np.float32)
+    return np.clip(2 * height[nearest(at, normals[some], points, normals)], -1, 1).astype(np.float32)
 
 
 def hints(guide: np.ndarray, source_guides: np.ndarray, places: np.ndarray, seed: int) -> np.ndarray:

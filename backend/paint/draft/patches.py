@@ -43,10 +43,10 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
     uses = count_uses(problem, maps)
     s, r = problem.samples, problem.source
 
-    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, colors, trust,
-                    problem.plain, problem.bare)
-    origin = Origin(r.colors, r.usable, r.frames, r.steps, problem.source_rings, problem.source_guides, problem.places, uses,
-                    np.float32(problem.gain), np.float32(problem.usage))
+    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, problem.parts,
+                    colors, trust, problem.plain, problem.bare)
+    origin = Origin(r.colors, r.usable, r.frames, r.steps, problem.source_rings, problem.source_guides, problem.source_parts,
+                    problem.apart, problem.places, uses, np.float32(problem.gain), np.float32(problem.usage))
 
     def part(first: int, last: int) -> None:
         _improve(problem.free[first:last], problem.hints[first:last], target, origin, np.uint64(1000 * problem.seed + number), maps, better,
@@ -98,6 +98,7 @@ def _cost(p, x, y, turn, limit, target, origin):
         for axis in range(3):
             apart += (target.rings[p, axis] - origin.rings[row, column, axis]) ** 2
         cost += target.sure[p] * min(apart, np.float32(1))
+    cost += origin.apart[target.parts[p], origin.parts[row, column]]
     for g in range(target.guides.shape[1]):
         cost += (target.guides[p, g] - origin.guides[row, column, g]) ** 2
     if cost >= limit:

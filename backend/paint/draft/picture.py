@@ -20,7 +20,8 @@ class Picture:
     Attributes:
         buffer: the view.
         side: how the mesh winds its triangles, see :func:`backend.render.visibility.facing`.
-        edges: (H, W) float32 pixels to the nearest outline of mesh or object.
+        alpha: (H, W) float32, the object.
+        edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
         print: (H, W) bool, lines of letters.
         margin: pixels from an edge within which the picture may show something else, because the outlines do not agree better.
@@ -32,7 +33,8 @@ class Picture:
         reference = cut_out(reference)
         if segmented:
             reference = reference.with_alpha(confirmed_by(buffer.mask, reference.alpha))
-        shown = reference.alpha > 0.5
+        self.alpha = reference.alpha
+        shown = self.alpha > 0.5
         self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
         self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
         self.print = lettering(self.colors, self.edges > 0)
@@ -51,8 +53,9 @@ class Picture:
         return colors, trust.astype(np.float32)
 
     def over(self, frame: np.ndarray) -> np.ndarray:
-        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture."""
-        share = (smoothstep(self.edges, 0.5, 1.5) * self.buffer.mask)[..., None]
+        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture, at depth edges too: the bake leaves
+        those out by itself."""
+        share = (self.alpha * self.buffer.mask)[..., None]
         return np.round(frame * (1 - share) + 255 * np.clip(self.colors, 0, 1) * share).astype(np.uint8)
 
     def shows_print(self, points: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ class Problem:
         rings: (N, 3) float32, and ``source_rings`` (H, W, 3): height, slope and distance from the main axis; ``sure`` (N,) float32 is what
             it costs to copy from another ring.
         guides: (N, G) float32, and ``source_guides`` (H, W, G): alike in places that may look alike; squared differences are costs.
+        parts: (N,) int32, and ``source_parts`` (H, W) int32: parts of the surface; ``apart`` (P, P) float32 is what it costs to copy from
+            another.
         plain: (N, 3) float32, the plain colour that each sample may have instead of a patch, and ``bare`` (N,) float32 what that costs.
         places: (P, 2) int32 row and column of usable pixels: what random search draws from.
         hints: (M, C) int32 indices of places that the guides suggest for each free sample.
@@ -41,6 +43,9 @@ class Problem:
     sure: np.ndarray
     guides: np.ndarray
     source_guides: np.ndarray
+    parts: np.ndarray
+    source_parts: np.ndarray
+    apart: np.ndarray
     plain: np.ndarray
     bare: np.ndarray
     places: np.ndarray
@@ -61,6 +66,7 @@ class Target(NamedTuple):
     rings: np.ndarray
     sure: np.ndarray
     guides: np.ndarray
+    parts: np.ndarray
     colors: np.ndarray
     trust: np.ndarray
     plain: np.ndarray
@@ -76,6 +82,8 @@ class Origin(NamedTuple):
     steps: np.ndarray
     rings: np.ndarray
     guides: np.ndarray
+    parts: np.ndarray
+    apart: np.ndarray
     places: np.ndarray
     uses: np.ndarray
     gain: np.float32

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from ...mesh.surface import Surface
 from .expect import expect
 from .field import Field, around, explained, main_axis
-from .guides import guides, hints
+from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
 from .nearby import broad, foretold, plain, ways
 from .patches import improve, vote
 from .picture import Picture
@@ -39,6 +39,9 @@ GUIDED = 1.0, 0.6, 0.35
 
 FORETOLD = 0.5
 """What it costs, as a guide, to copy from where the broad colour differs as by chance from that of the nearest painted surface."""
+
+OTHER = 0.5
+"""What it costs, as a guide, to copy from a part that is of other colours altogether."""
 
 USAGE = 0.08, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
@@ -101,7 +104,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     away = -picture.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
     field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9))
-    before = None
+    shape, before = shape_of(surface, points, normals), None
     for level, cells in enumerate(LEVELS):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
@@ -113,7 +116,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
             return None
         if before is not None:
             _carry(before, samples, shrunk, free, maps)
-        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, level, seed)
+        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, level, seed)
         if before is None:
             maps, colors = _grow(problem, maps, colors, fixed, sure)
         else:
@@ -203,28 +206,35 @@ def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samp
 
 
 def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray, colors: np.ndarray, axis: np.ndarray, sure: np.ndarray,
-             level: int, seed: int) -> Problem:
+             shape: Shape, level: int, seed: int) -> Problem:
     """What one level's search is about."""
-    own, theirs = guides(samples, shrunk)
-    # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
-    settled = np.flatnonzero(fixed)
-    settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
-    strength = np.float32(GUIDED[level] * np.clip(1.5 * explained(own[settled], samples.points[settled], colors[settled]), 0.1, 1))
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
+    near = same_place(samples, shrunk)
+    part, source_part, between = unlike(shape.part[samples.face], shrunk, near)
+    # A part says nothing of the next one that has other colours.
+    samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
+    own, theirs = guides(samples, shrunk, near)
+    hollow, source_hollow = hollows(samples, shrunk, near, shape)
+    # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
+    settled = np.flatnonzero(fixed)
+    settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
+    share, dark = (explained(guide[settled], samples.points[settled], colors[settled]) for guide in (own, hollow))
+    strength = np.float32(GUIDED[level] * np.clip(1.5 * share, 0.1, 1))
+    deep = np.float32(GUIDED[level] * np.clip(1.5 * dark, 0, 1))
     hold = np.float32(np.sqrt(FORETOLD * gain))
     _, origin = ways(samples, fixed)
-    own = strength * np.hstack([own, hold * foretold(samples, fixed, colors, origin)])
-    theirs = strength * np.concatenate([theirs, hold * broad(shrunk, samples.spacing)], axis=2)
+    own = np.hstack([strength * own, strength * hold * foretold(samples, fixed, colors, origin), deep * hollow])
+    theirs = np.concatenate([strength * theirs, strength * hold * broad(shrunk, samples.spacing), deep * source_hollow], axis=2)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
     source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
-    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, plain_colors, bare + RINGED * sure, places,
-                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level],
-                   seed)
+    return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, part, source_part,
+                   np.float32(GUIDED[level] * OTHER) * between, plain_colors, bare + RINGED * sure, places,
+                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level], seed)
 
 
 def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
