@@ -18,7 +18,7 @@ from .guides import guides, hints
 from .nearby import broad, foretold, plain, ways
 from .patches import improve, vote
 from .picture import Picture
-from .problem import Problem
+from .problem import Problem, count_uses
 from .samples import Samples, sample, spread
 from .source import Source, source
 
@@ -40,7 +40,7 @@ GUIDED = 1.0, 0.6, 0.35
 FORETOLD = 0.5
 """What it costs, as a guide, to copy from where the broad colour differs as by chance from that of the nearest painted surface."""
 
-USAGE = 0.08, 0.04, 0.01
+USAGE = 0.16, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
 FEWEST = 50
@@ -118,9 +118,11 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
             maps, colors = _grow(problem, maps, colors, fixed, sure)
         else:
             colors = vote(problem, maps, np.zeros(len(maps), np.float32), colors)
+        uses = None
         for number in range(ROUNDS[level]):
+            uses = count_uses(problem, maps, uses)
             trust = np.where(fixed, 1.0, 0.7).astype(np.float32)
-            maps, costs = improve(problem, maps, colors, trust, 1000 * level + number)
+            maps, costs = improve(problem, maps, colors, trust, uses, 1000 * level + number)
             colors = vote(problem, maps, costs, colors)
         before = samples, shrunk, maps, fixed
         progress((level + 1) / len(LEVELS))
@@ -135,6 +137,7 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
     order = problem.free[np.argsort(way[problem.free], kind="stable")]
     way = way[order]
     last = float(np.max(way, where=np.isfinite(way), initial=0.0))
+    uses = None
     for number in range(int(last / FRONT) + 2):
         reached = np.searchsorted(way, FRONT * (number + 1)) if FRONT * number < last else len(order)
         begun = np.searchsorted(way, FRONT * (number - RIPE))
@@ -144,7 +147,8 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
         painted[order[:reached]] = True
         trust = np.where(fixed, 1.0, np.where(painted, 0.7, 0.7 * sure)).astype(np.float32)
         for sweep in range(SWEEPS):
-            maps, costs = improve(ring, maps, colors, trust, SWEEPS * number + sweep)
+            uses = count_uses(ring, maps, uses)
+            maps, costs = improve(ring, maps, colors, trust, uses, SWEEPS * number + sweep)
             colors = vote(ring, maps, costs, colors)
     return maps, colors
 
