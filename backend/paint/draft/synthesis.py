@@ -40,7 +40,7 @@ GUIDED = 1.0, 0.6, 0.35
 FORETOLD = 0.5
 """What it costs, as a guide, to copy from where the broad colour differs as by chance from that of the nearest painted surface."""
 
-USAGE = 0.16, 0.04, 0.01
+USAGE = 0.24, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
 FEWEST = 50
@@ -213,7 +213,10 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
     settled = np.flatnonzero(fixed)
     settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
-    strength = np.float32(GUIDED[level] * np.clip(1.5 * explained(own[settled], samples.points[settled], colors[settled]), 0.1, 1))
+    share = explained(own[settled], samples.points[settled], colors[settled])
+    strength = np.float32(GUIDED[level] * np.clip(1.5 * share, 0.1, 1))
+    # Where the guides tell what belongs where, uses need not be even.
+    usage = USAGE[level] * float(np.clip(1 - share, 0.1, 1))
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
@@ -227,8 +230,7 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     source_rings = np.zeros((*shrunk.usable.shape, 3), np.float32)
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
     return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, plain_colors, bare + RINGED * sure, places,
-                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level],
-                   seed)
+                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, usage, seed)
 
 
 def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
