@@ -76,7 +76,7 @@ def test_the_search_finds_what_looking_everywhere_finds():
     column, row = ((points[:, 0] + 0.5) * SIZE).astype(int).clip(0, SIZE - 1), ((0.5 - points[:, 2]) * SIZE).astype(int).clip(0, SIZE - 1)
     colors = image[row, column]
     for number in range(12):
-        maps, costs = improve(problem, maps, colors, np.ones(len(points), np.float32), number)
+        maps, costs = improve(problem, maps, colors, np.ones(len(points), np.float32), count_uses(problem, maps), number)
     asked = np.random.default_rng(4).choice(len(points), 60, replace=False)
     best = np.array([all_costs(problem, p, colors).min() for p in asked])
     assert (costs[asked] <= 1.02 * best + 1e-3).mean() > 0.9
@@ -91,7 +91,7 @@ def test_the_search_does_not_depend_on_how_many_cores_do_it(monkeypatch):
         monkeypatch.setattr(patches.os, "cpu_count", lambda cores=cores: cores)
         maps = nothing
         for number in range(3):
-            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), number)
+            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), count_uses(problem, maps), number)
         results.append(maps)
     assert len(problem.free) > 4096  # several parts
     np.testing.assert_array_equal(*results)
@@ -104,9 +104,24 @@ def test_a_place_that_is_copied_often_becomes_dear():
         problem, maps = plane_problem(image, 48, usage)
         colors = np.full((len(problem.samples), 3), 0.5, np.float32)  # one patch of the source comes closest to it
         for number in range(8):
-            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), number)
+            maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), count_uses(problem, maps), number)
         most.append(count_uses(replace(problem, usage=usage), maps).max())
     assert most[1] < 0.4 * most[0]
+
+
+def test_uses_hold_although_all_samples_move_at_once():
+    image = np.full((SIZE, SIZE, 3), 0.4, np.float32)
+    image[:, SIZE // 2:] = 0.7
+    problem, maps = plane_problem(image, 48, 2.0)
+    colors = np.full((len(problem.samples), 3), 0.5, np.float32)  # between the halves, and closer to the left one
+    apart = problem.gain * 3 * (0.2**2 - 0.1**2)
+    uses, left = None, []
+    for number in range(16):
+        uses = count_uses(problem, maps, uses)
+        maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), uses, number)
+        left.append((maps[:, 0] < SIZE / 2).mean())
+    # Either half costs the same when its uses, twice its part of the samples, make up for its colour.
+    assert np.mean(left[8:]) == pytest.approx(0.5 + apart / problem.usage / 4, abs=0.1)
 
 
 def test_plain_paint_goes_on_from_the_seam_and_a_pattern_does_not_go_on_as_its_mean():
@@ -131,7 +146,7 @@ def test_a_colour_that_no_patch_has_is_painted_plain():
     count = len(problem.samples)
     blue = np.tile(np.float32((0, 0, 1)), (count, 1))
     problem = replace(problem, plain=blue, bare=np.full(count, 0.05, np.float32))
-    maps, costs = improve(problem, maps, blue, np.ones(count, np.float32), 0)
+    maps, costs = improve(problem, maps, blue, np.ones(count, np.float32), count_uses(problem, maps), 0)
     assert np.isnan(maps[:, 0]).all()
     np.testing.assert_allclose(vote(problem, maps, costs, np.zeros((count, 3), np.float32)), blue)
 

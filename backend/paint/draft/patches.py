@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from .problem import CELL, Origin, Problem, Target, count_uses
+from .problem import CELL, Origin, Problem, Target
 
 LOOSE = {"reassoc", "contract", "arcp", "nsz"}
 """What the compiler may do with sums; infinite costs and missing maps have to stay what they are."""
@@ -26,7 +26,8 @@ LEAP = np.float32(0.9)
 """A place found at random has to be this much better than one that goes on from its neighbours: pieces stay large."""
 
 
-def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, uses: np.ndarray,
+            number: int) -> tuple[np.ndarray, np.ndarray]:
     """One round of propagation and random search.
 
     Args:
@@ -34,13 +35,13 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
         maps: (N, 3) float32; NaN where a sample has none.
         colors: (N, 3) float32, what the samples show now.
         trust: (N,) float32, how much a sample's colour counts in its neighbours' patches.
+        uses: of the source's cells, see :func:`.problem.count_uses`.
         number: of the round.
 
     Returns:
         The maps, and (N,) float32 what each free sample's costs.
     """
     better, costs = maps.copy(), np.zeros(len(maps), np.float32)
-    uses = count_uses(problem, maps)
     s, r = problem.samples, problem.source
 
     target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, problem.parts,

@@ -11,6 +11,9 @@ from .source import Source
 CELL = 4
 """Side in source pixels of the cells whose uses are counted."""
 
+PATIENCE = 0.25
+"""How much a round's uses count in the running mean: all samples move at once, and would leave a dear place all together."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -90,8 +93,9 @@ class Origin(NamedTuple):
     usage: np.float32
 
 
-def count_uses(problem: Problem, maps: np.ndarray) -> np.ndarray:
-    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what would be the cell's even share."""
+def count_uses(problem: Problem, maps: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what would be the cell's even share;
+    a running mean, where there is one of the rounds ``before``."""
     height, width = problem.source.usable.shape
     shape = (-(-height // CELL), -(-width // CELL))
     uses, share = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
@@ -102,4 +106,5 @@ def count_uses(problem: Problem, maps: np.ndarray) -> np.ndarray:
     area = 1 / np.maximum(np.abs(np.linalg.det(steps)), 1e-6)
     np.add.at(share, (problem.places[:, 0] // CELL, problem.places[:, 1] // CELL), area)
     share *= max(len(mapped), 0.3 * problem.hidden.sum()) / share.sum()
-    return (uses / np.maximum(share, 0.5 * share[share > 0].mean())).astype(np.float32)
+    uses /= np.maximum(share, 0.5 * share[share > 0].mean())
+    return (uses if before is None else before + PATIENCE * (uses - before)).astype(np.float32)

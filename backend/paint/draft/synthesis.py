@@ -18,7 +18,7 @@ from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
 from .nearby import broad, foretold, plain, ways
 from .patches import improve, vote
 from .picture import Picture
-from .problem import Problem
+from .problem import Problem, count_uses
 from .samples import Samples, sample, spread
 from .source import Source, source
 
@@ -43,7 +43,7 @@ FORETOLD = 0.5
 OTHER = 0.5
 """What it costs, as a guide, to copy from a part that is of other colours altogether."""
 
-USAGE = 0.08, 0.04, 0.01
+USAGE = 0.24, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
 FEWEST = 50
@@ -121,9 +121,11 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
             maps, colors = _grow(problem, maps, colors, fixed, sure)
         else:
             colors = vote(problem, maps, np.zeros(len(maps), np.float32), colors)
+        uses = None
         for number in range(ROUNDS[level]):
+            uses = count_uses(problem, maps, uses)
             trust = np.where(fixed, 1.0, 0.7).astype(np.float32)
-            maps, costs = improve(problem, maps, colors, trust, 1000 * level + number)
+            maps, costs = improve(problem, maps, colors, trust, uses, 1000 * level + number)
             colors = vote(problem, maps, costs, colors)
         before = samples, shrunk, maps, fixed
         progress((level + 1) / len(LEVELS))
@@ -138,6 +140,7 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
     order = problem.free[np.argsort(way[problem.free], kind="stable")]
     way = way[order]
     last = float(np.max(way, where=np.isfinite(way), initial=0.0))
+    uses = None
     for number in range(int(last / FRONT) + 2):
         reached = np.searchsorted(way, FRONT * (number + 1)) if FRONT * number < last else len(order)
         begun = np.searchsorted(way, FRONT * (number - RIPE))
@@ -147,7 +150,8 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
         painted[order[:reached]] = True
         trust = np.where(fixed, 1.0, np.where(painted, 0.7, 0.7 * sure)).astype(np.float32)
         for sweep in range(SWEEPS):
-            maps, costs = improve(ring, maps, colors, trust, SWEEPS * number + sweep)
+            uses = count_uses(ring, maps, uses)
+            maps, costs = improve(ring, maps, colors, trust, uses, SWEEPS * number + sweep)
             colors = vote(ring, maps, costs, colors)
     return maps, colors
 
@@ -215,18 +219,10 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     part, source_part, between = unlike(shape.part[samples.face], shrunk, near)
     # A part says nothing of the next one that has other colours.
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
-    own, theirs = guides(samples, shrunk, near)
-    hollow, source_hollow = hollows(samples, shrunk, near, shape)
-    # Guides count as much as they explain of the picture itself: what does not follow the shape here will not elsewhere.
-    settled = np.flatnonzero(fixed)
-    settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
-    share, dark = (explained(guide[settled], samples.points[settled], colors[settled]) for guide in (own, hollow))
-    strength = np.float32(GUIDED[level] * np.clip(1.5 * share, 0.1, 1))
-    deep = np.float32(GUIDED[level] * np.clip(1.5 * dark, 0, 1))
-    hold = np.float32(np.sqrt(FORETOLD * gain))
     _, origin = ways(samples, fixed)
-    own = np.hstack([strength * own, strength * hold * foretold(samples, fixed, colors, origin), deep * hollow])
-    theirs = np.concatenate([strength * theirs, strength * hold * broad(shrunk, samples.spacing), deep * source_hollow], axis=2)
+    own, theirs, share = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
+    # Where the guides tell what belongs where, uses need not be even.
+    usage = USAGE[level] * float(np.clip(1 - share, 0.1, 1))
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
@@ -234,7 +230,25 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     source_rings[shrunk.usable] = scale * around(axis, shrunk.points[shrunk.usable], shrunk.frames[shrunk.usable][:, 2])
     return Problem(samples, shrunk, ~fixed, free, rings, source_rings, RING * sure, own, theirs, part, source_part,
                    np.float32(GUIDED[level] * OTHER) * between, plain_colors, bare + RINGED * sure, places,
-                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, USAGE[level], seed)
+                   _hints(own, theirs, rings, source_rings, sure, free, places, seed), gain, usage, seed)
+
+
+def _guided(samples: Samples, shrunk: Source, fixed: np.ndarray, colors: np.ndarray, origin: np.ndarray, shape: Shape, near: np.ndarray,
+            gain: float, most: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Guides of samples and source, and the share of the picture that those of the shape explain.
+
+    They count as much as they explain: what does not follow the shape in the picture will not elsewhere.
+    """
+    own, theirs = guides(samples, shrunk, near)
+    hollow, source_hollow = hollows(samples, shrunk, near, shape)
+    settled = np.flatnonzero(fixed)
+    settled = settled[np.linspace(0, len(settled) - 1, min(len(settled), 5000)).astype(int)]
+    share, dark = (explained(guide[settled], samples.points[settled], colors[settled]) for guide in (own, hollow))
+    strength, deep = np.float32(most * np.clip(1.5 * share, 0.1, 1)), np.float32(most * np.clip(1.5 * dark, 0, 1))
+    hold = np.float32(np.sqrt(FORETOLD * gain))
+    own = np.hstack([strength * own, strength * hold * foretold(samples, fixed, colors, origin), deep * hollow])
+    theirs = np.concatenate([strength * theirs, strength * hold * broad(shrunk, samples.spacing), deep * source_hollow], axis=2)
+    return own, theirs, share
 
 
 def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
