@@ -8,9 +8,9 @@ distributions (sliced Wasserstein distance, Rabin et al. 2011), because a hidden
 the truth.
 
 Fine structure alone is easily had by noise, and colour alone by one grey, so both are reported. ``closer`` is the mean of how much closer
-ours is than the best of the baselines in either: each measure is held against the baseline that is best at that one. The reference's own
-view is compared by PSNR. Seconds are of the clock and of all cores together;
-a first run compiles, so run it twice.
+ours is than the best of the baselines in either: each measure is held against the baseline that is best at that one. The frames are baked
+as a job bakes them, and the textured mesh, seen as the reference was taken, is compared with it by PSNR (the reference's own frame is the
+picture itself). Seconds are of painting alone, by the clock and of all cores together; a first run compiles, so run it twice.
 """
 
 import multiprocessing
@@ -21,13 +21,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backend.align.align import align
 from backend.api.settings import Settings
+from backend.bake.bake import bake
+from backend.mesh.surface import Surface
 from backend.paint.draft.painter import Draft
+from backend.paint.painter import Painting
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
+from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import GBuffer, rasterize, render, seen_points
-from backend.render.visibility import edge_distance, observe
+from backend.render.visibility import edge_distance, edge_distances, facing, observe
 
 from . import props, scenes
 from .guesses import BASELINES
@@ -81,7 +86,8 @@ def measure(name: str, pictures: Path | None) -> list[tuple]:
     ours = distances(truth, hidden, [painting.frames[view] for view in compared], hidden)
     best = [min(row[measure] for row in rows) for measure in (1, 2)]
     closer = float(np.mean([100 * (1 - own / other) for own, other in zip(ours, best, strict=True)]))
-    rows.append(("ours", *ours, closer, reference_psnr(painting.frames[0], reference), clock.seconds, cores, memory))
+    likeness = reference_psnr(textured(scene.surface, buffers, painting, cameras[0]), reference)
+    rows.append(("ours", *ours, closer, likeness, clock.seconds, cores, memory))
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sheet(painting.frames, scene, cameras)).save(pictures / f"draft_{name}.jpg", quality=85)
@@ -104,13 +110,23 @@ def photographed(scene: scenes.Scene, camera: Camera):
     return decode(np.round(np.dstack([scene.photograph(camera) / np.maximum(alpha, 1 / 9), 255 * alpha])).astype(np.uint8))
 
 
-def hidden_part(surface, buffer: GBuffer, reference: GBuffer) -> np.ndarray:
+def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.ndarray:
     """(H, W) bool: the pixels of a view whose surface the reference does not show, or only at a glancing angle."""
     normals = surface.face_normals[buffer.face[buffer.mask]]
     cosine, _ = observe(seen_points(buffer), normals, reference, edge_distance(reference), 0)
     result = np.zeros(buffer.mask.shape, bool)
     result[buffer.mask] = cosine < 0.1
     return result
+
+
+def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera) -> np.ndarray:
+    """(H, W, 3) float32 sRGB 0..255: the surface under the texture that the frames are baked to."""
+    edges, side = edge_distances(buffers), facing(surface, buffers)
+    alignment = align(surface, buffers, edges, painting.frames, painting.preference, side, _quiet, ())
+    settings = Settings()
+    texture = bake(surface, buffers, edges, alignment, painting.preference, side, settings.texture_size, settings.voxel_resolution,
+                   settings.seed, _quiet)
+    return photograph(surface, wearing(surface.corner_uvs, [texture.base_color], np.zeros(len(surface.faces), int)), camera)
 
 
 def reference_psnr(frame: np.ndarray, reference) -> float:

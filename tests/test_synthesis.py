@@ -194,6 +194,20 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     assert (difference <= 1).mean() > 0.97
 
 
+def test_up_to_the_very_rim_the_surface_wears_the_picture():
+    surface = surface_of(trimesh.creation.icosphere(5, 0.45))
+
+    def blots(face, weights, points):
+        return 128 + 100 * np.sin(points @ np.float32([(31, 17, 29), (-23, 37, 21), (19, -33, 27)]).T)
+
+    # A view of its own from the reference's place: the reference's own frame is the picture whatever the surface wears.
+    painting, (front, _), reference = painted(surface, blots, 20, 5, [camera_at(20, 5, 400, 2.4, 1.5)])
+    distance = edge_distance(front)
+    rim = front.mask & (distance >= 1) & (distance < 12)
+    error = np.square(painting.frames[1][rim] - reference[rim, :3].astype(np.float64))
+    assert -10 * np.log10(error.mean() / 255**2) > 35
+
+
 def test_at_inner_edges_too_the_references_own_frame_is_the_reference():
     surface = surface_of(trimesh.util.concatenate([
         trimesh.creation.box((2, 0.2, 2)), trimesh.creation.box((0.5, 0.4, 1.4)).apply_translation((0, -0.5, 0))]))
@@ -276,8 +290,9 @@ def test_of_two_like_places_the_one_of_the_own_part_is_copied():
     number = np.broadcast_to(1 + np.arange(SIZE) // (SIZE // 2), (SIZE, SIZE)).astype(np.int32)
     own = np.full(len(points), 2, np.int32)
     problem = replace(problem, parts=own, source_parts=number, apart=np.float32([(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0)]))
+    colors = half[row, column % (SIZE // 2)]
     for round_ in range(12):
-        maps, _ = improve(problem, maps, half[row, column % (SIZE // 2)], np.ones(len(points), np.float32), round_)
+        maps, _ = improve(problem, maps, colors, np.ones(len(points), np.float32), count_uses(problem, maps), round_)
     copied = number[maps[:, 1].astype(int), maps[:, 0].astype(int)]
     assert (copied == own).mean() > 0.95
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -19,7 +20,7 @@ from ..preview import COUNT, Show, strip
 from ..reference import Reference
 from .lay import Layer
 from .match import doubts
-from .picture import Picture
+from .picture import BOLD, CAREFUL, Caution, Picture
 from .shading import unlit
 from .symmetry import Mirror, find_mirror
 from .synthesis import Guess, Look, synthesize
@@ -62,8 +63,7 @@ class Draft:
         progress(0.1)
         completed = complete(picture, mirror, voxels, settings.seed)
 
-        def known(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return mirrored_look_up(picture, mirror, points, normals)
+        known, shown = (partial(mirrored_look_up, picture, mirror, caution=caution) for caution in (CAREFUL, BOLD))
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
             return interpolate(voxels, completed, points)
@@ -73,7 +73,7 @@ class Draft:
         hidden = guess if patchwork is None else Layer(patchwork).look_up
         frames = []
         with ThreadPoolExecutor() as pool:
-            for frame in pool.map(lambda buffer: paint_view(known, hidden, buffer, surface, outward), buffers):
+            for frame in pool.map(lambda buffer: paint_view(shown, hidden, buffer, surface, outward), buffers):
                 frames.append(frame)
                 progress(0.6 + 0.4 * len(frames) / len(buffers))
                 if len(frames) % COUNT == 0:
@@ -103,13 +103,14 @@ def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> 
     return mirror if difference < 0.6 * chance + 0.02 else None
 
 
-def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray,
+                     caution: Caution = CAREFUL) -> tuple[np.ndarray, np.ndarray]:
     """Colours and trust from the picture, then from the mirrored side unless that shows print; see :meth:`Picture.look_up`."""
-    colors, trust = picture.look_up(points, normals)
+    colors, trust = picture.look_up(points, normals, caution)
     if mirror is None:
         return colors, trust
     across = mirror.points(points)
-    other, other_trust = picture.look_up(across, mirror.directions(normals))
+    other, other_trust = picture.look_up(across, mirror.directions(normals), caution)
     rest = (1 - trust) * other_trust * ~picture.shows_print(across)
     total = trust + rest
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total

@@ -1,5 +1,7 @@
 """The reference as something that points of the surface can be looked up in."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -10,8 +12,22 @@ from ..foreground import confirmed_by, cut_out, extend
 from ..reference import Reference
 from .lettering import lettering
 
-GLANCING = 0.1, 0.25
-"""Cosines between surface and view below which the picture is not believed, its pixels would be drawn out, and above which it is."""
+
+@dataclass(frozen=True)
+class Caution:
+    """Where the picture is not believed, or not wholly.
+
+    Attributes:
+        glancing: cosines between surface and view below which its pixels would be drawn out, and above which it is believed.
+        margin: pixels from an edge that it may show wrongly, however well the outlines agree.
+    """
+
+    glancing: tuple[float, float]
+    margin: float
+
+
+CAREFUL, BOLD = Caution((0.1, 0.25), 1.0), Caution((0.06, 0.15), 0.5)
+"""Of what paint goes on from, and of what is only shown: up to the very rim the picture is better than a guess."""
 
 
 class Picture:
@@ -24,7 +40,7 @@ class Picture:
         edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
         print: (H, W) bool, lines of letters.
-        margin: pixels from an edge within which the picture may show something else, because the outlines do not agree better.
+        apart: pixels by which its outline and the mesh's disagree: so much further from an edge the picture may show something else.
     """
 
     def __init__(self, reference: Reference, buffer: GBuffer, side: int):
@@ -40,12 +56,12 @@ class Picture:
         self.print = lettering(self.colors, self.edges > 0)
         # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
         outline = max(int((distance_inside(shown) == 1).sum()), 1)
-        self.margin = 1.0 + 2.0 * float((shown ^ buffer.mask).sum()) / outline
+        self.apart = 2.0 * float((shown ^ buffer.mask).sum()) / outline
 
-    def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look_up(self, points: np.ndarray, normals: np.ndarray, caution: Caution = CAREFUL) -> tuple[np.ndarray, np.ndarray]:
         """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where it does not show them."""
         cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
-        trust = smoothstep(cosine, *GLANCING) * smoothstep(edge, 0.5, 0.5 + self.margin)
+        trust = smoothstep(cosine, *caution.glancing) * smoothstep(edge, 0.5, 0.5 + caution.margin + self.apart)
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))

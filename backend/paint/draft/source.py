@@ -8,7 +8,7 @@ import numpy as np
 from ...mesh.surface import Surface
 from ...render.rasterize import normals, positions
 from .field import Field
-from .picture import Picture
+from .picture import CAREFUL, Picture
 
 SQUARE = 0.35
 """Cosine between surface and view from which on a pixel is copied."""
@@ -44,7 +44,7 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     point, normal = positions(buffer), normals(buffer, surface)
     towards = camera.directions_to(point.reshape(-1, 3).astype(np.float64)).reshape(point.shape)
     cosine = (towards * normal).sum(axis=2)
-    seen = buffer.mask & (picture.edges > 0.5 + picture.margin)
+    seen = buffer.mask & (picture.edges > 0.5 + CAREFUL.margin + picture.apart)
     usable = seen & (cosine > SQUARE)
     if usable.sum() < 0.3 * seen.sum():
         usable = seen & (cosine > 0.5 * SQUARE)
