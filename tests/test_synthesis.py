@@ -24,6 +24,7 @@ from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
+from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
 from tests.meshes import at_once, camera_at, surface_of
@@ -43,7 +44,7 @@ def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Pr
     frames = np.tile(np.float32([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), (height, width, 1, 1))
     steps = np.tile(np.float32([(cells, 0), (0, -cells)]), (height, width, 1, 1))
     usable = np.ones((height, width), bool)
-    source = Source(1.0, image, usable, frames, steps, np.zeros((height, width, 3), np.float32))
+    source = Source(1.0, False, image, usable, frames, steps, np.zeros((height, width, 3), np.float32))
     places = np.argwhere(usable).astype(np.int32)
     count, free = len(samples), np.arange(len(samples))
     hints = np.random.default_rng(1).integers(0, len(places), (count, 4)).astype(np.int32)
@@ -267,7 +268,7 @@ def seen_squarely(image: np.ndarray) -> Source:
     """A source with an image (H, W, 3) float32 of which only the colours matter."""
     usable = np.ones(image.shape[:2], bool)
     frames, steps = np.zeros((*usable.shape, 3, 3), np.float32), np.zeros((*usable.shape, 2, 2), np.float32)
-    return Source(1.0, image, usable, frames, steps, np.zeros_like(image))
+    return Source(1.0, False, image, usable, frames, steps, np.zeros_like(image))
 
 
 def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_all():
@@ -304,6 +305,25 @@ def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
     assert colors.std(axis=0)[0] > 0.8 * shown.std(axis=0)[0]
     assert (colors.min(axis=0) >= shown.min(axis=0) - 1).all()
     assert (colors.max(axis=0) <= shown.max(axis=0) + 1).all()
+
+
+def test_a_printed_boxs_hidden_sides_keep_their_lines():
+    surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
+
+    def printed(face, weights, points):
+        normals = surface.face_normals[face]
+        main = np.abs(normals).argmax(axis=1)
+        towards = np.take_along_axis(normals, main[:, None], axis=1)[:, 0] > 0
+        sign = np.where(towards, 1, -1)
+        across = np.choose(main, [sign * points[:, 1], -sign * points[:, 0], points[:, 0]])
+        down = np.where(main == 2, points[:, 1], points[:, 2])
+        return bilinear(page, np.column_stack([512 * (across + 0.5 + 0.55 * (2 * main + towards)), 512 * (0.5 - down)]))
+
+    behind = camera_at(210, 0, 400, 2.4, 1.5)
+    painting, (_, back), _ = painted(surface, printed, 30, 15, [behind])
+    images = painting.frames[1], photograph(surface, printed, behind)
+    ours, truth = (float((image.mean(axis=2)[back.mask] < 110).mean()) for image in images)
+    assert ours > 0.5 * truth
 
 
 def test_print_is_found_and_blots_are_not():

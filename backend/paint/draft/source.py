@@ -23,6 +23,7 @@ class Source:
 
     Attributes:
         scale: its pixels per pixel of the reference.
+        printed: whether much of it is print, which is copied then.
         colors: (H, W, 3) float32 sRGB 0..1.
         usable: (H, W) bool: shows the object's surface, squarely and away from edges.
         frames: (H, W, 3, 3) float32: right, up and normal of the surface there.
@@ -31,6 +32,7 @@ class Source:
     """
 
     scale: float
+    printed: bool
     colors: np.ndarray
     usable: np.ndarray
     frames: np.ndarray
@@ -48,7 +50,8 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     usable = seen & (cosine > SQUARE)
     if usable.sum() < 0.3 * seen.sum():
         usable = seen & (cosine > 0.5 * SQUARE)
-    if (usable & picture.print).sum() < SPARSE * usable.sum():
+    printed = bool((usable & picture.print).sum() >= SPARSE * usable.sum())
+    if not printed:
         usable &= ~picture.print
     factor = 1
     if spacing is not None:
@@ -63,7 +66,7 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     tangents = np.zeros((height, width, 2, 3), np.float32)
     tangents[usable] = field.frames(point[usable], normal[usable])[0]
     frames = np.concatenate([tangents, normal[:, :, None]], axis=2).astype(np.float32)
-    return Source(1 / factor, colors, usable, np.ascontiguousarray(frames), _steps(point, tangents, camera) / factor, point)
+    return Source(1 / factor, printed, colors, usable, np.ascontiguousarray(frames), _steps(point, tangents, camera) / factor, point)
 
 
 def _shrunk(image: np.ndarray, shown: np.ndarray, factor: int, height: int, width: int) -> np.ndarray:

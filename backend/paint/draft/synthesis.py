@@ -43,8 +43,11 @@ FORETOLD = 0.5
 OTHER = 0.5
 """What it costs, as a guide, to copy from a part that is of other colours altogether."""
 
-USAGE = 0.24, 0.04, 0.01
+USAGE = 0.08, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
+
+PRINTED = 3.0
+"""How many times that on the coarsest level where the picture is print: its plain ground is the easier copy, and lines would go missing."""
 
 FEWEST = 50
 """Samples and pixels without which there is nothing to paint or nothing to copy."""
@@ -220,9 +223,8 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     # A part says nothing of the next one that has other colours.
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
     _, origin = ways(samples, fixed)
-    own, theirs, share = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
-    # Where the guides tell what belongs where, uses need not be even.
-    usage = USAGE[level] * float(np.clip(1 - share, 0.1, 1))
+    own, theirs = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
+    usage = USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
@@ -234,11 +236,9 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
 
 
 def _guided(samples: Samples, shrunk: Source, fixed: np.ndarray, colors: np.ndarray, origin: np.ndarray, shape: Shape, near: np.ndarray,
-            gain: float, most: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Guides of samples and source, and the share of the picture that those of the shape explain.
-
-    They count as much as they explain: what does not follow the shape in the picture will not elsewhere.
-    """
+            gain: float, most: float) -> tuple[np.ndarray, np.ndarray]:
+    """Guides of samples and source. They count as much as they explain of the picture: what does not follow the shape there will not
+    elsewhere."""
     own, theirs = guides(samples, shrunk, near)
     hollow, source_hollow = hollows(samples, shrunk, near, shape)
     settled = np.flatnonzero(fixed)
@@ -248,7 +248,7 @@ def _guided(samples: Samples, shrunk: Source, fixed: np.ndarray, colors: np.ndar
     hold = np.float32(np.sqrt(FORETOLD * gain))
     own = np.hstack([strength * own, strength * hold * foretold(samples, fixed, colors, origin), deep * hollow])
     theirs = np.concatenate([strength * theirs, strength * hold * broad(shrunk, samples.spacing), deep * source_hollow], axis=2)
-    return own, theirs, share
+    return own, theirs
 
 
 def _hints(own, theirs, rings, source_rings, sure, free, places, seed) -> np.ndarray:
