@@ -18,7 +18,7 @@ class Hub:
         licenses: by repository, as a model card states it.
         gated: repositories that want a token.
         cut: path → after how many bytes the connection ends, once.
-        stall: path → after how many bytes nothing more comes, once.
+        stall: path → the byte of it from which on nothing comes, however often it is asked for.
         swapped: path → what is sent instead of the file.
         ranges: whether a range of a file can be had.
         seen: (method, path, range, token) of each request, but for what huggingface_hub asks about itself.
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(path, data, about)
 
     def _send(self, path: str, data: bytes, about: dict[str, str] | None = None) -> None:
-        data = self.hub.swapped.get(path, data)
+        data, start = self.hub.swapped.get(path, data), 0
         span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if span and self.hub.ranges:
             start = int(span[1])
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if path in self.hub.stall:
-            self.wfile.write(data[:self.hub.stall.pop(path)])
+            self.wfile.write(data[:max(self.hub.stall[path] - start, 0)])
             self.hub.closing.wait()
             self.close_connection = True
         elif path in self.hub.cut:

@@ -55,6 +55,7 @@ def test_a_download_tells_its_progress_can_be_cancelled_and_goes_on_where_it_end
     assert part.stat().st_size == 10 * MB
 
     # The next one asks for the rest only; and what the server has lost meanwhile is named.
+    del hub.stall[FIRST]
     del hub.repositories[WAN.repository][SECOND]
     hub.seen.clear()
     again = watcher.final(download(watcher))
