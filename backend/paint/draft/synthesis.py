@@ -43,10 +43,10 @@ FORETOLD = 0.5
 OTHER = 0.5
 """What it costs, as a guide, to copy from a part that is of other colours altogether."""
 
-USAGE = 0.08, 0.04, 0.01
+USAGE = 0.03, 0.04, 0.01
 """What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
 
-PRINTED = 3.0
+PRINTED = 8.0
 """How many times that on the coarsest level where the picture is print: its plain ground is the easier copy, and lines would go missing."""
 
 FEWEST = 50
