@@ -85,6 +85,7 @@ def project(vertices: np.ndarray, faces: np.ndarray, camera) -> Projected:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _project(vertices, camera, points, near, cells):
     orthographic, focal, centre_x, centre_y, width, height = camera[17] > 0, camera[12], camera[13], camera[14], camera[15], camera[16]
+    focal, centre_x, centre_y, unit = focal * _SUBPIXELS, centre_x * _SUBPIXELS, centre_y * _SUBPIXELS, np.float32(1 / _SUBPIXELS)
     px, py, pz = camera[9], camera[10], camera[11]
     right_x, right_y, right_z, up_x, up_y, up_z = camera[0], camera[3], camera[6], camera[1], camera[4], camera[7]
     back_x, back_y, back_z = camera[2], camera[5], camera[8]
@@ -93,8 +94,8 @@ def _project(vertices, camera, points, near, cells):
         depth = -(x * back_x + y * back_y + z * back_z)
         inverse = 1 / depth if depth >= NEAR else np.nan
         scale = focal if orthographic else focal * inverse
-        column = np.float32(np.rint(((x * right_x + y * right_y + z * right_z) * scale + centre_x) * _SUBPIXELS) / _SUBPIXELS)
-        row = np.float32(np.rint((centre_y - (x * up_x + y * up_y + z * up_z) * scale) * _SUBPIXELS) / _SUBPIXELS)
+        column = np.float32(np.rint((x * right_x + y * right_y + z * right_z) * scale + centre_x) * unit)
+        row = np.float32(np.rint(centre_y - (x * up_x + y * up_y + z * up_z) * scale) * unit)
         points[2 * k], points[2 * k + 1] = column, row
         near[k] = (-depth if depth >= NEAR else np.nan) if orthographic else inverse
         cell_x = np.ceil(column - 0.5) if depth >= NEAR else 0.0
