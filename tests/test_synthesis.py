@@ -1,6 +1,7 @@
 """The draft's hidden surface: patches of the reference, laid where it shows nothing."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import trimesh
 from backend.api.settings import Settings
 from backend.mesh.parts import parts
 from backend.paint.draft import patches
-from backend.paint.draft.field import Field
+from backend.paint.draft.field import Field, turned
 from backend.paint.draft.guides import unlike
 from backend.paint.draft.lettering import lettering
 from backend.paint.draft.nearby import plain, ways
@@ -17,8 +18,9 @@ from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
 from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
-from backend.paint.draft.samples import sample
+from backend.paint.draft.samples import sample, spread
 from backend.paint.draft.source import Source
+from backend.paint.draft.synthesis import synthesize
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
@@ -27,7 +29,7 @@ from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
-from tests.meshes import at_once, camera_at, surface_of
+from tests.meshes import at_once, camera_at, knot, surface_of
 
 SIZE = 32
 
@@ -39,7 +41,7 @@ def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Pr
     outward = np.tile(np.float32((0, -1, 0)), (len(surface.faces), 1))
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32) * np.float32((1, 0, 1))
     samples = sample(surface, outward, cells, Field(points, np.tile(np.float32((0, -1, 0)), (500, 1)), np.array([0, 0, 1.0]),
-                                                    np.array([0, 1.0, 0])), 0)
+                                                    np.array([0, 1.0, 0]), None), 0)
     height, width = image.shape[:2]
     frames = np.tile(np.float32([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), (height, width, 1, 1))
     steps = np.tile(np.float32([(cells, 0), (0, -cells)]), (height, width, 1, 1))
@@ -307,7 +309,9 @@ def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
     assert (colors.max(axis=0) <= shown.max(axis=0) + 1).all()
 
 
-def test_a_printed_boxs_hidden_sides_keep_their_lines():
+@pytest.fixture(scope="module")
+def printed_box():
+    """A carton with lines of print on all six sides, and what it wears."""
     surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
 
     def printed(face, weights, points):
@@ -319,11 +323,31 @@ def test_a_printed_boxs_hidden_sides_keep_their_lines():
         down = np.where(main == 2, points[:, 1], points[:, 2])
         return bilinear(page, np.column_stack([512 * (across + 0.5 + 0.55 * (2 * main + towards)), 512 * (0.5 - down)]))
 
+    return surface, printed
+
+
+def test_a_printed_boxs_hidden_sides_keep_their_lines(printed_box):
+    surface, printed = printed_box
     behind = camera_at(210, 0, 400, 2.4, 1.5)
     painting, (_, back), _ = painted(surface, printed, 30, 15, [behind])
     images = painting.frames[1], photograph(surface, printed, behind)
     ours, truth = (float((image.mean(axis=2)[back.mask] < 110).mean()) for image in images)
     assert ours > 0.5 * truth
+
+
+def test_words_stand_upright_on_walls_and_are_not_turned_on_level_faces(printed_box):
+    surface, printed = printed_box
+    camera = camera_at(30, 15, 400, 2.4, 1.5)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    picture = Picture(decode(np.dstack([photograph(surface, printed, camera), 255 * buffer.mask]).astype(np.uint8)), buffer, 0)
+    patchwork = synthesize(surface, surface.face_normals, picture, picture.look_up, lambda points, normals: np.full((len(points), 3), 0.8),
+                           0, lambda fraction: None)
+    assert patchwork.source.printed
+    upright, drawn = np.cos(patchwork.maps[:, 2]) > 0.9, np.isfinite(patchwork.maps[:, 0])
+    level = np.abs(patchwork.samples.normals[:, 2]) > 0.5
+    assert upright[drawn & level].mean() > 0.95
+    assert upright[drawn & ~level].mean() > 0.95
+    np.testing.assert_allclose(patchwork.samples.frames[~level, 1], np.broadcast_to((0, 0, 1), (int((~level).sum()), 3)), atol=0.05)
 
 
 def test_print_is_found_and_blots_are_not():
@@ -355,8 +379,59 @@ def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
 
 def test_a_frames_first_tangent_points_to_the_right_of_who_looks_at_the_surface():
     normals = np.float32([look_at_origin(azimuth, 20)[:, 2] for azimuth in range(0, 360, 30)])
-    field = Field(normals / 2, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]))
+    field = Field(normals / 2, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None)
     frames, _ = field.frames(normals / 2, normals)
     right = np.float32([look_at_origin(azimuth, 20)[:, 0] for azimuth in range(0, 360, 30)])
     np.testing.assert_allclose((frames[:, 0] * right).sum(axis=1), 1, atol=0.1)
     np.testing.assert_allclose(np.cross(frames[:, 0], frames[:, 1]), normals, atol=1e-5)
+
+
+def scattered(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
+    """Points of a mesh and their normals, (N, 3)."""
+    surface = surface_of(mesh)
+    _, points, normals = spread(surface, surface.face_normals, 60, 0)
+    return points, normals
+
+
+@pytest.mark.parametrize("bevel", [0.0, 0.02])
+def test_nothing_runs_along_the_edges_of_a_box(bevel):
+    corners = [(0.4, 0.25, 0.5 - bevel), (0.4 - bevel, 0.25, 0.5), (0.4, 0.25 - bevel, 0.5)]
+    box = trimesh.convex.convex_hull([np.multiply(corner, signs) for corner in corners for signs in product((-1, 1), repeat=3)])
+    points, normals = scattered(box)
+    frames, _ = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
+    walls = np.abs(normals[:, 2]) < 0.1
+    assert frames[walls, 1, 2].min() > 0.9
+
+
+@pytest.mark.parametrize("sections", [5, 8, 48])
+def test_patterns_run_along_a_lying_tube(sections):
+    tube = trimesh.creation.cylinder(0.05, 1.0, sections=sections)
+    tube.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (0, 1, 0)))
+    points, normals = scattered(tube)
+    frames, steady = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
+    inner = np.abs(points[:, 0]) < 0.4
+    assert np.abs(frames[inner, 1, 0]).min() > 0.9
+    assert steady[inner].min() > 0.9
+
+
+def test_on_what_was_turned_on_a_lathe_patterns_run_towards_the_middle():
+    handle = trimesh.creation.torus(0.2, 0.04)
+    handle.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
+    pot = trimesh.util.concatenate([trimesh.creation.cylinder(0.4, 0.8, sections=32), handle.apply_translation((0.45, 0, 0))])
+    points, normals = scattered(pot)
+    axis = np.array([0, 0, 1.0])
+    middle = turned(axis, points, normals)
+    lid = (normals[:, 2] > 0.9) & (points[:, 2] > points[:, 2].max() - 0.01)
+    np.testing.assert_allclose(middle[:2], points[lid, :2].mean(axis=0), atol=0.01)
+    frames, steady = Field(points, normals, axis, np.array([0, 1.0, 0]), middle).frames(points, normals)
+    inward = (middle - points) * (1, 1, 0)
+    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
+    inner = lid & (np.linalg.norm((points - middle)[:, :2], axis=1) < 0.7 * np.ptp(points[lid, 0]) / 2)
+    assert (frames[inner, 1] * inward[inner]).sum(axis=1).min() > 0.9
+    assert steady[inner].min() == 1
+
+
+@pytest.mark.parametrize("mesh", [trimesh.creation.box((0.8, 0.5, 1.0)), trimesh.creation.cylinder(0.4, 0.8, sections=6), knot()],
+                         ids=["box", "six sides", "knot"])
+def test_nothing_else_was_turned_on_a_lathe(mesh):
+    assert turned(np.array([0, 0, 1.0]), *scattered(mesh)) is None

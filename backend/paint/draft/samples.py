@@ -28,7 +28,7 @@ class Samples:
         points, normals: (N, 3) float32; the geometric normals, outward.
         face: (N,) int32.
         frames: (N, 2, 3) float32 unit tangents, the first to the right and the second upwards for who looks at the surface.
-        steady: (N,) float32 0..1: how much that direction means.
+        steady: (N,) float32, how much that direction means: 0 nothing, 1 as much as upright on a wall.
         neighbors: (N, K) int32, nearest first, itself not among them.
         offsets: (N, K, 2) float32: where the neighbours lie in the point's frame when the surface is unrolled, in space's units.
         turns: (N, K) float32: the angle in radians of a neighbour's first tangent in the point's frame.

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ...mesh.surface import Surface
 from .expect import expect
-from .field import Field, around, explained, main_axis
+from .field import Field, around, explained, main_axis, turned
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
 from .nearby import broad, foretold, plain, ways
 from .patches import improve, vote
@@ -48,6 +48,9 @@ USAGE = 0.03, 0.04, 0.01
 
 PRINTED = 8.0
 """How many times that on the coarsest level where the picture is print: its plain ground is the easier copy, and lines would go missing."""
+
+UPRIGHT = 2.0
+"""How much directions mean everywhere where the picture is print, against 1: it is read one way, on level faces too."""
 
 FEWEST = 50
 """Samples and pixels without which there is nothing to paint or nothing to copy."""
@@ -106,7 +109,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     axis = main_axis(points[shown], normals[shown], colors[shown])
     away = -picture.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
-    field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9))
+    field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9), turned(axis, points, normals))
     shape, before = shape_of(surface, points, normals), None
     for level, cells in enumerate(LEVELS):
         samples = sample(surface, outward, cells, field, seed)
@@ -220,6 +223,8 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
     near = same_place(samples, shrunk)
     part, source_part, between = unlike(shape.part[samples.face], shrunk, near)
+    if shrunk.printed:
+        samples = replace(samples, steady=np.full_like(samples.steady, UPRIGHT))
     # A part says nothing of the next one that has other colours.
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
     _, origin = ways(samples, fixed)
