@@ -275,7 +275,7 @@ def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_
     print_, other = (np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1))
     image = np.hstack([print_, other, 0.2 * other + np.float32((2, 0, 0))])
     columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    number, theirs, between = unlike(np.array([0, 1, 2, 3]), seen_squarely(image), columns)
+    number, theirs, between = unlike(np.array([0, 1, 2, 3]), np.zeros(4, int), seen_squarely(image), columns)
     first, second, red, hidden = number
     assert theirs[0, [0, 10, 20]].tolist() == [first, second, red]
     assert between[first, second] == 0

@@ -25,18 +25,20 @@ RARE, ALIKE = (0.01, 0.03), 0.1
 """Share of the picture up to which a colour goes on plain, and from which on it does not; distance of colours that count as one."""
 
 
-def ways(samples: Samples, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ways(samples: Samples, fixed: np.ndarray, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) float64 spacings along the surface from what is painted already, infinite where there is no way; and (N,) int64, the sample
-    there: the nearest in space where there is no way."""
+    there: where there is no way the nearest in space, of the same material slot (N,) if one is painted."""
     count, near = samples.neighbors.shape
     length = np.linalg.norm(samples.offsets, axis=2) / samples.spacing
     start, link = np.repeat(np.arange(count), near), samples.weights.ravel() > 0
     graph = csr_matrix((length.ravel()[link], (start[link], samples.neighbors.ravel()[link])), shape=(count, count))
     painted = np.flatnonzero(fixed)
     way, _, origin = dijkstra(graph, directed=False, indices=painted, min_only=True, return_predecessors=True)
-    apart = np.flatnonzero(origin < 0)
-    if len(apart):
-        origin[apart] = painted[cKDTree(samples.points[painted]).query(samples.points[apart], workers=-1)[1]]
+    lost = origin < 0
+    for number in np.unique(slot[lost]):
+        apart, like = np.flatnonzero(lost & (slot == number)), painted[slot[painted] == number]
+        like = like if len(like) else painted
+        origin[apart] = like[cKDTree(samples.points[like]).query(samples.points[apart], workers=-1)[1]]
     return way, origin.astype(np.int64)
 
 

@@ -139,7 +139,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
 
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Paints ring after ring of samples, away from what is known, so that each goes on from what is there."""
-    way, _ = ways(problem.samples, fixed)
+    way, _ = ways(problem.samples, fixed, np.zeros(len(fixed), np.int64))
     order = problem.free[np.argsort(way[problem.free], kind="stable")]
     way = way[order]
     last = float(np.max(way, where=np.isfinite(way), initial=0.0))
@@ -219,10 +219,11 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
     near = same_place(samples, shrunk)
-    part, source_part, between = unlike(shape.part[samples.face], shrunk, near)
+    slot = shape.slot[samples.face]
+    part, source_part, between = unlike(shape.part[samples.face], slot, shrunk, near)
     # A part says nothing of the next one that has other colours.
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
-    _, origin = ways(samples, fixed)
+    _, origin = ways(samples, fixed, slot)
     own, theirs = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
     usage = USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
