@@ -289,9 +289,9 @@ def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_sh
         grain = 30 * np.sin(60 * points[:, :1] + 20 * points[:, 2:])
         return np.where(slots[face][:, None] == 1, np.float32((210, 60, 40)), np.float32((50, 110, 200))) + grain
 
-    painting, (_, back), _ = painted(replace(surface, slots=slots), color, 20, 10, [camera_at(170, 0, 400, 2.4, 1.5)])
+    painting, (_, back), _ = painted(replace(surface, slots=slots), color, 20, 10, [camera_at(200, 40, 400, 2.4, 1.5)])
     red = painting.frames[1][..., 0] > painting.frames[1][..., 2]
-    assert (red == (slots[back.face] == 1))[back.mask].mean() > 0.9, "0.57 without slots"
+    assert (red == (slots[back.face] == 1))[back.mask].mean() > 0.9, "hardly more than by chance without slots"
 
 
 def seen_squarely(image: np.ndarray) -> Source:
