@@ -204,12 +204,14 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
 def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
     """Copies only: what is made of them is made on another thread."""
     polygons, cut = _triangles(mesh)
+    slots = mesh.attributes.get("material_index")
     return Snapshot(
         positions=_get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
         corner_vertices=_corner_vertices(mesh),
         normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
         uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
-        polygons=polygons, cut=cut, matrix=np.array(obj.matrix_world, np.float64))
+        polygons=polygons, cut=cut, matrix=np.array(obj.matrix_world, np.float64), slot_count=len(mesh.materials),
+        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None)
 
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:

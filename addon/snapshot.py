@@ -21,6 +21,8 @@ class Snapshot:
         polygons: (F,) int32, the polygon of each triangle; None where every polygon is a triangle.
         cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has more than four corners.
         matrix: (4, 4) float64, from the object's space to the world's.
+        slot_count: how many material slots there are.
+        slots: (P,) int32, the material slot of each polygon, which need not exist; None where all are 0.
     """
 
     positions: np.ndarray
@@ -30,6 +32,8 @@ class Snapshot:
     polygons: np.ndarray | None
     cut: np.ndarray | None
     matrix: np.ndarray
+    slot_count: int
+    slots: np.ndarray | None
 
     @cached_property
     def loops(self) -> np.ndarray:
@@ -45,7 +49,17 @@ class Snapshot:
             faces=self.corner_vertices[self.loops],
             polygons=self.polygons,
             corner_normals=self._world_normals()[self.loops],
-            corner_uvs=None if self.uvs is None else self.uvs[self.loops])
+            corner_uvs=None if self.uvs is None else self.uvs[self.loops],
+            slots=self._triangle_slots())
+
+    def _triangle_slots(self) -> np.ndarray | None:
+        """(F,) int32, the material slot that Blender shows of each triangle; None where they all have one."""
+        if self.slots is None or self.slot_count < 2:
+            return None
+        slots = np.clip(self.slots, 0, self.slot_count - 1)
+        if (slots == slots[0]).all():
+            return None
+        return slots if self.polygons is None else slots[self.polygons]
 
     def _world_normals(self) -> np.ndarray:
         """(L, 3) float32, of unit length, or zero where there is none."""

@@ -15,9 +15,10 @@ Arrays = dict[str, np.ndarray]
 
 
 def save_surface(surface: Surface) -> Arrays:
-    return {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals,
-            "corner_uvs": surface.corner_uvs, "source": surface.source, "unwrapped": np.array(surface.unwrapped),
-            "notes": _text(surface.notes), "tiles": np.array(surface.tiles)}
+    slots = {} if surface.slots is None else {"slots": surface.slots}
+    return slots | {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals,
+                    "corner_uvs": surface.corner_uvs, "source": surface.source, "unwrapped": np.array(surface.unwrapped),
+                    "notes": _text(surface.notes), "tiles": np.array(surface.tiles)}
 
 
 def load_surface(arrays: Arrays) -> Surface:

@@ -18,7 +18,7 @@ JobProgress = Callable[[str, float], None]
 SHARE = {"prepare": 0.31, "render": 0.19, "paint": 0.0, "align": 0.19, "bake": 0.31, "refine": 0.0, "blend": 0.0}
 """What part of a job's time beside its models' each stage takes, roughly, in the order they run."""
 
-FORMAT = 4
+FORMAT = 5
 """Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update never reads older ones."""
 
 

@@ -32,7 +32,7 @@ def mirrored(surface: Surface, shown: GBuffer, reference: Reference, views: list
     """The other side of a symmetric mesh, then a smooth mean of what is near: the draft before it had patches."""
     picture = Picture(reference, shown, facing(surface, [shown]))
     voxels = voxelize(surface, VOXELS)
-    mirror = agreeing_mirror(find_mirror(voxels, 0), picture, voxels)
+    mirror = agreeing_mirror(find_mirror(voxels, surface.slots, 0), picture, voxels)
     completed = complete(picture, mirror, voxels, 0)
     return _painted(picture, mirror, lambda points, normals: interpolate(voxels, completed, points), surface, views)
 

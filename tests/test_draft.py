@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from backend.api.settings import Settings
+from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
 from backend.paint.draft.painter import Draft
 from backend.paint.draft.symmetry import find_mirror
@@ -13,7 +14,7 @@ from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
-from tests.meshes import at_once, baked, camera_at, knot, picture, psnr, surface_of, wear
+from tests.meshes import at_once, baked, camera_at, knot, mesh_data, picture, psnr, surface_of, wear
 
 
 def quiet(fraction: float) -> None:
@@ -78,11 +79,22 @@ def box_with_head(size, head) -> trimesh.Trimesh:
     (box_with_head((2, 1, 1), (-1, 0, 0.8)), (0, 1, 0)),
     (knot(), None)], ids=["capsule", "left-right", "front-back", "knot"])
 def test_the_plane_of_symmetry_is_found_where_there_is_one(mesh, normal):
-    mirror = find_mirror(voxelize(surface_of(mesh), 96), 0)
+    mirror = find_mirror(voxelize(surface_of(mesh), 96), None, 0)
     if normal is None:
         assert mirror is None
     else:
         np.testing.assert_allclose(np.abs(mirror.normal), normal, atol=1e-6)
+
+
+@pytest.mark.parametrize(("slot", "normal"), [
+    (lambda x, y, z: np.floor(12 * np.abs(x)) + 10 * np.floor(9 * z), (1, 0, 0)),
+    (lambda x, y, z: x > 0, (0, 1, 0)),
+    (lambda x, y, z: (x > 0) & (y > 0), None)], ids=["alike on both sides", "one on either side", "one in a corner"])
+def test_a_mirror_has_to_map_the_material_slots_onto_themselves_too(slot, normal):
+    surface = clean(mesh_data(trimesh.creation.icosphere(5).apply_scale((1, 0.8, 0.6))))
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    mirror = find_mirror(voxelize(surface, 96), slot(*middles.T).astype(np.int32), 0)
+    assert mirror is None if normal is None else np.allclose(np.abs(mirror.normal), normal)
 
 
 def paint_and_bake(surface, reference: np.ndarray, **settings):

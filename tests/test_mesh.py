@@ -1,18 +1,22 @@
 """Preparing a mesh: cleaning, UVs, voxels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 
+from backend import store
 from backend.api.errors import InvalidMesh, ProtocolError
-from backend.api.job import MAX_TRIANGLES, MeshData
-from backend.mesh.parts import parts
+from backend.api.job import MAX_TRIANGLES, Job, MeshData
+from backend.mesh.parts import SMALL, parts
 from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.surface import triangle_areas
 from backend.mesh.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, rasterize_atlas, why_unusable
 from backend.mesh.voxels import cell_of, keys_of, voxelize
-from tests.meshes import knot, mesh_data, surface_of
+from backend.records import load_surface, save_surface
+from tests.meshes import job, knot, mesh_data, surface_of
 
 
 def quiet(fraction: float) -> None:
@@ -234,3 +238,54 @@ def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
     dented = trimesh.creation.icosphere(4)
     dented.vertices[0] *= 0.94
     assert sizes(dented) == [5120]
+
+
+def test_parts_end_where_the_material_slot_changes_however_small_they_are():
+    surface = surface_of(trimesh.creation.icosphere(4))
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    cap, freckle, half = middles[:, 2] > 0.4, (np.abs(middles - surface.vertices[0]) < 0.02).all(axis=1), middles[:, 0] > 0
+    slots = np.select([freckle, cap & half, cap], [7, 2, 1], 0).astype(np.int32)
+    part = parts(replace(surface, slots=slots))
+    assert 0 < triangle_areas(surface.vertices, surface.faces[freckle]).sum() < SMALL * np.pi
+    assert len(np.unique(part)) == 4
+    assert len(np.unique(np.column_stack([part, slots]), axis=0)) == 4
+
+
+def test_one_slot_in_two_places_is_two_parts():
+    surface = surface_of(trimesh.creation.icosphere(3))
+    height = surface.vertices[surface.faces].mean(axis=1)[:, 2]
+    assert parts(replace(surface, slots=(np.abs(height) > 0.3).astype(np.int32))).max() == 2
+
+
+def test_a_face_keeps_its_material_slot_through_welding_cleaning_and_new_uvs():
+    mesh = mesh_data(trimesh.creation.icosphere(2))
+    corners = mesh.vertices[mesh.faces]
+    corners[5, 0], corners[100, 1] = np.nan, corners[100, 0]  # one broken, one without area
+    split = MeshData(corners.reshape(-1, 3), np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3),
+                     slots=(corners.sum(axis=(1, 2)) > 0).astype(np.int32))
+    surface = load_surface(save_surface(prepare(split, 1024, quiet)))
+    assert surface.unwrapped
+    assert len(surface.faces) == len(corners) - 2
+    assert surface.slots.tolist() == (surface.vertices[surface.faces].sum(axis=(1, 2)) > 0).astype(int).tolist()
+
+
+def test_material_slots_travel_with_a_job_and_make_it_another_one():
+    mesh, picture = mesh_data(trimesh.creation.box()), np.zeros(8, np.uint8)
+    plain, sent = job(mesh, picture), job(replace(mesh, slots=np.arange(12, dtype=np.int32)), picture)
+    assert Job.from_parts(sent.body(), sent.arrays()).mesh.slots.tolist() == list(range(12))
+    assert "slots" not in plain.arrays()
+    assert Job.from_parts(plain.body(), plain.arrays()).mesh.slots is None
+    assert store.fingerprint(plain) != store.fingerprint(sent)
+
+
+@pytest.mark.parametrize("slots", [np.zeros(11, np.int32), np.zeros(12, np.uint8), np.zeros((12, 1), np.int32)])
+def test_slots_that_are_not_one_number_per_triangle_are_refused(slots):
+    sent = job(mesh_data(trimesh.creation.box()), np.zeros(8, np.uint8))
+    with pytest.raises(ProtocolError, match=r"'slots' must be int32 of shape \(12,\)"):
+        Job.from_parts(sent.body(), sent.arrays() | {"slots": slots})
+
+
+def test_a_mesh_of_one_slot_has_none_to_keep():
+    surface = surface_of(trimesh.creation.box())
+    assert surface.slots is None
+    assert load_surface(save_surface(surface)).slots is None

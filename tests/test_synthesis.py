@@ -9,6 +9,7 @@ import trimesh
 
 from backend.api.settings import Settings
 from backend.mesh.parts import parts
+from backend.mesh.prepare import clean
 from backend.paint.draft import patches
 from backend.paint.draft.field import Field, turned
 from backend.paint.draft.guides import unlike
@@ -29,7 +30,7 @@ from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
-from tests.meshes import at_once, camera_at, knot, surface_of
+from tests.meshes import at_once, camera_at, knot, mesh_data, surface_of
 
 SIZE = 32
 
@@ -266,6 +267,35 @@ def test_a_well_that_is_dark_in_the_picture_brings_dark_paint_into_the_hidden_on
     assert dark[outside].mean() < 0.02
 
 
+def lump() -> trimesh.Trimesh:
+    """A smooth thing without an edge or a symmetry."""
+    ball = trimesh.creation.icosphere(5, 0.5)
+    x, y, z = ball.vertices.T
+    ball.vertices *= (1 + 0.35 * np.sin(3 * y + 2 * x + 1) + 0.2 * np.sin(5 * z + 4 * y))[:, None]
+    return ball
+
+
+def dots(points: np.ndarray) -> np.ndarray:
+    """In or out of discs all over the thing."""
+    number = np.arange(16)
+    z = 1 - (2 * number + 1) / 16
+    centres = np.stack([np.sqrt(1 - z**2) * np.cos(2.4 * number), np.sqrt(1 - z**2) * np.sin(2.4 * number), z])
+    return (points / np.linalg.norm(points, axis=1, keepdims=True) @ centres).max(axis=1) > 0.95
+
+
+def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_shows_of_it():
+    surface = clean(mesh_data(lump()))
+    slots = dots(surface.vertices[surface.faces].mean(axis=1)).astype(np.int32)
+
+    def color(face, weights, points):
+        grain = 30 * np.sin(60 * points[:, :1] + 20 * points[:, 2:])
+        return np.where(slots[face][:, None] == 1, np.float32((210, 60, 40)), np.float32((50, 110, 200))) + grain
+
+    painting, (_, back), _ = painted(replace(surface, slots=slots), color, 20, 10, [camera_at(200, 40, 400, 2.4, 1.5)])
+    red = painting.frames[1][..., 0] > painting.frames[1][..., 2]
+    assert (red == (slots[back.face] == 1))[back.mask].mean() > 0.9, "hardly more than by chance without slots"
+
+
 def seen_squarely(image: np.ndarray) -> Source:
     """A source with an image (H, W, 3) float32 of which only the colours matter."""
     usable = np.ones(image.shape[:2], bool)
@@ -277,12 +307,23 @@ def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_
     print_, other = (np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1))
     image = np.hstack([print_, other, 0.2 * other + np.float32((2, 0, 0))])
     columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    number, theirs, between = unlike(np.array([0, 1, 2, 3]), seen_squarely(image), columns)
+    number, theirs, between = unlike(np.array([0, 1, 2, 3]), np.zeros(4, int), seen_squarely(image), columns)
     first, second, red, hidden = number
     assert theirs[0, [0, 10, 20]].tolist() == [first, second, red]
     assert between[first, second] == 0
     assert min(between[first, red], between[red, second]) > 0.5
     assert not between[hidden].any()
+
+
+def test_a_part_that_is_not_shown_passes_for_its_material_slot():
+    image = np.random.default_rng(0).random((16, 20, 3)).astype(np.float32)
+    image[:, 10:] = 0.2 * image[:, 10:] + np.float32((2, 0, 0))
+    columns = np.broadcast_to(np.arange(20) // 10, (16, 20)).ravel()
+    number, _, between = unlike(np.arange(5), np.array([0, 1, 0, 1, 2]), seen_squarely(image), columns)
+    first, red, hidden, hidden_red, other = number
+    assert between[hidden, first] == between[hidden_red, red] == 0
+    assert min(between[hidden, red], between[hidden_red, first]) > 0.5
+    assert not between[other].any(), "of that slot the picture shows nothing"
 
 
 def test_of_two_like_places_the_one_of_the_own_part_is_copied():

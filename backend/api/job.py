@@ -29,6 +29,7 @@ class MeshData:
             None where every triangle is a polygon of its own.
         corner_normals: (F, 3, 3) float32 unit shading normals, or None.
         corner_uvs: (F, 3, 2) float32 of the layer to use if it is usable, v up; or None.
+        slots: (F,) int32, the material slot of each triangle; None where there is but one.
     """
 
     vertices: np.ndarray
@@ -36,13 +37,14 @@ class MeshData:
     polygons: np.ndarray | None = None
     corner_normals: np.ndarray | None = None
     corner_uvs: np.ndarray | None = None
+    slots: np.ndarray | None = None
 
     def __post_init__(self):
         count = len(self.faces)
         _expect("vertices", self.vertices, np.float32, (None, 3))
         _expect("faces", self.faces, np.int32, (None, 3))
         for name, dtype, shape in (("polygons", np.int32, (count,)), ("corner_normals", np.float32, (count, 3, 3)),
-                                   ("corner_uvs", np.float32, (count, 3, 2))):
+                                   ("corner_uvs", np.float32, (count, 3, 2)), ("slots", np.int32, (count,))):
             if (value := getattr(self, name)) is not None:
                 _expect(name, value, dtype, shape)
         if count == 0:
@@ -115,7 +117,7 @@ class Job:
         """The part of the job that travels as raw frames."""
         mesh = self.mesh
         parts = {"vertices": mesh.vertices, "faces": mesh.faces, "polygons": mesh.polygons,
-                 "corner_normals": mesh.corner_normals, "corner_uvs": mesh.corner_uvs, "reference": self.reference}
+                 "corner_normals": mesh.corner_normals, "corner_uvs": mesh.corner_uvs, "slots": mesh.slots, "reference": self.reference}
         if self.kept:
             parts |= {"region": self.kept.region} | {f"{KEEP}{name}": data for name, data in self.kept.textures.items()}
         return {name: array for name, array in parts.items() if array is not None}
@@ -133,7 +135,7 @@ class Job:
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
         arrays = {name: array for name, array in arrays.items() if name != "region" and not name.startswith(KEEP)}
-        known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "reference"}
+        known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "slots", "reference"}
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
         if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):

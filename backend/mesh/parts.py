@@ -1,4 +1,4 @@
-"""Parts of a surface: what hangs together without a sharp edge between."""
+"""Parts of a surface: what hangs together without a sharp edge, or another material slot, between."""
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -14,9 +14,12 @@ SMALL = 0.003
 
 
 def parts(surface: Surface) -> np.ndarray:
-    """(F,) int64 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts."""
+    """(F,) int64 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts, and so
+    is what differs from all around it in its material slot, however small."""
     faces, normals = surface.faces, surface.face_normals
     pairs = twins(faces)
+    if surface.slots is not None:
+        pairs = pairs[surface.slots[pairs[:, 0] // 3] == surface.slots[pairs[:, 1] // 3]]
     sides = pairs // 3
     smooth = (normals[sides[:, 0]] * normals[sides[:, 1]]).sum(axis=1) > np.cos(np.radians(CREASE))
     each = np.arange(len(faces))

@@ -65,7 +65,8 @@ def clean(mesh: MeshData) -> Surface:
     if mesh.corner_normals is not None:
         normals = _sound_normals(mesh.corner_normals[source], normals)
     uvs = np.zeros((len(faces), 3, 2), np.float32) if mesh.corner_uvs is None else mesh.corner_uvs[source]
-    return Surface(vertices, faces, normals, uvs, source, False, tuple(notes))
+    slots = None if mesh.slots is None else mesh.slots[source]
+    return Surface(vertices, faces, normals, uvs, source, False, tuple(notes), slots=slots)
 
 
 def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

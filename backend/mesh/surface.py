@@ -19,6 +19,7 @@ class Surface:
         unwrapped: whether the UVs are ours; otherwise they are the job's own.
         notes: sentences for the user about what was found and mended.
         tiles: numbers of the UDIM tiles that the atlas gathers, see :mod:`backend.mesh.tiles`.
+        slots: (F,) int32, the material slot of each face; None where there is but one.
     """
 
     vertices: np.ndarray
@@ -29,6 +30,7 @@ class Surface:
     unwrapped: bool
     notes: tuple[str, ...] = ()
     tiles: tuple[int, ...] = (1001,)
+    slots: np.ndarray | None = None
 
     @cached_property
     def face_normals(self) -> np.ndarray:

@@ -23,6 +23,7 @@ class Voxels:
         positions: (N, 3) float32 a point of the surface in each cell, or very near it.
         normals: (N, 3) float32 unit normal, mean over the triangles in the cell.
         edges: (E, 2) int32 pairs of cells that share a side.
+        face: (N,) int32, one of the triangles in each cell.
     """
 
     resolution: int
@@ -30,6 +31,7 @@ class Voxels:
     positions: np.ndarray
     normals: np.ndarray
     edges: np.ndarray
+    face: np.ndarray
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -75,7 +77,10 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     height = np.einsum("nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face])
     offsets = _mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
     offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
-    return Voxels(resolution, cells, (centres + offsets).astype(np.float32), normals.astype(np.float32), side_neighbours(cells, resolution))
+    one = np.empty(len(unique), np.int32)
+    one[inverse] = face
+    return Voxels(resolution, cells, (centres + offsets).astype(np.float32), normals.astype(np.float32), side_neighbours(cells, resolution),
+                  one)
 
 
 def keys_of(cells: np.ndarray, resolution: int) -> np.ndarray:

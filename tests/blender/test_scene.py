@@ -62,6 +62,62 @@ def test_a_mesh_of_triangles_sends_no_polygons():
     assert len(mesh.faces) == 12
 
 
+def with_slots(obj: bpy.types.Object, count: int, numbers: list[int]) -> bpy.types.Object:
+    """Gives a mesh material slots, and each polygon the next of the numbers, which go round, as they are."""
+    for number in range(count):
+        obj.data.materials.append(bpy.data.materials.new(f"{number}"))
+    index = obj.data.attributes.get("material_index") or obj.data.attributes.new("material_index", "INT", "FACE")
+    index.data.foreach_set("value", np.resize(np.int32(numbers), len(obj.data.polygons)))
+    return obj
+
+
+def cylinder() -> bpy.types.Object:
+    bpy.ops.mesh.primitive_cylinder_add(vertices=12)
+    return bpy.context.object
+
+
+@pytest.mark.every_blender
+@pytest.mark.parametrize("add", [cylinder, make.suzanne, lambda: triangulated(make.cube())], ids=["n-gons", "quads", "triangles"])
+def test_every_triangle_knows_the_material_slot_of_its_polygon(add):
+    obj = with_slots(add(), 3, [0, 2, 1, 1])
+    target = scene.read(obj)
+    polygons, slots = obj.data.polygons, target.snapshot.mesh_data().slots
+    owner = {loop: polygon.material_index for polygon in polygons for loop in polygon.loop_indices}
+    assert slots.dtype == np.int32
+    assert slots.tolist() == [owner[loop] for loop in target.loops[:, 0].tolist()]
+
+
+@pytest.mark.every_blender
+def test_a_slot_that_does_not_exist_is_the_nearest_that_does_as_blender_shows_it():
+    slots = scene.read(with_slots(triangulated(make.cube()), 3, [-5, 1, 7, 2])).snapshot.mesh_data().slots
+    assert slots.tolist() == [0, 1, 2, 2] * 3
+
+
+def test_where_all_triangles_have_one_slot_none_are_sent():
+    meshes = [with_slots(make.cube(), 0, [0, 1, 2]), with_slots(make.cube(), 1, [0, 1]), with_slots(make.cube(), 3, [1]), make.cube()]
+    assert all(scene.read(obj).snapshot.mesh_data().slots is None for obj in meshes)
+
+
+def test_the_slots_that_a_modifier_gives_are_sent():
+    obj = with_slots(make.cube(), 2, [0])
+    solidify = obj.modifiers.new("Solidify", "SOLIDIFY")
+    solidify.material_offset = 1
+    mesh = scene.read(obj).snapshot.mesh_data()
+    inner = np.abs(mesh.vertices[mesh.faces]).max(axis=(1, 2)) < 1.0
+    assert mesh.slots.tolist() == inner.astype(int).tolist()
+    assert inner.sum() == 12
+
+
+@pytest.mark.parametrize("count", [2, 0])
+def test_a_take_leaves_the_slots_that_the_next_job_gets(count):
+    obj = with_slots(make.cube(), count, [0, 1])
+    before = scene.read(obj).snapshot.mesh_data().slots
+    assert (before is None) == (count == 0)
+    make.apply(obj)
+    assert len(obj.orbit_texture.takes) == 1
+    np.testing.assert_array_equal(scene.read(obj).snapshot.mesh_data().slots, before)
+
+
 def test_modifiers_that_keep_the_topology_are_followed():
     obj = make.cube()
     obj.modifiers.new("Twist", "SIMPLE_DEFORM").deform_method = "TWIST"

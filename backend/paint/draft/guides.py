@@ -34,10 +34,12 @@ class Shape:
 
     Attributes:
         part: (F,) int64 of its faces; see :func:`backend.mesh.parts.parts`.
+        slot: (F,) int64 of its faces, their material slots, numbered from 0.
         points, normals: (N, 3) float32, some of it, and their ``occlusion`` (N,) float32.
     """
 
     part: np.ndarray
+    slot: np.ndarray
     points: np.ndarray
     normals: np.ndarray
     occlusion: np.ndarray
@@ -46,7 +48,8 @@ class Shape:
 def shape_of(surface: Surface, points: np.ndarray, normals: np.ndarray) -> Shape:
     """The shape of a surface, given points (N, 3) float32 all over it and their outward normals."""
     some = np.arange(0, len(points), max(1, len(points) // SOME))
-    return Shape(parts(surface), points[some], normals[some], ambient_occlusion(surface, points[some], normals[some]))
+    slot = np.zeros(len(surface.faces), np.int64) if surface.slots is None else np.unique(surface.slots, return_inverse=True)[1]
+    return Shape(parts(surface), slot, points[some], normals[some], ambient_occlusion(surface, points[some], normals[some]))
 
 
 def guides(samples: Samples, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,14 +84,16 @@ def hollows(samples: Samples, source: Source, near: np.ndarray, shape: Shape) ->
     return own, theirs
 
 
-def unlike(part: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How unlike the parts of a surface are in the picture.
 
     Two parts are where at least half of their variance lies between them, wholly so from three quarters on. A part of which the picture
-    shows next to nothing is like all others: it has nothing of its own to copy.
+    shows next to nothing has nothing of its own to copy: it passes for all that has its material slot. If there is but one slot, or
+    the picture does not show that either, it is like all others.
 
     Args:
         part: (N,) int64 of the samples.
+        slot: (N,) int64 of the samples.
         source: the picture.
         near: (U,) int64, :func:`same_place`.
 
@@ -97,12 +102,17 @@ def unlike(part: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarr
         alike, to 1.
     """
     shown, colors = part[near], source.colors[source.usable]
+    if slot.any():
+        seldom = np.bincount(shown, minlength=part.max() + 1) < FEW
+        whole = len(seldom) + slot
+        part = np.where(seldom[part], whole, part)
+        shown, colors = np.concatenate([shown, whole[near]]), np.concatenate([colors, colors])
     count = np.bincount(shown, minlength=part.max() + 1)
     known = np.flatnonzero(count >= FEW)
     number = np.zeros(len(count), np.int32)
     number[known] = 1 + np.arange(len(known))
     theirs = np.zeros(source.usable.shape, np.int32)
-    theirs[source.usable] = number[shown]
+    theirs[source.usable] = number[part[near]]
     mean = np.column_stack([np.bincount(shown, channel, len(count)) for channel in colors.T])[known] / count[known, None]
     within = np.bincount(shown, np.square(colors).sum(axis=1), len(count))[known] / count[known] - np.square(mean).sum(axis=1)
     apart = cdist(mean, mean, "sqeuclidean")

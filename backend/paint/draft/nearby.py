@@ -27,21 +27,29 @@ RARE, ALIKE = (0.01, 0.03), 0.1
 
 def ways(samples: Samples, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) float64 spacings along the surface from what is painted already, infinite where there is no way; and (N,) int64, the sample
-    there: the nearest in space where there is no way."""
+    there, negative where there is no way."""
     count, near = samples.neighbors.shape
     length = np.linalg.norm(samples.offsets, axis=2) / samples.spacing
     start, link = np.repeat(np.arange(count), near), samples.weights.ravel() > 0
     graph = csr_matrix((length.ravel()[link], (start[link], samples.neighbors.ravel()[link])), shape=(count, count))
-    painted = np.flatnonzero(fixed)
-    way, _, origin = dijkstra(graph, directed=False, indices=painted, min_only=True, return_predecessors=True)
-    apart = np.flatnonzero(origin < 0)
-    if len(apart):
-        origin[apart] = painted[cKDTree(samples.points[painted]).query(samples.points[apart], workers=-1)[1]]
+    way, _, origin = dijkstra(graph, directed=False, indices=np.flatnonzero(fixed), min_only=True, return_predecessors=True)
     return way, origin.astype(np.int64)
 
 
+def origins(samples: Samples, fixed: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    """(N,) int64, the painted sample that each goes on from: the nearest along the surface, or where there is no way the nearest in space,
+    if possible one of the same material slot (N,) int64."""
+    _, origin = ways(samples, fixed)
+    painted, lost = np.flatnonzero(fixed), origin < 0
+    for number in np.unique(slot[lost]):
+        apart, like = np.flatnonzero(lost & (slot == number)), painted[slot[painted] == number]
+        like = like if len(like) else painted
+        origin[apart] = like[cKDTree(samples.points[like]).query(samples.points[apart], workers=-1)[1]]
+    return origin
+
+
 def foretold(samples: Samples, fixed: np.ndarray, colors: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """(N, 3) float32: the broad colour of the nearest painted surface, of all samples; see :func:`ways`."""
+    """(N, 3) float32: the broad colour of the nearest painted surface, of all samples; see :func:`origins`."""
     weight = samples.weights * fixed[samples.neighbors]
     total = np.einsum("nk,nkc->nc", weight, colors[samples.neighbors]) + colors * fixed[:, None]
     ahead = (total / np.maximum(weight.sum(axis=1) + fixed, 1e-6)[:, None])[origin]
@@ -63,7 +71,7 @@ def plain(samples: Samples, fixed: np.ndarray, colors: np.ndarray, origin: np.nd
         samples: of the surface.
         fixed: (N,) bool, those that are painted.
         colors: (N, 3) float32 sRGB 0..1.
-        origin: (N,) int64 the nearest painted sample of each; see :func:`ways`.
+        origin: (N,) int64 the nearest painted sample of each; see :func:`origins`.
         source: the picture.
         gain: one over twice the variance of the picture's colours.
     """

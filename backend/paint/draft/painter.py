@@ -59,7 +59,7 @@ class Draft:
         straight = bent(reference, buffers[0].camera, surface)
         picture = Picture(unlit(straight, buffers[0].camera, surface, settings.remove_shading), buffers[0], facing(surface, buffers))
         voxels = voxelize(surface, VOXELS)
-        mirror = agreeing_mirror(find_mirror(voxels, settings.seed), picture, voxels)
+        mirror = agreeing_mirror(find_mirror(voxels, surface.slots, settings.seed), picture, voxels)
         progress(0.1)
         completed = complete(picture, mirror, voxels, settings.seed)
 

@@ -15,7 +15,7 @@ from ...mesh.surface import Surface
 from .expect import expect
 from .field import Field, around, explained, main_axis, turned
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
-from .nearby import broad, foretold, plain, ways
+from .nearby import broad, foretold, origins, plain, ways
 from .patches import improve, vote
 from .picture import Picture
 from .problem import Problem, count_uses
@@ -143,6 +143,8 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Paints ring after ring of samples, away from what is known, so that each goes on from what is there."""
     way, _ = ways(problem.samples, fixed)
+    # No paint advances to what is cut off: it begins as plain as what it goes on from, not in the colours that lie around it.
+    colors = np.where(np.isinf(way)[:, None], problem.plain, colors)
     order = problem.free[np.argsort(way[problem.free], kind="stable")]
     way = way[order]
     last = float(np.max(way, where=np.isfinite(way), initial=0.0))
@@ -222,12 +224,13 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
     near = same_place(samples, shrunk)
-    part, source_part, between = unlike(shape.part[samples.face], shrunk, near)
+    slot = shape.slot[samples.face]
+    part, source_part, between = unlike(shape.part[samples.face], slot, shrunk, near)
     if shrunk.printed:
         samples = replace(samples, steady=np.full_like(samples.steady, UPRIGHT))
     # A part says nothing of the next one that has other colours.
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
-    _, origin = ways(samples, fixed)
+    origin = origins(samples, fixed, slot)
     own, theirs = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
     usage = USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
