@@ -19,6 +19,7 @@ from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
 from backend.paint.draft.samples import sample
 from backend.paint.draft.source import Source
+from backend.paint.draft.synthesis import synthesize
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
@@ -193,6 +194,17 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     shown = reference[..., 3] == 255
     difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
     assert (difference <= 1).mean() > 0.97
+
+
+def test_where_nothing_is_known_nothing_is_painted(pillar):
+    """Shading normals may face a camera from which the triangles themselves are hardly seen, as those of grass do."""
+    surface, (_, (front, _), reference) = surface_of(trimesh.creation.cylinder(0.35, 1.0, sections=96)), pillar
+
+    def nothing(points, normals):
+        return np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
+
+    picture = Picture(decode(reference), front, 1)
+    assert synthesize(surface, surface.face_normals, picture, nothing, lambda points, normals: nothing(points, normals)[0], 0, print) is None
 
 
 def test_up_to_the_very_rim_the_surface_wears_the_picture():

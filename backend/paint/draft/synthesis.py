@@ -111,12 +111,14 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     for level, cells in enumerate(LEVELS):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
-        if min(shrunk.usable.sum(), len(samples)) < FEWEST:
+        own = surface.face_normals[samples.face]
+        colors, trust = known(samples.points, own)
+        fixed = trust > 0.5
+        # What is usable depends on shading normals and what is known on the triangles' own: one may be where the other is not.
+        if min(shrunk.usable.sum(), len(samples)) < FEWEST or fixed.all() or not fixed.any():
             return None
-        fixed, maps, colors, sure = _start(samples, surface.face_normals[samples.face], shrunk, picture, known, guess, field.axis)
         free = np.flatnonzero(~fixed)
-        if not len(free):
-            return None
+        maps, colors, sure = _start(samples, own, shrunk, picture, fixed, colors, guess, field.axis)
         if before is not None:
             _carry(before, samples, shrunk, free, maps)
         problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, level, seed)
@@ -159,11 +161,10 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
     return maps, colors
 
 
-def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, known: Look, guess: Guess,
-           axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Which samples are fixed, the maps of those that the picture itself shows, all colours, and how sure those of the free ones are."""
-    colors, trust = known(samples.points, normals)
-    fixed = trust > 0.5
+def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, fixed: np.ndarray, colors: np.ndarray, guess: Guess,
+           axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maps of the samples that the picture itself shows; all colours, given those of the fixed ones; how sure the free ones' are."""
+    colors = colors.copy()
     maps = np.full((len(samples), 3), np.nan, np.float32)
     _, own = picture.look_up(samples.points, normals)
     shown = np.flatnonzero(own > 0.5)
@@ -184,7 +185,7 @@ def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Pictu
     colors[free] = guessed + sure[:, None] * (expected - guessed)
     everywhere = np.zeros(len(samples), np.float32)
     everywhere[free] = sure
-    return fixed, maps, colors, everywhere
+    return maps, colors, everywhere
 
 
 def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samples, shrunk: Source, free: np.ndarray,
