@@ -14,7 +14,7 @@ SMALL = 0.003
 
 
 def parts(surface: Surface) -> np.ndarray:
-    """(F,) int64 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts."""
+    """(F,) int32 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts."""
     faces, normals = surface.faces, surface.face_normals
     pairs = twins(faces)
     sides = pairs // 3

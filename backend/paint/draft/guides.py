@@ -30,10 +30,10 @@ FEW = 30
 
 @dataclass(frozen=True)
 class Shape:
-    """What guides need to know of the whole surface.
+    """What parts and hollows need to know of the whole surface.
 
     Attributes:
-        part: (F,) int64 of its faces; see :func:`backend.mesh.parts.parts`.
+        part: (F,) int32 of its faces; see :func:`backend.mesh.parts.parts`.
         points, normals: (N, 3) float32, some of it, and their ``occlusion`` (N,) float32.
     """
 
@@ -88,7 +88,7 @@ def unlike(part: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarr
     shows next to nothing is like all others: it has nothing of its own to copy.
 
     Args:
-        part: (N,) int64 of the samples.
+        part: (N,) int32 of the samples.
         source: the picture.
         near: (U,) int64, :func:`same_place`.
 
