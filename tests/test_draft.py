@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from backend.api.settings import Settings
+from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
 from backend.paint.draft.painter import Draft
 from backend.paint.draft.symmetry import find_mirror
@@ -13,7 +14,7 @@ from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
-from tests.meshes import at_once, baked, camera_at, knot, picture, psnr, surface_of, wear
+from tests.meshes import at_once, baked, camera_at, knot, mesh_data, picture, psnr, surface_of, wear
 
 
 def quiet(fraction: float) -> None:
@@ -65,6 +66,15 @@ def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
     light = simplified(heavy)
     assert len(light.faces) < 0.6 * len(heavy.faces)
     masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 384)).mask for mesh in (heavy, light)]
+    assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
+
+
+def test_a_heavy_mesh_of_small_leaves_keeps_its_outline_too():
+    random = np.random.default_rng(0)
+    places = trimesh.creation.icosphere(4).vertices[random.integers(0, 2562, 70_000)] * random.uniform(0.8, 1, (70_000, 1))
+    leaves = places[:, None] + 0.001 * random.normal(size=(70_000, 3, 3))
+    tree = clean(mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False)))
+    masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))]
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
 
 
