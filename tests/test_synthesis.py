@@ -8,6 +8,7 @@ import trimesh
 
 from backend.api.settings import Settings
 from backend.mesh.parts import parts
+from backend.mesh.prepare import clean
 from backend.paint.draft import patches
 from backend.paint.draft.field import Field
 from backend.paint.draft.guides import unlike
@@ -17,9 +18,9 @@ from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
 from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
-from backend.paint.draft.samples import sample
+from backend.paint.draft.samples import sample, spread
 from backend.paint.draft.source import Source
-from backend.paint.draft.synthesis import synthesize
+from backend.paint.draft.synthesis import LEVELS, MOST, levels_of, synthesize
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
@@ -28,7 +29,7 @@ from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
-from tests.meshes import at_once, camera_at, surface_of
+from tests.meshes import at_once, camera_at, mesh_data, surface_of
 
 SIZE = 32
 
@@ -196,6 +197,15 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     assert (difference <= 1).mean() > 0.97
 
 
+def test_a_mesh_with_many_times_a_cubes_surface_has_as_many_samples_as_a_cube():
+    shells = [trimesh.creation.box(3 * (1 - 0.1 * number,)) for number in range(8)]
+    cube, onion = (clean(mesh_data(trimesh.util.concatenate(boxes))) for boxes in (shells[:1], shells))
+    assert levels_of(cube) == list(LEVELS)
+    for cells in levels_of(onion)[1:]:
+        face, _, _ = spread(onion, onion.face_normals, cells, 0)
+        assert 0.8 * MOST < len(face) < 1.2 * MOST
+
+
 def test_where_nothing_is_known_nothing_is_painted(pillar):
     """Shading normals may face a camera from which the triangles themselves are hardly seen, as those of grass do."""
     surface, (_, (front, _), reference) = surface_of(trimesh.creation.cylinder(0.35, 1.0, sections=96)), pillar
@@ -204,7 +214,7 @@ def test_where_nothing_is_known_nothing_is_painted(pillar):
         return np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
 
     picture = Picture(decode(reference), front, 1)
-    assert synthesize(surface, surface.face_normals, picture, nothing, lambda points, normals: nothing(points, normals)[0], 0, print) is None
+    assert synthesize(surface, surface.face_normals, picture, nothing, lambda points, _: 0 * points, 0, print) is None
 
 
 def test_up_to_the_very_rim_the_surface_wears_the_picture():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ...mesh.surface import Surface
+from ...mesh.surface import Surface, triangle_areas
 from .expect import expect
 from .field import Field, around, explained, main_axis
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
@@ -24,6 +24,9 @@ from .source import Source, source
 
 LEVELS = 60, 110, 180
 """Samples along the longest side of the mesh, coarse to fine."""
+
+MOST = 200_000
+"""Samples of a level, about: what a cube has on the finest. Foliage has many times its surface, and would take minutes and gigabytes."""
 
 ROUNDS = 8, 8, 5
 """Of search and vote, per level."""
@@ -98,7 +101,8 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     Returns:
         None where the picture shows too little to copy from.
     """
-    face, points, normals = spread(surface, outward, LEVELS[1], seed)
+    levels = levels_of(surface)
+    face, points, normals = spread(surface, outward, levels[1], seed)
     colors, trust = picture.look_up(points, surface.face_normals[face])
     shown = trust > 0.5
     if not shown.any():
@@ -108,7 +112,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     away -= (away @ axis) * axis
     field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9))
     shape, before = shape_of(surface, points, normals), None
-    for level, cells in enumerate(LEVELS):
+    for level, cells in enumerate(levels):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
         own = surface.face_normals[samples.face]
@@ -137,6 +141,12 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     whole = source(picture, surface, field, None)
     maps[:, :2] /= shrunk.scale
     return Patchwork(samples, maps, colors, whole)
+
+
+def levels_of(surface: Surface) -> list[int]:
+    """Samples along the longest side, coarse to fine: LEVELS, but MOST all over the surface."""
+    area = triangle_areas(surface.vertices, surface.faces).sum()
+    return [min(cells, int(np.sqrt(MOST / area))) for cells in LEVELS]
 
 
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
