@@ -15,7 +15,8 @@ SMALL = 0.003
 
 def parts(surface: Surface) -> np.ndarray:
     """(F,) int32 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts."""
-    faces, normals = surface.faces, surface.face_normals
+    once, same = _without_doubles(surface.faces)
+    faces, normals = surface.faces[once], surface.face_normals[once]
     pairs = twins(faces)
     sides = pairs // 3
     smooth = (normals[sides[:, 0]] * normals[sides[:, 1]]).sum(axis=1) > np.cos(np.radians(CREASE))
@@ -25,8 +26,14 @@ def parts(surface: Surface) -> np.ndarray:
     while True:
         joined = _joined(part, part[sides], lengths, np.bincount(part, areas))
         if joined.max() == part.max():
-            return part
+            return part[same]
         part = joined
+
+
+def _without_doubles(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (N,) with every triangle once, and (F,) which of those each face is: edges of doubled faces would all be borders."""
+    _, first, same = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_inverse=True)
+    return np.sort(first), np.argsort(np.argsort(first))[same.ravel()]
 
 
 def _joined(part: np.ndarray, borders: np.ndarray, lengths: np.ndarray, areas: np.ndarray) -> np.ndarray:
