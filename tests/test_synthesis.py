@@ -200,10 +200,10 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
 def test_a_mesh_with_many_times_a_cubes_surface_has_as_many_samples_as_a_cube():
     shells = [trimesh.creation.box(3 * (1 - 0.1 * number,)) for number in range(8)]
     cube, onion = (clean(mesh_data(trimesh.util.concatenate(boxes))) for boxes in (shells[:1], shells))
-    assert levels_of(cube) == list(LEVELS)
-    for cells in levels_of(onion)[1:]:
+    assert levels_of(cube, cube.face_normals, 0) == list(LEVELS)
+    for cells in levels_of(onion, onion.face_normals, 0)[1:]:
         face, _, _ = spread(onion, onion.face_normals, cells, 0)
-        assert 0.8 * MOST < len(face) < 1.2 * MOST
+        assert 0.7 * MOST < len(face) < 1.2 * MOST
 
 
 def test_where_nothing_is_known_nothing_is_painted(pillar):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ...mesh.surface import Surface, triangle_areas
+from ...mesh.surface import Surface
 from .expect import expect
 from .field import Field, around, explained, main_axis
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
@@ -25,8 +25,8 @@ from .source import Source, source
 LEVELS = 60, 110, 180
 """Samples along the longest side of the mesh, coarse to fine."""
 
-MOST = 200_000
-"""Samples of a level, about: what a cube has on the finest. Foliage has many times its surface, and would take minutes and gigabytes."""
+MOST = 220_000
+"""Samples of a level, about: a cube's on the finest. Foliage, with many times its surface, would take minutes and gigabytes."""
 
 ROUNDS = 8, 8, 5
 """Of search and vote, per level."""
@@ -101,7 +101,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     Returns:
         None where the picture shows too little to copy from.
     """
-    levels = levels_of(surface)
+    levels = levels_of(surface, outward, seed)
     face, points, normals = spread(surface, outward, levels[1], seed)
     colors, trust = picture.look_up(points, surface.face_normals[face])
     shown = trust > 0.5
@@ -143,10 +143,10 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     return Patchwork(samples, maps, colors, whole)
 
 
-def levels_of(surface: Surface) -> list[int]:
-    """Samples along the longest side, coarse to fine: LEVELS, but MOST all over the surface."""
-    area = triangle_areas(surface.vertices, surface.faces).sum()
-    return [min(cells, int(np.sqrt(MOST / area))) for cells in LEVELS]
+def levels_of(surface: Surface, outward: np.ndarray, seed: int) -> list[int]:
+    """Samples along the longest side, coarse to fine: LEVELS, but not more than about MOST all over the surface."""
+    count = len(spread(surface, outward, LEVELS[0], seed)[0])
+    return [min(cells, int(LEVELS[0] * np.sqrt(MOST / count))) for cells in LEVELS]
 
 
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
