@@ -69,6 +69,15 @@ def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
 
 
+def test_a_heavy_mesh_of_small_leaves_keeps_its_outline_too():
+    random = np.random.default_rng(0)
+    places = trimesh.creation.icosphere(4).vertices[random.integers(0, 2562, 70_000)] * random.uniform(0.8, 1, (70_000, 1))
+    leaves = places[:, None] + 0.001 * random.normal(size=(70_000, 3, 3))
+    tree = clean(mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False)))
+    masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))]
+    assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
+
+
 def box_with_head(size, head) -> trimesh.Trimesh:
     return trimesh.util.concatenate([trimesh.creation.box(size), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation(head)])
 

@@ -235,6 +235,8 @@ def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
     assert len(sizes(trimesh.creation.cylinder(0.3, 1.0, sections=32))) == 3
     nail = trimesh.creation.box((0.01, 0.01, 0.01)).apply_translation((0, 0, 0.6))
     assert sizes(trimesh.util.concatenate([trimesh.creation.box(), nail])) == [2] * 6 + [12], "a loose piece is a part, however small"
+    ball = trimesh.creation.icosphere(2)
+    assert sizes(trimesh.Trimesh(ball.vertices, np.vstack([ball.faces, ball.faces[:, ::-1]]), process=False)) == [640], "two-sided"
     dented = trimesh.creation.icosphere(4)
     dented.vertices[0] *= 0.94
     assert sizes(dented) == [5120]

@@ -180,6 +180,15 @@ def test_a_picture_without_an_object_gets_a_sentence():
         cut_out(decode(encoded(Image.new("RGB", (100, 100), "white"))))
 
 
+@pytest.mark.parametrize("opaque", [0, 4], ids=["a faint object", "a speck"])
+def test_a_picture_that_is_all_but_transparent_gets_a_sentence_of_its_own(opaque):
+    pixels = np.dstack([disc(255), np.full((200, 200), 120, np.uint8)])
+    pixels[0, 0, 3] = 200
+    pixels[:opaque, :opaque, 3] = 255
+    with pytest.raises(InvalidImage, match="Hardly anything in the reference image is more than half opaque"):
+        cut_out(decode(pixels))
+
+
 def test_colours_continue_beyond_the_outline_and_the_background_does_not_come_in():
     alpha = np.zeros((60, 60), np.float32)
     alpha[20:40, 20:40] = 1

@@ -21,7 +21,7 @@ from backend.paint.draft.picture import Picture
 from backend.paint.draft.problem import Problem, count_uses
 from backend.paint.draft.samples import sample, spread
 from backend.paint.draft.source import Source
-from backend.paint.draft.synthesis import synthesize
+from backend.paint.draft.synthesis import LEVELS, MOST, levels_of, synthesize
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
@@ -196,6 +196,26 @@ def test_the_reference_itself_is_left_as_it_is(pillar):
     shown = reference[..., 3] == 255
     difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
     assert (difference <= 1).mean() > 0.97
+
+
+def test_a_mesh_with_many_times_a_cubes_surface_has_as_many_samples_as_a_cube():
+    shells = [trimesh.creation.box(3 * (1 - 0.1 * number,)) for number in range(8)]
+    cube, onion = (clean(mesh_data(trimesh.util.concatenate(boxes))) for boxes in (shells[:1], shells))
+    assert levels_of(cube, cube.face_normals, 0) == list(LEVELS)
+    for cells in levels_of(onion, onion.face_normals, 0)[1:]:
+        face, _, _ = spread(onion, onion.face_normals, cells, 0)
+        assert 0.7 * MOST < len(face) < 1.2 * MOST
+
+
+def test_where_nothing_is_known_nothing_is_painted(pillar):
+    """Shading normals may face a camera from which the triangles themselves are hardly seen, as those of grass do."""
+    surface, (_, (front, _), reference) = surface_of(trimesh.creation.cylinder(0.35, 1.0, sections=96)), pillar
+
+    def nothing(points, normals):
+        return np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
+
+    picture = Picture(decode(reference), front, 1)
+    assert synthesize(surface, surface.face_normals, picture, nothing, lambda points, _: 0 * points, 0, print) is None
 
 
 def test_up_to_the_very_rim_the_surface_wears_the_picture():

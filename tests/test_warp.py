@@ -52,6 +52,12 @@ def test_a_picture_that_fits_is_left_alone(plaque):
         assert bent(reference, camera, thing) is reference
 
 
+def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque):
+    sheet = surface_of(trimesh.Trimesh([(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False))
+    reference = by_part(plaque, camera_at(0, 0, SIZE))
+    assert bent(reference, camera_at(0, 0, SIZE), sheet) is reference
+
+
 def test_a_bent_picture_is_pulled_onto_the_mesh(plaque):
     camera, drawn = camera_at(12, 8, SIZE), swirl(4)
     whole = by_part(plaque, camera)

@@ -36,7 +36,7 @@ def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 
 
 def pieces(links: np.ndarray) -> np.ndarray:
-    """(N,) int64 piece of each of N things, given (2, M) which hang together."""
+    """(N,) int32 piece of each of N things, given (2, M) which hang together."""
     count = int(links.max()) + 1
     return connected_components(coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False)[1]
 

@@ -14,12 +14,14 @@ SMALL = 0.003
 
 
 def parts(surface: Surface) -> np.ndarray:
-    """(F,) int64 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts, and so
+    """(F,) int32 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts, and so
     is what differs from all around it in its material slot, however small."""
-    faces, normals = surface.faces, surface.face_normals
+    once, same = _without_doubles(surface.faces)
+    faces, normals = surface.faces[once], surface.face_normals[once]
     pairs = twins(faces)
     if surface.slots is not None:
-        pairs = pairs[surface.slots[pairs[:, 0] // 3] == surface.slots[pairs[:, 1] // 3]]
+        slots = surface.slots[once]
+        pairs = pairs[slots[pairs[:, 0] // 3] == slots[pairs[:, 1] // 3]]
     sides = pairs // 3
     smooth = (normals[sides[:, 0]] * normals[sides[:, 1]]).sum(axis=1) > np.cos(np.radians(CREASE))
     each = np.arange(len(faces))
@@ -28,8 +30,14 @@ def parts(surface: Surface) -> np.ndarray:
     while True:
         joined = _joined(part, part[sides], lengths, np.bincount(part, areas))
         if joined.max() == part.max():
-            return part
+            return part[same]
         part = joined
+
+
+def _without_doubles(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (N,) with every triangle once, and (F,) which of those each face is: edges of doubled faces would all be borders."""
+    _, first, same = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_inverse=True)
+    return np.sort(first), np.argsort(np.argsort(first))[same.ravel()]
 
 
 def _joined(part: np.ndarray, borders: np.ndarray, lengths: np.ndarray, areas: np.ndarray) -> np.ndarray:

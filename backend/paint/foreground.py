@@ -25,12 +25,14 @@ def cut_out(reference: Reference) -> Reference:
     """The reference with an alpha that holds only the object: its own alpha, else a segmentation seeded from the border.
 
     Raises:
-        InvalidImage: no object can be told from the background.
+        InvalidImage: no object can be told from the background, or the image's own alpha leaves nothing.
     """
     alpha = segment(reference.color) if reference.opaque else reference.alpha
     solid = largest_part(alpha > 0.5)
     if solid.sum() < 0.002 * solid.size:
-        raise InvalidImage("No object was found in the reference image. Use an image with a plain or transparent background.")
+        raise InvalidImage("No object was found in the reference image. Use an image with a plain or transparent background."
+                           if reference.opaque else "Hardly anything in the reference image is more than half opaque. Use an image whose "
+                           "object is opaque, and large enough to see.")
     return reference.with_alpha(np.where(solid, alpha, 0).astype(np.float32))
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from .camera import Camera
+
 NEAR = 1e-3
 """Triangles that reach closer to the camera than this are not drawn."""
 
@@ -72,8 +74,8 @@ class Glance(NamedTuple):
     shown: np.ndarray
 
 
-def project(vertices: np.ndarray, faces: np.ndarray, camera) -> Projected:
-    """Triangles (F, 3) over vertices (V, 3), seen by a :class:`.camera.Camera`."""
+def project(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> Projected:
+    """Triangles (F, 3) over vertices (V, 3), as a camera sees them."""
     count = len(vertices)
     points, near, cells = np.empty(2 * count, np.float32), np.empty(count, np.float32), np.empty(count, np.uint32)
     _project(np.ascontiguousarray(vertices, np.float32).ravel(), camera.pack(), points, near, cells)

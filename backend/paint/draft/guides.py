@@ -30,10 +30,10 @@ FEW = 30
 
 @dataclass(frozen=True)
 class Shape:
-    """What guides need to know of the whole surface.
+    """What parts and hollows need to know of the whole surface.
 
     Attributes:
-        part: (F,) int64 of its faces; see :func:`backend.mesh.parts.parts`.
+        part: (F,) int32 of its faces; see :func:`backend.mesh.parts.parts`.
         slot: (F,) int64 of its faces, their material slots, numbered from 0.
         points, normals: (N, 3) float32, some of it, and their ``occlusion`` (N,) float32.
     """
@@ -92,7 +92,7 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
     the picture does not show that either, it is like all others.
 
     Args:
-        part: (N,) int64 of the samples.
+        part: (N,) int32 of the samples.
         slot: (N,) int64 of the samples.
         source: the picture.
         near: (U,) int64, :func:`same_place`.

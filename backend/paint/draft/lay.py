@@ -1,11 +1,10 @@
 """A patchwork laid on the pixels of a view: at the picture's own resolution, however far apart the samples are."""
 
-from functools import cached_property
-
 import numpy as np
 from numba import njit
 
 from .patches import LOOSE
+from .samples import Samples
 from .synthesis import Patchwork
 
 SHARP = 0.45
@@ -16,20 +15,11 @@ FAINT = 1e-4
 
 
 class Layer:
-    """A patchwork that points can be looked up in."""
+    """A patchwork that points can be looked up in, by many threads at once."""
 
     def __init__(self, patchwork: Patchwork):
-        self.patchwork = patchwork
-
-    @cached_property
-    def _cells(self) -> tuple[int, np.ndarray, np.ndarray]:
-        """Cells along a side, the samples in the order of their cells, and where each cell's begin."""
-        samples = self.patchwork.samples
-        count = round(1 / samples.spacing)
-        cell = np.clip(((samples.points + 0.5) * count).astype(np.int64), 0, count - 1)
-        key = (cell[:, 0] * count + cell[:, 1]) * count + cell[:, 2]
-        order = np.argsort(key, kind="stable")
-        return count, order.astype(np.int32), np.searchsorted(key[order], np.arange(count**3 + 1)).astype(np.int32)
+        # Not a cached property: since Python 3.12 every thread that comes before the first is done would sort anew.
+        self.patchwork, self._cells = patchwork, in_cells(patchwork.samples)
 
     def look_up(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """(M, 3) float32 sRGB 0..1 colours of points (M, 3) with normals (M, 3)."""
@@ -39,6 +29,15 @@ class Layer:
         _lay(points, normals, s.points, s.normals, s.frames, w.maps, w.colors, w.source.colors, w.source.usable, w.source.steps, count,
              order, starts, np.float32(s.spacing), result)
         return result
+
+
+def in_cells(samples: Samples) -> tuple[int, np.ndarray, np.ndarray]:
+    """Cells along a side, the samples (N,) int32 in the order of their cells, and where each cell's begin, int32."""
+    count = round(1 / samples.spacing)
+    cell = np.clip(((samples.points + 0.5) * count).astype(np.int64), 0, count - 1)
+    key = (cell[:, 0] * count + cell[:, 1]) * count + cell[:, 2]
+    order = np.argsort(key, kind="stable")
+    return count, order.astype(np.int32), np.searchsorted(key[order], np.arange(count**3 + 1)).astype(np.int32)
 
 
 @njit(cache=True, nogil=True, fastmath=LOOSE)

@@ -1,4 +1,4 @@
-"""What patches are copied from: the part of the reference that shows the surface squarely, and its guides."""
+"""What patches are copied from: the part of the reference that shows the surface squarely."""
 
 from dataclasses import dataclass
 

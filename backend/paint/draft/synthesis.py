@@ -25,6 +25,9 @@ from .source import Source, source
 LEVELS = 60, 110, 180
 """Samples along the longest side of the mesh, coarse to fine."""
 
+MOST = 220_000
+"""Samples of a level, about: a cube's on the finest. Foliage, with many times its surface, would take minutes and gigabytes."""
+
 ROUNDS = 8, 8, 5
 """Of search and vote, per level."""
 
@@ -101,7 +104,8 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     Returns:
         None where the picture shows too little to copy from.
     """
-    face, points, normals = spread(surface, outward, LEVELS[1], seed)
+    levels = levels_of(surface, outward, seed)
+    face, points, normals = spread(surface, outward, levels[1], seed)
     colors, trust = picture.look_up(points, surface.face_normals[face])
     shown = trust > 0.5
     if not shown.any():
@@ -111,15 +115,17 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     away -= (away @ axis) * axis
     field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9), turned(axis, points, normals))
     shape, before = shape_of(surface, points, normals), None
-    for level, cells in enumerate(LEVELS):
+    for level, cells in enumerate(levels):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
-        if min(shrunk.usable.sum(), len(samples)) < FEWEST:
+        own = surface.face_normals[samples.face]
+        colors, trust = known(samples.points, own)
+        fixed = trust > 0.5
+        # What is usable depends on shading normals and what is known on the triangles' own: one may be where the other is not.
+        if min(shrunk.usable.sum(), len(samples)) < FEWEST or fixed.all() or not fixed.any():
             return None
-        fixed, maps, colors, sure = _start(samples, surface.face_normals[samples.face], shrunk, picture, known, guess, field.axis)
         free = np.flatnonzero(~fixed)
-        if not len(free):
-            return None
+        maps, colors, sure = _start(samples, own, shrunk, picture, fixed, colors, guess, field.axis)
         if before is not None:
             _carry(before, samples, shrunk, free, maps)
         problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, level, seed)
@@ -138,6 +144,12 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     whole = source(picture, surface, field, None)
     maps[:, :2] /= shrunk.scale
     return Patchwork(samples, maps, colors, whole)
+
+
+def levels_of(surface: Surface, outward: np.ndarray, seed: int) -> list[int]:
+    """Samples along the longest side, coarse to fine: LEVELS, but not more than about MOST all over the surface."""
+    count = len(spread(surface, outward, LEVELS[0], seed)[0])
+    return [min(cells, int(LEVELS[0] * np.sqrt(MOST / count))) for cells in LEVELS]
 
 
 def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,11 +176,10 @@ def _grow(problem: Problem, maps: np.ndarray, colors: np.ndarray, fixed: np.ndar
     return maps, colors
 
 
-def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, known: Look, guess: Guess,
-           axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Which samples are fixed, the maps of those that the picture itself shows, all colours, and how sure those of the free ones are."""
-    colors, trust = known(samples.points, normals)
-    fixed = trust > 0.5
+def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Picture, fixed: np.ndarray, colors: np.ndarray, guess: Guess,
+           axis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maps of the samples that the picture itself shows; all colours, given those of the fixed ones; how sure the free ones' are."""
+    colors = colors.copy()
     maps = np.full((len(samples), 3), np.nan, np.float32)
     _, own = picture.look_up(samples.points, normals)
     shown = np.flatnonzero(own > 0.5)
@@ -189,7 +200,7 @@ def _start(samples: Samples, normals: np.ndarray, shrunk: Source, picture: Pictu
     colors[free] = guessed + sure[:, None] * (expected - guessed)
     everywhere = np.zeros(len(samples), np.float32)
     everywhere[free] = sure
-    return fixed, maps, colors, everywhere
+    return maps, colors, everywhere
 
 
 def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samples, shrunk: Source, free: np.ndarray,

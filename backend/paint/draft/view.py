@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from ...mesh.surface import Surface
+from ...mesh.surface import Surface, triangle_areas
 from ...mesh.voxels import cell_of, keys_of, voxelize
 from ...render.rasterize import rasterize
 from .creases import InnerEdges
@@ -35,6 +35,9 @@ EXACTNESS_SIZE = 512
 
 SIMPLIFIED_CELLS = 128
 """Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
+
+LEFT = 0.5
+"""Share of a heavy mesh's area that its stand-in keeps; of leaves smaller than a cell hardly anything would be left."""
 
 
 def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
@@ -67,14 +70,16 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
 
 
 def simplified(surface: Surface) -> Surface:
-    """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw."""
+    """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw; itself where little is left."""
     if len(surface.faces) < 4 * SIMPLIFIED_CELLS**2:
         return surface
     keys = keys_of(cell_of(surface.vertices, SIMPLIFIED_CELLS), SIMPLIFIED_CELLS)
     _, first, cell = np.unique(keys, return_index=True, return_inverse=True)
     faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
-    return replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
+    light = replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
+    before, after = (triangle_areas(mesh.vertices, mesh.faces).sum() for mesh in (surface, light))
+    return light if after > LEFT * before else surface
 
 
 def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, float] | None) -> list[View]:

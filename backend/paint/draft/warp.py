@@ -74,6 +74,8 @@ def bend(cut: Reference, camera: Camera, surface: Surface) -> np.ndarray | None:
     down, across = np.gradient(wanted)
     band = (np.abs(own) < BAND).astype(np.float32)
     most = np.float32(REACH * np.sqrt(target.sum()) / FINER)
+    if not band.any():  # a sheet seen edge-on
+        return None
     before = np.abs(own - wanted)[band > 0].mean()
     if before < LEAST:
         return None
