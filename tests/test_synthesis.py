@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import product
 
+import cv2
 import numpy as np
 import pytest
 import trimesh
@@ -420,6 +421,23 @@ def test_print_is_found_and_blots_are_not():
         y, x = np.ogrid[:600, :600]
         blots[(y - row) ** 2 + (x - column) ** 2 < radius**2] = 0.2
     assert not lettering(blots, everywhere).any()
+
+
+def test_a_line_is_print_whatever_way_it_runs_with_its_first_and_last_letter():
+    page = np.full((500, 500, 3), 230, np.uint8)
+    for number in range(7):
+        cv2.putText(page, "A", (60 + 24 * number, 60 + 12 * number), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (20, 20, 60), 3)
+    found, ink = lettering(page / np.float32(255), np.ones((500, 500), bool)), page[..., 0] < 100
+    assert found[ink].all()
+    assert not found[:, 320:].any()
+
+
+def test_sprigs_scattered_all_around_are_not_taken_for_print():
+    random, cloth = np.random.default_rng(1), np.full((400, 400, 3), 0.8, np.float32)
+    for row, column in product(range(20, 390, 36), range(20, 390, 36)):
+        y, x = row + random.integers(-9, 10), column + random.integers(-9, 10)
+        cloth[y - 9:y + 10, x - 2:x + 2] = cloth[y - 2:y + 2, x - 8:x + 9] = 0.3
+    assert lettering(cloth, np.ones((400, 400), bool)).mean() < 0.2
 
 
 def test_a_pattern_of_tiles_is_not_taken_for_print():

@@ -16,12 +16,16 @@ INK = 0.3
 COMPANY = 3
 """Letters of like height that a letter has beside it on its line."""
 
+DIRECTIONS, STRAIGHT = np.radians(np.arange(0, 180, 10)), 0.2
+"""Of lines, whatever way they run, and the sine of the angle by which a letter may lie beside them: blots all around are no line."""
+
 
 def lettering(colors: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """(H, W) bool: lines of letters, and what is between them, in an image (H, W, 3) float32 sRGB of an object (H, W) bool.
 
-    Letters are blots darker or lighter than the plain ground around them, of like height, side by side. Other rows of small like things are
-    taken for letters too, which does little harm: they are not mirrored and, where they are a small part of what is shown, not copied.
+    Letters are blots darker or lighter than the plain ground around them, of like height, side by side on a line. Other rows of small like
+    things are taken for letters too, which does little harm: they are not mirrored and, where they are a small part of what is shown, not
+    copied.
     """
     rows, columns = np.nonzero(shown)
     result = np.zeros(shown.shape, np.uint8)
@@ -49,10 +53,14 @@ def _mark(result: np.ndarray, blots: np.ndarray, largest: float) -> None:
     distance, near = cKDTree(middles).query(middles, k=min(9, len(middles)))
     like = (np.abs(np.log(height[near] / height[:, None])) < 0.5) & (distance < 2.5 * height[:, None])
     like[:, 0] = False
-    for (left, top, wide, high, _), company, high_enough in zip(boxes, like.sum(axis=1), height, strict=True):
-        if company >= COMPANY:
-            margin = int(0.6 * high_enough) + 1
-            result[max(top - margin, 0):top + high + margin, max(left - margin, 0):left + wide + margin] = 1
+    column, row = np.moveaxis(middles[near] - middles[:, None], 2, 0)
+    beside = np.abs(np.sin(np.arctan2(row, column) - DIRECTIONS[:, None, None])) < STRAIGHT
+    in_line = (like & beside).sum(axis=2).max(axis=0) >= COMPANY
+    # The last letters of a line have fewer beside them.
+    in_line |= (like & in_line[near]).any(axis=1)
+    for (left, top, wide, high, _) in boxes[in_line]:
+        margin = int(0.6 * high) + 1
+        result[max(top - margin, 0):top + high + margin, max(left - margin, 0):left + wide + margin] = 1
 
 
 def _share_around(blots: np.ndarray, boxes: np.ndarray) -> np.ndarray:
