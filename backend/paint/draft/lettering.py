@@ -54,11 +54,9 @@ def _mark(result: np.ndarray, blots: np.ndarray, largest: float) -> None:
     like = (np.abs(np.log(height[near] / height[:, None])) < 0.5) & (distance < 2.5 * height[:, None])
     like[:, 0] = False
     column, row = np.moveaxis(middles[near] - middles[:, None], 2, 0)
-    beside = np.abs(np.sin(np.arctan2(row, column) - DIRECTIONS[:, None, None])) < STRAIGHT
-    in_line = (like & beside).sum(axis=2).max(axis=0) >= COMPANY
-    # The last letters of a line have fewer beside them.
-    in_line |= (like & in_line[near]).any(axis=1)
-    for (left, top, wide, high, _) in boxes[in_line]:
+    in_line = like & (np.abs(np.sin(np.arctan2(row, column) - DIRECTIONS[:, None, None])) < STRAIGHT)
+    company = in_line.sum(axis=2).max(axis=0)
+    for (left, top, wide, high, _) in boxes[company >= COMPANY]:
         margin = int(0.6 * high) + 1
         result[max(top - margin, 0):top + high + margin, max(left - margin, 0):left + wide + margin] = 1
 
