@@ -15,7 +15,7 @@ from backend.paint.draft import patches
 from backend.paint.draft.field import Field, turned
 from backend.paint.draft.guides import unlike
 from backend.paint.draft.lettering import lettering
-from backend.paint.draft.nearby import plain, ways
+from backend.paint.draft.nearby import patterned, plain, ways
 from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
 from backend.paint.draft.picture import Picture
@@ -322,6 +322,19 @@ def seen_squarely(image: np.ndarray) -> Source:
     usable = np.ones(image.shape[:2], bool)
     frames, steps = np.zeros((*usable.shape, 3, 3), np.float32), np.zeros((*usable.shape, 2, 2), np.float32)
     return Source(1.0, False, image, usable, frames, steps, np.zeros_like(image))
+
+
+def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
+    stripes = np.where(np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)) * np.ones((200, 1, 3), np.float32)
+    face = stripes.copy()
+    face[80:, 40:160] = (0.9, 0.8, 0.7)
+    page = printed_page(800, 400)[:, :400].astype(np.float32) / 255
+    # Two pixels between samples.
+    step = np.float32([(2, 0), (0, -2)])
+    pattern, print_, thing = (patterned(replace(seen_squarely(image), steps=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
+                              for image in (stripes, page, face))
+    assert pattern == print_ == 1
+    assert thing < 0.2
 
 
 def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_all():

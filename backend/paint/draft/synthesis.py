@@ -15,7 +15,7 @@ from ...mesh.surface import Surface
 from .expect import expect
 from .field import Field, around, explained, main_axis, turned
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
-from .nearby import broad, foretold, origins, plain, ways
+from .nearby import broad, foretold, origins, patterned, plain, ways
 from .patches import improve, vote
 from .picture import Picture
 from .problem import Problem, count_uses
@@ -47,7 +47,8 @@ OTHER = 0.5
 """What it costs, as a guide, to copy from a part that is of other colours altogether."""
 
 USAGE = 0.03, 0.04, 0.01
-"""What a use costs per even share of uses, against 1 for a patch of random colours, per level."""
+"""What a use costs per even share of uses, against 1 for a patch of random colours, per level, where the picture is one pattern. Elsewhere
+it costs nothing: the back of a head needs no face, however little of the hair is shown."""
 
 PRINTED = 8.0
 """How many times that on the coarsest level where the picture is print: its plain ground is the easier copy, and lines would go missing."""
@@ -114,7 +115,7 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     away = -picture.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
     field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9), turned(axis, points, normals))
-    shape, before = shape_of(surface, points, normals), None
+    shape, before, even = shape_of(surface, points, normals), None, 0.0
     for level, cells in enumerate(levels):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
@@ -126,9 +127,11 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
             return None
         free = np.flatnonzero(~fixed)
         maps, colors, sure = _start(samples, own, shrunk, picture, fixed, colors, guess, field.axis)
-        if before is not None:
+        if before is None:
+            even = patterned(shrunk, samples.spacing)
+        else:
             _carry(before, samples, shrunk, free, maps)
-        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, level, seed)
+        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, even, level, seed)
         if before is None:
             maps, colors = _grow(problem, maps, colors, fixed, sure)
         else:
@@ -229,8 +232,8 @@ def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samp
 
 
 def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray, colors: np.ndarray, axis: np.ndarray, sure: np.ndarray,
-             shape: Shape, level: int, seed: int) -> Problem:
-    """What one level's search is about."""
+             shape: Shape, even: float, level: int, seed: int) -> Problem:
+    """What one level's search is about; ``even`` is how much all of the picture is to be used, 0..1."""
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
@@ -243,7 +246,7 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
     origin = origins(samples, fixed, slot)
     own, theirs = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
-    usage = USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
+    usage = even * USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)
