@@ -1,21 +1,17 @@
 """The draft's hidden surface: patches of the reference, laid where it shows nothing."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image, ImageDraw, ImageFont
 
 from backend.api.settings import Settings
 from backend.mesh.parts import parts
 from backend.mesh.prepare import clean
 from backend.paint.draft import patches
-from backend.paint.draft.field import Field, turned
-from backend.paint.draft.guides import unlike
-from backend.paint.draft.lettering import lettering
-from backend.paint.draft.nearby import patterned, plain, ways
+from backend.paint.draft.field import Field
+from backend.paint.draft.nearby import plain, ways
 from backend.paint.draft.painter import Draft, outward_normals
 from backend.paint.draft.patches import improve, vote
 from backend.paint.draft.picture import Picture
@@ -25,13 +21,12 @@ from backend.paint.draft.source import Source
 from backend.paint.draft.synthesis import LEVELS, MOST, levels_of, synthesize
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
-from backend.render.camera import look_at_origin
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
-from tests.meshes import at_once, camera_at, knot, mesh_data, surface_of
+from tests.meshes import at_once, camera_at, mesh_data, surface_of
 
 SIZE = 32
 
@@ -317,49 +312,6 @@ def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_sh
     assert (red == (slots[back.face] == 1))[back.mask].mean() > 0.9, "hardly more than by chance without slots"
 
 
-def seen_squarely(image: np.ndarray) -> Source:
-    """A source with an image (H, W, 3) float32 of which only the colours matter."""
-    usable = np.ones(image.shape[:2], bool)
-    frames, steps = np.zeros((*usable.shape, 3, 3), np.float32), np.zeros((*usable.shape, 2, 2), np.float32)
-    return Source(1.0, False, image, usable, frames, steps, np.zeros_like(image))
-
-
-def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
-    stripes = np.where(np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)) * np.ones((200, 1, 3), np.float32)
-    face = stripes.copy()
-    face[80:, 40:160] = (0.9, 0.8, 0.7)
-    page = printed_page(800, 400)[:, :400].astype(np.float32) / 255
-    # Two pixels between samples.
-    step = np.float32([(2, 0), (0, -2)])
-    pattern, print_, thing = (patterned(replace(seen_squarely(image), steps=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
-                              for image in (stripes, page, face))
-    assert pattern == print_ == 1
-    assert thing < 0.2
-
-
-def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_all():
-    print_, other = (np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1))
-    image = np.hstack([print_, other, 0.2 * other + np.float32((2, 0, 0))])
-    columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    number, theirs, between = unlike(np.array([0, 1, 2, 3]), np.zeros(4, int), seen_squarely(image), columns)
-    first, second, red, hidden = number
-    assert theirs[0, [0, 10, 20]].tolist() == [first, second, red]
-    assert between[first, second] == 0
-    assert min(between[first, red], between[red, second]) > 0.5
-    assert not between[hidden].any()
-
-
-def test_a_part_that_is_not_shown_passes_for_its_material_slot():
-    image = np.random.default_rng(0).random((16, 20, 3)).astype(np.float32)
-    image[:, 10:] = 0.2 * image[:, 10:] + np.float32((2, 0, 0))
-    columns = np.broadcast_to(np.arange(20) // 10, (16, 20)).ravel()
-    number, _, between = unlike(np.arange(5), np.array([0, 1, 0, 1, 2]), seen_squarely(image), columns)
-    first, red, hidden, hidden_red, other = number
-    assert between[hidden, first] == between[hidden_red, red] == 0
-    assert min(between[hidden, red], between[hidden_red, first]) > 0.5
-    assert not between[other].any(), "of that slot the picture shows nothing"
-
-
 def test_of_two_like_places_the_one_of_the_own_part_is_copied():
     half = np.random.default_rng(3).random((SIZE, SIZE // 2, 3)).astype(np.float32)
     problem, maps = plane_problem(np.hstack([half, half]), SIZE)
@@ -425,42 +377,6 @@ def test_words_stand_upright_on_walls_and_are_not_turned_on_level_faces(printed_
     np.testing.assert_allclose(patchwork.samples.frames[~level, 1], np.broadcast_to((0, 0, 1), (int((~level).sum()), 3)), atol=0.05)
 
 
-def test_print_is_found_and_blots_are_not():
-    page = printed_page(800, 600)[:, :600].astype(np.float32) / 255
-    everywhere = np.ones(page.shape[:2], bool)
-    assert lettering(page, everywhere).mean() > 0.7
-    blots = np.full((600, 600, 3), 0.9, np.float32)
-    for row, column, radius in ((100, 150, 30), (350, 420, 60), (480, 130, 45)):
-        y, x = np.ogrid[:600, :600]
-        blots[(y - row) ** 2 + (x - column) ** 2 < radius**2] = 0.2
-    assert not lettering(blots, everywhere).any()
-
-
-@pytest.mark.parametrize("degrees", [0, 30, -45])
-def test_a_line_of_letters_is_print_though_it_slants(degrees):
-    page = Image.new("RGB", (500, 500), (230, 230, 230))
-    ImageDraw.Draw(page).text((250, 250), "Orbit Texture", (20, 20, 60), ImageFont.load_default(size=40), "mm")
-    page = np.asarray(page.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(230, 230, 230)))
-    found, ink = lettering(page / np.float32(255), np.ones((500, 500), bool)), page[..., 0] < 100
-    assert found[ink].mean() > 0.9
-    assert found.mean() < 0.15
-
-
-def test_sprigs_scattered_all_around_are_not_taken_for_print():
-    random, cloth = np.random.default_rng(1), np.full((400, 400, 3), 0.8, np.float32)
-    for row, column in product(range(20, 390, 36), range(20, 390, 36)):
-        y, x = row + random.integers(-9, 10), column + random.integers(-9, 10)
-        cloth[y - 9:y + 10, x - 2:x + 2] = cloth[y - 2:y + 2, x - 8:x + 9] = 0.3
-    assert lettering(cloth, np.ones((400, 400), bool)).mean() < 0.2
-
-
-def test_a_pattern_of_tiles_is_not_taken_for_print():
-    rows, columns = np.mgrid[:300, :300]
-    across = columns + 14 * (rows // 20 % 2)
-    tiles = (np.hypot(rows % 20 - 9.5, across % 28 - 13.5) < 11) & (rows % 20 > 2) & (across % 28 > 4)
-    assert not lettering(np.repeat(np.where(tiles, 0.3, 0.8)[..., None], 3, axis=2).astype(np.float32), np.ones((300, 300), bool)).any()
-
-
 def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
     ball = trimesh.creation.icosphere(2)
     ball.invert()
@@ -468,63 +384,3 @@ def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
     buffers = render(surface, [camera_at(azimuth, elevation, 128) for azimuth in range(0, 360, 90) for elevation in (-60, 0, 60)])
     middles = surface.vertices[surface.faces].mean(axis=1)
     assert (np.einsum("nx,nx->n", outward_normals(surface, buffers), middles) > 0).all()
-
-
-def test_a_frames_first_tangent_points_to_the_right_of_who_looks_at_the_surface():
-    normals = np.float32([look_at_origin(azimuth, 20)[:, 2] for azimuth in range(0, 360, 30)])
-    field = Field(normals / 2, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None)
-    frames, _ = field.frames(normals / 2, normals)
-    right = np.float32([look_at_origin(azimuth, 20)[:, 0] for azimuth in range(0, 360, 30)])
-    np.testing.assert_allclose((frames[:, 0] * right).sum(axis=1), 1, atol=0.1)
-    np.testing.assert_allclose(np.cross(frames[:, 0], frames[:, 1]), normals, atol=1e-5)
-
-
-def scattered(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a mesh and their normals, (N, 3)."""
-    surface = surface_of(mesh)
-    _, points, normals = spread(surface, surface.face_normals, 60, 0)
-    return points, normals
-
-
-@pytest.mark.parametrize("bevel", [0.0, 0.02])
-def test_nothing_runs_along_the_edges_of_a_box(bevel):
-    corners = [(0.4, 0.25, 0.5 - bevel), (0.4 - bevel, 0.25, 0.5), (0.4, 0.25 - bevel, 0.5)]
-    box = trimesh.convex.convex_hull([np.multiply(corner, signs) for corner in corners for signs in product((-1, 1), repeat=3)])
-    points, normals = scattered(box)
-    frames, _ = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
-    walls = np.abs(normals[:, 2]) < 0.1
-    assert frames[walls, 1, 2].min() > 0.9
-
-
-@pytest.mark.parametrize("sections", [5, 8, 48])
-def test_patterns_run_along_a_lying_tube(sections):
-    tube = trimesh.creation.cylinder(0.05, 1.0, sections=sections)
-    tube.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (0, 1, 0)))
-    points, normals = scattered(tube)
-    frames, steady = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
-    inner = np.abs(points[:, 0]) < 0.4
-    assert np.abs(frames[inner, 1, 0]).min() > 0.9
-    assert steady[inner].min() > 0.9
-
-
-def test_on_what_was_turned_on_a_lathe_patterns_run_towards_the_middle():
-    handle = trimesh.creation.torus(0.2, 0.04)
-    handle.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
-    pot = trimesh.util.concatenate([trimesh.creation.cylinder(0.4, 0.8, sections=32), handle.apply_translation((0.45, 0, 0))])
-    points, normals = scattered(pot)
-    axis = np.array([0, 0, 1.0])
-    middle = turned(axis, points, normals)
-    lid = (normals[:, 2] > 0.9) & (points[:, 2] > points[:, 2].max() - 0.01)
-    np.testing.assert_allclose(middle[:2], points[lid, :2].mean(axis=0), atol=0.01)
-    frames, steady = Field(points, normals, axis, np.array([0, 1.0, 0]), middle).frames(points, normals)
-    inward = (middle - points) * (1, 1, 0)
-    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
-    inner = lid & (np.linalg.norm((points - middle)[:, :2], axis=1) < 0.7 * np.ptp(points[lid, 0]) / 2)
-    assert (frames[inner, 1] * inward[inner]).sum(axis=1).min() > 0.9
-    assert steady[inner].min() == 1
-
-
-@pytest.mark.parametrize("mesh", [trimesh.creation.box((0.8, 0.5, 1.0)), trimesh.creation.cylinder(0.4, 0.8, sections=6), knot()],
-                         ids=["box", "six sides", "knot"])
-def test_nothing_else_was_turned_on_a_lathe(mesh):
-    assert turned(np.array([0, 0, 1.0]), *scattered(mesh)) is None

@@ -14,10 +14,10 @@ TWO, MANY = 1.15, 1.4
 four sides; evenly spread angles have 1.8."""
 
 STEEP, FITS, MISSED = 0.3, 10, 0.03
-"""Of the fit of a lathe's axis: the horizontal part of normals that count, its rounds, and by how far half trusted normals pass it."""
+"""Of the fit of an axis of revolution: the horizontal part of normals that count, rounds, and by how far half trusted normals miss it."""
 
 ASIDE, MOST = 0.25, 0.6
-"""By what part of its distance a normal may miss the axis, and the share that has to meet it: eight sides are round enough, six are not."""
+"""By what part of its distance a normal may miss the axis, and the share that has to meet it: eight sides are round enough, not six."""
 
 SOME = 6000
 """Points that the shape is measured at."""
@@ -31,7 +31,7 @@ class Field:
         points, normals: (N, 3) float32 of the surface, evenly spread; normals outward.
         axis: (3,) the direction that counts as up.
         away: (3,) horizontal direction in which the reference's camera looks, the way on from what it sees on level faces.
-        middle: (3,) of the axis of what is turned on a lathe, see :func:`turned`: there the way on is towards it; None for all else.
+        middle: (3,) on the axis of a surface of revolution, see :func:`middle_of_revolution`: there the way on is towards it; else None.
     """
 
     points: np.ndarray
@@ -68,29 +68,34 @@ class Field:
 
     @cached_property
     def _lines(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
-        """Where around a point the normals lie in one plane, the surface runs straight across that plane; unless they are of two directions
-        only, as beside an edge, along which nothing has to run."""
+        """Some points with their normals, the lines of the tubes there, and how much of a tube it is."""
         some = np.linspace(0, len(self.points) - 1, min(SOME, len(self.points))).astype(int)
         points, normals = self.points[some], self.normals[some].astype(np.float64)
         near = cKDTree(points).query_ball_point(points, RADIUS, workers=-1, return_sorted=False)
-        count = np.array([len(index) for index in near])
-        first, near = np.r_[0, np.cumsum(count)[:-1]], normals[np.concatenate(near)]
+        return cKDTree(np.hstack([points, 0.1 * normals])), *_tubes(normals[np.concatenate(near)], np.array([len(index) for index in near]))
 
-        def mean(values: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(values, first) / count.reshape(-1, *[1] * (values.ndim - 1))
 
-        values, vectors = np.linalg.eigh(mean(near[:, :, None] * near[:, None, :]))
-        strength = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(values[:, 1] / 0.05 - 1, 0, 1)
-        line, middle = vectors[:, :, 0], mean(near)
-        line, middle = np.repeat(line, count, axis=0), np.repeat(middle, count, axis=0)
-        angle = np.arctan2((near * np.cross(line, middle)).sum(axis=1), (near * middle).sum(axis=1))
-        angle -= np.repeat(mean(angle), count)
-        second, third, fourth = (mean(angle**power) for power in (2, 3, 4))
-        second = np.maximum(second, 1e-6)
-        # Kurtosis less squared skewness is 1 where there are two values only, and more for all else (Pearson 1916).
-        directions = fourth / second**2 - third**2 / second**3
-        strength *= np.clip((directions - TWO) / (MANY - TWO), 0, 1)
-        return cKDTree(np.hstack([points, 0.1 * normals])), vectors[:, :, 0], strength
+def _tubes(normals: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(P, 3) unit lines and (P,) 0..1 how much of a tube there is, for P points, given the unit normals (M, 3) around them, those of one
+    point after those of the other, and the ``count`` (P,) of each.
+
+    Where normals lie in one plane, the surface runs straight across that plane; unless they are of two directions only, as beside an edge,
+    along which nothing has to run. Kurtosis less squared skewness is 1 for two values, and more for all else (Pearson 1916).
+    """
+    first = np.r_[0, np.cumsum(count)[:-1]]
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, first) / count.reshape(-1, *[1] * (values.ndim - 1))
+
+    values, vectors = np.linalg.eigh(mean(normals[:, :, None] * normals[:, None, :]))
+    flat = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(values[:, 1] / 0.05 - 1, 0, 1)
+    line, middle = (np.repeat(vector, count, axis=0) for vector in (vectors[:, :, 0], mean(normals)))
+    angle = np.arctan2((normals * np.cross(line, middle)).sum(axis=1), (normals * middle).sum(axis=1))
+    angle -= np.repeat(mean(angle), count)
+    second, third, fourth = (mean(angle**power) for power in (2, 3, 4))
+    second = np.maximum(second, 1e-6)
+    directions = fourth / second**2 - third**2 / second**3
+    return vectors[:, :, 0], flat * np.clip((directions - TWO) / (MANY - TWO), 0, 1)
 
 
 def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np.ndarray:
@@ -103,10 +108,11 @@ def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np
     return candidates[best] if scores[best] > scores[0] + 0.1 else candidates[0]
 
 
-def turned(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray | None:
-    """(3,) where the axis (3,) passes if most of a surface was turned around it, as on a lathe: its normals meet it; else None.
+def middle_of_revolution(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray | None:
+    """(3,) a point of the axis of a surface of revolution, parallel to ``axis`` (3,): most normals (N, 3) at points (N, 3) meet it. None
+    for other surfaces.
 
-    Of points (N, 3) with normals (N, 3). The place is fitted by reweighted least squares, so that a spout and a handle do not move it.
+    The place is fitted by reweighted least squares, so that a spout and a handle do not move it.
     """
     across = np.linalg.svd(axis[None])[2][1:]
     place, normal = points @ across.T, normals @ across.T

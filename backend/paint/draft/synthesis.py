@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ...mesh.surface import Surface
 from .expect import expect
-from .field import Field, around, explained, main_axis, turned
+from .field import Field, around, explained, main_axis, middle_of_revolution
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
 from .nearby import broad, foretold, origins, patterned, plain, ways
 from .patches import improve, vote
@@ -114,8 +114,8 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
     axis = main_axis(points[shown], normals[shown], colors[shown])
     away = -picture.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
-    field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9), turned(axis, points, normals))
-    shape, before, even = shape_of(surface, points, normals), None, 0.0
+    field = Field(points, normals, axis, away / max(np.linalg.norm(away), 1e-9), middle_of_revolution(axis, points, normals))
+    shape, before, pattern = shape_of(surface, points, normals), None, 0.0
     for level, cells in enumerate(levels):
         samples = sample(surface, outward, cells, field, seed)
         shrunk = source(picture, surface, field, samples.spacing)
@@ -128,10 +128,10 @@ def synthesize(surface: Surface, outward: np.ndarray, picture: Picture, known: L
         free = np.flatnonzero(~fixed)
         maps, colors, sure = _start(samples, own, shrunk, picture, fixed, colors, guess, field.axis)
         if before is None:
-            even = patterned(shrunk, samples.spacing)
+            pattern = patterned(shrunk, samples.spacing)
         else:
             _carry(before, samples, shrunk, free, maps)
-        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, even, level, seed)
+        problem = _problem(samples, shrunk, free, fixed, colors, field.axis, sure, shape, pattern, level, seed)
         if before is None:
             maps, colors = _grow(problem, maps, colors, fixed, sure)
         else:
@@ -232,8 +232,8 @@ def _carry(before: tuple[Samples, Source, np.ndarray, np.ndarray], samples: Samp
 
 
 def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarray, colors: np.ndarray, axis: np.ndarray, sure: np.ndarray,
-             shape: Shape, even: float, level: int, seed: int) -> Problem:
-    """What one level's search is about; ``even`` is how much all of the picture is to be used, 0..1."""
+             shape: Shape, pattern: float, level: int, seed: int) -> Problem:
+    """What one level's search is about; ``pattern``: :func:`.nearby.patterned`."""
     places = np.argwhere(shrunk.usable).astype(np.int32)
     shown = shrunk.colors[shrunk.usable]
     gain = 1 / (2 * max(float(shown.var(axis=0).sum()), 1e-3))
@@ -246,7 +246,7 @@ def _problem(samples: Samples, shrunk: Source, free: np.ndarray, fixed: np.ndarr
     samples = replace(samples, weights=samples.weights * (1 - between[part[:, None], part[samples.neighbors]]))
     origin = origins(samples, fixed, slot)
     own, theirs = _guided(samples, shrunk, fixed, colors, origin, shape, near, gain, GUIDED[level])
-    usage = even * USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
+    usage = pattern * USAGE[level] * (PRINTED if shrunk.printed and level == 0 else 1.0)
     plain_colors, bare = plain(samples, fixed, colors, origin, shrunk, gain)
     scale = 1 / (WIDTH * samples.spacing)
     rings = (scale * around(axis, samples.points, samples.normals)).astype(np.float32)

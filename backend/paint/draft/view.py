@@ -36,8 +36,8 @@ EXACTNESS_SIZE = 512
 SIMPLIFIED_CELLS = 128
 """Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
 
-LEFT = 0.5
-"""Share of a heavy mesh's area that its stand-in keeps; of leaves smaller than a cell hardly anything would be left."""
+KEPT = 0.5
+"""Share of a heavy mesh's area that its stand-in has to keep; of leaves smaller than a cell hardly anything would be left."""
 
 
 def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
@@ -79,7 +79,7 @@ def simplified(surface: Surface) -> Surface:
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
     light = replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
     before, after = (triangle_areas(mesh.vertices, mesh.faces).sum() for mesh in (surface, light))
-    return light if after > LEFT * before else surface
+    return light if after > KEPT * before else surface
 
 
 def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, float] | None) -> list[View]:
