@@ -27,6 +27,9 @@ HINTS = 12
 FEW = 30
 """Pixels of a part that tell its colour."""
 
+SHADE = 0.03
+"""Standard deviation, 0..1 per channel, that light alone gives to one colour: plain parts differ by more."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -103,6 +106,7 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
     """
     shown, colors = part[near], source.colors[source.usable]
     if slot.any():
+        # Numbers after those of the parts stand for whole slots.
         seldom = np.bincount(shown, minlength=part.max() + 1) < FEW
         whole = len(seldom) + slot
         part = np.where(seldom[part], whole, part)
@@ -115,9 +119,10 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
     theirs[source.usable] = number[part[near]]
     mean = np.column_stack([np.bincount(shown, channel, len(count)) for channel in colors.T])[known] / count[known, None]
     within = np.bincount(shown, np.square(colors).sum(axis=1), len(count))[known] / count[known] - np.square(mean).sum(axis=1)
+    within += 3 * SHADE**2
     apart = cdist(mean, mean, "sqeuclidean")
     between = np.zeros((len(known) + 1,) * 2, np.float32)
-    between[1:, 1:] = np.clip(4 * apart / np.maximum(apart + 2 * (within + within[:, None]), 1e-6) - 2, 0, 1)
+    between[1:, 1:] = np.clip(4 * apart / (apart + 2 * (within + within[:, None])) - 2, 0, 1)
     return number[part], theirs, between
 
 
