@@ -11,12 +11,12 @@ from bpy.props import StringProperty
 from ..backend.api import paths
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import devices, diagnostics, setup, weights
-from .queue import queue
+from .jobs.queue import queue
+from .setup import devices, diagnostics, install_process, weights
 from .ui.setup import draw_setup
 from .ui.text import wrapped
 
-_PACKAGE = __package__.removesuffix(".addon")
+_PACKAGE = __package__.partition(".addon")[0]
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
 _VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
 """By these the backend and install.py know a folder; they inherit them from Blender."""
@@ -42,7 +42,7 @@ def _use_folders(preferences, context) -> None:
     queue.close()
     weights.look()
     devices.look()
-    setup.look()
+    install_process.look()
 
 
 def _search_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ class Preferences(bpy.types.AddonPreferences):
         _draw_doctor(self.layout.box(), context, width)
 
     def _draw_backend(self, layout, context, width) -> None:
-        if not setup.is_installed():
+        if not install_process.is_installed():
             layout.label(text="The backend is not installed", icon="ERROR")
             layout.operator("orbit_texture.install_backend").anew = False
         else:
@@ -87,7 +87,7 @@ class Preferences(bpy.types.AddonPreferences):
     def _draw_folders(self, layout) -> None:
         column = layout.column()
         column.use_property_split = True
-        column.enabled = not queue.busy and not setup.busy()
+        column.enabled = not queue.busy and not install_process.busy()
         for name, variable in _VARIABLES.items():
             if variable in os.environ and variable not in _set_here:
                 column.label(text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable), translate=False)

@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from ..backend.api.settings import Settings
-from . import devices, weights
+from .setup import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 

@@ -21,9 +21,9 @@ from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
 from .paint.balance import balanced
 from .paint.painter import Painting
-from .paint.painters import painter
 from .paint.preview import Show, strip, unseen
 from .paint.reference import Reference, decode
+from .paint.registry import painter
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
 from .render.sheet import sheet

@@ -62,7 +62,7 @@ def measure(triangles: int) -> None:
     import bpy  # isort: skip (it makes addon_utils importable)
     import addon_utils
     addon_utils.enable(EXTENSION, default_set=True)
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
     bpy.ops.wm.read_factory_settings(use_empty=True)
     addon_utils.enable(EXTENSION, default_set=True)
     bpy.context.scene.orbit_texture.image = bpy.data.images.new("Reference", 64, 64)

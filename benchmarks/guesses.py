@@ -10,9 +10,9 @@ from scipy.spatial import cKDTree
 
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
+from backend.paint.draft.image.projection import Picture
+from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import VOXELS, agreeing_mirror, complete, mirrored_look_up, paint_view
-from backend.paint.draft.picture import Picture
-from backend.paint.draft.symmetry import find_mirror
 from backend.paint.reference import Reference
 from backend.render.rasterize import GBuffer
 from backend.render.visibility import facing

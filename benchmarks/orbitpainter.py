@@ -27,12 +27,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from backend.api.job import MeshData
 from backend.device import best_device
 from backend.mesh.prepare import prepare
-from backend.paint.orbitpainter import cost, flex, gasa
+from backend.paint.orbitpainter import cost_model, flex_attention, gasa
+from backend.paint.orbitpainter.device_placement import placed
 from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
+from backend.paint.orbitpainter.memory_plan import RUNGS, Rung
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
 from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.place import placed
-from backend.paint.orbitpainter.plan import RUNGS, Rung
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.maps import position_image
 from backend.render.rasterize import render
@@ -91,7 +91,7 @@ def main() -> None:
 
 @torch.no_grad()
 def measure_steps(one: Case, config: dict, device: torch.device, report: Report) -> None:
-    speed, near = cost.speed(device), None
+    speed, near = cost_model.speed(device), None
     for rung, quality, branch in variants():
         if branch and near is None:
             near = neighbours(one, device)
@@ -100,9 +100,9 @@ def measure_steps(one: Case, config: dict, device: torch.device, report: Report)
             seconds, gigabytes = called(one, config, device, rung, quality, near if branch else None)
         except torch.OutOfMemoryError:
             seconds = gigabytes = None
-        operations, calls = cost.operations(config, one.tokens), cost.calls(sampling)
+        operations, calls = cost_model.operations(config, one.tokens), cost_model.calls(sampling)
         report.add(one.tokens, str(rung), quality, "yes" if branch else "no", seconds, gigabytes, seconds and operations / seconds / 1e12,
-                   calls, seconds and calls * seconds / 60, cost.seconds(config, one.tokens, sampling, rung, speed) / 60)
+                   calls, seconds and calls * seconds / 60, cost_model.seconds(config, one.tokens, sampling, rung, speed) / 60)
 
 
 def variants() -> Iterator[tuple[Rung, str, bool]]:
@@ -147,7 +147,7 @@ def random_network(config: dict, device: torch.device, streamed: bool, branches:
 @torch.no_grad()
 def measure_attention(one: Case, config: dict, device: torch.device, report: Report) -> None:
     voxel, frame, near = places(one)
-    blocks, count = flex.blocks(voxel, frame, near, device), len(voxel)
+    blocks, count = flex_attention.blocks(voxel, frame, near, device), len(voxel)
     shape = count, config["num_attention_heads"], config["attention_head_dim"]
     query, key, value = (torch.randn(shape, dtype=torch.bfloat16, device=device) for _ in range(3))
     heads = [part.transpose(0, 1)[None] for part in (query, key, value)]
@@ -176,7 +176,7 @@ def places(one: Case) -> tuple:
 
 def neighbours(one: Case, device: torch.device) -> gasa.Attends:
     found = places(one)
-    return flex.blocks(*found, device) if device.type == "cuda" else found[2]
+    return flex_attention.blocks(*found, device) if device.type == "cuda" else found[2]
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

@@ -20,8 +20,8 @@ import trimesh
 import xatlas
 
 from backend.mesh.edges import components, half_lengths, next_half, twins
-from backend.mesh.flatten import l2_stretch, lay_flat, singular_values
-from backend.mesh.unwrap import unwrap
+from backend.mesh.unwrap.flatten import l2_stretch, lay_flat, singular_values
+from backend.mesh.unwrap.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, why_unusable
 
 from .report import Report, parser

@@ -11,7 +11,7 @@ import pytest
 
 HAS_BPY = importlib.util.find_spec("bpy") is not None
 
-collect_ignore_glob = ["test_*.py"] if HAS_BPY else ["blender/*"]
+collect_ignore = ["addon", "backend", "gui", "installer"] if HAS_BPY else ["blender"]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(tmp_path):
 @pytest.fixture
 def watchers(run):
     """Makes clients of the test's own run directory."""
-    from servers import Watcher, end_server  # which bpy's half of the suite has no use for
+    from tests.servers import Watcher, end_server  # which bpy's half of the suite has no use for
 
     with contextlib.ExitStack() as stack:
         def make(*options: str, **changes) -> Watcher:

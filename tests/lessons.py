@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from backend.paint.orbitpainter.sample import EXPERTS
+from backend.paint.orbitpainter.sampler import EXPERTS
 from tests import mosaic, naive_wan, tiny_model
 
 NETWORK = tiny_model.NETWORK | {"num_attention_heads": 4}

@@ -25,7 +25,7 @@ def package():
             module = types.ModuleType(name)
             module.__path__ = [str(path)]
             sys.modules[name] = module
-    return importlib.import_module("orbit_texture_tree.addon.client")
+    return importlib.import_module("orbit_texture_tree.addon.jobs.client")
 
 
 client = package()

@@ -12,7 +12,7 @@ from transformers.models.sam.configuration_sam import SamMaskDecoderConfig, SamP
 
 from backend.paint.orbitpainter.model import PROMPTS, Card
 from backend.paint.orbitpainter.network import PACKED
-from backend.paint.orbitpainter.sample import EXPERTS
+from backend.paint.orbitpainter.sampler import EXPERTS
 
 CARD = Card(size=32, frames=61, trained=False)
 NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "num_layers": 2, "text_dim": 20, "freq_dim": 32,

@@ -9,9 +9,9 @@ from .check_mesh import CheckMesh
 from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
+from .do_first import First
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
-from .first import First
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
 from .move_job import MoveJob
 from .nudge import NudgeView

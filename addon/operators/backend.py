@@ -8,8 +8,9 @@ from bpy.props import BoolProperty, EnumProperty
 
 from ...backend.api import paths
 from ...backend.api.torch_builds import GIGABYTES
-from .. import setup, timer
-from ..queue import queue
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..setup import install_process
 from ..ui.text import wrapped
 
 _WIDTH = 460
@@ -18,13 +19,13 @@ _DEVICES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 def start(title: str, *arguments: str, then=lambda setup: None) -> None:
     """Runs install.py, and shows how far it is."""
-    setup.start(title, *arguments, then=then)
-    timer.start()
+    install_process.start(title, *arguments, then=then)
+    queue_timer.start()
 
 
 def is_free(cls) -> bool:
     """Nothing is being installed; says so in the poll message of an operator's class."""
-    if setup.busy():
+    if install_process.busy():
         cls.poll_message_set("Wait until the one that runs has ended: see the preferences")
         return False
     return True
@@ -58,7 +59,7 @@ class InstallBackend(bpy.types.Operator):
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # An error asks for it: what is there does not do.
-            self.anew = setup.look()
+            self.anew = install_process.look()
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Install")
 
     def draw(self, context):
@@ -78,7 +79,7 @@ class InstallBackend(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _installed(done: setup.Setup) -> None:
+def _installed(done: install_process.Setup) -> None:
     """Goes on to the check, which also finds the devices that there are."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()
@@ -91,7 +92,7 @@ class RemoveBackend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not setup.is_installed():
+        if not install_process.is_installed():
             cls.poll_message_set("It is not installed")
             return False
         return _is_unused(cls)
@@ -113,8 +114,8 @@ class StopSetup(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        if setup.busy():
-            setup.current().stop()
+        if install_process.busy():
+            install_process.current().stop()
         return {"FINISHED"}
 
 

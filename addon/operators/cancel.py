@@ -4,7 +4,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import EnumProperty, StringProperty
 
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class Cancel(bpy.types.Operator):

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .. import inspection
+from ..checks import inspection
 
 
 class CheckMesh(bpy.types.Operator):

@@ -6,7 +6,8 @@ import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
 from gpu_extras.batch import batch_for_shader
 
-from .. import takes, wipe
+from ..objects import takes
+from ..viewport import compare_overlay
 
 _NAVIGATION = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "MOUSEROTATE", "MOUSESMARTZOOM",
                "NDOF_MOTION", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "TIMER", "WINDOW_DEACTIVATE"}
@@ -15,7 +16,7 @@ _NAVIGATION = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "
 
 def right_of(obj: bpy.types.Object, left: int, right: int) -> int:
     """The take after ``right`` that can be compared with ``left``; after the last comes the first."""
-    others = [index for index in wipe.comparable(obj) if index != left]
+    others = [index for index in compare_overlay.comparable(obj) if index != left]
     return next((index for index in others if index > right), others[0])
 
 
@@ -35,7 +36,7 @@ class CompareTakes(bpy.types.Operator):
         if len(obj.orbit_texture.takes) < 2:
             cls.poll_message_set("The active object has fewer than two takes. Texture it again, then compare")
             return False
-        can_be_drawn = wipe.comparable(obj)
+        can_be_drawn = compare_overlay.comparable(obj)
         if takes.shown(obj) not in can_be_drawn or len(can_be_drawn) < 2:
             cls.poll_message_set("Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared")
             return False
@@ -48,7 +49,7 @@ class CompareTakes(bpy.types.Operator):
         # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
         self._left = takes.shown(context.object)
-        earlier = [index for index in wipe.comparable(context.object) if index < self._left]
+        earlier = [index for index in compare_overlay.comparable(context.object) if index < self._left]
         self._right = earlier[-1] if earlier else right_of(context.object, self._left, self._left)
         self._line, self._dragging = 0.5, False
         self._handles = [bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when)
@@ -80,7 +81,7 @@ class CompareTakes(bpy.types.Operator):
         """The object, with both takes, is still there."""
         obj = context.object
         return (obj is not None and obj.session_uid == self._object_uid and context.mode == "OBJECT"
-                and {self._left, self._right} <= set(wipe.comparable(obj)))
+                and {self._left, self._right} <= set(compare_overlay.comparable(obj)))
 
     def _move(self, context, x: int) -> None:
         # Called from the sidebar; the line is in the viewport beside it.
@@ -107,7 +108,7 @@ class CompareTakes(bpy.types.Operator):
         context = bpy.context
         if context.area.as_pointer() == self._area and self._is_on(context):
             region = context.region
-            wipe.draw(context.object, self._left, self._right, round(self._line * region.width), (region.width, region.height),
+            compare_overlay.draw(context.object, self._left, self._right, round(self._line * region.width), (region.width, region.height),
                       context.region_data.perspective_matrix)
 
     def _draw_line(self) -> None:

@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from .. import diagnostics, weights
+from ..setup import diagnostics, weights
 from .backend import is_free, start
 
 

@@ -5,8 +5,9 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import EnumProperty
 
 from ...backend.api.weights import MODELS, gigabytes
-from .. import timer, weights
-from ..queue import queue
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..setup import weights
 from ..ui.text import wrapped
 
 _WIDTH = 460
@@ -56,5 +57,5 @@ class DownloadWeights(bpy.types.Operator):
 
     def execute(self, context):
         queue.download(self.model, f"{MODELS[self.model].title}'s weights")
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}

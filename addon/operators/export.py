@@ -7,7 +7,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import export, takes
+from ..objects import export, takes
 
 
 class _Export:

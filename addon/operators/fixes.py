@@ -5,8 +5,10 @@ import bpy
 from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import preflight, scene, timer
-from ..queue import queue
+from ..checks import preflight
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..objects import mesh_io
 
 
 class ObjectMode(bpy.types.Operator):
@@ -71,7 +73,7 @@ class UseLessMemory(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.orbit_texture
-        change = preflight.lighter(scene.triangle_count(context.object.data), settings.to_settings())
+        change = preflight.lighter(mesh_io.triangle_count(context.object.data), settings.to_settings())
         if not change:
             self.report({"INFO"}, "There is nothing that takes less, or the memory suffices.")
             return {"CANCELLED"}
@@ -86,7 +88,7 @@ class RestartWorker(bpy.types.Operator):
 
     def execute(self, context):
         queue.restart_server()
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}
 
 
@@ -106,5 +108,5 @@ class Retry(bpy.types.Operator):
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class MoveJob(bpy.types.Operator):

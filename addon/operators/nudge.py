@@ -7,7 +7,8 @@ import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings
-from .. import picture, registration, scene, view
+from ..objects import mesh_io
+from ..viewport import image_overlay, reference_view, registration
 
 _STEP, _FINE = 5.0, 1.0
 """Degrees that an arrow turns the view by, without and with Shift."""
@@ -41,7 +42,7 @@ def pressed(nudge: Nudge, key: str, shift: bool) -> Nudge:
     """What a key that was pressed, or a turn of the wheel, makes of it; the same if it means nothing."""
     if key in _ARROWS:
         right, up = (direction * (_FINE if shift else _STEP) for direction in _ARROWS[key])
-        azimuth, elevation = view.stepped(nudge.azimuth, nudge.elevation, right, up)
+        azimuth, elevation = reference_view.stepped(nudge.azimuth, nudge.elevation, right, up)
         return replace(nudge, azimuth=azimuth, elevation=elevation)
     if key in _WHEEL:
         return replace(nudge, opacity=round(min(1.0, max(0.1, nudge.opacity + _WHEEL[key])), 1))
@@ -77,7 +78,7 @@ class NudgeView(bpy.types.Operator):
         if panel.image is None or not panel.image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if panel.view == "AUTOMATIC" and view.found(obj) is None:
+        if panel.view == "AUTOMATIC" and reference_view.found(obj) is None:
             cls.poll_message_set("Automatic finds the view while it textures. Choose another view, or texture once")
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
@@ -88,7 +89,7 @@ class NudgeView(bpy.types.Operator):
     def invoke(self, context, event):
         obj, image = context.object, context.scene.orbit_texture.image
         try:
-            self._nudge = Nudge(*view.known(obj, context))
+            self._nudge = Nudge(*reference_view.known(obj, context))
         except InvalidSettings as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
@@ -143,7 +144,7 @@ class NudgeView(bpy.types.Operator):
 
     def _show(self, context) -> None:
         nudge = self._nudge
-        view.turn(context.area.spaces.active.region_3d, context.object, nudge.azimuth, nudge.elevation)
+        reference_view.turn(context.area.spaces.active.region_3d, context.object, nudge.azimuth, nudge.elevation)
         context.area.header_text_set(" | ".join([
             rpt_("Azimuth {:.0f}°, elevation {:.0f}°").format(nudge.azimuth, nudge.elevation),
             rpt_("Arrows: turn, finer with Shift"), rpt_("G, S: move or scale the picture, only to look"),
@@ -171,7 +172,7 @@ class NudgeView(bpy.types.Operator):
             left, bottom, width, height = corner = registration.moved(
                 registration.fitted(self._subject, onto, tuple(image.size)), self._nudge.shift, self._nudge.zoom)
             self._middle = left + width / 2, bottom + height / 2
-            picture.draw(image, corner, self._nudge.opacity)
+            image_overlay.draw(image, corner, self._nudge.opacity)
 
 
 def _mouse(context, event) -> tuple[float, float]:
@@ -182,7 +183,7 @@ def _mouse(context, event) -> tuple[float, float]:
 
 def _points(obj: bpy.types.Object) -> np.ndarray:
     """(n, 3) of the object as it is seen, in the world's space."""
-    positions = scene.seen_positions(obj)
+    positions = mesh_io.seen_positions(obj)
     positions = positions[::len(positions) // _MOST_POINTS + 1]
     matrix = np.array(obj.matrix_world)
     return positions @ matrix[:3, :3].T + matrix[:3, 3]

@@ -6,8 +6,9 @@ from pathlib import Path
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import contact_sheet, scene
-from ..queue import queue
+from ..headless import contact_sheet
+from ..jobs.queue import queue
+from ..objects import mesh_io
 
 
 class OpenReport(bpy.types.Operator):
@@ -18,7 +19,7 @@ class OpenReport(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not any(obj.orbit_texture.takes for obj in scene.meshes(context.scene.objects)) and not _failures():
+        if not any(obj.orbit_texture.takes for obj in mesh_io.meshes(context.scene.objects)) and not _failures():
             cls.poll_message_set("No object of the scene has a take")
             return False
         return True
@@ -27,7 +28,7 @@ class OpenReport(bpy.types.Operator):
         file = Path(bpy.app.tempdir) / "orbit_texture_report.html"
         try:
             contact_sheet.write(file, Path(bpy.data.filepath).stem or "Orbit Texture",
-                                [*contact_sheet.rows(scene.meshes(context.scene.objects)), *_failures()])
+                                [*contact_sheet.rows(mesh_io.meshes(context.scene.objects)), *_failures()])
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}

@@ -8,9 +8,9 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d, region_2d_to_origi
 from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
-from .. import picture
-from ..picture import Corner
-from ..pins import FEWEST, MOST
+from ..viewport import image_overlay
+from ..viewport.image_overlay import Corner
+from ..viewport.pins import FEWEST, MOST
 
 _LARGEST = 0.45
 """Of the viewport's width and height, for the picture."""
@@ -66,7 +66,7 @@ def draw(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.R
     """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
     obj, image = context.object, context.scene.orbit_texture.image
     left, bottom, width, height = shown = corner(region.width, region.height, image)
-    picture.draw(image, shown)
+    image_overlay.draw(image, shown)
     gpu.state.blend_set("ALPHA")
     points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + ([waiting] if waiting is not None else [])
     _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])

@@ -3,8 +3,10 @@
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import reference, region, scene, takes, timer, view
-from ..queue import queue
+from ..jobs import queue_timer, reference
+from ..jobs.queue import queue
+from ..objects import mesh_io, region, takes
+from ..viewport import reference_view
 
 
 class _OnShownTake:
@@ -50,13 +52,13 @@ class RepaintRegion(_OnShownTake, bpy.types.Operator):
     def run(self, context, obj, take) -> None:
         faces = obj.mode == "EDIT"
         picture = reference.from_image(context.scene.orbit_texture.image)
-        settings = region.settings(obj, take, view.settings_for(obj, context))
+        settings = region.settings(obj, take, reference_view.settings_for(obj, context))
         if obj.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
-        scene.check(obj)
-        marked = scene.selection(obj, take.own_topology) if faces else region.painted(obj, take)
+        mesh_io.check(obj)
+        marked = mesh_io.selection(obj, take.own_topology) if faces else region.painted(obj, take)
         queue.add(region.wearers(obj, take), picture, settings, region.repaint(obj, take, marked))
-        timer.start()
+        queue_timer.start()
 
 
 class MarkRegion(_OnShownTake, bpy.types.Operator):

@@ -7,7 +7,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ...backend.api.errors import OrbitError
-from .. import reference
+from ..jobs import reference
 
 
 class SetReference(bpy.types.Operator):

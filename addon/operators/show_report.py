@@ -5,8 +5,8 @@ import json
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..queue import queue
-from ..report import sentences
+from ..jobs.queue import queue
+from ..objects.report import sentences
 from ..ui.text import wrapped
 
 _WIDTH = 420

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import IntProperty
 
-from .. import takes
+from ..objects import takes
 
 
 class _OnTakes:

@@ -6,9 +6,11 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
-from .. import reference, scene, timer, view
-from ..queue import queue
-from ..rules import Plan, read_file
+from ..headless.rules import Plan, read_file
+from ..jobs import queue_timer, reference
+from ..jobs.queue import queue
+from ..objects import mesh_io
+from ..viewport import reference_view
 
 
 class TextureScene(bpy.types.Operator):
@@ -21,7 +23,7 @@ class TextureScene(bpy.types.Operator):
     def execute(self, context):
         settings = context.scene.orbit_texture
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
-        meshes = [obj for obj in scene.meshes(objects) if not queue.running_on(obj)]
+        meshes = [obj for obj in mesh_io.meshes(objects) if not queue.running_on(obj)]
         if not meshes:
             self.report({"ERROR"}, "There is no selected mesh object that is not being textured already." if settings.targets == "SELECTED"
                         else "There is no visible mesh object that is not being textured already.")
@@ -32,7 +34,7 @@ class TextureScene(bpy.types.Operator):
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
         entries = queue.add_each(meshes, plan.reference_of, plan.settings_of)
-        timer.start()
+        queue_timer.start()
         for sentence in plan.idle(meshes):
             self.report({"WARNING"}, sentence)
         if failed := [entry for entry in entries if entry.error]:
@@ -43,5 +45,5 @@ class TextureScene(bpy.types.Operator):
 def _plan(context: bpy.types.Context) -> Plan:
     """What the panel says; raises :class:`InvalidSettings` for a file of rules that cannot be read."""
     settings = context.scene.orbit_texture
-    return Plan(lambda obj: view.settings_for(obj, context), settings.image and (lambda: reference.from_image(settings.image)),
+    return Plan(lambda obj: reference_view.settings_for(obj, context), settings.image and (lambda: reference.from_image(settings.image)),
                 settings.folder, read_file(Path(bpy.path.abspath(settings.rules))) if settings.rules else ())

@@ -3,8 +3,9 @@
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import reference, timer, view
-from ..queue import queue
+from ..jobs import queue_timer, reference
+from ..jobs.queue import queue
+from ..viewport import reference_view
 
 
 class TextureSelected(bpy.types.Operator):
@@ -27,11 +28,11 @@ class TextureSelected(bpy.types.Operator):
     def execute(self, context):
         try:
             picture = reference.from_image(context.scene.orbit_texture.image)
-            entries = queue.add_each(context.selected_objects, lambda obj: picture, lambda obj: view.settings_for(obj, context))
+            entries = queue.add_each(context.selected_objects, lambda obj: picture, lambda obj: reference_view.settings_for(obj, context))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        timer.start()
+        queue_timer.start()
         if all(entry.error for entry in entries):
             self.report({"ERROR"}, entries[0].error.message)
             return {"CANCELLED"}

@@ -3,9 +3,9 @@
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import previews
-from ..entry import Entry
-from ..queue import queue
+from ..jobs import previews
+from ..jobs.entry import Entry
+from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent

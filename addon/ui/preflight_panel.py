@@ -2,8 +2,9 @@
 
 import bpy
 
-from .. import inspection, preflight, scene
-from ..preflight import Finding
+from ..checks import inspection, preflight
+from ..checks.preflight import Finding
+from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import wrapped
 
@@ -41,7 +42,7 @@ def draw_estimate(layout, context) -> None:
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    if text := preflight.forecast(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings()):
+    if text := preflight.forecast(mesh_io.triangle_count(obj.data), context.scene.orbit_texture.to_settings()):
         layout.label(text=text, icon="TIME", translate=False)
 
 

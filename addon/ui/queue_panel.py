@@ -3,8 +3,8 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..entry import Entry
-from ..queue import queue
+from ..jobs.entry import Entry
+from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 

@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..pins import FEWEST, MOST
+from ..viewport.pins import FEWEST, MOST
 from .base import OrbitPanel
 
 

@@ -6,7 +6,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
-from ..entry import Entry
+from ..jobs.entry import Entry
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Of Blender's interface font at scale 1, on average."""

@@ -17,7 +17,7 @@ from ..fuse.solve import blend, render_back
 from ..mesh.surface import Surface
 from ..render.camera import Camera
 from ..render.rasterize import GBuffer
-from .gauge import common_drift, drift_in_view
+from .common_drift import common_drift, drift_in_view
 from .register import Registration
 
 ROUNDS = ((4.0, 60.0), (2.0, 50.0), (1.0, 30.0), (0.7, 30.0))

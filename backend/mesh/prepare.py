@@ -10,7 +10,7 @@ from ..api.errors import InvalidMesh
 from ..api.job import MeshData
 from .surface import Surface, smooth_normals, triangle_areas
 from .tiles import gather, tile_size
-from .unwrap import unwrap
+from .unwrap.unwrap import unwrap
 from .uvs import why_unusable
 
 WELD_DISTANCE = 1e-6

@@ -20,9 +20,9 @@ from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
 from .combine import combine
 from .trellis2.dual_grid import dual_grid
-from .trellis2.eye import framed
+from .trellis2.image_encoder import framed
 from .trellis2.model import Model, folder
-from .trellis2.repaint import Strength, repaint
+from .trellis2.sdedit import Strength, repaint
 from .voxel_colors import voxel_colors
 
 BESIDE = 2_000_000_000

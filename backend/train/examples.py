@@ -17,7 +17,7 @@ from safetensors import safe_open
 from ..api.errors import InvalidMesh
 from ..mesh.files import TexturedMesh, read_textured
 from ..mesh.prepare import clean
-from ..paint.orbitpainter import agx, cameras, films
+from ..paint.orbitpainter import agx, cameras, clips
 from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
@@ -120,7 +120,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
     buffers = render(surface, views)
     pictures = {"position": [position_image(buffer) for buffer in buffers],
                 "normal": [normal_image(buffer, surface) for buffer in buffers], "color": colors}
-    runs, encode = passes(card.layout, card.frames), partial(films.encoded, vae)
+    runs, encode = passes(card.layout, card.frames), partial(clips.encoded, vae)
     tensors = {f"{number}.{kind}": encode(images, run.films) for number, run in enumerate(runs) for kind, images in pictures.items()}
     random, copies = np.random.default_rng(0), len(runs[0].films[0][0])
     stills = [np.hstack([reference(surface, color, card.size, random)] * copies) for _ in range(REFERENCES)]

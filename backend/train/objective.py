@@ -6,7 +6,7 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from ..paint.orbitpainter.network import velocity
-from ..paint.orbitpainter.sample import Sampling
+from ..paint.orbitpainter.sampler import Sampling
 
 LEVELS = 1000
 """Noise levels of the training."""

@@ -11,7 +11,7 @@ import torch
 from ..api.errors import InvalidSettings
 from ..device import best_device
 from ..paint.orbitpainter.model import Model
-from ..paint.orbitpainter.sample import noise
+from ..paint.orbitpainter.sampler import noise
 from ..tensors import shards
 from . import checkpoints
 from .examples import Example, examples
@@ -30,7 +30,7 @@ class Recipe:
     """How an expert is trained; the defaults are the published ones.
 
     Attributes:
-        expert: one of :data:`backend.paint.orbitpainter.sample.EXPERTS`.
+        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERTS`.
         seed: of what is random.
         rate: of AdamW.
         decay: of its weights.

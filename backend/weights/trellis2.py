@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..api.errors import InvalidWeights
-from ..refine.trellis2.eye import load_eye
+from ..refine.trellis2.image_encoder import load_eye
 from ..refine.trellis2.model import CARD, EYE, Card, Model, Statistics
 from ..store import appear_whole
 

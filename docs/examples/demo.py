@@ -62,7 +62,7 @@ def enable_addon(package: Path) -> None:
     if marker.exists() and marker.read_text(encoding="utf-8") == contents and addon_utils.enable(EXTENSION, default_set=True):
         return
     bpy.ops.extensions.package_install_files(filepath=str(package), repo="user_default", enable_on_install=True)
-    importlib.import_module(f"{EXTENSION}.addon.queue").queue.restart_server()  # one that runs still has the files that were replaced
+    importlib.import_module(f"{EXTENSION}.addon.jobs.queue").queue.restart_server()  # one that runs still has the files that were replaced
     marker.write_text(contents, encoding="utf-8")
 
 

@@ -33,7 +33,7 @@ def main() -> int:
     package = orbit_texture()
     if arguments and arguments[0].endswith(".blend"):
         bpy.ops.wm.open_mainfile(filepath=arguments.pop(0))
-    return importlib.import_module(f"{package.__name__}.addon.command").main(["texture", *arguments])
+    return importlib.import_module(f"{package.__name__}.addon.headless.command").main(["texture", *arguments])
 
 
 if __name__ == "__main__":

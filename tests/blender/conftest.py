@@ -63,7 +63,7 @@ def graphics(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def empty_file():
     """Every test starts in an empty file with an empty queue."""
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     # Factory settings disable extensions too.
@@ -100,7 +100,7 @@ def scripted_worker(_scripted_server, monkeypatch):
 @pytest.fixture
 def own_server(tmp_path, monkeypatch):
     """A home, and hence a server, of the test's own, which reaches no model: it gets this environment."""
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
     from bl_ext.user_default.orbit_texture.backend.api import connection, paths
 
     (tmp_path / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)

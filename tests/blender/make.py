@@ -8,12 +8,14 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from bl_ext.user_default.orbit_texture.addon import scene
-from bl_ext.user_default.orbit_texture.addon.identity import key_of
-from bl_ext.user_default.orbit_texture.addon.queue import Entry, queue
-from bl_ext.user_default.orbit_texture.addon.scene import Target
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
+from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
+from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import Target
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def suzanne(uvs: bool = True) -> bpy.types.Object:
@@ -110,7 +112,7 @@ def apply(*objects, new_uvs: bool = True, textures: dict | None = None, sheet: b
         sheet: PNG file of the result's sheet.
         more: of the :class:`Entry`.
     """
-    target = scene.read(objects[0])
+    target = mesh_io.read(objects[0])
     made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
     entry = Entry(objects[0].name, **{"settings": Settings()} | more, keys=tuple(map(key_of, objects)), target=target,

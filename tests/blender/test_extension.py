@@ -86,7 +86,7 @@ def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
 
 @pytest.mark.worker
 def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(package, scripted_worker, tmp_path):
-    import make
+    from tests.blender import make
     (tmp_path / "picture.png").write_bytes(make.png())
     [facts] = run_blender(FROM_DISK + JOB, tmp_path, source=str(package), picture=str(tmp_path / "picture.png"))
     assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}

@@ -4,14 +4,15 @@ import os
 import subprocess
 
 import bpy
-import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import weights
-from bl_ext.user_default.orbit_texture.addon.queue import queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+from bl_ext.user_default.orbit_texture.addon.setup import weights
 from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER
-from conftest import ROOT
+
+from tests.blender import make
+from tests.blender.make import ROOT
 
 pytestmark = pytest.mark.worker
 

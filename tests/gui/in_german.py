@@ -4,8 +4,9 @@ Started by test_window.py: ``blender --background --python-exit-code 1 --python 
 """
 
 import bpy
-from bl_ext.user_default.orbit_texture.addon import preflight, report
-from bl_ext.user_default.orbit_texture.addon.queue import Entry
+from bl_ext.user_default.orbit_texture.addon.checks import preflight
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry
+from bl_ext.user_default.orbit_texture.addon.objects import report
 from bl_ext.user_default.orbit_texture.addon.ui.text import status
 from bl_ext.user_default.orbit_texture.backend.api.events import JobEvent, State
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings

@@ -68,12 +68,12 @@ def open_preferences() -> None:
 def add_takes() -> None:
     """Two takes on Suzanne: the reference, and the same in other colours, thrown onto her from the front."""
     import numpy as np
-    from bl_ext.user_default.orbit_texture.addon import scene, takes
+    from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
     from bl_ext.user_default.orbit_texture.backend.api.job import Result
     from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
     obj = bpy.context.object
     for picture in ("reference.png", "other.png"):
-        target = scene.read(obj)
+        target = mesh_io.read(obj)
         corners = target.snapshot.positions[target.snapshot.corner_vertices[target.loops]]
         textures = {"base_color": np.fromfile(STATE.with_name(picture), np.uint8)}
         takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
@@ -123,8 +123,10 @@ def watch() -> float:
 
 
 def look_at_add_on() -> dict:
-    from bl_ext.user_default.orbit_texture.addon import diagnostics, previews, takes
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs import previews
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.objects import takes
+    from bl_ext.user_default.orbit_texture.addon.setup import diagnostics
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
         "jobs": [{"name": entry.name, "state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,

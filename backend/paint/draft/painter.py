@@ -18,14 +18,14 @@ from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
 from ..reference import Reference
-from .lay import Layer
-from .match import doubts
-from .picture import BOLD, CAREFUL, Caution, Picture
-from .shading import unlit
-from .symmetry import Mirror, find_mirror
-from .synthesis import Guess, Look, synthesize
-from .view import find_view
-from .warp import bent
+from .camera.ranking import doubts
+from .camera.search import find_view
+from .fill.patch_rendering import Layer
+from .fill.synthesis import Guess, Look, synthesize
+from .image.projection import BOLD, CAREFUL, Caution, Picture
+from .image.shading import unlit
+from .image.symmetry import Mirror, find_mirror
+from .image.warp import bent
 
 VIEWS, SIZE, RADIUS = 24, 640, 2.4
 """The draft's orbits: views each, pixels, distance in longest sides of the mesh."""

@@ -18,10 +18,10 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from ...api.errors import InvalidWeights
 from ...store import appear_whole
 from ...tensors import Tensors, save, shards
-from . import fast
+from . import distilled_lora
 from .model import PROMPTS, Card, embedded
 from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, adapted_layers, fold, load
-from .sample import EXPERTS
+from .sampler import EXPERTS
 
 RANK = 32
 """Of the published LoRA."""
@@ -101,7 +101,7 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
 
     def write(folder: Path) -> None:
         for name, file in (four_steps or {}).items():
-            copy_four_steps(file, folder / fast.FILES[name], config)
+            copy_four_steps(file, folder / distilled_lora.FILES[name], config)
         for name in EXPERTS:
             convert_expert(shards(base[name]), painter[name], folder / name, config, progress=partial(progress, name), **options)
         shutil.copytree(vae, folder / "vae")
@@ -112,12 +112,12 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
 
 
 def copy_four_steps(file: Path, target: Path, config: dict) -> None:
-    """Copies a four-step LoRA, see :mod:`backend.paint.orbitpainter.fast`, for experts of a configuration.
+    """Copies a four-step LoRA, see :mod:`backend.paint.orbitpainter.distilled_lora`, for experts of a configuration.
 
     Raises:
         InvalidWeights: the file is damaged or of another model.
     """
-    fast.Adapter(file, _shapes(_empty(config)))
+    distilled_lora.Adapter(file, _shapes(_empty(config)))
     shutil.copy(file, target)
 
 

@@ -103,7 +103,7 @@ def neighbours(voxel: np.ndarray, frame: np.ndarray) -> Neighbours:
 
 
 class Attends(Protocol):
-    """Knows who attends to whom: :class:`Neighbours`, or on a GPU :class:`backend.paint.orbitpainter.flex.Blocks`."""
+    """Knows who attends to whom: :class:`Neighbours`, or on a GPU :class:`backend.paint.orbitpainter.flex_attention.Blocks`."""
 
     def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""

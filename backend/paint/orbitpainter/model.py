@@ -13,16 +13,16 @@ from ...api.errors import InvalidWeights
 from ...api.weights import ORBITPAINTER
 from ...tensors import Tensors
 from ..reference import Reference
-from . import fast
+from . import distilled_lora
+from .device_placement import placed
+from .memory_plan import RUNGS, Rung
 from .network import load
-from .place import placed
-from .plan import RUNGS, Rung
-from .sample import EXPERTS, Prompts, Sampling
+from .sampler import EXPERTS, Prompts, Sampling
 from .segmentation import load_segmentation, segmented
 
 CARD, PROMPTS, SEGMENTATION = "model.json", "prompts.safetensors", "segmentation"
 """The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing, as may those of
-:mod:`backend.paint.orbitpainter.fast`."""
+:mod:`backend.paint.orbitpainter.distilled_lora`."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class Model:
         self._name, self._network = "", None
 
     def expert(self, name: str) -> WanTransformer3DModel:
-        """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
+        """One of :data:`backend.paint.orbitpainter.sampler.EXPERTS`; the other one is let go first."""
         if name != self._name:
             self.rest()
             network, adapter = load(WanTransformer3DModel, self.folder / name), None
             if self.sampling.distilled:
                 shapes = {key: tuple(tensor.shape) for key, tensor in network.named_parameters()}
-                adapter = fast.Adapter(self.folder / fast.FILES[name], shapes)
+                adapter = distilled_lora.Adapter(self.folder / distilled_lora.FILES[name], shapes)
             self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
         return self._network
 
@@ -144,7 +144,7 @@ class Model:
             if not files:
                 raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {ORBITPAINTER.command}")
             Tensors(files)
-        for file in fast.FILES.values():
+        for file in distilled_lora.FILES.values():
             if self.sampling.distilled and not (self.folder / file).is_file():
                 raise InvalidWeights(f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. Give them to "
                                      "'python -m backend convert' as --fast-high and --fast-low, or choose another quality.")

@@ -20,13 +20,13 @@ from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import Show, strip, unseen
 from ..reference import Reference
-from . import agx, cameras, cost, films, flex, gasa
+from . import agx, cameras, clips, cost_model, flex_attention, gasa
+from .latent_preview import Sketch
 from .layouts import PATCH, Pass, latent_frames, passes
+from .memory_plan import Rung, rungs
 from .model import Card, Model, folder
 from .network import LATENT, condition
-from .plan import Rung, rungs
-from .sample import Sampling, denoise, noise
-from .sketch import Sketch
+from .sampler import Sampling, denoise, noise
 
 QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
            "fast": Sampling(steps=4, guidance=1.0, distilled=True)}
@@ -115,12 +115,12 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         progress: told the fraction done.
         show: shown at every step, roughly, what the film is going to be.
     """
-    shown = films.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
+    shown = clips.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
     with torch.no_grad():
         vae = model.autoencoder()
-        position, normal = (films.encoded(vae, images, one.films) for images in (positions, normals))
-        still = films.encoded(vae, [shown], [[(0,)]])
-        first = None if one.follows is None else films.encoded(vae, [painted[one.follows]], [[(0,)]])
+        position, normal = (clips.encoded(vae, images, one.films) for images in (positions, normals))
+        still = clips.encoded(vae, [shown], [[(0,)]])
+        first = None if one.follows is None else clips.encoded(vae, [painted[one.follows]], [[(0,)]])
         del vae
         sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
 
@@ -133,7 +133,7 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         latents = denoise(expert, start, condition(position, normal, still), model.prompts(), model.sampling,
                           lambda fraction: progress(0.05 + 0.85 * fraction), first, look)
         model.rest()
-        return films.decoded(model.autoencoder(), latents, one.films)
+        return clips.decoded(model.autoencoder(), latents, one.films)
 
 
 def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
@@ -152,14 +152,14 @@ def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, na
 def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Attends:
     places = gasa.token_places(positions, one.films)
     near = gasa.neighbours(*places)
-    return flex.blocks(*places, near, model.device) if model.device.type == "cuda" and has_triton() else near.to(model.device)
+    return flex_attention.blocks(*places, near, model.device) if model.device.type == "cuda" and has_triton() else near.to(model.device)
 
 
 def _clocked(model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list) -> dict[str, np.ndarray]:
     """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were expected, and those it took."""
-    speed, start = cost.speed(model.device), time.monotonic()
+    speed, start = cost_model.speed(model.device), time.monotonic()
     frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
-    spent.append((cost.seconds(model.config(), count, model.sampling, model.rung, speed), time.monotonic() - start))
+    spent.append((cost_model.seconds(model.config(), count, model.sampling, model.rung, speed), time.monotonic() - start))
     return {str(view): frame for view, frame in frames.items()}
 
 

@@ -12,8 +12,8 @@ from ...api.errors import InvalidWeights
 from ...api.weights import TRELLIS2
 from ...tensors import Tensors
 from .autoencoder import Decoder, Encoder, Widths
-from .eye import Eye, load_eye
 from .flow import Flow, FlowWidths
+from .image_encoder import Eye, load_eye
 from .loading import load
 
 CARD, EYE = "model.json", "dinov3"
