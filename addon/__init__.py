@@ -6,7 +6,19 @@ from .headless import command
 from .jobs import previews, queue_timer
 from .viewport import confidence_overlay, surface_shader
 
-_PARTS = (properties, preferences, previews, inspection, surface_shader, confidence_overlay, operators, quality_presets, ui, queue_timer, command)
+_PARTS = (
+    properties,
+    preferences,
+    previews,
+    inspection,
+    surface_shader,
+    confidence_overlay,
+    operators,
+    quality_presets,
+    ui,
+    queue_timer,
+    command,
+)
 
 
 def register() -> None:

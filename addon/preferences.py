@@ -1,4 +1,5 @@
-"""The extension's page in Blender's preferences: the backend, where its files are, the models, and what is wrong."""
+"""The extension's page in Blender's preferences: the backend, where its files are, the models, and what is
+wrong."""
 
 import os
 from dataclasses import fields
@@ -54,14 +55,31 @@ class Preferences(bpy.types.AddonPreferences):
     bl_idname = _PACKAGE
 
     home: StringProperty(
-        name="Files", subtype="DIR_PATH", update=_use_folders,
-        description="Folder of the backend, its jobs and logs. Empty for the usual one. What is in the old one is not moved")
+        name="Files",
+        subtype="DIR_PATH",
+        update=_use_folders,
+        description=(
+            "Folder of the backend, its jobs and logs. Empty for the usual one. What is in the old one is "
+            "not moved"
+        ),
+    )
     models: StringProperty(
-        name="Models", subtype="DIR_PATH", update=_use_folders,
-        description="Folder of the models' weights. Empty for one beside the other files. What is in the old one is not moved")
+        name="Models",
+        subtype="DIR_PATH",
+        update=_use_folders,
+        description=(
+            "Folder of the models' weights. Empty for one beside the other files. What is in the old one is "
+            "not moved"
+        ),
+    )
 
     device: StringProperty(
-        name="Device", default=_DEFAULT.device, description=_DEVICE, search=_search_devices, search_options={"SUGGESTION"})
+        name="Device",
+        default=_DEFAULT.device,
+        description=_DEVICE,
+        search=_search_devices,
+        search_options={"SUGGESTION"},
+    )
 
     def draw(self, context):
         width = context.region.width / context.preferences.system.ui_scale - 120
@@ -75,8 +93,12 @@ class Preferences(bpy.types.AddonPreferences):
             layout.label(text="The backend is not installed", icon="ERROR")
             layout.operator("orbit_texture.install_backend").anew = False
         else:
-            layout.label(text="The backend is installed; its worker runs" if queue.connected else
-                         "The backend is installed; its worker starts with the first job", icon="CHECKMARK")
+            layout.label(
+                text="The backend is installed; its worker runs"
+                if queue.connected
+                else "The backend is installed; its worker starts with the first job",
+                icon="CHECKMARK",
+            )
             row = layout.row()
             row.operator("orbit_texture.install_backend", text="Update").anew = False
             row.operator("orbit_texture.install_backend", text="Repair").anew = True
@@ -90,19 +112,28 @@ class Preferences(bpy.types.AddonPreferences):
         column.enabled = not queue.busy and not install_process.busy()
         for name, variable in _VARIABLES.items():
             if variable in os.environ and variable not in _set_here:
-                column.label(text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable), translate=False)
+                column.label(
+                    text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable),
+                    translate=False,
+                )
             else:
                 column.prop(self, name)
         column.prop(self, "device")
         if (name := devices.chosen()) != _DEFAULT.device and devices.known() and not devices.meant(name):
-            column.label(text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False)
+            column.label(
+                text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
+            )
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)
 
 
 def _draw_models(layout) -> None:
     for needs in MODELS.values():
         row = layout.row()
-        row.label(text=f"{needs.title}, {gigabytes(needs.stays)}", icon="CHECKMARK" if weights.there(needs) else "BLANK1", translate=False)
+        row.label(
+            text=f"{needs.title}, {gigabytes(needs.stays)}",
+            icon="CHECKMARK" if weights.there(needs) else "BLANK1",
+            translate=False,
+        )
         licences = dict.fromkeys(source.license for source in needs.sources)
         row.label(text=", ".join(licences), translate=False)
         if weights.there(needs):

@@ -1,4 +1,5 @@
-"""The suite has two halves: ``tests/blender`` runs in a Python with bpy, everything else in the backend's environment."""
+"""The suite has two halves: ``tests/blender`` runs in a Python with bpy, everything else in the backend's
+environment."""
 
 import contextlib
 import importlib.util
@@ -26,24 +27,32 @@ def watchers(run):
     from tests.servers import Watcher, end_server  # which bpy's half of the suite has no use for
 
     with contextlib.ExitStack() as stack:
+
         def make(*options: str, **changes) -> Watcher:
             watcher = Watcher(run, *options, **changes)
             stack.callback(watcher.close)
             return watcher
+
         yield make
     end_server(run)
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only or full disk."""
+    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only
+    or full disk."""
     made = []
 
     def make(options: str):
         place = tmp_path / f"disk_{len(made)}"
         place.mkdir()
-        if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True).returncode:
+        if (
+            sys.platform != "linux"
+            or os.geteuid() != 0
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True
+            ).returncode
+        ):
             pytest.skip("needs a superuser who may mount")
         made.append(place)
         return place
@@ -52,5 +61,8 @@ def disk(tmp_path):
     for place in made:
         # A process that was just killed may still hold a file.
         until = time.monotonic() + 30
-        while subprocess.run(["umount", str(place)], capture_output=True).returncode and time.monotonic() < until:
+        while (
+            subprocess.run(["umount", str(place)], capture_output=True).returncode
+            and time.monotonic() < until
+        ):
             time.sleep(0.1)

@@ -45,13 +45,13 @@ def cost(triangles: int, settings: Settings) -> Cost | None:
     """What a job takes; None for a painter whose jobs have not been measured."""
     if settings.painter != "draft" or settings.refines:
         return None
-    return Cost(_pace * float(np.interp(triangles, _TRIANGLES, _SECONDS)),
-                _besides(triangles, settings))
+    return Cost(_pace * float(np.interp(triangles, _TRIANGLES, _SECONDS)), _besides(triangles, settings))
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a model takes, by arithmetic: nothing of it has been measured on a card. Gigabytes, 1e9 bytes each.
+    """What a model takes, by arithmetic: nothing of it has been measured on a card. Gigabytes, 1e9 bytes
+    each.
 
     Attributes:
         who: the model, for people.
@@ -65,7 +65,8 @@ class Load:
 
 
 def loads(settings: Settings, device: Device, there: float) -> list[Load]:
-    """What each model of a job takes at the peak: as it will be held on this device, or the least that it can take if that is too much.
+    """What each model of a job takes at the peak: as it will be held on this device, or the least that it can
+    take if that is too much.
 
     Args:
         there: gigabytes of memory that the computer has.
@@ -73,13 +74,21 @@ def loads(settings: Settings, device: Device, there: float) -> list[Load]:
     found, on_card = [], not device.cores
     if settings.painter == ORBITPAINTER.name:
         remembered = settings.quality in REMEMBERING
-        rung = fitting(device.free, there, TOKENS, remembered)[0] if device.name.startswith("cuda") else RUNGS[0]
+        rung = (
+            fitting(device.free, there, TOKENS, remembered)[0] if device.name.startswith("cuda") else RUNGS[0]
+        )
         card = rung.card(TOKENS, remembered)
-        found.append(Load(ORBITPAINTER.title, card + SPARE_GIGABYTES, rung.memory() + SPARE_GIGABYTES) if on_card
-                     else Load(ORBITPAINTER.title, 0.0, card + SPARE_GIGABYTES))
+        found.append(
+            Load(ORBITPAINTER.title, card + SPARE_GIGABYTES, rung.memory() + SPARE_GIGABYTES)
+            if on_card
+            else Load(ORBITPAINTER.title, 0.0, card + SPARE_GIGABYTES)
+        )
     if settings.refines:
-        found.append(Load(TRELLIS2.title, _LARGEST + SPARE_GIGABYTES, SPARE_GIGABYTES) if on_card
-                     else Load(TRELLIS2.title, 0.0, 2 * _LARGEST + SPARE_GIGABYTES))
+        found.append(
+            Load(TRELLIS2.title, _LARGEST + SPARE_GIGABYTES, SPARE_GIGABYTES)
+            if on_card
+            else Load(TRELLIS2.title, 0.0, 2 * _LARGEST + SPARE_GIGABYTES)
+        )
     return found
 
 
@@ -87,19 +96,26 @@ def learn(report: dict) -> None:
     """Takes this computer's pace from the report of a job that did all its stages."""
     global _pace
     seconds = report.get("seconds", {})
-    if set(seconds) >= _STAGES and (foretold := cost(report["triangles"], Settings.from_dict(report["settings"]))):
+    if set(seconds) >= _STAGES and (
+        foretold := cost(report["triangles"], Settings.from_dict(report["settings"]))
+    ):
         _pace *= sum(seconds.values()) / foretold.seconds
 
 
 def peak(triangles: int, settings: Settings, device: Device, there: float) -> tuple[float, float]:
-    """Gigabytes of the card and of the computer's memory that a job takes at the peak, one model being at work at a time."""
+    """Gigabytes of the card and of the computer's memory that a job takes at the peak, one model being at
+    work at a time."""
     models = loads(settings, device, there)
-    return max((load.card for load in models), default=0.0), max([_besides(triangles, settings), *(load.memory for load in models)])
+    return max((load.card for load in models), default=0.0), max(
+        [_besides(triangles, settings), *(load.memory for load in models)]
+    )
 
 
 def _besides(triangles: int, settings: Settings) -> float:
     """Gigabytes of memory that the stages without a model take."""
-    return float(np.interp(settings.texture_size, _SIZES, _GIGABYTES)) + _GIGABYTES_PER_MILLION * triangles / 1e6
+    return (
+        float(np.interp(settings.texture_size, _SIZES, _GIGABYTES)) + _GIGABYTES_PER_MILLION * triangles / 1e6
+    )
 
 
 def memory() -> float | None:

@@ -1,4 +1,5 @@
-"""The checks of a mesh that take time, remembered until the mesh changes, so that a panel that draws looks at no mesh."""
+"""The checks of a mesh that take time, remembered until the mesh changes, so that a panel that draws looks at
+no mesh."""
 
 import bpy
 from bpy.app.handlers import persistent
@@ -9,7 +10,8 @@ from . import mesh_check
 from .mesh_check import MeshCheck
 
 AUTOMATIC_TRIANGLES = 20_000
-"""Up to so many the active object is checked by itself, in a few hundredths of a second; larger ones when someone asks."""
+"""Up to so many the active object is checked by itself, in a few hundredths of a second; larger ones when
+someone asks."""
 
 _DELAY = 0.3
 """Seconds of rest after a change before the mesh is looked at."""
@@ -35,8 +37,14 @@ def _key(obj: bpy.types.Object) -> tuple[int, str]:
 
 def _waiting(obj: bpy.types.Object | None) -> bool:
     """The object is one to be checked by itself, and is not yet."""
-    return (obj is not None and obj.type == "MESH" and obj.mode == "OBJECT" and len(obj.data.polygons) > 0
-            and mesh_io.triangle_count(obj.data) <= AUTOMATIC_TRIANGLES and known(obj) is None)
+    return (
+        obj is not None
+        and obj.type == "MESH"
+        and obj.mode == "OBJECT"
+        and len(obj.data.polygons) > 0
+        and mesh_io.triangle_count(obj.data) <= AUTOMATIC_TRIANGLES
+        and known(obj) is None
+    )
 
 
 def _inspect_active() -> None:
@@ -48,11 +56,18 @@ def _inspect_active() -> None:
 
 @persistent
 def _changed(_scene, depsgraph) -> None:
-    changed = {update.id.original.session_uid for update in depsgraph.updates
-               if isinstance(update.id, bpy.types.Mesh) and update.is_updated_geometry}
+    changed = {
+        update.id.original.session_uid
+        for update in depsgraph.updates
+        if isinstance(update.id, bpy.types.Mesh) and update.is_updated_geometry
+    }
     for key in [key for key in _known if key[0] in changed]:
         del _known[key]
-    if not bpy.app.background and not bpy.app.timers.is_registered(_inspect_active) and _waiting(depsgraph.view_layer.objects.active):
+    if (
+        not bpy.app.background
+        and not bpy.app.timers.is_registered(_inspect_active)
+        and _waiting(depsgraph.view_layer.objects.active)
+    ):
         bpy.app.timers.register(_inspect_active, first_interval=_DELAY)
 
 

@@ -41,7 +41,8 @@ class Faces:
     Attributes:
         positions: (V, 3) float32.
         edges: (E, 2) int32 vertices of each edge.
-        corner_vertices, corner_edges: (L,) int32 vertex of each loop, and the edge to the next one of its face.
+        corner_vertices, corner_edges: (L,) int32 vertex of each loop, and the edge to the next one of its
+            face.
         loops: (F, 3) int32 loops of each triangle.
         uvs: (L, 2) float32, or None.
     """
@@ -68,7 +69,8 @@ def check(mesh: Faces) -> MeshCheck:
 
 
 def _winding(mesh: Faces) -> tuple[int, bool]:
-    """An edge between two faces is walked once in each direction if they are turned alike; the volume then has the sign of all faces."""
+    """An edge between two faces is walked once in each direction if they are turned alike; the volume then
+    has the sign of all faces."""
     count = len(mesh.edges)
     forward = mesh.corner_vertices == mesh.edges[mesh.corner_edges, 0]
     faces = np.bincount(mesh.corner_edges, minlength=count)
@@ -76,12 +78,15 @@ def _winding(mesh: Faces) -> tuple[int, bool]:
     flipped = int(np.count_nonzero((faces == 2) & (walked_forward != 1)))
     if flipped or (faces != 2).any():
         return flipped, False
-    a, b, c = (mesh.positions[mesh.corner_vertices[mesh.loops[:, corner]]].astype(np.float64) for corner in range(3))
+    a, b, c = (
+        mesh.positions[mesh.corner_vertices[mesh.loops[:, corner]]].astype(np.float64) for corner in range(3)
+    )
     return 0, bool(np.einsum("ij,ij->", a, np.cross(b, c)) < 0)
 
 
 def _overlap(corners: np.ndarray, tiles: np.ndarray) -> bool:
-    """Whether triangles (F, 3, 2) of the unit square, each on a tile (F, 2), cover more texels twice than rounding explains."""
+    """Whether triangles (F, 3, 2) of the unit square, each on a tile (F, 2), cover more texels twice than
+    rounding explains."""
     scaled = corners * SIZE - 0.5
     low = np.ceil(scaled.min(axis=1)).astype(np.int64)
     sides = np.maximum(np.floor(scaled.max(axis=1)).astype(np.int64) - low + 1, 0)
@@ -101,7 +106,9 @@ def _overlap(corners: np.ndarray, tiles: np.ndarray) -> bool:
     for edge in range(3):
         a, b = turn * dx[:, edge], turn * dy[:, edge]
         # Strictly, so that a texel centre on a common edge counts for neither side.
-        inside &= a[triangle] * row - b[triangle] * column > (a * y[:, edge] - b * x[:, edge])[triangle] + 1e-9
+        inside &= (
+            a[triangle] * row - b[triangle] * column > (a * y[:, edge] - b * x[:, edge])[triangle] + 1e-9
+        )
     _, tile = np.unique(tiles @ np.array([1, 1 << 20]), return_inverse=True)
     texels = (tile[triangle[inside]] * SIZE + row[inside]) * SIZE + column[inside]
     hits = np.bincount(texels) if len(texels) else np.zeros(1, np.int64)

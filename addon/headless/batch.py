@@ -44,7 +44,12 @@ class BatchJob:
 
     @property
     def plan(self) -> Plan:
-        return Plan(lambda obj: self.settings, self.image and (lambda: reference.from_file(self.image)), str(self.folder or ""), self.rules)
+        return Plan(
+            lambda obj: self.settings,
+            self.image and (lambda: reference.from_file(self.image)),
+            str(self.folder or ""),
+            self.rules,
+        )
 
     @property
     def report(self) -> Path:
@@ -59,7 +64,9 @@ def read_manifest(file: Path) -> list[BatchJob]:
     """
     data = rules.read_toml(file)
     if unknown := sorted(set(data) - {"output", "defaults", "job"}):
-        raise InvalidSettings(f"The manifest has no key called '{unknown[0]}'. Its keys are: output, defaults, job.")
+        raise InvalidSettings(
+            f"The manifest has no key called '{unknown[0]}'. Its keys are: output, defaults, job."
+        )
     folder = file.resolve().parent
     defaults, output = data.get("defaults", {}), folder / data.get("output", "textured")
     jobs = [_read_job(defaults | entry, folder, output) for entry in data.get("job", [])]
@@ -94,18 +101,28 @@ def report_rows(jobs: list[BatchJob]) -> list[Row]:
         if job.output.is_file():
             bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
             found += contact_sheet.rows(mesh_io.meshes(bpy.context.scene.objects))
-        outcomes = json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
-        found += [contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
-                  for name, outcome in outcomes.items() if outcome["error"]]
+        outcomes = (
+            json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
+        )
+        found += [
+            contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
+            for name, outcome in outcomes.items()
+            if outcome["error"]
+        ]
     return found
 
 
 def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
     if unknown := sorted(set(entry) - _JOB_NAMES):
-        raise InvalidSettings(f"A job of the manifest has no key called '{unknown[0]}'. Its keys are: {', '.join(sorted(_JOB_NAMES))}.")
+        raise InvalidSettings(
+            f"A job of the manifest has no key called '{unknown[0]}'. Its keys are: "
+            f"{', '.join(sorted(_JOB_NAMES))}."
+        )
     if "blend" not in entry or not _REFERENCES & set(entry):
-        raise InvalidSettings("Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a [[job.rule]], or "
-                              "own_references = true if the objects bring their own.")
+        raise InvalidSettings(
+            "Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a "
+            "[[job.rule]], or own_references = true if the objects bring their own."
+        )
     blend = folder / entry["blend"]
     named = [{"objects": [name], "image": file} for name, file in entry.get("images", {}).items()]
     return BatchJob(
@@ -115,7 +132,8 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
         image=folder / entry["image"] if "image" in entry else None,
         folder=folder / entry["folder"] if "folder" in entry else None,
         rules=rules.read([*named, *entry.get("rule", [])], folder),
-        settings=Settings.from_dict({name: value for name, value in entry.items() if name in rules.SETTINGS}))
+        settings=Settings.from_dict({name: value for name, value in entry.items() if name in rules.SETTINGS}),
+    )
 
 
 def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
@@ -150,11 +168,21 @@ def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
 
 
 def _key(job: BatchJob) -> str:
-    """Changes with anything that the result depends on: the contents of the files, the objects, the settings."""
+    """Changes with anything that the result depends on: the contents of the files, the objects, the
+    settings."""
     folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
-    pictures = [job.image, *(rule.image for rule in job.rules), *(file for file in folder if file.suffix in reference.EXTENSIONS)]
-    inputs = [_content(job.blend), job.objects, [asdict(rule) for rule in job.rules], job.settings.to_dict(),
-              [(str(file), _content(file)) for file in pictures if file]]
+    pictures = [
+        job.image,
+        *(rule.image for rule in job.rules),
+        *(file for file in folder if file.suffix in reference.EXTENSIONS),
+    ]
+    inputs = [
+        _content(job.blend),
+        job.objects,
+        [asdict(rule) for rule in job.rules],
+        job.settings.to_dict(),
+        [(str(file), _content(file)) for file in pictures if file],
+    ]
     return hashlib.sha256(json.dumps(inputs, default=str).encode()).hexdigest()
 
 

@@ -1,4 +1,5 @@
-"""The command line inside Blender: ``blender -b scene.blend --command orbit_texture …``, see docs/headless.md."""
+"""The command line inside Blender: ``blender -b scene.blend --command orbit_texture …``, see
+docs/headless.md."""
 
 import argparse
 import contextlib
@@ -48,19 +49,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
-    given = {entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None}
+    given = {
+        entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None
+    }
     settings, picture = Settings.from_dict(given), options.image and reference.from_file(options.image)
-    plan = Plan(lambda obj: settings, picture and (lambda: picture), options.folder,
-                rules.read_file(Path(options.rules)) if options.rules else (),
-                region.read_file(Path(options.region).expanduser().resolve()) if options.region else None)
+    plan = Plan(
+        lambda obj: settings,
+        picture and (lambda: picture),
+        options.folder,
+        rules.read_file(Path(options.rules)) if options.rules else (),
+        region.read_file(Path(options.region).expanduser().resolve()) if options.region else None,
+    )
     output = Path(options.output).expanduser().resolve()
     texturing.check_output(output)
     objects = texturing.find_objects(options.objects)
     outcomes = texturing.run_into(output, objects, plan, listener, options.partial == "keep")
     failed = [outcome for outcome in outcomes if outcome["state"] != "finished"]
     if options.report:
-        rows = contact_sheet.rows(objects) + [contact_sheet.failure(outcome["object"], output.name, outcome["error"]["message"])
-                                              for outcome in failed if outcome["error"]]
+        rows = contact_sheet.rows(objects) + [
+            contact_sheet.failure(outcome["object"], output.name, outcome["error"]["message"])
+            for outcome in failed
+            if outcome["error"]
+        ]
         _write_report(options.report, output.stem, rows, listener)
     return SOME_FAILED if failed else GOOD
 
@@ -94,7 +104,11 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
     names = [take.name for take in obj.orbit_texture.takes]
     index = names.index(options.take) if options.take in names else -1 if options.take else takes.shown(obj)
     if index < 0:
-        raise InvalidTarget(f"'{obj.name}' has no take called '{options.take}'." if options.take else f"'{obj.name}' wears no take.")
+        raise InvalidTarget(
+            f"'{obj.name}' has no take called '{options.take}'."
+            if options.take
+            else f"'{obj.name}' wears no take."
+        )
     files = []
     if options.textures:
         folder = Path(options.textures).expanduser().resolve()
@@ -121,18 +135,32 @@ def _doctor(options: argparse.Namespace, listener: texturing.Listener) -> int:
 def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
     needs = MODELS[options.model]
     for source in needs.sources:
-        listener({"event": "source", "repository": source.repository, "size": source.size, "license": source.license,
-                  "terms": source.terms})
+        listener(
+            {
+                "event": "source",
+                "repository": source.repository,
+                "size": source.size,
+                "license": source.license,
+                "terms": source.terms,
+            }
+        )
     if not options.yes:
-        raise InvalidSettings(f"Nothing was downloaded. It would be {gigabytes(needs.size)}, of which {gigabytes(needs.stays)} stay, and "
-                              f"{gigabytes(needs.peak)} are taken on the way. If you agree to the terms above, add --yes.")
+        raise InvalidSettings(
+            f"Nothing was downloaded. It would be {gigabytes(needs.size)}, of which {gigabytes(needs.stays)} "
+            f"stay, and {gigabytes(needs.peak)} are taken on the way. If you agree to the terms above, add "
+            "--yes."
+        )
     if not bpy.app.online_access:
-        raise InvalidSettings("Blender is offline. Start it with --online-mode, or allow online access in its preferences.")
+        raise InvalidSettings(
+            "Blender is offline. Start it with --online-mode, or allow online access in its preferences."
+        )
     return GOOD if texturing.download(needs.name, listener)["state"] == "finished" else SOME_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="orbit_texture", description="Texture meshes of a .blend from reference images.")
+    parser = argparse.ArgumentParser(
+        prog="orbit_texture", description="Texture meshes of a .blend from reference images."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def command(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
@@ -144,25 +172,46 @@ def _parser() -> argparse.ArgumentParser:
     one = command("texture", _texture, "texture objects of the open file")
     one.add_argument("--image", help="reference for the objects that have none of their own")
     one.add_argument("--folder", default="", help="folder with a picture per object, called like it")
-    one.add_argument("--rules", metavar="FILE", help="TOML file that says what some objects get, see docs/batch.md")
-    one.add_argument("--objects", nargs="+", metavar="NAME", help="objects to texture; every visible mesh if not given")
-    one.add_argument("--region", metavar="FILE", help="mask on the UV map of the take that an object wears: only what is not black there "
-                     "is painted anew, as a new take")
+    one.add_argument(
+        "--rules", metavar="FILE", help="TOML file that says what some objects get, see docs/batch.md"
+    )
+    one.add_argument(
+        "--objects", nargs="+", metavar="NAME", help="objects to texture; every visible mesh if not given"
+    )
+    one.add_argument(
+        "--region",
+        metavar="FILE",
+        help="mask on the UV map of the take that an object wears: only what is not black there "
+        "is painted anew, as a new take",
+    )
     one.add_argument("--output", required=True, help=".blend to write")
     _add_settings(one)
     many = command("batch", _batch, "run the jobs of a manifest, skipping those that are done")
     many.add_argument("--manifest", required=True, help="TOML file, see docs/batch.md")
     for entry in (one, many):
-        entry.add_argument("--partial", choices=("keep", "discard"), default="keep",
-                           help="what becomes of the objects that went well when others did not (%(default)s)")
-        entry.add_argument("--report", metavar="FILE", help="HTML page to write, with a picture of every textured object")
+        entry.add_argument(
+            "--partial",
+            choices=("keep", "discard"),
+            default="keep",
+            help="what becomes of the objects that went well when others did not (%(default)s)",
+        )
+        entry.add_argument(
+            "--report", metavar="FILE", help="HTML page to write, with a picture of every textured object"
+        )
     out = command("export", _export, "write takes of the open file as files")
-    out.add_argument("--objects", nargs="+", metavar="NAME", help="objects to export; every visible one that wears a take if not given")
+    out.add_argument(
+        "--objects",
+        nargs="+",
+        metavar="NAME",
+        help="objects to export; every visible one that wears a take if not given",
+    )
     out.add_argument("--take", metavar="NAME", help="the take that each object wears if not given")
     out.add_argument("--textures", metavar="FOLDER", help="folder for the textures")
     out.add_argument("--format", choices=export.FORMATS, default="png8", help="of the textures (%(default)s)")
     out.add_argument("--naming", default=export.NAMING, help="of the textures (%(default)s)")
-    out.add_argument("--pack", action="store_true", help="metallic and roughness as one image, as glTF wants them")
+    out.add_argument(
+        "--pack", action="store_true", help="metallic and roughness as one image, as glTF wants them"
+    )
     out.add_argument("--glb", metavar="FOLDER", help="folder for a GLB of each object with its take")
     command("doctor", _doctor, "say what is installed, what is missing and how to mend it")
     bring = command("download", _download, "bring a model's weights")
@@ -176,7 +225,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         limits = entry.metadata
         names = [f"--{entry.name.replace('_', '-')}"] + (["--size"] if entry.name == "texture_size" else [])
         kind = float if entry.default is None else type(entry.default)
-        how = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind, "choices": limits["choices"] or None}
+        how = (
+            {"action": argparse.BooleanOptionalAction}
+            if kind is bool
+            else {"type": kind, "choices": limits["choices"] or None}
+        )
         parser.add_argument(*names, dest=entry.name, default=None, help=limits["doc"], **how)
 
 
@@ -200,9 +253,16 @@ def _print_json(event: dict) -> None:
 def _print_text(event: dict) -> None:
     match event["event"]:
         case "progress":
-            print(f"\r{event['object']}: {event['stage'] or event['state']} {event['fraction']:.0%}   ", end="", flush=True)
+            print(
+                f"\r{event['object']}: {event['stage'] or event['state']} {event['fraction']:.0%}   ",
+                end="",
+                flush=True,
+            )
         case "object":
-            print(f"\r{event['object']}: {event['error']['message'] if event['error'] else 'done'}   ", flush=True)
+            print(
+                f"\r{event['object']}: {event['error']['message'] if event['error'] else 'done'}   ",
+                flush=True,
+            )
         case "saved":
             print(f"Wrote {event['file']}", flush=True)
         case "skipped":
@@ -211,9 +271,16 @@ def _print_text(event: dict) -> None:
             fix = f"\n{'':22}{event['fix']}" if event["fix"] else ""
             print(f"{event['state']:8} {event['name']:12} {event['detail']}{fix}", flush=True)
         case "source":
-            print(f"{event['repository']:40} {gigabytes(event['size']):>9}  {event['license']}\n  {event['terms']}", flush=True)
+            print(
+                f"{event['repository']:40} {gigabytes(event['size']):>9}  {event['license']}\n  "
+                f"{event['terms']}",
+                flush=True,
+            )
         case "download":
-            print(f"\r{event['error']['message'] if event['error'] else 'The weights are there.'}   ", flush=True)
+            print(
+                f"\r{event['error']['message'] if event['error'] else 'The weights are there.'}   ",
+                flush=True,
+            )
         case "note" | "error":
             print(event["message"], file=sys.stderr, flush=True)
 

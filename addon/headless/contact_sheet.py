@@ -16,7 +16,8 @@ from ..objects.report import sentences
 _CAPTIONS = ("Reference", "Its side", "Right of it", "Behind", "Left of it")
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem; background: #1d1d1d; color: #ddd }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem;
+       background: #1d1d1d; color: #ddd }
 article { border-top: 1px solid #444; padding: 1rem 0 }
 h2 { font-size: 1.1rem; margin: 0 } h2 small, figcaption { color: #999; font-weight: normal }
 img { width: 100%; display: block } figure { margin: .5rem 0 }
@@ -65,8 +66,11 @@ def page(title: str, found: Iterable[Row]) -> str:
     found = list(found)
     failed = sum(row.failed for row in found)
     counted = f"{len(found) - failed} textured" + (f", {failed} failed" if failed else "")
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style></head>'
-            f"<body><h1>{escape(title)}</h1><p>{counted}</p>{''.join(map(_article, found))}</body></html>\n")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head>"
+        f"<body><h1>{escape(title)}</h1><p>{counted}</p>{''.join(map(_article, found))}</body></html>\n"
+    )
 
 
 def write(file: Path, title: str, found: Iterable[Row]) -> None:
@@ -81,8 +85,13 @@ def write(file: Path, title: str, found: Iterable[Row]) -> None:
 def _row(shader: bpy.types.Material, sharing: list[bpy.types.Object]) -> Row:
     take = sharing[0].orbit_texture.takes[takes.shown(sharing[0])]
     image = material.texture(shader, material.SHEET)
-    return Row(", ".join(obj.name for obj in sharing), Path(bpy.data.filepath).name, take.name, sentences(json.loads(take.report)),
-               bytes(image.packed_file.data) if image and image.packed_file else None)
+    return Row(
+        ", ".join(obj.name for obj in sharing),
+        Path(bpy.data.filepath).name,
+        take.name,
+        sentences(json.loads(take.report)),
+        bytes(image.packed_file.data) if image and image.packed_file else None,
+    )
 
 
 def _article(row: Row) -> str:
@@ -90,7 +99,10 @@ def _article(row: Row) -> str:
     if row.picture:
         data = base64.b64encode(row.picture).decode("ascii")
         captions = "".join(f"<span>{caption}</span>" for caption in _CAPTIONS)
-        picture = f'<figure><img alt="" src="data:image/png;base64,{data}"><figcaption>{captions}</figcaption></figure>'
+        image = f'<img alt="" src="data:image/png;base64,{data}">'
+        picture = f"<figure>{image}<figcaption>{captions}</figcaption></figure>"
     lines = "".join(f"<li>{escape(line)}</li>" for line in row.lines)
-    return (f'<article{" class=failed" if row.failed else ""}><h2>{escape(row.name)} <small>{escape(row.take)} {escape(row.file)}</small>'
-            f"</h2>{picture}<ul>{lines}</ul></article>")
+    return (
+        f"<article{' class=failed' if row.failed else ''}><h2>{escape(row.name)} <small>{escape(row.take)} "
+        f"{escape(row.file)}</small></h2>{picture}<ul>{lines}</ul></article>"
+    )

@@ -1,7 +1,8 @@
-"""Which reference and which settings each of many objects gets: from a file of rules, and from custom properties in the .blend.
+"""Which reference and which settings each of many objects gets: from a file of rules, and from custom
+properties in the .blend.
 
-The particular wins over the general: what is set for all, then collections, outer before inner, then the object, then the rules of a
-file, of which the later is the stronger. See docs/batch.md.
+The particular wins over the general: what is set for all, then collections, outer before inner, then the
+object, then the rules of a file, of which the later is the stronger. See docs/batch.md.
 """
 
 import tomllib
@@ -30,7 +31,8 @@ _RULE_KEYS = ("objects", "collections", *_PROPERTIES)
 
 @dataclass(frozen=True)
 class Rule:
-    """What some objects get: those whose name matches one of ``objects``, in a collection that matches one of ``collections``.
+    """What some objects get: those whose name matches one of ``objects``, in a collection that matches one of
+    ``collections``.
 
     Attributes:
         objects, collections: names, or patterns with ``*`` and ``?``; empty for any.
@@ -45,8 +47,9 @@ class Rule:
 
     def means(self, obj: bpy.types.Object) -> bool:
         around = (collection.name for collection in collections_around(obj))
-        return ((not self.objects or _matches(obj.name, self.objects))
-                and (not self.collections or any(_matches(name, self.collections) for name in around)))
+        return (not self.objects or _matches(obj.name, self.objects)) and (
+            not self.collections or any(_matches(name, self.collections) for name in around)
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Plan:
         image: gives the reference for all, or None; may raise one too.
         folder: with a picture per object, called like it; "" for none.
         rules: of a file.
-        mask: (H, W) uint8: only what is not black there is painted anew of the take that each object wears; None for all.
+        mask: (H, W) uint8: only what is not black there is painted anew of the take that each object wears;
+            None for all.
     """
 
     base: Callable[[bpy.types.Object], Settings]
@@ -72,8 +76,8 @@ class Plan:
         return None if self.mask is None else region.repaint(obj, region.worn(obj), self.mask)
 
     def settings_of(self, obj: bpy.types.Object) -> Settings:
-        """Raises :class:`InvalidSettings` for a custom property that is no setting, or a value that it cannot have; and
-        :class:`InvalidTarget` as :meth:`repaint_of` does."""
+        """Raises :class:`InvalidSettings` for a custom property that is no setting, or a value that it cannot
+        have; and :class:`InvalidTarget` as :meth:`repaint_of` does."""
         said = self.base(obj).to_dict()
         for owner in (*collections_around(obj), obj):
             said |= {name: value for name, value in properties(owner).items() if name != "image"}
@@ -83,8 +87,8 @@ class Plan:
         return settings if self.mask is None else region.settings(obj, region.worn(obj), settings)
 
     def reference_of(self, obj: bpy.types.Object) -> Reference:
-        """The reference of the last rule that names one, else the object's own, else its innermost collection's, else the folder's picture
-        that is called like the object, else the one for all.
+        """The reference of the last rule that names one, else the object's own, else its innermost
+        collection's, else the folder's picture that is called like the object, else the one for all.
 
         Raises:
             InvalidImage: there is none, or it cannot be used.
@@ -94,20 +98,27 @@ class Plan:
             return reference.from_file(images[-1])
         if image := properties(obj).get("image") or obj.orbit_texture.reference:
             return _reference(image)
-        if images := [image for owner in collections_around(obj) if (image := properties(owner).get("image"))]:
+        if images := [
+            image for owner in collections_around(obj) if (image := properties(owner).get("image"))
+        ]:
             return _reference(images[-1])
         if self.folder and (file := reference.find(self.folder, obj.name)):
             return file
         if self.image:
             return self.image()
-        raise InvalidImage(f"There is no reference for '{obj.name}'. Give the object one, put {obj.name}.png into the folder, "
-                           "or choose one image for all.")
+        raise InvalidImage(
+            f"There is no reference for '{obj.name}'. Give the object one, put {obj.name}.png into the "
+            "folder, or choose one image for all."
+        )
 
     def idle(self, objects: Iterable[bpy.types.Object]) -> list[str]:
         """A sentence for each rule that means none of the objects: probably a name in it is misspelt."""
         objects = list(objects)
-        return [f"The rule for {', '.join(rule.objects + rule.collections)} means no object here." for rule in self.rules
-                if not any(map(rule.means, objects))]
+        return [
+            f"The rule for {', '.join(rule.objects + rule.collections)} means no object here."
+            for rule in self.rules
+            if not any(map(rule.means, objects))
+        ]
 
     def _meant(self, obj: bpy.types.Object) -> list[Rule]:
         return [rule for rule in self.rules if rule.means(obj)]
@@ -121,7 +132,9 @@ def read_file(file: Path) -> tuple[Rule, ...]:
     """
     data = read_toml(file)
     if unknown := sorted(set(data) - {"rule"}):
-        raise InvalidSettings(f"The rules in {file.name} have no key called '{unknown[0]}'. Write a [[rule]] for each.")
+        raise InvalidSettings(
+            f"The rules in {file.name} have no key called '{unknown[0]}'. Write a [[rule]] for each."
+        )
     return read(data.get("rule", []), file.resolve().parent)
 
 
@@ -137,7 +150,8 @@ def read(entries: list[dict], folder: Path) -> tuple[Rule, ...]:
     """Rules as TOML has them; ``folder`` is what their paths are relative to.
 
     Raises:
-        InvalidSettings: a rule has an unknown key, names no object or collection, or a setting has a value that it cannot have.
+        InvalidSettings: a rule has an unknown key, names no object or collection, or a setting has a value
+            that it cannot have.
     """
     if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
         raise InvalidSettings("Rules are tables: write [[rule]], with two brackets, above each.")
@@ -145,20 +159,24 @@ def read(entries: list[dict], folder: Path) -> tuple[Rule, ...]:
 
 
 def properties(owner: bpy.types.Object | bpy.types.Collection) -> dict:
-    """The custom properties of an object or collection that are ours, without their prefix: settings, and ``image``.
+    """The custom properties of an object or collection that are ours, without their prefix: settings, and
+    ``image``.
 
     Raises:
         InvalidSettings: one of them is no setting.
     """
     found = {key.removeprefix(PREFIX): owner[key] for key in owner.keys() if key.startswith(PREFIX)}  # noqa: SIM118 (IDs are no dicts)
     if unknown := sorted(set(found) - set(_PROPERTIES)):
-        raise InvalidSettings(f"The custom property '{PREFIX}{unknown[0]}' of '{owner.name}' is no setting. "
-                              f"There are: {', '.join(_PROPERTIES)}.")
+        raise InvalidSettings(
+            f"The custom property '{PREFIX}{unknown[0]}' of '{owner.name}' is no setting. "
+            f"There are: {', '.join(_PROPERTIES)}."
+        )
     return found
 
 
 def collections_around(obj: bpy.types.Object) -> list[bpy.types.Collection]:
-    """The scene's collections that hold the object, outer before inner; of one that is only instanced there, its own."""
+    """The scene's collections that hold the object, outer before inner; of one that is only instanced there,
+    its own."""
     return list(_holding(obj, bpy.context.scene.collection)) or list(obj.users_collection)
 
 
@@ -171,18 +189,30 @@ def _holding(obj: bpy.types.Object, collection: bpy.types.Collection) -> Iterato
 
 def _read_rule(entry: dict, folder: Path) -> Rule:
     if unknown := sorted(set(entry) - set(_RULE_KEYS)):
-        raise InvalidSettings(f"A rule has no key called '{unknown[0]}'. Its keys are: {', '.join(_RULE_KEYS)}.")
+        raise InvalidSettings(
+            f"A rule has no key called '{unknown[0]}'. Its keys are: {', '.join(_RULE_KEYS)}."
+        )
     meant = {key: entry.get(key, []) for key in ("objects", "collections")}
-    names_only = all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in meant.values())
+    names_only = all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in meant.values()
+    )
     if not names_only or not any(meant.values()):
-        raise InvalidSettings('A rule must say which objects it means: objects = ["Hat*"], or collections = ["Props"].')
+        raise InvalidSettings(
+            'A rule must say which objects it means: objects = ["Hat*"], or collections = ["Props"].'
+        )
     settings = {name: value for name, value in entry.items() if name in SETTINGS}
-    # One of azimuth and elevation may come from elsewhere, so they are checked with everything else, for each object.
-    Settings.from_dict({name: value for name, value in settings.items() if name not in ("azimuth", "elevation")})
+    # One of azimuth and elevation may come from elsewhere, so they are checked with everything else, for each
+    # object.
+    Settings.from_dict(
+        {name: value for name, value in settings.items() if name not in ("azimuth", "elevation")}
+    )
     if not isinstance(entry.get("image", ""), str):
         raise InvalidSettings(f"A rule's image is a path in quotes, not {entry['image']!r}.")
-    return Rule(**{key: tuple(names) for key, names in meant.items()}, image=folder / entry["image"] if "image" in entry else None,
-                settings=settings)
+    return Rule(
+        **{key: tuple(names) for key, names in meant.items()},
+        image=folder / entry["image"] if "image" in entry else None,
+        settings=settings,
+    )
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -24,22 +24,28 @@ Listener = Callable[[dict], None]
 """Takes one JSON-able event, see docs/headless.md; its ``event`` says of which kind it is."""
 
 
-def texture(objects: Iterable[bpy.types.Object], image: bpy.types.Image | str | Path, settings: Settings | None = None,
-            listener: Listener = lambda event: None) -> list[dict]:
+def texture(
+    objects: Iterable[bpy.types.Object],
+    image: bpy.types.Image | str | Path,
+    settings: Settings | None = None,
+    listener: Listener = lambda event: None,
+) -> list[dict]:
     """Textures objects after one image and waits for it: the same queue and the same operator as the button.
 
     Args:
         image: an image of the .blend, or a file.
 
     Returns:
-        One dict per mesh: ``object``, ``objects`` (those that share the mesh), ``state`` (finished, failed, cancelled),
-        ``error`` (code, message and fix, or None) and ``report`` (of the take, or None).
+        One dict per mesh: ``object``, ``objects`` (those that share the mesh), ``state`` (finished, failed,
+        cancelled), ``error`` (code, message and fix, or None) and ``report`` (of the take, or None).
 
     Raises:
         InvalidImage: the image is missing or not a still image.
         KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
     """
-    picture = reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    picture = (
+        reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    )
     return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
 
 
@@ -47,7 +53,8 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
     """As :func:`texture`, each object as the plan says.
 
     Args:
-        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went well.
+        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went
+            well.
     """
     objects = list(objects)
     for sentence in plan.idle(objects):
@@ -56,12 +63,14 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
 
 
-def run_into(output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
+def run_into(
+    output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True
+) -> list[dict]:
     """As :func:`run`, and writes the open file with its new takes as a copy.
 
     Args:
-        keep: write it after each object, before that object's event, so that whatever happens later, what is done stays; else once, in
-            the end, and only if no object failed; see :func:`run`.
+        keep: write it after each object, before that object's event, so that whatever happens later, what is
+            done stays; else once, in the end, and only if no object failed; see :func:`run`.
 
     Raises:
         StorageError: it cannot be written.
@@ -92,13 +101,17 @@ def download(model: str, listener: Listener) -> dict:
     Returns:
         ``download`` (the model), ``state`` (finished, failed, cancelled) and ``error``.
     """
-    [outcome] = _run([queue.download(model, f"{MODELS[model].title}'s weights")],
-                     lambda entry: {"download": entry.download, "state": _state(entry), "error": _error(entry)}, listener)
+    [outcome] = _run(
+        [queue.download(model, f"{MODELS[model].title}'s weights")],
+        lambda entry: {"download": entry.download, "state": _state(entry), "error": _error(entry)},
+        listener,
+    )
     return outcome
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
-    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the mesh objects in there.
+    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the
+    mesh objects in there.
 
     Raises:
         InvalidTarget: there is no such object, or no mesh at all.
@@ -108,8 +121,10 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
             return found
         raise InvalidTarget("The file shows no mesh object.")
     if missing := [name for name in names if name not in bpy.data.objects]:
-        raise InvalidTarget(f"The file has no object called '{missing[0]}'. Its mesh objects are: "
-                            f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}.")
+        raise InvalidTarget(
+            f"The file has no object called '{missing[0]}'. Its mesh objects are: "
+            f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}."
+        )
     named = [bpy.data.objects[name] for name in names]
     return list(dict.fromkeys(inner for obj in named for inner in (mesh_io.meshes([obj]) or [obj])))
 
@@ -142,7 +157,9 @@ def save(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
 
 
-def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True) -> list[dict]:
+def _run(
+    entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True
+) -> list[dict]:
     """Waits for jobs, whose rows do not stay, and returns what became of each."""
     try:
         _wait(entries, outcome_of, listener)
@@ -157,7 +174,10 @@ def _run(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Li
     if keep or all(entry.applied for entry in entries):
         return outcomes
     _take_back(entries)
-    return [outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome for outcome in outcomes]
+    return [
+        outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
+        for outcome in outcomes
+    ]
 
 
 def _take_back(entries: list[Entry]) -> None:
@@ -200,8 +220,13 @@ def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
     first = next(obj for obj in objects if obj.name_full == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
-    return {"object": entry.name, "objects": [obj.name_full for obj in sharing], "state": _state(entry), "error": _error(entry),
-            "report": report}
+    return {
+        "object": entry.name,
+        "objects": [obj.name_full for obj in sharing],
+        "state": _state(entry),
+        "error": _error(entry),
+        "report": report,
+    }
 
 
 def _state(entry: Entry) -> str:

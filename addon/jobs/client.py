@@ -1,4 +1,5 @@
-"""Blender's end of the wire. The main thread hands over requests and drains events; a thread of ours does everything else.
+"""Blender's end of the wire. The main thread hands over requests and drains events; a thread of ours does
+everything else.
 
 No bpy here, nor in the modules it uses: the client runs as well in a plain Python.
 """
@@ -18,9 +19,11 @@ from .server_process import ServerProcess
 
 
 class Client:
-    """A connection to the server of a run directory. It starts the server if there is none, and again if it dies.
+    """A connection to the server of a run directory. It starts the server if there is none, and again if it
+    dies.
 
-    All methods return at once and may be called from the main thread only. What becomes of jobs is told by :meth:`poll`.
+    All methods return at once and may be called from the main thread only. What becomes of jobs is told by
+    :meth:`poll`.
     """
 
     def __init__(self, run_directory: Path, python: Path, serve_options: tuple[str, ...] = ()):
@@ -51,27 +54,38 @@ class Client:
             self._courier.start()
         self._courier.post(self._courier.try_again)
 
-    def submit(self, job_id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings,
-               kept: Kept | None = None) -> None:
+    def submit(
+        self,
+        job_id: str,
+        name: str,
+        mesh: Callable[[], MeshData],
+        reference: Reference,
+        settings: Settings,
+        kept: Kept | None = None,
+    ) -> None:
         """Starts a job.
 
         Args:
-            mesh: makes the mesh, on the client's thread. Leave the arrays behind it and the reference alone from now on.
+            mesh: makes the mesh, on the client's thread. Leave the arrays behind it and the reference alone
+                from now on.
             kept: the texture of which only a region is painted anew.
 
-        A mesh that cannot be made, a reference that cannot be read and everything else that is wrong becomes a ``FAILED`` event.
+        A mesh that cannot be made, a reference that cannot be read and everything else that is wrong becomes
+        a ``FAILED`` event.
         """
         self._post("submit", job_id, name, mesh, reference, settings, kept)
 
     def download(self, job_id: str, model: str) -> None:
-        """Starts a job that brings a model's weights, to which the user has agreed. It ends with a result that holds nothing."""
+        """Starts a job that brings a model's weights, to which the user has agreed. It ends with a result
+        that holds nothing."""
         self._post("download", job_id, model)
 
     def cancel(self, job_id: str) -> None:
         self._post("cancel", job_id)
 
     def retry(self, job_id: str) -> None:
-        """Runs a job that failed or was cancelled again, without sending it again. Finished stages are not repeated."""
+        """Runs a job that failed or was cancelled again, without sending it again. Finished stages are not
+        repeated."""
         self._post("retry", job_id)
 
     def order(self, job_ids: Iterable[str]) -> None:
@@ -83,11 +97,13 @@ class Client:
         self._post("discard", job_id)
 
     def jobs(self, job_ids: Iterable[str] | None = None) -> None:
-        """Asks where these jobs stand, or all that the server knows, and follows them from now on like jobs submitted here."""
+        """Asks where these jobs stand, or all that the server knows, and follows them from now on like jobs
+        submitted here."""
         self._post("follow", None if job_ids is None else tuple(job_ids))
 
     def restart_server(self) -> None:
-        """Ends the server, whatever its version and however stuck it is, and starts ours. Jobs go on where they were."""
+        """Ends the server, whatever its version and however stuck it is, and starts ours. Jobs go on where
+        they were."""
         self._post("restart")
 
     def poll(self) -> list[JobEvent]:

@@ -13,7 +13,15 @@ import zmq
 
 from ...backend.api import wire
 from ...backend.api.connection import Connection
-from ...backend.api.errors import Cancelled, InvalidImage, NoWorker, OrbitError, OutOfMemory, StorageError, VersionMismatch
+from ...backend.api.errors import (
+    Cancelled,
+    InvalidImage,
+    NoWorker,
+    OrbitError,
+    OutOfMemory,
+    StorageError,
+    VersionMismatch,
+)
 from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Job, Kept, MeshData, Result
 from ...backend.api.mailbox import Mailbox
@@ -22,7 +30,8 @@ from .server_link import Link
 from .server_process import ServerProcess
 
 Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
-"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or what makes the pixels, on the client's thread."""
+"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or what makes the pixels, on the
+client's thread."""
 
 _GIVE_UP_SECONDS = 30.0
 _TICK_SECONDS = 0.2
@@ -86,8 +95,12 @@ class Courier(threading.Thread):
                 self._step()
         except Exception as error:
             traceback.print_exc()
-            self._give_up(OrbitError(f"The connection to the worker failed unexpectedly ({type(error).__name__}: {error}).",
-                                     "restart_worker"))
+            self._give_up(
+                OrbitError(
+                    f"The connection to the worker failed unexpectedly ({type(error).__name__}: {error}).",
+                    "restart_worker",
+                )
+            )
         finally:
             self._disconnect()
             self._context.destroy(linger=0)
@@ -95,7 +108,15 @@ class Courier(threading.Thread):
 
     # What the main thread asks for
 
-    def submit(self, id: str, name: str, mesh: Callable[[], MeshData], reference: Reference, settings: Settings, kept: Kept | None) -> None:
+    def submit(
+        self,
+        id: str,
+        name: str,
+        mesh: Callable[[], MeshData],
+        reference: Reference,
+        settings: Settings,
+        kept: Kept | None,
+    ) -> None:
         try:
             job = Job(id, name, mesh(), _read(reference), settings, kept)
             self._start(id, wire.pack("submit", job.body(), job.arrays()))
@@ -175,7 +196,8 @@ class Courier(threading.Thread):
             self._reach()
 
     def _reach(self) -> None:
-        """Connects to the server that the connection file tells of, or starts one if that is known to be dead."""
+        """Connects to the server that the connection file tells of, or starts one if that is known to be
+        dead."""
         if time.monotonic() > self._give_up_at:
             self._give_up(NoWorker("The worker does not answer. Restart it.", "restart_worker"))
         elif self._link:
@@ -206,7 +228,8 @@ class Courier(threading.Thread):
             self._link = None
 
     def _give_up(self, error: OrbitError) -> None:
-        """Nothing goes on until the user does something. The jobs that the server has are safe in its journal."""
+        """Nothing goes on until the user does something. The jobs that the server has are safe in its
+        journal."""
         self._disconnect()
         self.problem = error
         for id in list(self._jobs):
@@ -225,7 +248,14 @@ class Courier(threading.Thread):
         elif message.type == "preview" and (job := self._jobs.get(body["job"])) and job.told:
             self._emit(replace(job.told, preview=message.arrays["pictures"]))
         elif message.type == "result" and body["job"] in self._jobs:
-            self._finish(JobEvent(body["job"], State.FINISHED, fraction=1.0, result=Result.from_parts(body["report"], message.arrays)))
+            self._finish(
+                JobEvent(
+                    body["job"],
+                    State.FINISHED,
+                    fraction=1.0,
+                    result=Result.from_parts(body["report"], message.arrays),
+                )
+            )
         elif message.type == "error":
             self._refused(OrbitError.from_dict(body))
 
@@ -274,7 +304,13 @@ class Courier(threading.Thread):
             self._take(event)
         known = {event.job for event in events}
         for id in [id for id, job in self._jobs.items() if not job.frames and id not in known]:
-            self._finish(JobEvent(id, State.FAILED, error=StorageError("The worker does not have this job any more. Start it anew.")))
+            self._finish(
+                JobEvent(
+                    id,
+                    State.FAILED,
+                    error=StorageError("The worker does not have this job any more. Start it anew."),
+                )
+            )
 
     def _start(self, id: str, frames: list) -> None:
         self._jobs[id] = _Followed(frames)
@@ -299,8 +335,12 @@ class Courier(threading.Thread):
 
 def _unexpected(error: Exception) -> OrbitError:
     if isinstance(error, MemoryError):
-        return OutOfMemory("There is not enough memory to send the mesh. Close other programs, then retry.", "retry")
-    return OrbitError(f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry")
+        return OutOfMemory(
+            "There is not enough memory to send the mesh. Close other programs, then retry.", "retry"
+        )
+    return OrbitError(
+        f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry"
+    )
 
 
 def _read(reference: Reference) -> np.ndarray:
@@ -314,11 +354,15 @@ def _read(reference: Reference) -> np.ndarray:
         try:
             pixels = np.fromfile(reference, np.uint8)
         except OSError as error:
-            raise InvalidImage(f"The reference image {reference} cannot be read ({error.strerror or error}). "
-                               "Choose another file.") from error
+            raise InvalidImage(
+                f"The reference image {reference} cannot be read ({error.strerror or error}). "
+                "Choose another file."
+            ) from error
     if pixels.nbytes > wire.MAX_FRAME:
-        raise InvalidImage(f"The reference image has {pixels.nbytes / 2**20:,.0f} MiB and the limit is {wire.MAX_FRAME >> 20} MiB. "
-                           "Scale it down.")
+        raise InvalidImage(
+            f"The reference image has {pixels.nbytes / 2**20:,.0f} MiB and the limit is "
+            f"{wire.MAX_FRAME >> 20} MiB. Scale it down."
+        )
     if pixels.size == 0:
         raise InvalidImage("The reference image is empty. Choose another file.")
     return pixels

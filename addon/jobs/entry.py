@@ -24,10 +24,12 @@ class Entry:
         keys: the objects that get the take: the one whose mesh was sent, then those that share it.
         reference: kept for a retry; None for a job from an earlier session.
         target: the mesh that was sent; None for a job from an earlier session.
-        fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target`` turns out not to be usable.
+        fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target``
+            turns out not to be usable.
         own_topology: the fallback was sent, or nothing else may be.
         layer: the UV layer that the texture must lie on; "" for the one that a new take gets.
-        kept: the texture of which only a region is painted anew; None for a whole new one, and for a job from an earlier session.
+        kept: the texture of which only a region is painted anew; None for a whole new one, and for a job from
+            an earlier session.
         topology: of a job from an earlier session: what ``target.topology`` was.
         noted: the objects know that they wait for the job, or knew it before an undo.
         event: what the server said last; its ``job`` is the job's id.
@@ -68,7 +70,8 @@ class Entry:
 
     @property
     def expected_topology(self) -> str:
-        """What the mesh must still have when the result arrives. Takes a while, unless it has been worked out already."""
+        """What the mesh must still have when the result arrives. Takes a while, unless it has been worked out
+        already."""
         return self.target.topology if self.target else self.topology
 
     @property

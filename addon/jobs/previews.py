@@ -20,7 +20,8 @@ def take(job: str, pictures: np.ndarray) -> None:
 
 
 def pixels(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose rows run upwards."""
+    """A picture (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose rows run
+    upwards."""
     rgba = np.ones((*picture.shape[:2], 4), np.float32)
     rgba[..., :3] = picture[::-1] / np.float32(255)
     return rgba.ravel()

@@ -1,4 +1,5 @@
-"""The jobs as Blender's main thread sees them. The buttons, the batch and the tests all go through :data:`queue`."""
+"""The jobs as Blender's main thread sees them. The buttons, the batch and the tests all go through
+:data:`queue`."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -24,8 +25,9 @@ from .entry import Entry
 class Queue:
     """The jobs of this session, oldest first. Only the main thread may use it; the client does the waiting.
 
-    The server keeps the result of a job whose take no file holds yet (``_unsaved``, with the first object of each), for the case that the
-    file is opened anew as it was before. ``_replaced`` are the jobs that were sent again as another job.
+    The server keeps the result of a job whose take no file holds yet (``_unsaved``, with the first object of
+    each), for the case that the file is opened anew as it was before. ``_replaced`` are the jobs that were
+    sent again as another job.
     """
 
     def __init__(self):
@@ -48,9 +50,20 @@ class Queue:
 
     def running_on(self, obj: bpy.types.Object) -> bool:
         """A job for the object, or for one that shares its mesh, is not settled."""
-        return any(key.session_uid == obj.session_uid for entry in self.entries if not entry.settled for key in entry.keys)
+        return any(
+            key.session_uid == obj.session_uid
+            for entry in self.entries
+            if not entry.settled
+            for key in entry.keys
+        )
 
-    def add(self, objects: list[bpy.types.Object], reference: Reference, settings: Settings, repaint: Repaint | None = None) -> Entry:
+    def add(
+        self,
+        objects: list[bpy.types.Object],
+        reference: Reference,
+        settings: Settings,
+        repaint: Repaint | None = None,
+    ) -> Entry:
         """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
 
         Args:
@@ -71,10 +84,15 @@ class Queue:
         self._submit(entry)
         return entry
 
-    def add_each(self, objects: Iterable[bpy.types.Object], reference_of: Callable[[bpy.types.Object], Reference],
-                 settings_of: Callable[[bpy.types.Object], Settings],
-                 repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None) -> list[Entry]:
-        """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not stop the others.
+    def add_each(
+        self,
+        objects: Iterable[bpy.types.Object],
+        reference_of: Callable[[bpy.types.Object], Reference],
+        settings_of: Callable[[bpy.types.Object], Settings],
+        repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None,
+    ) -> list[Entry]:
+        """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not
+        stop the others.
 
         Args:
             reference_of: the reference for an object; may raise an :class:`OrbitError`.
@@ -84,7 +102,9 @@ class Queue:
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
-        entries = [self._add_or_fail(group, reference_of, settings_of, repaint_of) for group in groups.values()]
+        entries = [
+            self._add_or_fail(group, reference_of, settings_of, repaint_of) for group in groups.values()
+        ]
         batch = uuid4().hex
         for entry in entries:
             entry.batch = batch
@@ -108,21 +128,26 @@ class Queue:
         for entry in ready:
             entry.waits = self._obstacle(entry)
         if entry := next((entry for entry in ready if not entry.waits), None):
-            # As a user would press it: with True the operator makes an undo step of its own, which a timer's changes lack.
+            # As a user would press it: with True the operator makes an undo step of its own, which a timer's
+            # changes lack.
             bpy.ops.orbit_texture.apply_take("EXEC_DEFAULT", True, job=entry.job)
 
     def apply(self, entry: Entry) -> None:
         """Puts an entry's result on its objects.
 
         Raises:
-            OrbitError: the result does not fit any more; nothing was changed and the result is kept for a retry.
+            OrbitError: the result does not fit any more; nothing was changed and the result is kept for a
+                retry.
         """
         try:
             objects = [obj for key in entry.keys if (obj := identity.find(key))]
             target = entry.target or mesh_io.read(objects[0], entry.own_topology, entry.layer)
             if mesh_io.topology(objects[0], target) != entry.expected_topology:
-                raise InvalidTarget(f"The mesh of '{objects[0].name}' was changed while it was being textured, so the texture "
-                                    "does not fit. Undo the change and retry, or texture it again.", fix="retry")
+                raise InvalidTarget(
+                    f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
+                    "texture does not fit. Undo the change and retry, or texture it again.",
+                    fix="retry",
+                )
             objects = [obj for obj in objects if obj.data == objects[0].data]
             takes.add(objects, target, entry.result, entry.settings, entry.thumbnail)
         except OrbitError as error:
@@ -137,7 +162,8 @@ class Queue:
         entry.result = entry.target = entry.fallback = entry.reference = entry.kept = None
 
     def cancel(self, entry: Entry) -> None:
-        """Stops a job; the row settles when the server says so. A result that waits to be applied is given up at once."""
+        """Stops a job; the row settles when the server says so. A result that waits to be applied is given up
+        at once."""
         if entry.result:
             entry.result, entry.error = None, Cancelled("Cancelled before the texture was applied.")
         elif self._client:
@@ -148,7 +174,8 @@ class Queue:
         self._reorder([entry] + [other for other in self.entries if other.queued and other is not entry], 1)
 
     def move(self, entry: Entry, places: int) -> None:
-        """Has a job that waits done that many places later among those that wait, earlier if below 0; at an end it stays."""
+        """Has a job that waits done that many places later among those that wait, earlier if below 0; at an
+        end it stays."""
         waiting = [other for other in self.entries if other.queued]
         before = waiting.index(entry)
         after = max(0, min(len(waiting) - 1, before + places))
@@ -156,7 +183,8 @@ class Queue:
         self._reorder(waiting, max(before, after) + 1)
 
     def retry(self, entry: Entry) -> None:
-        """Applies the result again if there is one, else runs the job again; the server does not repeat the stages it has finished.
+        """Applies the result again if there is one, else runs the job again; the server does not repeat the
+        stages it has finished.
 
         Raises:
             OrbitError: the object cannot be textured.
@@ -171,12 +199,15 @@ class Queue:
             return
         obj = identity.find(entry.keys[0])
         if obj is None:
-            raise InvalidTarget(f"'{entry.name}' is not in this file. Open the file that holds it, then retry.")
+            raise InvalidTarget(
+                f"'{entry.name}' is not in this file. Open the file that holds it, then retry."
+            )
         self._read(entry, obj)
         self._submit(entry)
 
     def dismiss(self, entry: Entry) -> None:
-        """Drops a settled row, and with it what the server keeps for the job, unless the file needs it yet."""
+        """Drops a settled row, and with it what the server keeps for the job, unless the file needs it
+        yet."""
         self.entries.remove(entry)
         if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
@@ -184,23 +215,32 @@ class Queue:
     def partial(self) -> list[Entry]:
         """The entries that are done of batches that are not."""
         unfinished = {entry.batch for entry in self.entries if not entry.settled}
-        return [entry for entry in self.entries if entry.applied and entry.batch and entry.batch in unfinished]
+        return [
+            entry for entry in self.entries if entry.applied and entry.batch and entry.batch in unfinished
+        ]
 
     def take_back(self, entry: Entry) -> None:
-        """Removes the take that a job has brought from its objects, as far as they are in the open file and it is not locked."""
+        """Removes the take that a job has brought from its objects, as far as they are in the open file and
+        it is not locked."""
         self._unsaved.pop(entry.job, None)
         for obj in filter(None, map(identity.find, entry.keys)):
-            for index in [index for index, take in enumerate(obj.orbit_texture.takes) if take.job == entry.job and not take.locked]:
+            for index in [
+                index
+                for index, take in enumerate(obj.orbit_texture.takes)
+                if take.job == entry.job and not take.locked
+            ]:
                 takes.remove(obj, index)
 
     def saving(self) -> None:
-        """Before the file is saved: its objects name the jobs that they wait for, though an undo may have changed that."""
+        """Before the file is saved: its objects name the jobs that they wait for, though an undo may have
+        changed that."""
         for entry in self.entries:
             if entry.keys:
                 self._mark(entry)
 
     def saved(self) -> None:
-        """The .blend holds every take that was applied to its objects now, so the server need not keep their results."""
+        """The .blend holds every take that was applied to its objects now, so the server need not keep their
+        results."""
         for job in [job for job, key in self._unsaved.items() if identity.find(key)]:
             del self._unsaved[job]
             if self._client:
@@ -219,9 +259,17 @@ class Queue:
                 # The file is open as it was before the take.
                 self.entries.remove(known)
             keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
-            self.entries.append(Entry(obj.name, Settings.from_dict(record["settings"]), keys, topology=record["topology"],
-                                      own_topology=record["own_topology"], layer=record.get("layer", ""),
-                                      event=JobEvent(record["job"], State.QUEUED)))
+            self.entries.append(
+                Entry(
+                    obj.name,
+                    Settings.from_dict(record["settings"]),
+                    keys,
+                    topology=record["topology"],
+                    own_topology=record["own_topology"],
+                    layer=record.get("layer", ""),
+                    event=JobEvent(record["job"], State.QUEUED),
+                )
+            )
             self._connection().jobs([record["job"]])
 
     def restart_server(self) -> None:
@@ -235,7 +283,9 @@ class Queue:
 
     def _connection(self) -> Client:
         if self._client is None:
-            self._client = Client(paths.run_directory(), paths.environment_python(paths.backend_environment()))
+            self._client = Client(
+                paths.run_directory(), paths.environment_python(paths.backend_environment())
+            )
             self._client.start()
         return self._client
 
@@ -245,11 +295,18 @@ class Queue:
         self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
         self._connection().order(entry.job for entry in waiting[:count])
 
-    def _add_or_fail(self, objects: list[bpy.types.Object], reference_of: Callable, settings_of: Callable,
-                     repaint_of: Callable) -> Entry:
+    def _add_or_fail(
+        self,
+        objects: list[bpy.types.Object],
+        reference_of: Callable,
+        settings_of: Callable,
+        repaint_of: Callable,
+    ) -> Entry:
         try:
             mesh_io.check(objects[0])
-            return self.add(objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0]))
+            return self.add(
+                objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0])
+            )
         except OrbitError as error:
             self.entries.append(Entry(objects[0].name_full, None, error=error))
             return self.entries[-1]
@@ -266,20 +323,30 @@ class Queue:
     def _submit(self, entry: Entry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
         entry.error, entry.noted = None, False
-        self._connection().submit(entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings, entry.kept)
+        self._connection().submit(
+            entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings, entry.kept
+        )
 
     @staticmethod
     def _mark(entry: Entry) -> None:
-        """Has the objects know their keys, and the first whether it waits for this job, as far as they are in the open file."""
+        """Has the objects know their keys, and the first whether it waits for this job, as far as they are in
+        the open file."""
         for key in entry.keys:
             if obj := identity.find(key):
                 obj.orbit_texture.id = key.id
         if obj := identity.find(entry.keys[0]):
             waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
             if not entry.settled:
-                obj.orbit_texture.pending = json.dumps({
-                    "job": entry.job, "objects": [key.id for key in entry.keys], "settings": entry.settings.to_dict(),
-                    "topology": entry.expected_topology, "own_topology": entry.own_topology, "layer": entry.layer})
+                obj.orbit_texture.pending = json.dumps(
+                    {
+                        "job": entry.job,
+                        "objects": [key.id for key in entry.keys],
+                        "settings": entry.settings.to_dict(),
+                        "topology": entry.expected_topology,
+                        "own_topology": entry.own_topology,
+                        "layer": entry.layer,
+                    }
+                )
             elif waits_for == entry.job:
                 obj.orbit_texture.pending = ""
         entry.noted = True
@@ -315,9 +382,15 @@ class Queue:
             return rpt_("Finished. Open the file that holds '{}' to receive the texture.").format(entry.name)
         if bpy.context.mode != "OBJECT":
             return "Finished. Go back to Object Mode to receive the texture."
-        blocking = (operator for window in bpy.context.window_manager.windows for operator in window.modal_operators
-                    if "BLOCKING" in operator.bl_options)
-        return "Finished. Confirm or cancel what you are doing to receive the texture." if any(blocking) else ""
+        blocking = (
+            operator
+            for window in bpy.context.window_manager.windows
+            for operator in window.modal_operators
+            if "BLOCKING" in operator.bl_options
+        )
+        return (
+            "Finished. Confirm or cancel what you are doing to receive the texture." if any(blocking) else ""
+        )
 
     def _forget_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
         """A new job for an object replaces the rows of its earlier ones."""

@@ -1,4 +1,5 @@
-"""Keeps the queue and an installation going while Blender runs: one timer, and the moments when a file is opened or saved."""
+"""Keeps the queue and an installation going while Blender runs: one timer, and the moments when a file is
+opened or saved."""
 
 import bpy
 from bpy.app.handlers import persistent
@@ -12,7 +13,8 @@ BUSY_INTERVAL = 0.1
 
 
 def start() -> None:
-    """Starts the timer unless it runs. Without a window there are no timers: ``headless.py`` polls in a loop of its own."""
+    """Starts the timer unless it runs. Without a window there are no timers: ``headless.py`` polls in a loop
+    of its own."""
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=BUSY_INTERVAL, persistent=True)
 

@@ -25,7 +25,8 @@ def from_file(path: str | Path) -> Path:
 
 
 def from_image(image: bpy.types.Image) -> Reference:
-    """An image of the .blend: its packed file, its file on disk, or, when it was painted or made here, what makes its pixels of a copy.
+    """An image of the .blend: its packed file, its file on disk, or, when it was painted or made here, what
+    makes its pixels of a copy.
 
     Raises:
         InvalidImage: the image is a movie, a sequence, tiled, or has no pixels.

@@ -1,4 +1,5 @@
-"""One connection to one server, from the handshake until it is lost. It never blocks and does not come back by itself."""
+"""One connection to one server, from the handshake until it is lost. It never blocks and does not come back
+by itself."""
 
 import time
 
@@ -13,8 +14,13 @@ _WELCOME_SECONDS = 3.0
 _PING_INTERVAL = 2.0
 _SILENCE_SECONDS = 30.0
 
-_ENDINGS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL \
+_ENDINGS = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 
 
 class Link:
@@ -63,7 +69,9 @@ class Link:
             self.welcomed = self.welcomed or message.type == "welcome"
         elif self._monitor in ready:
             self.lost = self.lost or bool(recv_monitor_message(self._monitor)["event"] & _ENDINGS)
-        if now - self._heard > _SILENCE_SECONDS or (not self.welcomed and now - self._begun > _WELCOME_SECONDS):
+        if now - self._heard > _SILENCE_SECONDS or (
+            not self.welcomed and now - self._begun > _WELCOME_SECONDS
+        ):
             self.lost = True
         return message
 

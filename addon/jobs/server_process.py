@@ -15,7 +15,17 @@ class ServerProcess:
     """Starts the server, as a process that outlives Blender."""
 
     def __init__(self, run_directory: Path, python: Path, options: tuple[str, ...]):
-        self._command = [str(python), "-E", "-s", "-m", "backend", "serve", "--run-dir", str(run_directory.absolute()), *options]
+        self._command = [
+            str(python),
+            "-E",
+            "-s",
+            "-m",
+            "backend",
+            "serve",
+            "--run-dir",
+            str(run_directory.absolute()),
+            *options,
+        ]
         self._python = python
         self._process: subprocess.Popen | None = None
         self._served = False
@@ -26,30 +36,44 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def launch(self, replace: bool) -> None:
-        """Starts a server, but not more often than once a second. Raises :class:`NoWorker` if none is installed."""
+        """Starts a server, but not more often than once a second. Raises :class:`NoWorker` if none is
+        installed."""
         if time.monotonic() - self._launched < _LAUNCH_INTERVAL and not replace:
             return
         if not self._python.exists():
             raise NoWorker("The backend is not installed. Install it, then try again.", "install_backend")
         self._launched, self._served = time.monotonic(), False
-        detached = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" \
+        detached = (
+            {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+            if os.name == "nt"
             else {"start_new_session": True}
+        )
         try:
             # It writes here only until it serves; from then on it has a log file.
-            self._process = subprocess.Popen([*self._command, *(["--replace"] if replace else [])], cwd=ROOT, stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **detached)
+            self._process = subprocess.Popen(
+                [*self._command, *(["--replace"] if replace else [])],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **detached,
+            )
         except OSError as error:
-            raise NoWorker(f"The backend cannot be started ({error.strerror}). Install it again.", "install_backend") from error
+            raise NoWorker(
+                f"The backend cannot be started ({error.strerror}). Install it again.", "install_backend"
+            ) from error
 
     def deferred(self) -> bool:
-        """The process launched last has ended without failing: another server was there already. Tells once."""
+        """The process launched last has ended without failing: another server was there already. Tells
+        once."""
         if self._process is None or self._process.poll() != 0:
             return False
         self._forget()
         return True
 
     def answered(self) -> None:
-        """A server answers, so however the process launched last ends from now on, it is no failure to start."""
+        """A server answers, so however the process launched last ends from now on, it is no failure to
+        start."""
         self._served = True
 
     def failure(self) -> OrbitError | None:

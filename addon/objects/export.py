@@ -29,8 +29,11 @@ class Format:
     linear: bool = False
 
 
-FORMATS = {"png8": Format("PNG, 8 bit", ".png", "PNG", "8"), "png16": Format("PNG, 16 bit", ".png", "PNG", "16"),
-           "exr": Format("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", linear=True)}
+FORMATS = {
+    "png8": Format("PNG, 8 bit", ".png", "PNG", "8"),
+    "png16": Format("PNG, 16 bit", ".png", "PNG", "16"),
+    "exr": Format("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", linear=True),
+}
 
 NAMING = "{object}_{take}_{map}{tile}"
 """``tile`` is empty, or a point and the number of a UDIM tile."""
@@ -39,8 +42,16 @@ PACKED = "metallic_roughness"
 """The image of which glTF reads the roughness from green and the metallic from blue (glTF 2.0, 3.9.2)."""
 
 
-def textures(obj: bpy.types.Object, index: int, folder: Path, format: str = "png8", naming: str = NAMING, pack: bool = False) -> list[Path]:
-    """Writes the maps of a take that its material uses. Values are as in the take; 16 bits add room for what follows, and no detail.
+def textures(
+    obj: bpy.types.Object,
+    index: int,
+    folder: Path,
+    format: str = "png8",
+    naming: str = NAMING,
+    pack: bool = False,
+) -> list[Path]:
+    """Writes the maps of a take that its material uses. Values are as in the take; 16 bits add room for what
+    follows, and no detail.
 
     Args:
         format: a key of :data:`FORMATS`.
@@ -58,8 +69,12 @@ def textures(obj: bpy.types.Object, index: int, folder: Path, format: str = "png
     take = obj.orbit_texture.takes[index]
     images = {name: image for name in material.SOCKETS if (image := material.texture(take.material, name))}
     if "base_color" not in images:
-        raise InvalidTarget(f"The images of '{take.name}' are gone from its material. Texture the object again.")
-    contents = {(name, tile): png for name, image in images.items() for tile, png in material.files(image).items()}
+        raise InvalidTarget(
+            f"The images of '{take.name}' are gone from its material. Texture the object again."
+        )
+    contents = {
+        (name, tile): png for name, image in images.items() for tile, png in material.files(image).items()
+    }
     pixels = {key: _decoded(png) for key, png in contents.items() if pack or format != "png8"}
     if pack:
         for tile in [tile for name, tile in list(pixels) if name == "metallic"]:
@@ -68,7 +83,10 @@ def textures(obj: bpy.types.Object, index: int, folder: Path, format: str = "png
         pixels = pixels or dict.fromkeys(contents)
     files = {key: folder / f"{_name(naming, obj, take, *key)}{FORMATS[format].suffix}" for key in pixels}
     if len(set(files.values())) < len(files):
-        raise InvalidSettings(f"The naming '{naming}' gives two textures the same name. Use {{map}}, and {{tile}} for UDIM tiles.")
+        raise InvalidSettings(
+            f"The naming '{naming}' gives two textures the same name. Use {{map}}, and {{tile}} for UDIM "
+            "tiles."
+        )
     for key, file in files.items():
         _make_folder(file.parent)
         if format == "png8" and key in contents:
@@ -79,16 +97,22 @@ def textures(obj: bpy.types.Object, index: int, folder: Path, format: str = "png
 
 
 def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
-    """Writes the object as it wears a take, by Blender's own exporter. What is shown and selected stays as it was.
+    """Writes the object as it wears a take, by Blender's own exporter. What is shown and selected stays as it
+    was.
 
     Raises:
         InvalidTarget: the exporter is switched off, or the object is hidden or not in Object Mode.
         StorageError: the file cannot be written.
     """
     if not hasattr(bpy.types, "EXPORT_SCENE_OT_gltf"):
-        raise InvalidTarget("Blender's glTF exporter is switched off. Enable 'glTF 2.0 format' in the preferences, under Add-ons.")
+        raise InvalidTarget(
+            "Blender's glTF exporter is switched off. Enable 'glTF 2.0 format' in the preferences, under "
+            "Add-ons."
+        )
     if obj.mode != "OBJECT" or not obj.visible_get():
-        raise InvalidTarget(f"'{obj.name}' is hidden or not in Object Mode. Show it and leave its mode first.")
+        raise InvalidTarget(
+            f"'{obj.name}' is hidden or not in Object Mode. Show it and leave its mode first."
+        )
     _make_folder(file.parent)
     selected, shown = list(bpy.context.selected_objects), takes.shown(obj)
     try:
@@ -135,7 +159,8 @@ def _write(file: Path, pixels: np.ndarray, format: Format, is_color: bool) -> No
         pixels[..., :3] = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(file.stem, width, height, float_buffer=True, is_data=True)
-    # A scene of its own says how, so that the user's render settings stay; an image of data is written without a view transform.
+    # A scene of its own says how, so that the user's render settings stay; an image of data is written
+    # without a view transform.
     scene = bpy.data.scenes.new(file.stem)
     try:
         image.pixels.foreach_set(pixels.ravel())
@@ -165,7 +190,13 @@ def _make_folder(folder: Path) -> None:
 
 def _name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
     try:
-        return naming.format(object=bpy.path.clean_name(obj.name), take=bpy.path.clean_name(take.name), map=name,
-                             tile=f".{tile}" if tile else "")
+        return naming.format(
+            object=bpy.path.clean_name(obj.name),
+            take=bpy.path.clean_name(take.name),
+            map=name,
+            tile=f".{tile}" if tile else "",
+        )
     except (LookupError, ValueError, AttributeError) as error:
-        raise InvalidSettings(f"The naming '{naming}' cannot be used. It may have {{object}}, {{take}}, {{map}} and {{tile}}.") from error
+        raise InvalidSettings(
+            f"The naming '{naming}' cannot be used. It may have {{object}}, {{take}}, {{map}} and {{tile}}."
+        ) from error

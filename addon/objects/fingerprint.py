@@ -7,12 +7,23 @@ import bpy
 import numpy as np
 
 WEIGHTED_VERTICES = 20_000
-"""Vertex weights can only be read one by one, so those of at most this many vertices, evenly spread, are looked at."""
+"""Vertex weights can only be read one by one, so those of at most this many vertices, evenly spread, are
+looked at."""
 
-_ATTRIBUTE_FIELDS = {"FLOAT": ("value", np.float32, 1), "INT": ("value", np.int32, 1), "INT8": ("value", np.int32, 1),
-                     "BOOLEAN": ("value", np.bool_, 1), "FLOAT_VECTOR": ("vector", np.float32, 3), "FLOAT2": ("vector", np.float32, 2),
-                     "FLOAT_COLOR": ("color", np.float32, 4), "BYTE_COLOR": ("color", np.float32, 4), "INT32_2D": ("value", np.int32, 2),
-                     "INT16_2D": ("value", np.int32, 2), "QUATERNION": ("value", np.float32, 4), "FLOAT4X4": ("value", np.float32, 16)}
+_ATTRIBUTE_FIELDS = {
+    "FLOAT": ("value", np.float32, 1),
+    "INT": ("value", np.int32, 1),
+    "INT8": ("value", np.int32, 1),
+    "BOOLEAN": ("value", np.bool_, 1),
+    "FLOAT_VECTOR": ("vector", np.float32, 3),
+    "FLOAT2": ("vector", np.float32, 2),
+    "FLOAT_COLOR": ("color", np.float32, 4),
+    "BYTE_COLOR": ("color", np.float32, 4),
+    "INT32_2D": ("value", np.int32, 2),
+    "INT16_2D": ("value", np.int32, 2),
+    "QUATERNION": ("value", np.float32, 4),
+    "FLOAT4X4": ("value", np.float32, 16),
+}
 
 
 State = list[list[bytes | np.ndarray]]
@@ -20,8 +31,8 @@ State = list[list[bytes | np.ndarray]]
 
 
 def fingerprint(obj: bpy.types.Object, ignore: str = "") -> str:
-    """A hash over the object and its mesh: vertices, edges, loops, polygons, UV layers and every other attribute, normals, weights,
-    shape keys, modifiers, constraints, transforms, parent and names.
+    """A hash over the object and its mesh: vertices, edges, loops, polygons, UV layers and every other
+    attribute, normals, weights, shape keys, modifiers, constraints, transforms, parent and names.
 
     Materials and their slots are left out: they are what a take is meant to change.
 
@@ -32,7 +43,8 @@ def fingerprint(obj: bpy.types.Object, ignore: str = "") -> str:
 
 
 def read(objects: list[bpy.types.Object], ignore: str = "") -> State:
-    """Everything that :func:`fingerprint` sums up, of objects that share one mesh. To compare two is faster than to hash both."""
+    """Everything that :func:`fingerprint` sums up, of objects that share one mesh. To compare two is faster
+    than to hash both."""
     mesh = []
     _add_mesh(mesh, objects[0].data, ignore)
     _add_weights(mesh, objects[0])
@@ -46,7 +58,8 @@ def read(objects: list[bpy.types.Object], ignore: str = "") -> State:
 def same(before: State, after: State) -> bool:
     """Whether all bytes are the same."""
     return len(before) == len(after) and all(
-        len(a) == len(b) and all(map(_same_bytes, a, b)) for a, b in zip(before, after, strict=True))
+        len(a) == len(b) and all(map(_same_bytes, a, b)) for a, b in zip(before, after, strict=True)
+    )
 
 
 def fingerprints(state: State) -> list[str]:
@@ -67,9 +80,28 @@ def _same_bytes(a: bytes | np.ndarray, b: bytes | np.ndarray) -> bool:
 
 
 def _add_object(parts: list, obj: bpy.types.Object) -> None:
-    settings = ("name", "parent", "parent_type", "parent_bone", "location", "rotation_mode", "rotation_euler", "rotation_quaternion",
-                "rotation_axis_angle", "scale", "delta_location", "delta_scale", "matrix_world", "matrix_local", "matrix_parent_inverse",
-                "active_shape_key_index", "show_only_shape_key", "hide_render", "hide_viewport", "pass_index")
+    settings = (
+        "name",
+        "parent",
+        "parent_type",
+        "parent_bone",
+        "location",
+        "rotation_mode",
+        "rotation_euler",
+        "rotation_quaternion",
+        "rotation_axis_angle",
+        "scale",
+        "delta_location",
+        "delta_scale",
+        "matrix_world",
+        "matrix_local",
+        "matrix_parent_inverse",
+        "active_shape_key_index",
+        "show_only_shape_key",
+        "hide_render",
+        "hide_viewport",
+        "pass_index",
+    )
     _add(parts, {name: _plain(getattr(obj, name)) for name in settings})
     for item in (*obj.modifiers, *obj.constraints, *obj.vertex_groups):
         _add(parts, _settings_of(item))
@@ -81,12 +113,15 @@ def _add_mesh(parts: list, mesh: bpy.types.Mesh, ignore: str) -> None:
     active = [(layer.name, layer.active, layer.active_render) for layer in layers]
     _add(parts, [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), active])
     for attribute in sorted(mesh.attributes, key=lambda attribute: attribute.name):
-        if ignore and (attribute.name == ignore or attribute.name in {f".{kind}.{ignore}" for kind in ("vs", "es", "pn")}):
+        if ignore and (
+            attribute.name == ignore or attribute.name in {f".{kind}.{ignore}" for kind in ("vs", "es", "pn")}
+        ):
             continue  # the layer and, before Blender 5.0, its selection and pins
         _add(parts, [attribute.name, attribute.domain, attribute.data_type])
         _add_attribute(parts, attribute)
     if len(mesh.loops) != 3 * len(mesh.polygons):
-        # Slow to read; where all polygons are triangles there is only one way. Their materials are an attribute, if they have several.
+        # Slow to read; where all polygons are triangles there is only one way. Their materials are an
+        # attribute, if they have several.
         _add_array(parts, mesh.polygons, "loop_start", np.int32, 1)
     _add_array(parts, mesh.corner_normals, "vector", np.float32, 3)
     if mesh.shape_keys:
@@ -106,7 +141,13 @@ def _add_weights(parts: list, obj: bpy.types.Object) -> None:
     vertices = obj.data.vertices
     if obj.vertex_groups:
         step = -(-len(vertices) // WEIGHTED_VERTICES)
-        _add(parts, [[(weight.group, weight.weight) for weight in vertices[index].groups] for index in range(0, len(vertices), step)])
+        _add(
+            parts,
+            [
+                [(weight.group, weight.weight) for weight in vertices[index].groups]
+                for index in range(0, len(vertices), step)
+            ],
+        )
 
 
 def _add_array(parts: list, collection, name: str, dtype, width: int) -> None:
@@ -120,7 +161,8 @@ def _add(parts: list, values) -> None:
 
 
 def _settings_of(item) -> dict:
-    """Every setting of a modifier, constraint, vertex group or shape key; of Geometry Nodes also the inputs."""
+    """Every setting of a modifier, constraint, vertex group or shape key; of Geometry Nodes also the
+    inputs."""
     settings = {}
     for prop in item.bl_rna.properties:
         # Runtime values (execution_time of a modifier) differ from one evaluation to the next.
@@ -135,7 +177,11 @@ def _node_inputs(modifier: bpy.types.NodesModifier) -> dict:
     if not hasattr(modifier, "properties"):
         return {name: _plain(value) for name, value in modifier.items()}
     inputs = modifier.properties.inputs  # since Blender 5.2
-    names = [prop.identifier for prop in inputs.bl_rna.properties if prop.type == "POINTER" and prop.identifier != "rna_type"]
+    names = [
+        prop.identifier
+        for prop in inputs.bl_rna.properties
+        if prop.type == "POINTER" and prop.identifier != "rna_type"
+    ]
     return {name: _settings_of(getattr(inputs, name)) for name in names}
 
 

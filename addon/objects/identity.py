@@ -1,4 +1,5 @@
-"""Finding an object again after a rename, an undo, a save or a reload. References to Blender's data do not survive those."""
+"""Finding an object again after a rename, an undo, a save or a reload. References to Blender's data do not
+survive those."""
 
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -11,9 +12,12 @@ class ObjectKey:
     """Names one object.
 
     Attributes:
-        id: stored on the object, so it survives save and reload; copies of an object carry it too, and an undo may lose it.
-        session_uid: Blender's own, which survives undo and is never given twice while Blender runs, but is not saved.
-        name, file: the object's, when it got the key: what is left if the file is opened anew as it was before that.
+        id: stored on the object, so it survives save and reload; copies of an object carry it too, and an
+            undo may lose it.
+        session_uid: Blender's own, which survives undo and is never given twice while Blender runs, but is
+            not saved.
+        name, file: the object's, when it got the key: what is left if the file is opened anew as it was
+            before that.
     """
 
     id: str

@@ -12,30 +12,38 @@ from ...backend.api.errors import InvalidTarget, OrbitError
 from ..jobs import previews
 
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
-"""What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs them by itself."""
+"""What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs
+them by itself."""
 
 SHEET = "sheet"
-"""The picture of the reference and the textured object, which lies in the material to be looked at and found again."""
+"""The picture of the reference and the textured object, which lies in the material to be looked at and found
+again."""
 
 _COLORS = ("base_color", SHEET)
 
 
 def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
-    """A material that wears a result's textures on the given UV layer, blended if ``alpha`` is among them, else opaque.
+    """A material that wears a result's textures on the given UV layer, blended if ``alpha`` is among them,
+    else opaque.
 
     Textures that are no part of a material lie in it unconnected, to look at.
 
     Args:
         name: of the material; the images are called after it.
-        textures: PNG files by name, each (N,) uint8; one per UDIM tile, ``base_color.1001`` …, become one tiled image.
+        textures: PNG files by name, each (N,) uint8; one per UDIM tile, ``base_color.1001`` …, become one
+            tiled image.
 
     Raises:
         OrbitError: a texture is not a readable PNG; nothing is left behind.
     """
     material = bpy.data.materials.new(name)
     try:
-        images = {key: _image(f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key in _COLORS else "Non-Color")
-                  for key, tiles in _by_map(textures).items()}
+        images = {
+            key: _image(
+                f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key in _COLORS else "Non-Color"
+            )
+            for key, tiles in _by_map(textures).items()
+        }
         _build_nodes(material, images, uv_layer)
     except OrbitError:
         remove(material)
@@ -67,20 +75,29 @@ def files(image: bpy.types.Image) -> dict[str, bytes]:
         InvalidTarget: it was painted over and not saved, or its file is gone.
     """
     if image.is_dirty:
-        raise InvalidTarget(f"The image '{image.name}' was painted over and is not saved. Save or pack it in the Image Editor first.")
+        raise InvalidTarget(
+            f"The image '{image.name}' was painted over and is not saved. Save or pack it in the Image "
+            "Editor first."
+        )
     tiled = image.source == "TILED"
     if image.packed_files:
-        return {str(packed.tile_number) if tiled else "": bytes(packed.packed_file.data) for packed in image.packed_files}
+        return {
+            str(packed.tile_number) if tiled else "": bytes(packed.packed_file.data)
+            for packed in image.packed_files
+        }
     path = bpy.path.abspath(image.filepath, library=image.library)
     try:
-        return {number: Path(path.replace("<UDIM>", number)).read_bytes()
-                for number in ([str(tile.number) for tile in image.tiles] if tiled else [""])}
+        return {
+            number: Path(path.replace("<UDIM>", number)).read_bytes()
+            for number in ([str(tile.number) for tile in image.tiles] if tiled else [""])
+        }
     except OSError as error:
         raise InvalidTarget(f"The file of the image '{image.name}' cannot be read: {error}") from error
 
 
 def set_preview(material: bpy.types.Material, picture: np.ndarray) -> None:
-    """Makes a picture (S, S, 3) uint8 sRGB the material's preview, which Blender saves with it and shows wherever it lists materials."""
+    """Makes a picture (S, S, 3) uint8 sRGB the material's preview, which Blender saves with it and shows
+    wherever it lists materials."""
     preview = material.preview_ensure()
     preview.image_size = picture.shape[1::-1]
     preview.image_pixels_float.foreach_set(previews.pixels(picture))
@@ -102,23 +119,27 @@ def _by_map(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]
 
 def _image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
     """Always a new image: Blender's undo does not restore the pixels of an old one."""
-    # Blender decodes an image when it is first asked for its size or drawn: half a second for 4k, which is not to pass here.
+    # Blender decodes an image when it is first asked for its size or drawn: half a second for 4k, which is
+    # not to pass here.
     if not all(map(_is_png, tiles.values())):
-        raise OrbitError(f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again.")
+        raise OrbitError(
+            f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again."
+        )
     image = _packed_tiles(name, tiles) if len(tiles) > 1 else _packed(name, *tiles.values())
     image.colorspace_settings.name = color_space
     return image
 
 
 def _is_png(data: np.ndarray) -> bool:
-    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then sound chunks from IHDR to IEND that follow one another."""
+    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then sound chunks from IHDR to IEND
+    that follow one another."""
     file, at, names = memoryview(data), 8, []
     if bytes(file[:8]) != b"\x89PNG\r\n\x1a\n":
         return False
     while at + 12 <= len(file):
-        length, name = struct.unpack(">I4s", file[at:at + 8])
+        length, name = struct.unpack(">I4s", file[at : at + 8])
         checksum = at + 8 + length
-        if file[checksum:checksum + 4] != struct.pack(">I", zlib.crc32(file[at + 4:checksum])):
+        if file[checksum : checksum + 4] != struct.pack(">I", zlib.crc32(file[at + 4 : checksum])):
             return False
         names.append(name)
         at = checksum + 4

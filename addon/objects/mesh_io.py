@@ -23,27 +23,43 @@ _SELECTED = ".select_poly"
 
 
 def check(obj: bpy.types.Object | None) -> None:
-    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be textured."""
+    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be
+    textured."""
     if obj is None:
         raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
     if obj.type != "MESH":
         kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
-        convert = " or convert it with Object > Convert > Mesh" if obj.type in {"CURVE", "SURFACE", "META", "FONT"} else ""
-        raise InvalidTarget(f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}.")
+        convert = (
+            " or convert it with Object > Convert > Mesh"
+            if obj.type in {"CURVE", "SURFACE", "META", "FONT"}
+            else ""
+        )
+        raise InvalidTarget(
+            f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}."
+        )
     if obj.library and not obj.visible_get():
-        raise InvalidTarget(f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed here. Open "
-                            "that file and texture it there. Or select its instance here, then Object > Apply > Make Instances Real, and "
-                            "Object > Relations > Make Local > Selected Objects and Data.")
+        raise InvalidTarget(
+            f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed "
+            "here. Open that file and texture it there. Or select its instance here, then Object > Apply > "
+            "Make Instances Real, and Object > Relations > Make Local > Selected Objects and Data."
+        )
     if not obj.is_editable or not obj.data.is_editable:
-        raise InvalidTarget(f"'{obj.name}' is linked from another file and cannot be changed here. "
-                            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.", fix="make_local")
+        raise InvalidTarget(
+            f"'{obj.name}' is linked from another file and cannot be changed here. "
+            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
+            fix="make_local",
+        )
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()
-        raise InvalidTarget(f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode")
+        raise InvalidTarget(
+            f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode"
+        )
     if not obj.visible_get() and obj not in meshes(visible()):
         if obj.name in bpy.context.view_layer.objects:
             raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
-        raise InvalidTarget(f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object.")
+        raise InvalidTarget(
+            f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object."
+        )
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
     check_triangle_count(triangle_count(obj.data))
@@ -55,13 +71,16 @@ def visible() -> list[bpy.types.Object]:
 
 
 def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
-    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each once, however often it is."""
+    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each
+    once, however often it is."""
     found, opened, waiting = {}, set(), deque(objects)
     while waiting:
         obj = waiting.popleft()
         if obj.type == "MESH":
             found[obj] = None
-        elif obj.instance_type == "COLLECTION" and (inside := obj.instance_collection) and inside not in opened:
+        elif (
+            obj.instance_type == "COLLECTION" and (inside := obj.instance_collection) and inside not in opened
+        ):
             opened.add(inside)
             waiting += [inner for inner in inside.all_objects if not inner.hide_viewport]
     return list(found)
@@ -92,7 +111,10 @@ def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> 
             return Target(_snapshot(seen, obj, seen, layer), own, True, layer)
     finally:
         evaluated.to_mesh_clear()
-    note = "The modifiers change the topology, so the mesh was textured as it is without them; the texture shows through them."
+    note = (
+        "The modifiers change the topology, so the mesh was textured as it is without them; the texture "
+        "shows through them."
+    )
     return Target(_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
 
 
@@ -102,21 +124,27 @@ def faces(obj: bpy.types.Object) -> Faces:
     positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
     corner_vertices = _corner_vertices(mesh)
     return Faces(
-        positions, _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32), corner_vertices,
+        positions,
+        _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
+        corner_vertices,
         _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
         triangle_loops(positions, corner_vertices, *_triangles(mesh)),
-        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None)
+        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+    )
 
 
 def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None without the UV layer."""
+    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None
+    without the UV layer."""
     seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     if layer not in seen.uv_layers:
         return None
     positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
     corner_vertices = _corner_vertices(seen)
     loops = triangle_loops(positions, corner_vertices, *_triangles(seen)).ravel()
-    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[loops]
+    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[
+        loops
+    ]
 
 
 def seen_positions(obj: bpy.types.Object) -> np.ndarray:
@@ -138,8 +166,10 @@ def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
         mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
         chosen = mesh.attributes.get(_SELECTED)
         if chosen is None and _SELECTED in own.attributes:
-            raise InvalidTarget(f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
-                                "Paint the region instead, with Mark Region.")
+            raise InvalidTarget(
+                f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
+                "Paint the region instead, with Mark Region."
+            )
         if chosen is None:
             return np.zeros(triangle_count(mesh), np.uint8)
         values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
@@ -149,7 +179,8 @@ def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
 
 
 def layout(mesh: bpy.types.Mesh, layer: str) -> str:
-    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it stays the same."""
+    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it
+    stays the same."""
     digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
     digest.update(_corner_vertices(mesh))
     return digest.hexdigest()
@@ -170,7 +201,8 @@ def layer_to_send(obj: bpy.types.Object) -> str:
 
 
 def topology(obj: bpy.types.Object, target: Target) -> str:
-    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer those of the object's mesh."""
+    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer
+    those of the object's mesh."""
     return _connectivity(obj.data).fingerprint(target.loops)
 
 
@@ -185,14 +217,18 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
         InvalidTarget: the mesh has no room for another layer.
     """
     if len(mesh.uv_layers) >= MAX_UV_LAYERS:
-        raise InvalidTarget(f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one and retry.",
-                            fix="retry")
+        raise InvalidTarget(
+            f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one "
+            "and retry.",
+            fix="retry",
+        )
     active = mesh.uv_layers.active_index
     rendered = next((layer.name for layer in mesh.uv_layers if layer.active_render), None)
     name = mesh.uv_layers.new(name=UV_LAYER, do_init=False).name
     uvs = np.zeros((len(mesh.loops), 2), np.float32)
     uvs[loops.ravel()] = corner_uvs.reshape(-1, 2)
-    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the array (Blender 4.2 to 5.0).
+    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the
+    # array (Blender 4.2 to 5.0).
     mesh.attributes[name].data.foreach_set("vector", uvs.ravel())
     if rendered is not None:
         mesh.uv_layers.active_index = active
@@ -210,8 +246,12 @@ def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.M
         corner_vertices=_corner_vertices(mesh),
         normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
         uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
-        polygons=polygons, cut=cut, matrix=np.array(obj.matrix_world, np.float64), slot_count=len(mesh.materials),
-        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None)
+        polygons=polygons,
+        cut=cut,
+        matrix=np.array(obj.matrix_world, np.float64),
+        slot_count=len(mesh.materials),
+        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
+    )
 
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -221,7 +261,8 @@ def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | No
         return None, None
     mesh.calc_loop_triangles()
     polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
-    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found faster than read.
+    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found
+    # faster than read.
     three_in_one = (polygons[2:] == polygons[:-2]).any()
     return polygons, _get(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
@@ -240,7 +281,11 @@ def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
 
 
 def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
-    if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (own.vertices, len(own.corner_vertices), own.polygons):
+    if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (
+        own.vertices,
+        len(own.corner_vertices),
+        own.polygons,
+    ):
         return False
     return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
 

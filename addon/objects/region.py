@@ -1,4 +1,5 @@
-"""The region of a take that is painted anew: faces selected in Edit Mode, or a mask painted in Texture Paint Mode."""
+"""The region of a take that is painted anew: faces selected in Edit Mode, or a mask painted in Texture Paint
+Mode."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ class Repaint:
     Attributes:
         kept: the take's textures, and the region.
         layer: the UV layer that they lie on.
-        own_topology: the mesh is sent without the modifiers that change its topology, as when the take was made.
+        own_topology: the mesh is sent without the modifiers that change its topology, as when the take was
+            made.
     """
 
     kept: Kept
@@ -36,35 +38,49 @@ def worn(obj: bpy.types.Object):
     """The take that the object wears. Raises :class:`InvalidTarget` if it wears none."""
     index = takes.shown(obj)
     if index < 0:
-        raise InvalidTarget(f"'{obj.name}' wears no take of which a region could be repainted. Texture it first.")
+        raise InvalidTarget(
+            f"'{obj.name}' wears no take of which a region could be repainted. Texture it first."
+        )
     return obj.orbit_texture.takes[index]
 
 
 def check(obj: bpy.types.Object, take) -> None:
     """Raises :class:`InvalidTarget` if the take's texture does not lie on the object's mesh as it did."""
     if take.uv_layer not in obj.data.uv_layers:
-        raise InvalidTarget(f"The UV map '{take.uv_layer}' of '{take.name}' is gone. Texture the whole object instead.")
+        raise InvalidTarget(
+            f"The UV map '{take.uv_layer}' of '{take.name}' is gone. Texture the whole object instead."
+        )
     if take.layout and take.layout != mesh_io.layout(obj.data, take.uv_layer):
-        raise InvalidTarget(f"The faces or the UV map of '{obj.name}' were changed since '{take.name}' was made, so its texture does not "
-                            "lie right any more. Undo that, or texture the whole object.")
+        raise InvalidTarget(
+            f"The faces or the UV map of '{obj.name}' were changed since '{take.name}' was made, so its "
+            "texture does not lie right any more. Undo that, or texture the whole object."
+        )
 
 
 def repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> Repaint:
     """What a job needs to keep a take's texture but for what is marked, see :class:`Kept`.
 
     Raises:
-        InvalidTarget: nothing is marked; the take's images are gone or painted over, or it does not lie on this mesh.
+        InvalidTarget: nothing is marked; the take's images are gone or painted over, or it does not lie on
+            this mesh.
     """
     check(obj, take)
-    textures = {f"{name}.{tile}" if tile else name: np.frombuffer(data, np.uint8) for name in MAPS
-                if (image := material.texture(take.material, name)) for tile, data in material.files(image).items()}
+    textures = {
+        f"{name}.{tile}" if tile else name: np.frombuffer(data, np.uint8)
+        for name in MAPS
+        if (image := material.texture(take.material, name))
+        for tile, data in material.files(image).items()
+    }
     if not any(name.startswith("base_color") for name in textures):
-        raise InvalidTarget(f"The images of '{take.name}' are gone from its material. Texture the whole object instead.")
+        raise InvalidTarget(
+            f"The images of '{take.name}' are gone from its material. Texture the whole object instead."
+        )
     return Repaint(Kept(textures, marked), take.uv_layer, take.own_topology)
 
 
 def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
-    """As wanted, in the take's size, and with a seed that none of the object's takes has, for the same seed paints the same again."""
+    """As wanted, in the take's size, and with a seed that none of the object's takes has, for the same seed
+    paints the same again."""
     made = json.loads(take.settings)
     used = {json.loads(other.settings).get("seed") for other in obj.orbit_texture.takes}
     seed = next(seed for seed in count(wanted.seed) if seed not in used)
@@ -74,7 +90,14 @@ def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
 def wearers(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
     """The object, then those that share its mesh and wear the same take."""
     others = [other for other in takes.users_of(obj.data) if other != obj and takes.shown(other) >= 0]
-    return [obj, *(other for other in others if other.orbit_texture.takes[takes.shown(other)].material == take.material)]
+    return [
+        obj,
+        *(
+            other
+            for other in others
+            if other.orbit_texture.takes[takes.shown(other)].material == take.material
+        ),
+    ]
 
 
 def mask(obj: bpy.types.Object, take) -> bpy.types.Image:
@@ -86,10 +109,15 @@ def mask(obj: bpy.types.Object, take) -> bpy.types.Image:
     check(obj, take)
     image = material.texture(take.material, "base_color")
     if image is None or image.source == "TILED":
-        raise InvalidTarget(f"The texture of '{take.name}' lies on several UDIM tiles, or is gone. Select faces in Edit Mode instead.")
+        raise InvalidTarget(
+            f"The texture of '{take.name}' lies on several UDIM tiles, or is gone. Select faces in Edit Mode "
+            "instead."
+        )
     if obj.data.uv_layers.active.name != take.uv_layer:
-        raise InvalidTarget(f"Blender paints on the active UV map, and '{take.name}' lies on '{take.uv_layer}'. Make that one active in "
-                            "the mesh's properties, or select faces in Edit Mode instead.")
+        raise InvalidTarget(
+            f"Blender paints on the active UV map, and '{take.name}' lies on '{take.uv_layer}'. Make that "
+            "one active in the mesh's properties, or select faces in Edit Mode instead."
+        )
     own = obj.orbit_texture
     if own.region is None or own.region_layer != take.uv_layer:
         size = min(json.loads(take.settings)["texture_size"], LARGEST_MASK)
@@ -114,8 +142,10 @@ def painted(obj: bpy.types.Object, take) -> np.ndarray:
     """
     own = obj.orbit_texture
     if own.region_layer != take.uv_layer:
-        raise InvalidTarget(f"The region was marked on the UV map '{own.region_layer}', and '{take.name}' lies on '{take.uv_layer}'. "
-                            "Press Mark Region and paint it again.")
+        raise InvalidTarget(
+            f"The region was marked on the UV map '{own.region_layer}', and '{take.name}' lies on "
+            f"'{take.uv_layer}'. Press Mark Region and paint it again."
+        )
     return _brightness(own.region)
 
 

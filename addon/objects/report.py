@@ -8,9 +8,17 @@ def sentences(report: dict) -> list[str]:
     """What a report tells, the most telling first; what it lacks is left out."""
     lines = []
     if "coverage" in report:
-        lines.append(rpt_("The painted views saw {:.0%} of the texture; the rest is filled from nearby").format(report["coverage"]))
+        lines.append(
+            rpt_("The painted views saw {:.0%} of the texture; the rest is filled from nearby").format(
+                report["coverage"]
+            )
+        )
     if view := report.get("view"):
-        lines.append(rpt_("The reference shows azimuth {:.0f}°, elevation {:.0f}°").format(view["azimuth"], view["elevation"]))
+        lines.append(
+            rpt_("The reference shows azimuth {:.0f}°, elevation {:.0f}°").format(
+                view["azimuth"], view["elevation"]
+            )
+        )
     if "views" in report:
         lines.append(rpt_("{:,} triangles seen in {} views").format(report["triangles"], report["views"]))
     if seconds := report.get("seconds"):

@@ -1,4 +1,5 @@
-"""A mesh at one moment: copies of Blender's arrays, and what a job makes of them, on whatever thread has the time. No bpy here."""
+"""A mesh at one moment: copies of Blender's arrays, and what a job makes of them, on whatever thread has the
+time. No bpy here."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class Snapshot:
         normals: (L, 3) float32, the shading normal of each loop, in the object's space.
         uvs: (L, 2) float32 of the layer to send, v up; or None.
         polygons: (F,) int32, the polygon of each triangle; None where every polygon is a triangle.
-        cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has more than four corners.
+        cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has
+            more than four corners.
         matrix: (4, 4) float64, from the object's space to the world's.
         slot_count: how many material slots there are.
         slots: (P,) int32, the material slot of each polygon, which need not exist; None where all are 0.
@@ -37,7 +39,8 @@ class Snapshot:
 
     @cached_property
     def loops(self) -> np.ndarray:
-        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world. Takes a while."""
+        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world.
+        Takes a while."""
         loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.cut)
         return loops[:, [0, 2, 1]] if mirrors(self.matrix) else loops
 
@@ -50,7 +53,8 @@ class Snapshot:
             polygons=self.polygons,
             corner_normals=self._world_normals()[self.loops],
             corner_uvs=None if self.uvs is None else self.uvs[self.loops],
-            slots=self._triangle_slots())
+            slots=self._triangle_slots(),
+        )
 
     def _triangle_slots(self) -> np.ndarray | None:
         """(F,) int32, the material slot that Blender shows of each triangle; None where they all have one."""
@@ -63,7 +67,8 @@ class Snapshot:
 
     def _world_normals(self) -> np.ndarray:
         """(L, 3) float32, of unit length, or zero where there is none."""
-        # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an inverse.
+        # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an
+        # inverse.
         x, y, z = self.matrix[:3, :3]
         cofactor = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)])
         if mirrors(self.matrix):
@@ -87,7 +92,8 @@ class Connectivity:
     corner_vertices: np.ndarray
 
     def fingerprint(self, loops: np.ndarray | None) -> str:
-        """A hash over all of it and over the loops (F, 3) int32 of its triangles, if there are any. Takes a while."""
+        """A hash over all of it and over the loops (F, 3) int32 of its triangles, if there are any. Takes a
+        while."""
         digest = hashlib.blake2b(np.array([self.vertices, self.polygons], np.int64), digest_size=32)
         digest.update(self.corner_vertices)
         if loops is not None:
@@ -104,7 +110,8 @@ class Target:
     Attributes:
         snapshot: the mesh that travels to the worker.
         own: the object's own mesh.
-        evaluated: the snapshot's triangles are those of the evaluated mesh, whose loops the object does not have.
+        evaluated: the snapshot's triangles are those of the evaluated mesh, whose loops the object does not
+            have.
         uv_layer: name of the layer that was sent, "" if none.
         notes: sentences for the take's report.
     """
@@ -117,7 +124,8 @@ class Target:
 
     @property
     def loops(self) -> np.ndarray | None:
-        """(F, 3) int32, the loop of the object's own mesh behind each triangle corner; None if the object does not have them."""
+        """(F, 3) int32, the loop of the object's own mesh behind each triangle corner; None if the object
+        does not have them."""
         return None if self.evaluated else self.snapshot.loops
 
     @cached_property
@@ -126,7 +134,8 @@ class Target:
         return self.own.fingerprint(self.loops)
 
     def mesh_data(self) -> MeshData:
-        """The mesh as it travels to the worker. Whoever asks for :attr:`topology` afterwards need not wait."""
+        """The mesh as it travels to the worker. Whoever asks for :attr:`topology` afterwards need not
+        wait."""
         mesh = self.snapshot.mesh_data()
         self.topology  # noqa: B018 (worked out here, where nobody waits)
         return mesh
@@ -137,7 +146,9 @@ def mirrors(matrix: np.ndarray) -> bool:
     return bool(np.linalg.det(matrix[:3, :3]) < 0)
 
 
-def triangle_loops(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None) -> np.ndarray:
+def triangle_loops(
+    positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None
+) -> np.ndarray:
     """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
     if polygons is None:
         return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
@@ -162,7 +173,8 @@ def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np
     quads = starts[triangles == 2]
     a, b, c, d = (np.take(positions, np.take(corner_vertices, quads + corner), axis=0) for corner in range(4))
     b, c, d = b - a, c - a, d - a
-    # (b x c) . (d x c) > 0: both other corners lie on one side of the diagonal a c, so the quad must be split along b d.
+    # (b x c) . (d x c) > 0: both other corners lie on one side of the diagonal a c, so the quad must be split
+    # along b d.
     flipped = np.flatnonzero(is_second)[_dot(b, d) * _dot(c, c) > _dot(b, c) * _dot(c, d)]
     loops[flipped - 1, 2] += 1
     loops[flipped, 0] += 1

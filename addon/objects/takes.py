@@ -1,4 +1,5 @@
-"""Takes: results on an object, kept beside each other. Adding, showing and removing one never touches the mesh's own data."""
+"""Takes: results on an object, kept beside each other. Adding, showing and removing one never touches the
+mesh's own data."""
 
 import json
 from collections.abc import Iterable
@@ -12,8 +13,13 @@ from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io
 
 
-def add(objects: Iterable[bpy.types.Object], target: mesh_io.Target, result: Result, settings: Settings,
-        thumbnail: np.ndarray | None = None) -> None:
+def add(
+    objects: Iterable[bpy.types.Object],
+    target: mesh_io.Target,
+    result: Result,
+    settings: Settings,
+    thumbnail: np.ndarray | None = None,
+) -> None:
     """Puts a result on objects that share one mesh, as a new take on each, and shows it.
 
     Args:
@@ -25,20 +31,30 @@ def add(objects: Iterable[bpy.types.Object], target: mesh_io.Target, result: Res
     objects = list(objects)
     first = objects[0]
     mesh = first.data
-    if result.corner_uvs is not None and (target.loops is None or len(result.corner_uvs) != len(target.loops)):
+    if result.corner_uvs is not None and (
+        target.loops is None or len(result.corner_uvs) != len(target.loops)
+    ):
         raise InvalidTarget(f"The texture's UVs do not fit the mesh of '{first.name}'. Texture it again.")
     if result.corner_uvs is None and target.uv_layer not in mesh.uv_layers:
-        raise InvalidTarget(f"The UV map '{target.uv_layer}' that the texture lies on is gone from '{first.name}'. Texture it again.")
+        raise InvalidTarget(
+            f"The UV map '{target.uv_layer}' that the texture lies on is gone from '{first.name}'. Texture "
+            "it again."
+        )
 
     before = fingerprint.read(objects)
-    made_layer = "" if result.corner_uvs is None else mesh_io.write_uv_layer(mesh, target.loops, result.corner_uvs)
+    made_layer = (
+        "" if result.corner_uvs is None else mesh_io.write_uv_layer(mesh, target.loops, result.corner_uvs)
+    )
     layer = made_layer or target.uv_layer
     try:
         looks = {} if result.sheet is None else {material.SHEET: result.sheet}
         shader = material.build(f"{first.name} {_new_name(first)}", result.textures | looks, layer)
         if not fingerprint.same(before, fingerprint.read(objects, ignore=made_layer)):
             material.remove(shader)
-            raise OrbitError(f"The texture was not applied to '{first.name}', because its mesh would have changed. Please report this.")
+            raise OrbitError(
+                f"The texture was not applied to '{first.name}', because its mesh would have changed. Please "
+                "report this."
+            )
     except OrbitError:
         if made_layer:
             mesh.uv_layers.remove(mesh.uv_layers[made_layer])
@@ -46,10 +62,16 @@ def add(objects: Iterable[bpy.types.Object], target: mesh_io.Target, result: Res
 
     if thumbnail is not None:
         material.set_preview(shader, thumbnail)
-    owns_layer = bool(made_layer) or any(take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh))
+    owns_layer = bool(made_layer) or any(
+        take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh)
+    )
     layout = mesh_io.layout(mesh, layer)
     for obj, mark in zip(objects, fingerprint.fingerprints(before), strict=True):
-        report = result.report | {"mesh": "untouched", "fingerprint": mark, "notes": [*result.report.get("notes", []), *target.notes]}
+        report = result.report | {
+            "mesh": "untouched",
+            "fingerprint": mark,
+            "notes": [*result.report.get("notes", []), *target.notes],
+        }
         _add_slot(obj)
         take = obj.orbit_texture.takes.add()
         take.name = _new_name(obj)
@@ -60,7 +82,8 @@ def add(objects: Iterable[bpy.types.Object], target: mesh_io.Target, result: Res
 
 
 def show(obj: bpy.types.Object, index: int) -> None:
-    """Puts the take's material into every slot of the object. The mesh keeps its own materials and each face its slot."""
+    """Puts the take's material into every slot of the object. The mesh keeps its own materials and each face
+    its slot."""
     _save_slots(obj)
     for slot in obj.material_slots:
         slot.link = "OBJECT"
@@ -70,17 +93,24 @@ def show(obj: bpy.types.Object, index: int) -> None:
 def shown(obj: bpy.types.Object) -> int:
     """Index of the take that the object wears, -1 if none."""
     worn = obj.material_slots[0].material if obj.material_slots else None
-    return next((index for index, take in enumerate(obj.orbit_texture.takes) if worn and take.material == worn), -1)
+    return next(
+        (index for index, take in enumerate(obj.orbit_texture.takes) if worn and take.material == worn), -1
+    )
 
 
 def remove(obj: bpy.types.Object, index: int) -> None:
     """Removes a take with its material, images, UV layer and slot, as far as no other take uses them.
 
-    The take before it is shown if the object wore this one, or the materials from before the first take if there is none.
+    The take before it is shown if the object wore this one, or the materials from before the first take if
+    there is none.
     """
     own, mesh = obj.orbit_texture, obj.data
     was_shown = shown(obj) == index
-    shader, layer, owns_layer = own.takes[index].material, own.takes[index].uv_layer, own.takes[index].owns_uv_layer
+    shader, layer, owns_layer = (
+        own.takes[index].material,
+        own.takes[index].uv_layer,
+        own.takes[index].owns_uv_layer,
+    )
     if len(own.takes) == 1:
         _restore_slots(obj)
     elif was_shown:
@@ -111,11 +141,14 @@ def _new_name(obj: bpy.types.Object) -> str:
 
 
 def _wears_take(obj: bpy.types.Object, slot: bpy.types.MaterialSlot) -> bool:
-    return slot.material is not None and any(take.material == slot.material for take in obj.orbit_texture.takes)
+    return slot.material is not None and any(
+        take.material == slot.material for take in obj.orbit_texture.takes
+    )
 
 
 def _save_slots(obj: bpy.types.Object) -> None:
-    """Remembers what is in the slots that no take has taken over, also after the user has changed them between two takes."""
+    """Remembers what is in the slots that no take has taken over, also after the user has changed them
+    between two takes."""
     saved = obj.orbit_texture.slots
     while len(saved) < len(obj.material_slots):
         saved.add()
@@ -135,7 +168,8 @@ def _restore_slots(obj: bpy.types.Object) -> None:
 
 
 def _add_slot(obj: bpy.types.Object) -> None:
-    """Gives a mesh without a slot one. The objects that share the mesh share the slot, so they know that it is ours too."""
+    """Gives a mesh without a slot one. The objects that share the mesh share the slot, so they know that it
+    is ours too."""
     if not obj.material_slots:
         obj.data.materials.append(None)
         for user in users_of(obj.data):

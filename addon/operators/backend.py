@@ -41,13 +41,25 @@ def _is_unused(cls) -> bool:
 class InstallBackend(bpy.types.Operator):
     bl_idname = "orbit_texture.install_backend"
     bl_label = "Install Backend"
-    bl_description = "Install the worker's environment into a folder of its own, after you have seen its size. One that was begun is " \
-        "finished, one that is there is brought up to date"
+    bl_description = (
+        "Install the worker's environment into a folder of its own, after you have seen its size. One that "
+        "was begun is finished, one that is there is brought up to date"
+    )
 
-    device: EnumProperty(name="Device", description="What the worker computes on", default="auto",
-                         items=[("auto", "Automatic", "What is there already, else what this computer has"),
-                                *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items())])
-    anew: BoolProperty(name="From Scratch", description="Delete what is there first, in case its files are broken", options={"SKIP_SAVE"})
+    device: EnumProperty(
+        name="Device",
+        description="What the worker computes on",
+        default="auto",
+        items=[
+            ("auto", "Automatic", "What is there already, else what this computer has"),
+            *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
+        ],
+    )
+    anew: BoolProperty(
+        name="From Scratch",
+        description="Delete what is there first, in case its files are broken",
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context):
@@ -65,17 +77,35 @@ class InstallBackend(bpy.types.Operator):
     def draw(self, context):
         column = self.layout.column()
         folder = paths.backend_environment()
-        wrapped(column, context, rpt_(
-            "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a CPU and {:g} GB for an NVIDIA card; "
-            "{:.0f} GB are free.").format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)), width=_WIDTH)
-        wrapped(column, context, "Blender stays free meanwhile. Your system's Python and Blender's are not changed.", width=_WIDTH)
+        wrapped(
+            column,
+            context,
+            rpt_(
+                "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a "
+                "CPU and {:g} GB for an NVIDIA card; {:.0f} GB are free."
+            ).format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)),
+            width=_WIDTH,
+        )
+        wrapped(
+            column,
+            context,
+            "Blender stays free meanwhile. Your system's Python and Blender's are not changed.",
+            width=_WIDTH,
+        )
         column.prop(self, "device")
         column.prop(self, "anew")
 
     def execute(self, context):
         # It would start a worker again while its files change.
         queue.close()
-        start("Installing the backend", "backend", "--torch", self.device, *(["--anew"] if self.anew else []), then=_installed)
+        start(
+            "Installing the backend",
+            "backend",
+            "--torch",
+            self.device,
+            *(["--anew"] if self.anew else []),
+            then=_installed,
+        )
         return {"FINISHED"}
 
 
@@ -98,8 +128,13 @@ class RemoveBackend(bpy.types.Operator):
         return _is_unused(cls)
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event, title="Remove the backend?", confirm_text="Remove",
-                                                     message=rpt_("{} is deleted.").format(paths.backend_environment()))
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Remove the backend?",
+            confirm_text="Remove",
+            message=rpt_("{} is deleted.").format(paths.backend_environment()),
+        )
 
     def execute(self, context):
         queue.close()

@@ -1,4 +1,5 @@
-"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called like one of these."""
+"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called
+like one of these."""
 
 import bmesh
 import bpy
@@ -28,7 +29,10 @@ class ObjectMode(bpy.types.Operator):
 class MakeLocal(bpy.types.Operator):
     bl_idname = "orbit_texture.make_local"
     bl_label = "Make Local"
-    bl_description = "Copy the active object and its mesh from the linked file into this one, so that it can be changed here"
+    bl_description = (
+        "Copy the active object and its mesh from the linked file into this one, so that it can be changed "
+        "here"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -43,12 +47,19 @@ class MakeLocal(bpy.types.Operator):
 class RecalculateNormals(bpy.types.Operator):
     bl_idname = "orbit_texture.recalculate_normals"
     bl_label = "Recalculate Normals"
-    bl_description = "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+    bl_description = (
+        "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context):
-        return context.object is not None and context.object.type == "MESH" and context.mode == "OBJECT" and context.object.data.is_editable
+        return (
+            context.object is not None
+            and context.object.type == "MESH"
+            and context.mode == "OBJECT"
+            and context.object.data.is_editable
+        )
 
     def execute(self, context):
         mesh = context.object.data
@@ -64,7 +75,10 @@ class RecalculateNormals(bpy.types.Operator):
 class UseLessMemory(bpy.types.Operator):
     bl_idname = "orbit_texture.use_less_memory"
     bl_label = "Use Less Memory"
-    bl_description = "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, the painter Draft"
+    bl_description = (
+        "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, "
+        "the painter Draft"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod

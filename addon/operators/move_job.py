@@ -13,7 +13,9 @@ class MoveJob(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The job that waits")
-    direction: EnumProperty(name="Direction", items=[("UP", "Up", "Do it earlier"), ("DOWN", "Down", "Do it later")])
+    direction: EnumProperty(
+        name="Direction", items=[("UP", "Up", "Do it earlier"), ("DOWN", "Down", "Do it later")]
+    )
 
     def execute(self, context):
         entry = queue.find(self.job)

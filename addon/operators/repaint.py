@@ -1,4 +1,5 @@
-"""Repaint Region: a new take that differs from the shown one only where the user says; Mark Region and Clear Region say where."""
+"""Repaint Region: a new take that differs from the shown one only where the user says; Mark Region and Clear
+Region say where."""
 
 import bpy
 
@@ -31,8 +32,10 @@ class _OnShownTake:
 class RepaintRegion(_OnShownTake, bpy.types.Operator):
     bl_idname = "orbit_texture.repaint_region"
     bl_label = "Repaint Region"
-    bl_description = "Paint the selected faces, or what Mark Region marked, anew after the reference. The result is a new take; " \
-        "everywhere else it is as the shown one, texel by texel"
+    bl_description = (
+        "Paint the selected faces, or what Mark Region marked, anew after the reference. The result is a new "
+        "take; everywhere else it is as the shown one, texel by texel"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -64,7 +67,10 @@ class RepaintRegion(_OnShownTake, bpy.types.Operator):
 class MarkRegion(_OnShownTake, bpy.types.Operator):
     bl_idname = "orbit_texture.mark_region"
     bl_label = "Mark Region"
-    bl_description = "Go to Texture Paint Mode and paint a mask over the object: white is painted anew by Repaint Region, black stays"
+    bl_description = (
+        "Go to Texture Paint Mode and paint a mask over the object: white is painted anew by Repaint "
+        "Region, black stays"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod

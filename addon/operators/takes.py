@@ -54,7 +54,9 @@ class NextTake(_OnTakes, bpy.types.Operator):
 class RemoveTake(_OnTake, bpy.types.Operator):
     bl_idname = "orbit_texture.remove_take"
     bl_label = "Remove Take"
-    bl_description = "Remove this take with its material, images and UV map; the object gets back what it wore before"
+    bl_description = (
+        "Remove this take with its material, images and UV map; the object gets back what it wore before"
+    )
 
     def run(self, obj: bpy.types.Object) -> set:
         if obj.orbit_texture.takes[self.index].locked:

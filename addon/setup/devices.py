@@ -1,4 +1,5 @@
-"""What this computer works on, as the doctor has found it. Read when that may have changed, since a panel that draws reads no files."""
+"""What this computer works on, as the doctor has found it. Read when that may have changed, since a panel
+that draws reads no files."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_

@@ -1,4 +1,5 @@
-"""What the doctor has found, and all that is worth sending to someone who helps, without names or folders of a person."""
+"""What the doctor has found, and all that is worth sending to someone who helps, without names or folders of
+a person."""
 
 import contextlib
 import getpass
@@ -21,7 +22,8 @@ _LINES = 30
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's report: what was looked at; ok, warning or problem; what was found; what mends it, or ""."""
+    """One line of the doctor's report: what was looked at; ok, warning or problem; what was found; what mends
+    it, or ""."""
 
     name: str
     state: str
@@ -30,10 +32,14 @@ class Finding:
 
     @property
     def button(self) -> tuple[str, dict] | None:
-        """The operator ``orbit_texture.<name>`` that does what the fix says, with its properties; None if no button can."""
+        """The operator ``orbit_texture.<name>`` that does what the fix says, with its properties; None if no
+        button can."""
         if "install.py backend" in self.fix:
             device = re.search(r"--torch (\w+)", self.fix)
-            return "install_backend", {"anew": "--anew" in self.fix, "device": device[1] if device else "auto"}
+            return "install_backend", {
+                "anew": "--anew" in self.fix,
+                "device": device[1] if device else "auto",
+            }
         return ("restart_worker", {}) if "Restart Worker" in self.fix else None
 
 
@@ -57,23 +63,44 @@ def learn(checked: install_process.Setup) -> None:
 
 def text() -> str:
     """Everything worth sending."""
-    lines = [f"Orbit Texture {paths.VERSION}",
-             f"Blender {bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')}), Python {platform.python_version()}",
-             f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
-             f"Graphics: {_graphics()}",
-             f"Online access: {'yes' if bpy.app.online_access else 'no'}", ""]
-    lines += [f"{finding.state:8} {finding.name:14} {finding.detail}" for finding in _findings] or ["The installation was not checked."]
+    lines = [
+        f"Orbit Texture {paths.VERSION}",
+        f"Blender {bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')}), Python "
+        f"{platform.python_version()}",
+        f"{platform.platform()}, {platform.machine()}, {os.cpu_count()} cores",
+        f"Graphics: {_graphics()}",
+        f"Online access: {'yes' if bpy.app.online_access else 'no'}",
+        "",
+    ]
+    lines += [f"{finding.state:8} {finding.name:14} {finding.detail}" for finding in _findings] or [
+        "The installation was not checked."
+    ]
     if last := install_process.current():
-        lines += ["", f"{last.title}: exit status {last.status}", *last.lines[-_LINES:], *last.error.splitlines()[-_LINES:]]
+        lines += [
+            "",
+            f"{last.title}: exit status {last.status}",
+            *last.lines[-_LINES:],
+            *last.error.splitlines()[-_LINES:],
+        ]
     return anonymous("\n".join(lines))
 
 
 def anonymous(words: str) -> str:
-    """The text without the names of user and computer, of folders at home, and without passwords in addresses."""
+    """The text without the names of user and computer, of folders at home, and without passwords in
+    addresses."""
     words = re.sub(r"(?<=://)[^/@\s]+@", "", words)
-    places = {paths.home(): "<Orbit Texture>", paths.models(): "<models>", paths.ROOT: "<add-on>", Path.home(): "~"}
-    spelled = {spelling: name for folder, name in places.items() if len(folder.parts) > 1
-               for spelling in (str(folder), str(folder.resolve()), folder.as_posix())}
+    places = {
+        paths.home(): "<Orbit Texture>",
+        paths.models(): "<models>",
+        paths.ROOT: "<add-on>",
+        Path.home(): "~",
+    }
+    spelled = {
+        spelling: name
+        for folder, name in places.items()
+        if len(folder.parts) > 1
+        for spelling in (str(folder), str(folder.resolve()), folder.as_posix())
+    }
     for folder in sorted(spelled, key=len, reverse=True):
         words = _replaced(words, folder, spelled[folder])
     return _replaced(_replaced(words, _user(), "<user>"), platform.node(), "<computer>")

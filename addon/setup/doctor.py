@@ -19,22 +19,37 @@ def install_command() -> str:
 
 
 def examine() -> list[dict]:
-    """The findings, as ``python -m backend doctor --json`` has them: ``name``, ``state`` (ok, warning, problem), ``detail`` and ``fix``.
+    """The findings, as ``python -m backend doctor --json`` has them: ``name``, ``state`` (ok, warning,
+    problem), ``detail`` and ``fix``.
 
     Never raises: an environment that does not run is a finding.
     """
-    return [_finding("Orbit Texture", "ok", f"{paths.VERSION} in {paths.ROOT}"),
-            _finding("Blender", "ok", f"{bpy.app.version_string}, {'online' if bpy.app.online_access else 'offline'}"),
-            *_environment()]
+    return [
+        _finding("Orbit Texture", "ok", f"{paths.VERSION} in {paths.ROOT}"),
+        _finding(
+            "Blender", "ok", f"{bpy.app.version_string}, {'online' if bpy.app.online_access else 'offline'}"
+        ),
+        *_environment(),
+    ]
 
 
 def _environment() -> list[dict]:
     python = paths.environment_python(paths.backend_environment())
     if not python.exists():
-        return [_finding("backend", "problem", f"is not installed in {paths.backend_environment()}", install_command())]
+        return [
+            _finding(
+                "backend", "problem", f"is not installed in {paths.backend_environment()}", install_command()
+            )
+        ]
     try:
-        done = subprocess.run([str(python), "-E", "-s", "-m", "backend", "doctor", "--json"], cwd=paths.ROOT, capture_output=True,
-                              text=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run(
+            [str(python), "-E", "-s", "-m", "backend", "doctor", "--json"],
+            cwd=paths.ROOT,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
         return json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         return [_finding("backend", "problem", f"its Python does not run: {error}", install_command())]

@@ -1,6 +1,7 @@
 """install.py at work in a process of its own, which Blender follows and never waits for. No bpy.
 
-It runs in a Python of the system, or in Blender's if there is none, and installs into an environment of our own: neither is changed.
+It runs in a Python of the system, or in Blender's if there is none, and installs into an environment of our
+own: neither is changed.
 """
 
 import contextlib
@@ -16,7 +17,9 @@ from collections.abc import Callable, Iterator
 
 from ...backend.api import paths
 
-_CAN_MAKE_ENVIRONMENTS = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
+_CAN_MAKE_ENVIRONMENTS = (
+    "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
+)
 _STOP_SECONDS = 2.0
 
 
@@ -75,25 +78,38 @@ class Setup:
                     if self._stopped:
                         self.status = -1
                         return
-                    self._process = _launch([*python, "-E", "-s", "-X", "utf8", str(paths.ROOT / "install.py"), *self._arguments], errors)
+                    self._process = _launch(
+                        [*python, "-E", "-s", "-X", "utf8", str(paths.ROOT / "install.py"), *self._arguments],
+                        errors,
+                    )
                 for line in self._process.stdout:
                     self.lines.append(line.rstrip())
                 self.status = self._process.wait()
                 errors.seek(0)
                 self.error = errors.read().strip()
         except OSError as error:
-            self.status, self.error = 1, f"It cannot be started ({error.strerror}). Run it in a terminal; docs/install.md tells how."
+            self.status, self.error = (
+                1,
+                f"It cannot be started ({error.strerror}). Run it in a terminal; docs/install.md tells how.",
+            )
 
 
 def find_python() -> list[str]:
     """The command of the Python that runs install.py.
 
-    The one that the environment was made with; else a system's, which outlives an update of Blender; else Blender's own.
+    The one that the environment was made with; else a system's, which outlives an update of Blender; else
+    Blender's own.
     """
     for command in _candidates():
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run([*command, "-E", "-s", "-c", _CAN_MAKE_ENVIRONMENTS], capture_output=True, timeout=20,
-                                  env=_environment(), check=False, **_no_console())
+            done = subprocess.run(
+                [*command, "-E", "-s", "-c", _CAN_MAKE_ENVIRONMENTS],
+                capture_output=True,
+                timeout=20,
+                env=_environment(),
+                check=False,
+                **_no_console(),
+            )
             if done.returncode == 0:
                 return command
     return [sys.executable]
@@ -111,8 +127,18 @@ def _candidates() -> Iterator[list[str]]:
 
 def _launch(command: list[str], errors) -> subprocess.Popen:
     group = {} if os.name == "nt" else {"start_new_session": True}
-    return subprocess.Popen(command, cwd=paths.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8",
-                            errors="replace", env=_environment(), **group, **_no_console())
+    return subprocess.Popen(
+        command,
+        cwd=paths.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        encoding="utf-8",
+        errors="replace",
+        env=_environment(),
+        **group,
+        **_no_console(),
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -126,7 +152,12 @@ def _no_console() -> dict:
 
 def _end(process: subprocess.Popen) -> None:
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False, **_no_console())
+        subprocess.run(
+            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+            capture_output=True,
+            check=False,
+            **_no_console(),
+        )
     else:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

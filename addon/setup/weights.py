@@ -1,4 +1,5 @@
-"""Which models' weights are on this computer. Looked up when that may have changed, since a panel that draws reads no files."""
+"""Which models' weights are on this computer. Looked up when that may have changed, since a panel that draws
+reads no files."""
 
 from ...backend.api import paths
 from ...backend.api.settings import Settings
@@ -19,7 +20,8 @@ def there(needs: Needs) -> bool:
 
 
 def look() -> set[str]:
-    """Looks for all of them, and returns the names of those that are there; a folder is there only when it is whole."""
+    """Looks for all of them, and returns the names of those that are there; a folder is there only when it is
+    whole."""
     global _there
     _there = {name for name in MODELS if (paths.models() / name).is_dir()}
     return _there

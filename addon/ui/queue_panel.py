@@ -26,7 +26,9 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
         unsettled = sum(not entry.settled for entry in queue.entries)
         failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in queue.entries)
         if unsettled:
-            self.layout.label(text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False)
+            self.layout.label(
+                text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False
+            )
         elif failed:
             self.layout.label(text=rpt_("{} failed").format(failed), translate=False)
 

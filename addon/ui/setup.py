@@ -15,7 +15,11 @@ def draw_setup(layout, context, width: int = 0) -> None:
         return
     if at_work.running:
         row = layout.row()
-        row.label(text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}", icon="SORTTIME", translate=False)
+        row.label(
+            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}",
+            icon="SORTTIME",
+            translate=False,
+        )
         row.operator("orbit_texture.stop_setup", text="", icon="CANCEL")
         if at_work.lines:
             wrapped(layout, context, at_work.lines[-1].strip(), width=width)

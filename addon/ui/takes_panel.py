@@ -30,7 +30,8 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
     if take.material and take.material.preview:
-        # Not the material's icon by way of the layout: Blender renders the material for that, and stands still meanwhile.
+        # Not the material's icon by way of the layout: Blender renders the material for that, and stands
+        # still meanwhile.
         cell.template_icon(take.material.preview.icon_id, scale=_SCALE)
     elif image := material.texture(take.material, "base_color"):
         cell.template_icon(cell.icon(image), scale=_SCALE)

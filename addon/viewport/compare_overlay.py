@@ -1,4 +1,5 @@
-"""Two takes of an object side by side on its surface, parted by a line across the viewport. Nothing in the file is changed for it.
+"""Two takes of an object side by side on its surface, parted by a line across the viewport. Nothing in the
+file is changed for it.
 
 Both are drawn alike, as plain colours without light, so that what differs is the textures.
 """
@@ -17,9 +18,13 @@ void main() {
 
 
 def comparable(obj: bpy.types.Object) -> list[int]:
-    """The takes that can be drawn, counted from 0: not those on UDIM tiles, nor those whose image or UV map is gone."""
-    return [index for index, take in enumerate(obj.orbit_texture.takes)
-            if (image := _image(take)) and image.source != "TILED" and take.uv_layer in obj.data.uv_layers]
+    """The takes that can be drawn, counted from 0: not those on UDIM tiles, nor those whose image or UV map
+    is gone."""
+    return [
+        index
+        for index, take in enumerate(obj.orbit_texture.takes)
+        if (image := _image(take)) and image.source != "TILED" and take.uv_layer in obj.data.uv_layers
+    ]
 
 
 def draw(obj: bpy.types.Object, left: int, right: int, line: int, size: tuple[int, int], matrix) -> None:

@@ -1,7 +1,8 @@
-"""How far a take can be trusted, drawn over the object in the viewport. Nothing in the file is changed for it, so it cannot be saved.
+"""How far a take can be trusted, drawn over the object in the viewport. Nothing in the file is changed for
+it, so it cannot be saved.
 
-Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, the take with that in magenta is
-drawn instead, for Blender shows nothing but the mask then.
+Red is filled or hardly seen, green is well seen. While a mask for Repaint Region is painted, the take with
+that in magenta is drawn instead, for Blender shows nothing but the mask then.
 """
 
 import bpy
@@ -26,7 +27,8 @@ _handle = None
 
 
 def image_of(obj: bpy.types.Object, kind: str) -> bpy.types.Image | None:
-    """The image that is laid over an object: of the take that it wears, "confidence" or "coverage"; None where there is nothing to show.
+    """The image that is laid over an object: of the take that it wears, "confidence" or "coverage"; None
+    where there is nothing to show.
 
     Layouts on UDIM tiles are not shown. The kind "region" is the mask that is being painted.
     """
@@ -66,11 +68,24 @@ def _draw_in_viewport() -> None:
 def register() -> None:
     global _handle
     bpy.types.WindowManager.orbit_texture_overlay = EnumProperty(
-        name="Overlay", description="What is drawn over the active object in the viewports; it is not part of the take",
-        items=[("NONE", "Off", "Show the take as it is"),
-               ("CONFIDENCE", "Confidence", "Show how well the painted views saw the surface: green well, red hardly"),
-               ("COVERAGE", "Coverage", "Show what a painted view saw, green, and what was filled from nearby, red")],
-        options={"SKIP_SAVE"}, update=lambda properties, context: redraw.viewports())
+        name="Overlay",
+        description="What is drawn over the active object in the viewports; it is not part of the take",
+        items=[
+            ("NONE", "Off", "Show the take as it is"),
+            (
+                "CONFIDENCE",
+                "Confidence",
+                "Show how well the painted views saw the surface: green well, red hardly",
+            ),
+            (
+                "COVERAGE",
+                "Coverage",
+                "Show what a painted view saw, green, and what was filled from nearby, red",
+            ),
+        ],
+        options={"SKIP_SAVE"},
+        update=lambda properties, context: redraw.viewports(),
+    )
     _handle = bpy.types.SpaceView3D.draw_handler_add(_draw_in_viewport, (), "WINDOW", "POST_VIEW")
 
 

@@ -15,7 +15,8 @@ void main() {
     gl_Position = matrix * vec4(position, 0.0, 1.0);
 }
 """
-# The image comes linear and multiplied by its alpha; the viewport's framebuffer turns what is linear into sRGB.
+# The image comes linear and multiplied by its alpha; the viewport's framebuffer turns what is linear into
+# sRGB.
 _FRAGMENT = """
 void main() {
     vec4 seen = texture(image, texel);
@@ -28,8 +29,15 @@ def draw(image: bpy.types.Image, corner: Corner, opacity: float = 1.0) -> None:
     """Draws an image into a viewport's framebuffer, with the matrices that are set."""
     shader = _shader()
     left, bottom, width, height = corner
-    places = [(left, bottom), (left + width, bottom), (left, bottom + height), (left + width, bottom + height)]
-    batch = batch_for_shader(shader, "TRI_STRIP", {"position": places, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]})
+    places = [
+        (left, bottom),
+        (left + width, bottom),
+        (left, bottom + height),
+        (left + width, bottom + height),
+    ]
+    batch = batch_for_shader(
+        shader, "TRI_STRIP", {"position": places, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]}
+    )
     gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("ALPHA")
     shader.bind()

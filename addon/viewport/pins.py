@@ -15,7 +15,8 @@ _OTHER = 25.0
 """Degrees: directions further apart than this are two views."""
 
 _ALIKE, _POOR = 0.02, 0.2
-"""Of the pins' spread in the picture: views whose errors differ by less fit equally well; a larger error is no fit."""
+"""Of the pins' spread in the picture: views whose errors differ by less fit equally well; a larger error is
+no fit."""
 
 
 def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float]:
@@ -34,7 +35,9 @@ def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float
         InvalidSettings: too few or too many, all in one place, no view fits them, or more than one.
     """
     if not FEWEST <= len(points) <= MOST:
-        raise InvalidSettings(f"The view needs {FEWEST} to {MOST} pins, and there are {len(points)}. Add Pins in the settings.")
+        raise InvalidSettings(
+            f"The view needs {FEWEST} to {MOST} pins, and there are {len(points)}. Add Pins in the settings."
+        )
     points, places = points - points.mean(0), places - places.mean(0)
     spread = np.sqrt((places**2).sum())
     if spread < 1e-6 or np.abs(points).max() < 1e-9:
@@ -50,14 +53,19 @@ def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float
         nearby_errors = _errors(points, places, nearby) / spread
         best = nearby[nearby_errors.argmin()]
     if nearby_errors.min() > _POOR:
-        raise InvalidSettings("No view fits the pins. Clear them, and click the same points of mesh and picture in turn.")
+        raise InvalidSettings(
+            "No view fits the pins. Clear them, and click the same points of mesh and picture in turn."
+        )
     if errors[others].min() - errors.min() < _ALIKE:
-        raise InvalidSettings("The pins fit more than one view. Add one where the mesh is nearer or farther than at the others.")
+        raise InvalidSettings(
+            "The pins fit more than one view. Add one where the mesh is nearer or farther than at the others."
+        )
     return (float(best[0]) + 180) % 360 - 180, float(np.clip(best[1], -90, 90))
 
 
 def _errors(points: np.ndarray, places: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """(m,) root of the summed squares between the places and the points as each direction shows them, scaled to fit best.
+    """(m,) root of the summed squares between the places and the points as each direction shows them, scaled
+    to fit best.
 
     Args:
         points, places: (n, 3) and (n, 2), each around their mean.

@@ -1,4 +1,5 @@
-"""Which side of an object the reference shows, as a viewport or the camera sees the object, or as its pins tell."""
+"""Which side of an object the reference shows, as a viewport or the camera sees the object, or as its pins
+tell."""
 
 import json
 from dataclasses import replace
@@ -23,7 +24,9 @@ def settings_for(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
     if panel.view == "VIEWPORT":
         region = _region_3d(context)
         if region is None:
-            raise InvalidSettings("There is no 3D viewport to take the view from. Open one, or choose another view.")
+            raise InvalidSettings(
+                "There is no 3D viewport to take the view from. Open one, or choose another view."
+            )
         azimuth, elevation = direction(obj, region.view_matrix.inverted(), region.is_perspective)
     elif panel.view == "CAMERA":
         camera = context.scene.camera
@@ -38,10 +41,12 @@ def settings_for(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
 
 
 def direction(obj: bpy.types.Object, eye: Matrix, is_perspective: bool) -> tuple[float, float]:
-    """Azimuth and elevation in degrees, as :class:`Settings` has them, from which an eye sees the middle of an object.
+    """Azimuth and elevation in degrees, as :class:`Settings` has them, from which an eye sees the middle of
+    an object.
 
     Args:
-        eye: (4, 4) from the eye's space, in which it looks along -Z, to the world's, in which the mesh is sent.
+        eye: (4, 4) from the eye's space, in which it looks along -Z, to the world's, in which the mesh is
+            sent.
         is_perspective: the eye looks from where it is; else all its rays are parallel.
     """
     back = eye.col[2].xyz
@@ -52,7 +57,8 @@ def direction(obj: bpy.types.Object, eye: Matrix, is_perspective: bool) -> tuple
 
 
 def known(obj: bpy.types.Object, context: bpy.types.Context) -> tuple[float, float] | None:
-    """Azimuth and elevation that a job for ``obj`` would get now; of Automatic, those that were found for its newest take, or None.
+    """Azimuth and elevation that a job for ``obj`` would get now; of Automatic, those that were found for its
+    newest take, or None.
 
     Raises:
         InvalidSettings: as for :func:`settings_for`.
@@ -64,11 +70,14 @@ def known(obj: bpy.types.Object, context: bpy.types.Context) -> tuple[float, flo
 def found(obj: bpy.types.Object) -> tuple[float, float] | None:
     """Azimuth and elevation that the report of the newest take tells."""
     reports = (json.loads(take.report) for take in reversed(obj.orbit_texture.takes) if take.report)
-    return next(((side["azimuth"], side["elevation"]) for report in reports if (side := report.get("view"))), None)
+    return next(
+        ((side["azimuth"], side["elevation"]) for report in reports if (side := report.get("view"))), None
+    )
 
 
 def stepped(azimuth: float, elevation: float, right: float, up: float) -> tuple[float, float]:
-    """The view that lies some degrees to the right and up, for who looks at the object: -180 <= azimuth < 180, upright."""
+    """The view that lies some degrees to the right and up, for who looks at the object: -180 <= azimuth <
+    180, upright."""
     return (azimuth + right + 180) % 360 - 180, max(-90.0, min(90.0, elevation + up))
 
 

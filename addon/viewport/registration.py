@@ -15,7 +15,8 @@ Box = tuple[float, float, float, float]
 def subject(pixels: np.ndarray) -> Box:
     """The box of what a picture shows, in parts of its width and height.
 
-    A rough guess that is good enough to look at: what is not transparent, else what differs from the border; else everything.
+    A rough guess that is good enough to look at: what is not transparent, else what differs from the border;
+    else everything.
 
     Args:
         pixels: (H, W, 4) float32 0..1, rows upwards, as Blender has them.
@@ -29,8 +30,12 @@ def subject(pixels: np.ndarray) -> Box:
     if len(columns) == 0 or len(rows) == 0:
         return 0.0, 0.0, 1.0, 1.0
     height, width = shown.shape
-    return (float(columns[0] / width), float(rows[0] / height),
-            float((columns[-1] + 1 - columns[0]) / width), float((rows[-1] + 1 - rows[0]) / height))
+    return (
+        float(columns[0] / width),
+        float(rows[0] / height),
+        float((columns[-1] + 1 - columns[0]) / width),
+        float((rows[-1] + 1 - rows[0]) / height),
+    )
 
 
 def outline(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Box | None:
@@ -50,7 +55,8 @@ def outline(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Bo
 
 
 def fitted(part: Box, onto: Box, size: tuple[int, int]) -> Box:
-    """Where a whole picture lies whose part, of :func:`subject`, covers a box: middle on middle and of the same area.
+    """Where a whole picture lies whose part, of :func:`subject`, covers a box: middle on middle and of the
+    same area.
 
     Args:
         size: of the picture, in its pixels; it keeps its shape.
@@ -58,11 +64,20 @@ def fitted(part: Box, onto: Box, size: tuple[int, int]) -> Box:
     width, height = size
     scale = np.sqrt(max(onto[2] * onto[3], 1.0) / (part[2] * width * part[3] * height))
     width, height = float(scale * width), float(scale * height)
-    return (onto[0] + onto[2] / 2 - (part[0] + part[2] / 2) * width, onto[1] + onto[3] / 2 - (part[1] + part[3] / 2) * height,
-            width, height)
+    return (
+        onto[0] + onto[2] / 2 - (part[0] + part[2] / 2) * width,
+        onto[1] + onto[3] / 2 - (part[1] + part[3] / 2) * height,
+        width,
+        height,
+    )
 
 
 def moved(box: Box, shift: tuple[float, float], zoom: float) -> Box:
     """A box that is scaled around its middle and then moved."""
     left, bottom, width, height = box
-    return left + shift[0] - width * (zoom - 1) / 2, bottom + shift[1] - height * (zoom - 1) / 2, zoom * width, zoom * height
+    return (
+        left + shift[0] - width * (zoom - 1) / 2,
+        bottom + shift[1] - height * (zoom - 1) / 2,
+        zoom * width,
+        zoom * height,
+    )

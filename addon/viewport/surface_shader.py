@@ -1,4 +1,5 @@
-"""An object's triangles on the card, for what is drawn over its surface in the viewports. Nothing in the file is changed for that."""
+"""An object's triangles on the card, for what is drawn over its surface in the viewports. Nothing in the file
+is changed for that."""
 
 from functools import cache
 
@@ -19,8 +20,11 @@ void main() {
 _batches: dict[tuple[int, str], gpu.types.GPUBatch | None] = {}
 
 
-def draw(obj: bpy.types.Object, layer: str, images: dict[str, bpy.types.Image], fragment: str, matrix) -> None:
-    """Draws images, laid out by a UV layer, over an object's surface into the framebuffer that is bound; nothing without the layer.
+def draw(
+    obj: bpy.types.Object, layer: str, images: dict[str, bpy.types.Image], fragment: str, matrix
+) -> None:
+    """Draws images, laid out by a UV layer, over an object's surface into the framebuffer that is bound;
+    nothing without the layer.
 
     Args:
         images: by the names under which the fragment's shader knows them.

@@ -1,7 +1,8 @@
 """Where the surface's consensus really lies.
 
-Frames can agree on a picture that sits beside its place. Each frame drifts on its own, so the drift that is common to all views of a
-place is near zero: whatever common part the warps have is a shift of the consensus along the surface, and is taken out of all of them.
+Frames can agree on a picture that sits beside its place. Each frame drifts on its own, so the drift that is
+common to all views of a place is near zero: whatever common part the warps have is a shift of the consensus
+along the surface, and is taken out of all of them.
 """
 
 from collections.abc import Sequence
@@ -24,12 +25,18 @@ SHARES = 8
 """Of the views, each summed up by itself."""
 
 FLATTEST = 0.2
-"""A view counts alike however many pixels a place covers in it, down to this cosine: its drift there is one, not one per pixel."""
+"""A view counts alike however many pixels a place covers in it, down to this cosine: its drift there is one,
+not one per pixel."""
 
 
-def common_drift(views: Sequence[View], cameras: Sequence[Camera], normals: Sequence[np.ndarray],
-                 warps: Sequence[np.ndarray]) -> np.ndarray:
-    """The shift of the surface that explains most of the warps: least squares over all views, per cell of space.
+def common_drift(
+    views: Sequence[View],
+    cameras: Sequence[Camera],
+    normals: Sequence[np.ndarray],
+    warps: Sequence[np.ndarray],
+) -> np.ndarray:
+    """The shift of the surface that explains most of the warps: least squares over all views, per cell of
+    space.
 
     Args:
         views: what the views see.
@@ -43,7 +50,9 @@ def common_drift(views: Sequence[View], cameras: Sequence[Camera], normals: Sequ
 
     def summed(some: slice) -> np.ndarray:
         sums = np.zeros((CELLS, CELLS, CELLS, 9))
-        for view, camera, normal, warp in zip(views[some], cameras[some], normals[some], warps[some], strict=True):
+        for view, camera, normal, warp in zip(
+            views[some], cameras[some], normals[some], warps[some], strict=True
+        ):
             weight = 1 / np.maximum(view.cosine[::EVERY], FLATTEST)
             _add(view.points[::EVERY], normal[::EVERY], weight, camera.pack(), warp[::EVERY], sums)
         return sums
@@ -97,7 +106,9 @@ def _add(points, normals, weights, camera, warps, sums):
         entry = 0
         for i in range(3):
             for j in range(i, 3):
-                cell[entry] += weights[k] * (jacobian[0, i] * jacobian[0, j] + jacobian[1, i] * jacobian[1, j])
+                cell[entry] += weights[k] * (
+                    jacobian[0, i] * jacobian[0, j] + jacobian[1, i] * jacobian[1, j]
+                )
                 entry += 1
             cell[6 + i] += weights[k] * (jacobian[0, i] * warps[k, 0] + jacobian[1, i] * warps[k, 1])
 
@@ -114,8 +125,11 @@ def _project(points, normals, camera, shift):
     for k in range(points.shape[0]):
         _jacobian(points[k], normals[k], camera, jacobian)
         dx, dy = 0.0, 0.0
-        x, y, z = ((points[k, 0] + 0.5) * (CELLS - 2) + 0.5, (points[k, 1] + 0.5) * (CELLS - 2) + 0.5,
-                   (points[k, 2] + 0.5) * (CELLS - 2) + 0.5)
+        x, y, z = (
+            (points[k, 0] + 0.5) * (CELLS - 2) + 0.5,
+            (points[k, 1] + 0.5) * (CELLS - 2) + 0.5,
+            (points[k, 2] + 0.5) * (CELLS - 2) + 0.5,
+        )
         i, j, m = min(int(x), CELLS - 2), min(int(y), CELLS - 2), min(int(z), CELLS - 2)
         for corner in range(8):
             a, b, c = corner % 2, corner // 2 % 2, corner // 4

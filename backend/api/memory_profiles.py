@@ -1,7 +1,9 @@
-"""How OrbitPainter's networks fit a card: what lies where, in which precision, and the next smaller way when it does not fit after all.
+"""How OrbitPainter's networks fit a card: what lies where, in which precision, and the next smaller way when
+it does not fit after all.
 
-Sizes are arithmetic over the published networks, and time of what is streamed hides behind the work (specs: orbitpainter e.1 to e.3); no
-figure here has been measured on a GPU yet. Plain arithmetic, so that Blender reckons as the painter does.
+Sizes are arithmetic over the published networks, and time of what is streamed hides behind the work (specs:
+orbitpainter e.1 to e.3); no figure here has been measured on a GPU yet. Plain arithmetic, so that Blender
+reckons as the painter does.
 """
 
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ TOKEN_GIGABYTES = 1.1e-4
 """Of what a token needs while it is worked on."""
 
 REMEMBERED_GIGABYTES = 6.2e-5
-"""Of what is kept of a token from step to step, where blocks are skipped: three times its 5120 channels for each of two texts."""
+"""Of what is kept of a token from step to step, where blocks are skipped: three times its 5120 channels for
+each of two texts."""
 
 AUTOENCODER_GIGABYTES = {False: 6.0, True: 2.5}
 """That encoding and decoding a view of 512 x 512 takes, whole and in tiles; no expert is on the card then."""
@@ -40,9 +43,10 @@ class Rung:
 
     Attributes:
         precision: of the weights at rest, ``bf16``, ``fp8`` or ``4bit``; work is always done in bf16.
-        streamed: whether blocks wait in memory and come to the card one after the other, the next while one works.
-        tiled: whether the autoencoder works on overlapping tiles of 256 x 256, blended: it takes less room and longer, and pictures change
-            a little, as a tile does not see beyond itself.
+        streamed: whether blocks wait in memory and come to the card one after the other, the next while one
+            works.
+        tiled: whether the autoencoder works on overlapping tiles of 256 x 256, blended: it takes less room
+            and longer, and pictures change a little, as a tile does not see beyond itself.
     """
 
     precision: str
@@ -50,8 +54,13 @@ class Rung:
     tiled: bool = False
 
     def card(self, tokens: int, remembered: bool = False) -> float:
-        """Gigabytes of the card that it takes at most, with so many tokens at work, whose last results may be remembered."""
-        weights = OUTSIDE_GIGABYTES + 2 * BLOCK_GIGABYTES[self.precision] if self.streamed else GIGABYTES[self.precision]
+        """Gigabytes of the card that it takes at most, with so many tokens at work, whose last results may be
+        remembered."""
+        weights = (
+            OUTSIDE_GIGABYTES + 2 * BLOCK_GIGABYTES[self.precision]
+            if self.streamed
+            else GIGABYTES[self.precision]
+        )
         work = (TOKEN_GIGABYTES + remembered * REMEMBERED_GIGABYTES) * tokens
         return max(weights + work, AUTOENCODER_GIGABYTES[self.tiled])
 
@@ -61,13 +70,23 @@ class Rung:
 
     def __str__(self) -> str:
         bits = {"bf16": 16, "fp8": 8, "4bit": 4}[self.precision]
-        return (f"{bits}-bit weights{', streamed block by block' if self.streamed else ''}"
-                f"{', pictures in tiles' if self.tiled else ''}")
+        return (
+            f"{bits}-bit weights{', streamed block by block' if self.streamed else ''}"
+            f"{', pictures in tiles' if self.tiled else ''}"
+        )
 
 
-RUNGS = (Rung("bf16", False), Rung("bf16", True), Rung("fp8", False), Rung("fp8", True),
-         Rung("fp8", True, tiled=True), Rung("4bit", False), Rung("4bit", True, tiled=True))
-"""From the best to the smallest. Streaming costs time only, so it comes before fewer bits, which cost quality."""
+RUNGS = (
+    Rung("bf16", False),
+    Rung("bf16", True),
+    Rung("fp8", False),
+    Rung("fp8", True),
+    Rung("fp8", True, tiled=True),
+    Rung("4bit", False),
+    Rung("4bit", True, tiled=True),
+)
+"""From the best to the smallest. Streaming costs time only, so it comes before fewer bits, which cost
+quality."""
 
 
 def fitting(card: float, memory: float, tokens: int, remembered: bool = False) -> list[Rung]:
@@ -79,6 +98,10 @@ def fitting(card: float, memory: float, tokens: int, remembered: bool = False) -
         tokens: of the film.
         remembered: whether blocks' last results are kept.
     """
-    found = [rung for rung in RUNGS
-             if rung.card(tokens, remembered) + SPARE_GIGABYTES <= card and rung.memory() + SPARE_GIGABYTES <= memory]
+    found = [
+        rung
+        for rung in RUNGS
+        if rung.card(tokens, remembered) + SPARE_GIGABYTES <= card
+        and rung.memory() + SPARE_GIGABYTES <= memory
+    ]
     return found or [RUNGS[-1]]

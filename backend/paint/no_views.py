@@ -18,9 +18,19 @@ class Nobody:
 
     share = 0.0
 
-    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+    def orbits(
+        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+    ) -> list[Orbit]:
         return []
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep, show: Show) -> Painting:
+    def paint(
+        self,
+        surface: Surface,
+        buffers: Sequence[GBuffer],
+        reference: Reference,
+        settings: Settings,
+        progress: Progress,
+        keep: Keep,
+        show: Show,
+    ) -> Painting:
         return Painting([], np.zeros(0, np.float32), consistent=True)

@@ -1,6 +1,8 @@
-"""What only a GPU can show: every way of holding and hurrying the networks works there and paints what a CPU paints.
+"""What only a GPU can show: every way of holding and hurrying the networks works there and paints what a CPU
+paints.
 
-Skipped where there is none. The networks are as small as ever, but heads have 128 channels, for which attention kernels are made.
+Skipped where there is none. The networks are as small as ever, but heads have 128 channels, for which
+attention kernels are made.
 """
 
 from itertools import product
@@ -31,11 +33,17 @@ def folder(tmp_path_factory):
     """A model of three blocks, with a four-step LoRA."""
     target = tmp_path_factory.mktemp("model")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_model, "NETWORK", tiny_model.NETWORK | {"attention_head_dim": HEAD, "ffn_dim": FEED, "num_layers": 3})
+        patch.setattr(
+            tiny_model,
+            "NETWORK",
+            tiny_model.NETWORK | {"attention_head_dim": HEAD, "ffn_dim": FEED, "num_layers": 3},
+        )
         tiny_model.write_model(target)
     random, tensors = torch.Generator().manual_seed(3), {}
     for layer in adapted_layers(3):
-        outwards, inwards = {"ffn.0": (FEED, WIDTH), "ffn.2": (WIDTH, FEED)}.get(layer.partition(".")[2].partition(".")[2], (WIDTH, WIDTH))
+        outwards, inwards = {"ffn.0": (FEED, WIDTH), "ffn.2": (WIDTH, FEED)}.get(
+            layer.partition(".")[2].partition(".")[2], (WIDTH, WIDTH)
+        )
         tensors[f"{layer}.lora_A.weight"] = torch.randn(4, inwards, generator=random) / 16
         tensors[f"{layer}.lora_B.weight"] = torch.randn(outwards, 4, generator=random) / 16
     for name in EXPERTS:
@@ -53,7 +61,8 @@ def painted(folder, device, rung, sampling):
 
 @pytest.mark.parametrize(("quality", "rung"), list(product(QUALITY, RUNGS)), ids=lambda value: str(value))
 def test_every_rung_and_quality_paints_there_what_a_cpu_paints(folder, quality, rung):
-    """Compiled where it is; what is skipped may differ where a change lies at the limit, so nothing is skipped here."""
+    """Compiled where it is; what is skipped may differ where a change lies at the limit, so nothing is
+    skipped here."""
     sampling = QUALITY[quality]
     if sampling.skipped_below is not None:
         sampling = Sampling(steps=8, guided=sampling.guided, skipped_below=0.0)
@@ -64,7 +73,9 @@ def test_every_rung_and_quality_paints_there_what_a_cpu_paints(folder, quality, 
 
 @pytest.mark.parametrize("rung", RUNGS, ids=str)
 def test_skipping_works_with_streams_too(folder, rung):
-    whole, skipped = (painted(folder, "cuda", rung, Sampling(steps=8, skipped_below=below)) for below in (0.0, 1e9))
+    whole, skipped = (
+        painted(folder, "cuda", rung, Sampling(steps=8, skipped_below=below)) for below in (0.0, 1e9)
+    )
     assert skipped.isfinite().all()
     assert not torch.equal(whole, skipped)
 
@@ -72,13 +83,20 @@ def test_skipping_works_with_streams_too(folder, rung):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_compiled_attention_by_blocks_is_gathered_attention(seed):
     random = np.random.default_rng(seed)
-    voxel, frame = random.integers(0, 24, (2_100, 3)).astype(np.int32), np.repeat(np.arange(21, dtype=np.int32), 100)
+    voxel, frame = (
+        random.integers(0, 24, (2_100, 3)).astype(np.int32),
+        np.repeat(np.arange(21, dtype=np.int32), 100),
+    )
     voxel[random.random(2_100) < 0.3] = -1
     near = gasa.neighbours(voxel, frame)
-    query, key, value = (torch.randn(2_100, 2, HEAD, generator=torch.Generator().manual_seed(part)) for part in range(3))
+    query, key, value = (
+        torch.randn(2_100, 2, HEAD, generator=torch.Generator().manual_seed(part)) for part in range(3)
+    )
     exact = near.attend(query, key, value)
     for kind, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 5e-2)):
-        mine = flex_attention.blocks(voxel, frame, near, torch.device("cuda")).attend(*(part.to("cuda", kind) for part in (query, key, value)))
+        mine = flex_attention.blocks(voxel, frame, near, torch.device("cuda")).attend(
+            *(part.to("cuda", kind) for part in (query, key, value))
+        )
         torch.testing.assert_close(mine.float().cpu(), exact, atol=tolerance, rtol=0)
         assert (mine.cpu()[near.first.diff() == 0] == 0).all()
 
@@ -87,11 +105,29 @@ def test_a_card_is_faster_than_nothing():
     assert 1e12 < cost_model.speed(torch.device("cuda")) < 1e16
 
 
-@pytest.mark.parametrize(("kind", "widths", "half", "tolerance"), [
-    (Encoder, Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)), torch.float16, 2e-2),
-    (Decoder, Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)), torch.float16, 5e-2),
-    (Flow, FlowWidths(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512), torch.bfloat16, 5e-2),
-])
+@pytest.mark.parametrize(
+    ("kind", "widths", "half", "tolerance"),
+    [
+        (
+            Encoder,
+            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            torch.float16,
+            2e-2,
+        ),
+        (
+            Decoder,
+            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            torch.float16,
+            5e-2,
+        ),
+        (
+            Flow,
+            FlowWidths(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512),
+            torch.bfloat16,
+            5e-2,
+        ),
+    ],
+)
 def test_the_refinements_networks_give_there_what_a_cpu_gives(kind, widths, half, tolerance):
     torch.manual_seed(0)
     network = kind(widths, torch.float32).requires_grad_(False)
@@ -103,10 +139,25 @@ def test_the_refinements_networks_give_there_what_a_cpu_gives(kind, widths, half
         copy.load_state_dict(network.state_dict())
         random = torch.Generator().manual_seed(1)
         if kind is Flow:
-            x, condition = torch.randn(count, 16, generator=random).to(device), torch.randn(50, 32, generator=random).to(device)
+            x, condition = (
+                torch.randn(count, 16, generator=random).to(device),
+                torch.randn(50, 32, generator=random).to(device),
+            )
             return copy(x, 0.3, grid[-1].coords, condition).detach().cpu()
-        return copy(torch.randn(len(cells) if kind is Encoder else count, 6 if kind is Encoder else 8, generator=random).to(device),
-                    grid).detach().cpu()
+        return (
+            copy(
+                torch.randn(
+                    len(cells) if kind is Encoder else count, 6 if kind is Encoder else 8, generator=random
+                ).to(device),
+                grid,
+            )
+            .detach()
+            .cpu()
+        )
+
     other = given("cpu", torch.float32)
-    for dtype, allowed in ((torch.float32, 1e-2), (half, tolerance)):  # float32 products may be rounded to TF32
+    for dtype, allowed in (
+        (torch.float32, 1e-2),
+        (half, tolerance),
+    ):  # float32 products may be rounded to TF32
         torch.testing.assert_close(given("cuda", dtype), other, atol=allowed * float(other.std()), rtol=0)

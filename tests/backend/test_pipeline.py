@@ -19,12 +19,27 @@ from backend.mesh.uvs import rasterize_atlas
 from backend.render.photograph import photograph
 from backend.render.sheet import around
 from backend.stages import SHARE
-from tests.meshes import ASSETS, camera_at, decoded, job, knot, mesh_data, needs_assets, paint_solid, picture, psnr, surface_of, wear
+from tests.meshes import (
+    ASSETS,
+    camera_at,
+    decoded,
+    job,
+    knot,
+    mesh_data,
+    needs_assets,
+    paint_solid,
+    picture,
+    psnr,
+    surface_of,
+    wear,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def picture_of(mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15, size: int = 384) -> np.ndarray:
+def picture_of(
+    mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15, size: int = 384
+) -> np.ndarray:
     return picture(surface_of(mesh), camera_at(azimuth, elevation, size))
 
 
@@ -85,14 +100,22 @@ def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
         pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
-    done = list(SHARE)[:list(SHARE).index(stage)]
+    done = list(SHARE)[: list(SHARE).index(stage)]
     assert {path.stem for path in tmp_path.iterdir()} == set(done)
 
 
 def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
-    uvs = pipeline.run(knot_job, tmp_path / "a", Watcher()).corner_uvs if (tmp_path / "a").mkdir() is None else None
+    uvs = (
+        pipeline.run(knot_job, tmp_path / "a", Watcher()).corner_uvs
+        if (tmp_path / "a").mkdir() is None
+        else None
+    )
     (tmp_path / "b").mkdir()
-    again = job(type(knot_job.mesh)(knot_job.mesh.vertices, knot_job.mesh.faces, corner_uvs=uvs), knot_job.reference, texture_size=1024)
+    again = job(
+        type(knot_job.mesh)(knot_job.mesh.vertices, knot_job.mesh.faces, corner_uvs=uvs),
+        knot_job.reference,
+        texture_size=1024,
+    )
     assert pipeline.run(again, tmp_path / "b", Watcher()).corner_uvs is None
 
 
@@ -112,17 +135,27 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_simple_shapes_follow_the_picture(shape, tmp_path):
     mesh = SHAPES[shape]
-    result = pipeline.run(job(mesh_data(mesh), picture_of(mesh), texture_size=1024, azimuth=30.0, elevation=15.0), tmp_path, Watcher())
+    result = pipeline.run(
+        job(mesh_data(mesh), picture_of(mesh), texture_size=1024, azimuth=30.0, elevation=15.0),
+        tmp_path,
+        Watcher(),
+    )
     surface = surface_of(mesh)
     camera = camera_at(30, 15, 384)
-    mask, worn = wear(surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32), camera)
+    mask, worn = wear(
+        surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
+    )
     image = picture(surface, camera)
     inside = mask & (image[..., 3] == 255)
     assert psnr(worn[inside], image[inside, :3]) > 22
     for azimuth in (0, 90, 180, 270):
         for elevation in (-60, 0, 60):
-            mask, worn = wear(surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32),
-                              camera_at(azimuth, elevation, 128))
+            mask, worn = wear(
+                surface,
+                result.corner_uvs,
+                decoded(result.textures["base_color"]).astype(np.float32),
+                camera_at(azimuth, elevation, 128),
+            )
             assert worn[mask].max(axis=1).min(initial=255) > 60, "a black texel"
 
 
@@ -140,22 +173,31 @@ def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
     assert psnr(worn[inside], image[inside, :3]) > 24
 
 
-@pytest.mark.parametrize(("settings", "sentence"), [
-    ({"painter": "oil"}, "'painter' must be one of draft"),
-    ({"texture_size": 1000}, "'texture_size' must be one of"),
-    ({"seed": -1}, "'seed' must lie between"),
-    ({"seed": True}, "'seed' must be a int"),
-    ({"azimuth": 10.0}, "both azimuth and elevation"),
-    ({"azimuth": float("nan"), "elevation": 0.0}, "'azimuth' must be a number"),
-    ({"strength": 3}, "no setting called 'strength'"),
-])
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"painter": "oil"}, "'painter' must be one of draft"),
+        ({"texture_size": 1000}, "'texture_size' must be one of"),
+        ({"seed": -1}, "'seed' must lie between"),
+        ({"seed": True}, "'seed' must be a int"),
+        ({"azimuth": 10.0}, "both azimuth and elevation"),
+        ({"azimuth": float("nan"), "elevation": 0.0}, "'azimuth' must be a number"),
+        ({"strength": 3}, "no setting called 'strength'"),
+    ],
+)
 def test_bad_settings_get_a_sentence(settings, sentence):
     with pytest.raises(InvalidSettings, match=sentence):
         Settings.from_dict(settings)
 
 
 def run_cli(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "backend", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "backend", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +210,20 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("source", "target"), [("ball.glb", "out.glb"), ("ball.obj", "out.obj"), ("ball.ply", "out.glb")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("ball.glb", "out.glb"), ("ball.obj", "out.obj"), ("ball.ply", "out.glb")]
+)
 def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
-    done = run_cli("texture", files / source, "--image", files / "reference.png", "-o", tmp_path / target, "--texture-size", 1024)
+    done = run_cli(
+        "texture",
+        files / source,
+        "--image",
+        files / "reference.png",
+        "-o",
+        tmp_path / target,
+        "--texture-size",
+        1024,
+    )
     assert done.returncode == 0, done.stderr
     assert "bake" in done.stdout
     before, after = read_mesh(files / source), trimesh.load(tmp_path / target, force="mesh", process=False)
@@ -191,17 +244,27 @@ def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
         assert all((tmp_path / name).stat().st_size > 0 for name in shown[stage])
     assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= shown["render"]
     assert "horizontal_color.mp4" in shown["paint"]
-    assert {"base_color.png", "confidence.png", "coverage.png", "disagreement.png", "textured.glb", "report.json"} <= shown["bake"]
+    assert {
+        "base_color.png",
+        "confidence.png",
+        "coverage.png",
+        "disagreement.png",
+        "textured.glb",
+        "report.json",
+    } <= shown["bake"]
 
 
-@pytest.mark.parametrize(("mesh", "image", "output", "sentence"), [
-    ("nothing.glb", "reference.png", "out.glb", "There is no file"),
-    ("reference.png", "reference.png", "out.glb", "not a mesh file"),
-    ("broken.glb", "reference.png", "out.glb", "cannot be read"),
-    ("ball.glb", "nothing.png", "out.glb", "cannot be read"),
-    ("ball.glb", "broken.glb", "out.glb", "not an image file"),
-    ("ball.glb", "reference.png", "out.xyz", "must end in one of"),
-])
+@pytest.mark.parametrize(
+    ("mesh", "image", "output", "sentence"),
+    [
+        ("nothing.glb", "reference.png", "out.glb", "There is no file"),
+        ("reference.png", "reference.png", "out.glb", "not a mesh file"),
+        ("broken.glb", "reference.png", "out.glb", "cannot be read"),
+        ("ball.glb", "nothing.png", "out.glb", "cannot be read"),
+        ("ball.glb", "broken.glb", "out.glb", "not an image file"),
+        ("ball.glb", "reference.png", "out.xyz", "must end in one of"),
+    ],
+)
 def test_the_command_line_answers_bad_files_with_a_sentence(files, tmp_path, mesh, image, output, sentence):
     (files / "broken.glb").write_bytes(b"glTF broken")
     done = run_cli("texture", files / mesh, "--image", files / image, "-o", tmp_path / output)
@@ -216,10 +279,16 @@ def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(kno
     sheet = decoded(result.sheet).astype(np.float32)
     assert sheet.shape == (256, 5 * 256, 3)
     reference, *sides = np.split(sheet, 5, axis=1)
-    given = cv2.resize(knot_job.reference[..., :3] * (knot_job.reference[..., 3:] / 255), (256, 256), interpolation=cv2.INTER_AREA)
+    given = cv2.resize(
+        knot_job.reference[..., :3] * (knot_job.reference[..., 3:] / 255),
+        (256, 256),
+        interpolation=cv2.INTER_AREA,
+    )
     assert np.abs(reference - given).mean() < 3
     surface = surface_of(knot())
-    for number, (side, camera) in enumerate(zip(sides, around(surface.vertices, result.report["view"]["azimuth"]), strict=True)):
+    for number, (side, camera) in enumerate(
+        zip(sides, around(surface.vertices, result.report["view"]["azimuth"]), strict=True)
+    ):
         truth = photograph(surface, lambda face, weights, points: paint_solid(points), camera)
         assert ((side.max(axis=-1) > 8) == (truth.max(axis=-1) > 8)).mean() > 0.99
         if number == 0:

@@ -6,7 +6,10 @@ import tomllib
 from backend.api import paths
 from installer import extension
 
-NAMES = ["pyzmq-27.3.0-cp312.cp313.cp314-cp312.cp313.cp314-win_amd64.whl", "pyzmq-27.3.0-cp311-cp311-win_amd64.whl"]
+NAMES = [
+    "pyzmq-27.3.0-cp312.cp313.cp314-cp312.cp313.cp314-win_amd64.whl",
+    "pyzmq-27.3.0-cp311-cp311-win_amd64.whl",
+]
 
 
 def manifest() -> str:
@@ -40,7 +43,9 @@ def test_a_wheel_of_the_stable_abi_is_named_by_the_pythons_that_it_fits(tmp_path
     wheel = tmp_path / "pyzmq-27.3.0-cp312-abi3-win_amd64.whl"
     wheel.write_bytes(b"a wheel")
     tree = extension.stage(tmp_path / "tree", [wheel])
-    assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == ["./wheels/" + NAMES[0]]
+    assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == [
+        "./wheels/" + NAMES[0]
+    ]
     assert (tree / "wheels" / NAMES[0]).read_bytes() == b"a wheel"
 
 
@@ -54,7 +59,9 @@ def test_every_pinned_package_has_a_hash():
 def test_the_locks_are_made_from_what_is_asked_for():
     for wanted in (paths.ROOT / "requirements").glob("*.in"):
         lock = wanted.with_suffix(".txt").read_text(encoding="utf-8")
-        for package in re.findall(r"^([A-Za-z0-9_-]+==[^\s;]+)", wanted.read_text(encoding="utf-8"), re.MULTILINE):
+        for package in re.findall(
+            r"^([A-Za-z0-9_-]+==[^\s;]+)", wanted.read_text(encoding="utf-8"), re.MULTILINE
+        ):
             assert package.lower().replace("_", "-") in lock, f"{package} of {wanted.name} is not in its lock"
 
 

@@ -28,23 +28,26 @@ def index(name: str) -> str:
     return f"https://download.pytorch.org/whl/{name}"
 
 
-@pytest.mark.parametrize(("facts", "wanted", "build", "where"), [
-    (Facts("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
-    (Facts("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
-    (Facts("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index("cu126")),
-    (Facts("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index("cu126")),
-    (Facts("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index("cpu")),
-    (Facts("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index("cpu")),
-    (Facts("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index("cu130")),
-    (Facts("win32"), "auto", "cpu", index("cpu")),
-    (Facts("linux"), "auto", "cpu", index("cpu")),
-    (Facts("linux", rocm=True), "auto", "rocm", index("rocm7.2")),
-    (Facts("win32", rocm=True), "auto", "cpu", index("cpu")),
-    (Facts("darwin", "arm64"), "auto", "mps", ""),
-    (Facts("darwin", "arm64"), "cpu", "cpu", ""),
-    (Facts("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index("cpu")),
-    (Facts("linux"), "cuda", "cuda", ""),
-])
+@pytest.mark.parametrize(
+    ("facts", "wanted", "build", "where"),
+    [
+        (Facts("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
+        (Facts("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
+        (Facts("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index("cu126")),
+        (Facts("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index("cu126")),
+        (Facts("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index("cpu")),
+        (Facts("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index("cpu")),
+        (Facts("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index("cu130")),
+        (Facts("win32"), "auto", "cpu", index("cpu")),
+        (Facts("linux"), "auto", "cpu", index("cpu")),
+        (Facts("linux", rocm=True), "auto", "rocm", index("rocm7.2")),
+        (Facts("win32", rocm=True), "auto", "cpu", index("cpu")),
+        (Facts("darwin", "arm64"), "auto", "mps", ""),
+        (Facts("darwin", "arm64"), "cpu", "cpu", ""),
+        (Facts("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index("cpu")),
+        (Facts("linux"), "cuda", "cuda", ""),
+    ],
+)
 def test_the_torch_build_follows_from_the_machine(facts, wanted, build, where):
     choice = choose(facts, wanted)
     assert (choice.build, choice.index) == (build, where)
@@ -66,21 +69,28 @@ def test_a_torch_file_that_pip_is_configured_to_find_is_found(tmp_path, monkeypa
     assert torch_build.local_wheel("") == wheel
 
 
-@pytest.mark.parametrize(("output", "word"), [
-    ("OSError: [Errno 28] No space left on device", "full"),
-    ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "pinned"),
-    ("WARNING: Retrying after connection broken by 'NewConnectionError(Temporary failure in name resolution)'\n"
-     "ERROR: No matching distribution found for numpy", "network"),
-    ("ERROR: No matching distribution found for pymaxflow==1.3.2", "Python 3.11"),
-    ("something new", "troubleshooting"),
-])
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("OSError: [Errno 28] No space left on device", "full"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "pinned"),
+        (
+            "WARNING: Retrying after connection broken by 'NewConnectionError(Temporary failure in name "
+            "resolution)'\nERROR: No matching distribution found for numpy",
+            "network",
+        ),
+        ("ERROR: No matching distribution found for pymaxflow==1.3.2", "Python 3.11"),
+        ("something new", "troubleshooting"),
+    ],
+)
 def test_what_pip_says_is_told_as_advice(output, word):
     assert word in advice(output)
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> Path:
-    """An environment with six 1.17, made once; every test leaves it complete or broken in a way that ``ensure`` must mend."""
+    """An environment with six 1.17, made once; every test leaves it complete or broken in a way that
+    ``ensure`` must mend."""
     folder = tmp_path_factory.mktemp("install") / "environment"
     ensure(folder, [step(folder.parent / "six.txt")], variant="plain", imports="six")
     return folder
@@ -111,7 +121,9 @@ def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys
     ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
     kept = environment / "kept.txt"
     kept.touch()
-    subprocess.run([str(paths.environment_python(environment)), "-m", "pip", "uninstall", "-qy", "six"], check=True)
+    subprocess.run(
+        [str(paths.environment_python(environment)), "-m", "pip", "uninstall", "-qy", "six"], check=True
+    )
     stamp = read_stamp(environment)
     del stamp["complete"]
     (environment / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
@@ -161,8 +173,14 @@ def test_too_little_space_is_said_before_anything_is_made(tmp_path):
 
 def run_install(*arguments: str, home: Path, python: str = sys.executable) -> subprocess.CompletedProcess:
     environment = os.environ | {"ORBIT_TEXTURE_HOME": str(home), "PATH": os.environ.get("PATH", "")}
-    return subprocess.run([python, str(paths.ROOT / "install.py"), *arguments], env=environment, capture_output=True, text=True,
-                          cwd=home, check=False)
+    return subprocess.run(
+        [python, str(paths.ROOT / "install.py"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=home,
+        check=False,
+    )
 
 
 def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_mends_it(tmp_path):
@@ -170,13 +188,24 @@ def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_m
     assert done.returncode == 1
     assert "python3 install.py backend" in done.stdout
     findings = json.loads(run_install("doctor", "--json", home=tmp_path).stdout)
-    assert {"name": "backend", "state": "problem", "detail": "is not installed", "fix": "python3 install.py backend"} in findings
+    assert {
+        "name": "backend",
+        "state": "problem",
+        "detail": "is not installed",
+        "fix": "python3 install.py backend",
+    } in findings
 
 
-@pytest.mark.parametrize(("stamp", "detail"), [
-    ({"python": "3.11", "variant": "torch cpu"}, "cut short"),
-    ({"python": "3.11", "variant": "torch cpu", "complete": "of an earlier version"}, "other requirements"),
-])
+@pytest.mark.parametrize(
+    ("stamp", "detail"),
+    [
+        ({"python": "3.11", "variant": "torch cpu"}, "cut short"),
+        (
+            {"python": "3.11", "variant": "torch cpu", "complete": "of an earlier version"},
+            "other requirements",
+        ),
+    ],
+)
 def test_the_doctor_sees_an_environment_that_is_not_what_it_should_be(tmp_path, stamp, detail):
     (tmp_path / "environment").mkdir()
     (tmp_path / "environment" / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
@@ -187,8 +216,14 @@ def test_the_doctor_sees_an_environment_that_is_not_what_it_should_be(tmp_path, 
 
 
 def test_the_doctor_finds_a_worker_that_starts(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "backend", "doctor", "--json"], cwd=paths.ROOT, capture_output=True, text=True,
-                          env=os.environ | {"ORBIT_TEXTURE_HOME": str(tmp_path)}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", "doctor", "--json"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"ORBIT_TEXTURE_HOME": str(tmp_path)},
+        check=False,
+    )
     worker = next(finding for finding in json.loads(done.stdout) if finding["name"] == "worker")
     assert worker["state"] == "ok", worker
 

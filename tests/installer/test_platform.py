@@ -1,4 +1,5 @@
-"""The rules of Blender's extension platform that its own tool does not check, or checks only where there is a Blender."""
+"""The rules of Blender's extension platform that its own tool does not check, or checks only where there is a
+Blender."""
 
 import ast
 import re
@@ -10,8 +11,10 @@ from backend.api import paths
 from installer import extension
 
 MANIFEST = tomllib.loads((paths.ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
-IN_BLENDER = [paths.ROOT / "__init__.py",
-              *(file for folder in ("addon", "backend/api") for file in sorted((paths.ROOT / folder).rglob("*.py")))]
+IN_BLENDER = [
+    paths.ROOT / "__init__.py",
+    *(file for folder in ("addon", "backend/api") for file in sorted((paths.ROOT / folder).rglob("*.py"))),
+]
 """What Blender's Python runs."""
 
 
@@ -38,9 +41,16 @@ def test_the_licence_is_the_gpl_and_its_text_travels_along():
 @pytest.mark.parametrize("file", IN_BLENDER, ids=lambda file: str(file.relative_to(paths.ROOT)))
 def test_code_that_blender_runs_uses_no_pip_and_leaves_the_import_system_alone(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    attributes = {f"{node.value.id}.{node.attr}" for node in ast.walk(tree)
-                  if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}
-    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    attributes = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    strings = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     assert not attributes & {"sys.path", "sys.modules", "sys.meta_path", "site.addsitedir"}
     assert not {"pip", "ensurepip"} & (strings | imported(tree))
 
@@ -57,8 +67,12 @@ def imported(tree: ast.AST) -> set[str]:
 
 
 def test_the_add_on_imports_its_own_parts_by_relative_names():
-    absolute = [str(file) for file in IN_BLENDER if {"addon", "backend", "installer", "orbit_texture"}
-                & imported(ast.parse(file.read_text(encoding="utf-8")))]
+    absolute = [
+        str(file)
+        for file in IN_BLENDER
+        if {"addon", "backend", "installer", "orbit_texture"}
+        & imported(ast.parse(file.read_text(encoding="utf-8")))
+    ]
     assert absolute == []
 
 

@@ -1,7 +1,8 @@
 """Patches that grow all over a mesh at once and bend so little that each can lie flat.
 
-Variational shape approximation (Cohen-Steiner et al. 2004): every patch grows over what suits its middle and its mean normal, cheapest
-first, takes the middle and the normal of what it got, and all grow again. Distance counts besides the normal, so patches are compact.
+Variational shape approximation (Cohen-Steiner et al. 2004): every patch grows over what suits its middle and
+its mean normal, cheapest first, takes the middle and the normal of what it got, and all grow again. Distance
+counts besides the normal, so patches are compact.
 """
 
 import heapq
@@ -16,16 +17,20 @@ GROWTHS = 4
 """How often patches grow: their middles and normals settle soon."""
 
 BENDING = 2.0
-"""What the squared difference of unit normals costs, in areas of a mean patch, beside the squared distance."""
+"""What the squared difference of unit normals costs, in areas of a mean patch, beside the squared
+distance."""
 
 LEAST_COSINE = 0.4
-"""Between the normals of a patch and of what it grows over: seen from its front, nothing of it is turned away."""
+"""Between the normals of a patch and of what it grows over: seen from its front, nothing of it is turned
+away."""
 
 SMOOTHINGS = 4
 """How often borders are straightened: every tooth of them would make seams longer."""
 
 
-def grow_patches(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, edges: np.ndarray, patches: int) -> np.ndarray:
+def grow_patches(
+    vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, edges: np.ndarray, patches: int
+) -> np.ndarray:
     """(F,) int64: patch of every triangle, from 0, polygons kept whole.
 
     Args:
@@ -40,7 +45,10 @@ def grow_patches(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, 
     centres = sums(area[:, None] * vertices[faces].mean(axis=1, dtype=np.float64), polygons) / weight[:, None]
     normals = unit(sums(area[:, None] * triangle_normals(vertices, faces), polygons))
     pairs = polygons[edges // 3]
-    pairs, length = np.concatenate([pairs, pairs[:, ::-1]]), np.tile(half_lengths(vertices, faces)[edges[:, 0]], 2)
+    pairs, length = (
+        np.concatenate([pairs, pairs[:, ::-1]]),
+        np.tile(half_lengths(vertices, faces)[edges[:, 0]], 2),
+    )
     order = np.argsort(pairs[:, 0], kind="stable")
     pairs, length = pairs[order], length[order]
     first = np.searchsorted(pairs[:, 0], np.arange(len(weight) + 1))
@@ -87,10 +95,13 @@ def _grown(first, neighbours, centres, normals, seeds, middles, means, bending):
             patch[node], cost[node] = owner, value
             added = owner - len(seeds)
             middle, mean = (centres[added], normals[added]) if added >= 0 else (middles[owner], means[owner])
-            for other in neighbours[first[node]:first[node + 1]]:
+            for other in neighbours[first[node] : first[node + 1]]:
                 cosine = (mean * normals[other]).sum()
                 if patch[other] < 0 and cosine >= LEAST_COSINE:
-                    heapq.heappush(heap, (((centres[other] - middle)**2).sum() + bending * (2 - 2 * cosine), other, owner))
+                    heapq.heappush(
+                        heap,
+                        (((centres[other] - middle) ** 2).sum() + bending * (2 - 2 * cosine), other, owner),
+                    )
     return patch, cost
 
 

@@ -1,8 +1,8 @@
 """Flattening a chart as rigidly as possible, and telling how well it lies.
 
-Liu et al. 2008, "A Local/Global Approach to Mesh Parameterization": every triangle asks for a rotation of itself (local step), one
-sparse solve finds the corners that suit all of them best (global step). A conformal map keeps angles and lets sizes drift; this one
-keeps both nearly, so texels stay even.
+Liu et al. 2008, "A Local/Global Approach to Mesh Parameterization": every triangle asks for a rotation of
+itself (local step), one sparse solve finds the corners that suit all of them best (global step). A conformal
+map keeps angles and lets sizes drift; this one keeps both nearly, so texels stay even.
 """
 
 import numpy as np
@@ -29,7 +29,8 @@ OVERLAP_GRID = 256
 
 
 def lay_flat(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F, 3, 2) float64: every triangle on its own in the plane: first corner at 0, second on the x axis, third above it."""
+    """(F, 3, 2) float64: every triangle on its own in the plane: first corner at 0, second on the x axis,
+    third above it."""
     corners = vertices[faces].astype(np.float64)
     base, side = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     length = np.maximum(np.linalg.norm(base, axis=1), 1e-12)
@@ -46,7 +47,8 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
     Args:
         flat: (F, 3, 2) from :func:`lay_flat`.
         wedges: (F, 3) integers from 0: corners with one number get one place.
-        uvs: (F, 3, 2) float64: where the triangles lie now. Only their rotations matter, so wedges may still be apart.
+        uvs: (F, 3, 2) float64: where the triangles lie now. Only their rotations matter, so wedges may still
+            be apart.
         steps: how often.
 
     Returns:
@@ -60,7 +62,9 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
     values = np.concatenate([-weight, -weight, weight, weight, np.full(count, hold)])
     places = np.concatenate([start, end, start, end, own]), np.concatenate([end, start, start, end, own])
     laplacian = coo_matrix((values, places), shape=(count, count)).tocsc()
-    solver = splu(laplacian, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    solver = splu(
+        laplacian, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
     places = np.zeros((count, 2))
     places[wedges.ravel()] = uvs.reshape(-1, 2)
     for _ in range(steps):
@@ -70,24 +74,29 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
 
 
 def singular_values(flat: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(largest, smallest)`` (F,) float64: how far each triangle is drawn out from ``flat`` to ``uvs``; smallest < 0 where mirrored."""
+    """``(largest, smallest)`` (F,) float64: how far each triangle is drawn out from ``flat`` to ``uvs``;
+    smallest < 0 where mirrored."""
     first = (uvs[:, 1] - uvs[:, 0]) / flat[:, 1, :1]
     second = (uvs[:, 2] - uvs[:, 0] - first * flat[:, 2, :1]) / flat[:, 2, 1:]
-    # The singular values of a 2 x 2 matrix are the lengths of its parts that turn and that mirror, added and subtracted.
+    # The singular values of a 2 x 2 matrix are the lengths of its parts that turn and that mirror, added and
+    # subtracted.
     turn = np.hypot(first[:, 0] + second[:, 1], first[:, 1] - second[:, 0])
     mirror = np.hypot(first[:, 0] - second[:, 1], first[:, 1] + second[:, 0])
     return (turn + mirror) / 2, (turn - mirror) / 2
 
 
 def l2_stretch(largest: np.ndarray, smallest: np.ndarray, area: np.ndarray) -> float:
-    """L2 stretch of Sander et al. 2001, from singular values (F,) at the scale that keeps the area, and areas in space (F,); 1 is best."""
+    """L2 stretch of Sander et al. 2001, from singular values (F,) at the scale that keeps the area, and areas
+    in space (F,); 1 is best."""
     return float(np.sqrt(np.average(1 / largest**2 + 1 / smallest**2, weights=area) / 2))
 
 
 def laid_flat(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray) -> np.ndarray | None:
-    """A chart relaxed from where it lies now, as large in the plane as in space; None if it does not lie well.
+    """A chart relaxed from where it lies now, as large in the plane as in space; None if it does not lie
+    well.
 
-    Arguments and result as of :func:`relax`. To lie well is to keep to the two stretches above and not to lie on itself.
+    Arguments and result as of :func:`relax`. To lie well is to keep to the two stretches above and not to lie
+    on itself.
     """
     uvs = relax(flat, wedges, uvs, STEPS)
     area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
@@ -104,7 +113,8 @@ def signed_areas(uvs: np.ndarray) -> np.ndarray:
 
 
 def in_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
-    """``(uvs, size)``: a chart moved and scaled to fit into 0..1, (F, 3, 2) float32, and the longer side that it had."""
+    """``(uvs, size)``: a chart moved and scaled to fit into 0..1, (F, 3, 2) float32, and the longer side that
+    it had."""
     points = np.ascontiguousarray(uvs.reshape(-1, 2).T)
     low = points.min(axis=1)
     size = max((points.max(axis=1) - low).max(), 1e-30)
@@ -112,7 +122,8 @@ def in_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def lies_on_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
-    """Whether a chart without mirrored triangles overlaps itself: its outline crosses itself, or the raster finds two layers."""
+    """Whether a chart without mirrored triangles overlaps itself: its outline crosses itself, or the raster
+    finds two layers."""
     start, end = wedges.ravel(), wedges[:, [1, 2, 0]].ravel()
     count = int(wedges.max()) + 1
     outline = ~np.isin(start * count + end, end * count + start)
@@ -131,7 +142,9 @@ def _cotangents(flat):
         double_area = flat[f, 1, 0] * flat[f, 2, 1]
         for k in range(3):
             a, b, c = flat[f, k], flat[f, (k + 1) % 3], flat[f, (k + 2) % 3]
-            weights[f, k] = 0.5 * ((b[0] - a[0]) * (c[0] - a[0]) + (b[1] - a[1]) * (c[1] - a[1])) / double_area
+            weights[f, k] = (
+                0.5 * ((b[0] - a[0]) * (c[0] - a[0]) + (b[1] - a[1]) * (c[1] - a[1])) / double_area
+            )
     return weights
 
 

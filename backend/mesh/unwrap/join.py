@@ -1,8 +1,9 @@
 """Joining charts across their borders while the whole still lies flat.
 
-The reconciliation of parts of AssetGen 6.3, made stricter: two charts become one only after their union was flattened and measured.
-In rounds: pairs propose in the order of how much of their outline they share, those without a chart in common are tried at once in
-threads (numba and SuperLU let go of the GIL), and a pair that was refused is not tried again until one of the two has grown.
+The reconciliation of parts of AssetGen 6.3, made stricter: two charts become one only after their union was
+flattened and measured. In rounds: pairs propose in the order of how much of their outline they share, those
+without a chart in common are tried at once in threads (numba and SuperLU let go of the GIL), and a pair that
+was refused is not tried again until one of the two has grown.
 """
 
 import os
@@ -18,10 +19,12 @@ from ..uvs import count_overlaps
 from .flatten import in_square, laid_flat, lay_flat
 
 LEAST_SHARE = 0.15
-"""Part of the shorter outline that two charts must share, a fold counted less: joining at necks makes shapes that waste the square."""
+"""Part of the shorter outline that two charts must share, a fold counted less: joining at necks makes shapes
+that waste the square."""
 
 LONGEST = 0.6
-"""Side of a joined chart over the side of the square that the whole surface would fill, unless one of the two is nearly as long."""
+"""Side of a joined chart over the side of the square that the whole surface would fill, unless one of the two
+is nearly as long."""
 
 NEARLY = 1.1
 """Times as long as one of the two: strips side by side may become one chart however long they are."""
@@ -35,7 +38,8 @@ MOST_COVERED = 0.03
 
 @dataclass(frozen=True)
 class Union:
-    """Two charts joined: their faces (N,) with ``uvs`` (N, 3, 2) and ``wedges`` (N, 3), and the length of the seam that closed."""
+    """Two charts joined: their faces (N,) with ``uvs`` (N, 3, 2) and ``wedges`` (N, 3), and the length of the
+    seam that closed."""
 
     faces: np.ndarray
     uvs: np.ndarray
@@ -43,8 +47,14 @@ class Union:
     closed: float
 
 
-def join_charts(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray,
-                progress: Callable[[float], None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def join_charts(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    uvs: np.ndarray,
+    wedges: np.ndarray,
+    chart: np.ndarray,
+    progress: Callable[[float], None],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joins neighbours until no union lies flat.
 
     Args:
@@ -56,7 +66,8 @@ def join_charts(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray, wedges
         progress: told the fraction done; what it raises ends the work.
 
     Returns:
-        ``uvs``, ``wedges`` and ``chart`` as given, with fewer charts, every chart as large in the plane as in space.
+        ``uvs``, ``wedges`` and ``chart`` as given, with fewer charts, every chart as large in the plane as in
+        space.
     """
     layout = _Layout(vertices, faces, uvs, wedges, chart)
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -81,7 +92,9 @@ class _Layout:
 
         length, edges = half_lengths(vertices, faces), twins(faces)
         corner = wedges.ravel()
-        closed = (corner[edges[:, 0]] == corner[next_half(edges[:, 1])]) & (corner[next_half(edges[:, 0])] == corner[edges[:, 1]])
+        closed = (corner[edges[:, 0]] == corner[next_half(edges[:, 1])]) & (
+            corner[next_half(edges[:, 0])] == corner[edges[:, 1]]
+        )
         outline = np.ones(len(length), bool)
         outline[edges[closed].ravel()] = False
         self.perimeter = list(np.bincount(chart, np.where(outline, length, 0.0).reshape(-1, 3).sum(axis=1)))
@@ -113,16 +126,24 @@ class _Layout:
         self.uvs[union.faces] = union.uvs
 
     def _proposals(self, refused):
-        """``[(pair, seams), ...]`` to try in one round: two charts, the one with less numbers first, and the seams between them."""
+        """``[(pair, seams), ...]`` to try in one round: two charts, the one with less numbers first, and the
+        seams between them."""
         sides = self.chart[self.seams // 3]
         apart = sides[:, 0] != sides[:, 1]
-        self.seams, self.length, self.weight, sides = self.seams[apart], self.length[apart], self.weight[apart], sides[apart]
+        self.seams, self.length, self.weight, sides = (
+            self.seams[apart],
+            self.length[apart],
+            self.weight[apart],
+            sides[apart],
+        )
         count = len(self.perimeter)
         keys, row = np.unique(sides.min(axis=1) * count + sides.max(axis=1), return_inverse=True)
         pairs = np.stack([keys // count, keys % count], axis=1)
         perimeter = np.array(self.perimeter)[pairs].min(axis=1)
         share = np.bincount(row, self.weight, len(keys)) / np.maximum(perimeter, 1e-30)
-        seams = np.split(np.argsort(row, kind="stable"), np.cumsum(np.bincount(row, minlength=len(keys)))[:-1])
+        seams = np.split(
+            np.argsort(row, kind="stable"), np.cumsum(np.bincount(row, minlength=len(keys)))[:-1]
+        )
         engaged, proposals = set(), []
         for i in np.argsort(-share, kind="stable"):
             pair = tuple(pairs[i].tolist())
@@ -134,7 +155,8 @@ class _Layout:
         return proposals
 
     def _union(self, proposal):
-        """The two charts as one, closed along all seams between them, else along the longest run of seams; None if neither lies flat."""
+        """The two charts as one, closed along all seams between them, else along the longest run of seams;
+        None if neither lies flat."""
         pair, seams = proposal
         halves, length = self.seams[seams], self.length[seams]
         turned = self.chart[halves[:, 0] // 3] != pair[0]
@@ -146,7 +168,9 @@ class _Layout:
 
     def _longest_run(self, halves, length):
         corners = self.faces.ravel()
-        _, ends = np.unique(np.stack([corners[halves[:, 0]], corners[next_half(halves[:, 0])]]), return_inverse=True)
+        _, ends = np.unique(
+            np.stack([corners[halves[:, 0]], corners[next_half(halves[:, 0])]]), return_inverse=True
+        )
         run = pieces(ends.reshape(2, -1))[ends.reshape(2, -1)[0]]
         return run == np.argmax(np.bincount(run, length))
 
@@ -170,7 +194,8 @@ class _Layout:
 
 
 def _aligned(places, others, uvs):
-    """``uvs`` turned and moved as lays ``others`` best on ``places`` (N, 2), and the gap that is left (Schönemann 1966 in the plane)."""
+    """``uvs`` turned and moved as lays ``others`` best on ``places`` (N, 2), and the gap that is left
+    (Schönemann 1966 in the plane)."""
     places, others = places @ [1, 1j], others @ [1, 1j]
     centred, other_centred = places - places.mean(), others - others.mean()
     turn = (centred * other_centred.conj()).sum()
@@ -187,10 +212,13 @@ def _overlap(square):
 
 
 def _welded(wedges, own, other):
-    """``(local, names)``: wedges (N, 3) numbered from 0 with each of ``own`` (M,) made one with its ``other``; a name for each number."""
+    """``(local, names)``: wedges (N, 3) numbered from 0 with each of ``own`` (M,) made one with its
+    ``other``; a name for each number."""
     names, local = np.unique(np.concatenate([wedges.ravel(), own, other]), return_inverse=True)
-    links = np.concatenate([np.tile(np.arange(len(names)), (2, 1)), local[wedges.size:].reshape(2, -1)], axis=1)
+    links = np.concatenate(
+        [np.tile(np.arange(len(names)), (2, 1)), local[wedges.size :].reshape(2, -1)], axis=1
+    )
     piece = pieces(links)
     new_names = np.zeros(piece.max() + 1, np.int64)
     new_names[piece] = names
-    return piece[local[:wedges.size]].reshape(-1, 3), new_names
+    return piece[local[: wedges.size]].reshape(-1, 3), new_names

@@ -7,7 +7,8 @@ from ..edges import components
 from .flatten import signed_areas
 
 MANY = 64
-"""Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small charts."""
+"""Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small
+charts."""
 
 FILLED = 0.65
 """Part of the square that charts are expected to fill."""
@@ -21,13 +22,15 @@ ANGLES = np.linspace(0, np.pi / 2, 32, endpoint=False)
 def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
     """Places charts beside each other.
 
-    Only the place is taken from xatlas: it stretches every chart to whole cells, which would spoil small ones, and may mirror it.
+    Only the place is taken from xatlas: it stretches every chart to whole cells, which would spoil small
+    ones, and may mirror it.
 
     Args:
         uvs: (F, 3, 2) float64, all charts at one scale.
         wedges: (F, 3) integers from 0: corners of one number lie at one place.
         chart: (F,) integers from 0, none left out.
-        texture_size: texels along a side; charts are kept at least two of them, and a 512th of the side, apart.
+        texture_size: texels along a side; charts are kept at least two of them, and a 512th of the side,
+            apart.
 
     Returns:
         (F, 3, 2) float32 in 0..1.
@@ -49,10 +52,12 @@ def _quarter_turn(uvs):
 
 
 def _placed(uvs, points, triangles, owner, chart, padding):
-    """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square around all."""
+    """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square
+    around all."""
     places, size = _places(points, triangles, owner, padding)
     low, high = _boxes(points[triangles], owner)
-    # xatlas rounds sizes up to whole cells, so a chart in the middle of its place keeps its distance on all sides.
+    # xatlas rounds sizes up to whole cells, so a chart in the middle of its place keeps its distance on all
+    # sides.
     shift = places - (low + high) / 2
     # Triangles that were too small to be placed may stick out by a hair.
     return np.clip(uvs + shift[chart][:, None], 0, size), size
@@ -72,7 +77,9 @@ def _lying(uvs, chart):
         best[better] = (width * height)[better]
         turn[better] = np.where(height > width, angle - np.pi / 2, angle)[better]
     cosine, sine = np.cos(turn)[chart][:, None], np.sin(turn)[chart][:, None]
-    return np.stack([cosine * uvs[..., 0] - sine * uvs[..., 1], sine * uvs[..., 0] + cosine * uvs[..., 1]], axis=-1)
+    return np.stack(
+        [cosine * uvs[..., 0] - sine * uvs[..., 1], sine * uvs[..., 0] + cosine * uvs[..., 1]], axis=-1
+    )
 
 
 def _boxes(uvs, chart):
@@ -84,7 +91,8 @@ def _boxes(uvs, chart):
 
 
 def _shapes(uvs, wedges, chart):
-    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those of which xatlas would lose a part.
+    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those of which xatlas would lose
+    a part.
 
     It places apart what does not hang together by corners, and leaves out triangles without area.
     """
@@ -100,16 +108,26 @@ def _shapes(uvs, wedges, chart):
     whole = pieces[chart[kept]] == 1
     (left, bottom), (right, top) = (side[boxed].T for side in _boxes(uvs, chart))
     right, top = np.maximum(right, left + 0.1), np.maximum(top, bottom + 0.1)
-    corners = np.array([[left, bottom], [right, bottom], [right, top], [left, top]]).transpose(2, 0, 1).reshape(-1, 2)
+    corners = (
+        np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        .transpose(2, 0, 1)
+        .reshape(-1, 2)
+    )
     halves = len(points) + 4 * np.arange(len(boxed))[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])
-    return (np.concatenate([points, corners]), np.concatenate([triangles[whole], halves.reshape(-1, 3)]),
-            np.concatenate([chart[kept][whole], np.repeat(boxed, 2)]))
+    return (
+        np.concatenate([points, corners]),
+        np.concatenate([triangles[whole], halves.reshape(-1, 3)]),
+        np.concatenate([chart[kept][whole], np.repeat(boxed, 2)]),
+    )
 
 
 def _places(points, triangles, owner, padding):
-    """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the side of the square around all."""
+    """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the side of the square
+    around all."""
     atlas = xatlas.Atlas()
-    atlas.add_uv_mesh(points.astype(np.float32), triangles.astype(np.uint32), owner[:, None].astype(np.uint32))
+    atlas.add_uv_mesh(
+        points.astype(np.float32), triangles.astype(np.uint32), owner[:, None].astype(np.uint32)
+    )
     options = xatlas.PackOptions()
     options.texels_per_unit = 1.0
     options.padding = padding
@@ -119,6 +137,8 @@ def _places(points, triangles, owner, padding):
     options.rotate_charts_to_axis = False
     atlas.generate(pack_options=options)
     _, corners, packed = atlas.get_mesh(0)
-    packed = packed[corners.astype(np.int64)].reshape(-1, 3, 2) * np.array([atlas.width, atlas.height], np.float64)
+    packed = packed[corners.astype(np.int64)].reshape(-1, 3, 2) * np.array(
+        [atlas.width, atlas.height], np.float64
+    )
     low, high = _boxes(packed, owner)
     return (low + high) / 2, max(atlas.width, atlas.height)

@@ -1,4 +1,5 @@
-"""New UVs: patches that lie flat are found all over the mesh, joined while the whole lies flat, and packed once."""
+"""New UVs: patches that lie flat are found all over the mesh, joined while the whole lies flat, and packed
+once."""
 
 from collections.abc import Callable
 
@@ -9,14 +10,20 @@ from .join import join_charts
 from .pack import pack
 
 
-def unwrap(vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, texture_size: int,
-           progress: Callable[[float], None]) -> np.ndarray:
+def unwrap(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    polygons: np.ndarray,
+    texture_size: int,
+    progress: Callable[[float], None],
+) -> np.ndarray:
     """Non-overlapping UVs of even texel density.
 
     Args:
         vertices: (V, 3) float32.
         faces: (F, 3) int32.
-        polygons: (F,) int32: triangles of one polygon are never cut apart, because a polygon has one UV per corner.
+        polygons: (F,) int32: triangles of one polygon are never cut apart, because a polygon has one UV per
+            corner.
         texture_size: texels along a side; charts are kept a few texels of it apart.
         progress: told the fraction done; what it raises ends the work.
 

@@ -1,7 +1,8 @@
-"""How long a film takes: the arithmetic of its steps, and how fast this machine multiplies (specs: orbitpainter e.1).
+"""How long a film takes: the arithmetic of its steps, and how fast this machine multiplies (specs:
+orbitpainter e.1).
 
-The constants are judgement, not measurement: a network reaches only part of the speed of one large product, and loading, the autoencoder
-and what the first block's memory saves are not counted.
+The constants are judgement, not measurement: a network reaches only part of the speed of one large product,
+and loading, the autoencoder and what the first block's memory saves are not counted.
 """
 
 import itertools
@@ -29,18 +30,23 @@ def operations(config: dict, tokens: int) -> float:
     """Floating-point operations of one call of an expert, a multiplication and an addition being two.
 
     Args:
-        config: of the network: its ``num_attention_heads``, ``attention_head_dim``, ``ffn_dim`` and ``num_layers``.
+        config: of the network: its ``num_attention_heads``, ``attention_head_dim``, ``ffn_dim`` and
+            ``num_layers``.
         tokens: of the film, the reference's among them.
     """
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    # Four matrices of the self-attention and two of the cross-attention, whose others see the text only; the two of the feed-forward layer.
+    # Four matrices of the self-attention and two of the cross-attention, whose others see the text only; the
+    # two of the feed-forward layer.
     linear = 2 * (6 * width + 2 * config["ffn_dim"]) * width
     return config["num_layers"] * tokens * (linear + 4 * (tokens + TEXT) * width)
 
 
 def calls(sampling: Sampling) -> int:
     """How often an expert is asked, if its memory spares nothing."""
-    return sum(len(sampling.texts(sampling.expert(level))) for level, _ in itertools.pairwise(sampling.levels().tolist()))
+    return sum(
+        len(sampling.texts(sampling.expert(level)))
+        for level, _ in itertools.pairwise(sampling.levels().tolist())
+    )
 
 
 def seconds(config: dict, tokens: int, sampling: Sampling, rung: Rung, speed: float) -> float:
@@ -52,7 +58,9 @@ def seconds(config: dict, tokens: int, sampling: Sampling, rung: Rung, speed: fl
         rung: how the experts are held; a step takes no less time than its blocks take to arrive.
         speed: of :func:`speed`.
     """
-    return calls(sampling) * max(operations(config, tokens) / (EFFICIENCY * speed), rung.memory() / STREAMED_GIGABYTES)
+    return calls(sampling) * max(
+        operations(config, tokens) / (EFFICIENCY * speed), rung.memory() / STREAMED_GIGABYTES
+    )
 
 
 @cache

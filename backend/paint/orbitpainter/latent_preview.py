@@ -24,7 +24,9 @@ class Sketch:
     matrix: np.ndarray
 
     @staticmethod
-    def learned(examples: Sequence[tuple[torch.Tensor, Sequence[np.ndarray]]], films: Sequence[Film]) -> "Sketch":
+    def learned(
+        examples: Sequence[tuple[torch.Tensor, Sequence[np.ndarray]]], films: Sequence[Film]
+    ) -> "Sketch":
         """The function that fits films whose pictures are known, by least squares.
 
         Args:
@@ -32,9 +34,15 @@ class Sketch:
             films: see :class:`backend.paint.orbitpainter.layouts.Pass`.
         """
         rows = [_rows(latents)[::EVERY] for latents, _ in examples]
-        colors = [np.concatenate([_reduced(images, film, latents.shape[3:]) for film in films]).reshape(-1, 3)[::EVERY]
-                  for latents, images in examples]
-        return Sketch(np.linalg.lstsq(np.concatenate(rows), np.concatenate(colors), rcond=None)[0].astype(np.float32))
+        colors = [
+            np.concatenate([_reduced(images, film, latents.shape[3:]) for film in films]).reshape(-1, 3)[
+                ::EVERY
+            ]
+            for latents, images in examples
+        ]
+        return Sketch(
+            np.linalg.lstsq(np.concatenate(rows), np.concatenate(colors), rcond=None)[0].astype(np.float32)
+        )
 
     def pictures(self, latents: torch.Tensor) -> np.ndarray:
         """(T, h, w, 3) uint8 of latents (1, C, T, h, w)."""
@@ -49,7 +57,13 @@ def _rows(latents: torch.Tensor) -> np.ndarray:
 
 
 def _reduced(images: Sequence[np.ndarray], film: Film, shape: Sequence[int]) -> np.ndarray:
-    """(T, h, w, 3) float32: the pictures of a film, as small as its latents; of the four that one latent stands for, the last."""
+    """(T, h, w, 3) float32: the pictures of a film, as small as its latents; of the four that one latent
+    stands for, the last."""
     shown = [film[4 * number] for number in range(latent_frames(len(film)))]
     frames = (np.hstack([images[view] for view in frame]) for frame in shown)
-    return np.stack([cv2.resize(frame, tuple(shape)[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) for frame in frames])
+    return np.stack(
+        [
+            cv2.resize(frame, tuple(shape)[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)
+            for frame in frames
+        ]
+    )

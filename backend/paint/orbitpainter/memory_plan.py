@@ -8,7 +8,8 @@ from .sampler import Sampling
 
 
 def rungs(device: torch.device, tokens: int, sampling: Sampling) -> list[Rung]:
-    """The rungs to try on a device for a film of so many tokens, the best first. A CPU has one memory only, and no use for the others."""
+    """The rungs to try on a device for a film of so many tokens, the best first. A CPU has one memory only,
+    and no use for the others."""
     if device.type != "cuda":
         return [RUNGS[0]]
     # What other programs use, Blender among them, is not free.

@@ -1,4 +1,5 @@
-"""From noise to latents: Euler steps over the published noise levels, with one expert for the high ones and one for the low."""
+"""From noise to latents: Euler steps over the published noise levels, with one expert for the high ones and
+one for the low."""
 
 import itertools
 from collections.abc import Callable
@@ -21,10 +22,12 @@ class Sampling:
         steps: Euler steps.
         shift: how much of them lies at high noise.
         boundary: noise level below which the second expert works.
-        guidance: how far to go from what the negative prompt gives to what the prompt gives, and beyond; 1 asks for the prompt alone.
+        guidance: how far to go from what the negative prompt gives to what the prompt gives, and beyond; 1
+            asks for the prompt alone.
         guided: the experts that are guided; the others are asked once per step instead of twice.
-        skipped_below: how little, in relation, the change that an expert's first block makes may differ from the last time its other blocks
-            worked, for what they made then to be used again; None where they always work.
+        skipped_below: how little, in relation, the change that an expert's first block makes may differ from
+            the last time its other blocks worked, for what they made then to be used again; None where they
+            always work.
         distilled: whether the experts are those that were taught to need four steps and no guidance.
         rounded_times: whether the networks are told times that bfloat16 can hold, as in training.
     """
@@ -71,19 +74,28 @@ def noise(shape: tuple[int, ...], seed: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def denoise(expert: Callable[[str], WanTransformer3DModel], latents: torch.Tensor, condition: torch.Tensor, prompts: Prompts,
-            sampling: Sampling, progress: Callable[[float], None], first_frame: torch.Tensor | None = None,
-            look: Callable[[torch.Tensor], None] = lambda latents: None) -> torch.Tensor:
+def denoise(
+    expert: Callable[[str], WanTransformer3DModel],
+    latents: torch.Tensor,
+    condition: torch.Tensor,
+    prompts: Prompts,
+    sampling: Sampling,
+    progress: Callable[[float], None],
+    first_frame: torch.Tensor | None = None,
+    look: Callable[[torch.Tensor], None] = lambda latents: None,
+) -> torch.Tensor:
     """Latents (1, 16, T, h, w) float32 of the painted film.
 
     Args:
-        expert: gives the network of a name, ready to work; asked again at every step, so that it may hold only one of them.
+        expert: gives the network of a name, ready to work; asked again at every step, so that it may hold
+            only one of them.
         latents: (1, 16, T, h, w) float32 noise.
         condition: see :func:`backend.paint.orbitpainter.network.condition`.
         prompts: of the text.
         sampling: how.
         progress: told the fraction done after every step.
-        first_frame: (1, 16, 1, h, w) latent that the first frame shall be; it is put in clean, before the first step and after each.
+        first_frame: (1, 16, 1, h, w) latent that the first frame shall be; it is put in clean, before the
+            first step and after each.
         look: shown, at every step, the latents as they would be if the rest of the noise went the same way.
     """
     levels = sampling.levels().tolist()
@@ -95,17 +107,29 @@ def denoise(expert: Callable[[str], WanTransformer3DModel], latents: torch.Tenso
             network._reset_stateful_cache()
             working = name
         time = torch.tensor([sampling.time(level)], device=latents.device)
-        directions = [_asked(network, text, latents, condition, time, prompts) for text in sampling.texts(name)]
+        directions = [
+            _asked(network, text, latents, condition, time, prompts) for text in sampling.texts(name)
+        ]
         del network  # or it would stay in memory beside the next
-        direction = directions[-1] + sampling.guidance * (directions[0] - directions[-1]) if len(directions) > 1 else directions[0]
+        direction = (
+            directions[-1] + sampling.guidance * (directions[0] - directions[-1])
+            if len(directions) > 1
+            else directions[0]
+        )
         look(_with_first(latents - level * direction, first_frame))
         latents = _with_first(latents + (following - level) * direction, first_frame)
         progress((step + 1) / sampling.steps)
     return latents
 
 
-def _asked(network: WanTransformer3DModel, text: str, latents: torch.Tensor, condition: torch.Tensor, time: torch.Tensor,
-           prompts: Prompts) -> torch.Tensor:
+def _asked(
+    network: WanTransformer3DModel,
+    text: str,
+    latents: torch.Tensor,
+    condition: torch.Tensor,
+    time: torch.Tensor,
+    prompts: Prompts,
+) -> torch.Tensor:
     with network.cache_context(text):
         return velocity(network, latents, condition, time, getattr(prompts, text))
 

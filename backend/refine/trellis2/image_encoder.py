@@ -31,9 +31,11 @@ class Eye(nn.Module):
         self.network = network
 
     def forward(self, image: np.ndarray) -> torch.Tensor:
-        """(L, C) float32 tokens of an image (S, S, 3) uint8: the class, the registers, then its patches row by row.
+        """(L, C) float32 tokens of an image (S, S, 3) uint8: the class, the registers, then its patches row
+        by row.
 
-        They are what the last block gives, before the network's own last norm, brought to mean 0 and deviation 1.
+        They are what the last block gives, before the network's own last norm, brought to mean 0 and
+        deviation 1.
         """
         weight = next(self.network.parameters())
         color = (image / np.float32(255) - np.float32(MEAN)) / np.float32(SPREAD)
@@ -50,17 +52,23 @@ def load_eye(folder: Path) -> Eye:
     """
     disable_progress_bar()
     try:
-        network, report = DINOv3ViTModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True,
-                                                         dtype=torch.float32)
+        network, report = DINOv3ViTModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        )
     except (OSError, ValueError, RuntimeError) as error:
-        raise InvalidWeights(f"{folder} holds no DINOv3 network that can be read ({error}). Download it again.") from error
+        raise InvalidWeights(
+            f"{folder} holds no DINOv3 network that can be read ({error}). Download it again."
+        ) from error
     if wrong := sorted({*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]}):
-        raise InvalidWeights(f"{folder}: the tensor '{wrong[0]}' is missing or not what it should be. Download it again.")
+        raise InvalidWeights(
+            f"{folder}: the tensor '{wrong[0]}' is missing or not what it should be. Download it again."
+        )
     return Eye(network.eval().requires_grad_(False))
 
 
 def framed(reference: Reference, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 sRGB: the object as the flow's training shows one, in a square that it just fills, on black.
+    """(size, size, 3) uint8 sRGB: the object as the flow's training shows one, in a square that it just
+    fills, on black.
 
     Args:
         reference: with its foreground.

@@ -1,7 +1,8 @@
-"""From noisy latents to clean ones: Euler steps that may start midway (specs: trellis2, f; SDEdit, Meng et al. 2022).
+"""From noisy latents to clean ones: Euler steps that may start midway (specs: trellis2, f; SDEdit, Meng et
+al. 2022).
 
-A velocity is a function of latents (T, C) float32 and a noise level, 0 for texture to 1 for noise. It gives noise minus texture, (T, C)
-float32.
+A velocity is a function of latents (T, C) float32 and a noise level, 0 for texture to 1 for noise. It gives
+noise minus texture, (T, C) float32.
 """
 
 import itertools
@@ -16,7 +17,8 @@ Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
 
 def times(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
-    """(steps + 1,) float64 noise levels from exactly ``start`` to 0, closer to each other near 0 the smaller ``rescale``; only 0 from 0."""
+    """(steps + 1,) float64 noise levels from exactly ``start`` to 0, closer to each other near 0 the smaller
+    ``rescale``; only 0 from 0."""
     if start == 0:
         return torch.zeros(1, dtype=torch.float64)
     even = torch.linspace(start / (rescale - (rescale - 1) * start), 0, steps + 1, dtype=torch.float64)
@@ -37,7 +39,9 @@ def noised(latents: torch.Tensor, start: float, noise: torch.Tensor) -> torch.Te
 
 
 @torch.no_grad()
-def denoise(velocity: Velocity, x: torch.Tensor, times: torch.Tensor, progress: Callable[[float], None]) -> torch.Tensor:
+def denoise(
+    velocity: Velocity, x: torch.Tensor, times: torch.Tensor, progress: Callable[[float], None]
+) -> torch.Tensor:
     """Latents (T, C) float32 at the last of the times.
 
     Args:
@@ -58,12 +62,16 @@ def averaged(velocities: Sequence[Velocity]) -> Velocity:
     return lambda x, level: sum(velocity(x, level) for velocity in velocities) / len(velocities)
 
 
-def guided(wanted: Velocity, unwanted: Velocity, strength: float, interval: tuple[float, float] = (0.0, 1.0)) -> Velocity:
-    """Goes from what no image asks for to what an image does, and beyond where the strength is above 1; outside the interval of noise
-    levels it asks for the image alone (Kynkäänniemi et al. 2024)."""
+def guided(
+    wanted: Velocity, unwanted: Velocity, strength: float, interval: tuple[float, float] = (0.0, 1.0)
+) -> Velocity:
+    """Goes from what no image asks for to what an image does, and beyond where the strength is above 1;
+    outside the interval of noise levels it asks for the image alone (Kynkäänniemi et al. 2024)."""
+
     def velocity(x: torch.Tensor, level: float) -> torch.Tensor:
         if strength == 1 or not interval[0] <= level <= interval[1]:
             return wanted(x, level)
         without = unwanted(x, level)
         return without + strength * (wanted(x, level) - without) if strength else without
+
     return velocity

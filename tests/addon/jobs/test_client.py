@@ -27,7 +27,8 @@ assert threading.active_count() == 1, threading.enumerate()
 assert not process.children() and not process.net_connections("all"), process.net_connections("all")
 assert "torch" not in sys.modules
 servers.client.Client(servers.Path("nowhere"), servers.PYTHON)
-assert threading.active_count() == 1 and not process.children() and process.num_threads() == 1, process.threads()
+assert threading.active_count() == 1 and not process.children()
+assert process.num_threads() == 1, process.threads()
 """
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
@@ -73,7 +74,10 @@ def test_a_reference_that_cannot_be_read_fails_its_job_with_a_sentence(watchers,
     for reference in (tmp_path / "missing.png", tmp_path, tmp_path / "empty.png", b""):
         event = watcher.final(watcher.submit(reference=reference))
         assert (event.state, event.error.code) == ("failed", "invalid_image")
-    assert str(tmp_path / "missing.png") in watcher.final(watcher.submit(reference=tmp_path / "missing.png")).error.message
+    assert (
+        str(tmp_path / "missing.png")
+        in watcher.final(watcher.submit(reference=tmp_path / "missing.png")).error.message
+    )
 
 
 def test_a_mesh_that_cannot_be_made_fails_its_own_job_with_a_sentence_and_the_others_go_on(watchers):
@@ -97,8 +101,12 @@ def test_a_reference_may_be_a_file_its_bytes_pixels_or_what_makes_them(watchers,
     (tmp_path / "image.png").write_bytes(b"bytes of a file")
     watcher = watchers()
     pixels = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
-    for reference, seen in ((tmp_path / "image.png", b"bytes of a file"), (b"bytes", b"bytes"), (pixels, bytes(range(16))),
-                            (lambda: pixels, bytes(range(16)))):
+    for reference, seen in (
+        (tmp_path / "image.png", b"bytes of a file"),
+        (b"bytes", b"bytes"),
+        (pixels, bytes(range(16))),
+        (lambda: pixels, bytes(range(16))),
+    ):
         assert bytes(watcher.final(watcher.submit(reference=reference)).result.textures["base_color"]) == seen
 
 
@@ -117,9 +125,14 @@ def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watch
     try:
         for _ in range(20):
             id = new_id()
-            for call in (lambda id=id: watcher.client.submit(id, "x", lambda: mesh, b"image", api.settings.Settings()), watcher.client.poll,
-                         lambda id=id: watcher.client.cancel(id), lambda id=id: watcher.client.discard(id), watcher.client.jobs,
-                         lambda: watcher.client.connected):
+            for call in (
+                lambda id=id: watcher.client.submit(id, "x", lambda: mesh, b"image", api.settings.Settings()),
+                watcher.client.poll,
+                lambda id=id: watcher.client.cancel(id),
+                lambda id=id: watcher.client.discard(id),
+                watcher.client.jobs,
+                lambda: watcher.client.connected,
+            ):
                 begun = time.perf_counter()
                 call()
                 slowest = max(slowest, time.perf_counter() - begun)
@@ -195,19 +208,26 @@ def test_a_job_cancelled_before_there_is_a_server_is_never_done(watchers, run):
 
 
 def install_tree(tree, version: str = api.paths.VERSION) -> None:
-    """Puts this very tree, as another version of it, where none or another one is, as Blender installs an extension."""
+    """Puts this very tree, as another version of it, where none or another one is, as Blender installs an
+    extension."""
     # What still runs from there may put its bytecode back meanwhile.
     shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(ROOT / "backend", tree / "backend", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    shutil.copytree(
+        ROOT / "backend", tree / "backend", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
     shutil.copytree(ROOT / "tests" / "pipelines", tree / "tests" / "pipelines", dirs_exist_ok=True)
     manifest = (ROOT / "blender_manifest.toml").read_text()
-    (tree / "blender_manifest.toml").write_text(manifest.replace(f'version = "{api.paths.VERSION}"', f'version = "{version}"', 1))
+    (tree / "blender_manifest.toml").write_text(
+        manifest.replace(f'version = "{api.paths.VERSION}"', f'version = "{version}"', 1)
+    )
 
 
 @contextlib.contextmanager
 def serving(tree, run):
     """The process of a server of that tree."""
-    process = subprocess.Popen([sys.executable, "-m", "backend", "serve", "--run-dir", str(run), *SCRIPTED], cwd=tree)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "backend", "serve", "--run-dir", str(run), *SCRIPTED], cwd=tree
+    )
     wait_for(lambda: api.connection.Connection.read(run))
     yield process
     process.kill()
@@ -266,10 +286,16 @@ def test_a_job_at_work_during_an_update_to_another_version_is_done_anew(watchers
     tree = tmp_path / "tree"
     install_tree(tree, "0.0.1")
     id, mesh = new_id(), triangle_soup()
-    with serving(tree, run) as server, contextlib.closing(Peer(api.connection.Connection.read(run), greet=False)) as peer:
+    with (
+        serving(tree, run) as server,
+        contextlib.closing(Peer(api.connection.Connection.read(run), greet=False)) as peer,
+    ):
         peer.say("hello", {"version": "0.0.1"})
-        peer.say("submit", {"job": id, "name": "bake=sleep:2", "settings": {}},
-                 {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
+        peer.say(
+            "submit",
+            {"job": id, "name": "bake=sleep:2", "settings": {}},
+            {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
+        )
         while (message := peer.hear()).type != "event" or message.body["stage"] != "bake":
             pass
         install_tree(tree)
@@ -305,7 +331,9 @@ watcher.until(id, "running")
 print(id)
 """
     begun = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True, timeout=20
+    )
     print(f"\nended after {time.monotonic() - begun:.1f} s")
     with contextlib.closing(Watcher(run)) as watcher:
         watcher.client.jobs([done.stdout.strip()])

@@ -23,17 +23,27 @@ def scene():
     cameras = [*horizontal_orbit(12, 2.2, 1.6, SIZE).cameras, *vertical_orbit(12, 2.2, 1.6, SIZE).cameras]
     buffers = render(surface, cameras)
     edges = edge_distances(buffers)
-    return surface, buffers, edges, facing(surface, buffers), [picture(surface, camera)[..., :3] for camera in cameras]
+    return (
+        surface,
+        buffers,
+        edges,
+        facing(surface, buffers),
+        [picture(surface, camera)[..., :3] for camera in cameras],
+    )
 
 
 def aligned(scene, frames, rounds=ROUNDS):
     surface, buffers, edges, side, _ = scene
-    return align(surface, buffers, edges, frames, np.ones(len(frames), np.float32), side, lambda fraction: None, rounds)
+    return align(
+        surface, buffers, edges, frames, np.ones(len(frames), np.float32), side, lambda fraction: None, rounds
+    )
 
 
 def smooth_warp(random, pixels: float) -> np.ndarray:
     """(H, W, 2) float32 of the given root mean square length."""
-    warp = cv2.resize(random.normal(size=(6, 6, 2)).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    warp = cv2.resize(
+        random.normal(size=(6, 6, 2)).astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC
+    )
     return warp * np.float32(pixels / np.sqrt(np.square(warp).sum(axis=2).mean()))
 
 
@@ -57,7 +67,10 @@ def test_drifted_frames_agree_after_alignment_and_the_drift_is_told(scene):
     assert mean(result.after) < 0.5 * mean(result.before)
     # A frame was read at p + warp; what the surface shows at p is found near p - warp.
     true = [-warp.reshape(-1, 2)[view.pixels] for warp, view in zip(warps, result.views, strict=True)]
-    normals = [scene[0].face_normals[buffer.face.ravel()[view.pixels]] for buffer, view in zip(scene[1], result.views, strict=True)]
+    normals = [
+        scene[0].face_normals[buffer.face.ravel()[view.pixels]]
+        for buffer, view in zip(scene[1], result.views, strict=True)
+    ]
     cameras = [buffer.camera for buffer in scene[1]]
     error = [a - b for a, b in zip(result.drift, true, strict=True)]
     unknowable = common_drift(result.views, cameras, normals, error)
@@ -74,10 +87,19 @@ def test_frames_that_agree_stay_where_they_are(scene):
 
 def test_exposures_are_made_alike_and_keep_their_mean(scene):
     random = np.random.default_rng(1)
-    frames = [np.clip(image * random.normal(1, 0.06, 3) + random.normal(0, 4, 3), 0, 255).astype(np.uint8) for image in scene[4]]
+    frames = [
+        np.clip(image * random.normal(1, 0.06, 3) + random.normal(0, 4, 3), 0, 255).astype(np.uint8)
+        for image in scene[4]
+    ]
     result = aligned(scene, frames)
     assert mean(result.after) < 0.7 * mean(result.before)
-    was = np.mean([frame.reshape(-1, 3)[view.pixels].mean(axis=0) for frame, view in zip(frames, result.views, strict=True)], axis=0)
+    was = np.mean(
+        [
+            frame.reshape(-1, 3)[view.pixels].mean(axis=0)
+            for frame, view in zip(frames, result.views, strict=True)
+        ],
+        axis=0,
+    )
     now = np.mean([color.mean(axis=0) for color in result.colors], axis=0)
     np.testing.assert_allclose(now, was, atol=3)
 
@@ -100,11 +122,16 @@ def test_a_shift_of_the_surface_is_found_from_the_warps_of_all_views(scene):
     surface, buffers, edges, side, _ = scene
     views = observe_atlas(surface, buffers, edges, side)
     cameras = [buffer.camera for buffer in buffers]
-    normals = [surface.face_normals[buffer.face.ravel()[view.pixels]] for buffer, view in zip(buffers, views, strict=True)]
+    normals = [
+        surface.face_normals[buffer.face.ravel()[view.pixels]]
+        for buffer, view in zip(buffers, views, strict=True)
+    ]
     shift = np.broadcast_to(np.float32([0.004, -0.006, 0.005]), (64, 64, 64, 3)).copy()
     warps = [drift_in_view(shift, *seen) for seen in zip(views, cameras, normals, strict=True)]
     found = common_drift(views, cameras, normals, warps)
-    left = [warp - drift_in_view(found, *seen) for warp, *seen in zip(warps, views, cameras, normals, strict=True)]
+    left = [
+        warp - drift_in_view(found, *seen) for warp, *seen in zip(warps, views, cameras, normals, strict=True)
+    ]
     assert length(warps) > 1
     assert length(left) < 0.15 * length(warps)
 
@@ -119,4 +146,7 @@ def test_a_lattice_finds_the_warp_between_two_pictures():
         across, down = (cv2.Sobel(now, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
         found = lattice.moved(found, across, down, target - now, np.ones((SIZE, SIZE), np.float32))
     inner = (slice(20, -20),) * 2
-    assert np.abs(target - warped(image, lattice.dense(found, (SIZE, SIZE))))[inner].mean() < 0.15 * np.abs(target - image)[inner].mean()
+    assert (
+        np.abs(target - warped(image, lattice.dense(found, (SIZE, SIZE))))[inner].mean()
+        < 0.15 * np.abs(target - image)[inner].mean()
+    )

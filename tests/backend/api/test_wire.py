@@ -20,8 +20,11 @@ def described(**changes) -> dict:
 
 
 def test_a_message_comes_back_as_it_was():
-    arrays = {"vertices": np.arange(12, dtype=np.float32).reshape(4, 3), "faces": np.zeros((0, 3), np.int32),
-              "reference": np.arange(24, dtype=np.uint8).reshape(2, 3, 4)[:, ::-1]}
+    arrays = {
+        "vertices": np.arange(12, dtype=np.float32).reshape(4, 3),
+        "faces": np.zeros((0, 3), np.int32),
+        "reference": np.arange(24, dtype=np.uint8).reshape(2, 3, 4)[:, ::-1],
+    }
     message = wire.unpack([bytes(frame) for frame in wire.pack("submit", SUBMIT, arrays)])
     assert (message.type, message.body) == ("submit", SUBMIT)
     assert list(message.arrays) == list(arrays)
@@ -43,18 +46,45 @@ def test_arrays_travel_without_a_copy_and_arrive_read_only():
 def test_every_message_of_the_table_passes_with_the_fields_it_names():
     samples = (ID, 1, False, {}, [])
     for type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
-        body = {name: next(sample for sample in samples if isinstance(sample, kind)) for name, kind in fields.items()}
+        body = {
+            name: next(sample for sample in samples if isinstance(sample, kind))
+            for name, kind in fields.items()
+        }
         assert wire.unpack(wire.pack(type, body)).body == body
 
 
-@pytest.mark.parametrize("frame", [
-    b"", b"\xff\xfe", b"[]", b"null", b"{", b"NaN", b"[" * 100_000, b"POST / HTTP/1.1\r\n\r\n",
-    header(type="nothing"), header(type=7), header(body=[]), header(arrays={}), header(type=...), header(body=...), header(arrays=...),
-    header(extra=1), header(body={}), header(body=SUBMIT | {"more": 1}), header(body=SUBMIT | {"name": 5}),
-    header(body=SUBMIT | {"job": "../../etc/passwd"}), header(body=SUBMIT | {"job": ID + "\n"}), header(body=SUBMIT | {"name": "x" * 2000}),
-    header(type="order", body={"jobs": [ID, "../x"]}), header(type="order", body={"jobs": [[]]}), header(type="order", body={"jobs": ID}),
-    header().replace(b'"settings": {}', b'"settings": {"seed": NaN}'), b" " * (wire.MAX_HEADER + 1),
-])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{",
+        b"NaN",
+        b"[" * 100_000,
+        b"POST / HTTP/1.1\r\n\r\n",
+        header(type="nothing"),
+        header(type=7),
+        header(body=[]),
+        header(arrays={}),
+        header(type=...),
+        header(body=...),
+        header(arrays=...),
+        header(extra=1),
+        header(body={}),
+        header(body=SUBMIT | {"more": 1}),
+        header(body=SUBMIT | {"name": 5}),
+        header(body=SUBMIT | {"job": "../../etc/passwd"}),
+        header(body=SUBMIT | {"job": ID + "\n"}),
+        header(body=SUBMIT | {"name": "x" * 2000}),
+        header(type="order", body={"jobs": [ID, "../x"]}),
+        header(type="order", body={"jobs": [[]]}),
+        header(type="order", body={"jobs": ID}),
+        header().replace(b'"settings": {}', b'"settings": {"seed": NaN}'),
+        b" " * (wire.MAX_HEADER + 1),
+    ],
+)
 def test_a_header_that_does_not_follow_the_protocol_is_refused(frame):
     with pytest.raises(ProtocolError):
         wire.unpack([frame])
@@ -67,27 +97,33 @@ def test_another_version_of_the_protocol_is_told_apart_from_nonsense(version):
     assert caught.value.fix == "restart_worker"
 
 
-@pytest.mark.parametrize(("entries", "frames"), [
-    ([described()], []),
-    ([], [bytes(24)]),
-    ([described()], [bytes(23)]),
-    ([described()], [bytes(24), bytes(24)]),
-    ([described(dtype="float64")], [bytes(48)]),
-    ([described(dtype="object")], [bytes(48)]),
-    ([described(dtype=["int32"])], [bytes(24)]),
-    ([described(shape=[6.0])], [bytes(24)]),
-    ([described(shape=[True, 6])], [bytes(24)]),
-    ([described(shape=[-2, -3])], [bytes(24)]),
-    ([described(shape="23")], [bytes(24)]),
-    ([described(shape=[1, 1, 1, 1, 6])], [bytes(24)]),
-    ([described(shape=[2**62, 4])], [bytes(24)]),
-    ([described(name="")], [bytes(24)]),
-    ([described(name=3)], [bytes(24)]),
-    ([described(more=1)], [bytes(24)]),
-    (["faces"], [bytes(24)]),
-    ([described(), described()], [bytes(24), bytes(24)]),
-    ([described(name=f"a{number}") for number in range(wire.MAX_ARRAYS + 1)], [bytes(24)] * (wire.MAX_ARRAYS + 1)),
-])
+@pytest.mark.parametrize(
+    ("entries", "frames"),
+    [
+        ([described()], []),
+        ([], [bytes(24)]),
+        ([described()], [bytes(23)]),
+        ([described()], [bytes(24), bytes(24)]),
+        ([described(dtype="float64")], [bytes(48)]),
+        ([described(dtype="object")], [bytes(48)]),
+        ([described(dtype=["int32"])], [bytes(24)]),
+        ([described(shape=[6.0])], [bytes(24)]),
+        ([described(shape=[True, 6])], [bytes(24)]),
+        ([described(shape=[-2, -3])], [bytes(24)]),
+        ([described(shape="23")], [bytes(24)]),
+        ([described(shape=[1, 1, 1, 1, 6])], [bytes(24)]),
+        ([described(shape=[2**62, 4])], [bytes(24)]),
+        ([described(name="")], [bytes(24)]),
+        ([described(name=3)], [bytes(24)]),
+        ([described(more=1)], [bytes(24)]),
+        (["faces"], [bytes(24)]),
+        ([described(), described()], [bytes(24), bytes(24)]),
+        (
+            [described(name=f"a{number}") for number in range(wire.MAX_ARRAYS + 1)],
+            [bytes(24)] * (wire.MAX_ARRAYS + 1),
+        ),
+    ],
+)
 def test_arrays_that_are_not_what_the_header_says_are_refused(entries, frames):
     with pytest.raises(ProtocolError):
         wire.unpack([header(arrays=entries), *frames])

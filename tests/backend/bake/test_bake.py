@@ -7,7 +7,17 @@ import trimesh
 from backend.bake.texels import Texels, to_image
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import positions, render
-from tests.meshes import baked, camera_at, knot, paint_solid, psnr, seam_differences, surface_of, true_texture, wear
+from tests.meshes import (
+    baked,
+    camera_at,
+    knot,
+    paint_solid,
+    psnr,
+    seam_differences,
+    surface_of,
+    true_texture,
+    wear,
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,12 @@ def test_a_bake_of_true_frames_gives_the_true_colours_and_nothing_of_the_backgro
     assert seam_differences(surface, texture.base_color).mean() < 1
     assert psnr(texture.base_color[seen], truth[seen]) > 20
     for azimuth, elevation in ((10, 20), (100, -30), (200, 50), (300, 0)):
-        mask, image = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(azimuth, elevation, 256))
+        mask, image = wear(
+            surface,
+            surface.corner_uvs,
+            texture.base_color.astype(np.float32),
+            camera_at(azimuth, elevation, 256),
+        )
         red, green, blue = image[mask].T
         assert not ((green < 60) & (red > 150) & (blue > 150)).any(), "background colour on the mesh"
         assert image[mask].max(axis=1).min() > 60, "a black texel"
@@ -51,8 +66,13 @@ def test_frames_that_a_painter_does_not_trust_are_not_used_where_others_see(scen
 
 
 def test_texels_off_the_surface_repeat_the_nearest_one_on_it():
-    texels = Texels(8, np.array([0, 63], np.int64), np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32),
-                    np.zeros(2, np.int32))
+    texels = Texels(
+        8,
+        np.array([0, 63], np.int64),
+        np.zeros((2, 3), np.float32),
+        np.zeros((2, 3), np.float32),
+        np.zeros(2, np.int32),
+    )
     image = to_image(texels, np.float32([[10], [200]]))
     assert image[1, 1, 0] == 10
     assert image[6, 6, 0] == 200

@@ -10,7 +10,9 @@ RED, BLUE = np.float32([200, 0, 0]), np.float32([0, 0, 200])
 
 
 def line(count: int) -> tuple[np.ndarray, np.ndarray]:
-    points = np.column_stack([np.linspace(-0.5, 0.5, count), np.zeros(count), np.zeros(count)]).astype(np.float32)
+    points = np.column_stack([np.linspace(-0.5, 0.5, count), np.zeros(count), np.zeros(count)]).astype(
+        np.float32
+    )
     return points, np.tile(np.float32([0, 0, 1]), (count, 1))
 
 
@@ -38,13 +40,22 @@ def test_one_seen_place_colours_all_others():
 
 
 def thin_wall() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Cells, points, normals, colours and seen of a wall two voxels thick, red above and blue below; the middle of the top is unseen."""
-    x, y, z = (axis.ravel() for axis in np.meshgrid(np.arange(8, 56), np.arange(8, 56), [31, 32], indexing="ij"))
+    """Cells, points, normals, colours and seen of a wall two voxels thick, red above and blue below; the
+    middle of the top is unseen."""
+    x, y, z = (
+        axis.ravel() for axis in np.meshgrid(np.arange(8, 56), np.arange(8, 56), [31, 32], indexing="ij")
+    )
     cells = np.column_stack([x, y, z]).astype(np.int32)
     points = ((cells + 0.5) / 64 - 0.5).astype(np.float32)
     top = z == 32
     normals = np.where(top[:, None], np.float32([0, 0, 1]), np.float32([0, 0, -1]))
-    return cells, points, normals, np.where(top[:, None], RED, BLUE), ~(top & (np.abs(x - 32) < 5) & (np.abs(y - 32) < 5))
+    return (
+        cells,
+        points,
+        normals,
+        np.where(top[:, None], RED, BLUE),
+        ~(top & (np.abs(x - 32) < 5) & (np.abs(y - 32) < 5)),
+    )
 
 
 def test_what_a_thin_wall_hides_takes_the_colour_of_its_own_side_where_steps_would_bleed_through():

@@ -19,7 +19,8 @@ def voxels():
 
 
 def quality_of(voxels, views: int, seed: int) -> np.ndarray:
-    """(N, T) uint8 as of cameras around the mesh, with holes where nothing is seen and a few voxels that nobody sees."""
+    """(N, T) uint8 as of cameras around the mesh, with holes where nothing is seen and a few voxels that
+    nobody sees."""
     random = np.random.default_rng(seed)
     directions = random.normal(size=(views, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -38,7 +39,9 @@ def cost_of(voxels, quality, chosen, smoothness, weights=None) -> float:
 
 def random_problem(seed: int, nodes: int, count: int) -> tuple[Graph, Candidates]:
     random = np.random.default_rng(seed)
-    edges = np.array([pair for pair in itertools.combinations(range(nodes), 2) if random.random() < 0.4], np.int32).reshape(-1, 2)
+    edges = np.array(
+        [pair for pair in itertools.combinations(range(nodes), 2) if random.random() < 0.4], np.int32
+    ).reshape(-1, 2)
     graph = Graph.of(nodes, edges, random.integers(0, 500, len(edges)).astype(np.int32))
     possible = random.random((nodes, count)) > 0.2
     possible[~possible.any(axis=1), 0] = True
@@ -49,19 +52,25 @@ def random_problem(seed: int, nodes: int, count: int) -> tuple[Graph, Candidates
 
 def least_energy(graph: Graph, candidates: Candidates) -> int:
     choices = [candidates.label[a:b] for a, b in itertools.pairwise(candidates.first)]
-    return min(energy(graph, candidates, np.array(choice, np.int16)) for choice in itertools.product(*choices))
+    return min(
+        energy(graph, candidates, np.array(choice, np.int16)) for choice in itertools.product(*choices)
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_two_labels_are_solved_exactly(seed):
     graph, candidates = random_problem(seed, 9, 2)
-    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) == least_energy(graph, candidates)
+    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) == least_energy(
+        graph, candidates
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
     graph, candidates = random_problem(seed, 8, 3)
-    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) <= 1.05 * least_energy(graph, candidates)
+    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) <= 1.05 * least_energy(
+        graph, candidates
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -71,7 +80,9 @@ def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
     offers = [set(candidates.label[a:b]) for a, b in itertools.pairwise(candidates.first)]
     for alpha in range(4):
         takers = [n for n in range(len(graph)) if alpha in offers[n]]
-        for some in itertools.chain.from_iterable(itertools.combinations(takers, k) for k in range(len(takers) + 1)):
+        for some in itertools.chain.from_iterable(
+            itertools.combinations(takers, k) for k in range(len(takers) + 1)
+        ):
             moved = found.copy()
             moved[list(some)] = alpha
             assert energy(graph, candidates, moved) >= energy(graph, candidates, found)
@@ -79,7 +90,9 @@ def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
 
 def test_expanding_again_finds_nothing_more():
     random = np.random.default_rng(0)
-    pairs = np.array([pair for pair in itertools.combinations(range(300), 2) if random.random() < 0.02], np.int32)
+    pairs = np.array(
+        [pair for pair in itertools.combinations(range(300), 2) if random.random() < 0.02], np.int32
+    )
     graph = Graph.of(300, pairs, np.full(len(pairs), 150, np.int32))
     label = np.tile(np.arange(8, dtype=np.int16), 300)
     candidates = Candidates(np.arange(301) * 8, label, random.integers(0, 1000, len(label)).astype(np.int32))
@@ -114,12 +127,16 @@ def test_a_mesh_that_no_view_sees_has_no_labels(voxels):
 
 def test_the_layout_of_the_qualities_in_memory_does_not_matter(voxels):
     quality = quality_of(voxels, 8, 2)
-    assert np.array_equal(choose_views(voxels, quality, 1), choose_views(voxels, np.asfortranarray(quality), 1))
+    assert np.array_equal(
+        choose_views(voxels, quality, 1), choose_views(voxels, np.asfortranarray(quality), 1)
+    )
 
 
 def share_of_border(voxels, chosen, where) -> float:
     """Of the pairs of voxels with different views, the share that lies on some edges (E,) bool."""
-    border = (chosen[voxels.edges] >= 0).all(axis=1) & (chosen[voxels.edges[:, 0]] != chosen[voxels.edges[:, 1]])
+    border = (chosen[voxels.edges] >= 0).all(axis=1) & (
+        chosen[voxels.edges[:, 0]] != chosen[voxels.edges[:, 1]]
+    )
     return where[border].mean()
 
 
@@ -139,7 +156,9 @@ def test_borders_avoid_places_where_the_views_disagree(voxels):
     spread = np.where(disputed, 30, 2).astype(np.float32)
     inside = disputed[voxels.edges].all(axis=1)
     plain = choose_views(voxels, quality, 5)
-    careful = choose_views(voxels, quality, 5, border_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread))
+    careful = choose_views(
+        voxels, quality, 5, border_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread)
+    )
     assert share_of_border(voxels, careful, inside) < 0.6 * share_of_border(voxels, plain, inside)
 
 

@@ -1,4 +1,5 @@
-"""A region of an earlier texture painted anew, from faces or from a mask, in this process and from the command line."""
+"""A region of an earlier texture painted anew, from faces or from a mask, in this process and from the
+command line."""
 
 import json
 import subprocess
@@ -44,7 +45,10 @@ def colors(surface):
     """Two base colors (S, S, 3) uint8 as a bake leaves them: padded, with both sides of every seam alike."""
     texels = locate(surface, SIZE)
     painted = paint_solid(texels.positions)
-    return [equalise(to_image(texels, values), texels.mask, surface.faces, surface.corner_uvs) for values in (painted, 255 - painted)]
+    return [
+        equalise(to_image(texels, values), texels.mask, surface.faces, surface.corner_uvs)
+        for values in (painted, 255 - painted)
+    ]
 
 
 def texture_of(color: np.ndarray, **more) -> Texture:
@@ -80,7 +84,9 @@ def test_outside_of_the_region_every_texel_stays_and_inside_it_is_new(surface, f
 def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_there(surface, front, colors):
     old, new = colors
     painted = repaint(surface, texture_of(new), Earlier({"base_color": old}, front), unseen).base_color
-    before = np.maximum(seam_differences(surface, old.astype(np.float32)), seam_differences(surface, new.astype(np.float32)))
+    before = np.maximum(
+        seam_differences(surface, old.astype(np.float32)), seam_differences(surface, new.astype(np.float32))
+    )
     after = seam_differences(surface, painted.astype(np.float32))
     assert np.quantile(after, 0.99) <= np.quantile(before, 0.99) + 2
     assert after.max() <= before.max() + 8
@@ -116,7 +122,9 @@ def test_on_a_thin_wall_only_its_own_sides_border_counts():
 def test_islands_that_touch_in_the_atlas_are_no_neighbours():
     square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     uvs = np.concatenate([square * (0.25, 1) + (start, 0) for start in (0, 0.25, 0.6)])
-    places = np.concatenate([np.insert(square, 1, y, axis=1) for y in (0, 1, 0.5)])  # the last lies midway between the others
+    places = np.concatenate(
+        [np.insert(square, 1, y, axis=1) for y in (0, 1, 0.5)]
+    )  # the last lies midway between the others
     faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]], np.int32) + first for first in (0, 4, 8)])
     plates = trimesh.Trimesh(places, faces, process=False)
     surface = replace(surface_of(plates), corner_uvs=uvs[faces].astype(np.float32))
@@ -150,7 +158,7 @@ def test_a_mask_may_have_another_size_than_the_texture(surface, side):
     mask = np.zeros((side, side), np.uint8)
     mask[: side // 2] = 255
     share, on = shares(surface, mask, SIZE), on_surface(surface)
-    assert (share[SIZE // 2 + 4:][on[SIZE // 2 + 4:]] == 0).all()
+    assert (share[SIZE // 2 + 4 :][on[SIZE // 2 + 4 :]] == 0).all()
     assert (share[: SIZE // 2 - 40][on[: SIZE // 2 - 40]] > 0.99).mean() > 0.7
 
 
@@ -185,13 +193,16 @@ def kept_on(surface, **textures) -> Kept:
     return Kept({"base_color": png(color)} | textures, np.ones(len(surface.faces), np.uint8))
 
 
-@pytest.mark.parametrize(("textures", "sentence"), [
-    ({"base_color": np.frombuffer(b"no image", np.uint8)}, "not an image file"),
-    ({"base_color": png(np.zeros((64, 32, 3), np.uint8))}, "as wide as high"),
-    ({"confidence": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
-    ({"metallic": png(np.zeros((64, 64), np.uint8))}, "only one of metallic and roughness"),
-    ({"coverage.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
-])
+@pytest.mark.parametrize(
+    ("textures", "sentence"),
+    [
+        ({"base_color": np.frombuffer(b"no image", np.uint8)}, "not an image file"),
+        ({"base_color": png(np.zeros((64, 32, 3), np.uint8))}, "as wide as high"),
+        ({"confidence": png(np.zeros((32, 32), np.uint8))}, "all of one size"),
+        ({"metallic": png(np.zeros((64, 64), np.uint8))}, "only one of metallic and roughness"),
+        ({"coverage.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
+    ],
+)
 def test_textures_that_cannot_be_kept_are_a_sentence(surface, textures, sentence):
     kept, usable = kept_on(surface, **textures), replace(surface, unwrapped=False)
     with pytest.raises(InvalidImage, match=sentence):
@@ -217,7 +228,9 @@ def test_a_region_that_cannot_be_used_is_a_sentence(surface):
 
 def test_a_job_brings_what_it_keeps_over_the_wire(surface):
     mesh = MeshData(surface.vertices, surface.faces)
-    sent = replace(job(mesh, np.zeros(4, np.uint8)), kept=kept_on(surface, metallic=png(np.zeros((64, 64), np.uint8))))
+    sent = replace(
+        job(mesh, np.zeros(4, np.uint8)), kept=kept_on(surface, metallic=png(np.zeros((64, 64), np.uint8)))
+    )
     got = Job.from_parts(sent.body(), sent.arrays())
     assert np.array_equal(got.kept.region, sent.kept.region)
     assert set(got.kept.textures) == {"base_color", "metallic"}
@@ -234,7 +247,9 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     surface = surface_of(solid)
     corners = solid.triangles.reshape(-1, 3)
     visual = trimesh.visual.TextureVisuals(uv=surface.corner_uvs.reshape(-1, 2))
-    trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(tmp_path / "ball.glb")
+    trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(
+        tmp_path / "ball.glb"
+    )
     Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
     random = np.random.default_rng(0)
     for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1), ("roughness", 1)):
@@ -242,20 +257,50 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    command = [sys.executable, "-m", "backend", "bake", tmp_path / "ball.glb", "--image", tmp_path / "reference.png", "-o",
-               tmp_path / "again", "--keep", tmp_path, "--region", tmp_path / "mask.png", "--texture-size", 2048, "--voxel-resolution", 128,
-               "--azimuth", 30, "--elevation", 15]
-    done = subprocess.run([*map(str, command)], cwd=Path(__file__).resolve().parents[3], capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "backend",
+        "bake",
+        tmp_path / "ball.glb",
+        "--image",
+        tmp_path / "reference.png",
+        "-o",
+        tmp_path / "again",
+        "--keep",
+        tmp_path,
+        "--region",
+        tmp_path / "mask.png",
+        "--texture-size",
+        2048,
+        "--voxel-resolution",
+        128,
+        "--azimuth",
+        30,
+        "--elevation",
+        15,
+    ]
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=Path(__file__).resolve().parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").data(), SIZE, unseen))
     outside, deep = on.copy(), on.copy()
-    outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64:] = False
+    outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64 :] = False
     for name in ("base_color", "confidence", "metallic"):
-        before, after = (np.asarray(Image.open(folder / f"{name}.png")) for folder in (tmp_path, tmp_path / "again"))
+        before, after = (
+            np.asarray(Image.open(folder / f"{name}.png")) for folder in (tmp_path, tmp_path / "again")
+        )
         assert np.array_equal(before[outside], after[outside]), name
         assert (name == "metallic") == np.array_equal(before, after)
     # Not all of the half: some of its islands have neighbours on the surface that lie in the other half.
-    assert (np.asarray(Image.open(tmp_path / "again" / "base_color.png"))[deep].max(axis=-1) > 60).mean() > 0.8
+    assert (
+        np.asarray(Image.open(tmp_path / "again" / "base_color.png"))[deep].max(axis=-1) > 60
+    ).mean() > 0.8
     report = json.loads((tmp_path / "again" / "report.json").read_text())
     assert "painted anew" in report["notes"][-1]
     assert list(report["seconds"])[-1] == "blend"
@@ -265,8 +310,12 @@ def test_files_that_cannot_be_kept_are_a_sentence(tmp_path):
     Image.fromarray(np.ones((8, 8), np.uint8)).save(tmp_path / "mask.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
     (tmp_path / "empty.png").touch()
-    for textures, mask, sentence in (("nothing.png", "mask.png", "cannot be read"), ("mask.png", "nothing.png", "cannot be read"),
-                                     ("mask.png", "broken.png", "not an image file"),
-                                     ("mask.png", "empty.png", "not an image file"), (".", "mask.png", "no base_color.png")):
+    for textures, mask, sentence in (
+        ("nothing.png", "mask.png", "cannot be read"),
+        ("mask.png", "nothing.png", "cannot be read"),
+        ("mask.png", "broken.png", "not an image file"),
+        ("mask.png", "empty.png", "not an image file"),
+        (".", "mask.png", "no base_color.png"),
+    ):
         with pytest.raises(InvalidImage, match=sentence):
             local.read_kept(tmp_path / textures, tmp_path / mask)

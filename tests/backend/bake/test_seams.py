@@ -13,11 +13,16 @@ SIZE = 1024
 
 @pytest.fixture(scope="module")
 def atlas():
-    """A knot, its texels, and a padded texture of hard-edged colours that no two views would quite agree on."""
+    """A knot, its texels, and a padded texture of hard-edged colours that no two views would quite agree
+    on."""
     surface = surface_of(knot())
     on = rasterize_atlas(surface.corner_uvs, SIZE)[0] >= 0
-    image = np.clip(true_texture(surface, SIZE) + np.random.default_rng(0).normal(0, 6, (SIZE, SIZE, 3)), 0, 255)
-    _, nearest = cv2.distanceTransformWithLabels((~on).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    image = np.clip(
+        true_texture(surface, SIZE) + np.random.default_rng(0).normal(0, 6, (SIZE, SIZE, 3)), 0, 255
+    )
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~on).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     source = np.zeros(nearest.max() + 1, np.int64)
     source[nearest[on]] = np.flatnonzero(on)
     return surface, on, image.reshape(-1, 3)[source[nearest]].astype(np.float32)
@@ -27,7 +32,10 @@ def atlas():
 def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
     surface, on, image = atlas
     image = image.astype(dtype)
-    before, after = seam_differences(surface, image), seam_differences(surface, equalise(image, on, surface.faces, surface.corner_uvs))
+    before, after = (
+        seam_differences(surface, image),
+        seam_differences(surface, equalise(image, on, surface.faces, surface.corner_uvs)),
+    )
     assert before.max() > 60
     assert after.max() < 0.15 * before.max()
     assert after.mean() < share * before.mean()
@@ -43,7 +51,9 @@ def test_away_from_seams_and_on_most_of_the_surface_nothing_changes(atlas):
     far = cv2.distanceTransform(far, cv2.DIST_L2, 5) > 2.5
     assert (change[far] == 0).all()
     assert far[on].mean() > 0.5
-    assert change[on & ~far].mean() < 0.4 * change[~on & ~far].mean(), "the padding gives way, not the surface"
+    assert change[on & ~far].mean() < 0.4 * change[~on & ~far].mean(), (
+        "the padding gives way, not the surface"
+    )
 
 
 def test_an_atlas_without_seams_or_without_differences_stays(atlas):

@@ -14,9 +14,14 @@ from tests.meshes import knot, surface_of
 
 def random_view(count: int, seed: int, spread: float = 0.03) -> View:
     random = np.random.default_rng(seed)
-    return View(np.arange(count, dtype=np.int32), np.zeros((count, 3), np.float32), random.uniform(0.1, 0.9, (count, 2)).astype(np.float32),
-                random.normal(0, spread, (count, 2, 2)).astype(np.float32), random.uniform(0.1, 1, count).astype(np.float32),
-                np.ones(count, np.float32))
+    return View(
+        np.arange(count, dtype=np.int32),
+        np.zeros((count, 3), np.float32),
+        random.uniform(0.1, 0.9, (count, 2)).astype(np.float32),
+        random.normal(0, spread, (count, 2, 2)).astype(np.float32),
+        random.uniform(0.1, 1, count).astype(np.float32),
+        np.ones(count, np.float32),
+    )
 
 
 def readings(view: View, size: int) -> np.ndarray:
@@ -54,7 +59,10 @@ def test_a_texture_is_recovered_from_what_views_read_of_it_better_than_by_blendi
     weights = [np.ones(len(view), np.float32) for view in views]
     start, _ = blend(views, weights, colors, size)
     inner = (slice(3, 13),) * 2
-    error = [np.sqrt(np.square(image - texture)[inner].mean()) for image in (start, fit(views, weights, colors, start, 10))]
+    error = [
+        np.sqrt(np.square(image - texture)[inner].mean())
+        for image in (start, fit(views, weights, colors, start, 10))
+    ]
     assert error[1] < 0.6 * error[0]
 
 
@@ -92,7 +100,9 @@ def test_pixels_read_the_atlas_where_their_point_of_the_surface_lies(observed):
         weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
         uvs = np.einsum("nc,ncx->nx", weights, surface.corner_uvs[face])
         np.testing.assert_allclose(view.places, uvs * (1, -1) + (0, 1), atol=1e-5)
-        np.testing.assert_allclose(view.points, np.einsum("nc,ncx->nx", weights, surface.vertices[surface.faces[face]]), atol=1e-5)
+        np.testing.assert_allclose(
+            view.points, np.einsum("nc,ncx->nx", weights, surface.vertices[surface.faces[face]]), atol=1e-5
+        )
 
 
 def test_the_spread_leads_to_where_the_next_pixel_reads(observed):
@@ -104,7 +114,9 @@ def test_the_spread_leads_to_where_the_next_pixel_reads(observed):
         for axis, step in ((0, 1), (1, width)):
             this = np.flatnonzero(view.pixels + step < len(where))
             other = where[view.pixels[this] + step]
-            same = (other >= 0) & (buffer.face.ravel()[view.pixels[this]] == buffer.face.ravel()[view.pixels[other]])
+            same = (other >= 0) & (
+                buffer.face.ravel()[view.pixels[this]] == buffer.face.ravel()[view.pixels[other]]
+            )
             this, other = this[same], other[same]
             assert len(this) > 100
             moved = view.places[other] - view.places[this]
@@ -123,7 +135,9 @@ def test_only_pixels_well_inside_that_face_the_view_are_used(observed):
 
 def test_what_is_rendered_back_of_a_blend_is_what_went_in_where_all_agree():
     views = [random_view(3000, seed) for seed in range(3)]
-    colors = [np.column_stack([view.places * 200, view.places[:, 0] * 90]).astype(np.float32) for view in views]
+    colors = [
+        np.column_stack([view.places * 200, view.places[:, 0] * 90]).astype(np.float32) for view in views
+    ]
     consensus, _ = blend(views, [view.weights(1) for view in views], colors, 16)
     for view, color in zip(views, colors, strict=True):
         inner = (np.abs(view.places - 0.5) < 0.3).all(axis=1)

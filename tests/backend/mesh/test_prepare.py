@@ -41,7 +41,8 @@ def test_vertices_at_one_place_become_one():
 
 
 def test_welding_keeps_the_order_of_the_vertices():
-    """Triangles that follow one another find their vertices side by side, which drawing a large mesh depends on."""
+    """Triangles that follow one another find their vertices side by side, which drawing a large mesh depends
+    on."""
     ball = trimesh.creation.icosphere(3)
     order = np.sort(np.unique(ball.faces, return_index=True)[1])
     faces = np.argsort(ball.faces.ravel()[order])[ball.faces]
@@ -69,12 +70,15 @@ def test_faces_without_area_are_left_out_and_said():
     assert any("2 triangles without area" in note for note in surface.notes)
 
 
-@pytest.mark.parametrize(("vertices", "sentence"), [
-    (np.full((3, 3), np.nan), "NaN or infinite"),
-    (np.ones((3, 3)), "one point"),
-    ([[0, 0, 0], [1, 1, 1], [2, 2, 2]], "No face of the mesh has an area"),
-    ([[0, 0, 0], [3e38, 0, 0], [0, 3e38, 0]], "too large"),
-])
+@pytest.mark.parametrize(
+    ("vertices", "sentence"),
+    [
+        (np.full((3, 3), np.nan), "NaN or infinite"),
+        (np.ones((3, 3)), "one point"),
+        ([[0, 0, 0], [1, 1, 1], [2, 2, 2]], "No face of the mesh has an area"),
+        ([[0, 0, 0], [3e38, 0, 0], [0, 3e38, 0]], "too large"),
+    ],
+)
 def test_a_mesh_with_nothing_to_texture_gets_a_sentence(vertices, sentence):
     with pytest.raises(InvalidMesh, match=sentence):
         prepare(data(vertices, [[0, 1, 2]]), 1024, quiet)
@@ -106,7 +110,11 @@ def broken_mesh() -> MeshData:
     return data(vertices, [[0, 1, 2], [0, 1, 2], [2, 1, 0], [0, 1, 3], [0, 1, 4], [0, 5, 6]])
 
 
-@pytest.mark.parametrize("mesh", [mesh_data(trimesh.creation.box()), mesh_data(knot()), broken_mesh()], ids=["box", "knot", "broken"])
+@pytest.mark.parametrize(
+    "mesh",
+    [mesh_data(trimesh.creation.box()), mesh_data(knot()), broken_mesh()],
+    ids=["box", "knot", "broken"],
+)
 def test_new_uvs_do_not_overlap_and_lie_in_the_square(mesh):
     surface = prepare(mesh, 1024, quiet)
     assert surface.unwrapped
@@ -117,7 +125,9 @@ def test_new_uvs_do_not_overlap_and_lie_in_the_square(mesh):
 def test_new_uvs_have_even_density():
     surface = surface_of(knot())
     flat = np.column_stack([surface.corner_uvs.reshape(-1, 2), np.zeros(3 * len(surface.faces))])
-    ratio = triangle_areas(flat, np.arange(len(flat)).reshape(-1, 3)) / triangle_areas(surface.vertices, surface.faces)
+    ratio = triangle_areas(flat, np.arange(len(flat)).reshape(-1, 3)) / triangle_areas(
+        surface.vertices, surface.faces
+    )
     assert np.quantile(ratio, 0.95) < 2.5 * np.quantile(ratio, 0.05)
 
 
@@ -142,16 +152,20 @@ def test_unwrapping_covers_the_whole_mesh():
 GOOD = np.float32([[[0, 0], [1, 0], [0, 1]], [[1, 0], [1, 1], [0, 1]]])
 
 
-@pytest.mark.parametrize(("uvs", "reason"), [
-    (None, "no UV map"),
-    (GOOD, None),
-    (GOOD * 0.5 + 0.25, None),
-    (GOOD + 0.2, "leaves the 0 to 1 square"),
-    (GOOD * 0, "folds faces"),
-    (GOOD[[0, 0]], "overlap"),
-    (np.stack([GOOD[0], GOOD[0][[0, 2, 1]]]), "overlap"),
-    (np.where(GOOD == 1, np.nan, GOOD), "NaN"),
-], ids=["none", "whole square", "inner square", "outside", "folded", "stacked", "mirrored on itself", "nan"])
+@pytest.mark.parametrize(
+    ("uvs", "reason"),
+    [
+        (None, "no UV map"),
+        (GOOD, None),
+        (GOOD * 0.5 + 0.25, None),
+        (GOOD + 0.2, "leaves the 0 to 1 square"),
+        (GOOD * 0, "folds faces"),
+        (GOOD[[0, 0]], "overlap"),
+        (np.stack([GOOD[0], GOOD[0][[0, 2, 1]]]), "overlap"),
+        (np.where(GOOD == 1, np.nan, GOOD), "NaN"),
+    ],
+    ids=["none", "whole square", "inner square", "outside", "folded", "stacked", "mirrored on itself", "nan"],
+)
 def test_only_layouts_that_can_carry_a_texture_are_kept(uvs, reason):
     found = why_unusable(None if uvs is None else uvs.astype(np.float32))
     assert (found is None) if reason is None else (reason in found)
@@ -200,7 +214,8 @@ def test_a_cube_that_fills_the_grid_has_voxels_on_all_six_sides():
 
 
 def _touches(corners: np.ndarray, low: np.ndarray, size: float) -> bool:
-    """Whether any triangle reaches into a box, by clipping it against the six planes (Sutherland and Hodgman), the slow sure way."""
+    """Whether any triangle reaches into a box, by clipping it against the six planes (Sutherland and
+    Hodgman), the slow sure way."""
     near = ((corners.max(axis=1) >= low - 1e-7) & (corners.min(axis=1) <= low + size + 1e-7)).all(axis=1)
     for polygon in corners[near].astype(np.float64):
         for axis in range(3):
@@ -234,9 +249,13 @@ def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
     assert sizes(trimesh.creation.icosphere(2)) == [320]
     assert len(sizes(trimesh.creation.cylinder(0.3, 1.0, sections=32))) == 3
     nail = trimesh.creation.box((0.01, 0.01, 0.01)).apply_translation((0, 0, 0.6))
-    assert sizes(trimesh.util.concatenate([trimesh.creation.box(), nail])) == [2] * 6 + [12], "a loose piece is a part, however small"
+    assert sizes(trimesh.util.concatenate([trimesh.creation.box(), nail])) == [2] * 6 + [12], (
+        "a loose piece is a part, however small"
+    )
     ball = trimesh.creation.icosphere(2)
-    assert sizes(trimesh.Trimesh(ball.vertices, np.vstack([ball.faces, ball.faces[:, ::-1]]), process=False)) == [640], "two-sided"
+    assert sizes(
+        trimesh.Trimesh(ball.vertices, np.vstack([ball.faces, ball.faces[:, ::-1]]), process=False)
+    ) == [640], "two-sided"
     dented = trimesh.creation.icosphere(4)
     dented.vertices[0] *= 0.94
     assert sizes(dented) == [5120]
@@ -245,7 +264,11 @@ def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
 def test_parts_end_where_the_material_slot_changes_however_small_they_are():
     surface = surface_of(trimesh.creation.icosphere(4))
     middles = surface.vertices[surface.faces].mean(axis=1)
-    cap, freckle, half = middles[:, 2] > 0.4, (np.abs(middles - surface.vertices[0]) < 0.02).all(axis=1), middles[:, 0] > 0
+    cap, freckle, half = (
+        middles[:, 2] > 0.4,
+        (np.abs(middles - surface.vertices[0]) < 0.02).all(axis=1),
+        middles[:, 0] > 0,
+    )
     slots = np.select([freckle, cap & half, cap], [7, 2, 1], 0).astype(np.int32)
     part = parts(replace(surface, slots=slots))
     assert 0 < triangle_areas(surface.vertices, surface.faces[freckle]).sum() < SMALL * np.pi
@@ -263,12 +286,17 @@ def test_a_face_keeps_its_material_slot_through_welding_cleaning_and_new_uvs():
     mesh = mesh_data(trimesh.creation.icosphere(2))
     corners = mesh.vertices[mesh.faces]
     corners[5, 0], corners[100, 1] = np.nan, corners[100, 0]  # one broken, one without area
-    split = MeshData(corners.reshape(-1, 3), np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3),
-                     slots=(corners.sum(axis=(1, 2)) > 0).astype(np.int32))
+    split = MeshData(
+        corners.reshape(-1, 3),
+        np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3),
+        slots=(corners.sum(axis=(1, 2)) > 0).astype(np.int32),
+    )
     surface = load_surface(save_surface(prepare(split, 1024, quiet)))
     assert surface.unwrapped
     assert len(surface.faces) == len(corners) - 2
-    assert surface.slots.tolist() == (surface.vertices[surface.faces].sum(axis=(1, 2)) > 0).astype(int).tolist()
+    assert (
+        surface.slots.tolist() == (surface.vertices[surface.faces].sum(axis=(1, 2)) > 0).astype(int).tolist()
+    )
 
 
 def test_material_slots_travel_with_a_job_and_make_it_another_one():
@@ -280,7 +308,9 @@ def test_material_slots_travel_with_a_job_and_make_it_another_one():
     assert store.fingerprint(plain) != store.fingerprint(sent)
 
 
-@pytest.mark.parametrize("slots", [np.zeros(11, np.int32), np.zeros(12, np.uint8), np.zeros((12, 1), np.int32)])
+@pytest.mark.parametrize(
+    "slots", [np.zeros(11, np.int32), np.zeros(12, np.uint8), np.zeros((12, 1), np.int32)]
+)
 def test_slots_that_are_not_one_number_per_triangle_are_refused(slots):
     sent = job(mesh_data(trimesh.creation.box()), np.zeros(8, np.uint8))
     with pytest.raises(ProtocolError, match=r"'slots' must be int32 of shape \(12,\)"):

@@ -1,6 +1,5 @@
 """UDIM layouts: kept, baked tile by tile, written tile by tile."""
 
-
 import numpy as np
 import pytest
 import trimesh
@@ -39,7 +38,9 @@ def moved(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
     return (uvs + np.float32([column, row])).astype(np.float32)
 
 
-@pytest.mark.parametrize("tiles", [(1001,), (1003,), (1001, 1002), (1001, 1002, 1012), (1005, 1010, 1021, 1300, 1999)])
+@pytest.mark.parametrize(
+    "tiles", [(1001,), (1003,), (1001, 1002), (1001, 1002, 1012), (1005, 1010, 1021, 1300, 1999)]
+)
 def test_gathered_tiles_are_cut_to_what_the_layout_says(tiles):
     corners = np.float32([[0.1, 0.2], [0.8, 0.3], [0.4, 0.9]])
     uvs = np.stack([moved(corners, (tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
@@ -68,15 +69,18 @@ GOOD = np.float32([[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]])
 SMALL = np.float32([[0.1, 0.1], [0.3, 0.1], [0.3, 0.3]])
 
 
-@pytest.mark.parametrize(("uvs", "reason"), [
-    (np.concatenate([GOOD, moved(GOOD, 1, 0)]), None),
-    (moved(GOOD, 3, 7), None),
-    (np.concatenate([GOOD, moved(GOOD, 0.2, 0)]), "leaves the 0 to 1 square"),
-    (moved(GOOD, -1, 0), "leaves the 0 to 1 square"),
-    (moved(GOOD, 10, 0), "leaves the 0 to 1 square"),
-    (np.stack([moved(SMALL, k % 10, k // 10) for k in range(65)]), "65 UDIM tiles, and 64 are the most"),
-    (np.concatenate([GOOD, moved(GOOD, 1, 0), moved(GOOD, 1, 0)]), "faces overlap"),
-])
+@pytest.mark.parametrize(
+    ("uvs", "reason"),
+    [
+        (np.concatenate([GOOD, moved(GOOD, 1, 0)]), None),
+        (moved(GOOD, 3, 7), None),
+        (np.concatenate([GOOD, moved(GOOD, 0.2, 0)]), "leaves the 0 to 1 square"),
+        (moved(GOOD, -1, 0), "leaves the 0 to 1 square"),
+        (moved(GOOD, 10, 0), "leaves the 0 to 1 square"),
+        (np.stack([moved(SMALL, k % 10, k // 10) for k in range(65)]), "65 UDIM tiles, and 64 are the most"),
+        (np.concatenate([GOOD, moved(GOOD, 1, 0), moved(GOOD, 1, 0)]), "faces overlap"),
+    ],
+)
 def test_a_layout_must_keep_to_its_tiles(uvs, reason):
     found = why_unusable(uvs)
     assert (found is None) if reason is None else (found and reason in found)
@@ -87,7 +91,9 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
     assert not surface.unwrapped
     assert any("3 UDIM tiles were kept, with a texture of 1024 x 1024 each" in note for note in surface.notes)
     view = camera_at(30, 15, 384)
-    work = job(tiled, picture(surface, view), texture_size=1024, voxel_resolution=128, azimuth=30.0, elevation=15.0)
+    work = job(
+        tiled, picture(surface, view), texture_size=1024, voxel_resolution=128, azimuth=30.0, elevation=15.0
+    )
     result = pipeline.run(work, tmp_path, quiet)
     assert result.corner_uvs is None
     maps = ("base_color", "confidence", "coverage", "disagreement")
@@ -109,10 +115,15 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj"])
 def test_files_that_know_no_tiles_get_a_material_per_tile(tiled, tmp_path, suffix):
-    vertices, faces = tiled.vertices[tiled.faces].reshape(-1, 3), np.arange(tiled.faces.size, dtype=np.int32).reshape(-1, 3)
+    vertices, faces = (
+        tiled.vertices[tiled.faces].reshape(-1, 3),
+        np.arange(tiled.faces.size, dtype=np.int32).reshape(-1, 3),
+    )
     mesh = MeshFile(vertices, faces, tiled.corner_uvs.reshape(-1, 2), True)
     shades = {1001: 60, 1002: 120, 1012: 180}
-    textures = {tile: {"base_color": Image.new("RGB", (8, 8), (shade,) * 3)} for tile, shade in shades.items()}
+    textures = {
+        tile: {"base_color": Image.new("RGB", (8, 8), (shade,) * 3)} for tile, shade in shades.items()
+    }
     write_mesh(tmp_path / f"out{suffix}", mesh, None, textures)
     scene = trimesh.load(tmp_path / f"out{suffix}", force="scene", process=False)
     assert sum(len(part.faces) for part in scene.geometry.values()) == len(faces)
@@ -120,6 +131,6 @@ def test_files_that_know_no_tiles_get_a_material_per_tile(tiled, tmp_path, suffi
     for part in scene.geometry.values():
         material = part.visual.material
         image = material.baseColorTexture if suffix == ".glb" else material.image
-        tile, = np.unique(tile_numbers(part.visual.uv[part.faces]))
+        (tile,) = np.unique(tile_numbers(part.visual.uv[part.faces]))
         found[int(tile)] = int(np.asarray(image.convert("L"))[0, 0])
     assert found == shades

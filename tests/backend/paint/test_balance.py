@@ -46,10 +46,23 @@ def cut_out_of_its_backdrop() -> Reference:
     return studio(WARM).with_alpha((np.hypot(x - 80, y - 80) < 50).astype(np.float32))
 
 
-@pytest.mark.parametrize("picture", [
-    studio(np.ones(3)), warm_paper(), studio(np.ones(3), backdrop=(0.3, 0.5, 0.8)), studio(WARM, grey_part=False),
-    cut_out_of_its_backdrop()],
-    ids=["no cast", "only the backdrop is warm", "a blue backdrop", "nothing grey on the object", "no backdrop"])
+@pytest.mark.parametrize(
+    "picture",
+    [
+        studio(np.ones(3)),
+        warm_paper(),
+        studio(np.ones(3), backdrop=(0.3, 0.5, 0.8)),
+        studio(WARM, grey_part=False),
+        cut_out_of_its_backdrop(),
+    ],
+    ids=[
+        "no cast",
+        "only the backdrop is warm",
+        "a blue backdrop",
+        "nothing grey on the object",
+        "no backdrop",
+    ],
+)
 def test_where_the_evidence_is_weak_the_automatic_leaves_the_picture_alone(picture):
     assert balanced(picture, "auto") is picture
 

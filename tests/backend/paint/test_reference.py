@@ -88,14 +88,18 @@ def test_a_huge_picture_is_scaled_down():
 WHOLE = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
 
 
-@pytest.mark.parametrize(("data", "sentence"), [
-    (np.empty(0, np.uint8), "file is empty"),
-    (np.frombuffer(b"not an image at all", np.uint8), "not an image file that can be read"),
-    (WHOLE[:len(WHOLE) // 2], "damaged or cut short"),
-    (encoded(Image.new("RGB", (1, 1))), "only 1 x 1 pixels"),
-    (np.zeros((1, 1, 4), np.uint8), "only 1 x 1 pixels"),
-    (np.zeros((64, 64, 4), np.uint8), "transparent everywhere"),
-], ids=["empty", "text", "truncated", "one pixel", "one pixel from Blender", "transparent"])
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (np.empty(0, np.uint8), "file is empty"),
+        (np.frombuffer(b"not an image at all", np.uint8), "not an image file that can be read"),
+        (WHOLE[: len(WHOLE) // 2], "damaged or cut short"),
+        (encoded(Image.new("RGB", (1, 1))), "only 1 x 1 pixels"),
+        (np.zeros((1, 1, 4), np.uint8), "only 1 x 1 pixels"),
+        (np.zeros((64, 64, 4), np.uint8), "transparent everywhere"),
+    ],
+    ids=["empty", "text", "truncated", "one pixel", "one pixel from Blender", "transparent"],
+)
 def test_a_picture_that_cannot_be_used_gets_a_sentence(data, sentence):
     with pytest.raises(InvalidImage, match=sentence):
         decode(data)
@@ -110,7 +114,9 @@ def noisy() -> np.ndarray:
     return np.random.default_rng(1).integers(90, 150, (200, 200, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("background", [np.uint8(255), gradient(), noisy()], ids=["plain", "gradient", "busy"])
+@pytest.mark.parametrize(
+    "background", [np.uint8(255), gradient(), noisy()], ids=["plain", "gradient", "busy"]
+)
 @pytest.mark.parametrize("color", [(200, 60, 40), (30, 40, 200)])
 def test_the_object_is_found_without_alpha(background, color):
     found = cut_out(decode(encoded(Image.fromarray(disc(background, color))))).alpha > 0.5
@@ -120,7 +126,8 @@ def test_the_object_is_found_without_alpha(background, color):
 
 
 def shadowed(color, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """``(image, truth)``: a ball on a gradient, and its soft shadow on the ground, darkest where it touches."""
+    """``(image, truth)``: a ball on a gradient, and its soft shadow on the ground, darkest where it
+    touches."""
     y, x = np.mgrid[0:size, 0:size] / size
     backdrop = np.dstack([190 + 40 * x, 205 - 25 * y, 200 + 20 * (x - y)])
     shadow = np.exp(-(((x - 0.55) / 0.22) ** 2) - ((y - 0.74) / 0.07) ** 2)
@@ -156,7 +163,9 @@ def test_the_object_is_found_before_a_checkered_cloth(color):
 @pytest.mark.parametrize("side", range(4))
 @pytest.mark.parametrize("background", ["plain", "gradient"])
 def test_an_object_that_a_side_of_the_image_cuts_off_is_found(background, side):
-    image = np.rot90(gradient() if background == "gradient" else np.full((200, 200, 3), 250, np.uint8), side).copy()
+    image = np.rot90(
+        gradient() if background == "gradient" else np.full((200, 200, 3), 250, np.uint8), side
+    ).copy()
     truth = np.zeros((200, 200), bool)
     truth[70:, 60:150] = True
     image[truth] = (60, 90, 150)
@@ -192,5 +201,9 @@ def test_a_picture_that_is_all_but_transparent_gets_a_sentence_of_its_own(opaque
 def test_colours_continue_beyond_the_outline_and_the_background_does_not_come_in():
     alpha = np.zeros((60, 60), np.float32)
     alpha[20:40, 20:40] = 1
-    color = np.where(alpha[..., None] > 0, np.float32([0.2, 0.6, 0.1]), np.float32([1, 0, 1])).astype(np.float32)
-    np.testing.assert_allclose(extend(Reference(color, alpha), inset=1), np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3)))
+    color = np.where(alpha[..., None] > 0, np.float32([0.2, 0.6, 0.1]), np.float32([1, 0, 1])).astype(
+        np.float32
+    )
+    np.testing.assert_allclose(
+        extend(Reference(color, alpha), inset=1), np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3))
+    )

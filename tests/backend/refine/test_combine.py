@@ -53,8 +53,14 @@ def texture(texels) -> Texture:
     noise = np.random.default_rng(0).normal(0, 8, (len(texels), 3))
     confidence = np.where(x < -0.1, 220, 30).astype(np.float32)
     seen = x < 0.15
-    maps = [to_image(texels, values) for values in
-            (smooth(texels.positions) + noise, np.where(seen, confidence, 0)[:, None], 255.0 * seen[:, None])]
+    maps = [
+        to_image(texels, values)
+        for values in (
+            smooth(texels.positions) + noise,
+            np.where(seen, confidence, 0)[:, None],
+            255.0 * seen[:, None],
+        )
+    ]
     return Texture(*maps, np.zeros((SIZE, SIZE, 3), np.uint8), float(seen.mean()))
 
 
@@ -76,8 +82,15 @@ def test_closest_points_are_those_of_a_search_over_all_triangles(surface, grid):
     some = np.random.default_rng(1).choice(len(grid), 60, replace=False)
     points = centres(grid)[some].astype(np.float64)
     mesh = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
-    expected = np.array([np.linalg.norm(trimesh.triangles.closest_point(mesh.triangles, np.tile(point, (len(mesh.faces), 1))) - point,
-                                        axis=1).min() for point in points])
+    expected = np.array(
+        [
+            np.linalg.norm(
+                trimesh.triangles.closest_point(mesh.triangles, np.tile(point, (len(mesh.faces), 1))) - point,
+                axis=1,
+            ).min()
+            for point in points
+        ]
+    )
     weights = np.column_stack([barycentric, 1 - barycentric.sum(axis=1)])[some]
     found = np.einsum("nc,ncx->nx", weights, surface.vertices[surface.faces[face[some]]])
     assert np.abs(np.linalg.norm(found - points, axis=1) - expected).max() < 1e-5
@@ -89,9 +102,15 @@ def test_cells_hold_the_textures_colours_and_how_it_was_seen(colors, grid):
     assert np.abs(255 * colors.values[:, :3] - smooth(centres(grid))).mean() < 4
     assert (colors.values[:, 3:] == np.float32(MATERIAL)).all()
     badly = (inner > -0.08) & (inner < 0.13)
-    for inside, values, expected in ((inner < -0.12, colors.confidence, 220 / 255), (badly, colors.confidence, 30 / 255),
-                                     (inner < 0.13, colors.coverage, 1), (inner > 0.17, colors.coverage, 0)):
-        assert (np.abs(values[inside] - expected) < 0.01).mean() > 0.995, "but for a few where islands lie close"
+    for inside, values, expected in (
+        (inner < -0.12, colors.confidence, 220 / 255),
+        (badly, colors.confidence, 30 / 255),
+        (inner < 0.13, colors.coverage, 1),
+        (inner > 0.17, colors.coverage, 0),
+    ):
+        assert (np.abs(values[inside] - expected) < 0.01).mean() > 0.995, (
+            "but for a few where islands lie close"
+        )
 
 
 def test_a_cell_takes_the_mean_of_the_texels_in_it(surface, texture, texels):
@@ -100,7 +119,10 @@ def test_a_cell_takes_the_mean_of_the_texels_in_it(surface, texture, texels):
     remaining = []
     for resolution in (512, 32):  # half a texel and seven along a cell's side
         grid = dual_grid(surface.vertices, surface.faces, resolution)
-        plain, noisy = (voxel_colors(surface, replace(texture, base_color=image), grid).values[:, :3] for image in (grey, noise))
+        plain, noisy = (
+            voxel_colors(surface, replace(texture, base_color=image), grid).values[:, :3]
+            for image in (grey, noise)
+        )
         remaining.append(255 * (noisy - plain).std() / 20)
     assert remaining[0] > 0.5
     assert remaining[1] < 0.25
@@ -128,7 +150,11 @@ def test_a_lookup_is_the_trilinear_mean_of_the_cells_that_there_are(surface):
 
 def test_a_point_far_from_all_cells_takes_the_nearest_ones_value():
     grid = Cells(np.int32([[1, 2, 3], [6, 6, 6]]), 8)
-    found = interpolate(grid, np.float32([[1], [2]]), np.float32([[-0.4, -0.4, -0.4], [0.45, 0.45, 0.0], [0.3125, 0.3125, 0.3125]]))
+    found = interpolate(
+        grid,
+        np.float32([[1], [2]]),
+        np.float32([[-0.4, -0.4, -0.4], [0.45, 0.45, 0.0], [0.3125, 0.3125, 0.3125]]),
+    )
     assert found.ravel().tolist() == [1, 2, 2]
 
 
@@ -141,7 +167,9 @@ def at_texels(image: np.ndarray, texels: Texels) -> np.ndarray:
     return image.reshape(-1, image.shape[2])[texels.place].astype(np.float32)
 
 
-def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_added_to_the_detail(surface, texture, texels, grid, colors):
+def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_added_to_the_detail(
+    surface, texture, texels, grid, colors
+):
     refined = combine(surface, texture, grid, colors, *decodings(grid, 40))
     x = texels.positions[:, 0]
     change = at_texels(refined.base_color, texels) - at_texels(texture.base_color, texels)
@@ -149,10 +177,14 @@ def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_ad
     assert np.abs(change[x < -0.13]).max() < 5
     badly = (x > -0.07) & (x < 0.12)
     assert np.abs(np.median(change[badly], axis=0) - (40, 0, 0)).max() == 0
-    assert (np.abs(change[badly] - (40, 0, 0)).max(axis=1) <= 1).mean() > 0.97, "clipping and seams aside, the noise is still there"
+    assert (np.abs(change[badly] - (40, 0, 0)).max(axis=1) <= 1).mean() > 0.97, (
+        "clipping and seams aside, the noise is still there"
+    )
 
 
-def test_where_confidence_is_good_the_texture_changes_by_less_than_one_level_on_average(surface, texture, texels, grid, colors):
+def test_where_confidence_is_good_the_texture_changes_by_less_than_one_level_on_average(
+    surface, texture, texels, grid, colors
+):
     random = np.random.default_rng(3)
     before, after = decodings(grid, 0)
     after[:, :3] = random.random((len(grid), 3))
@@ -198,7 +230,9 @@ def test_both_sides_of_uv_seams_still_match(surface, texture, texels, grid, colo
         assert difference.mean() < 0.7
 
 
-def test_material_maps_come_from_the_refinement_and_alpha_only_if_it_is_see_through(surface, texture, texels, grid, colors):
+def test_material_maps_come_from_the_refinement_and_alpha_only_if_it_is_see_through(
+    surface, texture, texels, grid, colors
+):
     opaque = combine(surface, texture, grid, colors, *decodings(grid, 10))
     assert opaque.alpha is None
     assert np.abs(at_texels(opaque.metallic, texels) - 51).max() <= 1
@@ -220,10 +254,18 @@ def test_clear_cells_that_no_view_saw_do_not_make_the_material_see_through(surfa
 
 
 def test_a_texture_that_no_view_saw_becomes_the_decoded_one(surface, texture, texels, grid):
-    unseen = replace(texture, confidence=np.zeros_like(texture.confidence), coverage=np.zeros_like(texture.coverage), covered=0.0)
+    unseen = replace(
+        texture,
+        confidence=np.zeros_like(texture.confidence),
+        coverage=np.zeros_like(texture.coverage),
+        covered=0.0,
+    )
     before, after = decodings(grid, 10)
     refined = combine(surface, unseen, grid, voxel_colors(surface, unseen, grid), before, after)
-    error = np.abs(at_texels(refined.base_color, texels) - np.clip(smooth(texels.positions) + np.float32([13, 3, 3]), 0, 255))
+    error = np.abs(
+        at_texels(refined.base_color, texels)
+        - np.clip(smooth(texels.positions) + np.float32([13, 3, 3]), 0, 255)
+    )
     assert error.mean() < 1.5
     assert refined.alpha is None
 

@@ -1,4 +1,5 @@
-"""The refine stage: TRELLIS.2 with tiny random networks through the whole pipeline, and with a flow that knows the answer."""
+"""The refine stage: TRELLIS.2 with tiny random networks through the whole pipeline, and with a flow that
+knows the answer."""
 
 import re
 import subprocess
@@ -103,6 +104,7 @@ def silent(fraction):
 
 # What the flow sees.
 
+
 def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
     square = framed(reference, 64)
     lit = square.max(axis=2) > 60
@@ -126,20 +128,26 @@ def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_las
     image = framed(reference, 64)
     tokens = eye(image)
     assert tokens.shape == (5 + (64 // 16) ** 2, 32)
-    pixels = (torch.from_numpy(image / 255.0).permute(2, 0, 1) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) \
-        / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    pixels = (
+        torch.from_numpy(image / 255.0).permute(2, 0, 1) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    ) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     caught = []
     network.model.layer[-1].register_forward_hook(lambda module, inputs, output: caught.append(output))
     with torch.no_grad():
         network(pixel_values=pixels[None].float())
     last = caught[0][0] if isinstance(caught[0], torch.Tensor) else caught[0][0][0]
-    mean, deviation = last.mean(dim=1, keepdim=True), (last.var(dim=1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    mean, deviation = (
+        last.mean(dim=1, keepdim=True),
+        (last.var(dim=1, unbiased=False, keepdim=True) + 1e-5).sqrt(),
+    )
     assert torch.allclose(tokens, (last - mean) / deviation, atol=1e-5)
 
 
 def test_an_eye_that_lacks_a_tensor_is_refused(tmp_path):
     network = tiny_trellis.eye()
-    state = {name: tensor for name, tensor in network.state_dict().items() if "layer.1.norm1.bias" not in name}
+    state = {
+        name: tensor for name, tensor in network.state_dict().items() if "layer.1.norm1.bias" not in name
+    }
     network.save_pretrained(tmp_path, state_dict=state)
     with pytest.raises(InvalidWeights, match=r"layer\.1.norm1\.bias' is missing"):
         load_eye(tmp_path)
@@ -153,11 +161,19 @@ def test_several_images_are_the_reference_and_views_of_other_sides(surface, refe
     frames = [np.full((64, 64, 3), number, np.uint8) for number in range(25)]
     images = seen_images(reference, orbits, buffers, frames, 4)
     assert [round(255 * image.color.mean()) for image in images[1:]] == [1 + 6, 1 + 12, 1 + 18]
-    assert all(np.array_equal(image.alpha > 0.5, buffers[number].mask) for image, number in zip(images[1:], (7, 13, 19), strict=True))
-    assert len(seen_images(reference, orbits, buffers, frames, 1)) == len(seen_images(reference, [], [], [], 4)) == 1
+    assert all(
+        np.array_equal(image.alpha > 0.5, buffers[number].mask)
+        for image, number in zip(images[1:], (7, 13, 19), strict=True)
+    )
+    assert (
+        len(seen_images(reference, orbits, buffers, frames, 1))
+        == len(seen_images(reference, [], [], [], 4))
+        == 1
+    )
 
 
 # The stage.
+
 
 class Oracle(Model):
     """The tiny networks, but with a flow that leads to what the voxels are."""
@@ -168,7 +184,9 @@ class Oracle(Model):
     def encoder(self, name):
         encoder = super().encoder(name)
         if name == "texture":
-            encoder.register_forward_hook(lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalised(latents)))
+            encoder.register_forward_hook(
+                lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalised(latents))
+            )
         return encoder
 
 
@@ -182,10 +200,19 @@ class Answer(nn.Module):
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
-def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(weights, surface, grid, texture, reference, start):
+def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(
+    weights, surface, grid, texture, reference, start
+):
     colors = voxel_colors(surface, texture, grid)
-    before, after = repaint(Oracle(weights, torch.device("cpu")), grid, colors.values, [framed(reference, 32)], Strength(start, 4, 1),
-                            silent, unkept)
+    before, after = repaint(
+        Oracle(weights, torch.device("cpu")),
+        grid,
+        colors.values,
+        [framed(reference, 32)],
+        Strength(start, 4, 1),
+        silent,
+        unkept,
+    )
     assert before.std() > 0.01
     assert abs(after - before).max() < 1e-4
     seen = texture.coverage[..., 0] > 0
@@ -199,7 +226,9 @@ def test_strength_zero_is_the_identity(weights, surface, texture, reference):
 
 
 def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, texture, texels, reference):
-    refined = refine(surface, texture, [reference, reference], Settings(refine=True, refine_steps=2), silent, unkept)
+    refined = refine(
+        surface, texture, [reference, reference], Settings(refine=True, refine_steps=2), silent, unkept
+    )
     change = abs(refined.base_color.astype(int) - texture.base_color)[texels.mask].mean(axis=1)
     height = texels.positions[:, 2]
     assert change[height < -0.12].mean() < 1
@@ -212,7 +241,9 @@ def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, t
 
 def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
     model, image = Model(weights, torch.device("cpu")), framed(reference, 32)
-    one, other, third = (repaint(model, grid, None, [image], Strength(1.0, 2, seed), silent, unkept) for seed in (1, 1, 2))
+    one, other, third = (
+        repaint(model, grid, None, [image], Strength(1.0, 2, seed), silent, unkept) for seed in (1, 1, 2)
+    )
     assert np.array_equal(one[1], other[1])
     assert not np.array_equal(one[1], third[1])
     assert not one[0].any(), "there were no colours before"
@@ -255,9 +286,28 @@ def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_pa
     needle().export(tmp_path / "needle.ply")
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "reference.png")
-    done = subprocess.run([sys.executable, "-m", "backend", "refine", tmp_path / "needle.ply", "--image", tmp_path / "reference.png",
-                           "-o", tmp_path / "out", "--texture-size", "1024", "--refine-steps", "1"], cwd=ROOT, text=True, timeout=300,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "backend",
+            "refine",
+            tmp_path / "needle.ply",
+            "--image",
+            tmp_path / "reference.png",
+            "-o",
+            tmp_path / "out",
+            "--texture-size",
+            "1024",
+            "--refine-steps",
+            "1",
+        ],
+        cwd=ROOT,
+        text=True,
+        timeout=300,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "out" / "metallic.png").exists()
     material = trimesh.load(tmp_path / "out" / "textured.glb", force="mesh").visual.material
@@ -268,7 +318,11 @@ def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_pa
 
 def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
-    result = pipeline.run(job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024), tmp_path, untold)
+    result = pipeline.run(
+        job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024),
+        tmp_path,
+        untold,
+    )
     assert decoded(result.textures["base_color"]).std() > 1
     assert not decoded(result.textures["coverage"]).any()
     assert result.report["views"] == 0
@@ -278,7 +332,9 @@ def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
 def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypatch, reference):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "none"))
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
-    with pytest.raises(InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"):
+    with pytest.raises(
+        InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"
+    ):
         pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", untold)
     assert not list((tmp_path / "job").glob("*"))
 
@@ -295,7 +351,11 @@ def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, re
     vertices = np.float32([[-0.3, 0.0001, 0.0001], [0.3, 0.0001, 0.0001], [0.3, 0.0002, 0.0002]])
     corners = np.zeros((1, 3, 3), np.float32)
     thread = Surface(vertices, np.int32([[0, 1, 2]]), corners, corners[..., :2], np.int32([0]), True)
-    assert refine(thread, texture, [reference], Settings(refine=True), silent, unkept).notes[0].startswith("The mesh is too thin")
+    assert (
+        refine(thread, texture, [reference], Settings(refine=True), silent, unkept)
+        .notes[0]
+        .startswith("The mesh is too thin")
+    )
     with pytest.raises(InvalidMesh, match="too thin for the refinement"):
         refine(thread, bare(64), [reference], Settings(painter="trellis2"), silent, unkept)
 

@@ -24,7 +24,8 @@ def places(count: int = 4000) -> np.ndarray:
 
 
 def patches(count: int, long: float, short: float, degrees: float) -> np.ndarray:
-    """(count, 2, 2) Jacobians of patches that are ``long`` pixels along a direction, whose texel axes point elsewhere."""
+    """(count, 2, 2) Jacobians of patches that are ``long`` pixels along a direction, whose texel axes point
+    elsewhere."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turned = np.array([[np.cos(1.1), -np.sin(1.1)], [np.sin(1.1), np.cos(1.1)]])
     jacobian = np.array([[c, -s], [s, c]]) @ np.diag([long, short]) @ turned
@@ -37,7 +38,9 @@ def test_a_texel_no_larger_than_a_pixel_reads_bilinearly(dtype):
     where = np.random.default_rng(2).uniform(-3, SIDE + 3, (4000, 2)).astype(np.float32)
     mips = pyramid(frame, EVERYWHERE[:, 1:])
     for long in (0.1, 0.6, 0.99):
-        np.testing.assert_allclose(sample(mips, where, patches(4000, long, 0.1, 30)), bilinear(frame, where), atol=1e-2)
+        np.testing.assert_allclose(
+            sample(mips, where, patches(4000, long, 0.1, 30)), bilinear(frame, where), atol=1e-2
+        )
 
 
 @pytest.mark.parametrize("period", [2.3, 3.0, 4.1])
@@ -54,8 +57,13 @@ def test_a_narrow_patch_keeps_detail_across_it_and_none_along_it(degrees):
     along, across = stripes(degrees, 8), stripes(degrees + 90, 8)
     read = sample(pyramid(along, EVERYWHERE), where, patches(len(where), 8, 1, degrees))
     assert read.std() > 0.9 * bilinear(along, where).std()
-    assert sample(pyramid(along, EVERYWHERE), where, patches(len(where), 8, 8, degrees)).std() < 0.2 * read.std()
-    assert sample(pyramid(across, EVERYWHERE), where, patches(len(where), 8, 1, degrees)).std() < 0.15 * read.std()
+    assert (
+        sample(pyramid(along, EVERYWHERE), where, patches(len(where), 8, 8, degrees)).std() < 0.2 * read.std()
+    )
+    assert (
+        sample(pyramid(across, EVERYWHERE), where, patches(len(where), 8, 1, degrees)).std()
+        < 0.15 * read.std()
+    )
 
 
 def test_nothing_of_the_background_enters_any_level():
@@ -76,12 +84,14 @@ def test_jacobians_are_how_far_the_next_texel_lands(orthographic):
     face, barycentric = rasterize_atlas(surface.corner_uvs, size)
     pairs = {(0, 1): (face[:, :-1] == face[:, 1:]), (1, 0): (face[:-1] == face[1:])}
     camera = camera_at(40, 20)
-    camera = type(camera)(camera.rotation, camera.position, camera.focal, (0.47, 0.55), 640, 480, orthographic)
+    camera = type(camera)(
+        camera.rotation, camera.position, camera.focal, (0.47, 0.55), 640, 480, orthographic
+    )
     moved = tangents(surface.vertices, surface.faces, surface.corner_uvs, size)
     weights = np.concatenate([barycentric, 1 - barycentric.sum(axis=2, keepdims=True)], axis=2)
     points = np.einsum("hwc,hwcx->hwx", weights, surface.vertices[surface.faces[face]])
     for axis, ((down, right), same) in enumerate(pairs.items()):
-        row, column = np.nonzero(same & (face[:same.shape[0], :same.shape[1]] >= 0))
+        row, column = np.nonzero(same & (face[: same.shape[0], : same.shape[1]] >= 0))
         row, column = row[::97], column[::97]
         here, there = points[row, column], points[row + down, column + right]
         pixels, jacobians = project(camera, here.astype(np.float32), moved, face[row, column])
@@ -94,5 +104,8 @@ def test_a_triangle_without_area_in_uv_reads_one_point():
     uvs = np.float32([[[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]]])
     assert (tangents(np.eye(3, dtype=np.float32), np.int32([[0, 1, 2]]), uvs, 64) == 0).all()
     frame = stripes(0, 9)
-    np.testing.assert_allclose(sample(pyramid(frame, EVERYWHERE), places(), np.zeros((4000, 2, 2), np.float32)), bilinear(frame, places()),
-                               atol=1e-2)
+    np.testing.assert_allclose(
+        sample(pyramid(frame, EVERYWHERE), places(), np.zeros((4000, 2, 2), np.float32)),
+        bilinear(frame, places()),
+        atol=1e-2,
+    )

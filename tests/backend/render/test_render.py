@@ -23,7 +23,9 @@ def surface():
 def test_the_first_view_looks_from_the_front_and_the_orbit_goes_to_the_right():
     first, second = horizontal_orbit(4, 1.5, 1.0, 64).cameras[:2]
     np.testing.assert_allclose(first.position, (0, -1.5, 0), atol=1e-12)
-    np.testing.assert_allclose(first.rotation, np.column_stack([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), atol=1e-12)
+    np.testing.assert_allclose(
+        first.rotation, np.column_stack([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), atol=1e-12
+    )
     np.testing.assert_allclose(second.position, (1.5, 0, 0), atol=1e-12)
 
 
@@ -50,12 +52,16 @@ def test_orbitpainters_films_are_the_published_views_and_the_first_again():
 
 
 def test_the_mirror_sign_turns_the_vertical_orbits_images_left_to_right(surface):
-    for straight, mirrored in zip(orbits(96, 61, 1)[1].cameras[5::20], orbits(96, 61, -1)[1].cameras[5::20], strict=True):
+    for straight, mirrored in zip(
+        orbits(96, 61, 1)[1].cameras[5::20], orbits(96, 61, -1)[1].cameras[5::20], strict=True
+    ):
         there, here = (rasterize(surface.vertices, surface.faces, camera) for camera in (straight, mirrored))
         assert (here.face == there.face[:, ::-1]).mean() > 0.999
         both = here.mask & there.mask[:, ::-1]
         assert both.sum() > 1000
-        np.testing.assert_allclose(normals(here, surface)[both], normals(there, surface)[:, ::-1][both], atol=0.02)
+        np.testing.assert_allclose(
+            normals(here, surface)[both], normals(there, surface)[:, ::-1][both], atol=0.02
+        )
 
 
 @pytest.mark.parametrize("orthographic", [False, True])
@@ -75,7 +81,15 @@ def test_x_goes_right_and_z_goes_up_in_the_image():
     np.testing.assert_allclose(depth, 2.2)
 
 
-PARALLEL = Camera(look_at_origin(40, -20, 10), 2 * look_at_origin(40, -20)[:, 2], 0.8, (0.45, 0.6), 256, 192, orthographic=True)
+PARALLEL = Camera(
+    look_at_origin(40, -20, 10),
+    2 * look_at_origin(40, -20)[:, 2],
+    0.8,
+    (0.45, 0.6),
+    256,
+    192,
+    orthographic=True,
+)
 
 
 @pytest.mark.parametrize("camera", [camera_at(25, 15, 256), PARALLEL], ids=["perspective", "orthographic"])
@@ -119,9 +133,15 @@ def test_pixels_see_the_nearest_triangle_as_ray_casting_finds_it(surface):
     camera = camera_at(25, 15, 40)
     buffer = rasterize(surface.vertices, surface.faces, camera)
     rows, columns = np.mgrid[0:40, 0:40].reshape(2, -1)
-    local = np.column_stack([(columns + 0.5) / 40 - 0.5, 0.5 - (rows + 0.5) / 40, np.full(len(rows), -camera.focal)])
+    local = np.column_stack(
+        [(columns + 0.5) / 40 - 0.5, 0.5 - (rows + 0.5) / 40, np.full(len(rows), -camera.focal)]
+    )
     directions = local @ camera.rotation.T / camera.focal
-    nearest = cast_rays(np.tile(camera.position, (len(rows), 1)), directions, surface.vertices[surface.faces].astype(np.float64))
+    nearest = cast_rays(
+        np.tile(camera.position, (len(rows), 1)),
+        directions,
+        surface.vertices[surface.faces].astype(np.float64),
+    )
     mine = buffer.depth.ravel()
     assert (np.isfinite(mine) != np.isfinite(nearest)).mean() < 0.002
     both = np.isfinite(mine) & np.isfinite(nearest)
@@ -134,7 +154,9 @@ def test_normals_face_the_viewer_from_both_sides():
     for azimuth in (0, 180):
         camera = camera_at(azimuth, 0, 64)
         buffer = rasterize(surface.vertices, surface.faces, camera)
-        np.testing.assert_allclose(normals(buffer, surface)[buffer.mask].mean(axis=0), camera.rotation[:, 2], atol=1e-5)
+        np.testing.assert_allclose(
+            normals(buffer, surface)[buffer.mask].mean(axis=0), camera.rotation[:, 2], atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("faces", [[[0, 1, 2], [0, 2, 1]], [[0, 2, 1], [0, 1, 2]]])
@@ -147,14 +169,23 @@ def test_of_two_triangles_in_one_place_the_one_that_shows_its_front_is_seen(face
 
 
 def test_pixels_on_shared_edges_and_corners_are_never_empty():
-    """A grid of quads whose edges and corners fall on pixel centres, slanted in depth, over every pixel of the image."""
+    """A grid of quads whose edges and corners fall on pixel centres, slanted in depth, over every pixel of
+    the image."""
     row, column = np.mgrid[0:9, 0:9].reshape(2, -1)
     places = np.column_stack([(column * 4 - 15.5) / 32, row * 0.01 + column * 0.02, (row * 4 - 15.5) / 32])
     corner = np.arange(81).reshape(9, 9)[:-1, :-1].ravel()
-    faces = np.concatenate([np.column_stack([corner, corner + 1, corner + 10]), np.column_stack([corner, corner + 10, corner + 9])])
+    faces = np.concatenate(
+        [
+            np.column_stack([corner, corner + 1, corner + 10]),
+            np.column_stack([corner, corner + 10, corner + 9]),
+        ]
+    )
     for turn in (faces, faces[:, ::-1]):
-        buffer = rasterize(places.astype(np.float32), turn, Camera(look_at_origin(0, 0), np.array([0.0, -2, 0]), 1.0, width=32, height=32,
-                                                                 orthographic=True))
+        buffer = rasterize(
+            places.astype(np.float32),
+            turn,
+            Camera(look_at_origin(0, 0), np.array([0.0, -2, 0]), 1.0, width=32, height=32, orthographic=True),
+        )
         assert buffer.mask[:-1, 1:].all()
 
 
@@ -200,14 +231,18 @@ def test_visibility_agrees_with_shadow_rays(surface):
     cosine, _ = observe(points.astype(np.float32), normal, buffer, edge_distance(buffer), 1)
     towards = camera.directions_to(points)
     front = (normal * towards).sum(axis=1) > 0.05
-    blocked = np.isfinite(cast_rays(points + 1e-4 * normal, towards, surface.vertices[surface.faces].astype(np.float64)))
+    blocked = np.isfinite(
+        cast_rays(points + 1e-4 * normal, towards, surface.vertices[surface.faces].astype(np.float64))
+    )
     seen = front & ~blocked
     assert ((cosine > 0) & front & ~seen).mean() < 0.02, "hidden points counted as seen"
     assert ((cosine == 0) & seen).mean() < 0.002, "seen points counted as hidden"
 
 
 def test_edges_are_silhouettes_and_steps_in_depth_not_slopes():
-    slope = surface_of(trimesh.Trimesh([[-1, -1, -1], [1, -1, -1], [1, 1, 1], [-1, 1, 1]], [[0, 1, 2], [0, 2, 3]]))
+    slope = surface_of(
+        trimesh.Trimesh([[-1, -1, -1], [1, -1, -1], [1, 1, 1], [-1, 1, 1]], [[0, 1, 2], [0, 2, 3]])
+    )
     buffer = rasterize(slope.vertices, slope.faces, camera_at(0, 10, 256))
     distance = edge_distance(buffer)
     assert (distance[~buffer.mask] == 0).all()

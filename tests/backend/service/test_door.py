@@ -13,8 +13,10 @@ import zmq
 
 from tests.servers import Peer, Server, api, new_id
 
-BROWSER = "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://example.com\r\nContent-Type: text/plain;charset=UTF-8\r\n" \
-          "Content-Length: {length}\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
+BROWSER = (
+    "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://example.com\r\nContent-Type: "
+    "text/plain;charset=UTF-8\r\nContent-Length: {length}\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +43,12 @@ def test_the_server_listens_on_this_machine_only(server):
 
 
 def zmtp_1_frames(*frames: bytes) -> bytes:
-    """What an old ZeroMQ would send after an anonymous greeting: the form in which a page's bytes become messages."""
+    """What an old ZeroMQ would send after an anonymous greeting: the form in which a page's bytes become
+    messages."""
     flags = [b"\x01"] * (len(frames) - 1) + [b"\x00"]
-    return b"\x01\x00" + b"".join(bytes([len(frame) + 1]) + more + frame for more, frame in zip(flags, frames, strict=True))
+    return b"\x01\x00" + b"".join(
+        bytes([len(frame) + 1]) + more + frame for more, frame in zip(flags, frames, strict=True)
+    )
 
 
 PAYLOADS = {
@@ -59,7 +64,10 @@ PAYLOADS = {
 def strangers_bytes(endpoint: str, data: bytes) -> bytes:
     """What a raw socket hears back after it has sent ``data``."""
     heard = b""
-    with socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))) as stranger, contextlib.suppress(OSError):
+    with (
+        socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))) as stranger,
+        contextlib.suppress(OSError),
+    ):
         stranger.settimeout(0.3)
         stranger.sendall(data)
         stranger.shutdown(socket.SHUT_WR)
@@ -76,7 +84,11 @@ def test_what_a_web_page_sends_to_the_port_reaches_no_one(payload, form):
     try:
         connection = gate.connection(0.0)
         body = PAYLOADS[payload]
-        head = BROWSER.format(port=connection.endpoint.rpartition(":")[2], length=len(body)).encode() if form == "a browser's POST" else b""
+        head = (
+            BROWSER.format(port=connection.endpoint.rpartition(":")[2], length=len(body)).encode()
+            if form == "a browser's POST"
+            else b""
+        )
         strangers_bytes(connection.endpoint, head + body)
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
@@ -120,9 +132,15 @@ def test_only_the_key_in_the_connection_file_opens_the_door(server, peer):
     assert refused({}, connection.endpoint), "a client without encryption got in"
     stranger = {"curve_serverkey": server_key, "curve_publickey": public, "curve_secretkey": secret}
     assert refused(stranger, connection.endpoint), "another key got in"
-    assert refused(stranger | {"curve_publickey": client_key}, connection.endpoint), "the right name with another key got in"
+    assert refused(stranger | {"curve_publickey": client_key}, connection.endpoint), (
+        "the right name with another key got in"
+    )
     assert refused({"plain_username": b"a", "plain_password": b"b"}, connection.endpoint), "a password"
-    known = {"curve_serverkey": server_key, "curve_publickey": client_key, "curve_secretkey": connection.client_secret.encode()}
+    known = {
+        "curve_serverkey": server_key,
+        "curve_publickey": client_key,
+        "curve_secretkey": connection.client_secret.encode(),
+    }
     assert not refused(known, connection.endpoint)
     assert peer.ask("ping", answer="pong")
 
@@ -149,23 +167,41 @@ def test_a_client_of_another_protocol_is_told_so_whatever_it_says(server):
         assert peer.hear("error").body["code"] == "version_mismatch"
 
 
-@pytest.mark.parametrize("frames", [[b""], [b"junk", b"more junk"], [b"{}"], [b"\x80\x04pickle"], api.wire.pack("pong"),
-                                    [api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}})[0], bytes(100)]])
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b""],
+        [b"junk", b"more junk"],
+        [b"{}"],
+        [b"\x80\x04pickle"],
+        api.wire.pack("pong"),
+        [api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}})[0], bytes(100)],
+    ],
+)
 def test_a_message_that_does_not_follow_the_protocol_is_refused_and_changes_nothing(peer, frames):
     peer.say_frames(frames)
     assert peer.hear("error").body["code"] in ("protocol", "version_mismatch")
     assert peer.ask("list", answer="jobs").body == {"jobs": []}
 
 
-@pytest.mark.parametrize(("settings", "vertices", "faces", "code"), [
-    ({"nonsense": 1}, [[0, 0, 0]], [[0, 0, 0]], "invalid_settings"),
-    ({}, [[0, 0, 0]], [[0, 1, 2]], "protocol"),
-    ({}, [[0, 0, 0]], [[0, 0]], "protocol"),
-    ({}, [[0, 0, 0]], np.zeros((0, 3)), "invalid_mesh"),
-])
-def test_a_job_with_unusable_content_fails_with_a_sentence_and_leaves_nothing(server, peer, settings, vertices, faces, code):
+@pytest.mark.parametrize(
+    ("settings", "vertices", "faces", "code"),
+    [
+        ({"nonsense": 1}, [[0, 0, 0]], [[0, 0, 0]], "invalid_settings"),
+        ({}, [[0, 0, 0]], [[0, 1, 2]], "protocol"),
+        ({}, [[0, 0, 0]], [[0, 0]], "protocol"),
+        ({}, [[0, 0, 0]], np.zeros((0, 3)), "invalid_mesh"),
+    ],
+)
+def test_a_job_with_unusable_content_fails_with_a_sentence_and_leaves_nothing(
+    server, peer, settings, vertices, faces, code
+):
     id = new_id()
-    arrays = {"vertices": np.array(vertices, np.float32), "faces": np.array(faces, np.int32), "reference": np.zeros(3, np.uint8)}
+    arrays = {
+        "vertices": np.array(vertices, np.float32),
+        "faces": np.array(faces, np.int32),
+        "reference": np.zeros(3, np.uint8),
+    }
     peer.say("submit", {"job": id, "name": "broken", "settings": settings}, arrays)
     event = peer.hear("event").body
     assert (event["job"], event["state"], event["error"]["code"]) == (id, "failed", code)

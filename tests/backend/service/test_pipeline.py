@@ -75,5 +75,7 @@ def test_in_every_real_stage_a_job_can_be_cancelled_and_its_worker_killed_and_it
     assert event.state == "finished"
     assert len(event.result.corner_uvs) == len(torus().faces)
     assert bytes(event.result.textures["base_color"]).startswith(b"\x89PNG")
-    assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished, "a finished stage was done again"
+    assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished, (
+        "a finished stage was done again"
+    )
     assert set(finished) == {"prepare.npz", "render.npz", "paint.npz", "align.npz"}

@@ -25,10 +25,12 @@ def test_a_server_killed_in_any_stage_is_replaced_and_finished_stages_are_not_re
     watcher.until(id, "running", stage=stage)
     worker, server = watcher.worker_pid(), server_pid(run)
     os.kill(server, signal.SIGKILL)
-    wait_for(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0)
+    wait_for(
+        lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0
+    )
     event = watcher.final(id)
     assert event.state == "finished"
-    assert event.result.report["ran"] == list(STAGES[STAGES.index(stage):])
+    assert event.result.report["ran"] == list(STAGES[STAGES.index(stage) :])
     assert (run / "jobs" / id / "ran.txt").read_text().split() == list(STAGES)
     assert server_pid(run) != server
 
@@ -39,7 +41,9 @@ def test_a_worker_in_native_code_dies_with_its_server(watchers, run):
     watcher.until(watcher.submit("bake=native:30"), "running", stage="bake")
     worker = watcher.worker_pid()
     os.kill(server_pid(run), signal.SIGKILL)
-    wait_for(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0)
+    wait_for(
+        lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0
+    )
 
 
 def test_a_job_that_brings_three_servers_down_is_given_up(run, watchers):
@@ -79,8 +83,11 @@ def test_a_server_stays_while_a_job_runs_and_ends_after_it(run, watchers):
     with contextlib.closing(Peer(server.connection())) as peer:
         id = new_id()
         mesh = triangle_soup()
-        peer.say("submit", {"job": id, "name": "render=sleep:3", "settings": {}},
-                 {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
+        peer.say(
+            "submit",
+            {"job": id, "name": "render=sleep:3", "settings": {}},
+            {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
+        )
         assert peer.hear("event").body["state"] == "queued"
     time.sleep(2.5)
     assert server.process.poll() is None
@@ -111,8 +118,14 @@ def test_the_command_stop_ends_the_server_that_runs_and_says_nothing_where_none_
     server = Server(run)
     server.connection()
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-m", "backend", "stop"], cwd=paths.ROOT, capture_output=True, text=True, check=False,
-                              env=os.environ | {"ORBIT_TEXTURE_HOME": str(run.parent)})
+        done = subprocess.run(
+            [sys.executable, "-m", "backend", "stop"],
+            cwd=paths.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"ORBIT_TEXTURE_HOME": str(run.parent)},
+        )
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
         assert server.process.wait(1) == 0
 
@@ -121,8 +134,11 @@ def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):
     server = Server(run)
     id, mesh = new_id(), triangle_soup()
     with contextlib.closing(Peer(server.connection())) as peer:
-        peer.say("submit", {"job": id, "name": "render=sleep:1", "settings": {}},
-                 {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
+        peer.say(
+            "submit",
+            {"job": id, "name": "render=sleep:1", "settings": {}},
+            {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
+        )
         while peer.hear("event").body["stage"] != "render":
             pass
         peer.say("shutdown")
@@ -141,17 +157,30 @@ def test_a_job_that_was_put_first_stays_so_under_the_next_server(run):
     running, second, third = (new_id() for _ in range(3))
     with contextlib.closing(Peer(server.connection())) as peer:
         for id, script in ((running, "render=sleep:30"), (second, ""), (third, "")):
-            peer.say("submit", {"job": id, "name": script, "settings": {}},
-                     {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)})
-            while (event := peer.hear("event").body)["job"] != id or event["state"] != ("running" if id == running else "queued"):
+            peer.say(
+                "submit",
+                {"job": id, "name": script, "settings": {}},
+                {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
+            )
+            while (event := peer.hear("event").body)["job"] != id or event["state"] != (
+                "running" if id == running else "queued"
+            ):
                 pass
         peer.say("order", {"jobs": [third]})
-        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [third, running, second]
+        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [
+            third,
+            running,
+            second,
+        ]
         peer.say("shutdown")
         assert server.process.wait(5) == 0
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [third, running, second]
+        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [
+            third,
+            running,
+            second,
+        ]
     server.kill()
 
 

@@ -1,4 +1,5 @@
-"""Jobs as a client of the server sees them. Real processes, and a pipeline that does what the job's name says."""
+"""Jobs as a client of the server sees them. Real processes, and a pipeline that does what the job's name
+says."""
 
 import contextlib
 import dataclasses
@@ -78,8 +79,14 @@ def test_what_libraries_print_does_not_get_among_the_events(shared):
     assert "a library prints\n" in (shared.run_directory / "worker.log").read_text()
 
 
-@pytest.mark.parametrize(("stage", "action"), [*((stage, action) for stage in STAGES for action in ("sleep:30", "native:30")),
-                                               ("paint", "deaf:30"), ("bake", "children")])
+@pytest.mark.parametrize(
+    ("stage", "action"),
+    [
+        *((stage, action) for stage in STAGES for action in ("sleep:30", "native:30")),
+        ("paint", "deaf:30"),
+        ("bake", "children"),
+    ],
+)
 def test_a_job_is_cancelled_within_a_second_in_every_stage_whatever_it_does(shared, stage, action):
     id = shared.submit(f"{stage}={action}")
     shared.until(id, "running", stage=stage)
@@ -97,7 +104,10 @@ def test_what_the_worker_started_dies_with_it(shared):
     pid = wait_for(lambda: marker.exists() and marker.read_text())
     shared.client.cancel(id)
     assert shared.final(id).state == "cancelled"
-    wait_for(lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE, 2.0)
+    wait_for(
+        lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE,
+        2.0,
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -113,15 +123,18 @@ def test_a_worker_killed_in_any_stage_fails_the_job_at_once_and_the_next_job_wor
     assert shared.final(shared.submit()).state == "finished"
 
 
-@pytest.mark.parametrize(("action", "code", "words"), [
-    ("crash", "worker_died", "SIGSEGV"),
-    ("crash:SIGABRT", "worker_died", "SIGABRT"),
-    ("exit", "worker_died", "exit status 3"),
-    ("error", "internal", "'paint' failed unexpectedly (RuntimeError: nobody expected this)"),
-    ("memory", "out_of_memory", "not enough memory"),
-    ("full", "storage", "disk is full"),
-    ("invalid", "invalid_mesh", "This mesh is a test."),
-])
+@pytest.mark.parametrize(
+    ("action", "code", "words"),
+    [
+        ("crash", "worker_died", "SIGSEGV"),
+        ("crash:SIGABRT", "worker_died", "SIGABRT"),
+        ("exit", "worker_died", "exit status 3"),
+        ("error", "internal", "'paint' failed unexpectedly (RuntimeError: nobody expected this)"),
+        ("memory", "out_of_memory", "not enough memory"),
+        ("full", "storage", "disk is full"),
+        ("invalid", "invalid_mesh", "This mesh is a test."),
+    ],
+)
 def test_a_job_that_fails_says_why_and_the_next_job_works(shared, action, code, words):
     event = shared.final(shared.submit(f"paint={action}"))
     assert (event.state, event.error.code) == ("failed", code)
@@ -194,7 +207,12 @@ def test_a_job_that_waits_can_be_put_first(shared):
 
 
 def test_jobs_that_wait_are_done_in_the_order_that_was_asked_for_whatever_does_not_wait(shared):
-    running, second, third, fourth = shared.submit("render=sleep:0.7"), shared.submit(), shared.submit(), shared.submit()
+    running, second, third, fourth = (
+        shared.submit("render=sleep:0.7"),
+        shared.submit(),
+        shared.submit(),
+        shared.submit(),
+    )
     for id in (second, third, fourth):
         shared.until(id, "queued")
     shared.client.order([fourth, running, "f" * 32, second])
@@ -240,7 +258,9 @@ def test_the_server_answers_within_50_ms_while_it_takes_a_job_of_200_megabytes(s
             shared.client.discard(id)
             rounds.append(waits)
     worst = [max(waits) for waits in rounds]
-    print(f"\n{sum(map(len, rounds))} pings: median {np.median(np.concatenate(rounds)) * 1e3:.1f} ms, worst of each round "
-          + ", ".join(f"{wait * 1e3:.0f}" for wait in worst) + " ms")
+    print(
+        f"\n{sum(map(len, rounds))} pings: median {np.median(np.concatenate(rounds)) * 1e3:.1f} ms, worst of "
+        "each round " + ", ".join(f"{wait * 1e3:.0f}" for wait in worst) + " ms"
+    )
     # A server that blocks does so each time; a busy machine only now and then.
     assert min(worst) < 0.05

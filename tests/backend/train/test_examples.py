@@ -57,14 +57,18 @@ def test_pictures_repeat_beyond_the_unit_square():
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     uvs = np.float32([[[0.4, 0.6], [0.4, 0.6], [0.4, 0.6]], [[-1.6, 2.6], [-1.6, 2.6], [-1.6, 2.6]]])
     color = wearing(uvs, [picture], np.zeros(2, int))
-    np.testing.assert_allclose(*(color(np.array([face]), np.full((1, 3), 1 / 3), np.zeros((1, 3))) for face in (0, 1)), atol=1e-3)
+    np.testing.assert_allclose(
+        *(color(np.array([face]), np.full((1, 3), 1 / 3), np.zeros((1, 3))) for face in (0, 1)), atol=1e-3
+    )
 
 
 def test_references_show_the_asset_from_near_its_front_and_a_seed_repeats_them(asset):
     mesh = read_textured(asset)
     surface = clean(mesh.mesh.data())
     color = wearing(surface.corner_uvs, mesh.images, mesh.image_of)
-    drawn, again, other = (references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    drawn, again, other = (
+        references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
     assert (drawn == again).all()
     assert (drawn != other).any()
     assert (drawn.shape, drawn.dtype) == ((64, 64, 3), np.uint8)
@@ -104,7 +108,9 @@ def test_latents_are_those_of_the_painters_own_films(asset, found, folder):
     np.testing.assert_allclose((packed[0, :3, 1, 1, 1] + 1) * 127.5, position, atol=1)
 
 
-@pytest.mark.parametrize(("layout", "runs", "shape"), [("sequential", 2, (16, 4, 4)), ("beside", 1, (16, 4, 8))])
+@pytest.mark.parametrize(
+    ("layout", "runs", "shape"), [("sequential", 2, (16, 4, 4)), ("beside", 1, (16, 4, 8))]
+)
 def test_the_films_are_those_of_the_layout(asset, folder, tmp_path, layout, runs, shape):
     model = Model(folder, CPU)
     model.card = replace(model.card, layout=layout)
@@ -136,7 +142,13 @@ def test_files_that_teach_nothing_are_left_out_with_a_sentence(asset, folder, fo
     told, model = [], Model(folder, CPU)
     bad = [tmp_path / name for name in ("bare.glb", "dark.glb", "broken.glb", "absent.glb", "text.txt")]
     assert examples([*bad, asset], model, found[0].file.parent, told.append) == found
-    reasons = ("bare.glb has no texture", "dark.glb is black", "broken.glb cannot", "no file", "not a mesh file")
+    reasons = (
+        "bare.glb has no texture",
+        "dark.glb is black",
+        "broken.glb cannot",
+        "no file",
+        "not a mesh file",
+    )
     for sentence, words in zip([one for one in told if one.startswith("Left out")], reasons, strict=True):
         assert words in sentence
     with pytest.raises(InvalidMesh, match="None of the files"):

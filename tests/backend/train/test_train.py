@@ -63,7 +63,11 @@ def text(folder: Path) -> torch.Tensor:
 def mean_loss(expert, name: str, found, folder: Path) -> float:
     """Over 40 moments and noises that the training does not draw."""
     with torch.no_grad():
-        return float(np.mean([step_loss(expert, found, text(folder), moments(name), 99, step).item() for step in range(40)]))
+        return float(
+            np.mean(
+                [step_loss(expert, found, text(folder), moments(name), 99, step).item() for step in range(40)]
+            )
+        )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,9 @@ def trained(folder, found, tmp_path_factory):
         expert, target = opened(folder, name), tmp_path_factory.mktemp(name)
         before = mean_loss(expert, name, found, folder)
         steps, rate = LESSONS[name]
-        checkpoint = train(expert, found, text(folder), Recipe(name, rate=rate), steps, target, lambda *what: None)
+        checkpoint = train(
+            expert, found, text(folder), Recipe(name, rate=rate), steps, target, lambda *what: None
+        )
         results[name] = before, mean_loss(expert, name, found, folder), expert, checkpoint
     return results
 
@@ -86,30 +92,48 @@ def test_a_tiny_network_learns_one_mesh(trained):
 
 
 def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, asset, tmp_path, monkeypatch):
-    """Through conversion, the folder of weights and the painter, whose frames are compared with the file's own texture."""
+    """Through conversion, the folder of weights and the painter, whose frames are compared with the file's
+    own texture."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=10, guidance=1))
     mesh = read_textured(asset)
     surface = clean(mesh.mesh.data())
     views = cameras.orbits(32, 61)[0].cameras
-    truth = [photograph(surface, wearing(surface.corner_uvs, mesh.images, mesh.image_of), camera) for camera in views]
+    truth = [
+        photograph(surface, wearing(surface.corner_uvs, mesh.images, mesh.image_of), camera)
+        for camera in views
+    ]
     buffers = render(surface, views)
     shown = Reference(truth[7] / np.float32(255), buffers[7].mask.astype(np.float32))
 
     def errors() -> list[float]:
-        """Largest difference of a channel, of 255, between the mean painted colour of each side and its colour; both as AgX shows them."""
+        """Largest difference of a channel, of 255, between the mean painted colour of each side and its
+        colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
-        painting = painter.OrbitPainter().paint(surface, buffers, shown, settings, lambda fraction: None, at_once, unseen)
-        frames, wanted = (255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS))
+        painting = painter.OrbitPainter().paint(
+            surface, buffers, shown, settings, lambda fraction: None, at_once, unseen
+        )
+        frames, wanted = (
+            255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS)
+        )
         painted = np.stack([frames[(np.stack(truth) == color).all(axis=-1)].mean(axis=0) for color in COLORS])
         return np.abs(painted - wanted).max(axis=1).round().tolist()
 
-    tiny_model.write_model(tmp_path / "orbitpainter", NETWORK, mosaic.autoencoder(), size=32, layout="horizontal")
+    tiny_model.write_model(
+        tmp_path / "orbitpainter", NETWORK, mosaic.autoencoder(), size=32, layout="horizontal"
+    )
     random = errors()
-    convert_model({name: folder / f"{name}.safetensors" for name in EXPERTS},
-                  {name: checkpoint / checkpoints.PAINTER for name, (_, _, _, checkpoint) in trained.items()}, folder / "vae",
-                  folder / PROMPTS, tmp_path / "orbitpainter", Card(size=32, frames=61, layout="horizontal"), lambda *what: None,
-                  config=NETWORK, dtype=torch.float32)
+    convert_model(
+        {name: folder / f"{name}.safetensors" for name in EXPERTS},
+        {name: checkpoint / checkpoints.PAINTER for name, (_, _, _, checkpoint) in trained.items()},
+        folder / "vae",
+        folder / PROMPTS,
+        tmp_path / "orbitpainter",
+        Card(size=32, frames=61, layout="horizontal"),
+        lambda *what: None,
+        config=NETWORK,
+        dtype=torch.float32,
+    )
     learnt = errors()
     print(f"\nrandom {random}, learnt {learnt}")
     assert max(learnt) < 40 < min(random)  # of which the autoencoder's 8 pixels cost up to 19
@@ -126,20 +150,36 @@ def test_the_autoencoder_of_these_tests_keeps_the_colours_of_eight_by_eight_pixe
 
 
 @pytest.mark.parametrize("name", EXPERTS)
-def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_learnt(trained, folder, name, tmp_path):
+def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_learnt(
+    trained, folder, name, tmp_path
+):
     _, _, expert, checkpoint = trained[name]
     file = checkpoint / checkpoints.PAINTER
     attentions = [f"{side}_attn.{letter}" for side in ("self", "cross") for letter in "qkvo"]
-    layers = {f"blocks.{block}.{part}" for block in range(NETWORK["num_layers"]) for part in ("ffn.0", "ffn.2", *attentions)}
-    assert set(load_file(file)) == {"patch_embedding.weight", "patch_embedding.bias",
-                                    *(f"{layer}.lora_{side}.default.weight" for layer in layers for side in "AB")}
+    layers = {
+        f"blocks.{block}.{part}"
+        for block in range(NETWORK["num_layers"])
+        for part in ("ffn.0", "ffn.2", *attentions)
+    }
+    assert set(load_file(file)) == {
+        "patch_embedding.weight",
+        "patch_embedding.bias",
+        *(f"{layer}.lora_{side}.default.weight" for layer in layers for side in "AB"),
+    }
     convert_expert([folder / f"{name}.safetensors"], file, tmp_path / name, NETWORK, dtype=torch.float32)
     converted = network.load(WanTransformer3DModel, tmp_path / name)
     random = torch.Generator().manual_seed(6)
     films = [torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3)]
-    inputs = films[0], condition(films[1], films[2], torch.randn(1, 16, 1, 4, 4, generator=random)), torch.tensor([900.0]), text(folder)
+    inputs = (
+        films[0],
+        condition(films[1], films[2], torch.randn(1, 16, 1, 4, 4, generator=random)),
+        torch.tensor([900.0]),
+        text(folder),
+    )
     with torch.no_grad():
-        torch.testing.assert_close(velocity(expert.network, *inputs), velocity(converted, *inputs), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            velocity(expert.network, *inputs), velocity(converted, *inputs), atol=1e-4, rtol=1e-4
+        )
 
 
 @pytest.fixture
@@ -152,22 +192,38 @@ def naive(tmp_path):
 
 
 def test_an_expert_that_learns_is_the_published_network(naive):
-    expert = open_expert(naive / "high", [naive / "base.safetensors"], naive / "painter.safetensors", CPU, torch.float64, naive_wan.RANK)
+    expert = open_expert(
+        naive / "high",
+        [naive / "base.safetensors"],
+        naive / "painter.safetensors",
+        CPU,
+        torch.float64,
+        naive_wan.RANK,
+    )
     random = torch.Generator().manual_seed(7)
     noisy, position, normal = (torch.randn(1, 16, 2, 4, 4, generator=random) for _ in range(3))
     still, words = torch.randn(1, 16, 1, 4, 4, generator=random), torch.randn(1, 512, 20, generator=random)
     with torch.no_grad():
-        mine = velocity(expert.network, noisy, condition(position, normal, still).double(), torch.tensor([900.0]), words)
-        other = naive_wan.network(naive_wan.together(naive_wan.base_tensors(1), naive_wan.painter_tensors(2)),
-                                  *(part[0].double() for part in (noisy, position, normal)), still[0, :, 0].double(), 900.0,
-                                  words[0].double())
+        mine = velocity(
+            expert.network, noisy, condition(position, normal, still).double(), torch.tensor([900.0]), words
+        )
+        other = naive_wan.network(
+            naive_wan.together(naive_wan.base_tensors(1), naive_wan.painter_tensors(2)),
+            *(part[0].double() for part in (noisy, position, normal)),
+            still[0, :, 0].double(),
+            900.0,
+            words[0].double(),
+        )
     torch.testing.assert_close(mine[0].double(), other, atol=1e-3, rtol=0)
 
 
 def test_a_new_lora_changes_nothing_and_the_patch_embedding_begins_with_the_bases(naive):
-    learning = open_expert(naive / "high", [naive / "base.safetensors"], None, CPU, torch.float32, naive_wan.RANK).learning
-    assert {name: tensor.shape for name, tensor in learning.items()} == {name: tensor.shape
-                                                                         for name, tensor in naive_wan.painter_tensors(2).items()}
+    learning = open_expert(
+        naive / "high", [naive / "base.safetensors"], None, CPU, torch.float32, naive_wan.RANK
+    ).learning
+    assert {name: tensor.shape for name, tensor in learning.items()} == {
+        name: tensor.shape for name, tensor in naive_wan.painter_tensors(2).items()
+    }
     assert all((tensor == 0).all() for name, tensor in learning.items() if ".lora_B." in name)
     assert all((tensor != 0).any() for name, tensor in learning.items() if ".lora_A." in name)
     base = naive_wan.base_tensors(1)
@@ -178,12 +234,17 @@ def test_a_new_lora_changes_nothing_and_the_patch_embedding_begins_with_the_base
 
 def test_only_the_lora_and_the_patch_embedding_learn(trained, folder):
     _, _, expert, _ = trained["high"]
-    assert {id(parameter) for parameter in expert.network.parameters() if parameter.requires_grad} == set(map(id, expert.learning.values()))
+    assert {id(parameter) for parameter in expert.network.parameters() if parameter.requires_grad} == set(
+        map(id, expert.learning.values())
+    )
     begun = opened(folder, "high")
     assert begun.network.is_gradient_checkpointing
     now, then = expert.network.state_dict(), begun.network.state_dict()
     changed = {name for name in now if not torch.equal(now[name], then[name])}
-    assert changed == {name for name in now if name.endswith((".up", ".down"))} | {"patch_embedding.video", "patch_embedding.bias"}
+    assert changed == {name for name in now if name.endswith((".up", ".down"))} | {
+        "patch_embedding.video",
+        "patch_embedding.bias",
+    }
 
 
 def test_the_noise_levels_of_each_expert_are_the_published_ones():
@@ -200,7 +261,9 @@ def test_the_noise_levels_of_each_expert_are_the_published_ones():
 
 
 def test_errors_weigh_most_in_the_middle_and_nothing_at_pure_noise():
-    time, weight = (torch.cat([getattr(moments(name), part) for name in EXPERTS]) for part in ("time", "weight"))
+    time, weight = (
+        torch.cat([getattr(moments(name), part) for name in EXPERTS]) for part in ("time", "weight")
+    )
     assert weight[time == 1000].max() == 0
     assert weight[time == 900][0] == pytest.approx(0.63, abs=0.005)
     assert (weight.max(), time[weight.argmax()]) == (pytest.approx(2.076, abs=0.001), 500)
@@ -210,12 +273,23 @@ def test_errors_weigh_most_in_the_middle_and_nothing_at_pure_noise():
 
 def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, found, tmp_path):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    whole = train(opened(folder, "low"), found, text(folder), recipe, 8, tmp_path / "whole", lambda *what: None)
-    first = train(opened(folder, "low"), found, text(folder), recipe, 3, tmp_path / "parts", lambda *what: None)
+    whole = train(
+        opened(folder, "low"), found, text(folder), recipe, 8, tmp_path / "whole", lambda *what: None
+    )
+    first = train(
+        opened(folder, "low"), found, text(folder), recipe, 3, tmp_path / "parts", lambda *what: None
+    )
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000003"]
     told = []
-    second = train(opened(folder, "low", first / checkpoints.PAINTER), found, text(folder), recipe, 8, tmp_path / "parts",
-                   lambda step, loss: told.append(step))
+    second = train(
+        opened(folder, "low", first / checkpoints.PAINTER),
+        found,
+        text(folder),
+        recipe,
+        8,
+        tmp_path / "parts",
+        lambda step, loss: told.append(step),
+    )
     assert told == [4, 5, 6, 7, 8]
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000008"]
     for name in (checkpoints.PAINTER, checkpoints.OPTIMIZER):
@@ -226,14 +300,27 @@ def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, foun
 
 def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, disk):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    first = train(opened(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None)
+    first = train(
+        opened(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None
+    )
     size = sum(path.stat().st_size for path in first.iterdir())
     place = disk(f"size={3 * size // 2}")
     shutil.copytree(first, place / first.name)
     with pytest.raises(StorageError, match="disk is full"):
-        train(opened(folder, "low", first / checkpoints.PAINTER), found, text(folder), recipe, 2, place, lambda *what: None)
+        train(
+            opened(folder, "low", first / checkpoints.PAINTER),
+            found,
+            text(folder),
+            recipe,
+            2,
+            place,
+            lambda *what: None,
+        )
     assert [path.name for path in place.iterdir()] == [first.name]
-    assert checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER).read_bytes() == (first / checkpoints.OPTIMIZER).read_bytes()
+    assert (
+        checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER).read_bytes()
+        == (first / checkpoints.OPTIMIZER).read_bytes()
+    )
 
 
 def test_the_first_steps_are_gentle(folder, found, tmp_path):
@@ -246,8 +333,25 @@ def test_the_first_steps_are_gentle(folder, found, tmp_path):
 
 def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypatch, capsys):
     def command(*more: str) -> int:
-        monkeypatch.setattr("sys.argv", ["backend", "train", str(asset), "--expert", "high", "--base", str(folder / "high.safetensors"),
-                                         "--model", str(folder), "--cache", str(found[0].file.parent), "-o", str(tmp_path / "run"), *more])
+        monkeypatch.setattr(
+            "sys.argv",
+            [
+                "backend",
+                "train",
+                str(asset),
+                "--expert",
+                "high",
+                "--base",
+                str(folder / "high.safetensors"),
+                "--model",
+                str(folder),
+                "--cache",
+                str(found[0].file.parent),
+                "-o",
+                str(tmp_path / "run"),
+                *more,
+            ],
+        )
         return command_line.main()
 
     assert command("--steps", "2", "--resume") == 2

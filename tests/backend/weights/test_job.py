@@ -1,4 +1,5 @@
-"""The download of weights as a job of the server, beside those with a mesh: real server, real worker, a real hub."""
+"""The download of weights as a job of the server, beside those with a mesh: real server, real worker, a real
+hub."""
 
 import contextlib
 import os
@@ -19,7 +20,9 @@ MB = 1 << 20
 
 @pytest.fixture
 def hub():
-    repositories = {source.repository: {path: path.encode() for path in source.files} for source in ORBITPAINTER.sources}
+    repositories = {
+        source.repository: {path: path.encode() for path in source.files} for source in ORBITPAINTER.sources
+    }
     repositories[WAN.repository][FIRST] = bytes(12 * MB)
     with Hub(repositories) as hub:
         yield hub
@@ -27,7 +30,11 @@ def hub():
 
 @pytest.fixture
 def watcher(hub, tmp_path, monkeypatch):
-    for name, value in (("HF_ENDPOINT", hub.url), ("HF_HOME", tmp_path / "hf"), ("ORBIT_TEXTURE_HOME", tmp_path)):
+    for name, value in (
+        ("HF_ENDPOINT", hub.url),
+        ("HF_HOME", tmp_path / "hf"),
+        ("ORBIT_TEXTURE_HOME", tmp_path),
+    ):
         monkeypatch.setenv(name, str(value))
     monkeypatch.delenv("ORBIT_TEXTURE_MODELS", raising=False)
     watcher = Watcher(tmp_path / "run")
@@ -65,7 +72,9 @@ def test_a_download_tells_its_progress_can_be_cancelled_and_goes_on_where_it_end
     assert not [path for _, path, _, _ in hub.seen if path.startswith("/api/")]
 
 
-def test_weights_that_are_there_are_not_downloaded_again_and_the_server_does_other_jobs_afterwards(hub, watcher, tmp_path):
+def test_weights_that_are_there_are_not_downloaded_again_and_the_server_does_other_jobs_afterwards(
+    hub, watcher, tmp_path
+):
     tiny_model.write_model(tmp_path / "models" / "orbitpainter")
     done = watcher.final(download(watcher), seconds=90)
     assert done.state == "finished", done.error

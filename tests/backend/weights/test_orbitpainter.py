@@ -14,7 +14,15 @@ from filelock import FileLock
 
 from backend import doctor
 from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, OutOfMemory, StorageError
-from backend.api.weights import EXPERTS, FOUR_STEPS, ORBITPAINTER, ORBITPAINTER_LORA, SEGMENTATION, WAN, gigabytes
+from backend.api.weights import (
+    EXPERTS,
+    FOUR_STEPS,
+    ORBITPAINTER,
+    ORBITPAINTER_LORA,
+    SEGMENTATION,
+    WAN,
+    gigabytes,
+)
 from backend.paint.orbitpainter.model import Model, embedded
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.segmentation import load_segmentation
@@ -45,12 +53,31 @@ def hub(repositories):
 
 
 def run(hub, home, *options, module="backend", says="", **environment):
-    """The command as a user runs it: the real one, or, as ``tests.tiny_weights``, the one for tiny networks. Exit status and output."""
-    arguments = ["download", "orbitpainter"] if module == "backend" else [str(home / "models" / "orbitpainter"), hub.url]
-    environment = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "hf"), "ORBIT_TEXTURE_HOME": str(home)} | environment
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))}
-    done = subprocess.run([sys.executable, "-m", module, *arguments, *options], cwd=ROOT, env=clean | environment, input=says, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    """The command as a user runs it: the real one, or, as ``tests.tiny_weights``, the one for tiny networks.
+    Exit status and output."""
+    arguments = (
+        ["download", "orbitpainter"]
+        if module == "backend"
+        else [str(home / "models" / "orbitpainter"), hub.url]
+    )
+    environment = {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home / "hf"),
+        "ORBIT_TEXTURE_HOME": str(home),
+    } | environment
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments, *options],
+        cwd=ROOT,
+        env=clean | environment,
+        input=says,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    )
     return done.returncode, done.stdout
 
 
@@ -78,9 +105,13 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
     assert load_segmentation(target / "segmentation").config.model_type == "sam"
     wanted, unwanted = embedded(target / "prompts.safetensors")
     assert not torch.equal(wanted, unwanted)
-    assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["orbitpainter"], "originals are left"
+    assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["orbitpainter"], (
+        "originals are left"
+    )
     # The token is for the Hub only.
-    assert {token for _, path, _, token in hub.seen if path.startswith(("/api/", "/Wan-AI/"))} == {"Bearer hf_secret"}
+    assert {token for _, path, _, token in hub.seen if path.startswith(("/api/", "/Wan-AI/"))} == {
+        "Bearer hf_secret"
+    }
     assert {token for _, path, _, token in hub.seen if path.startswith("/plain/")} == {""}
     assert command.download(tiny_weights.needs(hub.url), target, None, False, False)
     assert "already" in capsys.readouterr().out
@@ -88,9 +119,17 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
 
 def pinned(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
-    files = [File(source.repository, path, len(data := hub.repositories[source.repository][path]),
-                  f"sha256:{hashlib.sha256(data).hexdigest()}", address=f"{hub.url}/plain/{source.repository}")
-             for source in ORBITPAINTER.sources for path in source.files]
+    files = [
+        File(
+            source.repository,
+            path,
+            len(data := hub.repositories[source.repository][path]),
+            f"sha256:{hashlib.sha256(data).hexdigest()}",
+            address=f"{hub.url}/plain/{source.repository}",
+        )
+        for source in ORBITPAINTER.sources
+        for path in source.files
+    ]
     return Manifest(tuple(files), {})
 
 
@@ -102,11 +141,15 @@ def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(
     work, told = workplace(target), []
     right = hub.repositories[EXPERTS.repository][HIGH]
     hub.swapped[HIGH] = right[:-1] + bytes([right[-1] ^ 1])
-    with pytest.raises(InvalidWeights, match=f"{EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"):
+    with pytest.raises(
+        InvalidWeights, match=f"{EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"
+    ):
         install(needs, pinned(hub), target, lambda *what: told.append(what), **TINY)
     assert not target.exists()
     assert not list((work / EXPERTS.repository / "high_noise_model").iterdir())
-    assert not list((work / WAN.repository / "text_encoder").iterdir()), "a converted part's originals are left"
+    assert not list((work / WAN.repository / "text_encoder").iterdir()), (
+        "a converted part's originals are left"
+    )
     assert (work / "made" / "vae").is_dir()
     assert {stage for stage, _ in told} == {"download", "convert"}
 
@@ -116,8 +159,11 @@ def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(
     manifest = look(needs, target)
     assert manifest == pinned(hub)
     install(needs, manifest, target, lambda *what: told.append(what), **TINY)
-    assert {path.split("/")[-1] for _, path, _, _ in hub.seen} == {"diffusion_pytorch_model.safetensors", "high_noise.safetensors",
-                                                                   "low_noise.safetensors"}
+    assert {path.split("/")[-1] for _, path, _, _ in hub.seen} == {
+        "diffusion_pytorch_model.safetensors",
+        "high_noise.safetensors",
+        "low_noise.safetensors",
+    }
     fractions = [fraction for _, fraction in told]
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(1)
@@ -135,7 +181,11 @@ def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_p
     install(needs, look(needs, other, stick), other, lambda *what: None, stick, **TINY)
     assert not hub.seen
     assert {path: path.stat().st_mtime_ns for path in stick.rglob("*")} == before
-    for file in ("high/diffusion_pytorch_model.safetensors", "low/diffusion_pytorch_model.safetensors", "prompts.safetensors"):
+    for file in (
+        "high/diffusion_pytorch_model.safetensors",
+        "low/diffusion_pytorch_model.safetensors",
+        "prompts.safetensors",
+    ):
         assert (mine / file).read_bytes() == (other / file).read_bytes()
     (stick / EXPERTS.repository / HIGH).write_bytes(b"something else")
     with pytest.raises(InvalidWeights, match=f"{HIGH} is another file"):
@@ -173,7 +223,13 @@ def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
     with open(tmp_path / "encoder.safetensors", "wb") as huge:
         huge.truncate(1 << 41)
     with pytest.raises(OutOfMemory, match=r"takes 2199\.0 GB of memory"):
-        make("prompts.safetensors", [tmp_path / "encoder.safetensors"], tmp_path, tmp_path, lambda fraction: None)
+        make(
+            "prompts.safetensors",
+            [tmp_path / "encoder.safetensors"],
+            tmp_path,
+            tmp_path,
+            lambda fraction: None,
+        )
 
 
 def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
@@ -192,8 +248,11 @@ def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     status, said = run(hub, tmp_path, "--from", str(folder))
     assert status == 2
     named = re.findall(r"^  (\S+)$", said, re.MULTILINE)
-    assert named == ["Wan-Video/Wan2.2/wan/configs/shared_config.py", "Yuehavingfun/orbitpainter-single/high_noise.safetensors",
-                     "Yuehavingfun/orbitpainter-single/low_noise.safetensors"]
+    assert named == [
+        "Wan-Video/Wan2.2/wan/configs/shared_config.py",
+        "Yuehavingfun/orbitpainter-single/high_noise.safetensors",
+        "Yuehavingfun/orbitpainter-single/low_noise.safetensors",
+    ]
     assert f"from {hub.url}/Yuehavingfun/orbitpainter-single/resolve/main/high_noise.safetensors" in said
     assert not hub.seen
 
@@ -237,7 +296,13 @@ def big(hub) -> File:
     """A file of 25 MB at an address of its own."""
     data = bytes(range(256)) * (25 * MB // 256)
     hub.repositories["a/b"] = {"big.safetensors": data}
-    return File("a/b", "big.safetensors", len(data), f"sha256:{hashlib.sha256(data).hexdigest()}", address=f"{hub.url}/plain/a/b")
+    return File(
+        "a/b",
+        "big.safetensors",
+        len(data),
+        f"sha256:{hashlib.sha256(data).hexdigest()}",
+        address=f"{hub.url}/plain/a/b",
+    )
 
 
 def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
@@ -282,7 +347,9 @@ def test_a_part_of_something_else_is_found_out_by_its_hash(hub, tmp_path):
     part = tmp_path / "a/b" / "big.safetensors.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
-    with pytest.raises(InvalidWeights, match=r"a/b/big.safetensors is another file than it should be: its sha256"):
+    with pytest.raises(
+        InvalidWeights, match=r"a/b/big.safetensors is another file than it should be: its sha256"
+    ):
         fetch(file, tmp_path, lambda size: None)
     assert not list(part.parent.iterdir())
     fetch(file, tmp_path, lambda size: None)
@@ -290,11 +357,23 @@ def test_a_part_of_something_else_is_found_out_by_its_hash(hub, tmp_path):
 
 def test_a_small_file_is_checked_by_gits_hash(hub, tmp_path):
     hub.repositories["a/b"] = {"config.json": b"{}\n"}
-    blob = subprocess.run(["git", "hash-object", "--stdin"], input=b"{}\n", stdout=subprocess.PIPE, check=True).stdout.decode().strip()
-    fetch(File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"), tmp_path, lambda size: None)
+    blob = (
+        subprocess.run(["git", "hash-object", "--stdin"], input=b"{}\n", stdout=subprocess.PIPE, check=True)
+        .stdout.decode()
+        .strip()
+    )
+    fetch(
+        File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
+        tmp_path,
+        lambda size: None,
+    )
     hub.swapped["config.json"] = b"[]\n"
     with pytest.raises(InvalidWeights, match="its git hash"):
-        fetch(File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"), tmp_path / "again", lambda size: None)
+        fetch(
+            File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
+            tmp_path / "again",
+            lambda size: None,
+        )
 
 
 def test_a_file_that_its_server_has_lost_is_named(hub, tmp_path):
@@ -304,19 +383,27 @@ def test_a_file_that_its_server_has_lost_is_named(hub, tmp_path):
 
 def huge() -> Manifest:
     """Sizes as published, times a hundred thousand."""
-    files = [File(source.repository, path, size * 100_000, "") for source in ORBITPAINTER.sources for path, size in source.files.items()]
+    files = [
+        File(source.repository, path, size * 100_000, "")
+        for source in ORBITPAINTER.sources
+        for path, size in source.files.items()
+    ]
     return Manifest(tuple(files), {})
 
 
 def test_too_little_disk_is_said_before_anything_is_written(tmp_path):
-    with pytest.raises(StorageError, match=r"has .* GB free, and bringing the weights takes up to \d+\.\d GB"):
+    with pytest.raises(
+        StorageError, match=r"has .* GB free, and bringing the weights takes up to \d+\.\d GB"
+    ):
         install(ORBITPAINTER, huge(), tmp_path / "models" / "orbitpainter", lambda *told: None)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_disk_holds_the_originals_of_one_part_at_a_time_unless_they_are_kept(tmp_path):
     target = tmp_path / "orbitpainter"
-    published = Manifest(tuple(File(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {})
+    published = Manifest(
+        tuple(File(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {}
+    )
     needed = {keep: room(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
     assert 86e9 < needed[False] < 90e9
     assert 129e9 < needed[True] < 133e9
@@ -348,10 +435,17 @@ def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_pat
         found, _ = doctor._weights()
         return found.state, found.detail, found.fix.endswith("-m backend download orbitpainter")
 
-    assert finding() == ("ok", f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",
-                         True)
+    assert finding() == (
+        "ok",
+        f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",
+        True,
+    )
     workplace(target).mkdir(parents=True)
-    assert finding() == ("warning", f"the download of OrbitPainter's to {workplace(target)} was cut short", True)
+    assert finding() == (
+        "warning",
+        f"the download of OrbitPainter's to {workplace(target)} was cut short",
+        True,
+    )
     tiny_model.write_model(target)
     assert finding() == ("ok", f"OrbitPainter's are in {target}", False)
     (target / "low" / "diffusion_pytorch_model.safetensors").write_bytes(b"")

@@ -35,9 +35,20 @@ def hub(repositories):
 
 def pinned(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
-    return Manifest(tuple(File(source.repository, path, len(data := hub.repositories[source.repository][path]),
-                               f"sha256:{hashlib.sha256(data).hexdigest()}", address=f"{hub.url}/plain/{source.repository}")
-                          for source in TRELLIS2.sources for path in source.files), {})
+    return Manifest(
+        tuple(
+            File(
+                source.repository,
+                path,
+                len(data := hub.repositories[source.repository][path]),
+                f"sha256:{hashlib.sha256(data).hexdigest()}",
+                address=f"{hub.url}/plain/{source.repository}",
+            )
+            for source in TRELLIS2.sources
+            for path in source.files
+        ),
+        {},
+    )
 
 
 def test_published_files_become_a_folder_that_opens(hub, tmp_path):
@@ -47,9 +58,17 @@ def test_published_files_become_a_folder_that_opens(hub, tmp_path):
     model = Model(target, torch.device("cpu"))
     assert (model.card.shape, model.card.texture) == (tiny_trellis.SHAPE, tiny_trellis.TEXTURE)
     for name, network in tiny_trellis.networks().items():
-        loaded = {"shape_encoder": partial(model.encoder, "shape"), "texture_encoder": partial(model.encoder, "texture"),
-                  "texture_decoder": model.decoder, "flow_512": partial(model.flow, 512), "flow_1024": partial(model.flow, 1024)}[name]()
-        assert all(torch.equal(tensor.float(), network.state_dict()[key].float()) for key, tensor in loaded.state_dict().items())
+        loaded = {
+            "shape_encoder": partial(model.encoder, "shape"),
+            "texture_encoder": partial(model.encoder, "texture"),
+            "texture_decoder": model.decoder,
+            "flow_512": partial(model.flow, 512),
+            "flow_1024": partial(model.flow, 1024),
+        }[name]()
+        assert all(
+            torch.equal(tensor.float(), network.state_dict()[key].float())
+            for key, tensor in loaded.state_dict().items()
+        )
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["trellis2"], "originals are left"
 
 
@@ -79,21 +98,37 @@ def test_other_files_than_the_gated_ones_are_not_taken_for_them(hub, tmp_path):
 
 def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
     hub.gated.add(DINOV3.repository)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))}
-    done = subprocess.run([sys.executable, "-m", "backend", "download", "trellis2"], cwd=ROOT, text=True, timeout=120, input="yes\n",
-                          env=clean | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "ORBIT_TEXTURE_HOME": str(tmp_path)},
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", "download", "trellis2"],
+        cwd=ROOT,
+        text=True,
+        timeout=120,
+        input="yes\n",
+        env=clean
+        | {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf"), "ORBIT_TEXTURE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert done.returncode == 2
     assert "Accept their terms on its page on huggingface.co" in done.stdout
     assert "--gated" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize(("change", "sentence"), [
-    (lambda published: published["args"].pop("tex_slat_normalization"), "does not hold the statistics"),
-    (lambda published: published["args"]["tex_slat_normalization"]["std"].pop(), "latents of different sizes"),
-    (lambda published: published.pop("args"), "does not hold the statistics"),
-])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda published: published["args"].pop("tex_slat_normalization"), "does not hold the statistics"),
+        (
+            lambda published: published["args"]["tex_slat_normalization"]["std"].pop(),
+            "latents of different sizes",
+        ),
+        (lambda published: published.pop("args"), "does not hold the statistics"),
+    ],
+)
 def test_statistics_that_are_not_there_are_a_sentence(hub, tmp_path, change, sentence):
     files = hub.repositories[TRELLIS2_FILES.repository]
     published = json.loads(files["texturing_pipeline.json"])
@@ -105,7 +140,9 @@ def test_statistics_that_are_not_there_are_a_sentence(hub, tmp_path, change, sen
 
 
 def test_networks_of_other_sizes_than_the_published_ones_are_refused(hub, tmp_path):
-    with pytest.raises(InvalidWeights, match=r"shape_encoder.safetensors: the tensor .* (is missing|has the shape)"):
+    with pytest.raises(
+        InvalidWeights, match=r"shape_encoder.safetensors: the tensor .* (is missing|has the shape)"
+    ):
         install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None)
     assert not (tmp_path / "trellis2").exists()
 

@@ -20,7 +20,10 @@ def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.
     """The findings by name, after the mesh was checked."""
     if obj.mode == "OBJECT":
         inspection.inspect(obj)
-    return {finding.name: finding for finding in preflight.findings(obj, Settings(painter=painter), inspection.known(obj))}
+    return {
+        finding.name: finding
+        for finding in preflight.findings(obj, Settings(painter=painter), inspection.known(obj))
+    }
 
 
 def test_nothing_is_found_on_a_good_mesh():
@@ -181,7 +184,12 @@ def test_what_is_known_is_forgotten_when_the_mesh_changes_and_not_when_the_objec
 def test_a_mesh_of_a_million_triangles_can_be_checked():
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=708, y_subdivisions=708)
     check = inspection.inspect(bpy.context.object)
-    assert (check.flipped_edges, check.inside_out, check.uvs_overlap, check.uvs_leave_tiles) == (0, False, False, False)
+    assert (check.flipped_edges, check.inside_out, check.uvs_overlap, check.uvs_leave_tiles) == (
+        0,
+        False,
+        False,
+        False,
+    )
 
 
 def test_a_larger_job_costs_more():
@@ -195,7 +203,11 @@ def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(mo
     monkeypatch.setattr(estimate, "_pace", 1.0)
     settings = Settings()
     usual = estimate.cost(5_000, settings).seconds
-    report = {"triangles": 5_000, "settings": settings.to_dict(), "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6}}
+    report = {
+        "triangles": 5_000,
+        "settings": settings.to_dict(),
+        "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6},
+    }
     for _ in range(2):
         estimate.learn(report)
         assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
@@ -229,7 +241,10 @@ def test_a_card_that_is_too_small_is_told_with_what_the_model_takes_and_draft_me
     panel.painter = "orbitpainter"
     computer(memory=64, card=4)
     finding = found(obj, "orbitpainter")["memory"]
-    assert "OrbitPainter takes at least 6.0 GB of the card's memory, and of NVIDIA RTX 4.0 GB were free" in finding.sentence
+    assert (
+        "OrbitPainter takes at least 6.0 GB of the card's memory, and of NVIDIA RTX 4.0 GB were free"
+        in finding.sentence
+    )
     assert (finding.fix, finding.urgent) == ("use_less_memory", True)
     bpy.ops.orbit_texture.use_less_memory()
     assert panel.painter == "draft"
@@ -240,7 +255,9 @@ def test_a_card_on_which_only_fast_fits_gets_fast(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter, panel.quality = "orbitpainter", "balanced"
     computer(memory=64, card=7)
-    assert [finding.fix for finding in preflight.findings(obj, panel.to_settings(), None) if finding.urgent] == ["use_less_memory"]
+    assert [
+        finding.fix for finding in preflight.findings(obj, panel.to_settings(), None) if finding.urgent
+    ] == ["use_less_memory"]
     bpy.ops.orbit_texture.use_less_memory()
     assert (panel.painter, panel.quality) == ("orbitpainter", "fast")
     assert not preflight.findings(obj, panel.to_settings(), None)
@@ -251,8 +268,10 @@ def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_docto
     obj = make.suzanne()
     assert found(obj, "orbitpainter") == {}
     computer(memory=23)
-    assert "OrbitPainter takes at least 33.7 GB of memory on this device, and this computer has 23.0" in found(
-        obj, "orbitpainter")["memory"].sentence
+    assert (
+        "OrbitPainter takes at least 33.7 GB of memory on this device, and this computer has 23.0"
+        in found(obj, "orbitpainter")["memory"].sentence
+    )
     computer(memory=64)
     assert found(obj, "orbitpainter") == {}
 
@@ -260,9 +279,15 @@ def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_docto
 def test_the_peak_of_memory_is_told_before_a_job_with_a_model_too(computer):
     assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == ""
     computer(memory=64, card=80)
-    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == "About 34 GB of the card, 3 GB of memory"
+    assert (
+        preflight.forecast(5_000, Settings(painter="orbitpainter"))
+        == "About 34 GB of the card, 3 GB of memory"
+    )
     computer(memory=64, card=16)
-    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == "About 8 GB of the card, 30 GB of memory"
+    assert (
+        preflight.forecast(5_000, Settings(painter="orbitpainter"))
+        == "About 8 GB of the card, 30 GB of memory"
+    )
     assert preflight.forecast(5_000, Settings(refine=True)) == "About 4 GB of the card, 3 GB of memory"
     computer(memory=64)
     assert preflight.forecast(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"

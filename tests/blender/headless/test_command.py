@@ -47,8 +47,23 @@ def scene(folder: Path, *names: str) -> Path:
 def test_texture_writes_a_copy_and_prints_events(tmp_path, picture, capsys):
     source = scene(tmp_path, "Body", "Hat bake=sleep:0.3", "Floor")
     content = source.read_bytes()
-    code = command.main(["texture", "--image", str(picture), "--objects", "Body", "Hat bake=sleep:0.3",
-                         "--output", str(tmp_path / "out.blend"), "--size", "1024", "--seed", "3", "--json"])
+    code = command.main(
+        [
+            "texture",
+            "--image",
+            str(picture),
+            "--objects",
+            "Body",
+            "Hat bake=sleep:0.3",
+            "--output",
+            str(tmp_path / "out.blend"),
+            "--size",
+            "1024",
+            "--seed",
+            "3",
+            "--json",
+        ]
+    )
     assert code == 0
     said = events(capsys)
     assert [event["object"] for event in said if event["event"] == "object"] == ["Body", "Hat bake=sleep:0.3"]
@@ -63,18 +78,24 @@ def test_texture_writes_a_copy_and_prints_events(tmp_path, picture, capsys):
 
 def test_an_object_that_fails_makes_the_exit_code_1(tmp_path, picture, capsys):
     scene(tmp_path, "Good", "Bad bake=invalid")
-    code = command.main(["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--json"])
+    code = command.main(
+        ["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--json"]
+    )
     assert code == 1
     outcomes = {event["object"]: event for event in events(capsys) if event["event"] == "object"}
     assert outcomes["Bad bake=invalid"]["error"]["message"] == "This mesh is a test."
     assert takes_in(tmp_path / "out.blend") == {"Good": 1, "Bad bake=invalid": 0}
 
 
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (["--objects", "Nobody"], "no object called 'Nobody'"),
-    (["--azimuth", "30"], "both azimuth and elevation"),
-    (["--image", "missing.png"], "no reference image at"),
-    (["--output", "out.glb"], "must be a .blend file")])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--objects", "Nobody"], "no object called 'Nobody'"),
+        (["--azimuth", "30"], "both azimuth and elevation"),
+        (["--image", "missing.png"], "no reference image at"),
+        (["--output", "out.glb"], "must be a .blend file"),
+    ],
+)
 def test_bad_arguments_make_the_exit_code_2_and_write_nothing(tmp_path, picture, capsys, arguments, sentence):
     scene(tmp_path, "Body")
     output = tmp_path / "out.blend"
@@ -94,7 +115,9 @@ def test_a_size_that_there_is_not_makes_the_exit_code_2(capsys):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, picture, capsys):
     scene(tmp_path, "Body")
     (tmp_path / "file").write_text("not a folder")
-    code = command.main(["texture", "--image", str(picture), "--output", str(tmp_path / "file" / "out.blend")])
+    code = command.main(
+        ["texture", "--image", str(picture), "--output", str(tmp_path / "file" / "out.blend")]
+    )
     assert code == 1
     assert "cannot be written" in capsys.readouterr().err
 
@@ -116,7 +139,9 @@ def manifest(folder: Path, text: str) -> str:
 @pytest.mark.every_blender
 def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
     scene(tmp_path, "Body", "Hat")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         output = "textured"
         [defaults]
         image = "reference.png"
@@ -127,11 +152,15 @@ def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
         blend = "scene.blend"
         objects = ["Hat"]
         output = "hat.blend"
-    """)
+    """,
+    )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
     assert len([event for event in events(capsys) if event["event"] == "object"]) == 3
     report = json.loads((tmp_path / "textured" / "scene.json").read_text())
-    assert {name: outcome["state"] for name, outcome in report["objects"].items()} == {"Body": "finished", "Hat": "finished"}
+    assert {name: outcome["state"] for name, outcome in report["objects"].items()} == {
+        "Body": "finished",
+        "Hat": "finished",
+    }
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
     assert {event["event"] for event in events(capsys)} == {"skipped"}
     assert Path(bpy.data.filepath) == tmp_path / "scene.blend"
@@ -141,11 +170,14 @@ def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
 
 def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_path, picture, capsys):
     scene(tmp_path, "Body", "Hat")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         [[job]]
         blend = "scene.blend"
         images = { Body = "reference.png", Hat = "hat.png" }
-    """)
+    """,
+    )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
     assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 0}
     outcomes = {event["object"]: event for event in events(capsys) if event["event"] == "object"}
@@ -161,11 +193,14 @@ def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_pat
 
 def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, capsys):
     scene(tmp_path, "Body", "Hat")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         [[job]]
         blend = "scene.blend"
         image = "reference.png"
-    """)
+    """,
+    )
     assert command.main(["batch", "--manifest", jobs]) == 0
     report = tmp_path / "textured" / "scene.json"
     outcomes = json.loads(report.read_text())
@@ -176,12 +211,16 @@ def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, cap
     assert json.loads(report.read_text())["objects"]["Hat"]["state"] == "finished"
 
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("", "has no [[job]]"),
-    ("[[job]]\nblend = 'a.blend'", "needs a 'blend', and an 'image'"),
-    ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\nsiez = 3", "no key called 'siez'"),
-    ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\ntexture_size = 3", "must be one of"),
-    ("nonsense", "cannot be read")])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "has no [[job]]"),
+        ("[[job]]\nblend = 'a.blend'", "needs a 'blend', and an 'image'"),
+        ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\nsiez = 3", "no key called 'siez'"),
+        ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\ntexture_size = 3", "must be one of"),
+        ("nonsense", "cannot be read"),
+    ],
+)
 def test_a_manifest_with_a_mistake_makes_the_exit_code_2(tmp_path, capsys, text, sentence):
     assert command.main(["batch", "--manifest", manifest(tmp_path, text)]) == 2
     assert sentence in capsys.readouterr().err
@@ -189,27 +228,35 @@ def test_a_manifest_with_a_mistake_makes_the_exit_code_2(tmp_path, capsys, text,
 
 def test_a_missing_blend_does_not_stop_the_rest(tmp_path, picture, capsys):
     scene(tmp_path, "Body")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         [defaults]
         image = "reference.png"
         [[job]]
         blend = "missing.blend"
         [[job]]
         blend = "scene.blend"
-    """)
+    """,
+    )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
     said = events(capsys)
     assert "There is no file" in said[0]["message"]
     assert said[-1]["event"] == "saved"
 
 
-def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_on_there(tmp_path, picture, capsys):
+def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_on_there(
+    tmp_path, picture, capsys
+):
     scene(tmp_path, "Quick", "Slow bake=sleep:20")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         [[job]]
         blend = "scene.blend"
         image = "reference.png"
-    """)
+    """,
+    )
     output = tmp_path / "textured" / "scene.blend"
 
     def interrupt_once_saved():
@@ -227,13 +274,24 @@ def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_
     bpy.ops.wm.save_mainfile()
     capsys.readouterr()
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert [event["object"] for event in events(capsys) if event["event"] in ("skipped", "object")] == ["Quick", "Slow"]
+    assert [event["object"] for event in events(capsys) if event["event"] in ("skipped", "object")] == [
+        "Quick",
+        "Slow",
+    ]
     assert takes_in(output) == {"Quick": 1, "Slow": 1}
 
 
 def test_partial_results_are_discarded_on_request(tmp_path, picture, capsys):
     source = scene(tmp_path, "Good", "Bad bake=invalid")
-    arguments = ["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--partial", "discard"]
+    arguments = [
+        "texture",
+        "--image",
+        str(picture),
+        "--output",
+        str(tmp_path / "out.blend"),
+        "--partial",
+        "discard",
+    ]
     assert command.main(arguments) == 1
     assert [len(obj.orbit_texture.takes) for obj in bpy.data.objects] == [0, 0]
     assert not (tmp_path / "out.blend").exists()
@@ -255,7 +313,9 @@ def test_a_batch_that_discards_partial_results_starts_over(tmp_path, picture, ca
 
 def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, picture, capsys):
     scene(tmp_path, "Body", "Hat")
-    jobs = manifest(tmp_path, """
+    jobs = manifest(
+        tmp_path,
+        """
         [[job]]
         blend = "scene.blend"
         [[job.rule]]
@@ -267,9 +327,12 @@ def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, pic
         [[job.rule]]
         objects = ["Coat"]
         seed = 8
-    """)
+    """,
+    )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert [event["message"] for event in events(capsys) if event["event"] == "note"] == ["The rule for Coat means no object here."]
+    assert [event["message"] for event in events(capsys) if event["event"] == "note"] == [
+        "The rule for Coat means no object here."
+    ]
     takes_in(tmp_path / "textured" / "scene.blend")
     seeds = {obj.name: json.loads(obj.orbit_texture.takes[0].settings)["seed"] for obj in bpy.data.objects}
     assert seeds == {"Body": 0, "Hat": 7}
@@ -278,11 +341,28 @@ def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, pic
 def test_texture_takes_a_folder_and_rules_and_yes_or_no(tmp_path, picture, capsys):
     scene(tmp_path, "Body", "Hat")
     (tmp_path / "Body.png").write_bytes(make.png())
-    (tmp_path / "rules.toml").write_text('[[rule]]\nobjects = ["Hat"]\nimage = "reference.png"\nrefine = false\n')
-    assert command.main(["texture", "--folder", str(tmp_path), "--rules", str(tmp_path / "rules.toml"), "--refine",
-                         "--output", str(tmp_path / "out.blend")]) == 0
+    (tmp_path / "rules.toml").write_text(
+        '[[rule]]\nobjects = ["Hat"]\nimage = "reference.png"\nrefine = false\n'
+    )
+    assert (
+        command.main(
+            [
+                "texture",
+                "--folder",
+                str(tmp_path),
+                "--rules",
+                str(tmp_path / "rules.toml"),
+                "--refine",
+                "--output",
+                str(tmp_path / "out.blend"),
+            ]
+        )
+        == 0
+    )
     takes_in(tmp_path / "out.blend")
-    refined = {obj.name: json.loads(obj.orbit_texture.takes[0].settings)["refine"] for obj in bpy.data.objects}
+    refined = {
+        obj.name: json.loads(obj.orbit_texture.takes[0].settings)["refine"] for obj in bpy.data.objects
+    }
     assert refined == {"Body": True, "Hat": False}
 
 
@@ -320,16 +400,40 @@ def test_a_download_that_fails_says_why(own_server, capsys):
 
 def test_the_example_script_does_the_same_in_a_plain_python(tmp_path, picture):
     source = scene(tmp_path, "Body", "Hat")
-    run = subprocess.run([sys.executable, ROOT / "docs" / "examples" / "texture_selected.py", source, "--image", picture,
-                          "--objects", "Hat", "--output", tmp_path / "out.blend"], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "docs" / "examples" / "texture_selected.py",
+            source,
+            "--image",
+            picture,
+            "--objects",
+            "Hat",
+            "--output",
+            tmp_path / "out.blend",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert takes_in(tmp_path / "out.blend") == {"Body": 0, "Hat": 1}
 
 
 def test_what_is_done_stays_when_blender_is_killed(tmp_path, picture):
     source, output = scene(tmp_path, "Quick", "Slow bake=sleep:5"), tmp_path / "out.blend"
-    blender = subprocess.Popen([sys.executable, ROOT / "docs" / "examples" / "texture_selected.py", source, "--image", picture,
-                                "--output", output], stdout=subprocess.DEVNULL)
+    blender = subprocess.Popen(
+        [
+            sys.executable,
+            ROOT / "docs" / "examples" / "texture_selected.py",
+            source,
+            "--image",
+            picture,
+            "--output",
+            output,
+        ],
+        stdout=subprocess.DEVNULL,
+    )
     until = time.monotonic() + 60
     while not output.exists():
         assert blender.poll() is None

@@ -30,7 +30,9 @@ class Outline(HTMLParser):
         source = dict(attributes).get("src", "")
         if source.startswith("data:image/png;base64,"):
             self.pictures.append(base64.b64decode(source.partition(",")[2], validate=True))
-        self.loads += [value for name, value in attributes if name in ("src", "href") and not value.startswith("data:")]
+        self.loads += [
+            value for name, value in attributes if name in ("src", "href") and not value.startswith("data:")
+        ]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -56,11 +58,23 @@ def test_a_page_holds_the_picture_and_the_facts_of_every_textured_object(tmp_pat
     make.cube()
     rows = contact_sheet.rows(bpy.context.scene.objects)
     assert sorted(row.name for row in rows) == ["A <b>, Twin", "Other"]
-    contact_sheet.write(tmp_path / "new" / "report.html", "Props & more", [*rows, contact_sheet.failure("Bad", "a.blend", "It is <bad>.")])
+    contact_sheet.write(
+        tmp_path / "new" / "report.html",
+        "Props & more",
+        [*rows, contact_sheet.failure("Bad", "a.blend", "It is <bad>.")],
+    )
     page = Outline((tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
     assert page.pictures == [SHEET, SHEET]
     assert page.loads == []
-    for text in ("Props & more", "A <b>, Twin", "Take 2", "A note.", "1 seconds: Bake 1.0", "2 textured, 1 failed", "It is <bad>."):
+    for text in (
+        "Props & more",
+        "A <b>, Twin",
+        "Take 2",
+        "A note.",
+        "1 seconds: Bake 1.0",
+        "2 textured, 1 failed",
+        "It is <bad>.",
+    ):
         assert text in page.text
 
 

@@ -42,7 +42,9 @@ def test_textured_objects_become_assets_whose_preview_is_their_front(tmp_path, m
     assert asset.asset_data.description.endswith("Take 1")
     assert bpy.data.objects["Bare"].asset_data is None
     assert tuple(asset.preview.image_size) == (8, 8)
-    assert np.reshape(asset.preview.image_pixels_float[:], (64, 4))[:, :3] == pytest.approx(np.tile([0, 0.8, 0], (64, 1)), abs=0.01)
+    assert np.reshape(asset.preview.image_pixels_float[:], (64, 4))[:, :3] == pytest.approx(
+        np.tile([0, 0.8, 0], (64, 1)), abs=0.01
+    )
 
 
 def test_the_farms_script_uses_options_that_the_command_has(capsys):
@@ -53,7 +55,11 @@ def test_the_farms_script_uses_options_that_the_command_has(capsys):
         known = capsys.readouterr().out
         options = re.findall(r'"(--[a-z-]+)"', arguments)
         assert options
-        assert [option for option in options if f"{option} " not in known and f"{option}," not in known and f"{option}]" not in known] == []
+        assert [
+            option
+            for option in options
+            if f"{option} " not in known and f"{option}," not in known and f"{option}]" not in known
+        ] == []
 
 
 def test_the_farms_script_makes_two_tasks_of_which_the_second_waits(tmp_path):
@@ -68,14 +74,22 @@ def test_the_farms_script_makes_two_tasks_of_which_the_second_waits(tmp_path):
             Command: (name, parameters) => ({name, ...parameters})};
     """
     run = """
-        compileJob({settings: {references: "/r", painter: "draft", texture_size: 1024, output: "/o", blendfile: "/b/chair.blend"},
+        compileJob({settings: {references: "/r", painter: "draft", texture_size: 1024, output: "/o",
+                               blendfile: "/b/chair.blend"},
                     addTask: task => tasks.push(task)});
         console.log(JSON.stringify(tasks));
     """
-    (tmp_path / "run.js").write_text(harness + (EXAMPLES / "orbit_texture.js").read_text(encoding="utf-8") + run)
+    (tmp_path / "run.js").write_text(
+        harness + (EXAMPLES / "orbit_texture.js").read_text(encoding="utf-8") + run
+    )
     try:
-        said = subprocess.run(["node", tmp_path / "run.js"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            ["node", tmp_path / "run.js"], capture_output=True, text=True, check=True
+        ).stdout
     except FileNotFoundError:
         pytest.skip("There is no node.")
     assert '"name":"export","type":"blender","after":["texture"]' in said
-    assert '"blendfile":"/o/chair.blend","args":["--command","orbit_texture","export","--glb","/o","--json"]' in said
+    assert (
+        '"blendfile":"/o/chair.blend","args":["--command","orbit_texture","export","--glb","/o","--json"]'
+        in said
+    )

@@ -17,7 +17,9 @@ def plan(*entries: dict, beside: Path = Path("."), **more) -> Plan:
     return Plan(lambda obj: Settings(seed=1), rules=rules.read(list(entries), beside), **more)
 
 
-def collection(name: str, *objects: bpy.types.Object, inside: bpy.types.Collection | None = None) -> bpy.types.Collection:
+def collection(
+    name: str, *objects: bpy.types.Object, inside: bpy.types.Collection | None = None
+) -> bpy.types.Collection:
     made = bpy.data.collections.new(name)
     (inside or bpy.context.scene.collection).children.link(made)
     for obj in objects:
@@ -40,12 +42,17 @@ def test_the_particular_wins_over_the_general():
     small["orbit:seed"] = 3
     hat["orbit:seed"] = 4
     hat["orbit:refine"] = True
-    given = plan({"collections": ["Prop*"], "painter": "orbitpainter"}, {"objects": ["Sh?e"], "painter": "draft", "quality": "fast"})
+    given = plan(
+        {"collections": ["Prop*"], "painter": "orbitpainter"},
+        {"objects": ["Sh?e"], "painter": "draft", "quality": "fast"},
+    )
     assert given.settings_of(hat) == Settings("orbitpainter", texture_size=1024, seed=4, refine=True)
     assert given.settings_of(shoe) == Settings("draft", "fast", texture_size=1024, seed=3)
 
 
-def test_a_reference_comes_from_the_last_rule_then_the_object_then_its_collection_then_the_folder_then_the_one_for_all(tmp_path):
+def test_references_come_from_rule_object_collection_folder_then_default(
+    tmp_path,
+):
     obj = make.cube()
     obj.name = "Hat"
     props = collection("Props", obj)
@@ -61,7 +68,11 @@ def test_a_reference_comes_from_the_last_rule_then_the_object_then_its_collectio
     obj["orbit:image"] = bpy.data.images.load(str(picture(tmp_path, "block.png")))
     assert plan(**general).reference_of(obj) == tmp_path / "block.png"
     last = picture(tmp_path, "last.png")
-    named = [{"objects": ["Hat"], "image": "own.png"}, {"objects": ["H*"], "image": "last.png"}, {"objects": ["H*"], "seed": 1}]
+    named = [
+        {"objects": ["Hat"], "image": "own.png"},
+        {"objects": ["H*"], "image": "last.png"},
+        {"objects": ["H*"], "seed": 1},
+    ]
     assert plan(*named, beside=tmp_path, **general).reference_of(obj) == last
 
 
@@ -75,7 +86,9 @@ def test_a_custom_property_that_is_no_setting_is_a_sentence():
     obj["other"] = 1
     assert plan().settings_of(obj) == Settings(seed=1)
     obj["orbit:siez"] = 1024
-    with pytest.raises(InvalidSettings, match=r"'orbit:siez' of 'Cube' is no setting\. There are: image, painter"):
+    with pytest.raises(
+        InvalidSettings, match=r"'orbit:siez' of 'Cube' is no setting\. There are: image, painter"
+    ):
         plan().settings_of(obj)
     del obj["orbit:siez"]
     obj["orbit:texture_size"] = 1000
@@ -86,15 +99,19 @@ def test_a_custom_property_that_is_no_setting_is_a_sentence():
         plan().reference_of(obj)
 
 
-@pytest.mark.parametrize(("entry", "sentence"), [
-    ({"objects": ["Hat"], "siez": 3}, "no key called 'siez'"),
-    ({"image": "hat.png"}, "which objects it means"),
-    ({"objects": "Hat"}, "which objects it means"),
-    ({"objects": [3]}, "which objects it means"),
-    ({"objects": 3}, "which objects it means"),
-    ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
-    ("objects", "with two brackets"),
-    ({"objects": ["Hat"], "painter": "nobody"}, "must be one of")])
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"objects": ["Hat"], "siez": 3}, "no key called 'siez'"),
+        ({"image": "hat.png"}, "which objects it means"),
+        ({"objects": "Hat"}, "which objects it means"),
+        ({"objects": [3]}, "which objects it means"),
+        ({"objects": 3}, "which objects it means"),
+        ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
+        ("objects", "with two brackets"),
+        ({"objects": ["Hat"], "painter": "nobody"}, "must be one of"),
+    ],
+)
 def test_a_rule_with_a_mistake_is_a_sentence(entry, sentence):
     with pytest.raises(InvalidSettings, match=sentence):
         plan(entry)
@@ -103,7 +120,8 @@ def test_a_rule_with_a_mistake_is_a_sentence(entry, sentence):
 def test_a_rule_that_means_no_object_is_told():
     obj = make.cube()
     assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).idle([obj]) == [
-        "The rule for Cueb means no object here."]
+        "The rule for Cueb means no object here."
+    ]
 
 
 @pytest.mark.worker
@@ -125,7 +143,11 @@ def test_texture_scene_follows_a_file_of_rules(tmp_path, scripted_worker):
 def test_a_file_of_rules_that_cannot_be_read_starts_nothing(tmp_path):
     make.select(make.cube())
     bpy.context.scene.orbit_texture.rules = str(tmp_path / "rules.toml")
-    for content, sentence in ((None, "cannot be read"), ("rule = nonsense", "cannot be read"), ("[[job]]\n", "no key called 'job'")):
+    for content, sentence in (
+        (None, "cannot be read"),
+        ("rule = nonsense", "cannot be read"),
+        ("[[job]]\n", "no key called 'job'"),
+    ):
         if content is not None:
             (tmp_path / "rules.toml").write_text(content)
         with pytest.raises(RuntimeError, match=sentence):

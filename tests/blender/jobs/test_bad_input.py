@@ -23,9 +23,13 @@ def reference(tmp_path):
 @contextlib.contextmanager
 def unchanged():
     """Fails if the file holds anything else afterwards."""
+
     def state():
         meshes = [obj for obj in bpy.data.objects if obj.type == "MESH" and obj.mode == "OBJECT"]
-        owned = [(obj.name, obj.orbit_texture.id, obj.orbit_texture.pending, len(obj.orbit_texture.takes)) for obj in bpy.data.objects]
+        owned = [
+            (obj.name, obj.orbit_texture.id, obj.orbit_texture.pending, len(obj.orbit_texture.takes))
+            for obj in bpy.data.objects
+        ]
         return make.block_counts(), {obj.name: fingerprint(obj) for obj in meshes}, owned
 
     before = state()

@@ -1,4 +1,5 @@
-"""The queue against a real server whose worker runs a scripted pipeline, so that jobs fail, wait or finish when a test says so.
+"""The queue against a real server whose worker runs a scripted pipeline, so that jobs fail, wait or finish
+when a test says so.
 
 An object's name is the script, see ``tests/pipelines/scripted.py``.
 """
@@ -45,7 +46,8 @@ def test_the_callbacks_of_a_million_triangles_are_told():
 
 
 def press_and_settle(subdivisions: int) -> tuple[float, float]:
-    """Seconds of the button's callback and of the longest after it without the apply, on a new grid of quads."""
+    """Seconds of the button's callback and of the longest after it without the apply, on a new grid of
+    quads."""
     bpy.ops.mesh.primitive_grid_add(x_subdivisions=subdivisions, y_subdivisions=subdivisions)
     obj = make.without_uvs(bpy.context.object)
     obj.name = "Grid paint=sleep:0.5"
@@ -54,8 +56,10 @@ def press_and_settle(subdivisions: int) -> tuple[float, float]:
     pressed = time.perf_counter() - begun
     calls = sorted(make.poll_until_settled(queue))
     assert queue.entries[-1].applied, queue.entries[-1].error
-    print(f"\n{len(obj.data.polygons) * 2:,} triangles: button {pressed * 1000:.0f} ms; {len(calls)} callbacks, "
-          f"the longest without the apply {calls[-2] * 1000:.2f} ms; apply {calls[-1] * 1000:.0f} ms")
+    print(
+        f"\n{len(obj.data.polygons) * 2:,} triangles: button {pressed * 1000:.0f} ms; {len(calls)} "
+        f"callbacks, the longest without the apply {calls[-2] * 1000:.2f} ms; apply {calls[-1] * 1000:.0f} ms"
+    )
     return pressed, calls[-2]
 
 
@@ -116,7 +120,9 @@ def test_a_cancelled_job_can_be_retried():
 
 @pytest.mark.parametrize("partial", ["KEEP", "DISCARD"])
 def test_who_cancels_a_batch_keeps_or_discards_what_is_done_of_it(partial):
-    before, sharing, done, running = (make.scripted(name) for name in ("Before", "Sharing", "Done", "Running paint=sleep:30"))
+    before, sharing, done, running = (
+        make.scripted(name) for name in ("Before", "Sharing", "Done", "Running paint=sleep:30")
+    )
     sharing.data = done.data
     make.select(before)
     bpy.ops.orbit_texture.texture_selected()
@@ -149,7 +155,9 @@ def test_discarded_takes_can_be_had_back_with_an_undo_and_a_locked_one_is_not_di
 
 
 def test_a_job_that_waits_can_be_done_first():
-    running, second, third = (make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third"))
+    running, second, third = (
+        make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third")
+    )
     make.select(running, second, third)
     bpy.ops.orbit_texture.texture_scene()
     poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
@@ -176,7 +184,10 @@ def test_jobs_that_wait_can_be_moved_up_and_down_and_are_done_in_that_order():
     assert [entry for entry in queue.entries if entry.queued] == expected
     assert bpy.ops.orbit_texture.move_job(job=running.job, direction="DOWN") == {"CANCELLED"}
     done = []
-    make.poll_until_settled(queue, look=lambda: done.extend(entry for entry in queue.entries if entry.applied and entry not in done))
+    make.poll_until_settled(
+        queue,
+        look=lambda: done.extend(entry for entry in queue.entries if entry.applied and entry not in done),
+    )
     assert done == [running, *expected]
 
 

@@ -1,6 +1,7 @@
 """Undo, redo, save and reload while a job runs: nothing crashes and no texture is lost.
 
-The objects' names are scripts for ``tests/pipelines/scripted.py``. 30 random moments by default, more with ``ORBIT_TEXTURE_MOMENTS=200``.
+The objects' names are scripts for ``tests/pipelines/scripted.py``. 30 random moments by default, more with
+``ORBIT_TEXTURE_MOMENTS=200``.
 """
 
 import os
@@ -160,7 +161,13 @@ def test_a_second_try_without_the_modifiers_needs_no_open_file(file, tmp_path):
 
 def test_no_job_is_lost_to_undo_redo_save_and_reload_at_random_moments(file):
     dice = random.Random(2026)
-    actions = {"undo": undo, "redo": redo, "reload": lambda: reload(file), "save": lambda: save(file), "edit": edit}
+    actions = {
+        "undo": undo,
+        "redo": redo,
+        "reload": lambda: reload(file),
+        "save": lambda: save(file),
+        "edit": edit,
+    }
     counts, jobs = dict.fromkeys(actions, 0), []
     moments = 0
     while moments < MOMENTS:
@@ -175,7 +182,9 @@ def test_no_job_is_lost_to_undo_redo_save_and_reload_at_random_moments(file):
         moments += name in ("undo", "redo", "reload")
     make.poll_until_settled(queue)
     print(f"\n{len(jobs)} jobs; {counts}")
-    assert [f"{entry.name}: {entry.error or entry.event}" for entry in jobs + queue.entries if not entry.applied] == []
+    assert [
+        f"{entry.name}: {entry.error or entry.event}" for entry in jobs + queue.entries if not entry.applied
+    ] == []
 
 
 def make_room() -> None:
@@ -191,4 +200,3 @@ def poll_for(seconds: float) -> None:
     while time.monotonic() < until:
         queue.poll()
         time.sleep(0.02)
-

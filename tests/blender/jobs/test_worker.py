@@ -1,4 +1,5 @@
-"""End to end: a real server, a real worker process, real textures, the queue polled as Blender's timer does."""
+"""End to end: a real server, a real worker process, real textures, the queue polled as Blender's timer
+does."""
 
 import json
 
@@ -36,7 +37,12 @@ def test_an_object_on_udim_tiles_keeps_them_and_gets_a_texture_per_tile(tmp_path
     obj = make.cube()
     uvs = obj.data.attributes["UVMap"].data
     corners = np.array([(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)], np.float32)
-    uvs.foreach_set("vector", np.concatenate([np.add(corners, (face % 3, face // 3)) for face in range(6)]).astype(np.float32).ravel())
+    uvs.foreach_set(
+        "vector",
+        np.concatenate([np.add(corners, (face % 3, face // 3)) for face in range(6)])
+        .astype(np.float32)
+        .ravel(),
+    )
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
     settings.texture_size, settings.voxel_resolution = "1024", "128"

@@ -17,7 +17,11 @@ from tests.blender import make
 
 pytestmark = pytest.mark.every_blender
 COLOR, METALLIC, ROUGHNESS = (200, 90, 30), 50, 220
-MAPS = {"base_color": make.png(color=COLOR), "metallic": make.png(color=(METALLIC,)), "roughness": make.png(color=(ROUGHNESS,))}
+MAPS = {
+    "base_color": make.png(color=COLOR),
+    "metallic": make.png(color=(METALLIC,)),
+    "roughness": make.png(color=(ROUGHNESS,)),
+}
 
 
 def textured(maps: dict = MAPS) -> bpy.types.Object:
@@ -38,7 +42,9 @@ def values(file: Path) -> np.ndarray:
 def test_png_files_of_8_bits_are_the_takes_own(tmp_path):
     obj = textured()
     files = export.textures(obj, 0, tmp_path / "new")
-    assert {file.name: file.read_bytes() for file in files} == {f"Cube_Take_1_{name}.png": png for name, png in MAPS.items()}
+    assert {file.name: file.read_bytes() for file in files} == {
+        f"Cube_Take_1_{name}.png": png for name, png in MAPS.items()
+    }
 
 
 @pytest.mark.parametrize("format", ["png16", "exr"])
@@ -46,7 +52,9 @@ def test_16_bits_keep_the_values_whatever_the_scenes_view_transform_and_leave_no
     obj = textured()
     bpy.context.scene.view_settings.exposure = 3
     before = make.block_counts()
-    files = {file.stem.removeprefix("Cube_Take_1_"): file for file in export.textures(obj, 0, tmp_path, format)}
+    files = {
+        file.stem.removeprefix("Cube_Take_1_"): file for file in export.textures(obj, 0, tmp_path, format)
+    }
     assert make.block_counts() == before
     encoded = np.array(COLOR) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
@@ -60,12 +68,16 @@ def test_16_bits_keep_the_values_whatever_the_scenes_view_transform_and_leave_no
 def test_gltf_packing_has_roughness_in_green_and_metallic_in_blue(tmp_path, format):
     files = {file.stem: file for file in export.textures(textured(), 0, tmp_path, format, "{map}", pack=True)}
     assert set(files) == {"base_color", "metallic_roughness"}
-    assert values(files["metallic_roughness"])[:3] == pytest.approx([1, ROUGHNESS / 255, METALLIC / 255], abs=1e-3)
+    assert values(files["metallic_roughness"])[:3] == pytest.approx(
+        [1, ROUGHNESS / 255, METALLIC / 255], abs=1e-3
+    )
 
 
 def test_packing_a_take_without_metallic_writes_its_color(tmp_path):
     obj = textured({"base_color": MAPS["base_color"]})
-    assert [file.name for file in export.textures(obj, 0, tmp_path, pack=True)] == ["Cube_Take_1_base_color.png"]
+    assert [file.name for file in export.textures(obj, 0, tmp_path, pack=True)] == [
+        "Cube_Take_1_base_color.png"
+    ]
 
 
 def test_udim_tiles_have_their_numbers_in_their_names(tmp_path):
@@ -75,7 +87,9 @@ def test_udim_tiles_have_their_numbers_in_their_names(tmp_path):
     textures = {name: np.frombuffer(png, np.uint8) for name, png in tiles.items()}
     takes.add([obj], target, Result(None, textures, {}), Settings())
     files = export.textures(obj, 0, tmp_path)
-    assert {file.name: file.read_bytes() for file in files} == {f"Cube_Take_1_{name}.png": png for name, png in tiles.items()}
+    assert {file.name: file.read_bytes() for file in files} == {
+        f"Cube_Take_1_{name}.png": png for name, png in tiles.items()
+    }
     exr = {file.name: values(file)[:3] for file in export.textures(obj, 0, tmp_path, "exr")}
     assert exr["Cube_Take_1_base_color.1002.exr"].argmax() == 1
     with pytest.raises(InvalidSettings, match="same name"):
@@ -110,7 +124,7 @@ def test_what_cannot_be_exported_is_a_sentence(tmp_path):
 def gltf(file: Path) -> dict:
     data = file.read_bytes()
     length = struct.unpack("<I", data[12:16])[0]
-    return json.loads(data[20:20 + length])
+    return json.loads(data[20 : 20 + length])
 
 
 def test_a_glb_holds_the_object_with_the_take_and_leaves_the_scene_as_it_was(tmp_path):
@@ -135,7 +149,11 @@ def test_the_buttons_write_what_the_active_object_shows(tmp_path):
     make.select(obj)
     bpy.ops.orbit_texture.export_textures(directory=str(tmp_path), naming="{map}", pack=True)
     bpy.ops.orbit_texture.export_glb(filepath=str(tmp_path / "cube"))
-    assert {file.name for file in tmp_path.iterdir()} == {"base_color.png", "metallic_roughness.png", "cube.glb"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "base_color.png",
+        "metallic_roughness.png",
+        "cube.glb",
+    }
     with pytest.raises(RuntimeError, match=r"may have \{object\}"):
         bpy.ops.orbit_texture.export_textures(directory=str(tmp_path), naming="{nobody}")
 
@@ -149,7 +167,11 @@ def test_the_command_exports_every_object_that_wears_a_take(tmp_path, capsys):
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert {event["event"] for event in said} == {"saved"}
     assert [Path(event["file"]).name for event in said] == [
-        "Hat_Take_1_base_color.png", "Hat_Take_1_metallic.png", "Hat_Take_1_roughness.png", "Hat_Take_1.glb"]
+        "Hat_Take_1_base_color.png",
+        "Hat_Take_1_metallic.png",
+        "Hat_Take_1_roughness.png",
+        "Hat_Take_1.glb",
+    ]
     assert all(Path(event["file"]).is_file() for event in said)
     assert command.main(["export", *where, "--objects", "Bare", "Hat"]) == 1
     assert "'Bare' wears no take" in capsys.readouterr().err

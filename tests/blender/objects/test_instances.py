@@ -1,4 +1,5 @@
-"""Texture Scene and instances of collections: what is instanced is textured once, and what cannot be changed here is told."""
+"""Texture Scene and instances of collections: what is instanced is textured once, and what cannot be changed
+here is told."""
 
 import bpy
 import pytest
@@ -51,7 +52,9 @@ def texture_everything(folder) -> list:
 
 
 @pytest.mark.worker
-def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_instanced(tmp_path, scripted_worker):
+def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_instanced(
+    tmp_path, scripted_worker
+):
     chair, outside = make.scripted("Chair"), make.scripted("Outside")
     inner = collection_of("Chairs", chair)
     for _ in range(2):
@@ -64,7 +67,9 @@ def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_i
 
 
 @pytest.mark.worker
-def test_an_object_instanced_from_a_library_is_told_and_stays_as_it_is_and_the_others_are_textured(tmp_path, scripted_worker):
+def test_an_object_instanced_from_a_library_is_told_and_stays_as_it_is_and_the_others_are_textured(
+    tmp_path, scripted_worker
+):
     make.scripted("Own")
     barrel = linked(tmp_path).objects[0]
     instance(bpy.data.collections["Props"])

@@ -32,19 +32,20 @@ def driver(material: bpy.types.Material, socket: str) -> bpy.types.Node | None:
 
 
 def exported(obj: bpy.types.Object, folder: Path) -> tuple[dict, list[np.ndarray]]:
-    """The material of the GLB that Blender writes of an object, and its images (16, 16, 4) float32 as stored."""
+    """The material of the GLB that Blender writes of an object, and its images (16, 16, 4) float32 as
+    stored."""
     addon_utils.enable("io_scene_gltf2")
     make.select(obj)
     path = folder / "exported.glb"
     bpy.ops.export_scene.gltf(filepath=str(path), use_selection=True, export_format="GLB")
     data = path.read_bytes()
     length = struct.unpack("<I", data[12:16])[0]
-    gltf, binary = json.loads(data[20:20 + length]), data[28 + length:]
+    gltf, binary = json.loads(data[20 : 20 + length]), data[28 + length :]
     images = []
     for number, image in enumerate(gltf["images"]):
         view = gltf["bufferViews"][image["bufferView"]]
         file = folder / f"{number}.png"
-        file.write_bytes(binary[view.get("byteOffset", 0):][:view["byteLength"]])
+        file.write_bytes(binary[view.get("byteOffset", 0) :][: view["byteLength"]])
         loaded = bpy.data.images.load(str(file))
         loaded.colorspace_settings.name = "Non-Color"
         images.append(np.array(loaded.pixels[:]).reshape(16, 16, 4))
@@ -97,7 +98,9 @@ def test_a_take_with_all_maps_is_removed_without_a_trace():
     obj = make.cube()
     before = make.block_counts()
     target = mesh_io.read(obj)
-    takes.add([obj], target, make.result(target, new_uvs=False, metallic=50, roughness=200, alpha=100), Settings())
+    takes.add(
+        [obj], target, make.result(target, new_uvs=False, metallic=50, roughness=200, alpha=100), Settings()
+    )
     assert len(bpy.data.images) == before["images"] + 6
     takes.remove(obj, 0)
     assert make.block_counts() == before

@@ -54,7 +54,10 @@ def test_every_triangle_corner_knows_its_loop_and_uv():
             assert loops[loop].vertex_index == mesh.faces[face, corner]
             assert uvs[loop].vector[:] == pytest.approx(mesh.corner_uvs[face, corner])
     polygons = obj.data.polygons
-    assert all(loop in polygons[polygon].loop_indices for loop, polygon in zip(target.loops[:, 0], mesh.polygons, strict=True))
+    assert all(
+        loop in polygons[polygon].loop_indices
+        for loop, polygon in zip(target.loops[:, 0], mesh.polygons, strict=True)
+    )
 
 
 def test_a_mesh_of_triangles_sends_no_polygons():
@@ -67,7 +70,9 @@ def with_slots(obj: bpy.types.Object, count: int, numbers: list[int]) -> bpy.typ
     """Gives a mesh material slots, and each polygon the next of the numbers, which go round, as they are."""
     for number in range(count):
         obj.data.materials.append(bpy.data.materials.new(f"{number}"))
-    index = obj.data.attributes.get("material_index") or obj.data.attributes.new("material_index", "INT", "FACE")
+    index = obj.data.attributes.get("material_index") or obj.data.attributes.new(
+        "material_index", "INT", "FACE"
+    )
     index.data.foreach_set("value", np.resize(np.int32(numbers), len(obj.data.polygons)))
     return obj
 
@@ -78,7 +83,9 @@ def cylinder() -> bpy.types.Object:
 
 
 @pytest.mark.every_blender
-@pytest.mark.parametrize("add", [cylinder, make.suzanne, lambda: triangulated(make.cube())], ids=["n-gons", "quads", "triangles"])
+@pytest.mark.parametrize(
+    "add", [cylinder, make.suzanne, lambda: triangulated(make.cube())], ids=["n-gons", "quads", "triangles"]
+)
 def test_every_triangle_knows_the_material_slot_of_its_polygon(add):
     obj = with_slots(add(), 3, [0, 2, 1, 1])
     target = mesh_io.read(obj)
@@ -95,7 +102,12 @@ def test_a_slot_that_does_not_exist_is_the_nearest_that_does_as_blender_shows_it
 
 
 def test_where_all_triangles_have_one_slot_none_are_sent():
-    meshes = [with_slots(make.cube(), 0, [0, 1, 2]), with_slots(make.cube(), 1, [0, 1]), with_slots(make.cube(), 3, [1]), make.cube()]
+    meshes = [
+        with_slots(make.cube(), 0, [0, 1, 2]),
+        with_slots(make.cube(), 1, [0, 1]),
+        with_slots(make.cube(), 3, [1]),
+        make.cube(),
+    ]
     assert all(mesh_io.read(obj).snapshot.mesh_data().slots is None for obj in meshes)
 
 
@@ -189,7 +201,10 @@ def loop_triangles(mesh: bpy.types.Mesh) -> np.ndarray:
 
 
 @pytest.mark.every_blender
-@pytest.mark.parametrize("add", [make.suzanne, make.cube, bpy.ops.mesh.primitive_cylinder_add, bpy.ops.mesh.primitive_uv_sphere_add])
+@pytest.mark.parametrize(
+    "add",
+    [make.suzanne, make.cube, bpy.ops.mesh.primitive_cylinder_add, bpy.ops.mesh.primitive_uv_sphere_add],
+)
 def test_polygons_are_cut_into_triangles_as_blender_cuts_them(add):
     add()
     obj = bpy.context.object
@@ -237,9 +252,15 @@ def test_the_button_only_copies_arrays_and_the_thread_that_sends_works_out_trian
 
 
 def test_the_topology_that_files_remember_is_the_same_in_every_version():
-    assert mesh_io.read(make.suzanne()).topology == "08b1ce6bd6e5c67e33cf7bbf52591bc814ab7321ee360d245f57c4cbb03827c8"
+    assert (
+        mesh_io.read(make.suzanne()).topology
+        == "08b1ce6bd6e5c67e33cf7bbf52591bc814ab7321ee360d245f57c4cbb03827c8"
+    )
     bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=2)
-    assert mesh_io.read(bpy.context.object).topology == "540fcc803637b14a702274e1815efea6e47670926dc6820d434e67829eeef23f"
+    assert (
+        mesh_io.read(bpy.context.object).topology
+        == "540fcc803637b14a702274e1815efea6e47670926dc6820d434e67829eeef23f"
+    )
 
 
 def test_the_main_thread_goes_on_while_another_prepares_a_million_triangles():

@@ -29,7 +29,11 @@ def obj():
 
 
 def wear(obj, **more):
-    files = {"base_color": make.png(SIZE, SIZE), "confidence": make.png(SIZE, SIZE, (200,)), "coverage": make.png(SIZE, SIZE, (255,))}
+    files = {
+        "base_color": make.png(SIZE, SIZE),
+        "confidence": make.png(SIZE, SIZE, (200,)),
+        "coverage": make.png(SIZE, SIZE, (255,)),
+    }
     return make.apply(obj, new_uvs=False, textures=files, **{"settings": Settings(texture_size=SIZE)} | more)
 
 

@@ -47,7 +47,10 @@ def test_takes_come_along_when_the_object_is_appended_and_renamed(tmp_path):
     bpy.context.collection.objects.link(obj)
     obj.name = "Another name"
     make.select(obj)
-    assert [(take.name, take.locked) for take in obj.orbit_texture.takes] == [("The good one", True), ("Take 2", False)]
+    assert [(take.name, take.locked) for take in obj.orbit_texture.takes] == [
+        ("The good one", True),
+        ("Take 2", False),
+    ]
     assert takes.shown(obj) == 1
     np.testing.assert_allclose(thumbnail(obj.orbit_texture.takes[0]), picture((255, 0, 0)) / 255, atol=0.01)
     bpy.ops.orbit_texture.next_take()
@@ -103,7 +106,17 @@ def test_the_report_of_a_take_tells_what_happened(capfd):
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_report(index=0)
     assert "Bake 1.0" in capfd.readouterr().out
-    lines = report.sentences({"coverage": 0.934, "view": {"azimuth": 31.2, "elevation": 12.0}, "seconds": {"paint": 2.0, "bake": 1.5},
-                              "notes": ["A note."]})
+    lines = report.sentences(
+        {
+            "coverage": 0.934,
+            "view": {"azimuth": 31.2, "elevation": 12.0},
+            "seconds": {"paint": 2.0, "bake": 1.5},
+            "notes": ["A note."],
+        }
+    )
     assert lines[0].startswith("The painted views saw 93%")
-    assert lines[1:] == ["The reference shows azimuth 31°, elevation 12°", "4 seconds: Paint 2.0, Bake 1.5", "A note."]
+    assert lines[1:] == [
+        "The reference shows azimuth 31°, elevation 12°",
+        "4 seconds: Paint 2.0, Bake 1.5",
+        "A note.",
+    ]

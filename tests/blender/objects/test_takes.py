@@ -1,5 +1,5 @@
-"""Takes: what is added, how several live on one object, and what becomes of a result that cannot be applied."""
-
+"""Takes: what is added, how several live on one object, and what becomes of a result that cannot be
+applied."""
 
 import bpy
 import numpy as np
@@ -29,7 +29,8 @@ def test_uvs_land_on_the_loops_of_their_triangle_corners():
     entry = make.apply(obj)
     written = uv_array(obj.data).reshape(-1, 2)
     expected = make.result(target).corner_uvs
-    # A loop that two triangles share keeps one of the two, and the worker gives both the same; a chart's first triangle is enough to see.
+    # A loop that two triangles share keeps one of the two, and the worker gives both the same; a chart's
+    # first triangle is enough to see.
     same = (written[target.loops] == expected).all(axis=-1)
     assert entry.applied
     assert same.any(axis=1).all()
@@ -153,7 +154,9 @@ def test_the_material_shows_the_base_color_on_its_uv_map():
     nodes = obj.orbit_texture.takes[0].material.node_tree.nodes
     color = nodes["base_color"].outputs["Color"].links[0].to_socket
     assert (color.node.type, color.name) == ("BSDF_PRINCIPLED", "Base Color")
-    assert nodes["base_color"].inputs["Vector"].links[0].from_node.uv_map == obj.orbit_texture.takes[0].uv_layer
+    assert (
+        nodes["base_color"].inputs["Vector"].links[0].from_node.uv_map == obj.orbit_texture.takes[0].uv_layer
+    )
     assert nodes["base_color"].image.colorspace_settings.name == "sRGB"
     for map in ("confidence", "coverage"):
         assert nodes[map].image.colorspace_settings.name == "Non-Color"
@@ -165,7 +168,11 @@ def two_quads_on_tiles(*tiles: int) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Quads")
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
     corners = np.concatenate([np.add(square, (column, 0)) for column in range(len(tiles))])
-    mesh.from_pydata(np.column_stack([corners, np.zeros(len(corners))]), [], np.arange(len(corners)).reshape(-1, 4).tolist())
+    mesh.from_pydata(
+        np.column_stack([corners, np.zeros(len(corners))]),
+        [],
+        np.arange(len(corners)).reshape(-1, 4).tolist(),
+    )
     mesh.uv_layers.new(name="UVMap")
     uvs = np.concatenate([0.1 + 0.8 * square + ((tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
     mesh.attributes["UVMap"].data.foreach_set("vector", uvs.astype(np.float32).ravel())
@@ -199,8 +206,11 @@ def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, 
     obj = two_quads_on_tiles(*tiles)
     colors = dict(zip(tiles, [(200, 30, 30), (30, 30, 200)], strict=True))
     target = mesh_io.read(obj)
-    textures = {f"{name}.{tile}": np.frombuffer(make.png(color=color), np.uint8)
-                for name in ("base_color", "confidence") for tile, color in colors.items()}
+    textures = {
+        f"{name}.{tile}": np.frombuffer(make.png(color=color), np.uint8)
+        for name in ("base_color", "confidence")
+        for tile, color in colors.items()
+    }
     takes.add([obj], target, Result(None, textures, {}), Settings())
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
@@ -220,7 +230,10 @@ def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, 
 def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
     obj = two_quads_on_tiles(1001, 1002)
     before = make.block_counts()
-    textures = {"base_color.1001": np.frombuffer(make.png(), np.uint8), "base_color.1002": np.arange(99, dtype=np.uint8)}
+    textures = {
+        "base_color.1001": np.frombuffer(make.png(), np.uint8),
+        "base_color.1002": np.arange(99, dtype=np.uint8),
+    }
     with pytest.raises(OrbitError, match="cannot read"):
         takes.add([obj], mesh_io.read(obj), Result(None, textures, {}), Settings())
     assert make.block_counts() == before
@@ -243,7 +256,14 @@ def test_a_take_survives_saving_and_opening(tmp_path):
 def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry("Cube", Settings(), (key_of(obj),), target=target, topology=target.topology, result=make.result(target))
+    entry = Entry(
+        "Cube",
+        Settings(),
+        (key_of(obj),),
+        target=target,
+        topology=target.topology,
+        result=make.result(target),
+    )
     queue.entries.append(entry)
     bpy.ops.ed.undo_push(message="before")
     obj.modifiers.new("Subdivision", "SUBSURF")
@@ -264,7 +284,14 @@ def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
 def test_a_result_waits_while_the_user_is_in_edit_mode():
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry("Cube", Settings(), (key_of(obj),), target=target, topology=target.topology, result=make.result(target))
+    entry = Entry(
+        "Cube",
+        Settings(),
+        (key_of(obj),),
+        target=target,
+        topology=target.topology,
+        result=make.result(target),
+    )
     queue.entries.append(entry)
     bpy.ops.object.mode_set(mode="EDIT")
     queue.poll()
@@ -278,7 +305,14 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
 def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry("Cube", Settings(), (key_of(obj),), target=target, topology=target.topology, result=make.result(target))
+    entry = Entry(
+        "Cube",
+        Settings(),
+        (key_of(obj),),
+        target=target,
+        topology=target.topology,
+        result=make.result(target),
+    )
     queue.entries.append(entry)
     obj.name = "Renamed"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
@@ -295,7 +329,7 @@ def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
 def damaged(png: bytes) -> bytes:
     """With one bit of its pixels turned."""
     at = png.index(b"IDAT") + 8
-    return png[:at] + bytes([png[at] ^ 1]) + png[at + 1:]
+    return png[:at] + bytes([png[at] ^ 1]) + png[at + 1 :]
 
 
 @pytest.mark.parametrize("file", [b"not a PNG", make.png()[:-1], make.png() + b"!", damaged(make.png())])

@@ -84,8 +84,19 @@ def with_a_parent():
 
 pytestmark = pytest.mark.every_blender
 
-KINDS = [plain, without_uvs, with_modifiers, with_geometry_nodes, with_shape_keys, make.with_two_material_slots,
-         with_material_indices_but_no_slots, with_weights_and_colors, with_custom_normals, with_a_negative_and_uneven_scale, with_a_parent]
+KINDS = [
+    plain,
+    without_uvs,
+    with_modifiers,
+    with_geometry_nodes,
+    with_shape_keys,
+    make.with_two_material_slots,
+    with_material_indices_but_no_slots,
+    with_weights_and_colors,
+    with_custom_normals,
+    with_a_negative_and_uneven_scale,
+    with_a_parent,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

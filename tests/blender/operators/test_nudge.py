@@ -24,10 +24,14 @@ def test_a_picture_is_drawn_where_it_shall_be_as_opaque_as_asked(graphics, tmp_p
         framebuffer.clear(color=(0, 0, 0, 1))
         with gpu.matrix.push_pop(), gpu.matrix.push_pop_projection():
             gpu.matrix.load_identity()
-            gpu.matrix.load_projection_matrix(Matrix(((1 / 8, 0, 0, -1), (0, 1 / 8, 0, -1), (0, 0, 1, 0), (0, 0, 0, 1))))
+            gpu.matrix.load_projection_matrix(
+                Matrix(((1 / 8, 0, 0, -1), (0, 1 / 8, 0, -1), (0, 0, 1, 0), (0, 0, 0, 1)))
+            )
             image_overlay.draw(image, (0, 0, 8, 16))
             image_overlay.draw(image, (8, 0, 4, 16), 0.5)
-        drawn = np.array(framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE").to_list(), np.uint8).reshape(16, 16, 4)[..., :3]
+        drawn = np.array(framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE").to_list(), np.uint8).reshape(
+            16, 16, 4
+        )[..., :3]
     target.free()
     # Linear: the framebuffer of a viewport makes it sRGB, and this one does not.
     brown = 255 * ((np.array((200, 90, 30)) / 255 + 0.055) / 1.055) ** 2.4
@@ -55,20 +59,31 @@ def test_a_picture_of_one_colour_is_taken_whole():
 def test_what_a_picture_shows_comes_to_lie_on_the_mesh_and_the_picture_keeps_its_shape():
     left, bottom, width, height = registration.fitted((0.2, 0.2, 0.2, 0.4), (300, 100, 50, 50), (100, 50))
     assert width == pytest.approx(2 * height)
-    assert (left + 0.2 * width, bottom + 0.2 * height, 0.2 * width, 0.4 * height) == pytest.approx((300, 100, 50, 50))
+    assert (left + 0.2 * width, bottom + 0.2 * height, 0.2 * width, 0.4 * height) == pytest.approx(
+        (300, 100, 50, 50)
+    )
 
 
 def test_the_outline_is_where_blender_shows_the_points_and_none_if_one_is_behind_the_viewer():
     points = np.array([(0, 0, 0), (2, 1, 0)], float)
-    assert registration.outline(points, np.diag((0.25, 0.25, 1, 1)), (400, 200)) == pytest.approx((200, 100, 100, 25))
+    assert registration.outline(points, np.diag((0.25, 0.25, 1, 1)), (400, 200)) == pytest.approx(
+        (200, 100, 100, 25)
+    )
     behind = np.eye(4)
     behind[3] = (-1, 0, 0, 1)
     assert registration.outline(points, behind, (400, 200)) is None
 
 
-@pytest.mark.parametrize(("key", "shift", "expected"), [
-    ("RIGHT_ARROW", False, (-177, 88)), ("LEFT_ARROW", True, (177, 88)), ("UP_ARROW", False, (178, 90)), ("DOWN_ARROW", True, (178, 87)),
-    ("Q", False, (178, 88))])
+@pytest.mark.parametrize(
+    ("key", "shift", "expected"),
+    [
+        ("RIGHT_ARROW", False, (-177, 88)),
+        ("LEFT_ARROW", True, (177, 88)),
+        ("UP_ARROW", False, (178, 90)),
+        ("DOWN_ARROW", True, (178, 87)),
+        ("Q", False, (178, 88)),
+    ],
+)
 def test_arrows_turn_the_view_and_stay_where_a_view_can_be(key, shift, expected):
     nudge = pressed(Nudge(178, 88), key, shift)
     assert (nudge.azimuth, nudge.elevation) == pytest.approx(expected)
@@ -96,7 +111,11 @@ def test_a_viewport_that_was_turned_shows_the_side_that_it_was_turned_to(side):
     obj.matrix_world = Matrix.Translation((5, 2, 1)) @ Euler((0.3, 0.2, 0.1)).to_matrix().to_4x4()
     region = viewport().spaces.active.region_3d
     reference_view.turn(region, obj, *side)
-    eye = Matrix.Translation(region.view_location) @ region.view_rotation.to_matrix().to_4x4() @ Matrix.Translation((0, 0, 5))
+    eye = (
+        Matrix.Translation(region.view_location)
+        @ region.view_rotation.to_matrix().to_4x4()
+        @ Matrix.Translation((0, 0, 5))
+    )
     for is_perspective in (True, False):
         assert reference_view.direction(obj, eye, is_perspective) == pytest.approx(side, abs=1e-3)
     # Upright.

@@ -1,4 +1,5 @@
-"""The backend from inside Blender: installed, stopped, removed and examined by real processes of install.py, and what is told of it."""
+"""The backend from inside Blender: installed, stopped, removed and examined by real processes of install.py,
+and what is told of it."""
 
 import getpass
 import os
@@ -8,7 +9,11 @@ from pathlib import Path
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
-from bl_ext.user_default.orbit_texture.addon.operators.backend import InstallBackend, RemoveBackend, _installed
+from bl_ext.user_default.orbit_texture.addon.operators.backend import (
+    InstallBackend,
+    RemoveBackend,
+    _installed,
+)
 from bl_ext.user_default.orbit_texture.addon.setup import diagnostics, install_process, weights
 from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import TRELLIS2
@@ -100,21 +105,32 @@ def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypa
     assert diagnostics.findings()
 
 
-@pytest.mark.parametrize(("fix", "button"), [
-    ("python3 install.py backend --anew", ("install_backend", {"anew": True, "device": "auto"})),
-    ("Update the NVIDIA driver, then run: python3 install.py backend --torch cuda", ("install_backend", {"anew": False, "device": "cuda"})),
-    ("Press Restart Worker in the add-on's preferences.", ("restart_worker", {})),
-    ("Close other programs that use the GPU.", None),
-])
+@pytest.mark.parametrize(
+    ("fix", "button"),
+    [
+        ("python3 install.py backend --anew", ("install_backend", {"anew": True, "device": "auto"})),
+        (
+            "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda",
+            ("install_backend", {"anew": False, "device": "cuda"}),
+        ),
+        ("Press Restart Worker in the add-on's preferences.", ("restart_worker", {})),
+        ("Close other programs that use the GPU.", None),
+    ],
+)
 def test_what_mends_a_finding_becomes_a_button_where_one_can(fix, button):
     assert diagnostics.Finding("x", "problem", "", fix).button == button
 
 
 def test_diagnostics_name_nobody(home):
     user = getpass.getuser()
-    told = diagnostics.anonymous(f"{Path.home() / 'pictures'}, {home / 'run'}, C:/Users/{user}/x, {paths.ROOT}, {user}name, "
-                                 "http://jane:secret@proxy:80")
-    assert told == f"{Path('~') / 'pictures'}, {Path('<Orbit Texture>') / 'run'}, C:/Users/<user>/x, <add-on>, {user}name, http://proxy:80"
+    told = diagnostics.anonymous(
+        f"{Path.home() / 'pictures'}, {home / 'run'}, C:/Users/{user}/x, {paths.ROOT}, {user}name, "
+        "http://jane:secret@proxy:80"
+    )
+    assert (
+        told == f"{Path('~') / 'pictures'}, {Path('<Orbit Texture>') / 'run'}, C:/Users/<user>/x, <add-on>, "
+        f"{user}name, http://proxy:80"
+    )
 
 
 def test_folders_are_chosen_in_the_preferences_unless_the_environment_names_them(home, tmp_path, monkeypatch):

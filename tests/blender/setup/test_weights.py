@@ -43,7 +43,11 @@ def test_blender_without_online_access_downloads_nothing():
 
 @pytest.mark.worker
 def test_a_download_that_fails_says_why_in_its_row_and_can_be_started_again(online, own_server):
-    for model, title in (("orbitpainter", "OrbitPainter"), ("trellis2", "TRELLIS.2"), ("trellis2", "TRELLIS.2")):
+    for model, title in (
+        ("orbitpainter", "OrbitPainter"),
+        ("trellis2", "TRELLIS.2"),
+        ("trellis2", "TRELLIS.2"),
+    ):
         bpy.ops.orbit_texture.download_weights(model=model)
         assert not DownloadWeights.poll(bpy.context)
         make.poll_until_settled(queue)

@@ -52,11 +52,15 @@ def test_the_nearest_mesh_under_the_mouse_is_meant():
 
 
 def test_the_viewport_takes_image_files():
-    [handler] = [cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname == "ORBIT_TEXTURE_FH_image"]
+    [handler] = [
+        cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname == "ORBIT_TEXTURE_FH_image"
+    ]
     assert {".png", ".jpg", ".webp"} <= set(handler.bl_file_extensions.split(";"))
     assert handler.bl_import_operator == bpy.ops.orbit_texture.set_reference.idname_py()
 
 
-@pytest.mark.parametrize("menu", ["VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu"])
+@pytest.mark.parametrize(
+    "menu", ["VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu"]
+)
 def test_the_menus_hold_the_button(menu):
     assert any("orbit_texture" in draw.__module__ for draw in getattr(bpy.types, menu)._dyn_ui_initialize())

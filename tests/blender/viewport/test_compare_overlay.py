@@ -26,7 +26,8 @@ FRONT = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
 
 
 def drawn(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarray:
-    """(16, 16, 4) RGBA 0..255 from the front, columns from the left; the cube fills it. ``then`` draws something more."""
+    """(16, 16, 4) RGBA 0..255 from the front, columns from the left; the cube fills it. ``then`` draws
+    something more."""
     target = gpu.types.GPUOffScreen(16, 16)
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
@@ -66,7 +67,9 @@ def test_tab_goes_through_the_other_takes_and_begins_again():
 
 def in_viewport():
     area = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
-    return bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "WINDOW"))
+    return bpy.context.temp_override(
+        area=area, region=next(region for region in area.regions if region.type == "WINDOW")
+    )
 
 
 @pytest.mark.every_blender

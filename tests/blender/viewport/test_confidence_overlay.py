@@ -17,7 +17,9 @@ def drawn(obj, kind: str) -> np.ndarray:
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0, 0, 0, 0), depth=1)
-        confidence_overlay.draw(obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1))))
+        confidence_overlay.draw(
+            obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
+        )
         pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
     target.free()
     return np.array(pixels.to_list(), np.uint8).reshape(16, 16, 4)[8, 8]
@@ -68,10 +70,14 @@ def test_the_file_knows_nothing_of_the_overlay(tmp_path):
     obj = make.cube(uvs=False)
     make.apply(obj)
     slots, counts = make.slots(obj), make.block_counts()
-    links = [(link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links]
+    links = [
+        (link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links
+    ]
     bpy.context.window_manager.orbit_texture_overlay = "CONFIDENCE"
     assert (make.slots(obj), make.block_counts()) == (slots, counts)
-    assert [(link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links] == links
+    assert [
+        (link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links
+    ] == links
 
 
 def test_triangles_and_uvs_of_what_the_viewport_shows():

@@ -1,4 +1,5 @@
-"""Points clicked on mesh and picture tell the view: from exact clicks, from shaky ones, and not where they cannot."""
+"""Points clicked on mesh and picture tell the view: from exact clicks, from shaky ones, and not where they
+cannot."""
 
 import bpy
 import numpy as np
@@ -18,7 +19,8 @@ CORNERS = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)
 
 
 def photographed(points: np.ndarray, azimuth: float, elevation: float, distance: float = 1e4) -> np.ndarray:
-    """(n, 2) places of points in the picture of a real camera of Blender's; it sees twice the mesh's size at any distance."""
+    """(n, 2) places of points in the picture of a real camera of Blender's; it sees twice the mesh's size at
+    any distance."""
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.sensor_width, camera.data.lens = 4.0, distance
     bpy.context.collection.objects.link(camera)
@@ -36,7 +38,9 @@ def photographed(points: np.ndarray, azimuth: float, elevation: float, distance:
 @pytest.mark.parametrize("chosen", [[0, 3, 5, 6], range(8)])
 def test_exact_clicks_give_the_view(azimuth, elevation, chosen):
     points = CORNERS[list(chosen)]
-    assert view_from_pins(points, photographed(points, azimuth, elevation)) == pytest.approx((azimuth, elevation), abs=0.3)
+    assert view_from_pins(points, photographed(points, azimuth, elevation)) == pytest.approx(
+        (azimuth, elevation), abs=0.3
+    )
 
 
 def test_shaky_clicks_in_a_picture_with_perspective_give_nearly_the_view():
@@ -45,12 +49,15 @@ def test_shaky_clicks_in_a_picture_with_perspective_give_nearly_the_view():
     assert view_from_pins(CORNERS, places) == pytest.approx((35, 20), abs=5)
 
 
-@pytest.mark.parametrize(("points", "places", "says"), [
-    (CORNERS[:2], CORNERS[:2, :2], "needs 3 to 8 pins"),
-    (CORNERS[[0, 0, 0]], np.zeros((3, 2)), "lie in one place"),
-    (CORNERS, np.random.default_rng(0).normal(size=(8, 2)), "No view fits"),
-    (CORNERS[[0, 1, 4, 5]], CORNERS[[0, 1, 4, 5]][:, [0, 2]] * (0.8, 1), "more than one view"),
-])
+@pytest.mark.parametrize(
+    ("points", "places", "says"),
+    [
+        (CORNERS[:2], CORNERS[:2, :2], "needs 3 to 8 pins"),
+        (CORNERS[[0, 0, 0]], np.zeros((3, 2)), "lie in one place"),
+        (CORNERS, np.random.default_rng(0).normal(size=(8, 2)), "No view fits"),
+        (CORNERS[[0, 1, 4, 5]], CORNERS[[0, 1, 4, 5]][:, [0, 2]] * (0.8, 1), "more than one view"),
+    ],
+)
 def test_pins_that_tell_no_view_are_refused_with_what_to_do(points, places, says):
     with pytest.raises(InvalidSettings, match=says):
         view_from_pins(points, places)
@@ -104,11 +111,13 @@ def test_a_click_on_the_mesh_and_one_in_the_picture_make_a_pin_and_one_beside_bo
     point = click(None, *middle)
     assert max(map(abs, point)) == pytest.approx(1, abs=1e-4)
     assert click(point, *beside) == point
-    left, bottom, width, height = pin_operators.corner(region.width, region.height, bpy.context.scene.orbit_texture.image)
+    left, bottom, width, height = pin_operators.corner(
+        region.width, region.height, bpy.context.scene.orbit_texture.image
+    )
     assert click(None, left + width // 2, bottom) is None
     assert not obj.orbit_texture.pins
     assert click(point, left + 0.75 * width, bottom + 0.25 * height) is None
-    pin, = obj.orbit_texture.pins
+    (pin,) = obj.orbit_texture.pins
     assert tuple(pin.point) == pytest.approx(tuple(point))
     assert tuple(pin.place) == pytest.approx((0.75, 0.25))
 

@@ -30,9 +30,18 @@ def settings(obj: bpy.types.Object, kind: str):
     return reference_view.settings_for(obj, bpy.context)
 
 
-@pytest.mark.parametrize(("location", "azimuth", "elevation"), [
-    ((0, -5, 0), 0, 0), ((5, 0, 0), 90, 0), ((0, 5, 0), 180, 0), ((-5, 0, 0), -90, 0), ((3, -3, 0), 45, 0),
-    ((0, -5, 5), 0, 45), ((0, -0.001, -5), 0, -90)])
+@pytest.mark.parametrize(
+    ("location", "azimuth", "elevation"),
+    [
+        ((0, -5, 0), 0, 0),
+        ((5, 0, 0), 90, 0),
+        ((0, 5, 0), 180, 0),
+        ((-5, 0, 0), -90, 0),
+        ((3, -3, 0), 45, 0),
+        ((0, -5, 5), 0, 45),
+        ((0, -0.001, -5), 0, -90),
+    ],
+)
 def test_the_active_cameras_place_around_the_object(location, azimuth, elevation):
     obj = make.cube()
     camera_at(*location)
@@ -40,7 +49,7 @@ def test_the_active_cameras_place_around_the_object(location, azimuth, elevation
     assert (found.azimuth, found.elevation) == pytest.approx((azimuth, elevation), abs=0.1)
 
 
-def test_a_perspective_camera_sees_the_side_of_an_object_that_is_turned_to_it_and_a_parallel_one_its_own_direction():
+def test_cameras_show_the_side_turned_to_them_and_orthographic_ones_their_direction():
     obj = make.cube()
     obj.location = (10, 0, 0)
     camera_at(0, -10, 0, target=(0, 0, 0))
@@ -57,14 +66,18 @@ def test_the_middle_of_the_mesh_counts_and_not_its_origin():
 
 
 def test_the_side_that_the_viewport_shows():
-    region = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D").spaces.active.region_3d
+    region = next(
+        area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D"
+    ).spaces.active.region_3d
     obj = make.cube()
     obj.location = region.view_location
     bpy.context.view_layer.update()
     # Blender's first view looks at what is in its middle; a viewport without a window does not turn.
     turn = region.view_rotation.to_euler()
     found = settings(obj, "VIEWPORT")
-    assert (found.azimuth, found.elevation) == pytest.approx((math.degrees(turn.z), 90 - math.degrees(turn.x)), abs=1e-3)
+    assert (found.azimuth, found.elevation) == pytest.approx(
+        (math.degrees(turn.z), 90 - math.degrees(turn.x)), abs=1e-3
+    )
 
 
 def test_without_a_camera_there_is_a_sentence():

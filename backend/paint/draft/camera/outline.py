@@ -1,5 +1,5 @@
-"""Outlines as distances: how far pixels lie within one, how far surface points do where a camera sees them, and how exactly that tells the
-camera."""
+"""Outlines as distances: how far pixels lie within one, how far surface points do where a camera sees them,
+and how exactly that tells the camera."""
 
 import cv2
 import numpy as np
@@ -13,17 +13,24 @@ RIM_POINTS = 800
 """Points on an outline that are pulled; more do not make the view more exact."""
 
 UNITS = np.array([1.0, 1.0, 1.0, 0.1, 0.01, 0.01, 0.01])
-"""Steps of a view's numbers that move an outline about equally far: degrees, a tenth of the distance, percent."""
+"""Steps of a view's numbers that move an outline about equally far: degrees, a tenth of the distance,
+percent."""
 
 HELD = np.array([1e-5, 1e-5, 1e-5, 1e-3, 0.0, 0.0, 0.0])
-"""What a step costs by itself, in parts of the object's size: what hardly shows (distance, the turns of a ball) is not all unknown."""
+"""What a step costs by itself, in parts of the object's size: what hardly shows (distance, the turns of a
+ball) is not all unknown."""
 
 
 def shrunk(alpha: np.ndarray, size: int) -> np.ndarray:
     """(H, W) bool: the object of a picture whose longer side becomes ``size`` pixels."""
     height, width = alpha.shape
     scale = size / max(height, width)
-    return cv2.resize(alpha, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA) > 0.5
+    return (
+        cv2.resize(
+            alpha, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
+        )
+        > 0.5
+    )
 
 
 def rim(mask: np.ndarray) -> np.ndarray:
@@ -38,24 +45,29 @@ def overlap(mask: np.ndarray, target: np.ndarray) -> float:
 
 def signed_distance(mask: np.ndarray) -> np.ndarray:
     """(H, W) float32 pixels to the outline, positive inside."""
-    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[
+        1:-1, 1:-1
+    ]
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
 
 
 def rim_points(buffer: GBuffer) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 3) float64 surface points on a rendered outline, and (N,) float32 pixels by which each lies within it."""
+    """(N, 3) float64 surface points on a rendered outline, and (N,) float32 pixels by which each lies within
+    it."""
     edge = rim(buffer.mask)
     every = max(1, int(edge.sum()) // RIM_POINTS)
     return positions(buffer)[edge][::every].astype(np.float64), signed_distance(buffer.mask)[edge][::every]
 
 
 def looseness(surface: Surface, alpha: np.ndarray, view: View, size: int) -> float:
-    """Degrees by which a fitted view may be beside the true one, since its outline still lies beside the picture's.
+    """Degrees by which a fitted view may be beside the true one, since its outline still lies beside the
+    picture's.
 
-    The square root of the covariance of least squares, of the three turns together, but for errors that go together all along the outline,
-    as those of a mesh or a picture of another shape do: the outline of a camera that is off by so much would lie as far from this one as
-    the picture's does. That is the median of the distances both ways, so that a bar before the object does not count.
+    The square root of the covariance of least squares, of the three turns together, but for errors that go
+    together all along the outline, as those of a mesh or a picture of another shape do: the outline of a
+    camera that is off by so much would lie as far from this one as the picture's does. That is the median of
+    the distances both ways, so that a bar before the object does not count.
 
     Args:
         surface: the mesh.
@@ -87,7 +99,8 @@ def looseness(surface: Surface, alpha: np.ndarray, view: View, size: int) -> flo
 
 @njit(cache=True, nogil=True)
 def depths(points, camera, distance, result):
-    """How deep inside the outline points (N, 3) appear: a signed distance (H, W), read bilinearly, less what they lie beyond the image."""
+    """How deep inside the outline points (N, 3) appear: a signed distance (H, W), read bilinearly, less what
+    they lie beyond the image."""
     height, width = distance.shape
     for k in range(points.shape[0]):
         dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]

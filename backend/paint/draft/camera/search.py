@@ -1,7 +1,8 @@
 """From where the reference was taken: the camera under which the mesh's outline is the object's outline.
 
-Coarse: outlines of the voxels from a sphere of directions, compared after fitting their boxes. Fine: points on the rendered outline are
-pulled onto the reference's outline by least squares over all camera parameters, re-rendering between rounds.
+Coarse: outlines of the voxels from a sphere of directions, compared after fitting their boxes. Fine: points
+on the rendered outline are pulled onto the reference's outline by least squares over all camera parameters,
+re-rendering between rounds.
 """
 
 from collections.abc import Callable
@@ -34,20 +35,28 @@ EXACTNESS_SIZE = 512
 """Longer side in pixels of the image on which the difference of the outlines is measured in degrees."""
 
 SIMPLIFIED_CELLS = 128
-"""Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs by a fraction of one."""
+"""Cells along the longest side of the mesh that stands in for a heavy one at low resolution; its outline errs
+by a fraction of one."""
 
 KEPT = 0.5
-"""Share of a heavy mesh's area that its stand-in has to keep; of leaves smaller than a cell hardly anything would be left."""
+"""Share of a heavy mesh's area that its stand-in has to keep; of leaves smaller than a cell hardly anything
+would be left."""
 
 
-def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float] | None, progress: Callable[[float], None],
-              color: np.ndarray | None = None) -> Match:
+def find_view(
+    surface: Surface,
+    alpha: np.ndarray,
+    direction: tuple[float, float] | None,
+    progress: Callable[[float], None],
+    color: np.ndarray | None = None,
+) -> Match:
     """The view of the reference.
 
     Args:
         surface: the mesh.
         alpha: (H, W) float32, the object in the reference.
-        direction: (azimuth, elevation) in degrees where the user gave them; they are then kept, and the picture is taken as upright.
+        direction: (azimuth, elevation) in degrees where the user gave them; they are then kept, and the
+            picture is taken as upright.
         progress: told the fraction done.
         color: (H, W, 3) float32 sRGB, whose edges tell apart views of one outline.
     """
@@ -61,7 +70,10 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
         progress(0.3 + 0.4 * len(matches) / len(starts))
     matches.sort(key=lambda match: match.error)
     rivals = [match for match in apart(matches) if match.error < RIVAL * matches[0].error + FLOOR]
-    rivals = [refine(light, alpha, rival.view, min(384, max(alpha.shape)), 6, keep) for rival in rivals[:MOST_RIVALS]]
+    rivals = [
+        refine(light, alpha, rival.view, min(384, max(alpha.shape)), 6, keep)
+        for rival in rivals[:MOST_RIVALS]
+    ]
     progress(0.8)
     best = choose(surface, rivals, None if color is None else InnerEdges(color, alpha))
     found = refine(surface, alpha, best.view, min(1024, max(alpha.shape)), 6, keep)
@@ -70,14 +82,17 @@ def find_view(surface: Surface, alpha: np.ndarray, direction: tuple[float, float
 
 
 def simplified(surface: Surface) -> Surface:
-    """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw; itself where little is left."""
+    """The surface with all vertices of a small cell as one: enough for small outlines, and quick to draw;
+    itself where little is left."""
     if len(surface.faces) < 4 * SIMPLIFIED_CELLS**2:
         return surface
     keys = keys_of(cell_of(surface.vertices, SIMPLIFIED_CELLS), SIMPLIFIED_CELLS)
     _, first, cell = np.unique(keys, return_index=True, return_inverse=True)
     faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]
-    light = replace(surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32))
+    light = replace(
+        surface, vertices=surface.vertices[first], faces=cell[surface.faces[kept]].astype(np.int32)
+    )
     before, after = (triangle_areas(mesh.vertices, mesh.faces).sum() for mesh in (surface, light))
     return light if after > KEPT * before else surface
 
@@ -100,7 +115,10 @@ def coarse_views(surface: Surface, mask: np.ndarray, direction: tuple[float, flo
     scored.sort(key=lambda entry: -entry[0])
     chosen = []
     for _, azimuth, elevation, distance, pixels in scored:
-        if all(angle_between(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1 for view in chosen):
+        if all(
+            angle_between(azimuth, elevation, view) > 20 or abs(distance - view.distance) > 1
+            for view in chosen
+        ):
             chosen.append(_fit_box(pixels, mask, azimuth, elevation, distance))
         if len(chosen) == STARTS:
             break
@@ -134,7 +152,9 @@ def _fit_box(pixels, mask, azimuth, elevation, distance) -> View:
     return View(azimuth, elevation, 0, distance, zoom / width, shift[0] / width, shift[1] / height)
 
 
-def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: int, keep_direction: bool) -> Match:
+def refine(
+    surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: int, keep_direction: bool
+) -> Match:
     """Pulls the rendered outline onto the reference's, at an image of at most ``size`` pixels."""
     target = shrunk(alpha, size)
     shape = target.shape[::-1]
@@ -153,10 +173,19 @@ def refine(surface: Surface, alpha: np.ndarray, start: View, size: int, rounds: 
     return best
 
 
-def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_distance: np.ndarray, shape, keep_direction: bool) -> View:
-    """One round: the view under which rim points are as deep inside the reference's outline as they are inside their own."""
+def _pull(
+    view: View,
+    points: np.ndarray,
+    own_distance: np.ndarray,
+    target_distance: np.ndarray,
+    shape,
+    keep_direction: bool,
+) -> View:
+    """One round: the view under which rim points are as deep inside the reference's outline as they are
+    inside their own."""
     width, height = shape
-    # Steps of equal effect: a degree, a few percent, a few pixels. Distance hardly shows in an outline, so it is held by its prior.
+    # Steps of equal effect: a degree, a few percent, a few pixels. Distance hardly shows in an outline, so it
+    # is held by its prior.
     unit = np.array([2.0, 2.0, 2.0, 0.1, 0.02, 0.01, 0.01])
     prior = np.array([0.02, 0.02, 0.05, 0.05, 0.0, 0.0, 0.0]) * np.sqrt(len(points))
     free = np.array([*[not keep_direction] * 3, True, True, True, True])
@@ -170,12 +199,18 @@ def _pull(view: View, points: np.ndarray, own_distance: np.ndarray, target_dista
     def residuals(step: np.ndarray) -> np.ndarray:
         guess = moved(step)
         depths(points, guess.camera(width, height).pack(), target_distance, there)
-        # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from a few sizes away.
-        usual = [guess.roll / unit[2] * prior[2], np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3]]
+        # What an outline does not tell (a ball's roll and distance) stays as in most pictures: upright, from
+        # a few sizes away.
+        usual = [
+            guess.roll / unit[2] * prior[2],
+            np.log(guess.distance / USUAL_DISTANCE) / unit[3] * 0.2 * prior[3],
+        ]
         return np.concatenate([there - own_distance, step * prior[free], usual])
 
     def jacobian(step: np.ndarray) -> np.ndarray:
         nudge = 0.05 * np.eye(len(step))
         return np.column_stack([(residuals(step + way) - residuals(step - way)) / 0.1 for way in nudge])
 
-    return moved(least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=8).x)
+    return moved(
+        least_squares(residuals, np.zeros(free.sum()), jacobian, loss="huber", f_scale=2.0, max_nfev=8).x
+    )

@@ -14,7 +14,8 @@ SQUARE = 0.35
 """Cosine between surface and view from which on a pixel is copied."""
 
 SPARSE = 0.25
-"""Share of the surface shown up to which print is a word or two: a piece of it elsewhere would be wrong, so it is not copied at all."""
+"""Share of the surface shown up to which print is a word or two: a piece of it elsewhere would be wrong, so
+it is not copied at all."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Source:
         colors: (H, W, 3) float32 sRGB 0..1.
         usable: (H, W) bool: shows the object's surface, squarely and away from edges.
         frames: (H, W, 3, 3) float32: right, up and normal of the surface there.
-        steps: (H, W, 2, 2) float32: pixels, columns and rows, per unit of space to the right and up on the surface.
+        steps: (H, W, 2, 2) float32: pixels, columns and rows, per unit of space to the right and up on the
+            surface.
         points: (H, W, 3) float32 on the surface.
     """
 
@@ -41,7 +43,8 @@ class Source:
 
 
 def source(picture: Picture, surface: Surface, field: Field, spacing: float | None) -> Source:
-    """The reference, shrunk until samples ``spacing`` apart are about two pixels from each other; None keeps its resolution."""
+    """The reference, shrunk until samples ``spacing`` apart are about two pixels from each other; None keeps
+    its resolution."""
     camera, buffer = picture.buffer.camera, picture.buffer
     point, normal = positions(buffer), normals(buffer, surface)
     towards = camera.directions_to(point.reshape(-1, 3).astype(np.float64)).reshape(point.shape)
@@ -55,7 +58,11 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
         usable &= ~picture.print
     factor = 1
     if spacing is not None:
-        per_unit = camera.focal * camera.width / (1.0 if camera.orthographic else float(np.median(buffer.depth[buffer.mask])))
+        per_unit = (
+            camera.focal
+            * camera.width
+            / (1.0 if camera.orthographic else float(np.median(buffer.depth[buffer.mask])))
+        )
         factor = max(1, int(spacing * per_unit / 1.6))
     height, width = (-(-side // factor) for side in usable.shape)
     colors = _shrunk(picture.colors, picture.edges > 0.5, factor, height, width)
@@ -66,7 +73,15 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
     tangents = np.zeros((height, width, 2, 3), np.float32)
     tangents[usable] = field.frames(point[usable], normal[usable])[0]
     frames = np.concatenate([tangents, normal[:, :, None]], axis=2).astype(np.float32)
-    return Source(1 / factor, printed, colors, usable, np.ascontiguousarray(frames), _steps(point, tangents, camera) / factor, point)
+    return Source(
+        1 / factor,
+        printed,
+        colors,
+        usable,
+        np.ascontiguousarray(frames),
+        _steps(point, tangents, camera) / factor,
+        point,
+    )
 
 
 def _shrunk(image: np.ndarray, shown: np.ndarray, factor: int, height: int, width: int) -> np.ndarray:

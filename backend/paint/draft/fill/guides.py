@@ -13,7 +13,8 @@ from .exemplar import Source
 from .samples import Samples
 
 HEIGHT, LEVEL, NEAR, BULGE, HOLLOW = 2.0, 0.5, 0.7, 0.5, 3.0
-"""Weights: of the height, of how far up the surface looks, of the place, of how far it bulges at either scale, of its occlusion."""
+"""Weights: of the height, of how far up the surface looks, of the place, of how far it bulges at either
+scale, of its occlusion."""
 
 SCALES = 0.04, 0.12
 """Radii in longest sides of the mesh at which a bulge is measured."""
@@ -51,12 +52,23 @@ class Shape:
 def shape_of(surface: Surface, points: np.ndarray, normals: np.ndarray) -> Shape:
     """The shape of a surface, given points (N, 3) float32 all over it and their outward normals."""
     some = np.arange(0, len(points), max(1, len(points) // SOME))
-    slot = np.zeros(len(surface.faces), np.int64) if surface.slots is None else np.unique(surface.slots, return_inverse=True)[1]
-    return Shape(parts(surface), slot, points[some], normals[some], ambient_occlusion(surface, points[some], normals[some]))
+    slot = (
+        np.zeros(len(surface.faces), np.int64)
+        if surface.slots is None
+        else np.unique(surface.slots, return_inverse=True)[1]
+    )
+    return Shape(
+        parts(surface),
+        slot,
+        points[some],
+        normals[some],
+        ambient_occlusion(surface, points[some], normals[some]),
+    )
 
 
 def guides(samples: Samples, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, G) float32 of samples and (H, W, G) of the source's pixels; squared differences are costs. ``near``: :func:`same_place`."""
+    """(N, G) float32 of samples and (H, W, G) of the source's pixels; squared differences are costs.
+    ``near``: :func:`same_place`."""
     bulges = [bulge(samples.points, samples.normals, radius) for radius in SCALES]
     own = _stacked(samples.points, samples.normals, *bulges)
     points, normals = source.points[source.usable], source.frames[source.usable][:, 2]
@@ -67,32 +79,50 @@ def guides(samples: Samples, source: Source, near: np.ndarray) -> tuple[np.ndarr
 
 def same_place(samples: Samples, source: Source) -> np.ndarray:
     """(U,) int64 samples nearest to the usable pixels of the source, whose surface is theirs."""
-    return nearest(samples.points, samples.normals, source.points[source.usable], source.frames[source.usable][:, 2])
+    return nearest(
+        samples.points, samples.normals, source.points[source.usable], source.frames[source.usable][:, 2]
+    )
 
 
-def nearest(places: np.ndarray, directions: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(M,) int64: which of places (N, 3) with normals (N, 3) is nearest to each of points (M, 3), on the same side of the surface."""
-    return cKDTree(np.hstack([places, 0.1 * directions])).query(np.hstack([points, 0.1 * normals]), workers=-1)[1]
+def nearest(
+    places: np.ndarray, directions: np.ndarray, points: np.ndarray, normals: np.ndarray
+) -> np.ndarray:
+    """(M,) int64: which of places (N, 3) with normals (N, 3) is nearest to each of points (M, 3), on the same
+    side of the surface."""
+    return cKDTree(np.hstack([places, 0.1 * directions])).query(
+        np.hstack([points, 0.1 * normals]), workers=-1
+    )[1]
 
 
 def _stacked(points: np.ndarray, normals: np.ndarray, finer: np.ndarray, broader: np.ndarray) -> np.ndarray:
-    return np.column_stack([HEIGHT * points[:, 2], LEVEL * normals[:, 2], NEAR * points, BULGE * finer, BULGE * broader]).astype(np.float32)
+    return np.column_stack(
+        [HEIGHT * points[:, 2], LEVEL * normals[:, 2], NEAR * points, BULGE * finer, BULGE * broader]
+    ).astype(np.float32)
 
 
-def hollows(samples: Samples, source: Source, near: np.ndarray, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 1) float32 occlusion of samples and (H, W, 1) of the source's pixels, as guides; ``near``: :func:`same_place`."""
-    own = HOLLOW * shape.occlusion[nearest(shape.points, shape.normals, samples.points, samples.normals)][:, None]
+def hollows(
+    samples: Samples, source: Source, near: np.ndarray, shape: Shape
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 1) float32 occlusion of samples and (H, W, 1) of the source's pixels, as guides; ``near``:
+    :func:`same_place`."""
+    own = (
+        HOLLOW
+        * shape.occlusion[nearest(shape.points, shape.normals, samples.points, samples.normals)][:, None]
+    )
     theirs = np.zeros((*source.usable.shape, 1), np.float32)
     theirs[source.usable] = own[near]
     return own, theirs
 
 
-def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unlike(
+    part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How unlike the parts of a surface are in the picture.
 
-    Two parts are where at least half of their variance lies between them, wholly so from three quarters on. A part of which the picture
-    shows next to nothing has nothing of its own to copy: it passes for all that has its material slot. If there is but one slot, or
-    the picture does not show that either, it is like all others.
+    Two parts are where at least half of their variance lies between them, wholly so from three quarters on. A
+    part of which the picture shows next to nothing has nothing of its own to copy: it passes for all that has
+    its material slot. If there is but one slot, or the picture does not show that either, it is like all
+    others.
 
     Args:
         part: (N,) int32 of the samples.
@@ -101,8 +131,8 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
         near: (U,) int64, :func:`same_place`.
 
     Returns:
-        Numbers of the parts of samples (N,) and of the source's pixels (H, W) int32, 0 for what is hardly shown; and (P, P) float32 from 0,
-        alike, to 1.
+        Numbers of the parts of samples (N,) and of the source's pixels (H, W) int32, 0 for what is hardly
+        shown; and (P, P) float32 from 0, alike, to 1.
     """
     shown, colors = part[near], source.colors[source.usable]
     if slot.any():
@@ -117,8 +147,13 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
     number[known] = 1 + np.arange(len(known))
     theirs = np.zeros(source.usable.shape, np.int32)
     theirs[source.usable] = number[part[near]]
-    mean = np.column_stack([np.bincount(shown, channel, len(count)) for channel in colors.T])[known] / count[known, None]
-    within = np.bincount(shown, np.square(colors).sum(axis=1), len(count))[known] / count[known] - np.square(mean).sum(axis=1)
+    mean = (
+        np.column_stack([np.bincount(shown, channel, len(count)) for channel in colors.T])[known]
+        / count[known, None]
+    )
+    within = np.bincount(shown, np.square(colors).sum(axis=1), len(count))[known] / count[known] - np.square(
+        mean
+    ).sum(axis=1)
     within += 3 * SHADE**2
     apart = cdist(mean, mean, "sqeuclidean")
     between = np.zeros((len(known) + 1,) * 2, np.float32)
@@ -127,7 +162,8 @@ def unlike(part: np.ndarray, slot: np.ndarray, source: Source, near: np.ndarray)
 
 
 def bulge(points: np.ndarray, normals: np.ndarray, radius: float) -> np.ndarray:
-    """(N,) float32, about -1..1: how far the surface around each point falls behind its tangent plane: > 0 convex, < 0 hollow."""
+    """(N,) float32, about -1..1: how far the surface around each point falls behind its tangent plane: > 0
+    convex, < 0 hollow."""
     some = np.arange(0, len(points), max(1, len(points) // SOME))
     near = cKDTree(points[some]).query_ball_point(points[some], radius, workers=-1, return_sorted=False)
     at = points[some]
@@ -137,7 +173,8 @@ def bulge(points: np.ndarray, normals: np.ndarray, radius: float) -> np.ndarray:
 
 
 def hints(guide: np.ndarray, source_guides: np.ndarray, places: np.ndarray, seed: int) -> np.ndarray:
-    """(M, HINTS) int32: for each row of guides (M, G) the indices of places (P, 2) whose guides come closest."""
+    """(M, HINTS) int32: for each row of guides (M, G) the indices of places (P, 2) whose guides come
+    closest."""
     random = np.random.default_rng(seed)
     some = random.choice(len(places), min(len(places), 3000), replace=False)
     tree = cKDTree(source_guides[places[some, 0], places[some, 1]])

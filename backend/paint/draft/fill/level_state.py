@@ -12,7 +12,8 @@ CELL = 4
 """Side in source pixels of the cells whose uses are counted."""
 
 PATIENCE = 0.25
-"""How much a round's uses count in the running mean: all samples move at once, and would leave a dear place all together."""
+"""How much a round's uses count in the running mean: all samples move at once, and would leave a dear place
+all together."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Problem:
         source: the picture.
         hidden: (N,) bool, the samples that are not known.
         free: (M,) int64, those of them that are being painted.
-        rings: (N, 3) float32, and ``source_rings`` (H, W, 3): height, slope and distance from the main axis; ``sure`` (N,) float32 is what
-            it costs to copy from another ring.
-        guides: (N, G) float32, and ``source_guides`` (H, W, G): alike in places that may look alike; squared differences are costs.
-        parts: (N,) int32, and ``source_parts`` (H, W) int32: parts of the surface; ``apart`` (P, P) float32 is what it costs to copy from
-            another.
-        plain: (N, 3) float32, the plain colour that each sample may have instead of a patch, and ``bare`` (N,) float32 what that costs.
+        rings: (N, 3) float32, and ``source_rings`` (H, W, 3): height, slope and distance from the main axis;
+            ``sure`` (N,) float32 is what it costs to copy from another ring.
+        guides: (N, G) float32, and ``source_guides`` (H, W, G): alike in places that may look alike; squared
+            differences are costs.
+        parts: (N,) int32, and ``source_parts`` (H, W) int32: parts of the surface; ``apart`` (P, P) float32
+            is what it costs to copy from another.
+        plain: (N, 3) float32, the plain colour that each sample may have instead of a patch, and ``bare``
+            (N,) float32 what that costs.
         places: (P, 2) int32 row and column of usable pixels: what random search draws from.
         hints: (M, C) int32 indices of places that the guides suggest for each free sample.
         gain: one over the variance of the source's colours.
@@ -94,8 +97,8 @@ class Origin(NamedTuple):
 
 
 def count_uses(problem: Problem, maps: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
-    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what would be the cell's even share;
-    a running mean, where there is one of the rounds ``before``."""
+    """(H / CELL, W / CELL) float32: how many hidden samples copy from each cell of the source, over what
+    would be the cell's even share; a running mean, where there is one of the rounds ``before``."""
     height, width = problem.source.usable.shape
     shape = (-(-height // CELL), -(-width // CELL))
     uses, share = np.zeros(shape, np.float64), np.zeros(shape, np.float64)

@@ -1,4 +1,5 @@
-"""Directions on the surface that patterns follow: up the object's main axis, and along whatever is round like a tube."""
+"""Directions on the surface that patterns follow: up the object's main axis, and along whatever is round like
+a tube."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,14 +11,16 @@ RADIUS = 0.09
 """In longest sides of the mesh, within which normals tell a tube from a ball or a plane."""
 
 TWO, MANY = 1.15, 1.4
-"""Kurtosis less squared skewness of the normals' angles: of two directions, those of an edge even if it is bevelled, and of a tube, even of
-four sides; evenly spread angles have 1.8."""
+"""Kurtosis less squared skewness of the normals' angles: of two directions, those of an edge even if it is
+bevelled, and of a tube, even of four sides; evenly spread angles have 1.8."""
 
 STEEP, FITS, MISSED = 0.3, 10, 0.03
-"""Of the fit of an axis of revolution: the horizontal part of normals that count, rounds, and by how far half trusted normals miss it."""
+"""Of the fit of an axis of revolution: the horizontal part of normals that count, rounds, and by how far half
+trusted normals miss it."""
 
 ASIDE, MOST = 0.25, 0.6
-"""By what part of its distance a normal may miss the axis, and the share that has to meet it: eight sides are round enough, not six."""
+"""By what part of its distance a normal may miss the axis, and the share that has to meet it: eight sides are
+round enough, not six."""
 
 SOME = 6000
 """Points that the shape is measured at."""
@@ -30,8 +33,10 @@ class Field:
     Attributes:
         points, normals: (N, 3) float32 of the surface, evenly spread; normals outward.
         axis: (3,) the direction that counts as up.
-        away: (3,) horizontal direction in which the reference's camera looks, the way on from what it sees on level faces.
-        middle: (3,) on the axis of a surface of revolution, see :func:`middle_of_revolution`: there the way on is towards it; else None.
+        away: (3,) horizontal direction in which the reference's camera looks, the way on from what it sees on
+            level faces.
+        middle: (3,) on the axis of a surface of revolution, see :func:`middle_of_revolution`: there the way
+            on is towards it; else None.
     """
 
     points: np.ndarray
@@ -41,8 +46,8 @@ class Field:
     middle: np.ndarray | None
 
     def frames(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 2, 3) float32 unit tangents of points (N, 3) with normals (N, 3): to the right and upwards for who looks at the surface; and
-        (N,) float32 0..1, how much that direction means."""
+        """(N, 2, 3) float32 unit tangents of points (N, 3) with normals (N, 3): to the right and upwards for
+        who looks at the surface; and (N,) float32 0..1, how much that direction means."""
         slope = normals @ self.axis
         up = self.axis + 0.15 * slope[:, None] * self._on(points)
         line, strength = self._tube(points, normals)
@@ -51,7 +56,9 @@ class Field:
         right = np.cross(up, normals)
         right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)
         steady = np.maximum(strength, 1 if self.middle is not None else np.clip(2 - 2 * slope**2, 0, 1))
-        return np.stack([right, np.cross(normals, right)], axis=1).astype(np.float32), steady.astype(np.float32)
+        return np.stack([right, np.cross(normals, right)], axis=1).astype(np.float32), steady.astype(
+            np.float32
+        )
 
     def _on(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) or (3,) unit: the way that patterns take over level faces."""
@@ -72,15 +79,18 @@ class Field:
         some = np.linspace(0, len(self.points) - 1, min(SOME, len(self.points))).astype(int)
         points, normals = self.points[some], self.normals[some].astype(np.float64)
         near = cKDTree(points).query_ball_point(points, RADIUS, workers=-1, return_sorted=False)
-        return cKDTree(np.hstack([points, 0.1 * normals])), *_tubes(normals[np.concatenate(near)], np.array([len(index) for index in near]))
+        return cKDTree(np.hstack([points, 0.1 * normals])), *_tubes(
+            normals[np.concatenate(near)], np.array([len(index) for index in near])
+        )
 
 
 def _tubes(normals: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(P, 3) unit lines and (P,) 0..1 how much of a tube there is, for P points, given the unit normals (M, 3) around them, those of one
-    point after those of the other, and the ``count`` (P,) of each.
+    """(P, 3) unit lines and (P,) 0..1 how much of a tube there is, for P points, given the unit normals (M,
+    3) around them, those of one point after those of the other, and the ``count`` (P,) of each.
 
-    Where normals lie in one plane, the surface runs straight across that plane; unless they are of two directions only, as beside an edge,
-    along which nothing has to run. Kurtosis less squared skewness is 1 for two values, and more for all else (Pearson 1916).
+    Where normals lie in one plane, the surface runs straight across that plane; unless they are of two
+    directions only, as beside an edge, along which nothing has to run. Kurtosis less squared skewness is 1
+    for two values, and more for all else (Pearson 1916).
     """
     first = np.r_[0, np.cumsum(count)[:-1]]
 
@@ -88,7 +98,9 @@ def _tubes(normals: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return np.add.reduceat(values, first) / count.reshape(-1, *[1] * (values.ndim - 1))
 
     values, vectors = np.linalg.eigh(mean(normals[:, :, None] * normals[:, None, :]))
-    flat = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(values[:, 1] / 0.05 - 1, 0, 1)
+    flat = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(
+        values[:, 1] / 0.05 - 1, 0, 1
+    )
     line, middle = (np.repeat(vector, count, axis=0) for vector in (vectors[:, :, 0], mean(normals)))
     angle = np.arctan2((normals * np.cross(line, middle)).sum(axis=1), (normals * middle).sum(axis=1))
     angle -= np.repeat(mean(angle), count)
@@ -99,7 +111,8 @@ def _tubes(normals: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; upright unless another is much better."""
+    """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; upright unless
+    another is much better."""
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     candidates = [np.array([0.0, 0, 1]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), *vectors.T]
@@ -109,8 +122,8 @@ def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np
 
 
 def middle_of_revolution(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray | None:
-    """(3,) a point of the axis of a surface of revolution, parallel to ``axis`` (3,): most normals (N, 3) at points (N, 3) meet it. None
-    for other surfaces.
+    """(3,) a point of the axis of a surface of revolution, parallel to ``axis`` (3,): most normals (N, 3) at
+    points (N, 3) meet it. None for other surfaces.
 
     The place is fitted by reweighted least squares, so that a spout and a handle do not move it.
     """
@@ -132,7 +145,8 @@ def middle_of_revolution(axis: np.ndarray, points: np.ndarray, normals: np.ndarr
 
 
 def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
-    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G) are alike; may be < 0."""
+    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G)
+    are alike; may be < 0."""
     _, near = cKDTree(feature).query(feature, k=min(64, len(points)), workers=-1)
     far = np.linalg.norm(points[near] - points[:, None], axis=2) > 0.1
     some = far.sum(axis=1) > 4
@@ -140,11 +154,15 @@ def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> fl
         return 0.0
     weight = far[some] / far[some].sum(axis=1, keepdims=True)
     mean = np.einsum("nk,nkc->nc", weight, colors[near[some]])
-    return 1 - float(np.square(colors[some] - mean).sum() / max(np.square(colors[some] - colors[some].mean(axis=0)).sum(), 1e-9))
+    return 1 - float(
+        np.square(colors[some] - mean).sum()
+        / max(np.square(colors[some] - colors[some].mean(axis=0)).sum(), 1e-9)
+    )
 
 
 def around(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(N, 3): what does not change when a point (N, 3) is turned around an axis: height, slope and distance from it."""
+    """(N, 3): what does not change when a point (N, 3) is turned around an axis: height, slope and distance
+    from it."""
     height = points @ axis
     distance = np.linalg.norm(points - height[:, None] * axis, axis=1)
     return np.column_stack([height, 0.05 * (normals @ axis), 0.3 * distance])

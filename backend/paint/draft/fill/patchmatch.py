@@ -1,8 +1,9 @@
-"""PatchMatch between samples of the surface and the reference (Barnes et al. 2009, 2010), and what the patches make of it.
+"""PatchMatch between samples of the surface and the reference (Barnes et al. 2009, 2010), and what the
+patches make of it.
 
-A map of a sample is three numbers: column and row of the source, and the angle by which the sample's frame is turned against the source's.
-Its patch reads the source where the sample's unrolled neighbours fall. Maps are improved all at once from the last round's, so that the
-result does not depend on how many cores work.
+A map of a sample is three numbers: column and row of the source, and the angle by which the sample's frame is
+turned against the source's. Its patch reads the source where the sample's unrolled neighbours fall. Maps are
+improved all at once from the last round's, so that the result does not depend on how many cores work.
 """
 
 import os
@@ -23,11 +24,13 @@ ASKEW, TURNED = 0.4, 0.1
 """What a quarter and a half turn against the source cost, where the surface has a direction."""
 
 LEAP = np.float32(0.9)
-"""A place found at random has to be this much better than one that goes on from its neighbours: pieces stay large."""
+"""A place found at random has to be this much better than one that goes on from its neighbours: pieces stay
+large."""
 
 
-def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, uses: np.ndarray,
-            number: int) -> tuple[np.ndarray, np.ndarray]:
+def improve(
+    problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.ndarray, uses: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray]:
     """One round of propagation and random search.
 
     Args:
@@ -44,14 +47,47 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
     better, costs = maps.copy(), np.zeros(len(maps), np.float32)
     s, r = problem.samples, problem.source
 
-    target = Target(s.neighbors, s.offsets, s.turns, s.weights, s.steady, problem.rings, problem.sure, problem.guides, problem.parts,
-                    colors, trust, problem.plain, problem.bare)
-    origin = Origin(r.colors, r.usable, r.frames, r.steps, problem.source_rings, problem.source_guides, problem.source_parts,
-                    problem.apart, problem.places, uses, np.float32(problem.gain), np.float32(problem.usage))
+    target = Target(
+        s.neighbors,
+        s.offsets,
+        s.turns,
+        s.weights,
+        s.steady,
+        problem.rings,
+        problem.sure,
+        problem.guides,
+        problem.parts,
+        colors,
+        trust,
+        problem.plain,
+        problem.bare,
+    )
+    origin = Origin(
+        r.colors,
+        r.usable,
+        r.frames,
+        r.steps,
+        problem.source_rings,
+        problem.source_guides,
+        problem.source_parts,
+        problem.apart,
+        problem.places,
+        uses,
+        np.float32(problem.gain),
+        np.float32(problem.usage),
+    )
 
     def part(first: int, last: int) -> None:
-        _improve(problem.free[first:last], problem.hints[first:last], target, origin, np.uint64(1000 * problem.seed + number), maps, better,
-                 costs)
+        _improve(
+            problem.free[first:last],
+            problem.hints[first:last],
+            target,
+            origin,
+            np.uint64(1000 * problem.seed + number),
+            maps,
+            better,
+            costs,
+        )
 
     in_parts(part, len(problem.free))
     return better, costs
@@ -60,8 +96,23 @@ def improve(problem: Problem, maps: np.ndarray, colors: np.ndarray, trust: np.nd
 def vote(problem: Problem, maps: np.ndarray, costs: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """(N, 3) float32 colours: for each free sample the mean of what the patches around it copy there."""
     result, s, r = colors.copy(), problem.samples, problem.source
-    in_parts(lambda first, last: _vote(problem.free[first:last], s.neighbors, s.offsets, s.turns, s.weights, problem.plain, r.colors,
-                                       r.usable, r.steps, maps, costs, result), len(problem.free))
+    in_parts(
+        lambda first, last: _vote(
+            problem.free[first:last],
+            s.neighbors,
+            s.offsets,
+            s.turns,
+            s.weights,
+            problem.plain,
+            r.colors,
+            r.usable,
+            r.steps,
+            maps,
+            costs,
+            result,
+        ),
+        len(problem.free),
+    )
     return result
 
 
@@ -122,8 +173,11 @@ def _cost(p, x, y, turn, limit, target, origin):
         i = int(np.floor(x + xr * target.offsets[p, k, 0] + xu * target.offsets[p, k, 1]))
         j = int(np.floor(y + yr * target.offsets[p, k, 0] + yu * target.offsets[p, k, 1]))
         if 0 <= i < width and 0 <= j < height and origin.usable[j, i]:
-            difference = ((origin.image[j, i, 0] - target.colors[q, 0]) ** 2 + (origin.image[j, i, 1] - target.colors[q, 1]) ** 2
-                          + (origin.image[j, i, 2] - target.colors[q, 2]) ** 2)
+            difference = (
+                (origin.image[j, i, 0] - target.colors[q, 0]) ** 2
+                + (origin.image[j, i, 1] - target.colors[q, 1]) ** 2
+                + (origin.image[j, i, 2] - target.colors[q, 2]) ** 2
+            )
             total += weight * min(difference * origin.gain, np.float32(4))
         else:
             total += weight * np.float32(OUTSIDE)
@@ -189,7 +243,9 @@ def _improve(free, hints, target, origin, seed, maps, better, costs):
             draw, state = _random(state)
             y = by + reach * (2 * draw - 1)
             draw, state = _random(state)
-            turn = bt + np.float32(0.5) * (draw - np.float32(0.5)) * min(reach * np.float32(0.1), np.float32(1))
+            turn = bt + np.float32(0.5) * (draw - np.float32(0.5)) * min(
+                reach * np.float32(0.1), np.float32(1)
+            )
             cost = _cost(p, x, y, turn, limit, target, origin)
             if cost < limit:
                 best, bx, by, bt = cost, x, y, turn
@@ -227,8 +283,10 @@ def _moved(there, right, up, steps):
     column, row = int(there[0]), int(there[1])
     c, s = np.cos(there[2]), np.sin(there[2])
     r, u = c * right - s * up, s * right + c * up
-    return (there[0] + steps[row, column, 0, 0] * r + steps[row, column, 0, 1] * u,
-            there[1] + steps[row, column, 1, 0] * r + steps[row, column, 1, 1] * u)
+    return (
+        there[0] + steps[row, column, 0, 0] * r + steps[row, column, 0, 1] * u,
+        there[1] + steps[row, column, 1, 0] * r + steps[row, column, 1, 1] * u,
+    )
 
 
 @njit(cache=True, nogil=True, fastmath=LOOSE)
@@ -248,14 +306,21 @@ def _vote(free, neighbors, offsets, turns, weights, plain, image, usable, steps,
             weight = np.float32(1)
             if k >= 0:
                 c, s = np.cos(turns[p, k]), np.sin(turns[p, k])
-                right, up = -(c * offsets[p, k, 0] + s * offsets[p, k, 1]), -(c * offsets[p, k, 1] - s * offsets[p, k, 0])
+                right, up = (
+                    -(c * offsets[p, k, 0] + s * offsets[p, k, 1]),
+                    -(c * offsets[p, k, 1] - s * offsets[p, k, 0]),
+                )
                 x, y = _moved(maps[q], right, up, steps)
                 weight = weights[p, k]
             if not (0 <= x < width and 0 <= y < height) or not usable[int(y), int(x)]:
                 continue
             weight *= np.exp(-np.float32(4) * min(costs[q], np.float32(8)))
             i, j = int(x), int(y)
-            red, green, blue = red + weight * image[j, i, 0], green + weight * image[j, i, 1], blue + weight * image[j, i, 2]
+            red, green, blue = (
+                red + weight * image[j, i, 0],
+                green + weight * image[j, i, 1],
+                blue + weight * image[j, i, 2],
+            )
             total += weight
         if total > 0:
             result[p, 0], result[p, 1], result[p, 2] = red / total, green / total, blue / total

@@ -1,4 +1,5 @@
-"""Colours that bands around the main axis foretell: a ring that is blue wherever it is seen is blue behind, too."""
+"""Colours that bands around the main axis foretell: a ring that is blue wherever it is seen is blue behind,
+too."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -9,8 +10,16 @@ COUNT = 32
 """Known places that a hidden one is compared with."""
 
 
-def expect(axis: np.ndarray, points: np.ndarray, normals: np.ndarray, colors: np.ndarray, known: np.ndarray, free: np.ndarray,
-           spacing: float, variance: float) -> tuple[np.ndarray, np.ndarray]:
+def expect(
+    axis: np.ndarray,
+    points: np.ndarray,
+    normals: np.ndarray,
+    colors: np.ndarray,
+    known: np.ndarray,
+    free: np.ndarray,
+    spacing: float,
+    variance: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """What known samples at the same height, slope and distance from the axis say of free ones.
 
     Args:
@@ -22,7 +31,8 @@ def expect(axis: np.ndarray, points: np.ndarray, normals: np.ndarray, colors: np
         variance: of the known colours.
 
     Returns:
-        (M, 3) float32 colours, and (M,) float32 0..1 how sure they are: they agree among themselves, and come from all around.
+        (M, 3) float32 colours, and (M,) float32 0..1 how sure they are: they agree among themselves, and come
+        from all around.
     """
     feature = around(axis, points, normals)
     distance, near = cKDTree(feature[known]).query(feature[free], k=min(COUNT, len(known)), workers=-1)
@@ -35,5 +45,9 @@ def expect(axis: np.ndarray, points: np.ndarray, normals: np.ndarray, colors: np
     middle = np.einsum("nk,nkx->nx", weight, side[near])
     width = np.sqrt(np.einsum("nk,nkx->n", weight, np.square(side[near] - middle[:, None])))
     agree = np.square(np.clip(1 - 5 * scatter / variance, 0, 1))
-    sure = agree * np.clip(width / 0.06 - 0.5, 0, 1) * np.clip(3 - distance.reshape(near.shape)[:, 0] / spacing, 0, 1)
+    sure = (
+        agree
+        * np.clip(width / 0.06 - 0.5, 0, 1)
+        * np.clip(3 - distance.reshape(near.shape)[:, 0] / spacing, 0, 1)
+    )
     return mean.astype(np.float32), sure.astype(np.float32)

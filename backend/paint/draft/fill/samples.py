@@ -1,6 +1,7 @@
 """Points spread over the surface, each with a frame of its tangent plane and its neighbours unrolled into it.
 
-Patches live on these points and not in images of views: a pattern keeps its scale and runs on over edges whatever looks at it.
+Patches live on these points and not in images of views: a pattern keeps its scale and runs on over edges
+whatever looks at it.
 """
 
 from dataclasses import dataclass
@@ -27,12 +28,15 @@ class Samples:
         spacing: in normalised space.
         points, normals: (N, 3) float32; the geometric normals, outward.
         face: (N,) int32.
-        frames: (N, 2, 3) float32 unit tangents, the first to the right and the second upwards for who looks at the surface.
+        frames: (N, 2, 3) float32 unit tangents, the first to the right and the second upwards for who looks
+            at the surface.
         steady: (N,) float32, how much that direction means: 0 nothing, 1 as much as upright on a wall.
         neighbors: (N, K) int32, nearest first, itself not among them.
-        offsets: (N, K, 2) float32: where the neighbours lie in the point's frame when the surface is unrolled, in space's units.
+        offsets: (N, K, 2) float32: where the neighbours lie in the point's frame when the surface is
+            unrolled, in space's units.
         turns: (N, K) float32: the angle in radians of a neighbour's first tangent in the point's frame.
-        weights: (N, K) float32: how much a neighbour counts in a patch; 0 for one on another sheet of the surface.
+        weights: (N, K) float32: how much a neighbour counts in a patch; 0 for one on another sheet of the
+            surface.
     """
 
     spacing: float
@@ -68,11 +72,16 @@ def sample(surface: Surface, outward: np.ndarray, cells: int, field: Field, seed
     offsets, turns = np.empty((len(points), count, 2), np.float32), np.empty((len(points), count), np.float32)
     weights = np.empty((len(points), count), np.float32)
     _unroll(points, normals, tangents, near, 1.0 / cells, offsets, turns, weights)
-    return Samples(1.0 / cells, points, normals, face.astype(np.int32), tangents, steady, near, offsets, turns, weights)
+    return Samples(
+        1.0 / cells, points, normals, face.astype(np.int32), tangents, steady, near, offsets, turns, weights
+    )
 
 
-def spread(surface: Surface, outward: np.ndarray, cells: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Faces (N,), points and normals (N, 3) float32: one per cell of a grid and main direction of the normal."""
+def spread(
+    surface: Surface, outward: np.ndarray, cells: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Faces (N,), points and normals (N, 3) float32: one per cell of a grid and main direction of the
+    normal."""
     face, points = _scattered(surface, cells, np.random.default_rng(seed))
     chosen = _thinned(points, outward[face], cells)
     return face[chosen], points[chosen], outward[face[chosen]]
@@ -91,7 +100,8 @@ def _scattered(surface: Surface, cells: int, random: np.random.Generator) -> tup
 
 
 def _thinned(points: np.ndarray, normals: np.ndarray, cells: int) -> np.ndarray:
-    """Indices of the point nearest to the middle of each cell, apart for each of the six main directions of the normal."""
+    """Indices of the point nearest to the middle of each cell, apart for each of the six main directions of
+    the normal."""
     place = (points.astype(np.float64) + 0.5) * cells
     cell = np.clip(place.astype(np.int64), 0, cells)
     main = np.abs(normals).argmax(axis=1)
@@ -103,7 +113,8 @@ def _thinned(points: np.ndarray, normals: np.ndarray, cells: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _unroll(points, normals, frames, near, spacing, offsets, turns, weights):
-    """Offsets along the tangent plane, as long as the way over the surface: over a fold, the sum of the ways to it and from it."""
+    """Offsets along the tangent plane, as long as the way over the surface: over a fold, the sum of the ways
+    to it and from it."""
     for p in range(near.shape[0]):
         for k in range(near.shape[1]):
             q = near[p, k]

@@ -18,7 +18,8 @@ class Caution:
     """Where the picture is not believed, or not wholly.
 
     Attributes:
-        glancing: cosines between surface and view below which its pixels would be drawn out, and above which it is believed.
+        glancing: cosines between surface and view below which its pixels would be drawn out, and above which
+            it is believed.
         margin: pixels from an edge that it may show wrongly, however well the outlines agree.
     """
 
@@ -27,7 +28,8 @@ class Caution:
 
 
 CAREFUL, BOLD = Caution((0.1, 0.25), 1.0), Caution((0.06, 0.15), 0.5)
-"""Of what paint goes on from, and of what is only shown: up to the very rim the picture is better than a guess."""
+"""Of what paint goes on from, and of what is only shown: up to the very rim the picture is better than a
+guess."""
 
 
 class Picture:
@@ -40,7 +42,8 @@ class Picture:
         edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
         print: (H, W) bool, lines of letters.
-        apart: pixels by which its outline and the mesh's disagree: so much further from an edge the picture may show something else.
+        apart: pixels by which its outline and the mesh's disagree: so much further from an edge the picture
+            may show something else.
     """
 
     def __init__(self, reference: Reference, buffer: GBuffer, side: int):
@@ -54,14 +57,20 @@ class Picture:
         self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
         self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
         self.print = lettering(self.colors, self.edges > 0)
-        # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in front of its surface.
+        # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in
+        # front of its surface.
         outline = max(int((distance_inside(shown) == 1).sum()), 1)
         self.apart = 2.0 * float((shown ^ buffer.mask).sum()) / outline
 
-    def look_up(self, points: np.ndarray, normals: np.ndarray, caution: Caution = CAREFUL) -> tuple[np.ndarray, np.ndarray]:
-        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where it does not show them."""
+    def look_up(
+        self, points: np.ndarray, normals: np.ndarray, caution: Caution = CAREFUL
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where
+        it does not show them."""
         cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
-        trust = smoothstep(cosine, *caution.glancing) * smoothstep(edge, 0.5, 0.5 + caution.margin + self.apart)
+        trust = smoothstep(cosine, *caution.glancing) * smoothstep(
+            edge, 0.5, 0.5 + caution.margin + self.apart
+        )
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
@@ -69,8 +78,8 @@ class Picture:
         return colors, trust.astype(np.float32)
 
     def over(self, frame: np.ndarray) -> np.ndarray:
-        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture, at depth edges too: the bake leaves
-        those out by itself."""
+        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture, at
+        depth edges too: the bake leaves those out by itself."""
         share = (self.alpha * self.buffer.mask)[..., None]
         return np.round(frame * (1 - share) + 255 * np.clip(self.colors, 0, 1) * share).astype(np.uint8)
 

@@ -1,8 +1,9 @@
 """Light taken off the reference: what of its brightness follows the surface's orientation.
 
-Retinex on normals: between places near each other the logarithm of brightness changes by light, as far as the normals differ, and by paint,
-which is the same over wide parts and changes at once at their borders. So the light, spherical harmonics of the second order (Ramamoorthi
-and Hanrahan 2001), is fitted to differences between neighbours by least absolute values, to which borders of paint are outliers.
+Retinex on normals: between places near each other the logarithm of brightness changes by light, as far as the
+normals differ, and by paint, which is the same over wide parts and changes at once at their borders. So the
+light, spherical harmonics of the second order (Ramamoorthi and Hanrahan 2001), is fitted to differences
+between neighbours by least absolute values, to which borders of paint are outliers.
 """
 
 from dataclasses import replace
@@ -32,7 +33,8 @@ ROUNDS = 20
 
 
 def unlit(reference: Reference, camera: Camera, surface: Surface, strength: float) -> Reference:
-    """The reference with a part of its light, 0..1, divided out; itself where orientation explains hardly anything.
+    """The reference with a part of its light, 0..1, divided out; itself where orientation explains hardly
+    anything.
 
     Args:
         reference: the picture.
@@ -46,8 +48,13 @@ def unlit(reference: Reference, camera: Camera, surface: Surface, strength: floa
     scale = WIDTH / max(height, width)
     small = (max(8, round(width * scale)), max(8, round(height * scale)))
     cut = cut_out(reference)
-    luma, alpha = (cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-                   for image in (np.log(np.maximum(reference.color @ np.float32([0.2126, 0.7152, 0.0722]), 0.02)), cut.alpha))
+    luma, alpha = (
+        cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        for image in (
+            np.log(np.maximum(reference.color @ np.float32([0.2126, 0.7152, 0.0722]), 0.02)),
+            cut.alpha,
+        )
+    )
     buffer = rasterize(surface.vertices, surface.faces, replace(camera, width=small[0], height=small[1]))
     shown = cv2.erode((buffer.mask & (alpha > 0.98)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     light = fit_light(luma, harmonics(normals(buffer, surface)), shown)
@@ -61,7 +68,8 @@ def unlit(reference: Reference, camera: Camera, surface: Surface, strength: floa
 
 
 def harmonics(normal: np.ndarray) -> np.ndarray:
-    """(H, W, 8): the spherical harmonics of orders one and two of unit normals (H, W, 3), without their factors."""
+    """(H, W, 8): the spherical harmonics of orders one and two of unit normals (H, W, 3), without their
+    factors."""
     x, y, z = np.moveaxis(normal, -1, 0)
     return np.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=-1)
 

@@ -22,17 +22,24 @@ def quiet(fraction: float) -> None:
 
 
 def sheet(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
-    """``(vertices, faces)`` of a grid of squares over (0..columns, 0..rows), cut once each, with ``place(x, y)`` for its points."""
+    """``(vertices, faces)`` of a grid of squares over (0..columns, 0..rows), cut once each, with ``place(x,
+    y)`` for its points."""
     x, y = (axis.ravel() for axis in np.meshgrid(np.arange(columns + 1), np.arange(rows + 1), indexing="ij"))
     number = np.arange(len(x)).reshape(columns + 1, rows + 1)
     a, b, c, d = number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]
-    faces = np.concatenate([np.stack([a, b, c], axis=-1).reshape(-1, 3), np.stack([a, c, d], axis=-1).reshape(-1, 3)])
-    return np.stack(place(x.astype(float), y.astype(float)), axis=-1).astype(np.float32), faces.astype(np.int32)
+    faces = np.concatenate(
+        [np.stack([a, b, c], axis=-1).reshape(-1, 3), np.stack([a, c, d], axis=-1).reshape(-1, 3)]
+    )
+    return np.stack(place(x.astype(float), y.astype(float)), axis=-1).astype(np.float32), faces.astype(
+        np.int32
+    )
 
 
 def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
     """UVs, wedges and numbers of the given charts, each relaxed from how it looks along its mean normal."""
-    wedges = np.unique(np.stack([np.repeat(chart, 3), faces.ravel()]), axis=1, return_inverse=True)[1].reshape(-1, 3)
+    wedges = np.unique(np.stack([np.repeat(chart, 3), faces.ravel()]), axis=1, return_inverse=True)[
+        1
+    ].reshape(-1, 3)
     uvs = np.zeros((len(faces), 3, 2))
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     for number in np.unique(chart):
@@ -40,7 +47,9 @@ def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
         turn = trimesh.geometry.align_vectors(normal, (0, 0, 1))[:3, :3]
         inside = chart == number
         own = np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3)
-        uvs[inside] = relax(lay_flat(vertices, faces[inside]), own, (vertices[faces[inside]] @ turn.T)[..., :2], flatten.STEPS)
+        uvs[inside] = relax(
+            lay_flat(vertices, faces[inside]), own, (vertices[faces[inside]] @ turn.T)[..., :2], flatten.STEPS
+        )
     return uvs, wedges, np.unique(chart, return_inverse=True)[1]
 
 
@@ -51,11 +60,13 @@ def joined_beside_a_large_box(vertices, faces, chart):
     all_faces = np.concatenate([faces, box.faces + len(vertices)]).astype(np.int32)
     chart = np.concatenate([chart, chart.max() + 1 + np.arange(len(box.faces))]).astype(int)
     joined = join.join_charts(all_vertices, all_faces, *flat_charts(all_vertices, all_faces, chart), quiet)
-    return tuple(values[:len(faces)] for values in joined)
+    return tuple(values[: len(faces)] for values in joined)
 
 
 def charts_of(faces: np.ndarray, uvs: np.ndarray) -> np.ndarray:
-    wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)[1].reshape(-1, 3)
+    wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)[
+        1
+    ].reshape(-1, 3)
     return components(wedges, np.arange(len(faces)))
 
 
@@ -108,7 +119,9 @@ def test_patches_that_would_fold_or_lie_on_themselves_are_grown_again_smaller(mo
     assert np.array_equal(np.unique(chart), np.arange(chart.max() + 1))
     for number in range(chart.max() + 1):
         inside = chart == number
-        assert not lies_on_itself(np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside])
+        assert not lies_on_itself(
+            np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside]
+        )
         assert stretches(vertices, faces[inside], uvs[inside])[0] <= flatten.MOST_STRETCH
 
 
@@ -118,12 +131,15 @@ def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
     vertices = np.concatenate([mesh.vertices, mesh.vertices + np.float32([2, 0, 0])])
     touching = np.argmin(np.linalg.norm(vertices - (1, 0, 0), axis=1))
     faces[np.linalg.norm(vertices[faces] - (1, 0, 0), axis=2) < 1e-4] = touching
-    # Across edges between triangles that face opposite ways nothing hangs together, but within a polygon it does.
+    # Across edges between triangles that face opposite ways nothing hangs together, but within a polygon it
+    # does.
     faces[::64] = faces[::64, ::-1]
     polygons = np.arange(len(faces)) // 4
     uvs, wedges, chart = charts.flat_charts(vertices, faces, polygons, quiet)
     assert (chart.reshape(-1, 4) == chart[::4, None]).all()
-    assert len(np.unique(chart[:len(mesh.faces)])) + len(np.unique(chart[len(mesh.faces):])) == chart.max() + 1
+    assert (
+        len(np.unique(chart[: len(mesh.faces)])) + len(np.unique(chart[len(mesh.faces) :])) == chart.max() + 1
+    )
     places = np.unique(np.column_stack([wedges.ravel(), uvs.reshape(-1, 2)]), axis=0)
     assert len(places) == wedges.max() + 1
     for corners, numbers in zip(faces.reshape(-1, 12), wedges.reshape(-1, 12), strict=True):
@@ -154,8 +170,14 @@ def test_a_bent_sheet_is_unrolled_without_stretch_from_a_skewed_start():
 
 def test_a_chart_that_runs_over_itself_is_found():
     turns = {}
-    for name, end in (("most of a ring", 0.99), ("a hair more than a ring", 1.0001), ("more than a ring", 1.1)):
-        vertices, faces = sheet(40, 3, lambda x, y, end=end: [(6 + y) * f(2 * np.pi * end * x / 40) for f in (np.sin, np.cos)])
+    for name, end in (
+        ("most of a ring", 0.99),
+        ("a hair more than a ring", 1.0001),
+        ("more than a ring", 1.1),
+    ):
+        vertices, faces = sheet(
+            40, 3, lambda x, y, end=end: [(6 + y) * f(2 * np.pi * end * x / 40) for f in (np.sin, np.cos)]
+        )
         turns[name] = lies_on_itself(faces, vertices[faces].astype(np.float64))
     assert turns == {"most of a ring": False, "a hair more than a ring": True, "more than a ring": True}
 
@@ -163,17 +185,23 @@ def test_a_chart_that_runs_over_itself_is_found():
 def test_pieces_of_a_plane_become_one_chart_again():
     vertices, faces = sheet(12, 12, lambda x, y: (x, y, 0 * x))
     column, row, _ = (vertices[faces].mean(axis=1) // 3).astype(int).T
-    uvs, wedges, chart = join.join_charts(vertices, faces, *flat_charts(vertices, faces, 4 * column + row), quiet)
+    uvs, wedges, chart = join.join_charts(
+        vertices, faces, *flat_charts(vertices, faces, 4 * column + row), quiet
+    )
     # Quarters: a half would be longer than a chart may be.
     assert chart.max() + 1 == 4
     for number in range(chart.max() + 1):
         inside = chart == number
         assert stretches(vertices, faces[inside], uvs[inside])[0] < 1 + 1e-9
-        assert not lies_on_itself(np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside])
+        assert not lies_on_itself(
+            np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside]
+        )
 
 
 def test_the_halves_of_a_tube_become_one_chart_with_one_seam():
-    vertices, faces = sheet(24, 12, lambda x, y: (3.82 * np.cos(2 * np.pi * x / 24), 3.82 * np.sin(2 * np.pi * x / 24), y * 5))
+    vertices, faces = sheet(
+        24, 12, lambda x, y: (3.82 * np.cos(2 * np.pi * x / 24), 3.82 * np.sin(2 * np.pi * x / 24), y * 5)
+    )
     mesh = trimesh.Trimesh(vertices, faces)
     half = mesh.triangles_center[:, 0] > 0
     uvs, _, chart = joined_beside_a_large_box(mesh.vertices, mesh.faces, half)
@@ -181,15 +209,23 @@ def test_the_halves_of_a_tube_become_one_chart_with_one_seam():
     assert stretches(mesh.vertices, mesh.faces, uvs)[0] < 1.0001
 
 
-@pytest.mark.parametrize(("length", "charts"), [(70, 1), (77, 2), (120, 2)], ids=["short of a turn", "just over a turn", "two turns"])
+@pytest.mark.parametrize(
+    ("length", "charts"),
+    [(70, 1), (77, 2), (120, 2)],
+    ids=["short of a turn", "just over a turn", "two turns"],
+)
 def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
     monkeypatch.setattr(join, "LEAST_SHARE", 0.01)
-    vertices, faces = sheet(length, 4, lambda x, y: ((8 + y) * np.cos(x / 12), (8 + y) * np.sin(x / 12), x / 50))
+    vertices, faces = sheet(
+        length, 4, lambda x, y: ((8 + y) * np.cos(x / 12), (8 + y) * np.sin(x / 12), x / 50)
+    )
     half = (vertices[faces].mean(axis=1)[:, 2] > length / 100).astype(int)
     uvs, wedges, chart = joined_beside_a_large_box(vertices, faces, half)
     assert len(np.unique(chart)) == charts
     for number in np.unique(chart):
-        assert not lies_on_itself(np.unique(wedges[chart == number], return_inverse=True)[1].reshape(-1, 3), uvs[chart == number])
+        assert not lies_on_itself(
+            np.unique(wedges[chart == number], return_inverse=True)[1].reshape(-1, 3), uvs[chart == number]
+        )
 
 
 def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
@@ -198,15 +234,26 @@ def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
     ball = mesh_data(trimesh.creation.icosphere(4))
     x, y, z = (ball.vertices[ball.faces].mean(axis=1) > 0).T
     slice_ = (2 * x + y + 4 * z).astype(int)
-    uvs, _, chart = join.join_charts(ball.vertices, ball.faces, *flat_charts(ball.vertices, ball.faces, slice_), quiet)
-    worst = max(stretches(ball.vertices, ball.faces[chart == number], uvs[chart == number])[0] for number in np.unique(chart))
+    uvs, _, chart = join.join_charts(
+        ball.vertices, ball.faces, *flat_charts(ball.vertices, ball.faces, slice_), quiet
+    )
+    worst = max(
+        stretches(ball.vertices, ball.faces[chart == number], uvs[chart == number])[0]
+        for number in np.unique(chart)
+    )
     assert worst <= flatten.MOST_STRETCH
 
 
-@pytest.mark.parametrize(("mesh", "most"), [
-    (trimesh.creation.icosphere(5), 12), (knot(), 24), (trimesh.creation.box().subdivide(), 6),
-    (trimesh.creation.cylinder(0.1, 10, sections=400), 3),
-], ids=["sphere", "knot", "box", "rod"])
+@pytest.mark.parametrize(
+    ("mesh", "most"),
+    [
+        (trimesh.creation.icosphere(5), 12),
+        (knot(), 24),
+        (trimesh.creation.box().subdivide(), 6),
+        (trimesh.creation.cylinder(0.1, 10, sections=400), 3),
+    ],
+    ids=["sphere", "knot", "box", "rod"],
+)
 def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
     mesh = mesh_data(mesh)
     uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)
@@ -221,7 +268,9 @@ def test_packing_changes_no_shape_however_small_the_chart():
     sides = np.geomspace(0.002, 1, 40)
     corners = np.array([[[0, 0], [1, 0], [0, 1.37]]]) * sides[:, None, None]
     uvs = pack(corners, np.arange(120).reshape(-1, 3), np.arange(40), 1024).astype(np.float64)
-    lengths, before = (np.linalg.norm(np.roll(points, 1, axis=1) - points, axis=2) for points in (uvs, corners))
+    lengths, before = (
+        np.linalg.norm(np.roll(points, 1, axis=1) - points, axis=2) for points in (uvs, corners)
+    )
     scale = (lengths / before)[-1, 0]
     np.testing.assert_allclose(lengths, before * scale, rtol=1e-3, atol=1e-6)
     assert count_overlaps(uvs.astype(np.float32), 2048)[1] == 0
@@ -230,8 +279,14 @@ def test_packing_changes_no_shape_however_small_the_chart():
 def test_triangles_of_one_polygon_that_do_not_touch_stay_where_they_are_to_each_other():
     apart = np.array([[[0, 0], [1, 0], [0.5, 1]], [[0.5, 1.2], [1, 2], [0, 2]]])
     corners = (apart * np.linspace(1, 3, 30)[:, None, None, None]).reshape(-1, 3, 2)
-    uvs = pack(corners, np.arange(180).reshape(-1, 3), np.arange(60) // 2, 1024).reshape(30, 6, 2).astype(np.float64)
-    gaps, before = (np.linalg.norm(points[:, 2] - points[:, 3], axis=1) for points in (uvs, corners.reshape(30, 6, 2)))
+    uvs = (
+        pack(corners, np.arange(180).reshape(-1, 3), np.arange(60) // 2, 1024)
+        .reshape(30, 6, 2)
+        .astype(np.float64)
+    )
+    gaps, before = (
+        np.linalg.norm(points[:, 2] - points[:, 3], axis=1) for points in (uvs, corners.reshape(30, 6, 2))
+    )
     np.testing.assert_allclose(gaps / before, gaps[0] / before[0], rtol=1e-3)
     assert count_overlaps(uvs.reshape(-1, 3, 2).astype(np.float32), 1024)[1] == 0
 

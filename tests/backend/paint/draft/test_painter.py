@@ -27,14 +27,17 @@ def surface():
 
 
 def pixel_error(surface, true: Camera, found: Camera) -> float:
-    """Mean distance in pixels of the reference between where a point is and where the found camera puts it."""
+    """Mean distance in pixels of the reference between where a point is and where the found camera puts
+    it."""
     buffer = rasterize(surface.vertices, surface.faces, true)
     points = positions(buffer)[buffer.mask].astype(np.float64)
     return float(np.linalg.norm(true.project(points)[0] - found.project(points)[0], axis=1).mean())
 
 
-@pytest.mark.parametrize(("azimuth", "elevation", "roll", "distance", "focal"), [
-    (30, 12, 0, 2.2, 1.2), (-70, 35, 0, 3.5, 1.8), (140, -20, 4, 2.0, 1.1), (10, 60, -3, 2.8, 1.4)])
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "roll", "distance", "focal"),
+    [(30, 12, 0, 2.2, 1.2), (-70, 35, 0, 3.5, 1.8), (140, -20, 4, 2.0, 1.1), (10, 60, -3, 2.8, 1.4)],
+)
 def test_the_view_is_found_to_a_fraction_of_a_pixel(surface, azimuth, elevation, roll, distance, focal):
     rotation = look_at_origin(azimuth, elevation, roll)
     camera = Camera(rotation, distance * rotation[:, 2], focal, (0.47, 0.54), 512, 400)
@@ -71,22 +74,35 @@ def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
 
 def test_a_heavy_mesh_of_small_leaves_keeps_its_outline_too():
     random = np.random.default_rng(0)
-    places = trimesh.creation.icosphere(4).vertices[random.integers(0, 2562, 70_000)] * random.uniform(0.8, 1, (70_000, 1))
+    places = trimesh.creation.icosphere(4).vertices[random.integers(0, 2562, 70_000)] * random.uniform(
+        0.8, 1, (70_000, 1)
+    )
     leaves = places[:, None] + 0.001 * random.normal(size=(70_000, 3, 3))
-    tree = clean(mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False)))
-    masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))]
+    tree = clean(
+        mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False))
+    )
+    masks = [
+        rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))
+    ]
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
 
 
 def box_with_head(size, head) -> trimesh.Trimesh:
-    return trimesh.util.concatenate([trimesh.creation.box(size), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation(head)])
+    return trimesh.util.concatenate(
+        [trimesh.creation.box(size), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation(head)]
+    )
 
 
-@pytest.mark.parametrize(("mesh", "normal"), [
-    (trimesh.creation.capsule(2, 0.5), (1, 0, 0)),
-    (box_with_head((1, 2, 1), (0, -1, 0.8)), (1, 0, 0)),
-    (box_with_head((2, 1, 1), (-1, 0, 0.8)), (0, 1, 0)),
-    (knot(), None)], ids=["capsule", "left-right", "front-back", "knot"])
+@pytest.mark.parametrize(
+    ("mesh", "normal"),
+    [
+        (trimesh.creation.capsule(2, 0.5), (1, 0, 0)),
+        (box_with_head((1, 2, 1), (0, -1, 0.8)), (1, 0, 0)),
+        (box_with_head((2, 1, 1), (-1, 0, 0.8)), (0, 1, 0)),
+        (knot(), None),
+    ],
+    ids=["capsule", "left-right", "front-back", "knot"],
+)
 def test_the_plane_of_symmetry_is_found_where_there_is_one(mesh, normal):
     mirror = find_mirror(voxelize(surface_of(mesh), 96), None, 0)
     if normal is None:
@@ -95,10 +111,15 @@ def test_the_plane_of_symmetry_is_found_where_there_is_one(mesh, normal):
         np.testing.assert_allclose(np.abs(mirror.normal), normal, atol=1e-6)
 
 
-@pytest.mark.parametrize(("slot", "normal"), [
-    (lambda x, y, z: np.floor(12 * np.abs(x)) + 10 * np.floor(9 * z), (1, 0, 0)),
-    (lambda x, y, z: x > 0, (0, 1, 0)),
-    (lambda x, y, z: (x > 0) & (y > 0), None)], ids=["alike on both sides", "one on either side", "one in a corner"])
+@pytest.mark.parametrize(
+    ("slot", "normal"),
+    [
+        (lambda x, y, z: np.floor(12 * np.abs(x)) + 10 * np.floor(9 * z), (1, 0, 0)),
+        (lambda x, y, z: x > 0, (0, 1, 0)),
+        (lambda x, y, z: (x > 0) & (y > 0), None),
+    ],
+    ids=["alike on both sides", "one on either side", "one in a corner"],
+)
 def test_a_mirror_has_to_map_the_material_slots_onto_themselves_too(slot, normal):
     surface = clean(mesh_data(trimesh.creation.icosphere(5).apply_scale((1, 0.8, 0.6))))
     middles = surface.vertices[surface.faces].mean(axis=1)
@@ -110,7 +131,9 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
     """Texture, painting and cameras of the draft from a picture (H, W, 4) uint8."""
     chosen, settings = Draft(), Settings(**settings)
     reference = decode(reference)
-    cameras = [camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras]
+    cameras = [
+        camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras
+    ]
     buffers = render(surface, cameras)
     painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
     texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
@@ -146,13 +169,20 @@ def test_the_report_says_plainly_that_it_is_a_draft(textured):
 
 
 def symmetric_thing():
-    return surface_of(trimesh.util.concatenate([
-        trimesh.creation.capsule(1.2, 0.5), trimesh.creation.box((2.4, 0.3, 0.4)).apply_translation((0, 0, 1.1)),
-        trimesh.creation.box((0.3, 0.8, 0.3)).apply_translation((0, -0.6, 0.3))]))
+    return surface_of(
+        trimesh.util.concatenate(
+            [
+                trimesh.creation.capsule(1.2, 0.5),
+                trimesh.creation.box((2.4, 0.3, 0.4)).apply_translation((0, 0, 1.1)),
+                trimesh.creation.box((0.3, 0.8, 0.3)).apply_translation((0, -0.6, 0.3)),
+            ]
+        )
+    )
 
 
 def two_sided(surface, camera, left, right) -> np.ndarray:
-    """A picture of a mesh with one colour for x < 0 and another for x > 0, with a pattern along z that both share."""
+    """A picture of a mesh with one colour for x < 0 and another for x > 0, with a pattern along z that both
+    share."""
     image = picture(surface, camera)
     buffer = rasterize(surface.vertices, surface.faces, camera)
     points = positions(buffer)
@@ -165,9 +195,14 @@ def two_sided(surface, camera, left, right) -> np.ndarray:
 def test_the_hidden_side_of_a_symmetric_mesh_mirrors_the_visible_one():
     surface = symmetric_thing()
     camera = camera_at(55, 10, 512, 2.6, 1.4)
-    texture, painting = paint_and_bake(surface, two_sided(surface, camera, (220, 120, 90), (220, 120, 90)), azimuth=55.0, elevation=10.0)
+    texture, painting = paint_and_bake(
+        surface, two_sided(surface, camera, (220, 120, 90), (220, 120, 90)), azimuth=55.0, elevation=10.0
+    )
     assert any("symmetric" in note for note in painting.notes)
-    here, there = (wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256))[1] for a in (60, -60))
+    here, there = (
+        wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256))[1]
+        for a in (60, -60)
+    )
     shown = rasterize(surface.vertices, surface.faces, camera_at(60, 10, 256)).mask
     assert psnr(here[shown], there[:, ::-1][shown]) > 20
 
@@ -175,7 +210,9 @@ def test_the_hidden_side_of_a_symmetric_mesh_mirrors_the_visible_one():
 def test_a_mirror_that_contradicts_the_picture_is_not_used():
     surface = symmetric_thing()
     camera = camera_at(15, 10, 512, 2.6, 1.4)
-    _, painting = paint_and_bake(surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), azimuth=15.0, elevation=10.0)
+    _, painting = paint_and_bake(
+        surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), azimuth=15.0, elevation=10.0
+    )
     assert not any("symmetric" in note for note in painting.notes)
 
 

@@ -6,8 +6,22 @@ import pytest
 from backend.paint.orbitpainter import agx
 
 
-@pytest.mark.parametrize(("linear", "shown"), [(0.01, 18), (0.05, 58), (0.1, 87), (0.18, 118), (0.25, 136), (0.4, 160), (0.5, 170),
-                                               (0.75, 186), (0.9, 193), (1, 197), ((0.8, 0.1, 0.02), (204, 95, 50))])
+@pytest.mark.parametrize(
+    ("linear", "shown"),
+    [
+        (0.01, 18),
+        (0.05, 58),
+        (0.1, 87),
+        (0.18, 118),
+        (0.25, 136),
+        (0.4, 160),
+        (0.5, 170),
+        (0.75, 186),
+        (0.9, 193),
+        (1, 197),
+        ((0.8, 0.1, 0.02), (204, 95, 50)),
+    ],
+)
 def test_base_colors_look_as_in_the_published_films(linear, shown):
     linear = np.broadcast_to(np.array(linear, np.float32), 3)
     color = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -24,7 +24,10 @@ from tests.meshes import surface_of
 def places():
     """Voxels and frames of 200 tokens, every fifth without surface, one far from all others."""
     random = np.random.default_rng(0)
-    voxel, frame = random.integers(0, 9, (200, 3)).astype(np.int32), np.repeat(np.arange(10, dtype=np.int32), 20)
+    voxel, frame = (
+        random.integers(0, 9, (200, 3)).astype(np.int32),
+        np.repeat(np.arange(10, dtype=np.int32), 20),
+    )
     voxel[::5] = -1
     voxel[1] = 60
     return voxel, frame
@@ -41,7 +44,7 @@ def test_neighbours_are_those_of_the_definition(places):
     near, mask = gasa.neighbours(*places), allowed(*places)
     found = torch.zeros_like(mask)
     for token in range(200):
-        found[token, near.index[near.first[token]:near.first[token + 1]]] = True
+        found[token, near.index[near.first[token] : near.first[token + 1]]] = True
     assert torch.equal(found, mask)
     assert 0.02 < mask.float().mean() < 0.5
 
@@ -52,7 +55,9 @@ def test_gathered_attention_is_dense_masked_attention(places, chunk, monkeypatch
     random = torch.Generator().manual_seed(1)
     query, key, value = (torch.randn(200, 3, 8, generator=random, dtype=torch.float64) for _ in range(3))
     mask = allowed(*places)
-    dense = torch.softmax((torch.einsum("nhd,mhd->hnm", query, key) / 8**0.5).masked_fill(~mask, -torch.inf), dim=-1).nan_to_num(0)
+    dense = torch.softmax(
+        (torch.einsum("nhd,mhd->hnm", query, key) / 8**0.5).masked_fill(~mask, -torch.inf), dim=-1
+    ).nan_to_num(0)
     mine = gasa.neighbours(*places).attend(query, key, value)
     torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-6, rtol=0)
     assert (mine[::5] == 0).all()
@@ -62,7 +67,8 @@ def test_gathered_attention_is_dense_masked_attention(places, chunk, monkeypatch
 
 @pytest.fixture(scope="module")
 def crowd():
-    """Voxels and frames of 700 tokens, more than five blocks, scattered over the grid's lower half, some without surface."""
+    """Voxels and frames of 700 tokens, more than five blocks, scattered over the grid's lower half, some
+    without surface."""
     random = np.random.default_rng(6)
     voxel = random.integers(0, 30, (700, 3)).astype(np.int32)
     voxel[random.random(700) < 0.2] = -1
@@ -77,7 +83,9 @@ def test_attention_by_blocks_is_dense_masked_attention(which, request):
     random = torch.Generator().manual_seed(1)
     query, key, value = (torch.randn(len(voxel), 3, 16, generator=random) for _ in range(3))
     mask = allowed(voxel, frame)
-    dense = torch.softmax((torch.einsum("nhd,mhd->hnm", query, key) / 4).masked_fill(~mask, -torch.inf), dim=-1).nan_to_num(0)
+    dense = torch.softmax(
+        (torch.einsum("nhd,mhd->hnm", query, key) / 4).masked_fill(~mask, -torch.inf), dim=-1
+    ).nan_to_num(0)
     near = flex_attention.blocks(voxel, frame, gasa.neighbours(voxel, frame), torch.device("cpu"))
     mine = near.attend(query, key, value)
     torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-5, rtol=0)
@@ -95,9 +103,14 @@ def test_only_pairs_of_blocks_with_neighbours_are_worked_on(crowd):
     needed = sorted_mask.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1)
     for block in range(6):
         count = near.mask.kv_num_blocks[0, 0, block]
-        assert set(near.mask.kv_indices[0, 0, block, :count].tolist()) == set(needed[block].nonzero().flatten().tolist())
+        assert set(near.mask.kv_indices[0, 0, block, :count].tolist()) == set(
+            needed[block].nonzero().flatten().tolist()
+        )
     unsorted = torch.nn.functional.pad(allowed(voxel, frame), (0, 68, 0, 68))
-    assert needed.sum() < 0.8 * unsorted.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1).sum()
+    assert (
+        needed.sum()
+        < 0.8 * unsorted.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1).sum()
+    )
     # Those without surface come last and have no block to themselves.
     assert near.mask.kv_num_blocks[0, 0, -1] == 0
 
@@ -115,7 +128,8 @@ def tiny():
 
 @pytest.fixture
 def film():
-    """What a network is asked about 3 frames of 2 x 3 tokens, and where their tokens are: all in one place but two."""
+    """What a network is asked about 3 frames of 2 x 3 tokens, and where their tokens are: all in one place
+    but two."""
     random = torch.Generator().manual_seed(3)
     noisy, position, normal = (torch.randn(1, 16, 3, 4, 6, generator=random) for _ in range(3))
     packed = condition(position, normal, torch.randn(1, 16, 1, 4, 6, generator=random))
@@ -138,11 +152,15 @@ def test_a_shut_gate_changes_nothing_and_an_open_one_does(tiny, film):
 
 @torch.no_grad()
 def test_where_all_tokens_are_near_the_branch_is_attention_to_the_other_frames(tiny):
-    """The copy of the full attention's layers, over all tokens but those of the same frame: as the block's own attention under a mask."""
+    """The copy of the full attention's layers, over all tokens but those of the same frame: as the block's
+    own attention under a mask."""
     attention = tiny.blocks[0].attn1
     branch = gasa.SparseBranch(attention)
     branch.gate.data.fill_(1)
-    tokens, frame = torch.randn(1, 12, 48, generator=torch.Generator().manual_seed(4)), np.repeat(np.arange(3), 4)
+    tokens, frame = (
+        torch.randn(1, 12, 48, generator=torch.Generator().manual_seed(4)),
+        np.repeat(np.arange(3), 4),
+    )
     angle = torch.rand(1, 12, 1, 12, generator=torch.Generator().manual_seed(5)).repeat_interleave(2, dim=-1)
     rotary = angle.cos(), angle.sin()
     near = gasa.neighbours(np.zeros((12, 3), np.int32), frame)
@@ -159,19 +177,29 @@ def test_the_references_tokens_take_no_part(tiny):
     gasa.aim(tiny, gasa.neighbours(np.zeros((8, 3), np.int32), np.repeat(np.arange(2), 4)), 4)
     tokens = torch.randn(1, 12, 48, generator=torch.Generator().manual_seed(4))
     rotary = torch.ones(1, 12, 1, 24), torch.zeros(1, 12, 1, 24)
-    full, both = attention.processor.full(attention, tokens, None, None, rotary), attention.processor(attention, tokens, None, None, rotary)
+    full, both = (
+        attention.processor.full(attention, tokens, None, None, rotary),
+        attention.processor(attention, tokens, None, None, rotary),
+    )
     assert torch.equal(both[:, :4], full[:, :4])
     changed = tokens.clone()
     changed[:, :4] += 1
-    other = attention.processor(attention, changed, None, None, rotary)[:, 4:] - attention.processor.full(attention, changed, None, None,
-                                                                                                         rotary)[:, 4:]
+    other = (
+        attention.processor(attention, changed, None, None, rotary)[:, 4:]
+        - attention.processor.full(attention, changed, None, None, rotary)[:, 4:]
+    )
     torch.testing.assert_close(both[:, 4:] - full[:, 4:], other, atol=1e-5, rtol=0)
 
 
 def test_tokens_lie_where_the_surface_is_and_their_neighbours_are_few():
-    """A sphere on both orbits at the published size: the figures of the spec, d.4, measured on another sphere."""
+    """A sphere on both orbits at the published size: the figures of the spec, d.4, measured on another
+    sphere."""
     surface = surface_of(trimesh.creation.icosphere(4))
-    cameras = [camera for orbit in (horizontal_orbit, vertical_orbit) for camera in orbit(60, 1.5, 35 / 32, 512).cameras]
+    cameras = [
+        camera
+        for orbit in (horizontal_orbit, vertical_orbit)
+        for camera in orbit(60, 1.5, 35 / 32, 512).cameras
+    ]
     positions = [position_image(buffer) for buffer in render(surface, cameras)]
     films = LAYOUTS["joint"](list(range(60)), list(range(60, 120)))[0].films
     voxel, frame = gasa.token_places(positions, films)
@@ -200,14 +228,18 @@ def test_a_model_whose_files_have_branches_uses_them(tmp_path, monkeypatch):
                 gasa.add_branches(whole)
                 for block in whole.blocks:
                     block.attn1.gasa.gate.data.fill_(gate)
-                save_file({key: tensor.contiguous() for key, tensor in whole.state_dict().items()},
-                          folder / expert / "diffusion_pytorch_model.safetensors")
+                save_file(
+                    {key: tensor.contiguous() for key, tensor in whole.state_dict().items()},
+                    folder / expert / "diffusion_pytorch_model.safetensors",
+                )
         model = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
         positions = [np.full((32, 32, 3), 100, np.uint8)] * 60
         [one] = LAYOUTS["horizontal"](list(range(60)), [])
         reference = painter.Reference(np.full((32, 32, 3), 0.5, np.float32), np.ones((32, 32), np.float32))
         settings = painter.Settings(painter="orbitpainter")
-        painted = painter.paint_pass(model, one, positions, positions, reference, {}, settings, lambda fraction: None)
+        painted = painter.paint_pass(
+            model, one, positions, positions, reference, {}, settings, lambda fraction: None
+        )
         results.append(np.stack(list(painted.values())))
         assert gasa.branched(model.expert("low")) == (gate is not None)
     assert np.array_equal(results[0], results[1])

@@ -9,13 +9,21 @@ from backend.paint.orbitpainter.latent_preview import Sketch
 
 
 def films_and_latents(layout: str, seed: int) -> tuple[list, list, torch.Tensor, np.ndarray]:
-    """Films, random pictures of all their views, and latents that show them: of four frames the last, each colour on many channels."""
+    """Films, random pictures of all their views, and latents that show them: of four frames the last, each
+    colour on many channels."""
     random, size, small = np.random.default_rng(seed), 32, 4
     [one, *_] = layouts.passes(layout, 61)
     tiny = random.integers(20, 235, (120, small, small, 3)).astype(np.uint8)
     pictures = list(np.kron(tiny, np.ones((1, size // small, size // small, 1), np.uint8)))
-    shown = np.concatenate([[np.hstack([tiny[view] for view in film[4 * number]]) for number in range(layouts.latent_frames(len(film)))]
-                            for film in one.films])
+    shown = np.concatenate(
+        [
+            [
+                np.hstack([tiny[view] for view in film[4 * number]])
+                for number in range(layouts.latent_frames(len(film)))
+            ]
+            for film in one.films
+        ]
+    )
     mixed = np.random.default_rng(0).normal(size=(3, 16))
     latents = torch.from_numpy((shown / 100 - 1) @ mixed).permute(3, 0, 1, 2)[None].float()
     return one.films, pictures, latents, shown

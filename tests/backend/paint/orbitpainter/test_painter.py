@@ -1,4 +1,5 @@
-"""OrbitPainter as a painter: layouts, films, the autoencoder's latents, and tiny random networks through the whole pipeline."""
+"""OrbitPainter as a painter: layouts, films, the autoencoder's latents, and tiny random networks through the
+whole pipeline."""
 
 import re
 from dataclasses import replace
@@ -34,7 +35,8 @@ def vae():
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """Makes the folder of a tiny model, which the painter then finds; three steps are enough for all that is looked at."""
+    """Makes the folder of a tiny model, which the painter then finds; three steps are enough for all that is
+    looked at."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "models"))
     monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=STEPS))
     return lambda **card: tiny_model.write_model(tmp_path / "models" / "orbitpainter", **card)
@@ -140,7 +142,9 @@ def test_every_layout_paints_every_view(model, layout, reference):
     surface = pipeline.prepare(job(SETTINGS).mesh, 1024, lambda fraction: None)
     chosen, told, shown = painter.OrbitPainter(), [], []
     orbits = chosen.orbits(surface, reference, SETTINGS, told.append)
-    assert [orbit.name for orbit in orbits] == (["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"])
+    assert [orbit.name for orbit in orbits] == (
+        ["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"]
+    )
     buffers = pipeline.render(surface, [camera for orbit in orbits for camera in orbit.cameras])
     painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, at_once, shown.append)
     assert len(painting.frames) == len(buffers) == sum(len(orbit.cameras) for orbit in orbits)
@@ -151,7 +155,10 @@ def test_every_layout_paints_every_view(model, layout, reference):
     np.testing.assert_allclose(shown[-1].mean(axis=(1, 2)), strip(painting.frames).mean(axis=(1, 2)), atol=8)
     assert all(pictures.shape == (COUNT, SIZE, SIZE, 3) for pictures in shown)
     assert any("random" in note for note in painting.notes)
-    assert any(re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ s, took \d+ s\.", note) for note in painting.notes)
+    assert any(
+        re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ s, took \d+ s\.", note)
+        for note in painting.notes
+    )
 
 
 def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(model, tmp_path):
@@ -178,7 +185,10 @@ def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
     assert [path.name for path in tmp_path.glob("paint*")] == ["paint.pass_0.npz"]
     told = []
     pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: told.append((stage, fraction)))
-    assert min(fraction for stage, fraction in told if stage == "paint" and fraction > begin) > begin + share * 0.5
+    assert (
+        min(fraction for stage, fraction in told if stage == "paint" and fraction > begin)
+        > begin + share * 0.5
+    )
     assert [path.name for path in tmp_path.glob("paint*")] == ["paint.npz"]
 
 
@@ -189,7 +199,13 @@ def test_the_seed_decides_and_the_reference_is_followed(model, reference):
 
     def frames(settings, shown):
         own = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
-        return np.stack(list(painter.paint_pass(own, one, buffers, buffers, shown, {}, settings, lambda fraction: None).values()))
+        return np.stack(
+            list(
+                painter.paint_pass(
+                    own, one, buffers, buffers, shown, {}, settings, lambda fraction: None
+                ).values()
+            )
+        )
 
     usual = frames(SETTINGS, reference)
     assert np.array_equal(usual, frames(SETTINGS, reference))
@@ -206,11 +222,20 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
         pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
 
 
-@pytest.mark.parametrize(("card", "memory", "best"), [
-    (79, 100, "16-bit weights"), (47, 60, "16-bit weights"), (23, 60, "16-bit weights, streamed block by block"), (23, 20, "8-bit weights"),
-    (15, 64, "16-bit weights, streamed block by block"), (11, 24, "8-bit weights, streamed block by block"),
-    (7, 32, "8-bit weights, streamed block by block, pictures in tiles"), (15, 8, "4-bit weights"),
-    (4, 8, "4-bit weights, streamed block by block, pictures in tiles")])
+@pytest.mark.parametrize(
+    ("card", "memory", "best"),
+    [
+        (79, 100, "16-bit weights"),
+        (47, 60, "16-bit weights"),
+        (23, 60, "16-bit weights, streamed block by block"),
+        (23, 20, "8-bit weights"),
+        (15, 64, "16-bit weights, streamed block by block"),
+        (11, 24, "8-bit weights, streamed block by block"),
+        (7, 32, "8-bit weights, streamed block by block, pictures in tiles"),
+        (15, 8, "4-bit weights"),
+        (4, 8, "4-bit weights, streamed block by block, pictures in tiles"),
+    ],
+)
 def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
     found = memory_plan.fitting(card, memory, 32_768)
     assert str(found[0]) == best
@@ -228,11 +253,16 @@ def test_tokens_are_those_of_the_published_sizes():
 def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, rung):
     folder = model()
     with torch.no_grad():
-        whole, held = (velocity(Model(folder, torch.device("cpu"), each).expert("high"), *inputs) for each in (memory_plan.RUNGS[0], rung))
+        whole, held = (
+            velocity(Model(folder, torch.device("cpu"), each).expert("high"), *inputs)
+            for each in (memory_plan.RUNGS[0], rung)
+        )
     if rung.precision == "bf16":
         assert torch.equal(whole, held)
     else:
-        assert 0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+        assert (
+            0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+        )
 
 
 @pytest.fixture
@@ -240,7 +270,12 @@ def inputs():
     random = torch.Generator().manual_seed(6)
     films = [torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3)]
     packed = condition(films[1], films[2], torch.randn(1, 16, 1, 4, 4, generator=random))
-    return films[0], packed, torch.tensor([900.0]), torch.randn(1, 512, tiny_model.NETWORK["text_dim"], generator=random)
+    return (
+        films[0],
+        packed,
+        torch.tensor([900.0]),
+        torch.randn(1, 512, tiny_model.NETWORK["text_dim"], generator=random),
+    )
 
 
 def test_a_card_that_is_too_small_after_all_is_tried_with_less(model):

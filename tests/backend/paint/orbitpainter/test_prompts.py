@@ -34,8 +34,21 @@ def test_a_text_has_512_rows_and_nothing_beyond_its_end(folders):
 
 def test_the_command_writes_the_file_that_the_painter_reads(folders, tmp_path, monkeypatch):
     (tmp_path / "unwanted.txt").write_text("blurred dark")
-    monkeypatch.setattr("sys.argv", ["backend", "embed", "--text-encoder", str(folders[0]), "--tokenizer", str(folders[1]),
-                                     "--unwanted", str(tmp_path / "unwanted.txt"), "-o", str(tmp_path / "out" / "prompts.safetensors")])
+    monkeypatch.setattr(
+        "sys.argv",
+        [
+            "backend",
+            "embed",
+            "--text-encoder",
+            str(folders[0]),
+            "--tokenizer",
+            str(folders[1]),
+            "--unwanted",
+            str(tmp_path / "unwanted.txt"),
+            "-o",
+            str(tmp_path / "out" / "prompts.safetensors"),
+        ],
+    )
     assert main() == 0
     wanted, unwanted = embedded(tmp_path / "out" / "prompts.safetensors")
     encoder, tokenizer = prompts.load_encoder(*folders)
@@ -52,6 +65,10 @@ def test_an_encoder_without_one_of_its_tensors_is_named_with_it(folders, tmp_pat
     shutil.copytree(folders[0], tmp_path / "text_encoder")
     [file] = (tmp_path / "text_encoder").glob("*.safetensors")
     lost = "encoder.block.1.layer.0.SelfAttention.q.weight"
-    save_file({name: tensor for name, tensor in load_file(file).items() if name != lost}, file, metadata={"format": "pt"})
+    save_file(
+        {name: tensor for name, tensor in load_file(file).items() if name != lost},
+        file,
+        metadata={"format": "pt"},
+    )
     with pytest.raises(InvalidWeights, match=f"text_encoder: the tensor '{lost}' is missing"):
         prompts.load_encoder(tmp_path / "text_encoder", folders[1])

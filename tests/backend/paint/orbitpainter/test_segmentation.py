@@ -1,4 +1,5 @@
-"""The object in a reference by a Segment Anything network: tiny and random, so that only the way to it and back is tested."""
+"""The object in a reference by a Segment Anything network: tiny and random, so that only the way to it and
+back is tested."""
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ def folder(tmp_path_factory):
 def picture(height: int, width: int, top: int, left: int) -> np.ndarray:
     """A red square of 40 pixels on grey."""
     color = np.full((height, width, 3), 0.5, np.float32)
-    color[top:top + 40, left:left + 40] = (0.9, 0.1, 0.1)
+    color[top : top + 40, left : left + 40] = (0.9, 0.1, 0.1)
     return color
 
 
@@ -34,7 +35,9 @@ class Watched(torch.nn.Module):
         return type("Answer", (), {"pred_masks": mask[:, None]})
 
 
-@pytest.mark.parametrize(("height", "width", "top", "left"), [(100, 160, 30, 90), (160, 100, 90, 30), (1500, 1200, 1000, 800)])
+@pytest.mark.parametrize(
+    ("height", "width", "top", "left"), [(100, 160, 30, 90), (160, 100, 90, 30), (1500, 1200, 1000, 800)]
+)
 def test_a_mask_lies_where_the_object_is_whatever_the_images_shape(height, width, top, left):
     network = Watched()
     alpha = segmented(network, picture(height, width, top, left))
@@ -42,7 +45,9 @@ def test_a_mask_lies_where_the_object_is_whatever_the_images_shape(height, width
     assert alpha.dtype == np.float32
     rows, columns = (np.flatnonzero((alpha > 0.5).any(axis=axis)) for axis in (1, 0))
     edge = max(1, round(4 * max(height, width) / SIZE))
-    np.testing.assert_allclose([rows[0], rows[-1] + 1, columns[0], columns[-1] + 1], [top, top + 40, left, left + 40], atol=edge)
+    np.testing.assert_allclose(
+        [rows[0], rows[-1] + 1, columns[0], columns[-1] + 1], [top, top + 40, left, left + 40], atol=edge
+    )
     box = network.box[0, 0].numpy() * max(height, width) / SIZE
     np.testing.assert_allclose(box, [left, top, left + 40, top + 40], atol=max(3, 0.01 * max(height, width)))
 
@@ -54,7 +59,9 @@ def test_the_network_is_asked_and_heard_as_by_the_library_itself(folder):
     corners = torch.from_numpy(_box(color))[None, None] * 1024 / 160
     with torch.no_grad():
         answer = network(pixel_values=image["pixel_values"], input_boxes=corners, multimask_output=False)
-    masks = library.post_process_masks(answer.pred_masks, image["original_sizes"], image["reshaped_input_sizes"], binarize=False)
+    masks = library.post_process_masks(
+        answer.pred_masks, image["original_sizes"], image["reshaped_input_sizes"], binarize=False
+    )
     wanted = torch.sigmoid(masks[0][0, 0]).numpy()
     # Random masks differ from pixel to pixel, and the two are interpolated differently.
     alpha, wanted = (cv2.GaussianBlur(mask, (0, 0), 2) for mask in (segmented(network, color), wanted))

@@ -31,8 +31,12 @@ def experts(sampling, rung=RUNGS[0]):
     result = {}
     for seed, name in enumerate(EXPERTS):
         torch.manual_seed(seed)
-        result[name] = placed(WanTransformer3DModel(in_channels=PACKED, **(tiny_model.NETWORK | {"num_layers": 3})).eval(), rung, CPU,
-                              sampling)
+        result[name] = placed(
+            WanTransformer3DModel(in_channels=PACKED, **(tiny_model.NETWORK | {"num_layers": 3})).eval(),
+            rung,
+            CPU,
+            sampling,
+        )
     return result
 
 
@@ -41,8 +45,10 @@ def counted(networks):
     counts = {name: [0, 0, 0] for name in networks}
     for name, one in networks.items():
         for index, block in enumerate(one.blocks):
+
             def count(*_, own=counts[name], index=index):
                 own[index] += 1
+
             block.ffn.register_forward_hook(count)
     return counts
 
@@ -66,7 +72,9 @@ def painted(networks, seed, prompts, sampling, progress=lambda fraction: None):
 def test_blocks_that_are_never_skipped_change_nothing(prompts):
     networks = experts(NEVER)
     counts = counted(networks)
-    assert torch.equal(painted(networks, 1, prompts, NEVER), painted(experts(Sampling()), 1, prompts, Sampling(steps=6)))
+    assert torch.equal(
+        painted(networks, 1, prompts, NEVER), painted(experts(Sampling()), 1, prompts, Sampling(steps=6))
+    )
     assert counts == {"high": [6, 6, 6], "low": [6, 6, 6]}
 
 
@@ -118,7 +126,9 @@ def test_one_expert_is_gone_before_the_next_is_loaded(tmp_path, monkeypatch, pro
 def test_a_card_that_holds_a_film_may_not_hold_what_is_remembered_of_it_too():
     assert memory_plan.fitting(33.8, 20, 32_768)[0] == RUNGS[0]
     assert memory_plan.fitting(33.8, 64, 32_768, remembered=True)[0] == STREAMED
-    assert STREAMED.card(73_728, remembered=True) == pytest.approx(0.5 + 1.42 + 73_728 * (1.1e-4 + 6 * 5120 * 2 / 1e9), rel=0.01)
+    assert STREAMED.card(73_728, remembered=True) == pytest.approx(
+        0.5 + 1.42 + 73_728 * (1.1e-4 + 6 * 5120 * 2 / 1e9), rel=0.01
+    )
 
 
 def test_an_autoencoder_that_works_in_tiles_paints_nearly_the_same():
@@ -139,7 +149,9 @@ def test_an_autoencoder_that_works_in_tiles_paints_nearly_the_same():
 def test_only_the_smallest_rungs_have_tiles(tmp_path):
     folder = tiny_model.write_model(tmp_path / "model")
     assert [rung.tiled for rung in RUNGS] == [False, False, False, False, True, False, True]
-    assert [Model(folder, CPU, rung).autoencoder().use_tiling for rung in RUNGS] == [rung.tiled for rung in RUNGS]
+    assert [Model(folder, CPU, rung).autoencoder().use_tiling for rung in RUNGS] == [
+        rung.tiled for rung in RUNGS
+    ]
 
 
 @pytest.mark.parametrize("columns", [128, 40])
@@ -169,18 +181,30 @@ def test_a_networks_blocks_rest_in_four_bits_and_what_lies_outside_does_not():
     assert torch.equal(small.proj_out.weight, exact.proj_out.weight)
     noisy, packed = film(1)
     with torch.no_grad():
-        whole, held = (velocity(one, noisy, packed, torch.tensor([900.0]), torch.ones(1, 512, 20)) for one in (exact, small))
+        whole, held = (
+            velocity(one, noisy, packed, torch.tensor([900.0]), torch.ones(1, 512, 20))
+            for one in (exact, small)
+        )
     assert 0 < (whole - held).abs().mean() < 0.1 * whole.abs().mean()
 
 
 def test_only_long_films_on_whole_networks_are_compiled():
-    compiled = {(name, rung) for name, sampling in QUALITY.items() for rung in RUNGS if device_placement.compilable(rung, sampling)}
+    compiled = {
+        (name, rung)
+        for name, sampling in QUALITY.items()
+        for rung in RUNGS
+        if device_placement.compilable(rung, sampling)
+    }
     assert compiled == {("quality", RUNGS[0])}
 
 
 def test_attention_that_is_not_installed_is_passed_over():
     assert device_placement.quickest_attention((9, 0)) == ["_flash_3", "flash", "native"]
-    assert device_placement.quickest_attention((8, 6)) == device_placement.quickest_attention((12, 0)) == ["flash", "native"]
+    assert (
+        device_placement.quickest_attention((8, 6))
+        == device_placement.quickest_attention((12, 0))
+        == ["flash", "native"]
+    )
     assert device_placement.quickest_attention((7, 5)) == ["native"]
     one = experts(Sampling())["high"]
     device_placement.attend_with(one, "sage", "_native_math", "native")
@@ -196,17 +220,23 @@ def test_operations_are_those_that_are_done():
         with FlopCounterMode(display=False) as counter:
             whole(*asked)
     # The text's own part is not foretold.
-    assert cost_model.operations(PUBLISHED, 33 * 32 * 32) == pytest.approx(counter.get_total_flops(), rel=0.03)
+    assert cost_model.operations(PUBLISHED, 33 * 32 * 32) == pytest.approx(
+        counter.get_total_flops(), rel=0.03
+    )
 
 
 def test_time_is_operations_over_speed_unless_streaming_takes_longer():
     assert cost_model.operations(PUBLISHED, 33_792) == pytest.approx(1_760e12, rel=0.01)
     assert cost_model.operations(PUBLISHED, 73_728) == pytest.approx(6_249e12, rel=0.01)
     assert [cost_model.calls(QUALITY[name]) for name in ("quality", "balanced", "fast")] == [100, 30 + 13, 4]
-    resident, streamed = (cost_model.seconds(PUBLISHED, 33_792, QUALITY["fast"], rung, 1e15) for rung in (RUNGS[0], STREAMED))
+    resident, streamed = (
+        cost_model.seconds(PUBLISHED, 33_792, QUALITY["fast"], rung, 1e15) for rung in (RUNGS[0], STREAMED)
+    )
     assert resident == pytest.approx(4 * 1760 / 500, rel=0.01)
     assert streamed == resident
-    assert cost_model.seconds(PUBLISHED, 1_000, QUALITY["fast"], STREAMED, 1e15) == pytest.approx(4 * 28.6 / cost_model.STREAMED_GIGABYTES)
+    assert cost_model.seconds(PUBLISHED, 1_000, QUALITY["fast"], STREAMED, 1e15) == pytest.approx(
+        4 * 28.6 / cost_model.STREAMED_GIGABYTES
+    )
     assert 1e8 < cost_model.speed(CPU) < 1e14
 
 

@@ -14,8 +14,11 @@ from backend.refine.trellis2.dual_grid import BORDER_WEIGHT, POINT_WEIGHT, DualG
 from tests.meshes import ASSETS, knot, needs_assets
 
 
-def exact_crossings(points: np.ndarray, faces: np.ndarray, resolution: int) -> list[tuple[int, int, tuple, Fraction]]:
-    """``(face, axis, (column, row), place)`` in fractions: nodes on the low side of a triangle are out, those on the high side in."""
+def exact_crossings(
+    points: np.ndarray, faces: np.ndarray, resolution: int
+) -> list[tuple[int, int, tuple, Fraction]]:
+    """``(face, axis, (column, row), place)`` in fractions: nodes on the low side of a triangle are out, those
+    on the high side in."""
     events = []
     for face, corners in enumerate(points[faces]):
         corners = [[Fraction(float(x)) * resolution for x in corner] for corner in corners]
@@ -47,7 +50,11 @@ def around(axis: int, node: tuple, place: Fraction) -> list[tuple]:
     for up in (0, 1):
         for across in (0, 1):
             cell = [0, 0, 0]
-            cell[axis], cell[(axis + 1) % 3], cell[(axis + 2) % 3] = floor(place), node[0] - 1 + across, node[1] - 1 + up
+            cell[axis], cell[(axis + 1) % 3], cell[(axis + 2) % 3] = (
+                floor(place),
+                node[0] - 1 + across,
+                node[1] - 1 + up,
+            )
             cells.append(tuple(cell))
     return cells
 
@@ -86,19 +93,26 @@ def blob() -> tuple[np.ndarray, np.ndarray]:
     return (0.51 + radius[:, None] * direction).astype(np.float32), np.asarray(mesh.faces, np.int32)
 
 
-@pytest.mark.parametrize(("mesh", "resolution"), [(soup(40, 0), 16), (soup(25, 1), 13), (blob(), 16), (blob(), 32)])
+@pytest.mark.parametrize(
+    ("mesh", "resolution"), [(soup(40, 0), 16), (soup(25, 1), 13), (blob(), 16), (blob(), 32)]
+)
 def test_cells_and_flags_are_those_of_exact_crossings(mesh, resolution):
     grid = assert_as_exact(*mesh, resolution)
     assert len(grid) > 100
     assert 0 < grid.crossed.mean() < 1
 
 
-OCTAHEDRON = trimesh.Trimesh(np.concatenate([np.eye(3), -np.eye(3)]) / 2,
-                             [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]], process=False)
+OCTAHEDRON = trimesh.Trimesh(
+    np.concatenate([np.eye(3), -np.eye(3)]) / 2,
+    [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]],
+    process=False,
+)
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.25])
-@pytest.mark.parametrize("mesh", [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 0.5, 0.25)), OCTAHEDRON])
+@pytest.mark.parametrize(
+    "mesh", [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 0.5, 0.25)), OCTAHEDRON]
+)
 def test_faces_edges_and_corners_that_lie_on_grid_lines_follow_the_half_open_rule(mesh, scale):
     assert_as_exact((0.5 + scale * mesh.vertices).astype(np.float32), np.asarray(mesh.faces, np.int32), 16)
 
@@ -108,7 +122,8 @@ def test_a_closed_surface_is_crossed_an_even_number_of_times_along_every_line():
     for axis in range(3):
         lines = np.delete(grid.cells[grid.crossed[:, axis]], axis, axis=1)
         _, times = np.unique(lines, axis=0, return_counts=True)
-        # Two crossings of one edge are one flag, so that an odd number is left where a line just touches the surface.
+        # Two crossings of one edge are one flag, so that an odd number is left where a line just touches the
+        # surface.
         assert (times % 2 == 0).mean() > 0.95
 
 
@@ -147,7 +162,10 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
         for cell in around(axis, node, place):
             wanted = rows.setdefault(cell, [])
             wanted.append((normals[face], normals[face] @ (corners[face, 0] - cell)))
-            wanted += [(np.sqrt(POINT_WEIGHT) * unit, np.sqrt(POINT_WEIGHT) * (unit @ (point - cell))) for unit in np.eye(3)]
+            wanted += [
+                (np.sqrt(POINT_WEIGHT) * unit, np.sqrt(POINT_WEIGHT) * (unit @ (point - cell)))
+                for unit in np.eye(3)
+            ]
     ends = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, uses = np.unique(ends, axis=0, return_counts=True)
     for cell, wanted in rows.items():
@@ -159,7 +177,10 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
                 along = (end - start) / np.linalg.norm(end - start)
                 flat = np.sqrt(BORDER_WEIGHT) * (np.eye(3) - np.outer(along, along))
                 wanted += list(zip(flat, flat @ (start - cell), strict=True))
-    return {cell: lsq_linear(*map(np.array, zip(*wanted, strict=True)), bounds=(0, 1), tol=1e-14).x for cell, wanted in rows.items()}
+    return {
+        cell: lsq_linear(*map(np.array, zip(*wanted, strict=True)), bounds=(0, 1), tol=1e-14).x
+        for cell, wanted in rows.items()
+    }
 
 
 @pytest.mark.parametrize(("mesh", "resolution"), [(soup(12, 2), 16), (blob(), 12)])
@@ -167,7 +188,9 @@ def test_dual_vertices_are_the_bounded_least_squares_of_planes_points_and_border
     grid = grid_of(*mesh, resolution)
     expected = least_squares(*mesh, resolution)
     assert len(expected) == len(grid) > 100
-    error = np.abs(grid.offsets - np.array([expected[tuple(cell)] for cell in grid.cells.tolist()])).max(axis=1)
+    error = np.abs(grid.offsets - np.array([expected[tuple(cell)] for cell in grid.cells.tolist()])).max(
+        axis=1
+    )
     assert error.max() < 1e-4
 
 
@@ -189,7 +212,9 @@ def test_a_turned_cubes_dual_vertices_lie_on_its_sharp_edges_and_corners():
     half = np.linalg.norm(vertices, axis=1).max() / np.sqrt(3)
     grid = dual_grid(vertices, faces, 64)
     local = np.abs(dual_vertices(grid) @ turn[:3, :3]) / half
-    on = 64 * half * np.abs(local - 1) < 0.02  # which of the three sides a vertex lies on, to a 50th of a cell
+    on = (
+        64 * half * np.abs(local - 1) < 0.02
+    )  # which of the three sides a vertex lies on, to a 50th of a cell
     assert on.any(axis=1).mean() > 0.99
     assert (on.sum(axis=1) == 3).sum() >= 6
     along = on.sum(axis=1) == 2

@@ -44,7 +44,9 @@ def randomised(network, seed=0):
         if name.endswith("weight") and parameter.dim() > 1:
             values /= parameter[0].numel() ** 0.5
         else:  # gains about 1, all else about 0
-            values = 0.3 * values + (1 if name.endswith("gamma") or ("norm" in name and name.endswith("weight")) else 0)
+            values = 0.3 * values + (
+                1 if name.endswith("gamma") or ("norm" in name and name.endswith("weight")) else 0
+            )
         parameter.data = values.to(parameter.dtype)
     return network.requires_grad_(False)
 
@@ -64,6 +66,7 @@ def close(mine, other, tolerance):
 
 # What the published files hold.
 
+
 def convolution(name, inputs, outputs):
     return {f"{name}.weight": (outputs, 3, 3, 3, inputs), f"{name}.bias": (outputs,)}
 
@@ -77,8 +80,12 @@ def pair(name, width):
 
 
 def convnext(name, width):
-    return (convolution(f"{name}.conv", width, width) | pair(f"{name}.norm", width) | linear(f"{name}.mlp.0", width, 4 * width)
-            | linear(f"{name}.mlp.2", 4 * width, width))
+    return (
+        convolution(f"{name}.conv", width, width)
+        | pair(f"{name}.norm", width)
+        | linear(f"{name}.mlp.0", width, 4 * width)
+        | linear(f"{name}.mlp.2", 4 * width, width)
+    )
 
 
 def published_encoder():
@@ -105,23 +112,38 @@ def published_decoder():
 
 
 def published_flow():
-    tensors = linear("t_embedder.mlp.0", 256, 1536) | linear("t_embedder.mlp.2", 1536, 1536) | linear("adaLN_modulation.1", 1536, 9216)
+    tensors = (
+        linear("t_embedder.mlp.0", 256, 1536)
+        | linear("t_embedder.mlp.2", 1536, 1536)
+        | linear("adaLN_modulation.1", 1536, 9216)
+    )
     tensors |= linear("input_layer", 64, 1536) | linear("out_layer", 1536, 32)
     for block in (f"blocks.{number}" for number in range(30)):
         tensors |= {f"{block}.modulation": (9216,)} | pair(f"{block}.norm2", 1536)
-        tensors |= linear(f"{block}.self_attn.to_qkv", 1536, 4608) | linear(f"{block}.self_attn.to_out", 1536, 1536)
-        tensors |= linear(f"{block}.cross_attn.to_q", 1536, 1536) | linear(f"{block}.cross_attn.to_kv", 1024, 3072)
+        tensors |= linear(f"{block}.self_attn.to_qkv", 1536, 4608) | linear(
+            f"{block}.self_attn.to_out", 1536, 1536
+        )
+        tensors |= linear(f"{block}.cross_attn.to_q", 1536, 1536) | linear(
+            f"{block}.cross_attn.to_kv", 1024, 3072
+        )
         tensors |= linear(f"{block}.cross_attn.to_out", 1536, 1536)
-        tensors |= {f"{block}.{kind}_attn.{which}_rms_norm.gamma": (12, 128) for kind in ("self", "cross") for which in "qk"}
+        tensors |= {
+            f"{block}.{kind}_attn.{which}_rms_norm.gamma": (12, 128)
+            for kind in ("self", "cross")
+            for which in "qk"
+        }
         tensors |= linear(f"{block}.mlp.mlp.0", 1536, 8192) | linear(f"{block}.mlp.mlp.2", 8192, 1536)
     return tensors
 
 
-@pytest.mark.parametrize(("kind", "tensors", "count", "parameters"), [
-    (Encoder, published_encoder(), 284, 354_385_392),
-    (Decoder, published_decoder(), 284, 474_216_006),
-    (Flow, published_flow(), 640, 1_292_302_880),
-])
+@pytest.mark.parametrize(
+    ("kind", "tensors", "count", "parameters"),
+    [
+        (Encoder, published_encoder(), 284, 354_385_392),
+        (Decoder, published_decoder(), 284, 474_216_006),
+        (Flow, published_flow(), 640, 1_292_302_880),
+    ],
+)
 def test_the_full_networks_have_the_published_tensors(kind, tensors, count, parameters):
     with torch.device("meta"):
         network = kind()
@@ -131,31 +153,46 @@ def test_the_full_networks_have_the_published_tensors(kind, tensors, count, para
     assert sum(tensor.numel() for tensor in state.values()) == parameters
 
 
-@pytest.mark.parametrize(("kind", "half", "exact_layers"), [
-    (Encoder, torch.float16, ("norm", "input_layer", "to_latent")),
-    (Decoder, torch.float16, ("norm", "from_latent", "output_layer")),
-    (Flow, torch.bfloat16, ("norm", "input_layer", "out_layer", "t_embedder", "adaLN_modulation", "modulation")),
-])
+@pytest.mark.parametrize(
+    ("kind", "half", "exact_layers"),
+    [
+        (Encoder, torch.float16, ("norm", "input_layer", "to_latent")),
+        (Decoder, torch.float16, ("norm", "from_latent", "output_layer")),
+        (
+            Flow,
+            torch.bfloat16,
+            ("norm", "input_layer", "out_layer", "t_embedder", "adaLN_modulation", "modulation"),
+        ),
+    ],
+)
 def test_the_torso_is_in_half_precision_and_its_ends_are_not(kind, half, exact_layers):
     with torch.device("meta"):
         network = kind()
     for name, parameter in network.named_parameters():
-        assert parameter.dtype == (torch.float32 if any(layer in name for layer in exact_layers) else half), name
+        assert parameter.dtype == (torch.float32 if any(layer in name for layer in exact_layers) else half), (
+            name
+        )
 
 
 # The hierarchy of grids.
+
 
 def test_the_levels_are_the_naive_ones_and_every_neighbour_is_where_it_should_be(cells):
     expected = naive.hierarchy(cells)
     mine = levels(cells)
     assert [list(map(tuple, level.coords.tolist())) for level in mine] == expected
     for level, finer in zip(mine[1:], mine, strict=False):
-        x, y, z = (level.coords[finer.parent] * 2 + torch.stack([finer.child % 2, finer.child // 2 % 2, finer.child // 4], dim=1)).T
+        x, y, z = (
+            level.coords[finer.parent] * 2
+            + torch.stack([finer.child % 2, finer.child // 2 % 2, finer.child // 4], dim=1)
+        ).T
         assert torch.equal(torch.stack([x, y, z], dim=1), finer.coords)
     for level, coords in zip(mine, expected, strict=True):
         row = {cell: number for number, cell in enumerate(coords)}
         around = list(itertools.product((-1, 0, 1), repeat=3))
-        assert level.neighbours.tolist() == [[row.get((x + i, y + j, z + k), -1) for i, j, k in around] for x, y, z in coords]
+        assert level.neighbours.tolist() == [
+            [row.get((x + i, y + j, z + k), -1) for i, j, k in around] for x, y, z in coords
+        ]
 
 
 @pytest.mark.parametrize("cells", [[[0, 0, 0]], [[1023, 1023, 1023], [0, 0, 0], [1023, 0, 1023]]])
@@ -167,6 +204,7 @@ def test_few_cells_and_the_corners_of_the_largest_grid_are_cells_like_others(cel
 
 
 # Every network beside the naive one.
+
 
 @pytest.fixture(scope="module")
 def encoder():
@@ -203,23 +241,37 @@ def test_the_decoder_is_the_naive_one(decoder, cells):
 def test_a_block_of_the_flow_is_the_naive_one(flow, tokens):
     coords, condition = tokens
     h, modulation, state = normal(len(coords), 40), normal(240, seed=1), exact(flow)
-    mine = flow.blocks[1](h, modulation, rotations(coords, 20), *flow.blocks[1].cross_attn.keys_values(condition))
-    close(mine, naive.flow_block(state, "blocks.1", h.double(), modulation.double(), coords, condition.double()), 1e-5)
+    mine = flow.blocks[1](
+        h, modulation, rotations(coords, 20), *flow.blocks[1].cross_attn.keys_values(condition)
+    )
+    close(
+        mine,
+        naive.flow_block(state, "blocks.1", h.double(), modulation.double(), coords, condition.double()),
+        1e-5,
+    )
 
 
 @pytest.mark.parametrize("time", [0.0, 0.3, 1.0])
 def test_the_flow_is_the_naive_one(flow, tokens, time):
     coords, condition = tokens
     x = normal(len(coords), 8)
-    close(flow(x, time, coords, condition), naive.flow(exact(flow), x.double(), time, coords, condition.double()), 1e-5)
+    close(
+        flow(x, time, coords, condition),
+        naive.flow(exact(flow), x.double(), time, coords, condition.double()),
+        1e-5,
+    )
 
 
 def test_a_refinement_is_the_naive_one(flow, tokens):
     coords, condition = tokens
     latents, shape, noise = (normal(len(coords), 4, seed=seed) for seed in range(3))
     done = []
-    mine = denoise(lambda x, time: flow(torch.cat([x, shape], dim=1), time, coords, condition), noised(latents, 0.4, noise), times(0.4, 3),
-                   done.append)
+    mine = denoise(
+        lambda x, time: flow(torch.cat([x, shape], dim=1), time, coords, condition),
+        noised(latents, 0.4, noise),
+        times(0.4, 3),
+        done.append,
+    )
     doubles = (part.double() for part in (latents, shape))
     close(mine, naive.refine(exact(flow), *doubles, 0.4, 3, noise.double(), coords, condition.double()), 1e-5)
     assert done == [1 / 3, 2 / 3, 1]
@@ -232,7 +284,8 @@ def halved(network, kind, dtype, widths):
 
 
 def test_half_precision_costs_as_much_as_published(encoder, decoder, flow, cells, tokens):
-    """The tolerances are those measured with the reference, whose outputs were of the size of 4 (specs: trellis2, j)."""
+    """The tolerances are those measured with the reference, whose outputs were of the size of 4 (specs:
+    trellis2, j)."""
     grid, (coords, condition) = levels(cells), tokens
     features, latents, x = normal(len(cells), 6), normal(len(grid[-1]), 4), normal(len(coords), 8)
     half = torch.float16
@@ -245,8 +298,12 @@ def test_half_precision_costs_as_much_as_published(encoder, decoder, flow, cells
 
 # Order, memory, meaning.
 
+
 def test_latents_do_not_depend_on_the_order_of_the_cells_and_decoded_rows_follow_it(encoder, decoder, cells):
-    features, order = normal(len(cells), 6), torch.randperm(len(cells), generator=torch.Generator().manual_seed(5))
+    features, order = (
+        normal(len(cells), 6),
+        torch.randperm(len(cells), generator=torch.Generator().manual_seed(5)),
+    )
     grid, other = levels(cells), levels(cells[order])
     latents = encoder(features, grid)
     torch.testing.assert_close(encoder(features[order], other), latents, atol=1e-5, rtol=0)
@@ -283,9 +340,10 @@ def test_keys_and_values_are_worked_out_once_per_image_and_forgotten_with_it(flo
     assert len(flow._seen) == held - 1
 
 
-def test_a_small_autoencoder_learns_to_reconstruct_coloured_voxels_and_means_by_its_weights_what_the_naive_one_means():
-    """Two colourings of one asymmetric shape at three levels. Any order of kernel and children could be learnt, but only the right ones are
-    understood by others: the naive networks reconstruct as well with the same weights. Kernels turned over, or children swapped, do not."""
+def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
+    """Two colourings of one asymmetric shape at three levels. Any order of kernel and children could be
+    learnt, but only the right ones are understood by others: the naive networks reconstruct as well with the
+    same weights. Kernels turned over, or children swapped, do not."""
     cells = shell([7, 9, 6], [5, 8, 4])
     cells = cells[(cells < 16).all(1) & (cells[:, 0] + cells[:, 2] < 16)]
     widths, grid = Widths(latent=8, channels=(32, 64, 128), blocks=(0, 0, 0)), levels(cells)[:3]
@@ -302,11 +360,18 @@ def test_a_small_autoencoder_learns_to_reconstruct_coloured_voxels_and_means_by_
         learner.step()
 
     inwards, outwards = encoder.state_dict(), decoder.state_dict()
-    turned = {name: tensor.flip(1, 2, 3) if tensor.dim() == 5 else tensor for name, tensor in outwards.items()}
-    swapped = [replace(level, child=level.child // 4 + level.child // 2 % 2 * 2 + level.child % 2 * 4) for level in grid]
+    turned = {
+        name: tensor.flip(1, 2, 3) if tensor.dim() == 5 else tensor for name, tensor in outwards.items()
+    }
+    swapped = [
+        replace(level, child=level.child // 4 + level.child // 2 % 2 * 2 + level.child % 2 * 4)
+        for level in grid
+    ]
     for colours in coloured:
+
         def error(result, colours=colours):
             return float((result - colours)[:, :3].detach().square().mean() / colours[:, :3].var())
+
         latents = naive.encode(inwards, colours, cells)
         mine = error(decoder(encoder(colours, grid), grid))
         assert mine < 0.1
@@ -316,6 +381,7 @@ def test_a_small_autoencoder_learns_to_reconstruct_coloured_voxels_and_means_by_
 
 
 # The sampler.
+
 
 @pytest.mark.parametrize(("start", "steps"), [(0.3, 4), (0.05, 1), (1.0, 12), (0.2143, 2)])
 def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
@@ -327,7 +393,7 @@ def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
 
 
 def test_from_pure_noise_the_times_are_the_published_ones():
-    published = [1, .9706, .9375, .9, .8571, .8077, .75, .6818, .6, .5, .375, .2143, 0]
+    published = [1, 0.9706, 0.9375, 0.9, 0.8571, 0.8077, 0.75, 0.6818, 0.6, 0.5, 0.375, 0.2143, 0]
     np.testing.assert_allclose(times(1, 12), published, atol=5e-5)
 
 
@@ -336,15 +402,20 @@ def test_from_pure_noise_the_times_are_the_published_ones():
 def test_a_flow_that_knows_the_answer_returns_what_was_noised(start, steps):
     latents, noise = normal(20, 32), normal(20, 32, seed=1)
     known = (1 - 1e-5) * noise - latents
-    result = denoise(lambda x, time: known, noised(latents, start, noise), times(start, steps), lambda fraction: None)
+    result = denoise(
+        lambda x, time: known, noised(latents, start, noise), times(start, steps), lambda fraction: None
+    )
     torch.testing.assert_close(result, latents, atol=1e-4, rtol=0)
 
 
 def test_strength_zero_changes_nothing_and_asks_nobody():
     def refuse(x, time):
         raise AssertionError
+
     latents = normal(20, 32)
-    assert torch.equal(denoise(refuse, noised(latents, 0, normal(20, 32, seed=1)), times(0, 6), refuse), latents)
+    assert torch.equal(
+        denoise(refuse, noised(latents, 0, normal(20, 32, seed=1)), times(0, 6), refuse), latents
+    )
 
 
 def test_several_images_are_averaged_and_guidance_goes_beyond_within_its_interval():
@@ -357,6 +428,7 @@ def test_several_images_are_averaged_and_guidance_goes_beyond_within_its_interva
 
 
 # Loading.
+
 
 def test_weights_become_the_networks_types_whatever_the_file_holds(tmp_path, encoder, cells):
     file = tmp_path / "half.safetensors"
@@ -371,11 +443,20 @@ def test_weights_become_the_networks_types_whatever_the_file_holds(tmp_path, enc
     close(mine(features, levels(cells)), encoder(features, levels(cells)), 1e-2)
 
 
-@pytest.mark.parametrize(("change", "sentence"), [
-    (lambda tensors: tensors.pop("blocks.1.0.conv.weight"), r"'blocks\.1\.0\.conv\.weight' is missing"),
-    (lambda tensors: tensors.update({"blocks.1.0.conv.conv.weight": torch.zeros(1)}), r"'blocks\.1\.0\.conv\.conv\.weight' is unknown"),
-    (lambda tensors: tensors.update({"blocks.1.0.conv.bias": torch.zeros(1)}), r"'blocks\.1\.0\.conv\.bias' has the shape"),
-])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensors: tensors.pop("blocks.1.0.conv.weight"), r"'blocks\.1\.0\.conv\.weight' is missing"),
+        (
+            lambda tensors: tensors.update({"blocks.1.0.conv.conv.weight": torch.zeros(1)}),
+            r"'blocks\.1\.0\.conv\.conv\.weight' is unknown",
+        ),
+        (
+            lambda tensors: tensors.update({"blocks.1.0.conv.bias": torch.zeros(1)}),
+            r"'blocks\.1\.0\.conv\.bias' has the shape",
+        ),
+    ],
+)
 def test_weights_of_another_model_are_refused(tmp_path, encoder, change, sentence):
     tensors = dict(encoder.state_dict())
     change(tensors)

@@ -25,7 +25,9 @@ def quiet(fraction: float) -> None:
 
 
 def boxes(*sizes_and_places) -> trimesh.Trimesh:
-    return trimesh.util.concatenate([trimesh.creation.box(size).apply_translation(place) for size, place in sizes_and_places])
+    return trimesh.util.concatenate(
+        [trimesh.creation.box(size).apply_translation(place) for size, place in sizes_and_places]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,10 @@ def two_paints(surface, camera: Camera) -> Reference:
     buffer = rasterize(surface.vertices, surface.faces, camera)
     points = positions(buffer)
     stripes = 0.85 + 0.15 * np.sign(np.sin(50 * points[..., :1] + 70 * points[..., 2:]))
-    color = np.where(np.abs(points[..., 1:2]) > 0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6])) * stripes
+    color = (
+        np.where(np.abs(points[..., 1:2]) > 0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6]))
+        * stripes
+    )
     return Reference(color.astype(np.float32), buffer.mask.astype(np.float32))
 
 
@@ -67,7 +72,9 @@ def test_the_mesh_lies_on_its_own_edges_and_beside_those_of_another_view(plaque)
     reference = two_paints(plaque, camera)
     edges = InnerEdges(reference.color, reference.alpha)
     true = View(20, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
-    there, beside = (edges.agreement(plaque, view.camera) for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)))
+    there, beside = (
+        edges.agreement(plaque, view.camera) for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5))
+    )
     assert there > 2
     assert beside < there - 2
 
@@ -115,4 +122,7 @@ def test_notes_of_views_survive_on_disk():
     camera = camera_at(10, 20, 64)
     orbits = [Orbit("reference", (camera,), ("Doubtful.",)), Orbit("horizontal", (camera, camera))]
     again = records.load_orbits(records.save_orbits(orbits))
-    assert [(orbit.name, len(orbit.cameras), orbit.notes) for orbit in again] == [("reference", 1, ("Doubtful.",)), ("horizontal", 2, ())]
+    assert [(orbit.name, len(orbit.cameras), orbit.notes) for orbit in again] == [
+        ("reference", 1, ("Doubtful.",)),
+        ("horizontal", 2, ()),
+    ]

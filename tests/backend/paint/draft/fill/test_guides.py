@@ -18,14 +18,18 @@ def seen_squarely(image: np.ndarray) -> Source:
 
 
 def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
-    stripes = np.where(np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)) * np.ones((200, 1, 3), np.float32)
+    stripes = np.where(
+        np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)
+    ) * np.ones((200, 1, 3), np.float32)
     face = stripes.copy()
     face[80:, 40:160] = (0.9, 0.8, 0.7)
     page = printed_page(800, 400)[:, :400].astype(np.float32) / 255
     # Two pixels between samples.
     step = np.float32([(2, 0), (0, -2)])
-    pattern, print_, thing = (patterned(replace(seen_squarely(image), steps=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
-                              for image in (stripes, page, face))
+    pattern, print_, thing = (
+        patterned(replace(seen_squarely(image), steps=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
+        for image in (stripes, page, face)
+    )
     assert pattern == print_ == 1
     assert thing < 0.2
 
@@ -56,6 +60,8 @@ def test_a_part_that_is_not_shown_passes_for_its_material_slot():
 def test_flat_parts_of_one_colour_under_another_light_are_alike():
     image = np.concatenate([np.full((16, 10, 3), grey, np.float32) for grey in (0.80, 0.82, 0.40)], axis=1)
     columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    (white, shaded, dark), _, between = unlike(np.array([0, 1, 2]), np.zeros(3, int), seen_squarely(image), columns)
+    (white, shaded, dark), _, between = unlike(
+        np.array([0, 1, 2]), np.zeros(3, int), seen_squarely(image), columns
+    )
     assert between[white, shaded] == 0
     assert between[white, dark] == between[shaded, dark] == 1

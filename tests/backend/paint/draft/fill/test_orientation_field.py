@@ -31,9 +31,13 @@ def scattered(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("bevel", [0.0, 0.02])
 def test_nothing_runs_along_the_edges_of_a_box(bevel):
     corners = [(0.4, 0.25, 0.5 - bevel), (0.4 - bevel, 0.25, 0.5), (0.4, 0.25 - bevel, 0.5)]
-    box = trimesh.convex.convex_hull([np.multiply(corner, signs) for corner in corners for signs in product((-1, 1), repeat=3)])
+    box = trimesh.convex.convex_hull(
+        [np.multiply(corner, signs) for corner in corners for signs in product((-1, 1), repeat=3)]
+    )
     points, normals = scattered(box)
-    frames, _ = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
+    frames, _ = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(
+        points, normals
+    )
     walls = np.abs(normals[:, 2]) < 0.1
     assert frames[walls, 1, 2].min() > 0.9
 
@@ -43,7 +47,9 @@ def test_patterns_run_along_a_lying_tube(sections):
     tube = trimesh.creation.cylinder(0.05, 1.0, sections=sections)
     tube.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (0, 1, 0)))
     points, normals = scattered(tube)
-    frames, steady = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(points, normals)
+    frames, steady = Field(points, normals, np.array([0, 0, 1.0]), np.array([0, 1.0, 0]), None).frames(
+        points, normals
+    )
     inner = np.abs(points[:, 0]) < 0.4
     assert np.abs(frames[inner, 1, 0]).min() > 0.9
     assert steady[inner].min() > 0.9
@@ -52,7 +58,9 @@ def test_patterns_run_along_a_lying_tube(sections):
 def test_on_what_was_turned_on_a_lathe_patterns_run_towards_the_middle():
     handle = trimesh.creation.torus(0.2, 0.04)
     handle.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0)))
-    pot = trimesh.util.concatenate([trimesh.creation.cylinder(0.4, 0.8, sections=32), handle.apply_translation((0.45, 0, 0))])
+    pot = trimesh.util.concatenate(
+        [trimesh.creation.cylinder(0.4, 0.8, sections=32), handle.apply_translation((0.45, 0, 0))]
+    )
     points, normals = scattered(pot)
     axis = np.array([0, 0, 1.0])
     middle = middle_of_revolution(axis, points, normals)
@@ -66,7 +74,10 @@ def test_on_what_was_turned_on_a_lathe_patterns_run_towards_the_middle():
     assert steady[inner].min() == 1
 
 
-@pytest.mark.parametrize("mesh", [trimesh.creation.box((0.8, 0.5, 1.0)), trimesh.creation.cylinder(0.4, 0.8, sections=6), knot()],
-                         ids=["box", "six sides", "knot"])
+@pytest.mark.parametrize(
+    "mesh",
+    [trimesh.creation.box((0.8, 0.5, 1.0)), trimesh.creation.cylinder(0.4, 0.8, sections=6), knot()],
+    ids=["box", "six sides", "knot"],
+)
 def test_nothing_else_was_turned_on_a_lathe(mesh):
     assert middle_of_revolution(np.array([0, 0, 1.0]), *scattered(mesh)) is None

@@ -24,7 +24,9 @@ def test_print_is_found_and_blots_are_not():
 @pytest.mark.parametrize("degrees", [0, 30, -45])
 def test_a_line_of_letters_is_print_though_it_slants(degrees):
     page = Image.new("RGB", (500, 500), (230, 230, 230))
-    ImageDraw.Draw(page).text((250, 250), "Orbit Texture", (20, 20, 60), ImageFont.load_default(size=40), "mm")
+    ImageDraw.Draw(page).text(
+        (250, 250), "Orbit Texture", (20, 20, 60), ImageFont.load_default(size=40), "mm"
+    )
     page = np.asarray(page.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(230, 230, 230)))
     found, ink = lettering(page / np.float32(255), np.ones((500, 500), bool)), page[..., 0] < 100
     assert found[ink].mean() > 0.9
@@ -35,7 +37,7 @@ def test_sprigs_scattered_all_around_are_not_taken_for_print():
     random, cloth = np.random.default_rng(1), np.full((400, 400, 3), 0.8, np.float32)
     for row, column in product(range(20, 390, 36), range(20, 390, 36)):
         y, x = row + random.integers(-9, 10), column + random.integers(-9, 10)
-        cloth[y - 9:y + 10, x - 2:x + 2] = cloth[y - 2:y + 2, x - 8:x + 9] = 0.3
+        cloth[y - 9 : y + 10, x - 2 : x + 2] = cloth[y - 2 : y + 2, x - 8 : x + 9] = 0.3
     assert lettering(cloth, np.ones((400, 400), bool)).mean() < 0.2
 
 
@@ -43,4 +45,7 @@ def test_a_pattern_of_tiles_is_not_taken_for_print():
     rows, columns = np.mgrid[:300, :300]
     across = columns + 14 * (rows // 20 % 2)
     tiles = (np.hypot(rows % 20 - 9.5, across % 28 - 13.5) < 11) & (rows % 20 > 2) & (across % 28 > 4)
-    assert not lettering(np.repeat(np.where(tiles, 0.3, 0.8)[..., None], 3, axis=2).astype(np.float32), np.ones((300, 300), bool)).any()
+    assert not lettering(
+        np.repeat(np.where(tiles, 0.3, 0.8)[..., None], 3, axis=2).astype(np.float32),
+        np.ones((300, 300), bool),
+    ).any()

@@ -16,7 +16,11 @@ def pictured(surface, albedo, lit: bool) -> Reference:
     """Paint as a function of points under a lamp from the upper left and a sky, or under even light."""
     buffer = rasterize(surface.vertices, surface.faces, CAMERA)
     lamp = np.float32([-0.6, -0.5, 0.62])
-    shade = 0.25 + 0.6 * np.maximum(normals(buffer, surface) @ lamp, 0) + 0.1 * normals(buffer, surface)[..., 2] if lit else 0.6
+    shade = (
+        0.25 + 0.6 * np.maximum(normals(buffer, surface) @ lamp, 0) + 0.1 * normals(buffer, surface)[..., 2]
+        if lit
+        else 0.6
+    )
     color = albedo(positions(buffer)) * (np.float32(shade) ** (1 / 2.2))[..., None]
     return Reference(np.clip(color, 0, 1).astype(np.float32), buffer.mask.astype(np.float32))
 
@@ -33,7 +37,9 @@ def dark_half(points: np.ndarray) -> np.ndarray:
 def unevenness(reference: Reference, truth: Reference) -> float:
     """Standard deviation of the logarithm of what a picture's brightness is of the truth's."""
     inside = truth.alpha > 0.5
-    return float(np.std(np.log(np.maximum(reference.color[inside], 0.02) / np.maximum(truth.color[inside], 0.02))))
+    return float(
+        np.std(np.log(np.maximum(reference.color[inside], 0.02) / np.maximum(truth.color[inside], 0.02)))
+    )
 
 
 @pytest.fixture(scope="module", params=["ball", "knot"])

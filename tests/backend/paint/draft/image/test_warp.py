@@ -21,26 +21,40 @@ def plaque():
     """A slab with two bars and a block on its front, none of which its outline shows."""
     bars = [((0.1, 0.1, 0.6), (x, -0.2, 0)) for x in (-0.3, 0.3)]
     parts = [((1, 0.3, 0.9), (0, 0, 0)), ((0.25, 0.1, 0.3), (0, -0.2, 0)), *bars]
-    return surface_of(trimesh.util.concatenate([trimesh.creation.box(size).apply_translation(place) for size, place in parts]))
+    return surface_of(
+        trimesh.util.concatenate(
+            [trimesh.creation.box(size).apply_translation(place) for size, place in parts]
+        )
+    )
 
 
 def by_part(surface, camera: Camera) -> Reference:
     """What is raised in one colour, the rest in another."""
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    color = np.where(positions(buffer)[..., 1:2] < -0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6]))
+    color = np.where(
+        positions(buffer)[..., 1:2] < -0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6])
+    )
     return Reference(color.astype(np.float32), buffer.mask.astype(np.float32))
 
 
 def swirl(pixels: float) -> np.ndarray:
-    """(H, W, 2) float32: a smooth displacement of so many pixels at the most, as somebody who draws from memory makes it."""
+    """(H, W, 2) float32: a smooth displacement of so many pixels at the most, as somebody who draws from
+    memory makes it."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
-    return (pixels * np.stack([np.sin(5 * y + 1) * np.cos(3 * x), np.cos(4 * x) * np.sin(4 * y + 2)], axis=-1)).astype(np.float32)
+    return (
+        pixels * np.stack([np.sin(5 * y + 1) * np.cos(3 * x), np.cos(4 * x) * np.sin(4 * y + 2)], axis=-1)
+    ).astype(np.float32)
 
 
 def beside(flow: np.ndarray | None, drawn: np.ndarray, mask: np.ndarray) -> float:
-    """Mean pixels by which a picture that was drawn with a displacement lies beside the mesh once it is read along a flow in cells."""
+    """Mean pixels by which a picture that was drawn with a displacement lies beside the mesh once it is read
+    along a flow in cells."""
     places = np.stack(np.meshgrid(*2 * [np.arange(SIZE, dtype=np.float32)]), axis=-1)
-    flow = 0 * drawn if flow is None else cv2.resize(flow, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) * np.float32(SIZE / flow.shape[1])
+    flow = (
+        0 * drawn
+        if flow is None
+        else cv2.resize(flow, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) * np.float32(SIZE / flow.shape[1])
+    )
     left = flow + cv2.remap(drawn, places + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return float(np.linalg.norm(left, axis=2)[mask].mean())
 
@@ -53,7 +67,11 @@ def test_a_picture_that_fits_is_left_alone(plaque):
 
 
 def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque):
-    sheet = surface_of(trimesh.Trimesh([(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False))
+    sheet = surface_of(
+        trimesh.Trimesh(
+            [(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False
+        )
+    )
     reference = by_part(plaque, camera_at(0, 0, SIZE))
     assert bent(reference, camera_at(0, 0, SIZE), sheet) is reference
 
