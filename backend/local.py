@@ -17,8 +17,8 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
-from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
-from .render.maps import normal_image, position_image
+from .mesh.files import WRITABLE_SUFFIXES, Maps, MeshFile, read_mesh, write_mesh
+from .render.gbuffer_images import normal_image, position_image
 from .render.video import contact_sheet, write_video
 from .stages import SHARE, Stages
 
@@ -34,8 +34,8 @@ def texture(
     Raises:
         OrbitError: what was given cannot be used; nothing is written then.
     """
-    if output.suffix.lower() not in WRITABLE:
-        raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE)}.")
+    if output.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     mesh, job = read_job(mesh_path, image_path, settings, kept)
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
         output.parent.mkdir(parents=True, exist_ok=True)

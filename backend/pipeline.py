@@ -12,22 +12,22 @@ import numpy as np
 from . import records
 from .align.align import ROUNDS, Alignment, align
 from .api.job import MAPS, Job, Result
-from .bake.bake import Texture, bake, bare
-from .bake.region import read, repaint
+from .bake.bake import Texture, bake, empty_texture
+from .bake.region import blend_region, decode_kept
 from .device import device_called
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
-from .mesh.tiles import atlas_size, cut
+from .mesh.tiles import atlas_size, cut_tiles
 from .paint.balance import balanced
 from .paint.painter import Painting
 from .paint.preview import Show, strip, unseen
 from .paint.reference import Reference, decode
 from .paint.registry import painter
 from .render.camera import Camera, Orbit
+from .render.contact_sheet import render_contact_sheet
 from .render.rasterize import GBuffer, render
-from .render.sheet import sheet
-from .render.visibility import edge_distances, facing
+from .render.visibility import edge_distances, find_winding
 from .stages import JobProgress, Stages
 
 REFINING = 0.5
@@ -145,10 +145,10 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         )
 
     def blended(progress: Callable[[float], None]) -> Texture:
-        return repaint(story.surface, story.texture, earlier, progress)
+        return blend_region(story.surface, story.texture, earlier, progress)
 
     story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
-    earlier = read(job.kept, story.surface) if job.kept else None
+    earlier = decode_kept(job.kept, story.surface) if job.kept else None
     if last == "prepare":
         return story
     story.orbits, story.buffers = stages.run(
@@ -161,7 +161,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         return story
     if story.buffers:
         show(strip(story.painting.frames))
-        edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
+        edges, side = edge_distances(story.buffers), find_winding(story.surface, story.buffers)
         story.alignment = stages.run(
             "align",
             aligned,
@@ -172,7 +172,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         )
         story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
     else:
-        story.texture = bare(atlas_size(story.surface.tiles, settings.texture_size))
+        story.texture = empty_texture(atlas_size(story.surface.tiles, settings.texture_size))
     if last != "bake" and settings.refines:
         story.texture = stages.run("refine", refined, records.save_texture, records.load_texture)
     if earlier:
@@ -200,7 +200,9 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         ],
     }
     picture = np.round(255 * story.reference.color * story.reference.alpha[..., None]).astype(np.uint8)
-    looks = sheet(surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0)
+    looks = render_contact_sheet(
+        surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0
+    )
     return Result(
         job_uvs(surface, job.mesh) if surface.unwrapped else None,
         _png_files(texture, surface.tiles),
@@ -223,7 +225,7 @@ def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray
         atlases = {
             f"{name}.{tile}": image
             for name, atlas in atlases.items()
-            for tile, image in cut(atlas, tiles).items()
+            for tile, image in cut_tiles(atlas, tiles).items()
         }
     with ThreadPoolExecutor() as pool:
         return dict(zip(atlases, pool.map(_png, atlases.values()), strict=True))

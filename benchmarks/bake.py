@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.bake.texels import locate
+from backend.bake.texels import locate_texels
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
@@ -86,7 +86,7 @@ def main() -> None:
 
 def ceiling_texture(scene: scenes.Scene) -> np.ndarray:
     """(S, S, 3) float32: every texel the truth's colour at its middle."""
-    texels = locate(scene.surface, TEXTURE)
+    texels = locate_texels(scene.surface, TEXTURE)
     weights = rasterize_atlas(scene.surface.corner_uvs, TEXTURE)[1].reshape(-1, 2)[texels.place]
     weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
     return scene.color(texels.face, weights, texels.positions)[texels.nearest]

@@ -32,9 +32,9 @@ from backend.paint.painter import Painting
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
-from backend.render.photograph import photograph, wearing
-from backend.render.rasterize import GBuffer, rasterize, render, seen_points
-from backend.render.visibility import edge_distance, edge_distances, facing, observe
+from backend.render.photograph import photograph, textured_colors
+from backend.render.rasterize import GBuffer, rasterize, render, visible_points
+from backend.render.visibility import edge_distance, edge_distances, find_winding, observe
 
 from . import props, scenes
 from .guesses import BASELINES
@@ -148,7 +148,7 @@ def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.nda
     """(H, W) bool: the pixels of a view whose surface the reference does not show, or only at a glancing
     angle."""
     normals = surface.face_normals[buffer.face[buffer.mask]]
-    cosine, _ = observe(seen_points(buffer), normals, reference, edge_distance(reference), 0)
+    cosine, _ = observe(visible_points(buffer), normals, reference, edge_distance(reference), 0)
     result = np.zeros(buffer.mask.shape, bool)
     result[buffer.mask] = cosine < 0.1
     return result
@@ -156,7 +156,7 @@ def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.nda
 
 def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera) -> np.ndarray:
     """(H, W, 3) float32 sRGB 0..255: the surface under the texture that the frames are baked to."""
-    edges, side = edge_distances(buffers), facing(surface, buffers)
+    edges, side = edge_distances(buffers), find_winding(surface, buffers)
     alignment = align(surface, buffers, edges, painting.frames, painting.preference, side, _quiet, ())
     settings = Settings()
     texture = bake(
@@ -172,7 +172,9 @@ def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camer
         _quiet,
     )
     return photograph(
-        surface, wearing(surface.corner_uvs, [texture.base_color], np.zeros(len(surface.faces), int)), camera
+        surface,
+        textured_colors(surface.corner_uvs, [texture.base_color], np.zeros(len(surface.faces), int)),
+        camera,
     )
 
 

@@ -15,12 +15,12 @@ from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import VOXELS, agreeing_mirror, complete, mirrored_look_up, paint_view
 from backend.paint.reference import Reference
 from backend.render.rasterize import GBuffer
-from backend.render.visibility import facing
+from backend.render.visibility import find_winding
 
 
 def nearest(surface: Surface, shown: GBuffer, reference: Reference, views: list[GBuffer]) -> list[np.ndarray]:
     """The colour of the nearest surface that the reference shows."""
-    picture = Picture(reference, shown, facing(surface, [shown]))
+    picture = Picture(reference, shown, find_winding(surface, [shown]))
     voxels = voxelize(surface, 2 * VOXELS)
     colors, trust = picture.look_up(voxels.positions, voxels.normals)
     known = trust > 0.5
@@ -39,7 +39,7 @@ def mirrored(
 ) -> list[np.ndarray]:
     """The other side of a symmetric mesh, then a smooth mean of what is near: the draft before it had
     patches."""
-    picture = Picture(reference, shown, facing(surface, [shown]))
+    picture = Picture(reference, shown, find_winding(surface, [shown]))
     voxels = voxelize(surface, VOXELS)
     mirror = agreeing_mirror(find_mirror(voxels, surface.slots, 0), picture, voxels)
     completed = complete(picture, mirror, voxels, 0)
@@ -50,7 +50,7 @@ def mirrored(
 
 def mean(surface: Surface, shown: GBuffer, reference: Reference, views: list[GBuffer]) -> list[np.ndarray]:
     """The object's mean colour."""
-    picture = Picture(reference, shown, facing(surface, [shown]))
+    picture = Picture(reference, shown, find_winding(surface, [shown]))
     color = picture.colors[picture.edges > 1].mean(axis=0)
     return _painted(picture, None, lambda points, normals: np.tile(color, (len(points), 1)), surface, views)
 

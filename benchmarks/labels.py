@@ -15,13 +15,13 @@ import numpy as np
 from gco.pygco import GCO
 from numba import njit
 
-from backend.bake import labels
-from backend.bake.expansion import Graph
+from backend.bake import view_selection
+from backend.bake.alpha_expansion import Graph
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import Voxels, voxelize
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
-from backend.render.visibility import edge_distance, facing, observe
+from backend.render.visibility import edge_distance, find_winding, observe
 
 from .report import Report, parser, peak_gigabytes
 from .scenes import suzanne, text_knot
@@ -43,7 +43,7 @@ def problem(surface: Surface, resolution: int) -> tuple[Voxels, np.ndarray]:
         for camera in (*orbit(60, 1.5, 35 / 32, 512).cameras, orbit(60, 1.5, 35 / 32, 512).cameras[0])
     ]
     buffers = render(surface, cameras)
-    side = facing(surface, buffers)
+    side = find_winding(surface, buffers)
     voxels = voxelize(surface, resolution)
     quality = np.zeros((len(buffers), len(voxels)), np.uint8)
     for view, buffer in enumerate(buffers):
@@ -68,12 +68,12 @@ def _inner_edges(voxels: Voxels, seen: np.ndarray) -> np.ndarray:
 
 def ours(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
     """Coarse to fine."""
-    return labels.choose_views(voxels, quality, SMOOTHNESS)
+    return view_selection.select_views(voxels, quality, SMOOTHNESS)
 
 
 def full(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
     """Our alpha-expansion on one grid."""
-    labels.COARSEST = voxels.resolution
+    view_selection.COARSEST = voxels.resolution
     return ours(voxels, quality)
 
 

@@ -15,16 +15,16 @@ from scipy.spatial import cKDTree
 from backend.align.align import ROUNDS, Alignment, align
 from backend.bake.agreement import voxel_statistics
 from backend.bake.bake import bake, view_quality
-from backend.bake.borders import border_weights
+from backend.bake.contrast_weights import contrast_weights
 from backend.bake.fill import fill_unseen
-from backend.bake.labels import choose_views
-from backend.bake.texels import color, locate, nearest
+from backend.bake.texels import color_from_views, locate_texels, nearest_in_mask
+from backend.bake.view_selection import select_views
 from backend.fuse.observations import View
-from backend.fuse.solve import blend, fit, render_back
+from backend.fuse.solve import blend, fit_texture, render_back
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
 from backend.render.rasterize import GBuffer
-from backend.render.visibility import edge_distances, facing
+from backend.render.visibility import edge_distances, find_winding
 
 VOXELS = 512
 
@@ -51,7 +51,7 @@ class Frames:
 
     @cached_property
     def side(self) -> int:
-        return facing(self.surface, self.buffers)
+        return find_winding(self.surface, self.buffers)
 
     @cached_property
     def preference(self) -> np.ndarray:
@@ -112,7 +112,7 @@ def graph_cut_voxels(frames: Frames) -> np.ndarray:
         np.add.at(spread, a, sums[b])
         np.add.at(spread, b, sums[a])
         sums[empty] = spread[empty]
-    texels = locate(surface, frames.size)
+    texels = locate_texels(surface, frames.size)
     values = interpolate(voxels, sums[:, :3] / np.maximum(sums[:, 3:], 1), texels.positions)
     return values[texels.nearest]
 
@@ -123,7 +123,7 @@ def differentiable_rendering(frames: Frames) -> np.ndarray:
     views = [replace(view, spread=np.zeros_like(view.spread)) for view in frames.unaligned.views]
     weights = [np.ones(len(view), np.float32) for view in views]
     start, weight = blend(views, weights, frames.unaligned.colors, frames.size)
-    return padded(fit(views, weights, frames.unaligned.colors, start, 20), weight)
+    return padded(fit_texture(views, weights, frames.unaligned.colors, start, 20), weight)
 
 
 def flow_alignment(frames: Frames) -> np.ndarray:
@@ -140,7 +140,7 @@ def flow_alignment(frames: Frames) -> np.ndarray:
     colors = _toned(views, weights, _read(views, images), consensus)
     views = [replace(view, spread=np.zeros_like(view.spread)) for view in views]
     start, weight = blend(views, weights, colors, frames.size)
-    return padded(fit(views, [view.weights(2) for view in views], colors, start, 8), weight)
+    return padded(fit_texture(views, [view.weights(2) for view in views], colors, start, 8), weight)
 
 
 def ours(frames: Frames) -> np.ndarray:
@@ -182,7 +182,7 @@ def open3d(frames: Frames) -> np.ndarray:
     trajectory = camera.PinholeCameraTrajectory()
     trajectory.parameters = poses
     solid, _ = pipelines.color_map.run_non_rigid_optimizer(solid, images, trajectory, option)
-    texels = locate(surface, frames.size)
+    texels = locate_texels(surface, frames.size)
     distance, near = cKDTree(np.asarray(solid.vertices)).query(texels.positions, k=3, workers=-1)
     weight = 1 / np.maximum(distance, 1e-6)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -221,7 +221,7 @@ METHODS = {
 def padded(texture: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """A texture (S, S, 3) where every pixel of the atlas that no view touched repeats the nearest one that
     some view did."""
-    return texture[weight > 0][nearest(weight > 0)]
+    return texture[weight > 0][nearest_in_mask(weight > 0)]
 
 
 def _blended(frames: Frames, weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -236,16 +236,16 @@ def _labels(frames: Frames, voxels, smoothness: float) -> np.ndarray:
     weights = [view.weights(6) for view in views]
     consensus, _ = blend(views, weights, colors, 1024)
     mean, spread = voxel_statistics(voxels, views, weights, colors, consensus)
-    return choose_views(voxels, quality, smoothness, border_weights(voxels.edges, mean, spread))
+    return select_views(voxels, quality, smoothness, contrast_weights(voxels.edges, mean, spread))
 
 
 def _from_labels(frames: Frames, smoothness: float) -> np.ndarray:
     voxels = voxelize(frames.surface, VOXELS)
     labels = _labels(frames, voxels, smoothness)
-    texels = locate(frames.surface, frames.size)
+    texels = locate_texels(frames.surface, frames.size)
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
-    values, read = color(
+    values, read = color_from_views(
         texels, wanted, frames.surface, frames.buffers, frames.unaligned.views, frames.unaligned.colors
     )
     values = fill_unseen(texels.positions, texels.normals, values, read, 0)

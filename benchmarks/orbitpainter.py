@@ -35,7 +35,7 @@ from backend.paint.orbitpainter.memory_plan import RUNGS, Rung
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.render.camera import horizontal_orbit, vertical_orbit
-from backend.render.maps import position_image
+from backend.render.gbuffer_images import position_image
 from backend.render.rasterize import render
 
 from .report import Report, parser, peak_gigabytes

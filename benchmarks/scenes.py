@@ -14,7 +14,7 @@ from backend.api.job import MeshData
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.render.camera import Camera
-from backend.render.photograph import Color, photograph, wearing
+from backend.render.photograph import SurfaceColor, photograph, textured_colors
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
@@ -31,7 +31,7 @@ class Scene:
 
     name: str
     surface: Surface
-    color: Color
+    color: SurfaceColor
 
     def photograph(self, camera: Camera, samples: int = 3) -> np.ndarray:
         """(H, W, 3) float32 sRGB 0..255: the truth from a camera, ``samples`` squared samples per pixel,
@@ -146,7 +146,7 @@ def wrapped(
     """A mesh that wears one picture, by corner UVs (F, 3, 2)."""
     surface = surface_of(vertices, faces)
     return Scene(
-        name, surface, wearing(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int))
+        name, surface, textured_colors(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int))
     )
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from skimage.metrics import structural_similarity
 
-from backend.bake.seams import seam_places
+from backend.bake.seams import sample_seams
 from backend.mesh.surface import Surface
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import rasterize
-from backend.render.sample import bilinear
+from backend.render.sample import sample_bilinear
 
 from .scenes import Scene
 
@@ -117,7 +117,7 @@ class _Shot:
     def _fine(self, texture: np.ndarray) -> np.ndarray:
         size = texture.shape[0]
         image = np.zeros((*self.seen.shape, 3), np.float32)
-        image[self.seen] = bilinear(
+        image[self.seen] = sample_bilinear(
             texture, np.column_stack([self.uvs[:, 0] * size, (1 - self.uvs[:, 1]) * size])
         )
         return image
@@ -140,7 +140,7 @@ class _Shot:
 
 def seam_energy(surface: Surface, texture: np.ndarray) -> float:
     """Mean difference, 0..255, between the two sides of UV seams in a texture (S, S, 3), read bilinearly."""
-    places = seam_places(surface.faces, surface.corner_uvs, len(texture))
+    places = sample_seams(surface.faces, surface.corner_uvs, len(texture))
     one, other = (
         np.einsum("nt,ntc->nc", weights, texture.reshape(-1, 3)[texels]) for texels, weights in places
     )

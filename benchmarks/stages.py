@@ -16,7 +16,7 @@ import numpy as np
 from backend.align import align as alignment
 from backend.bake import bake as baking
 from backend.render.rasterize import render
-from backend.render.visibility import edge_distances, facing
+from backend.render.visibility import edge_distances, find_winding
 
 from . import scenes
 from .bake import CONDITIONS, SCENES, SIZE, TEXTURE, VIEWS, horizontal_orbit, vertical_orbit
@@ -92,7 +92,7 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
     buffers = timed("render", "", render)(scene.surface, cameras)
     edges = timed("edges", "", edge_distances)(buffers)
     side, preference = (
-        facing(scene.surface, buffers),
+        find_winding(scene.surface, buffers),
         Frames(scene.surface, buffers, images, TEXTURE).preference,
     )
     parts = [(module, name, getattr(module, name)) for module, names in PARTS.items() for name in names]

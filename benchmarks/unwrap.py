@@ -24,8 +24,8 @@ import numpy as np
 import trimesh
 import xatlas
 
-from backend.mesh.edges import components, half_lengths, next_half, twins
-from backend.mesh.unwrap.flatten import l2_stretch, lay_flat, singular_values
+from backend.mesh.edges import corner_components, half_edge_lengths, next_half_edge, twin_half_edges
+from backend.mesh.unwrap.flatten import flatten_triangles, l2_stretch, singular_values
 from backend.mesh.unwrap.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, why_unusable
 
@@ -163,18 +163,18 @@ def quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
     """The columns from charts on; see the top of the file."""
     _, wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)
     wedges = wedges.reshape(-1, 3)
-    chart = components(wedges, np.arange(len(faces)))
-    flat = lay_flat(vertices, faces)
+    chart = corner_components(wedges, np.arange(len(faces)))
+    flat = flatten_triangles(vertices, faces)
     area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
     largest, smallest = singular_values(flat, uvs.astype(np.float64))
     smallest = np.maximum(np.abs(smallest), 1e-9)
     scale = np.sqrt(area.sum() / (area * largest * smallest).sum())
     largest, smallest = scale * largest, scale * smallest
-    edges, corner = twins(faces), wedges.ravel()
-    cut = (corner[edges[:, 0]] != corner[next_half(edges[:, 1])]) | (
-        corner[next_half(edges[:, 0])] != corner[edges[:, 1]]
+    edges, corner = twin_half_edges(faces), wedges.ravel()
+    cut = (corner[edges[:, 0]] != corner[next_half_edge(edges[:, 1])]) | (
+        corner[next_half_edge(edges[:, 0])] != corner[edges[:, 1]]
     )
-    seams = half_lengths(vertices, faces)[edges[cut, 0]].sum() / np.sqrt(area.sum())
+    seams = half_edge_lengths(vertices, faces)[edges[cut, 0]].sum() / np.sqrt(area.sum())
     covered, double = count_overlaps(np.ascontiguousarray(uvs, np.float32), SIZE)
     return [
         int(chart.max()) + 1,

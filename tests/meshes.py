@@ -17,8 +17,8 @@ from backend.mesh.surface import Surface
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize
-from backend.render.sample import bilinear
-from backend.render.visibility import edge_distances, facing
+from backend.render.sample import sample_bilinear
+from backend.render.visibility import edge_distances, find_winding
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 needs_assets = pytest.mark.skipif(
@@ -115,7 +115,7 @@ def wear(
     pixels = np.column_stack([uvs[..., 0].ravel() * size, (1 - uvs[..., 1].ravel()) * size]).astype(
         np.float64
     )
-    return buffer.mask, bilinear(texture, pixels).reshape(*buffer.face.shape, 3)
+    return buffer.mask, sample_bilinear(texture, pixels).reshape(*buffer.face.shape, 3)
 
 
 def true_texture(surface: Surface, size: int) -> np.ndarray:
@@ -148,7 +148,7 @@ def seam_places(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
 def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
     """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C),
     read as a renderer does."""
-    one, other = (bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
+    one, other = (sample_bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
     return np.abs(one - other).max(axis=1)
 
 
@@ -162,7 +162,7 @@ def baked(
     rounds=(),
 ) -> Texture:
     """The frames as a texture, aligned in the given rounds first."""
-    edges, side = edge_distances(buffers), facing(surface, buffers)
+    edges, side = edge_distances(buffers), find_winding(surface, buffers)
     alignment = align(surface, buffers, edges, frames, preference, side, lambda fraction: None, rounds)
     return bake(
         surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None

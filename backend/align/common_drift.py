@@ -15,16 +15,16 @@ from scipy.ndimage import gaussian_filter
 from ..fuse.observations import View
 from ..render.camera import Camera
 
-CELLS = 64
+GRID_CELLS = 64
 """Cells along the mesh's longest side in which the common drift is measured."""
 
-EVERY = 4
+PIXEL_STRIDE = 4
 """How many pixels one stands for: drift is smooth, and a cell holds many."""
 
-SHARES = 8
+CHUNKS = 8
 """Of the views, each summed up by itself."""
 
-FLATTEST = 0.2
+MIN_COSINE = 0.2
 """A view counts alike however many pixels a place covers in it, down to this cosine: its drift there is one,
 not one per pixel."""
 
@@ -49,17 +49,24 @@ def common_drift(
     """
 
     def summed(some: slice) -> np.ndarray:
-        sums = np.zeros((CELLS, CELLS, CELLS, 9))
+        sums = np.zeros((GRID_CELLS, GRID_CELLS, GRID_CELLS, 9))
         for view, camera, normal, warp in zip(
             views[some], cameras[some], normals[some], warps[some], strict=True
         ):
-            weight = 1 / np.maximum(view.cosine[::EVERY], FLATTEST)
-            _add(view.points[::EVERY], normal[::EVERY], weight, camera.pack(), warp[::EVERY], sums)
+            weight = 1 / np.maximum(view.cosine[::PIXEL_STRIDE], MIN_COSINE)
+            _add(
+                view.points[::PIXEL_STRIDE],
+                normal[::PIXEL_STRIDE],
+                weight,
+                camera.pack(),
+                warp[::PIXEL_STRIDE],
+                sums,
+            )
         return sums
 
     # A fixed number of shares, so that rounding is the same on every machine.
     with ThreadPoolExecutor() as pool:
-        sums = sum(pool.map(summed, (slice(first, None, SHARES) for first in range(SHARES))))
+        sums = sum(pool.map(summed, (slice(first, None, CHUNKS) for first in range(CHUNKS))))
     sums = gaussian_filter(sums, (1, 1, 1, 0))
     matrix = sums[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
     trace = np.trace(matrix, axis1=1, axis2=2)
@@ -68,7 +75,7 @@ def common_drift(
     matrix = matrix[seen] + 1e-2 * trace[seen, None, None] * np.eye(3)
     shift = np.zeros((len(seen), 3), np.float32)
     shift[seen] = np.linalg.solve(matrix, sums.reshape(-1, 9)[seen, 6:, None])[..., 0]
-    return shift.reshape(CELLS, CELLS, CELLS, 3)
+    return shift.reshape(GRID_CELLS, GRID_CELLS, GRID_CELLS, 3)
 
 
 def drift_in_view(shift: np.ndarray, view: View, camera: Camera, normals: np.ndarray) -> np.ndarray:
@@ -115,7 +122,7 @@ def _add(points, normals, weights, camera, warps, sums):
 
 @njit(cache=True, nogil=True)
 def _cell(coordinate):
-    return min(max(int((coordinate + 0.5) * (CELLS - 2)) + 1, 0), CELLS - 1)
+    return min(max(int((coordinate + 0.5) * (GRID_CELLS - 2)) + 1, 0), GRID_CELLS - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -126,11 +133,11 @@ def _project(points, normals, camera, shift):
         _jacobian(points[k], normals[k], camera, jacobian)
         dx, dy = 0.0, 0.0
         x, y, z = (
-            (points[k, 0] + 0.5) * (CELLS - 2) + 0.5,
-            (points[k, 1] + 0.5) * (CELLS - 2) + 0.5,
-            (points[k, 2] + 0.5) * (CELLS - 2) + 0.5,
+            (points[k, 0] + 0.5) * (GRID_CELLS - 2) + 0.5,
+            (points[k, 1] + 0.5) * (GRID_CELLS - 2) + 0.5,
+            (points[k, 2] + 0.5) * (GRID_CELLS - 2) + 0.5,
         )
-        i, j, m = min(int(x), CELLS - 2), min(int(y), CELLS - 2), min(int(z), CELLS - 2)
+        i, j, m = min(int(x), GRID_CELLS - 2), min(int(y), GRID_CELLS - 2), min(int(z), GRID_CELLS - 2)
         for corner in range(8):
             a, b, c = corner % 2, corner // 2 % 2, corner // 4
             weight = (x - i if a else 1 - x + i) * (y - j if b else 1 - y + j) * (z - m if c else 1 - z + m)

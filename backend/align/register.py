@@ -8,7 +8,7 @@ import numpy as np
 
 from ..fuse.observations import View
 from ..fuse.solve import render_back
-from .lattice import dense, flat, moved
+from .free_form import gauss_newton_step, identity, to_dense_flow
 
 STEPS = 2
 """Gauss-Newton steps per round."""
@@ -45,7 +45,7 @@ class Registration:
             int(places.max(initial=0)) // COARSEST * COARSEST + COARSEST
             for places in (self.rows, self.columns)
         )
-        self.lattice, self.offset = flat(self.shape), np.zeros((*self.shape, 2), np.float32)
+        self.lattice, self.offset = identity(self.shape), np.zeros((*self.shape, 2), np.float32)
 
     def warp(self) -> np.ndarray:
         """(N, 2) float32 pixels, for the view's pixels."""
@@ -96,8 +96,8 @@ class Registration:
             across, down = (
                 cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / (8 * stride)) for axis in ((1, 0), (0, 1))
             )
-            weights = stride**2 * _robust(trust, residual, tolerance)
-            self.lattice = moved(self.lattice, across, down, residual, weights, stride)
+            weights = stride**2 * geman_mcclure_weights(trust, residual, tolerance)
+            self.lattice = gauss_newton_step(self.lattice, across, down, residual, weights, stride)
         self._match_tone(target, moved_frame(), stride**2 * trust, tolerance)
 
     def _image(self, values: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ class Registration:
     def _warp(self, stride: int) -> np.ndarray:
         middle = slice(stride // 2, None, stride)
         return (
-            dense(self.lattice, (self.shape[0] // stride, self.shape[1] // stride), stride)
+            to_dense_flow(self.lattice, (self.shape[0] // stride, self.shape[1] // stride), stride)
             + self.offset[middle, middle]
         )
 
@@ -128,7 +128,7 @@ class Registration:
     def _match_tone(self, target: np.ndarray, image: np.ndarray, trust: np.ndarray, tolerance: float) -> None:
         """Mean and contrast per channel become those of the target; contrast is compared both ways, so that
         noise does not shrink it."""
-        weights = _robust(trust, target - image, tolerance)
+        weights = geman_mcclure_weights(trust, target - image, tolerance)
         total = weights.sum()
         if total < 100:
             return
@@ -151,5 +151,5 @@ def _reduced(image: np.ndarray, stride: int) -> np.ndarray:
     )
 
 
-def _robust(trust: np.ndarray, residual: np.ndarray, tolerance: float) -> np.ndarray:
+def geman_mcclure_weights(trust: np.ndarray, residual: np.ndarray, tolerance: float) -> np.ndarray:
     return trust / (1 + np.einsum("yxc,yxc->yx", residual, residual) / tolerance**2) ** 2

@@ -29,7 +29,7 @@ SMALLER = 4
 """How many times coarser than the frames the low band is worked out."""
 
 
-def share_low_band(
+def match_low_band(
     views: Sequence[View],
     colors: Sequence[np.ndarray],
     consensus: np.ndarray,
@@ -94,7 +94,7 @@ def _add(index, weight, color, square, total):
             row[4] += weight[k] * square[k]
 
 
-def contested(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
+def disagreement_weights(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
     """(N,) float32 0..1 how much the label decides at a voxel, from the spread (N,), smooth over
     neighbours."""
     a, b = voxels.edges.T
@@ -107,7 +107,7 @@ def contested(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def decided_weights(
+def downweight_other_views(
     voxels: Voxels,
     labels: np.ndarray,
     doubt: np.ndarray,
@@ -121,7 +121,7 @@ def decided_weights(
     Args:
         voxels: the surface.
         labels: (V,) view of each voxel.
-        doubt: (V,) float32 0..1, see :func:`contested`.
+        doubt: (V,) float32 0..1, see :func:`disagreement_weights`.
         most: (V,) float32, the weight of the view that sees each voxel best.
         views: what each view sees.
         weights: per view (N,) float32.

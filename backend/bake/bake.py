@@ -13,19 +13,19 @@ import numpy as np
 from numba import njit
 
 from ..align.align import Alignment
-from ..fuse.solve import blend, fit
+from ..fuse.solve import blend, fit_texture
 from ..mesh.surface import Surface
 from ..mesh.voxels import Voxels, interpolate, voxelize
 from ..render.rasterize import GBuffer
 from ..render.visibility import observe
-from .agreement import contested, decided_weights, share_low_band, voxel_statistics
-from .borders import border_weights
+from .agreement import disagreement_weights, downweight_other_views, match_low_band, voxel_statistics
+from .contrast_weights import contrast_weights
 from .fill import fill_unseen
-from .labels import WORST, choose_views
-from .seams import equalise
-from .texels import Texels, color, locate, nearest, to_image
+from .seams import equalise_seams
+from .texels import Texels, color_from_views, locate_texels, nearest_in_mask, to_atlas
+from .view_selection import MAX_QUALITY, select_views
 
-EDGE_PIXELS = 4.0
+LABEL_EDGE_PIXELS = 4.0
 """A view may be a label, fully trusted, this many pixels away from a silhouette or depth edge."""
 
 FLATTEST = 0.05
@@ -72,7 +72,7 @@ class Texture:
     notes: tuple[str, ...] = ()
 
 
-def bare(size: int) -> Texture:
+def empty_texture(size: int) -> Texture:
     """A texture that no view has seen, size x size texels of it."""
     nothing = np.zeros((size, size, 1), np.uint8)
     return Texture(
@@ -106,20 +106,20 @@ def bake(
         seed: of the sample that unseen texels are filled from.
         progress: told the fraction done.
     """
-    views, small = alignment.views, fitting_size(alignment, size)
+    views, small = alignment.views, fusion_size(alignment, size)
     trust = preference**TRUST_POWER
     weights = [share * view.weights(BLEND_POWER) for share, view in zip(trust, views, strict=True)]
     consensus, _ = blend(views, weights, alignment.colors, small)
-    colors = share_low_band(views, alignment.colors, consensus, [buffer.face.shape for buffer in buffers])
+    colors = match_low_band(views, alignment.colors, consensus, [buffer.face.shape for buffer in buffers])
     progress(0.1)
     voxels = voxelize(surface, voxel_resolution)
     mean, spread = voxel_statistics(voxels, views, weights, colors, consensus)
     sight = view_quality(voxels, buffers, edges, preference, side)
     progress(0.25)
-    labels = choose_views(voxels, sight, SMOOTHNESS, border_weights(voxels.edges, mean, spread))
-    doubt = contested(voxels, spread)
+    labels = select_views(voxels, sight, SMOOTHNESS, contrast_weights(voxels.edges, mean, spread))
+    doubt = disagreement_weights(voxels, spread)
     progress(0.45)
-    texels = locate(surface, small)
+    texels = locate_texels(surface, small)
     start, weight = blend(views, weights, colors, small)
     local_doubt, squareness = interpolate(
         voxels, np.column_stack([doubt, sight.max(axis=1)]), texels.positions
@@ -128,9 +128,11 @@ def bake(
     wanted = np.where(index >= 0, labels[index], -1)
     seen = _start_at_labels(start, weight, texels, local_doubt, wanted, surface, buffers, views, colors)
     weights = [share * view.weights(FIT_POWER) for share, view in zip(trust, views, strict=True)]
-    most = (sight.max(axis=1) / np.float32(WORST)) ** np.float32(2 * FIT_POWER)
-    weights = decided_weights(voxels, labels, doubt, most, views, weights)
-    fused = fit(views, weights, colors, start, FIT_STEPS, lambda fraction: progress(0.5 + 0.3 * fraction))
+    most = (sight.max(axis=1) / np.float32(MAX_QUALITY)) ** np.float32(2 * FIT_POWER)
+    weights = downweight_other_views(voxels, labels, doubt, most, views, weights)
+    fused = fit_texture(
+        views, weights, colors, start, FIT_STEPS, lambda fraction: progress(0.5 + 0.3 * fraction)
+    )
     confidence = np.where(seen, squareness * (1 - 0.8 * local_doubt), 0)
     filled = fill_unseen(texels.positions, texels.normals, fused.reshape(-1, 3)[texels.place], seen, seed)
     progress(0.9)
@@ -138,17 +140,17 @@ def bake(
         [alignment.before.ravel(), alignment.after.ravel(), np.zeros(alignment.after.size)]
     ).astype(np.float32)
     differences = cv2.resize(differences.reshape(*alignment.after.shape, 3), (size, size))
-    maps = [to_image(texels, values) for values in (filled, confidence[:, None], 255 * seen[:, None])]
-    base_color, confidence, coverage = (enlarged(image, size) for image in maps)
-    on_surface = enlarged(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
-    base_color = equalise(base_color, on_surface, surface.faces, surface.corner_uvs)
+    maps = [to_atlas(texels, values) for values in (filled, confidence[:, None], 255 * seen[:, None])]
+    base_color, confidence, coverage = (upscale(image, size) for image in maps)
+    on_surface = upscale(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
+    base_color = equalise_seams(base_color, on_surface, surface.faces, surface.corner_uvs)
     progress(1.0)
     return Texture(
         base_color, confidence, coverage, np.clip(differences, 0, 255).astype(np.uint8), float(seen.mean())
     )
 
 
-def fitting_size(alignment: Alignment, size: int) -> int:
+def fusion_size(alignment: Alignment, size: int) -> int:
     """The atlas on which frames are fused: no more than about two texels per pixel of the frames, for more
     cannot be told apart."""
     steps = [np.sqrt(np.abs(np.linalg.det(view.spread[::97]))) for view in alignment.views if len(view)]
@@ -177,10 +179,12 @@ def view_quality(
 def _rate(cosine, edge, best, quality):
     for k in range(len(cosine)):
         usable = cosine[k] >= FLATTEST and edge[k] >= 1
-        quality[k] = np.ceil(best * np.sqrt(cosine[k]) * min(edge[k] / EDGE_PIXELS, 1.0)) if usable else 0
+        quality[k] = (
+            np.ceil(best * np.sqrt(cosine[k]) * min(edge[k] / LABEL_EDGE_PIXELS, 1.0)) if usable else 0
+        )
 
 
-def enlarged(image: np.ndarray, size: int) -> np.ndarray:
+def upscale(image: np.ndarray, size: int) -> np.ndarray:
     """(S, S, C) uint8: an atlas at a larger size."""
     if len(image) == size:
         return image
@@ -196,9 +200,9 @@ def _start_at_labels(
     texel."""
     hit = weight > 0
     if hit.any():
-        start[...] = start[hit][nearest(hit)]
+        start[...] = start[hit][nearest_in_mask(hit)]
     flat, weight = start.reshape(-1, 3), weight.ravel()[texels.place]
-    chosen, read = color(
+    chosen, read = color_from_views(
         texels, np.where((doubt > 0) | (weight == 0), labels, -1), surface, buffers, views, colors
     )
     share = (np.where(weight > 0, doubt, 1) * read)[:, None]

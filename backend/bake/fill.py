@@ -42,7 +42,7 @@ def fill_unseen(
     unseen = np.flatnonzero(~seen)
     if not len(unseen):
         return colors
-    source = _sources(points, seen, unseen, np.random.default_rng(seed))
+    source = _exemplars(points, seen, unseen, np.random.default_rng(seed))
     # A metric of position and normal finds the wall's own side even where the other side's points are the
     # nearest in space.
     tree = cKDTree(np.hstack([points[source], NORMAL_REACH * normals[source]]))
@@ -52,11 +52,11 @@ def fill_unseen(
         np.hstack([points[asking], NORMAL_REACH * normals[asking]]), k=min(NEIGHBORS, len(source)), workers=-1
     )
     filled = colors.copy()
-    _mix(unseen, source[near.reshape(len(asking), -1)], group, points, normals, colors, filled)
+    _mix_colors(unseen, source[near.reshape(len(asking), -1)], group, points, normals, colors, filled)
     return filled
 
 
-def nearest_by_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def nearest_by_voxel_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(N,) int64: breadth-first, the voxel whose colour or label flows to each one over shared sides (Ink3D
     3.3).
 
@@ -91,11 +91,11 @@ def _groups(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.unique(key, return_index=True, return_inverse=True)[1:]
 
 
-def _sources(points, seen, unseen, random) -> np.ndarray:
+def _exemplars(points, seen, unseen, random) -> np.ndarray:
     """Indices of seen places: a sample of all, and a denser one of those close to what is unseen."""
     close = np.zeros((RIM_CELLS + 2,) * 3, np.bool_)
-    _mark(points, unseen, close)
-    rim = _marked(points, seen, close)
+    _mark_cells(points, unseen, close)
+    rim = _seen_in_cells(points, seen, close)
     known = np.flatnonzero(seen)
     picks = [
         some if len(some) <= limit else some[random.integers(0, len(some), limit)]
@@ -113,7 +113,7 @@ def _cell(points, n):
 
 
 @njit(cache=True, nogil=True)
-def _mark(points, places, close):
+def _mark_cells(points, places, close):
     for n in places:
         x, y, z = _cell(points, n)
         close[x, y, z] = close[x - 1, y, z] = close[x + 1, y, z] = True
@@ -121,7 +121,7 @@ def _mark(points, places, close):
 
 
 @njit(cache=True, nogil=True)
-def _marked(points, seen, close):
+def _seen_in_cells(points, seen, close):
     result = np.empty(seen.sum(), np.int64)
     count = 0
     for n in range(seen.size):
@@ -132,7 +132,7 @@ def _marked(points, seen, close):
 
 
 @njit(cache=True, nogil=True)
-def _mix(places, near, group, points, normals, colors, filled):
+def _mix_colors(places, near, group, points, normals, colors, filled):
     for i in range(places.size):
         n = places[i]
         filled[n] = 0

@@ -15,13 +15,13 @@ from scipy.spatial import cKDTree
 from ..api.errors import InvalidImage, InvalidTarget
 from ..api.job import MAPS, NOTHING_MARKED, Kept
 from ..mesh.surface import Surface
-from ..mesh.tiles import join
+from ..mesh.tiles import join_tiles
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
-from ..render.footprint import tangents
+from ..render.footprint import texel_tangents
 from .bake import Texture
-from .seams import equalise, seam_places
-from .texels import Texels, locate, nearest
+from .seams import equalise_seams, sample_seams
+from .texels import Texels, locate_texels, nearest_in_mask
 
 PASSAGE = 0.02
 """Width of the passage, in units of the mesh's longest side; where the region has no room for it, half the
@@ -55,7 +55,7 @@ class Earlier:
     region: np.ndarray
 
 
-def read(kept: Kept, surface: Surface) -> Earlier:
+def decode_kept(kept: Kept, surface: Surface) -> Earlier:
     """The atlases of an earlier texture.
 
     Raises:
@@ -81,17 +81,17 @@ def read(kept: Kept, surface: Surface) -> Earlier:
         raise InvalidImage(
             "The textures to keep hold only one of metallic and roughness. Give both, or neither."
         )
-    maps = {key: _atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
+    maps = {key: _decode_atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
     if len({atlas.shape[:2] for atlas in maps.values()}) > 1:
         raise InvalidImage(
             "The textures to keep are not all of one size. Bring them to the size of the base color."
         )
-    if not marked(surface, kept.region, min(len(maps["base_color"]), FINEST)).any():
+    if not region_mask(surface, kept.region, min(len(maps["base_color"]), FINEST)).any():
         raise InvalidTarget(NOTHING_MARKED)
     return Earlier(maps, kept.region)
 
 
-def repaint(
+def blend_region(
     surface: Surface, texture: Texture, earlier: Earlier, progress: Callable[[float], None]
 ) -> Texture:
     """The new texture inside the region, the earlier one bit for bit outside, in the earlier one's size.
@@ -100,9 +100,9 @@ def repaint(
     them.
     """
     size = len(earlier.maps["base_color"])
-    share = shares(surface, earlier.region, size)
+    share = blend_weights(surface, earlier.region, size)
     progress(0.6)
-    maps = {name: _blended(name, earlier.maps.get(name), getattr(texture, name), share) for name in MAPS}
+    maps = {name: _blend_map(name, earlier.maps.get(name), getattr(texture, name), share) for name in MAPS}
     on_surface = rasterize_atlas(surface.corner_uvs, size)[0] >= 0
     note = (
         f"{(share[on_surface] > 0).mean():.1%} of the texture was painted anew; the rest is the earlier "
@@ -116,29 +116,29 @@ def repaint(
     )
 
 
-def shares(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
+def blend_weights(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
     """(S, S) float32: how much of the new texture each texel of an atlas takes, 0 outside of the region."""
-    texels = locate(surface, min(size, FINEST))
-    inside = marked(surface, region, texels.size).ravel()[texels.place] > 0
+    texels = locate_texels(surface, min(size, FINEST))
+    inside = region_mask(surface, region, texels.size).ravel()[texels.place] > 0
     passed = np.zeros(len(texels), np.float32)
     passed[inside] = 1
-    if len(border := _border(surface, texels, inside)):
+    if len(border := _region_border(surface, texels, inside)):
         depth, _ = cKDTree(border).query(
             texels.positions[inside], distance_upper_bound=2 * PASSAGE, workers=-1
         )
         depth = np.minimum(depth, 2 * PASSAGE)
-        passed[inside] = _smooth(
-            2 * depth / np.maximum(_room(surface, texels.positions[inside], depth), 1e-6)
+        passed[inside] = _smoothstep(
+            2 * depth / np.maximum(_local_depth(surface, texels.positions[inside], depth), 1e-6)
         )
     passed = cv2.resize(passed[texels.nearest], (size, size), interpolation=cv2.INTER_LINEAR)
-    limit, on_surface = marked(surface, region, size), rasterize_atlas(surface.corner_uvs, size)[0] >= 0
-    passed = equalise(np.minimum(passed, limit)[..., None], on_surface, surface.faces, surface.corner_uvs)[
-        ..., 0
-    ]
+    limit, on_surface = region_mask(surface, region, size), rasterize_atlas(surface.corner_uvs, size)[0] >= 0
+    passed = equalise_seams(
+        np.minimum(passed, limit)[..., None], on_surface, surface.faces, surface.corner_uvs
+    )[..., 0]
     return np.where(limit > 0, np.clip(passed, 0, 1), 0)
 
 
-def marked(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
+def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
     """(S, S) float32 0..1: what a region (see :class:`Kept`) says of each texel; of one off the surface, what
     it says of the nearest."""
     face = rasterize_atlas(surface.corner_uvs, size)[0]
@@ -150,10 +150,10 @@ def marked(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
         values = cv2.resize(
             region, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         )[on] / np.float32(255)
-    return values[nearest(on)] if on.any() else np.zeros((size, size), np.float32)
+    return values[nearest_in_mask(on)] if on.any() else np.zeros((size, size), np.float32)
 
 
-def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
+def _region_border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     """(N, 3) float32 places where texels that are inside (N,) bool and such that are not meet: in the atlas,
     and across its seams."""
     number = np.full((texels.size, texels.size), -1, np.int32)
@@ -167,7 +167,7 @@ def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     one, other = one[differ], other[differ]
     # Islands may lie wall to wall in the atlas, and yet far apart on the surface.
     step = np.linalg.norm(
-        tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size), axis=1
+        texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size), axis=1
     ).max(axis=1)
     reach = 2 * np.maximum(step[texels.face[one]], step[texels.face[other]])
     together = np.linalg.norm(texels.positions[one] - texels.positions[other], axis=1) <= reach
@@ -176,7 +176,7 @@ def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     near = texels.nearest.ravel()
     sides = [
         (near[places], weights)
-        for places, weights in seam_places(surface.faces, surface.corner_uvs, texels.size)
+        for places, weights in sample_seams(surface.faces, surface.corner_uvs, texels.size)
     ]
     reads = [(inside[places] * weights).sum(axis=1) > 0.5 for places, weights in sides]
     places, weights = sides[0]
@@ -185,7 +185,7 @@ def _border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
     return np.concatenate([within, across])
 
 
-def _room(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _local_depth(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """(N,) float32: how deep the region is around places of it (N, 3) that lie at ``depth`` (N,)."""
     voxels = voxelize(surface, ROOM_CELLS)
     deepest, cell = np.zeros(len(voxels), np.float32), voxels.index_of(positions)
@@ -197,7 +197,7 @@ def _room(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndar
     return np.maximum(interpolate(voxels, deepest[:, None], positions)[:, 0], depth)
 
 
-def _blended(name: str, old: np.ndarray | None, new: np.ndarray | None, share: np.ndarray) -> np.ndarray:
+def _blend_map(name: str, old: np.ndarray | None, new: np.ndarray | None, share: np.ndarray) -> np.ndarray:
     """(S, S, C) uint8: ``old`` where the share (S, S) is 0, to the bit; ``old`` alone where nothing is
     new."""
     if new is None:
@@ -218,7 +218,7 @@ def _blended(name: str, old: np.ndarray | None, new: np.ndarray | None, share: n
     return result
 
 
-def _atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
+def _decode_atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
     """(S, S, C) uint8 of a map's files by the number of their tile."""
     wanted = {str(tile) for tile in tiles} if len(tiles) > 1 else {""}
     if set(files) != wanted:
@@ -226,17 +226,17 @@ def _atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...]) -> n
             f"The texture to keep, '{name}', does not have the tiles of the mesh's UV map. Texture the whole "
             "mesh instead."
         )
-    images = {int(tile or tiles[0]): _decoded(name, data) for tile, data in files.items()}
+    images = {int(tile or tiles[0]): _decode(name, data) for tile, data in files.items()}
     sizes = {image.shape for image in images.values()}
     if len(sizes) > 1 or any(height != width for height, width, _ in sizes):
         raise InvalidImage(
             f"The texture to keep, '{name}', must be as wide as "
             f"high{', every tile alike' if len(tiles) > 1 else ''}."
         )
-    return join(images, tiles)
+    return join_tiles(images, tiles)
 
 
-def _decoded(name: str, data: np.ndarray) -> np.ndarray:
+def _decode(name: str, data: np.ndarray) -> np.ndarray:
     color = name in COLORS
     image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) if len(data) else None
     if image is None:
@@ -244,7 +244,7 @@ def _decoded(name: str, data: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., ::-1]) if color else image[..., None]
 
 
-def _smooth(t: np.ndarray) -> np.ndarray:
+def _smoothstep(t: np.ndarray) -> np.ndarray:
     """0 at 0, 1 from 1 on, smooth between."""
     t = np.clip(t, 0, 1)
     return t * t * (3 - 2 * t)

@@ -24,7 +24,7 @@ STEPS = 40
 """Conjugate-gradient steps at most; 30 to 35 do."""
 
 
-def equalise(
+def equalise_seams(
     image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray
 ) -> np.ndarray:
     """An atlas whose two sides of every UV seam show the same colours. Only texels that a bilinear reading of
@@ -40,7 +40,7 @@ def equalise(
     Returns:
         Like ``image``.
     """
-    first, second = seam_places(faces, corner_uvs, len(image))
+    first, second = sample_seams(faces, corner_uvs, len(image))
     if len(first[0]) == 0:
         return image.copy()
     index = np.hstack([first[0], second[0]])
@@ -51,7 +51,7 @@ def equalise(
     )
     freedom = np.where(on_surface.ravel()[touched], 1, PADDING_FREEDOM).astype(np.float32)
     values = image.reshape(-1, image.shape[2])[touched].astype(np.float32)
-    values += freedom[:, None] * _solve(difference @ diags(freedom), -(difference @ values))
+    values += freedom[:, None] * _conjugate_gradients(difference @ diags(freedom), -(difference @ values))
     if image.dtype == np.uint8:
         values = np.clip(np.round(values), 0, 255)
     result = image.copy()
@@ -59,7 +59,7 @@ def equalise(
     return result
 
 
-def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel: int = PER_TEXEL):
+def sample_seams(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel: int = PER_TEXEL):
     """Places along all seams as the two sides read them.
 
     Returns:
@@ -99,7 +99,7 @@ def _bilinear(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     ).astype(np.float32)
 
 
-def _solve(matrix: csr_matrix, target: np.ndarray) -> np.ndarray:
+def _conjugate_gradients(matrix: csr_matrix, target: np.ndarray) -> np.ndarray:
     """(N, C) least-squares solution of ``matrix @ x = target`` with x held to 0 by ``FAITH``: conjugate
     gradients on all channels."""
     matrix, transposed = matrix.tocsr(), matrix.T.tocsr()

@@ -12,7 +12,7 @@ from numba import njit
 from ..fuse.observations import View
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
-from ..render.footprint import project, pyramid, sample, tangents
+from ..render.footprint import build_mipmap, project_texels, sample_footprints, texel_tangents
 from ..render.rasterize import GBuffer
 
 
@@ -45,12 +45,12 @@ class Texels:
         return mask
 
     @cached_property
-    def nearest(self) -> np.ndarray:
+    def nearest_in_mask(self) -> np.ndarray:
         """(S, S) int32: for every pixel of the atlas the texel nearest to it, itself on the surface."""
-        return nearest(self.mask)
+        return nearest_in_mask(self.mask)
 
 
-def nearest(mask: np.ndarray) -> np.ndarray:
+def nearest_in_mask(mask: np.ndarray) -> np.ndarray:
     """(S, S) int32: for every pixel the nearest one in a mask (S, S) bool, itself where it is in; numbered in
     the mask's flat order."""
     _, label = cv2.distanceTransformWithLabels(
@@ -62,18 +62,20 @@ def nearest(mask: np.ndarray) -> np.ndarray:
     return number[label]
 
 
-def locate(surface: Surface, size: int) -> Texels:
+def locate_texels(surface: Surface, size: int) -> Texels:
     """The texels of a surface's UV layout."""
     face, barycentric = rasterize_atlas(surface.corner_uvs, size)
     place = np.flatnonzero(face.ravel() >= 0)
     face = face.ravel()[place]
     positions = np.empty((len(place), 3), np.float32)
-    _interpolate(place, face, barycentric.reshape(-1, 2), surface.faces, surface.vertices, positions)
+    _interpolate_positions(
+        place, face, barycentric.reshape(-1, 2), surface.faces, surface.vertices, positions
+    )
     return Texels(size, place, positions, surface.face_normals[face], face)
 
 
 @njit(cache=True, nogil=True)
-def _interpolate(place, face, barycentric, faces, vertices, positions):
+def _interpolate_positions(place, face, barycentric, faces, vertices, positions):
     for k in range(len(place)):
         u, v = barycentric[place[k], 0], barycentric[place[k], 1]
         a, b, c = faces[face[k], 0], faces[face[k], 1], faces[face[k], 2]
@@ -83,7 +85,7 @@ def _interpolate(place, face, barycentric, faces, vertices, positions):
             )
 
 
-def color(
+def color_from_views(
     texels: Texels,
     wanted: np.ndarray,
     surface: Surface,
@@ -103,7 +105,7 @@ def color(
         (N, 3) float32 colours, and (N,) bool, whether the texel was read.
     """
     result = np.zeros((len(texels), 3), np.float32)
-    steps = tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size)
+    steps = texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size)
 
     def read(view: int) -> None:
         index = np.flatnonzero(wanted == view)
@@ -112,17 +114,17 @@ def color(
             frame, mask = np.zeros((shape[0] * shape[1], 3), np.float32), np.zeros(shape, bool)
             frame[views[view].pixels] = colors[view]
             mask.ravel()[views[view].pixels] = True
-            pixels, jacobians = project(
+            pixels, jacobians = project_texels(
                 buffers[view].camera, texels.positions[index], steps, texels.face[index]
             )
-            result[index] = sample(pyramid(frame.reshape(*shape, 3), mask), pixels, jacobians)
+            result[index] = sample_footprints(build_mipmap(frame.reshape(*shape, 3), mask), pixels, jacobians)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(read, range(len(views))))
     return result, wanted >= 0
 
 
-def to_image(texels: Texels, values: np.ndarray) -> np.ndarray:
+def to_atlas(texels: Texels, values: np.ndarray) -> np.ndarray:
     """(S, S, C) uint8 atlas of values (N, C) float32 0..255; every texel off the surface repeats the nearest
     one on it."""
     return np.clip(np.round(values), 0, 255).astype(np.uint8)[texels.nearest]

@@ -8,10 +8,10 @@ import numpy as np
 from numba import njit
 
 from ..mesh.surface import Surface
-from ..render.footprint import project, tangents
+from ..render.footprint import project_texels, texel_tangents
 from ..render.rasterize import GBuffer, positions
 
-FLATTEST = 0.05
+MIN_COSINE = 0.05
 """Cosine between surface and view below which a view's pixels are too stretched to use."""
 
 EDGE_PIXELS = 6.0
@@ -19,7 +19,7 @@ EDGE_PIXELS = 6.0
 to it (specs: baking 5)."""
 
 
-TILES = 256
+SORT_CELLS = 256
 """Tiles along the atlas; at most 256, so that a tile's number fits 16 bits and sorting is quick."""
 
 
@@ -62,25 +62,25 @@ def observe_atlas(
         surface: with UVs.
         buffers: per view what it sees.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
-        side: the surface's winding, see :func:`backend.render.visibility.facing`.
+        side: the surface's winding, see :func:`backend.render.visibility.find_winding`.
     """
-    steps = tangents(surface.vertices, surface.faces, surface.corner_uvs, 1)
+    steps = texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, 1)
 
     def one(buffer: GBuffer, edge: np.ndarray) -> View:
         pixels = np.flatnonzero(edge >= 1).astype(np.int32)
         points = positions(buffer).reshape(-1, 3)[pixels]
         face = buffer.face.ravel()[pixels]
-        spread = project(buffer.camera, points, steps, face)[1]
+        spread = project_texels(buffer.camera, points, steps, face)[1]
         cosine = np.einsum(
             "nx,nx->n", surface.face_normals[face], buffer.camera.directions_to(points)
         ).astype(np.float32)
         cosine = side * cosine if side else np.abs(cosine)
         places = np.empty((len(pixels), 2), np.float32)
-        _places(face, buffer.barycentric.reshape(-1, 2)[pixels], surface.corner_uvs, places)
+        _atlas_places(face, buffer.barycentric.reshape(-1, 2)[pixels], surface.corner_uvs, places)
         invertible = _invert(spread)
-        kept = np.flatnonzero(invertible & (cosine >= FLATTEST))
-        column, row = (np.clip(places[kept].T, 0, 0.9999) * TILES).astype(np.uint16)
-        order = kept[np.argsort(row * np.uint16(TILES) + column, kind="stable")]
+        kept = np.flatnonzero(invertible & (cosine >= MIN_COSINE))
+        column, row = (np.clip(places[kept].T, 0, 0.9999) * SORT_CELLS).astype(np.uint16)
+        order = kept[np.argsort(row * np.uint16(SORT_CELLS) + column, kind="stable")]
         trust = np.clip(edge.ravel()[pixels] / np.float32(EDGE_PIXELS), 0, 1)
         return View(*(values[order] for values in (pixels, points, places, spread, cosine, trust)))
 
@@ -89,7 +89,7 @@ def observe_atlas(
 
 
 @njit(cache=True, nogil=True)
-def _places(face, barycentric, corner_uvs, places):
+def _atlas_places(face, barycentric, corner_uvs, places):
     for k in range(len(face)):
         u, v = barycentric[k, 0], barycentric[k, 1]
         corners = corner_uvs[face[k]]

@@ -46,7 +46,7 @@ def blend(
             total,
         )
 
-    total = _sum(len(views), add, (size, size, channels + 1))
+    total = _sum_over_views(len(views), add, (size, size, channels + 1))
     weight = total[..., channels]
     return total[..., :channels] / np.maximum(weight, np.float32(1e-12))[..., None], weight
 
@@ -58,7 +58,7 @@ def render_back(view: View, texture: np.ndarray) -> np.ndarray:
     return result
 
 
-def fit(
+def fit_texture(
     views: Sequence[View],
     weights: Sequence[np.ndarray],
     colors: Sequence[np.ndarray],
@@ -95,27 +95,27 @@ def fit(
         )
 
     result = start.copy()
-    remainder = _sum(len(views), residual, start.shape)
+    remainder = _sum_over_views(len(views), residual, start.shape)
     np.negative(remainder, out=remainder)
-    scale = _scale(views, weights, len(start))
+    scale = _preconditioner(views, weights, len(start))
     direction = scale * remainder
-    square = _product(remainder, direction)
+    square = _dot(remainder, direction)
     for step in range(steps):
         if square == 0:
             break
-        image = _sum(len(views), normal, start.shape)
-        length = np.float32(square / _product(direction, image))
+        image = _sum_over_views(len(views), normal, start.shape)
+        length = np.float32(square / _dot(direction, image))
         result += length * direction
         remainder -= length * image
         np.multiply(scale, remainder, out=image)
-        before, square = square, _product(remainder, image)
+        before, square = square, _dot(remainder, image)
         direction *= np.float32(square / before)
         direction += image
         progress((step + 1) / steps)
-    return _held(result, start)
+    return _clamp_to_neighbours(result, start)
 
 
-def _held(result: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _clamp_to_neighbours(result: np.ndarray, start: np.ndarray) -> np.ndarray:
     """The result within the range of the start's 3 x 3 neighbours and a little beyond: hard edges in frames
     must not ring."""
     square = np.ones((3, 3), np.uint8)
@@ -124,7 +124,7 @@ def _held(result: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.clip(result, low - margin, high + margin)
 
 
-def _scale(views: Sequence[View], weights: Sequence[np.ndarray], size: int) -> np.ndarray:
+def _preconditioner(views: Sequence[View], weights: Sequence[np.ndarray], size: int) -> np.ndarray:
     """(S, S, 1) float32 preconditioner: texels that many pixels read move as far as texels that few read,
     very few excepted (noise)."""
     ones = [np.ones((len(view), 1), np.float32) for view in views]
@@ -132,11 +132,11 @@ def _scale(views: Sequence[View], weights: Sequence[np.ndarray], size: int) -> n
     return 1 / (total + np.median(total[total > 0])) if (total > 0).any() else total
 
 
-def _product(a: np.ndarray, b: np.ndarray) -> float:
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.vdot(a, b))
 
 
-def _sum(views: int, add: Callable[[int, np.ndarray], None], shape: tuple[int, ...]) -> np.ndarray:
+def _sum_over_views(views: int, add: Callable[[int, np.ndarray], None], shape: tuple[int, ...]) -> np.ndarray:
     def part(chunk: int) -> np.ndarray:
         total = np.zeros(shape, np.float32)
         for view in range(chunk, views, CHUNKS):
@@ -152,7 +152,7 @@ def _sum(views: int, add: Callable[[int, np.ndarray], None], shape: tuple[int, .
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _texel(right, down, size):
+def _bilinear_corner(right, down, size):
     """The upper left of the four texels around a place, and how far the place lies beyond it."""
     scale, half, last = np.float32(size), np.float32(0.5), np.float32(size - 1)
     x = min(max(right * scale - half, np.float32(0)), last)
@@ -165,7 +165,7 @@ def _texel(right, down, size):
 def _gather(places, texture, result):
     size, channels = texture.shape[0], texture.shape[2]
     for k in range(places.shape[0]):
-        column, row, fx, fy = _texel(places[k, 0], places[k, 1], size)
+        column, row, fx, fy = _bilinear_corner(places[k, 0], places[k, 1], size)
         for c in range(channels):
             top = texture[row, column, c] * (1 - fx) + texture[row, column + 1, c] * fx
             bottom = texture[row + 1, column, c] * (1 - fx) + texture[row + 1, column + 1, c] * fx
@@ -176,7 +176,7 @@ def _gather(places, texture, result):
 def _scatter(places, weights, values, total):
     size, channels = total.shape[0], total.shape[2]
     for k in range(places.shape[0]):
-        column, row, fx, fy = _texel(places[k, 0], places[k, 1], size)
+        column, row, fx, fy = _bilinear_corner(places[k, 0], places[k, 1], size)
         for c in range(channels):
             value = weights[k] * values[k, c]
             total[row, column, c] += value * (1 - fx) * (1 - fy)
@@ -197,7 +197,7 @@ def _read_and_scatter(places, spread, weights, colors, texture, sign, total):
         value[:] = 0
         for tap in range(4):
             x, y = np.float32((tap % 2) * 0.5 - 0.25), np.float32((tap // 2) * 0.5 - 0.25)
-            j, i, u, v = _texel(
+            j, i, u, v = _bilinear_corner(
                 places[k, 0] + spread[k, 0, 0] * x + spread[k, 0, 1] * y,
                 places[k, 1] + spread[k, 1, 0] * x + spread[k, 1, 1] * y,
                 size,

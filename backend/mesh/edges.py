@@ -6,12 +6,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 
-def next_half(half: np.ndarray) -> np.ndarray:
+def next_half_edge(half: np.ndarray) -> np.ndarray:
     """The half-edge that follows in the same triangle."""
     return half - half % 3 + (half + 1) % 3
 
 
-def twins(faces: np.ndarray) -> np.ndarray:
+def twin_half_edges(faces: np.ndarray) -> np.ndarray:
     """(N, 2) int64 half-edges of every edge that just two triangles share, each running it in the other
     direction."""
     start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
@@ -22,13 +22,13 @@ def twins(faces: np.ndarray) -> np.ndarray:
     return pairs[start[pairs[:, 0]] == end[pairs[:, 1]]]
 
 
-def half_lengths(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def half_edge_lengths(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(3 F,) float64 lengths of the half-edges."""
     corners = vertices[faces].astype(np.float64)
     return np.linalg.norm(corners[:, [1, 2, 0]] - corners, axis=2).ravel()
 
 
-def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+def corner_components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """(F,) int64 numbers from 0 of the pieces that hang together by corners (F, 3) or by polygons (F,), both
     integers from 0."""
     size = int(corners.max(initial=-1)) + 1
@@ -40,7 +40,7 @@ def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     return np.unique(piece, return_inverse=True)[1]
 
 
-def pieces(links: np.ndarray) -> np.ndarray:
+def connected_groups(links: np.ndarray) -> np.ndarray:
     """(N,) int32 piece of each of N things, given (2, M) which hang together."""
     count = int(links.max()) + 1
     return connected_components(

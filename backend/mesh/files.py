@@ -13,7 +13,7 @@ from ..api.errors import InvalidMesh, StorageError
 from ..api.job import MeshData
 from .tiles import tile_numbers
 
-READABLE, WRITABLE = (".glb", ".gltf", ".obj", ".ply", ".stl"), (".glb", ".obj")
+READABLE_SUFFIXES, WRITABLE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl"), (".glb", ".obj")
 
 Y_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 """Rows that take a y-up position of glTF and OBJ to Z up; PLY and STL are Z up already."""
@@ -70,7 +70,7 @@ def read_mesh(path: Path) -> MeshFile:
     Raises:
         InvalidMesh: not there, not readable, or without faces.
     """
-    mesh = _loaded(path, "mesh")
+    mesh = _load(path, "mesh")
     if len(mesh.faces) == 0:
         raise InvalidMesh(f"{path.name} holds no faces.")
     uvs = getattr(mesh.visual, "uv", None)
@@ -90,9 +90,7 @@ def read_textured(path: Path) -> TexturedMesh:
         InvalidMesh: not there, not readable, without faces, or none of its parts has a texture.
     """
     parts = [
-        part
-        for part in _loaded(path, "scene").dump()
-        if isinstance(part, trimesh.Trimesh) and len(part.faces)
+        part for part in _load(path, "scene").dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)
     ]
     if not parts:
         raise InvalidMesh(f"{path.name} holds no faces.")
@@ -109,7 +107,7 @@ def read_textured(path: Path) -> TexturedMesh:
         [part.faces + start for part, start in zip(parts, np.cumsum(counts) - counts, strict=True)]
     )
     uvs = np.concatenate(
-        [part.visual.uv if _textured(part) else np.zeros((len(part.vertices), 2)) for part in parts]
+        [part.visual.uv if _has_texture(part) else np.zeros((len(part.vertices), 2)) for part in parts]
     )
     mesh = MeshFile(
         np.concatenate([part.vertices for part in parts]).astype(np.float32),
@@ -143,7 +141,7 @@ def write_mesh(
     for index, (tile, maps) in enumerate(textures.items()):
         name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
         scene.add_geometry(
-            _wearing(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()),
+            _textured_submesh(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()),
             geom_name=name,
         )
     try:
@@ -154,7 +152,7 @@ def write_mesh(
         ) from error
 
 
-def _wearing(
+def _textured_submesh(
     mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str
 ) -> trimesh.Trimesh:
     """The chosen faces of a mesh with a material."""
@@ -192,10 +190,10 @@ def _material(name: str, maps: Maps) -> PBRMaterial:
     )
 
 
-def _loaded(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
-    if path.suffix.lower() not in READABLE:
+def _load(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
+    if path.suffix.lower() not in READABLE_SUFFIXES:
         raise InvalidMesh(
-            f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE)}."
+            f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE_SUFFIXES)}."
         )
     if not path.is_file():
         raise InvalidMesh(f"There is no file {path}.")
@@ -209,15 +207,15 @@ def _y_up(path: Path) -> bool:
     return path.suffix.lower() in (".glb", ".gltf", ".obj")
 
 
-def _picture(part: trimesh.Trimesh) -> Image.Image | None:
+def _base_color_image(part: trimesh.Trimesh) -> Image.Image | None:
     material = getattr(part.visual, "material", None)
     return (
         material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
     )
 
 
-def _textured(part: trimesh.Trimesh) -> bool:
-    return _picture(part) is not None and part.visual.uv is not None
+def _has_texture(part: trimesh.Trimesh) -> bool:
+    return _base_color_image(part) is not None and part.visual.uv is not None
 
 
 def _base_color(part: trimesh.Trimesh) -> np.ndarray:
@@ -225,23 +223,23 @@ def _base_color(part: trimesh.Trimesh) -> np.ndarray:
     material = getattr(part.visual, "material", part.visual)
     if isinstance(material, PBRMaterial):
         pixels = (
-            np.asarray(_picture(part).convert("RGB"))
-            if _textured(part)
+            np.asarray(_base_color_image(part).convert("RGB"))
+            if _has_texture(part)
             else np.full((1, 1, 3), 255, np.uint8)
         )
         return (
             pixels
             if material.baseColorFactor is None
-            else _tinted(pixels, material.baseColorFactor[:3] / 255)
+            else _multiply_linear(pixels, material.baseColorFactor[:3] / 255)
         )
     return (
-        np.asarray(_picture(part).convert("RGB"))
-        if _textured(part)
+        np.asarray(_base_color_image(part).convert("RGB"))
+        if _has_texture(part)
         else np.uint8(material.main_color[:3]).reshape(1, 1, 3)
     )
 
 
-def _tinted(pixels: np.ndarray, factor: np.ndarray) -> np.ndarray:
+def _multiply_linear(pixels: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """sRGB pixels times a linear colour, as glTF multiplies them."""
     encoded = np.arange(256)[:, None] / 255
     linear = factor * np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -9,14 +9,14 @@ from trimesh.grouping import unique_rows
 from ..api.errors import InvalidMesh
 from ..api.job import MeshData
 from .surface import Surface, smooth_normals, triangle_areas
-from .tiles import gather, tile_size
+from .tiles import gather_tiles, tile_size
 from .unwrap.unwrap import unwrap
 from .uvs import why_unusable
 
 WELD_DISTANCE = 1e-6
 """Vertices closer than this, in parts of the longest side, become one."""
 
-SMALLEST_AREA = 1e-13
+MIN_TRIANGLE_AREA = 1e-13
 """Triangles smaller than this, in squares of the longest side, have no place in a texture."""
 
 
@@ -30,7 +30,7 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
     progress(0.1)
     reason = why_unusable(None if mesh.corner_uvs is None else surface.corner_uvs)
     if reason is None:
-        uvs, tiles = gather(surface.corner_uvs)
+        uvs, tiles = gather_tiles(surface.corner_uvs)
         notes = surface.notes
         if len(tiles) > 1:
             size = tile_size(tiles, texture_size)
@@ -68,7 +68,7 @@ def clean(mesh: MeshData) -> Surface:
             "Every face of the mesh has a NaN or infinite vertex. Repair its vertex positions first."
         )
     vertices, faces = weld(normalise(mesh.vertices, mesh.faces[kept]), mesh.faces[kept])
-    solid = triangle_areas(vertices, faces) > SMALLEST_AREA
+    solid = triangle_areas(vertices, faces) > MIN_TRIANGLE_AREA
     if not solid.any():
         raise InvalidMesh(
             "No face of the mesh has an area. Check that its vertices do not all lie on one line."
@@ -79,7 +79,7 @@ def clean(mesh: MeshData) -> Surface:
     faces = faces[solid]
     normals = smooth_normals(vertices, faces)
     if mesh.corner_normals is not None:
-        normals = _sound_normals(mesh.corner_normals[source], normals)
+        normals = _repair_normals(mesh.corner_normals[source], normals)
     uvs = np.zeros((len(faces), 3, 2), np.float32) if mesh.corner_uvs is None else mesh.corner_uvs[source]
     slots = None if mesh.slots is None else mesh.slots[source]
     return Surface(vertices, faces, normals, uvs, source, False, tuple(notes), slots=slots)
@@ -137,7 +137,7 @@ def job_uvs(surface: Surface, mesh: MeshData) -> np.ndarray:
     return uvs
 
 
-def _sound_normals(given: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _repair_normals(given: np.ndarray, own: np.ndarray) -> np.ndarray:
     """(F, 3, 3) float32: the given corner normals, but our own where those are not unit vectors."""
     sound = np.abs(np.linalg.norm(given, axis=2, keepdims=True) - 1) < 0.1
     return np.where(sound, given, own).astype(np.float32)

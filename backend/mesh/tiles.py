@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LARGEST_ATLAS = 8192
+MAX_ATLAS_SIZE = 8192
 """All tiles together have at most this many texels along a side of the atlas: that many fit into memory."""
 
-SMALLEST_TILE = 1024
-MOST_TILES = (LARGEST_ATLAS // SMALLEST_TILE) ** 2
+MIN_TILE_SIZE = 1024
+MAX_TILES = (MAX_ATLAS_SIZE // MIN_TILE_SIZE) ** 2
 
-_BORDER = 1e-4
+_TILE_TOLERANCE = 1e-4
 """A corner may lie this far beyond its tile: rounding."""
 
 
@@ -27,11 +27,11 @@ def tile_numbers(corner_uvs: np.ndarray) -> np.ndarray:
 def keeps_to_tiles(corner_uvs: np.ndarray) -> bool:
     """Whether every triangle (F, 3, 2) lies inside one tile, and every tile is one that UDIM can number."""
     tile = np.floor(corner_uvs.mean(axis=1))
-    inside = np.abs(corner_uvs - tile[:, None] - 0.5).max() <= 0.5 + _BORDER
+    inside = np.abs(corner_uvs - tile[:, None] - 0.5).max() <= 0.5 + _TILE_TOLERANCE
     return bool(inside and tile.min() >= 0 and tile[:, 0].max() <= 9 and tile[:, 1].max() <= 99)
 
 
-def gather(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+def gather_tiles(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     """A layout that keeps to its tiles as one atlas, a grid of them.
 
     Returns:
@@ -40,7 +40,7 @@ def gather(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     """
     numbers = tile_numbers(corner_uvs)
     tiles, index = np.unique(numbers, return_inverse=True)
-    side = _side(tiles)
+    side = _grid_size(tiles)
     origin = np.column_stack([(numbers - 1001) % 10, (numbers - 1001) // 10])
     place = np.column_stack([index % side, index // side])
     return ((corner_uvs - origin[:, None] + place[:, None]) / side).astype(np.float32), tuple(tiles.tolist())
@@ -48,35 +48,35 @@ def gather(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
 
 def tile_size(tiles: tuple[int, ...], texture_size: int) -> int:
     """Texels along a side of each tile: ``texture_size``, halved while all of them together would exceed
-    :data:`LARGEST_ATLAS`."""
-    while texture_size * _side(tiles) > LARGEST_ATLAS:
+    :data:`MAX_ATLAS_SIZE`."""
+    while texture_size * _grid_size(tiles) > MAX_ATLAS_SIZE:
         texture_size //= 2
     return texture_size
 
 
 def atlas_size(tiles: tuple[int, ...], texture_size: int) -> int:
     """Texels along a side of the atlas."""
-    return tile_size(tiles, texture_size) * _side(tiles)
+    return tile_size(tiles, texture_size) * _grid_size(tiles)
 
 
-def cut(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
+def cut_tiles(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
     """The image of each tile of an atlas (S, S, C), by its number."""
-    side = _side(tiles)
+    side = _grid_size(tiles)
     size = len(atlas) // side
     rows = [slice(size * row, size * (row + 1)) for row in reversed(range(side))]
     columns = [slice(size * column, size * (column + 1)) for column in range(side)]
     return {tile: atlas[rows[index // side], columns[index % side]] for index, tile in enumerate(tiles)}
 
 
-def join(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
-    """The atlas that :func:`cut` cuts into these images, all (S, S, C) of one size; unused tiles of its grid
+def join_tiles(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
+    """The atlas that :func:`cut_tiles` cuts into these images, all (S, S, C) of one size; unused tiles of its grid
     are 0."""
     size, _, channels = images[tiles[0]].shape
-    atlas = np.zeros((size * _side(tiles), size * _side(tiles), channels), images[tiles[0]].dtype)
-    for tile, part in cut(atlas, tiles).items():
+    atlas = np.zeros((size * _grid_size(tiles), size * _grid_size(tiles), channels), images[tiles[0]].dtype)
+    for tile, part in cut_tiles(atlas, tiles).items():
         part[...] = images[tile]
     return atlas
 
 
-def _side(tiles: Sequence[int]) -> int:
+def _grid_size(tiles: Sequence[int]) -> int:
     return int(np.ceil(np.sqrt(len(tiles))))

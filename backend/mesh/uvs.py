@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from .tiles import MOST_TILES, atlas_size, gather, keeps_to_tiles
+from .tiles import MAX_TILES, atlas_size, gather_tiles, keeps_to_tiles
 
 OVERLAP_TOLERANCE = 0.002
 """Share of covered texels that may lie on two triangles: rounding at island borders, not stacked islands."""
@@ -23,9 +23,9 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
             "the active UV map leaves the 0 to 1 square, and faces lie across its border or outside the "
             "UDIM tiles"
         )
-    atlas, tiles = gather(corner_uvs)
-    if len(tiles) > MOST_TILES:
-        return f"the active UV map spreads over {len(tiles):,} UDIM tiles, and {MOST_TILES} are the most"
+    atlas, tiles = gather_tiles(corner_uvs)
+    if len(tiles) > MAX_TILES:
+        return f"the active UV map spreads over {len(tiles):,} UDIM tiles, and {MAX_TILES} are the most"
     edges = corner_uvs[:, 1:] - corner_uvs[:, :1]
     flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < 1e-12
     if flat.mean() > 0.01:
@@ -42,7 +42,7 @@ def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
     """``(covered, shared)``: texels of a ``size`` square that lie on one triangle or more, and on two or
     more."""
     hits = np.zeros((size, size), np.uint8)
-    _count(corner_uvs, hits)
+    _count_hits(corner_uvs, hits)
     return int((hits > 0).sum()), int((hits > 1).sum())
 
 
@@ -95,7 +95,7 @@ def _texels(a, b, c, size):
 
 
 @njit(cache=True, nogil=True)
-def _count(uvs, hits):
+def _count_hits(uvs, hits):
     size = hits.shape[0]
     for f in range(uvs.shape[0]):
         x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)

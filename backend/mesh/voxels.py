@@ -10,7 +10,7 @@ from numba import njit
 
 from .surface import Surface, triangle_areas
 
-POINTS = 1 << 17
+CHUNK_POINTS = 1 << 17
 """That one core works on at once."""
 
 
@@ -53,7 +53,7 @@ def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.nd
     """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's
     eight nearest cells, else 0."""
     result, grid = np.zeros((len(points), values.shape[1]), np.float32), voxels.grid
-    parts = [slice(start, start + POINTS) for start in range(0, len(points), POINTS)]
+    parts = [slice(start, start + CHUNK_POINTS) for start in range(0, len(points), CHUNK_POINTS)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda part: _interpolate(grid, values, points[part], result[part]), parts))
     return result
@@ -66,22 +66,22 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
         (surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution, 0, resolution - 1e-6
     )
     counts = np.zeros(len(corners) + 1, np.int64)
-    _overlaps(corners, resolution, counts[1:], np.empty(0, np.int64), counts)
+    _triangle_cells(corners, resolution, counts[1:], np.empty(0, np.int64), counts)
     starts = np.cumsum(counts)
     keys = np.empty(starts[-1], np.int64)
-    _overlaps(corners, resolution, np.empty(0, np.int64), keys, starts)
+    _triangle_cells(corners, resolution, np.empty(0, np.int64), keys, starts)
     face = np.repeat(np.arange(len(corners)), np.diff(starts))
 
     unique, inverse = np.unique(keys, return_inverse=True)
     cells = np.stack(np.unravel_index(unique, (resolution,) * 3), axis=1).astype(np.int32)
     weight = np.minimum(triangle_areas(surface.vertices, surface.faces) * resolution**2, 1.0)[face] + 1e-6
-    normals = _mean(surface.face_normals[face], weight, inverse, len(unique))
+    normals = _weighted_mean(surface.face_normals[face], weight, inverse, len(unique))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     centres = (cells + 0.5) / resolution - 0.5
     height = np.einsum(
         "nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face]
     )
-    offsets = _mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
+    offsets = _weighted_mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
     offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
     one = np.empty(len(unique), np.int32)
     one[inverse] = face
@@ -90,39 +90,39 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
         cells,
         (centres + offsets).astype(np.float32),
         normals.astype(np.float32),
-        side_neighbours(cells, resolution),
+        face_neighbours(cells, resolution),
         one,
     )
 
 
-def keys_of(cells: np.ndarray, resolution: int) -> np.ndarray:
+def cell_keys(cells: np.ndarray, resolution: int) -> np.ndarray:
     """(N,) int64: one number per cell (N, 3), ascending in x, then y, then z."""
     return (cells[:, 0].astype(np.int64) * resolution + cells[:, 1]) * resolution + cells[:, 2]
 
 
-def cell_of(points: np.ndarray, resolution: int) -> np.ndarray:
+def point_cells(points: np.ndarray, resolution: int) -> np.ndarray:
     """(N, 3) int64 cell that holds each point (N, 3)."""
     return np.clip(np.floor((points + 0.5) * resolution), 0, resolution - 1).astype(np.int64)
 
 
-def lookup(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def find_keys(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """(M,) int64 place of each wanted key among ascending keys, -1 where it is missing."""
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[place] == wanted, place, -1)
 
 
-def side_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
+def face_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
     """(E, 2) int32 pairs of cells that share a side; the keys of ``cells`` must ascend."""
-    keys = keys_of(cells, resolution)
+    keys = cell_keys(cells, resolution)
     pairs = []
     for axis, step in enumerate((resolution * resolution, resolution, 1)):
         inner = np.flatnonzero(cells[:, axis] < resolution - 1)
-        other = lookup(keys, keys[inner] + step)
+        other = find_keys(keys, keys[inner] + step)
         pairs.append(np.stack([inner[other >= 0], other[other >= 0]], axis=1))
     return np.concatenate(pairs).astype(np.int32)
 
 
-def _mean(values, weight, inverse, count):
+def _weighted_mean(values, weight, inverse, count):
     total = np.stack(
         [np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1
     )
@@ -183,7 +183,7 @@ def edge_misses(a, b, c, i, j, u, v):
 
 
 @njit(cache=True, nogil=True)
-def _overlaps(corners, resolution, counts, keys, starts):
+def _triangle_cells(corners, resolution, counts, keys, starts):
     """Counts the cells of each triangle where ``counts`` has room, else writes their keys from ``starts``."""
     cell = np.zeros(3, np.int64)
     for f in range(corners.shape[0]):

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 from ..bake.bake import Texture
-from ..bake.seams import equalise
-from ..bake.texels import locate
+from ..bake.seams import equalise_seams
+from ..bake.texels import locate_texels
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
-from ..mesh.voxels import side_neighbours
+from ..mesh.voxels import face_neighbours
 from .columns import Cells
 from .lookup import interpolate
 from .voxel_colors import VoxelColors, texels_per_cell
@@ -65,7 +65,7 @@ def combine(
         return texture
     size = len(texture.base_color)
     small = _working_size(surface, size, grid.resolution)
-    texels = locate(surface, small)
+    texels = locate_texels(surface, small)
     added, replaced = _shares(grid, colors, before, after)
     see_through = _see_through(colors, after)
     on_surface = rasterize_atlas(surface.corner_uvs, size)[0] >= 0
@@ -77,14 +77,14 @@ def combine(
 
     def material_map(channel: int) -> np.ndarray:
         return _bytes(
-            equalise(image(255 * after[:, [channel]]), on_surface, surface.faces, surface.corner_uvs)
+            equalise_seams(image(255 * after[:, [channel]]), on_surface, surface.faces, surface.corner_uvs)
         )
 
     change, share = image(added), image(replaced[:, None])[..., 0]
     for channel in range(3):
         change[..., channel] -= share * texture.base_color[..., channel]
     # The bake has made both sides of every seam match; the change has to match, too.
-    change = equalise(change, on_surface, surface.faces, surface.corner_uvs)
+    change = equalise_seams(change, on_surface, surface.faces, surface.corner_uvs)
     change += texture.base_color
     return replace(
         texture,
@@ -110,7 +110,7 @@ def _depth(grid: Cells, seen: np.ndarray) -> np.ndarray:
     """(N,) float32: steps from what was seen over sides of cells, 0 there and 1 from the strip's end on."""
     steps = max(round(STRIP * grid.resolution), 1)
     depth, reached = np.where(seen, 0, steps).astype(np.float32), seen.copy()
-    edges = side_neighbours(grid.cells, grid.resolution)
+    edges = face_neighbours(grid.cells, grid.resolution)
     for step in range(1, steps):
         leaves = reached[edges]
         leaving = edges[leaves[:, 0] != leaves[:, 1]].ravel()

@@ -10,7 +10,7 @@ import numpy as np
 from ..bake.bake import Texture
 from ..mesh.surface import Surface, triangle_areas
 from ..mesh.uvs import rasterize_atlas
-from ..render.footprint import pyramid, sample
+from ..render.footprint import build_mipmap, sample_footprints
 from .closest import closest_points
 from .columns import Cells
 
@@ -47,7 +47,7 @@ def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors
     size = min(len(texture.base_color), LARGEST)
     maps = np.concatenate([texture.base_color, texture.confidence, texture.coverage], axis=2)
     maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_AREA)
-    mips = pyramid(maps, rasterize_atlas(surface.corner_uvs, size)[0] >= 0)
+    mips = build_mipmap(maps, rasterize_atlas(surface.corner_uvs, size)[0] >= 0)
     face, barycentric = closest_points(grid, surface.vertices, surface.faces)
     span = texels_per_cell(surface, size, grid.resolution)
     result = np.empty((len(grid), 5), np.float32)
@@ -56,7 +56,9 @@ def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors
         weights = np.column_stack([barycentric[part], 1 - barycentric[part].sum(axis=1)])
         uvs = np.einsum("nc,ncx->nx", weights, surface.corner_uvs[face[part]])
         pixels = np.column_stack([uvs[:, 0], 1 - uvs[:, 1]]) * np.float32(size)
-        result[part] = sample(mips, pixels, span[face[part], None, None] * np.eye(2, dtype=np.float32))
+        result[part] = sample_footprints(
+            mips, pixels, span[face[part], None, None] * np.eye(2, dtype=np.float32)
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(read, [slice(start, start + POINTS) for start in range(0, len(grid), POINTS)]))

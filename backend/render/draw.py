@@ -16,7 +16,7 @@ from numba import njit
 
 from .camera import Camera
 
-NEAR = 1e-3
+NEAR_PLANE = 1e-3
 """Triangles that reach closer to the camera than this are not drawn."""
 
 _SUBPIXELS = 4096
@@ -24,7 +24,7 @@ _BLOCK = 256
 _BACK, _FRONT, _LARGE_FRONT, _LARGE_BACK, _NOTHING = range(5)
 
 
-class Projected(NamedTuple):
+class ScreenMesh(NamedTuple):
     """A mesh on the screen of one camera; arrays are flat, for with a constant stride LLVM vectorises the
     loops over them.
 
@@ -52,7 +52,7 @@ class Projected(NamedTuple):
 
 class Canvas(NamedTuple):
     """What is drawn on: pixels of ``height`` rows of ``width``; see :class:`.rasterize.GBuffer`, ``nearness``
-    is :attr:`Projected.near`."""
+    is :attr:`ScreenMesh.near`."""
 
     width: int
     height: int
@@ -62,7 +62,7 @@ class Canvas(NamedTuple):
     front: np.ndarray
 
 
-class Glance(NamedTuple):
+class TriangleBlock(NamedTuple):
     """A block of triangles at the first pixel of their box, each quantity of all triangles in a row.
 
     Attributes:
@@ -82,7 +82,7 @@ class Glance(NamedTuple):
     shown: np.ndarray
 
 
-def project(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> Projected:
+def project_mesh(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> ScreenMesh:
     """Triangles (F, 3) over vertices (V, 3), as a camera sees them."""
     count = len(vertices)
     points, near, cells = (
@@ -93,7 +93,7 @@ def project(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> Projecte
     _project(np.ascontiguousarray(vertices, np.float32).ravel(), camera.pack(), points, near, cells)
     corners = np.ascontiguousarray(faces, np.int32).ravel().view(np.uint32)
     mirrored = np.linalg.det(camera.rotation) < 0
-    return Projected(
+    return ScreenMesh(
         points, points.view(np.uint64), near, cells, corners, camera.orthographic, 1.0 if mirrored else -1.0
     )
 
@@ -127,27 +127,27 @@ def _project(vertices, camera, points, near, cells):
     for k in range(cells.shape[0]):
         x, y, z = vertices[3 * k] - px, vertices[3 * k + 1] - py, vertices[3 * k + 2] - pz
         depth = -(x * back_x + y * back_y + z * back_z)
-        inverse = 1 / depth if depth >= NEAR else np.nan
+        inverse = 1 / depth if depth >= NEAR_PLANE else np.nan
         scale = focal if orthographic else focal * inverse
         column = np.float32(np.rint((x * right_x + y * right_y + z * right_z) * scale + centre_x) * unit)
         row = np.float32(np.rint(centre_y - (x * up_x + y * up_y + z * up_z) * scale) * unit)
         points[2 * k], points[2 * k + 1] = column, row
-        near[k] = (-depth if depth >= NEAR else np.nan) if orthographic else inverse
-        cell_x = np.ceil(column - 0.5) if depth >= NEAR else 0.0
-        cell_y = np.ceil(row - 0.5) if depth >= NEAR else 0.0
+        near[k] = (-depth if depth >= NEAR_PLANE else np.nan) if orthographic else inverse
+        cell_x = np.ceil(column - 0.5) if depth >= NEAR_PLANE else 0.0
+        cell_y = np.ceil(row - 0.5) if depth >= NEAR_PLANE else 0.0
         cells[k] = np.uint32(np.int32(max(0.0, min(width, cell_x)) + 65536 * max(0.0, min(height, cell_y))))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw(mesh, canvas):
-    """Draws a :class:`Projected` mesh on a :class:`Canvas`: the nearest wins, of equals one that shows its
+def draw_triangles(mesh, canvas):
+    """Draws a :class:`ScreenMesh` mesh on a :class:`Canvas`: the nearest wins, of equals one that shows its
     front.
 
     Backs come last: of a closed shape they are hidden by then, and what is hidden costs little.
     """
     count = mesh.corners.shape[0] // 3
     pairs = np.empty(3 * _BLOCK, np.uint64)
-    glance = Glance(
+    glance = TriangleBlock(
         pairs,
         pairs.view(np.float32),
         np.empty(3 * _BLOCK, np.float32),
@@ -168,8 +168,8 @@ def draw(mesh, canvas):
         0,
     )
     for start in range(0, count, _BLOCK):
-        found = _on_centres(mesh, start, min(start + _BLOCK, count), block)
-        _gather(mesh, block, found, glance)
+        found = _cull_between_pixels(mesh, start, min(start + _BLOCK, count), block)
+        _load_corners(mesh, block, found, glance)
         _evaluate(
             glance, found, mesh.sign, mesh.orthographic, np.float32(canvas.width), np.float32(canvas.height)
         )
@@ -192,7 +192,7 @@ def draw(mesh, canvas):
 
 
 @njit(cache=True, nogil=True)
-def _on_centres(mesh, start, stop, block):
+def _cull_between_pixels(mesh, start, stop, block):
     """How many of the triangles have a pixel centre in their box; their numbers go to ``block``. Without a
     branch: most small ones miss."""
     cells, corners, count = mesh.cells, mesh.corners, 0
@@ -205,7 +205,7 @@ def _on_centres(mesh, start, stop, block):
 
 
 @njit(cache=True, nogil=True)
-def _gather(mesh, block, count, glance):
+def _load_corners(mesh, block, count, glance):
     """Copies the corners of ``count`` triangles: what follows reads them in order."""
     pairs, near = glance.pairs, glance.near
     for k in range(count):
@@ -276,7 +276,7 @@ def _draw_large(order, shows_front, mesh, canvas):
         columns = max(cells[a] & 0xFFFF, cells[b] & 0xFFFF, cells[c] & 0xFFFF) - left
         top = min(cells[a], cells[b], cells[c]) >> 16
         rows = (max(cells[a], cells[b], cells[c]) >> 16) - top
-        if _hidden(nearness, top * width + left, columns, rows, width, max(near[a], near[b], near[c])):
+        if _is_hidden(nearness, top * width + left, columns, rows, width, max(near[a], near[b], near[c])):
             continue
         # Weights of the corners, times the area, at the first pixel of the box; then their steps.
         x, y = left + 0.5, top + 0.5
@@ -312,7 +312,7 @@ def _draw_large(order, shows_front, mesh, canvas):
 
 
 @njit(cache=True, nogil=True)
-def _hidden(nearness, place, columns, rows, width, nearest):
+def _is_hidden(nearness, place, columns, rows, width, nearest):
     """Whether every pixel of a box already shows something nearer."""
     for _ in range(rows):
         for at in range(place, place + columns):

@@ -11,11 +11,11 @@ from numba import njit
 
 from ..render.camera import Camera
 
-MOST_TAPS = 8
+MAX_TAPS = 8
 
 
 @dataclass(frozen=True)
-class Pyramid:
+class Mipmap:
     """A frame and its halves.
 
     Attributes:
@@ -27,7 +27,7 @@ class Pyramid:
     levels: np.ndarray
 
 
-def pyramid(frame: np.ndarray, mask: np.ndarray) -> Pyramid:
+def build_mipmap(frame: np.ndarray, mask: np.ndarray) -> Mipmap:
     """The mip chain of a frame down to one pixel. No level holds anything of the background: it repeats near
     foreground there.
 
@@ -45,7 +45,7 @@ def pyramid(frame: np.ndarray, mask: np.ndarray) -> Pyramid:
     pixels[: counts[0]] = frame.reshape(-1, frame.shape[2])
     weights[: counts[0]] = mask.ravel()
     _fill_levels(pixels, weights, levels)
-    return Pyramid(pixels, levels)
+    return Mipmap(pixels, levels)
 
 
 @njit(cache=True, nogil=True)
@@ -81,7 +81,7 @@ def _fill_levels(pixels, weights, levels):
                         pixels[target, c] = pixels[source, c]
 
 
-def tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, size: int) -> np.ndarray:
+def texel_tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, size: int) -> np.ndarray:
     """(F, 3, 2) float32: how far a texel step to the right and one downwards move in space; 0 for triangles
     without area in UV."""
     corners = vertices[faces].astype(np.float64)
@@ -97,7 +97,7 @@ def tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, si
     return (edges @ inverse).astype(np.float32)
 
 
-def project(
+def project_texels(
     camera: Camera, positions: np.ndarray, tangents: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where texels land in a view, and how large.
@@ -105,7 +105,7 @@ def project(
     Args:
         camera: the view.
         positions: (N, 3) float32, in front of the camera.
-        tangents: (F, 3, 2) float32, see :func:`tangents`.
+        tangents: (F, 3, 2) float32, see :func:`texel_tangents`.
         faces: (N,) int32 face of each texel.
 
     Returns:
@@ -114,12 +114,12 @@ def project(
     """
     pixels = np.empty((len(positions), 2), np.float32)
     jacobians = np.empty((len(positions), 2, 2), np.float32)
-    _project(camera.pack(), positions, tangents, faces, pixels, jacobians)
+    _project_texels(camera.pack(), positions, tangents, faces, pixels, jacobians)
     return pixels, jacobians
 
 
 @njit(cache=True, nogil=True)
-def _project(camera, positions, tangents, faces, pixels, jacobians):
+def _project_texels(camera, positions, tangents, faces, pixels, jacobians):
     orthographic = camera[17] > 0
     for k in range(positions.shape[0]):
         x, y, z = 0.0, 0.0, 0.0
@@ -145,31 +145,31 @@ def _project(camera, positions, tangents, faces, pixels, jacobians):
             jacobians[k, 1, step] = -dy * scale
 
 
-def sample(mips: Pyramid, pixels: np.ndarray, jacobians: np.ndarray) -> np.ndarray:
+def sample_footprints(mips: Mipmap, pixels: np.ndarray, jacobians: np.ndarray) -> np.ndarray:
     """(N, C) float32: the means of a frame over the texels' patches.
 
     Args:
         mips: the frame.
         pixels: (N, 2) float32 or float64 column and row of the patches' centres; pixel centres lie at +0.5,
             edges are repeated.
-        jacobians: (N, 2, 2) float32, see :func:`project`.
+        jacobians: (N, 2, 2) float32, see :func:`project_texels`.
     """
     result = np.zeros((len(pixels), mips.pixels.shape[1]), np.float32)
-    _sample(mips.pixels, mips.levels, pixels, jacobians, result)
+    _sample_footprints(mips.pixels, mips.levels, pixels, jacobians, result)
     return result
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _sample(values, levels, pixels, jacobians, result):
+def _sample_footprints(values, levels, pixels, jacobians, result):
     top_level = levels.shape[0] - 1
     for k in range(pixels.shape[0]):
-        major, minor, axis_x, axis_y = _axes(
+        major, minor, axis_x, axis_y = _ellipse_axes(
             jacobians[k, 0, 0], jacobians[k, 0, 1], jacobians[k, 1, 0], jacobians[k, 1, 1]
         )
         if major <= 1:
             _add_bilinear(values, levels, 0, pixels[k, 0], pixels[k, 1], np.float32(1), result, k)
             continue
-        taps = min(int(np.ceil(major / max(minor, 1.0) - 1e-3)), MOST_TAPS)
+        taps = min(int(np.ceil(major / max(minor, 1.0) - 1e-3)), MAX_TAPS)
         level = min(max(np.log2(major / taps), 0.0), float(top_level))
         fine = int(level)
         between = np.float32(level - fine) / np.float32(taps)
@@ -186,7 +186,7 @@ def _sample(values, levels, pixels, jacobians, result):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _axes(a, b, c, d):
+def _ellipse_axes(a, b, c, d):
     """Lengths of the axes of the ellipse that the unit circle becomes under [[a, b], [c, d]], and its longer
     axis."""
     xx, xy, yy = a * a + b * b, a * c + b * d, c * c + d * d

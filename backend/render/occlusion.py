@@ -7,7 +7,7 @@ from .camera import Camera, look_at_origin
 from .rasterize import render
 from .visibility import observe
 
-DIRECTIONS, SIZE = 64, 128
+SKY_VIEWS, SKY_VIEW_SIZE = 64, 128
 """Views all around that stand for the sky, and their pixels."""
 
 
@@ -24,13 +24,21 @@ def ambient_occlusion(surface: Surface, points: np.ndarray, normals: np.ndarray)
 
 def _cameras(reach: float) -> list[Camera]:
     """Evenly around the surface, along a spiral of golden angles from below to above."""
-    number = np.arange(DIRECTIONS)
+    number = np.arange(SKY_VIEWS)
     elevation, azimuth = (
-        np.degrees(np.arcsin((2 * number + 1) / DIRECTIONS - 1)),
+        np.degrees(np.arcsin((2 * number + 1) / SKY_VIEWS - 1)),
         180 * (3 - np.sqrt(5)) * number,
     )
     rotations = [look_at_origin(*angles) for angles in zip(azimuth, elevation, strict=True)]
     return [
-        Camera(rotation, 2 * reach * rotation[:, 2], 0.48 / reach, (0.5, 0.5), SIZE, SIZE, orthographic=True)
+        Camera(
+            rotation,
+            2 * reach * rotation[:, 2],
+            0.48 / reach,
+            (0.5, 0.5),
+            SKY_VIEW_SIZE,
+            SKY_VIEW_SIZE,
+            orthographic=True,
+        )
         for rotation in rotations
     ]

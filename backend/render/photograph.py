@@ -7,15 +7,15 @@ import numpy as np
 
 from ..mesh.surface import Surface
 from .camera import Camera
-from .rasterize import rasterize, seen_points
-from .sample import bilinear
+from .rasterize import rasterize, visible_points
+from .sample import sample_bilinear
 
-Color = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+SurfaceColor = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """``color(face (N,), weights (N, 3), points (N, 3)) -> (N, 3)`` float32 sRGB 0..255: the colours of points on
 a surface's faces."""
 
 
-def photograph(surface: Surface, color: Color, camera: Camera, samples: int = 3) -> np.ndarray:
+def photograph(surface: Surface, color: SurfaceColor, camera: Camera, samples: int = 3) -> np.ndarray:
     """(H, W, 3) float32 sRGB 0..255: the colours that a camera sees, unlit, ``samples`` squared samples per
     pixel, black background."""
     fine = replace(camera, width=samples * camera.width, height=samples * camera.height)
@@ -23,11 +23,13 @@ def photograph(surface: Surface, color: Color, camera: Camera, samples: int = 3)
     image = np.zeros((*buffer.face.shape, 3), np.float32)
     weights = buffer.barycentric[buffer.mask]
     weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
-    image[buffer.mask] = color(buffer.face[buffer.mask], weights, seen_points(buffer))
+    image[buffer.mask] = color(buffer.face[buffer.mask], weights, visible_points(buffer))
     return image.reshape(camera.height, samples, camera.width, samples, 3).mean(axis=(1, 3))
 
 
-def wearing(corner_uvs: np.ndarray, images: Sequence[np.ndarray], image_of: np.ndarray) -> Color:
+def textured_colors(
+    corner_uvs: np.ndarray, images: Sequence[np.ndarray], image_of: np.ndarray
+) -> SurfaceColor:
     """The colours of faces that wear pictures.
 
     Args:
@@ -42,7 +44,9 @@ def wearing(corner_uvs: np.ndarray, images: Sequence[np.ndarray], image_of: np.n
         result = np.empty((len(face), 3), np.float32)
         for index, image in enumerate(images):
             here = image_of[face] == index
-            result[here] = bilinear(image, uvs[here] * (1, -1) * image.shape[1::-1] + (0, image.shape[0]))
+            result[here] = sample_bilinear(
+                image, uvs[here] * (1, -1) * image.shape[1::-1] + (0, image.shape[0])
+            )
         return result
 
     return color

@@ -11,7 +11,7 @@ from numba import njit
 
 from ..mesh.surface import Surface
 from .camera import Camera
-from .draw import Canvas, draw, project
+from .draw import Canvas, draw_triangles, project_mesh
 
 _ONE, _TINY = np.float32(1), np.float32(1e-30)  # a plain number would make float64 of a kernel's float32
 
@@ -62,8 +62,8 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
         np.zeros(shape, bool),
     )
     nearness = np.full(shape, -np.inf if camera.orthographic else 0, np.float32)
-    draw(
-        project(vertices, faces, camera),
+    draw_triangles(
+        project_mesh(vertices, faces, camera),
         Canvas(
             camera.width, camera.height, face.ravel(), barycentric.ravel(), nearness.ravel(), front.ravel()
         ),
@@ -77,7 +77,7 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
     return GBuffer(camera, face, barycentric, depth, front)
 
 
-def seen_points(buffer: GBuffer) -> np.ndarray:
+def visible_points(buffer: GBuffer) -> np.ndarray:
     """(N, 3) float32 point of the surface under each pixel of the mask, row by row."""
     return positions(buffer)[buffer.mask]
 
@@ -121,14 +121,14 @@ def _normals(face, barycentric, front, corner_normals, image):
     out."""
     touched = np.float32(0)
     for row in range(face.shape[0]):
-        touched += _touch(face[row], corner_normals)
+        touched += _prefetch_normals(face[row], corner_normals)
         _interpolate(face[row], barycentric[row].ravel(), corner_normals, image[row].ravel())
-        _turn(front[row], image[row].ravel())
+        _orient_normals(front[row], image[row].ravel())
     return touched
 
 
 @njit(cache=True, nogil=True)
-def _touch(face, corner_normals):
+def _prefetch_normals(face, corner_normals):
     """Reads both ends of the faces' normals. Of a fine mesh they lie all over the memory: asked for together,
     they arrive together."""
     total = np.float32(0)
@@ -154,7 +154,7 @@ def _interpolate(face, barycentric, corner_normals, image):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _turn(front, image):
+def _orient_normals(front, image):
     """Makes normals unit, and those of backs point the other way."""
     for k in range(front.shape[0]):
         x, y, z = image[3 * k], image[3 * k + 1], image[3 * k + 2]

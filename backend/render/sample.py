@@ -4,16 +4,16 @@ import numpy as np
 from numba import njit
 
 
-def bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def sample_bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """(N, C) float32: an image (H, W, C) at places (N, 2) in pixels (column, row; centres at +0.5), edges
     repeated."""
     result = np.empty((len(pixels), image.shape[2]), np.float32)
-    _bilinear(image, pixels, result)
+    _sample_bilinear(image, pixels, result)
     return result
 
 
 @njit(cache=True, nogil=True)
-def _bilinear(image, pixels, result):
+def _sample_bilinear(image, pixels, result):
     height, width, channels = image.shape
     for k in range(pixels.shape[0]):
         x = min(max(pixels[k, 0] - 0.5, 0.0), width - 1.0)

@@ -16,7 +16,7 @@ SLOPE_PIXELS = 1.5
 point of that slope."""
 
 
-def facing(surface: Surface, buffers: Sequence[GBuffer]) -> int:
+def find_winding(surface: Surface, buffers: Sequence[GBuffer]) -> int:
     """How the mesh winds its triangles: 1 outward, -1 inward, 0 both or neither, so that every triangle has
     to count as two-sided."""
     front = back = 0
@@ -69,7 +69,7 @@ def observe(
         normals: (N, 3) float32 unit.
         buffer: the view.
         edges: its :func:`edge_distance`.
-        side: the surface's :func:`facing`.
+        side: the surface's :func:`find_winding`.
 
     Returns:
         ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,)

@@ -22,8 +22,8 @@ from ..paint.orbitpainter import agx, cameras, clips
 from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
-from ..render.maps import normal_image, position_image
-from ..render.photograph import photograph, wearing
+from ..render.gbuffer_images import normal_image, position_image
+from ..render.photograph import photograph, textured_colors
 from ..render.rasterize import render
 from ..store import said_plainly
 from ..tensors import save
@@ -115,7 +115,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
         InvalidMesh: there is nothing to see of it.
     """
     surface = clean(mesh.mesh.data())
-    bare = wearing(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
+    bare = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
 
     def color(*where: np.ndarray) -> np.ndarray:
         return 255 * agx.encode(bare(*where) / np.float32(255))

@@ -7,7 +7,7 @@ import numpy as np
 from ..mesh.surface import Surface
 from ..paint.orbitpainter import cameras
 from ..render.camera import Camera
-from ..render.photograph import Color, photograph
+from ..render.photograph import SurfaceColor, photograph
 
 NEAR_FRONT = 30
 """Views of the horizontal orbit, at its beginning and at its end, of which references are taken."""
@@ -19,7 +19,7 @@ SAMPLES = 2
 """Along each side of a pixel, as in the films, which were rendered at twice their size."""
 
 
-def reference(surface: Surface, color: Color, size: int, random: np.random.Generator) -> np.ndarray:
+def reference(surface: Surface, color: SurfaceColor, size: int, random: np.random.Generator) -> np.ndarray:
     """(size, size, 3) uint8 sRGB: the asset over black, from a random view near the front.
 
     Args:

@@ -16,8 +16,8 @@ from backend.api.errors import Cancelled, InvalidSettings, StorageError
 from backend.api.settings import Settings
 from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
+from backend.render.contact_sheet import cameras_around
 from backend.render.photograph import photograph
-from backend.render.sheet import around
 from backend.stages import SHARE
 from tests.meshes import (
     ASSETS,
@@ -287,7 +287,7 @@ def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(kno
     assert np.abs(reference - given).mean() < 3
     surface = surface_of(knot())
     for number, (side, camera) in enumerate(
-        zip(sides, around(surface.vertices, result.report["view"]["azimuth"]), strict=True)
+        zip(sides, cameras_around(surface.vertices, result.report["view"]["azimuth"]), strict=True)
     ):
         truth = photograph(surface, lambda face, weights, points: paint_solid(points), camera)
         assert ((side.max(axis=-1) > 8) == (truth.max(axis=-1) > 8)).mean() > 0.99

@@ -10,7 +10,7 @@ import heapq
 import numpy as np
 from numba import njit
 
-from ..edges import half_lengths
+from ..edges import half_edge_lengths
 from ..surface import triangle_areas, triangle_normals
 
 GROWTHS = 4
@@ -28,7 +28,7 @@ SMOOTHINGS = 4
 """How often borders are straightened: every tooth of them would make seams longer."""
 
 
-def grow_patches(
+def grow_charts(
     vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, edges: np.ndarray, patches: int
 ) -> np.ndarray:
     """(F,) int64: patch of every triangle, from 0, polygons kept whole.
@@ -37,17 +37,20 @@ def grow_patches(
         vertices: (V, 3) float32.
         faces: (F, 3) integers.
         polygons: (F,) integers from 0, none left out.
-        edges: (N, 2) half-edges across which patches grow, see :func:`backend.mesh.edges.twins`.
+        edges: (N, 2) half-edges across which patches grow, see :func:`backend.mesh.edges.twin_half_edges`.
         patches: about how many; there are more where the surface bends more.
     """
     area = triangle_areas(vertices, faces)
     weight = np.bincount(polygons, area) + 1e-30
-    centres = sums(area[:, None] * vertices[faces].mean(axis=1, dtype=np.float64), polygons) / weight[:, None]
-    normals = unit(sums(area[:, None] * triangle_normals(vertices, faces), polygons))
+    centres = (
+        sum_by_owner(area[:, None] * vertices[faces].mean(axis=1, dtype=np.float64), polygons)
+        / weight[:, None]
+    )
+    normals = unit_rows(sum_by_owner(area[:, None] * triangle_normals(vertices, faces), polygons))
     pairs = polygons[edges // 3]
     pairs, length = (
         np.concatenate([pairs, pairs[:, ::-1]]),
-        np.tile(half_lengths(vertices, faces)[edges[:, 0]], 2),
+        np.tile(half_edge_lengths(vertices, faces)[edges[:, 0]], 2),
     )
     order = np.argsort(pairs[:, 0], kind="stable")
     pairs, length = pairs[order], length[order]
@@ -58,29 +61,29 @@ def grow_patches(
     seeds = np.unique(np.searchsorted(along, (np.arange(patches) + 0.5) / patches * along[-1]))
     middles, means = centres[seeds], normals[seeds]
     for _ in range(GROWTHS):
-        patch, cost = _grown(first, pairs[:, 1], centres, normals, seeds, middles, means, bending)
+        patch, cost = _grow(first, pairs[:, 1], centres, normals, seeds, middles, means, bending)
         patch = np.unique(patch, return_inverse=True)[1]
         order = np.lexsort((cost, patch))
         seeds = order[np.searchsorted(patch[order], np.arange(patch.max() + 1))]
-        middles = sums(weight[:, None] * centres, patch) / np.bincount(patch, weight)[:, None]
-        means = unit(sums(weight[:, None] * normals, patch))
+        middles = sum_by_owner(weight[:, None] * centres, patch) / np.bincount(patch, weight)[:, None]
+        means = unit_rows(sum_by_owner(weight[:, None] * normals, patch))
     for _ in range(SMOOTHINGS):
-        _smooth(patch, first, pairs[:, 1], length)
+        _straighten_borders(patch, first, pairs[:, 1], length)
     return patch[polygons]
 
 
-def sums(vectors: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def sum_by_owner(vectors: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """(max(owner) + 1, D) float64 sum of the vectors (N, D) of every owner (N,)."""
     return np.stack([np.bincount(owner, column) for column in vectors.T], axis=1)
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Vectors (N, D) at length 1; zero stays zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
 
 
 @njit(cache=True, nogil=True)
-def _grown(first, neighbours, centres, normals, seeds, middles, means, bending):
+def _grow(first, neighbours, centres, normals, seeds, middles, means, bending):
     """``(patch, cost)`` (N,) of every polygon. What no seed reaches becomes seeds, one after the other."""
     patch, cost = np.full(len(centres), -1), np.zeros(len(centres))
     heap = [(0.0, seed, k) for k, seed in enumerate(seeds)]
@@ -106,7 +109,7 @@ def _grown(first, neighbours, centres, normals, seeds, middles, means, bending):
 
 
 @njit(cache=True, nogil=True)
-def _smooth(patch, first, neighbours, length):
+def _straighten_borders(patch, first, neighbours, length):
     """Polygons along a border move to a patch that more of their outline touches than their own."""
     for node in range(len(patch)):
         around = np.arange(first[node], first[node + 1])

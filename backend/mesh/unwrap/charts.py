@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..edges import components, next_half, pieces, twins
+from ..edges import connected_groups, corner_components, next_half_edge, twin_half_edges
 from ..surface import triangle_areas, triangle_normals
-from .chart_growth import grow_patches, sums, unit
-from .flatten import laid_flat, lay_flat
+from .chart_growth import grow_charts, sum_by_owner, unit_rows
+from .flatten import flatten_chart, flatten_triangles
 
 PATCHES = 320
 """The most patches of a mesh: the fewer, the less is left to join; the more, the flatter they lie."""
@@ -21,10 +21,10 @@ FINER = 4
 """Into how many a patch is cut that does not lie well; of those again each into as many times more."""
 
 
-def flat_charts(
+def flatten_charts(
     vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, progress: Callable[[float], None]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Charts that lie well, see :func:`backend.mesh.unwrap.flatten.laid_flat`; only a polygon, which is never
+    """Charts that lie well, see :func:`backend.mesh.unwrap.flatten.flatten_chart`; only a polygon, which is never
     cut, may do otherwise.
 
     Args:
@@ -37,7 +37,7 @@ def flat_charts(
         ``uvs`` (F, 3, 2) float64, every chart as large in the plane as in space, ``wedges`` (F, 3) int64 from
         0: corners of one number lie at one place, and ``chart`` (F,) int64 from 0, none left out.
     """
-    flat = lay_flat(vertices, faces)
+    flat = flatten_triangles(vertices, faces)
     uvs, wedges, chart = (
         np.zeros((len(faces), 3, 2)),
         np.zeros((len(faces), 3), np.int64),
@@ -48,20 +48,22 @@ def flat_charts(
     try:
         while len(waiting):
             local, polygon = faces[waiting], np.unique(polygons[waiting], return_inverse=True)[1]
-            edges = twins(local)
+            edges = twin_half_edges(local)
             single = patches > polygon.max()
-            patch = polygon if single else grow_patches(vertices, local, polygon, edges, patches)
+            patch = polygon if single else grow_charts(vertices, local, polygon, edges, patches)
             wedges[waiting] = (
                 wedges.max()
                 + 1
-                + _wedges(local, polygon, edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]])
+                + _number_wedges(local, polygon, edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]])
             )
-            patch = components(wedges[waiting], polygon)
+            patch = corner_components(wedges[waiting], polygon)
             chart[waiting] = chart.max() + 1 + patch
-            uvs[waiting] = _projected(vertices, local, patch)
+            uvs[waiting] = _project_charts(vertices, local, patch)
             members = np.split(waiting[np.argsort(patch, kind="stable")], np.cumsum(np.bincount(patch))[:-1])
             bad = []
-            flattened = pool.map(lambda faces: _flattened(flat[faces], wedges[faces], uvs[faces]), members)
+            flattened = pool.map(
+                lambda faces: _flatten_chart(flat[faces], wedges[faces], uvs[faces]), members
+            )
             for done, (faces_of_patch, places) in enumerate(zip(members, flattened, strict=True)):
                 if places is not None:
                     uvs[faces_of_patch] = places
@@ -79,33 +81,37 @@ def flat_charts(
     )
 
 
-def _wedges(faces, polygons, joints):
+def _number_wedges(faces, polygons, joints):
     """(F, 3) int64: one number for the corners of a vertex that are of one polygon, or meet along joints, the
     two halves of an edge."""
     one, two = joints.T
-    across = np.stack([np.concatenate([one, next_half(one)]), np.concatenate([next_half(two), two])])
+    across = np.stack(
+        [np.concatenate([one, next_half_edge(one)]), np.concatenate([next_half_edge(two), two])]
+    )
     corner = (polygons.astype(np.int64)[:, None] * (int(faces.max()) + 1) + faces).ravel()
     _, first, corner = np.unique(corner, return_index=True, return_inverse=True)
-    return pieces(
+    return connected_groups(
         np.concatenate([across, np.stack([np.arange(len(corner)), first[corner]])], axis=1)
     ).reshape(-1, 3)
 
 
-def _projected(vertices, faces, chart):
+def _project_charts(vertices, faces, chart):
     """(F, 3, 2): every chart as it looks from its front."""
-    normal = unit(sums(triangle_areas(vertices, faces)[:, None] * triangle_normals(vertices, faces), chart))
-    across = unit(
+    normal = unit_rows(
+        sum_by_owner(triangle_areas(vertices, faces)[:, None] * triangle_normals(vertices, faces), chart)
+    )
+    across = unit_rows(
         np.cross(np.where(np.abs(normal[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]), normal)
     )
     axes = np.stack([across, np.cross(normal, across)], axis=1)[chart]
     return np.einsum("fcx,fax->fca", vertices[faces].astype(np.float64), axes)
 
 
-def _flattened(flat, wedges, uvs):
+def _flatten_chart(flat, wedges, uvs):
     """UVs of a patch, given how it looks from its front; None if it does not lie well."""
     # A single triangle is flat, and there may be very many of them.
     return (
         uvs
         if len(flat) == 1
-        else laid_flat(flat, np.unique(wedges, return_inverse=True)[1].reshape(-1, 3), uvs)
+        else flatten_chart(flat, np.unique(wedges, return_inverse=True)[1].reshape(-1, 3), uvs)
     )

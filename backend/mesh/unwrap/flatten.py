@@ -28,7 +28,7 @@ OVERLAP_GRID = 256
 """Texels along a side of the raster in which a chart must not lie on itself."""
 
 
-def lay_flat(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def flatten_triangles(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(F, 3, 2) float64: every triangle on its own in the plane: first corner at 0, second on the x axis,
     third above it."""
     corners = vertices[faces].astype(np.float64)
@@ -41,11 +41,11 @@ def lay_flat(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return flat
 
 
-def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> np.ndarray:
+def relax_arap(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> np.ndarray:
     """Corner UVs of a chart after some local and global steps.
 
     Args:
-        flat: (F, 3, 2) from :func:`lay_flat`.
+        flat: (F, 3, 2) from :func:`flatten_triangles`.
         wedges: (F, 3) integers from 0: corners with one number get one place.
         uvs: (F, 3, 2) float64: where the triangles lie now. Only their rotations matter, so wedges may still
             be apart.
@@ -68,7 +68,7 @@ def relax(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, steps: int) -> 
     places = np.zeros((count, 2))
     places[wedges.ravel()] = uvs.reshape(-1, 2)
     for _ in range(steps):
-        places = solver.solve(_turned(flat, weights, wedges, uvs, count) + hold * places)
+        places = solver.solve(_arap_right_side(flat, weights, wedges, uvs, count) + hold * places)
         uvs = places[wedges]
     return uvs
 
@@ -91,28 +91,28 @@ def l2_stretch(largest: np.ndarray, smallest: np.ndarray, area: np.ndarray) -> f
     return float(np.sqrt(np.average(1 / largest**2 + 1 / smallest**2, weights=area) / 2))
 
 
-def laid_flat(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray) -> np.ndarray | None:
+def flatten_chart(flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray) -> np.ndarray | None:
     """A chart relaxed from where it lies now, as large in the plane as in space; None if it does not lie
     well.
 
-    Arguments and result as of :func:`relax`. To lie well is to keep to the two stretches above and not to lie
+    Arguments and result as of :func:`relax_arap`. To lie well is to keep to the two stretches above and not to lie
     on itself.
     """
-    uvs = relax(flat, wedges, uvs, STEPS)
+    uvs = relax_arap(flat, wedges, uvs, STEPS)
     area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
-    uvs = uvs * np.sqrt(area.sum() / max(np.abs(signed_areas(uvs)).sum(), 1e-30))
+    uvs = uvs * np.sqrt(area.sum() / max(np.abs(uv_areas(uvs)).sum(), 1e-30))
     largest, smallest = singular_values(flat, uvs)
     well = smallest.min() * WORST_STRETCH >= 1 and l2_stretch(largest, smallest, area) <= MOST_STRETCH
-    return uvs if well and not lies_on_itself(wedges, uvs) else None
+    return uvs if well and not overlaps_itself(wedges, uvs) else None
 
 
-def signed_areas(uvs: np.ndarray) -> np.ndarray:
+def uv_areas(uvs: np.ndarray) -> np.ndarray:
     """(F,) areas of triangles (F, 3, 2), < 0 where mirrored."""
     edges = uvs[:, 1:] - uvs[:, :1]
     return 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
 
 
-def in_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_into_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
     """``(uvs, size)``: a chart moved and scaled to fit into 0..1, (F, 3, 2) float32, and the longer side that
     it had."""
     points = np.ascontiguousarray(uvs.reshape(-1, 2).T)
@@ -121,7 +121,7 @@ def in_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray((uvs - low) / size, np.float32), float(size)
 
 
-def lies_on_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
+def overlaps_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
     """Whether a chart without mirrored triangles overlaps itself: its outline crosses itself, or the raster
     finds two layers."""
     start, end = wedges.ravel(), wedges[:, [1, 2, 0]].ravel()
@@ -129,9 +129,9 @@ def lies_on_itself(wedges: np.ndarray, uvs: np.ndarray) -> bool:
     outline = ~np.isin(start * count + end, end * count + start)
     segments = np.stack([uvs.reshape(-1, 2), uvs[:, [1, 2, 0]].reshape(-1, 2)], axis=1)[outline]
     order = np.argsort(segments[:, :, 0].min(axis=1))
-    if _crosses(segments[order], start[outline][order], end[outline][order]):
+    if _has_crossing(segments[order], start[outline][order], end[outline][order]):
         return True
-    return count_overlaps(in_square(uvs)[0], OVERLAP_GRID)[1] > 0
+    return count_overlaps(fit_into_square(uvs)[0], OVERLAP_GRID)[1] > 0
 
 
 @njit(cache=True, nogil=True)
@@ -149,7 +149,7 @@ def _cotangents(flat):
 
 
 @njit(cache=True, nogil=True)
-def _turned(flat, weights, wedges, uvs, count):
+def _arap_right_side(flat, weights, wedges, uvs, count):
     """(count, 2): right side of the global step, every triangle turned as it lies in ``uvs``."""
     right = np.zeros((count, 2))
     for f in range(len(flat)):
@@ -176,12 +176,12 @@ def _turned(flat, weights, wedges, uvs, count):
 
 
 @njit(cache=True, nogil=True)
-def _side(a, b, p):
+def _orientation(a, b, p):
     return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])
 
 
 @njit(cache=True, nogil=True)
-def _crosses(segments, start, end):
+def _has_crossing(segments, start, end):
     """Whether any two of the segments (S, 2, 2), sorted by their least x, cross without sharing an end."""
     for i in range(len(segments)):
         a, b = segments[i]
@@ -195,6 +195,9 @@ def _crosses(segments, start, end):
                 continue
             if start[i] == start[j] or start[i] == end[j] or end[i] == start[j] or end[i] == end[j]:
                 continue
-            if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
+            if (
+                _orientation(a, b, c) * _orientation(a, b, d) < 0
+                and _orientation(c, d, a) * _orientation(c, d, b) < 0
+            ):
                 return True
     return False

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..edges import half_lengths, next_half, pieces, twins
+from ..edges import connected_groups, half_edge_lengths, next_half_edge, twin_half_edges
 from ..surface import triangle_normals
 from ..uvs import count_overlaps
-from .flatten import in_square, laid_flat, lay_flat
+from .flatten import fit_into_square, flatten_chart, flatten_triangles
 
 LEAST_SHARE = 0.15
 """Part of the shorter outline that two charts must share, a fold counted less: joining at necks makes shapes
@@ -69,7 +69,7 @@ def join_charts(
         ``uvs``, ``wedges`` and ``chart`` as given, with fewer charts, every chart as large in the plane as in
         space.
     """
-    layout = _Layout(vertices, faces, uvs, wedges, chart)
+    layout = ChartLayout(vertices, faces, uvs, wedges, chart)
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         layout.join(pool, progress)
@@ -79,21 +79,21 @@ def join_charts(
     return layout.uvs, layout.wedges, chart
 
 
-class _Layout:
+class ChartLayout:
     """All charts as they lie now. Threads only read; :meth:`join` writes what they found."""
 
     def __init__(self, vertices, faces, uvs, wedges, chart):
         self.faces, self.wedges, self.chart = faces, wedges.copy(), chart.copy()
         self.uvs = uvs.copy()
-        self.flat = lay_flat(vertices, faces)
+        self.flat = flatten_triangles(vertices, faces)
         self.side = np.sqrt(0.5 * (self.flat[:, 1, 0] * self.flat[:, 2, 1]).sum())
         order = np.argsort(chart, kind="stable")
         self.charts = dict(enumerate(np.split(order, np.cumsum(np.bincount(chart))[:-1])))
 
-        length, edges = half_lengths(vertices, faces), twins(faces)
+        length, edges = half_edge_lengths(vertices, faces), twin_half_edges(faces)
         corner = wedges.ravel()
-        closed = (corner[edges[:, 0]] == corner[next_half(edges[:, 1])]) & (
-            corner[next_half(edges[:, 0])] == corner[edges[:, 1]]
+        closed = (corner[edges[:, 0]] == corner[next_half_edge(edges[:, 1])]) & (
+            corner[next_half_edge(edges[:, 0])] == corner[edges[:, 1]]
         )
         outline = np.ones(len(length), bool)
         outline[edges[closed].ravel()] = False
@@ -169,31 +169,33 @@ class _Layout:
     def _longest_run(self, halves, length):
         corners = self.faces.ravel()
         _, ends = np.unique(
-            np.stack([corners[halves[:, 0]], corners[next_half(halves[:, 0])]]), return_inverse=True
+            np.stack([corners[halves[:, 0]], corners[next_half_edge(halves[:, 0])]]), return_inverse=True
         )
-        run = pieces(ends.reshape(2, -1))[ends.reshape(2, -1)[0]]
+        run = connected_groups(ends.reshape(2, -1))[ends.reshape(2, -1)[0]]
         return run == np.argmax(np.bincount(run, length))
 
     def _closed(self, pair, halves, closed):
         one, two = (self.charts[i] for i in pair)
-        own = np.concatenate([halves[:, 0], next_half(halves[:, 0])])
-        other = np.concatenate([next_half(halves[:, 1]), halves[:, 1]])
+        own = np.concatenate([halves[:, 0], next_half_edge(halves[:, 0])])
+        other = np.concatenate([next_half_edge(halves[:, 1]), halves[:, 1]])
         places = self.uvs.reshape(-1, 2)
-        moved, gap = _aligned(places[own], places[other], self.uvs[two])
+        moved, gap = _align_border(places[own], places[other], self.uvs[two])
         if gap > MOST_BENT:
             return None
         uvs = np.concatenate([self.uvs[one], moved])
-        square, size = in_square(uvs)
-        longest = max(LONGEST * self.side, *(NEARLY * in_square(self.uvs[part])[1] for part in (one, two)))
-        if size > longest or _overlap(square) > MOST_COVERED:
+        square, size = fit_into_square(uvs)
+        longest = max(
+            LONGEST * self.side, *(NEARLY * fit_into_square(self.uvs[part])[1] for part in (one, two))
+        )
+        if size > longest or _overlap_fraction(square) > MOST_COVERED:
             return None
         faces = np.concatenate([one, two])
-        wedges, names = _welded(self.wedges[faces], self.wedges.ravel()[own], self.wedges.ravel()[other])
-        uvs = laid_flat(self.flat[faces], wedges, uvs)
+        wedges, names = _weld_wedges(self.wedges[faces], self.wedges.ravel()[own], self.wedges.ravel()[other])
+        uvs = flatten_chart(self.flat[faces], wedges, uvs)
         return None if uvs is None else Union(faces, uvs, names[wedges], closed)
 
 
-def _aligned(places, others, uvs):
+def _align_border(places, others, uvs):
     """``uvs`` turned and moved as lays ``others`` best on ``places`` (N, 2), and the gap that is left
     (Schönemann 1966 in the plane)."""
     places, others = places @ [1, 1j], others @ [1, 1j]
@@ -205,20 +207,20 @@ def _aligned(places, others, uvs):
     return np.stack([moved.real, moved.imag], axis=-1), gap
 
 
-def _overlap(square):
+def _overlap_fraction(square):
     """Part of the covered cells of a coarse raster that is covered twice."""
     covered, twice = count_overlaps(square, 64)
     return twice / max(covered, 1)
 
 
-def _welded(wedges, own, other):
+def _weld_wedges(wedges, own, other):
     """``(local, names)``: wedges (N, 3) numbered from 0 with each of ``own`` (M,) made one with its
     ``other``; a name for each number."""
     names, local = np.unique(np.concatenate([wedges.ravel(), own, other]), return_inverse=True)
     links = np.concatenate(
         [np.tile(np.arange(len(names)), (2, 1)), local[wedges.size :].reshape(2, -1)], axis=1
     )
-    piece = pieces(links)
+    piece = connected_groups(links)
     new_names = np.zeros(piece.max() + 1, np.int64)
     new_names[piece] = names
     return piece[local[: wedges.size]].reshape(-1, 3), new_names

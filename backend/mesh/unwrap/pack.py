@@ -3,8 +3,8 @@
 import numpy as np
 import xatlas
 
-from ..edges import components
-from .flatten import signed_areas
+from ..edges import corner_components
+from .flatten import uv_areas
 
 MANY = 64
 """Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small
@@ -19,7 +19,7 @@ SMALLEST_AREA = 1e-6
 ANGLES = np.linspace(0, np.pi / 2, 32, endpoint=False)
 
 
-def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
+def pack_charts(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
     """Places charts beside each other.
 
     Only the place is taken from xatlas: it stretches every chart to whole cells, which would spoil small
@@ -35,14 +35,14 @@ def pack(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: i
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
-    uvs = _lying(uvs, chart)
-    area = np.abs(signed_areas(uvs)).sum()
+    uvs = _turn_to_smallest_boxes(uvs, chart)
+    area = np.abs(uv_areas(uvs)).sum()
     cells = 768 if chart.max() >= MANY else 512
     uvs = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
     padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
-    points, triangles, owner = _shapes(uvs, wedges, chart)
-    lying = _placed(uvs, points, triangles, owner, chart, padding)
-    standing = _placed(_quarter_turn(uvs), _quarter_turn(points), triangles, owner, chart, padding)
+    points, triangles, owner = _packing_shapes(uvs, wedges, chart)
+    lying = _place_charts(uvs, points, triangles, owner, chart, padding)
+    standing = _place_charts(_quarter_turn(uvs), _quarter_turn(points), triangles, owner, chart, padding)
     uvs, size = min(lying, standing, key=lambda layout: layout[1])
     return (uvs / size).astype(np.float32)
 
@@ -51,10 +51,10 @@ def _quarter_turn(uvs):
     return np.stack([-uvs[..., 1], uvs[..., 0]], axis=-1)
 
 
-def _placed(uvs, points, triangles, owner, chart, padding):
+def _place_charts(uvs, points, triangles, owner, chart, padding):
     """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square
     around all."""
-    places, size = _places(points, triangles, owner, padding)
+    places, size = _pack_with_xatlas(points, triangles, owner, padding)
     low, high = _boxes(points[triangles], owner)
     # xatlas rounds sizes up to whole cells, so a chart in the middle of its place keeps its distance on all
     # sides.
@@ -63,7 +63,7 @@ def _placed(uvs, points, triangles, owner, chart, padding):
     return np.clip(uvs + shift[chart][:, None], 0, size), size
 
 
-def _lying(uvs, chart):
+def _turn_to_smallest_boxes(uvs, chart):
     """Every chart turned so that its bounding box is smallest and wider than high."""
     order = np.argsort(chart, kind="stable")
     points = uvs[order].reshape(-1, 2)
@@ -90,19 +90,19 @@ def _boxes(uvs, chart):
     return low, high
 
 
-def _shapes(uvs, wedges, chart):
+def _packing_shapes(uvs, wedges, chart):
     """``(points, triangles, owner)`` to be placed: the charts, but boxes for those of which xatlas would lose
     a part.
 
     It places apart what does not hang together by corners, and leaves out triangles without area.
     """
-    kept = np.abs(signed_areas(uvs)) > SMALLEST_AREA
+    kept = np.abs(uv_areas(uvs)) > SMALLEST_AREA
     names, triangles = np.unique(wedges[kept], return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     points = np.zeros((int(wedges.max()) + 1, 2))
     points[wedges.ravel()] = uvs.reshape(-1, 2)
     points = points[names]
-    first_of_piece = np.unique(components(triangles, np.arange(len(triangles))), return_index=True)[1]
+    first_of_piece = np.unique(corner_components(triangles, np.arange(len(triangles))), return_index=True)[1]
     pieces = np.bincount(chart[kept][first_of_piece], minlength=chart.max() + 1)
     boxed = np.flatnonzero(pieces != 1)
     whole = pieces[chart[kept]] == 1
@@ -121,7 +121,7 @@ def _shapes(uvs, wedges, chart):
     )
 
 
-def _places(points, triangles, owner, padding):
+def _pack_with_xatlas(points, triangles, owner, padding):
     """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the side of the square
     around all."""
     atlas = xatlas.Atlas()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .charts import flat_charts
+from .charts import flatten_charts
 from .join import join_charts
-from .pack import pack
+from .pack import pack_charts
 
 
 def unwrap(
@@ -30,6 +30,6 @@ def unwrap(
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
-    charts = flat_charts(vertices, faces, polygons, lambda fraction: progress(0.3 * fraction))
+    charts = flatten_charts(vertices, faces, polygons, lambda fraction: progress(0.3 * fraction))
     charts = join_charts(vertices, faces, *charts, lambda fraction: progress(0.3 + 0.6 * fraction))
-    return pack(*charts, texture_size)
+    return pack_charts(*charts, texture_size)

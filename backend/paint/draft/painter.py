@@ -12,8 +12,8 @@ from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
-from ...render.rasterize import GBuffer, seen_points
-from ...render.visibility import facing
+from ...render.rasterize import GBuffer, visible_points
+from ...render.visibility import find_winding
 from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
@@ -76,7 +76,7 @@ class Draft:
         picture = Picture(
             unlit(straight, buffers[0].camera, surface, settings.remove_shading),
             buffers[0],
-            facing(surface, buffers),
+            find_winding(surface, buffers),
         )
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, surface.slots, settings.seed), picture, voxels)
@@ -208,7 +208,7 @@ def paint_view(
 ) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
-    points, face = seen_points(buffer), buffer.face[seen]
+    points, face = visible_points(buffer), buffer.face[seen]
     colors, trust = known(points, surface.face_normals[face])
     rest = trust < 1
     share = trust[rest, None]

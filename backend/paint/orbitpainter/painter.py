@@ -14,7 +14,7 @@ from ...api.settings import Settings
 from ...device import device_called
 from ...mesh.surface import Surface
 from ...render.camera import Orbit
-from ...render.maps import normal_image, position_image
+from ...render.gbuffer_images import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress

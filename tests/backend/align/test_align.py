@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.align import lattice
+from backend.align import free_form
 from backend.align.align import ROUNDS, align
 from backend.align.common_drift import common_drift, drift_in_view
 from backend.fuse.observations import observe_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
-from backend.render.visibility import edge_distances, facing
+from backend.render.visibility import edge_distances, find_winding
 from tests.meshes import knot, picture, surface_of
 
 SIZE = 256
@@ -27,7 +27,7 @@ def scene():
         surface,
         buffers,
         edges,
-        facing(surface, buffers),
+        find_winding(surface, buffers),
         [picture(surface, camera)[..., :3] for camera in cameras],
     )
 
@@ -140,13 +140,15 @@ def test_a_lattice_finds_the_warp_between_two_pictures():
     random = np.random.default_rng(3)
     target = cv2.GaussianBlur(random.uniform(0, 255, (SIZE, SIZE, 3)).astype(np.float32), (0, 0), 5) * 4
     warp = smooth_warp(random, 1.5)
-    image, found = warped(target, -warp), lattice.flat((SIZE, SIZE))
+    image, found = warped(target, -warp), free_form.identity((SIZE, SIZE))
     for _ in range(6):
-        now = warped(image, lattice.dense(found, (SIZE, SIZE)))
+        now = warped(image, free_form.to_dense_flow(found, (SIZE, SIZE)))
         across, down = (cv2.Sobel(now, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
-        found = lattice.moved(found, across, down, target - now, np.ones((SIZE, SIZE), np.float32))
+        found = free_form.gauss_newton_step(
+            found, across, down, target - now, np.ones((SIZE, SIZE), np.float32)
+        )
     inner = (slice(20, -20),) * 2
     assert (
-        np.abs(target - warped(image, lattice.dense(found, (SIZE, SIZE))))[inner].mean()
+        np.abs(target - warped(image, free_form.to_dense_flow(found, (SIZE, SIZE))))[inner].mean()
         < 0.15 * np.abs(target - image)[inner].mean()
     )

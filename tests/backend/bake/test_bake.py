@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.bake.texels import Texels, to_image
+from backend.bake.texels import Texels, to_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import positions, render
 from tests.meshes import (
@@ -73,7 +73,7 @@ def test_texels_off_the_surface_repeat_the_nearest_one_on_it():
         np.zeros((2, 3), np.float32),
         np.zeros(2, np.int32),
     )
-    image = to_image(texels, np.float32([[10], [200]]))
+    image = to_atlas(texels, np.float32([[10], [200]]))
     assert image[1, 1, 0] == 10
     assert image[6, 6, 0] == 200
     assert set(np.unique(image)) == {10, 200}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from backend.bake.fill import fill_unseen, nearest_by_steps
-from backend.mesh.voxels import side_neighbours, voxelize
+from backend.bake.fill import fill_unseen, nearest_by_voxel_steps
+from backend.mesh.voxels import face_neighbours, voxelize
 from tests.meshes import knot, surface_of
 
 RED, BLUE = np.float32([200, 0, 0]), np.float32([0, 0, 200])
@@ -61,14 +61,14 @@ def thin_wall() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndar
 def test_what_a_thin_wall_hides_takes_the_colour_of_its_own_side_where_steps_would_bleed_through():
     cells, points, normals, truth, seen = thin_wall()
     colors = np.where(seen[:, None], truth, 0)
-    by_steps = colors[nearest_by_steps(side_neighbours(cells, 64), seen)]
+    by_steps = colors[nearest_by_voxel_steps(face_neighbours(cells, 64), seen)]
     assert (by_steps[~seen] == BLUE).all(axis=1).mean() > 0.5
     assert np.abs(fill_unseen(points, normals, colors, seen, 0)[~seen] - RED).max() < 1
 
 
 def test_steps_reach_the_nearest_seen_voxel_and_none_on_another_piece():
     edges = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5], [6, 7]], np.int32)
-    assert nearest_by_steps(edges, np.isin(np.arange(8), [0, 5])).tolist() == [0, 0, 0, 5, 5, 5, -1, -1]
+    assert nearest_by_voxel_steps(edges, np.isin(np.arange(8), [0, 5])).tolist() == [0, 0, 0, 5, 5, 5, -1, -1]
 
 
 def test_a_smooth_colour_goes_on_over_what_is_unseen():

@@ -17,12 +17,12 @@ from backend import local
 from backend.api.errors import InvalidImage, InvalidTarget, ProtocolError
 from backend.api.job import Job, Kept, MeshData
 from backend.bake.bake import Texture
-from backend.bake.region import PASSAGE, Earlier, marked, read, repaint, shares
-from backend.bake.seams import equalise
-from backend.bake.texels import locate, to_image
+from backend.bake.region import PASSAGE, Earlier, blend_region, blend_weights, decode_kept, region_mask
+from backend.bake.seams import equalise_seams
+from backend.bake.texels import locate_texels, to_atlas
 from backend.mesh.files import read_mesh
 from backend.mesh.prepare import prepare
-from backend.mesh.tiles import cut, join
+from backend.mesh.tiles import cut_tiles, join_tiles
 from backend.mesh.uvs import rasterize_atlas
 from tests.meshes import camera_at, job, knot, paint_solid, picture, seam_differences, surface_of
 
@@ -43,10 +43,10 @@ def front(surface):
 @pytest.fixture(scope="module")
 def colors(surface):
     """Two base colors (S, S, 3) uint8 as a bake leaves them: padded, with both sides of every seam alike."""
-    texels = locate(surface, SIZE)
+    texels = locate_texels(surface, SIZE)
     painted = paint_solid(texels.positions)
     return [
-        equalise(to_image(texels, values), texels.mask, surface.faces, surface.corner_uvs)
+        equalise_seams(to_atlas(texels, values), texels.mask, surface.faces, surface.corner_uvs)
         for values in (painted, 255 - painted)
     ]
 
@@ -74,7 +74,7 @@ def test_outside_of_the_region_every_texel_stays_and_inside_it_is_new(surface, f
     on, inside = face >= 0, (face >= 0) & (front[face] > 0)
     region = front if form == "faces" else 255 * inside.astype(np.uint8)
     old, new = colors
-    painted = repaint(surface, texture_of(new), Earlier({"base_color": old}, region), unseen).base_color
+    painted = blend_region(surface, texture_of(new), Earlier({"base_color": old}, region), unseen).base_color
     assert np.array_equal(painted[on & ~inside], old[on & ~inside])
     like_new = (painted == new).all(axis=-1)
     assert like_new[inside].mean() > 0.8
@@ -83,14 +83,14 @@ def test_outside_of_the_region_every_texel_stays_and_inside_it_is_new(surface, f
 
 def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_there(surface, front, colors):
     old, new = colors
-    painted = repaint(surface, texture_of(new), Earlier({"base_color": old}, front), unseen).base_color
+    painted = blend_region(surface, texture_of(new), Earlier({"base_color": old}, front), unseen).base_color
     before = np.maximum(
         seam_differences(surface, old.astype(np.float32)), seam_differences(surface, new.astype(np.float32))
     )
     after = seam_differences(surface, painted.astype(np.float32))
     assert np.quantile(after, 0.99) <= np.quantile(before, 0.99) + 2
     assert after.max() <= before.max() + 8
-    hard = np.where(marked(surface, front, SIZE)[..., None] > 0, new, old)
+    hard = np.where(region_mask(surface, front, SIZE)[..., None] > 0, new, old)
     assert seam_differences(surface, hard.astype(np.float32)).max() > 150
 
 
@@ -100,8 +100,8 @@ def test_the_passage_is_soft_and_as_wide_as_it_says():
         plate = plate.subdivide()
     surface = surface_of(plate)
     left = (surface.vertices[surface.faces].mean(axis=1)[:, 0] < 0).astype(np.uint8)
-    texels = locate(surface, SIZE)
-    share, depth = shares(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
+    texels = locate_texels(surface, SIZE)
+    share, depth = blend_weights(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
     step = 0.002  # of a texel
     assert share[depth > PASSAGE + step].min() > 0.99
     expected = 3 * np.square(depth / PASSAGE) - 2 * (depth / PASSAGE) ** 3
@@ -112,8 +112,8 @@ def test_the_passage_is_soft_and_as_wide_as_it_says():
 def test_on_a_thin_wall_only_its_own_sides_border_counts():
     surface = surface_of(trimesh.creation.box((1.0, 1.0, 0.002)))
     up = (surface.face_normals[:, 2] > 0.5).astype(np.uint8)
-    texels = locate(surface, 512)
-    share = shares(surface, up, 512).ravel()[texels.place]
+    texels = locate_texels(surface, 512)
+    share = blend_weights(surface, up, 512).ravel()[texels.place]
     middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.47)
     assert share[middle].min() > 0.99
     assert (share[up[texels.face] == 0] == 0).all()
@@ -128,7 +128,7 @@ def test_islands_that_touch_in_the_atlas_are_no_neighbours():
     faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]], np.int32) + first for first in (0, 4, 8)])
     plates = trimesh.Trimesh(places, faces, process=False)
     surface = replace(surface_of(plates), corner_uvs=uvs[faces].astype(np.float32))
-    share = shares(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
+    share = blend_weights(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
     assert (share[:, :63] == 1).all()
     assert (share[:, 65:127] == 0).all()
     assert (share[:, 154:217] == 1).all()
@@ -139,7 +139,7 @@ def test_a_small_region_is_still_painted_in_its_middle(surface):
     nearest = np.argsort(np.linalg.norm(centre - centre[0], axis=1))[:4]
     region = np.zeros(len(surface.faces), np.uint8)
     region[nearest] = 1
-    assert shares(surface, region, SIZE).max() > 0.95
+    assert blend_weights(surface, region, SIZE).max() > 0.95
 
 
 def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface):
@@ -147,8 +147,8 @@ def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface
     small = np.argsort(np.linalg.norm(middle - middle[middle[:, 1].argmax()], axis=1))[:6]
     region = (middle[:, 1] < 0).astype(np.uint8)
     region[small] = 1
-    texels = locate(surface, SIZE)
-    share = shares(surface, region, SIZE).ravel()[texels.place]
+    texels = locate_texels(surface, SIZE)
+    share = blend_weights(surface, region, SIZE).ravel()[texels.place]
     assert share[np.isin(texels.face, small)].max() > 0.95
     assert share.max() == 1
 
@@ -157,22 +157,22 @@ def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface
 def test_a_mask_may_have_another_size_than_the_texture(surface, side):
     mask = np.zeros((side, side), np.uint8)
     mask[: side // 2] = 255
-    share, on = shares(surface, mask, SIZE), on_surface(surface)
+    share, on = blend_weights(surface, mask, SIZE), on_surface(surface)
     assert (share[SIZE // 2 + 4 :][on[SIZE // 2 + 4 :]] == 0).all()
     assert (share[: SIZE // 2 - 40][on[: SIZE // 2 - 40]] > 0.99).mean() > 0.7
 
 
 def test_grey_in_a_mask_takes_that_much_of_the_new_texture(surface):
     mask = np.full((SIZE, SIZE), 51, np.uint8)
-    assert np.allclose(shares(surface, mask, SIZE), 0.2)
+    assert np.allclose(blend_weights(surface, mask, SIZE), 0.2)
 
 
 def test_the_texture_keeps_its_size_its_maps_and_gets_those_that_are_new(surface, front, colors):
     old, new = colors
     rough = np.full((SIZE, SIZE, 1), 10, np.uint8)
     glossy = texture_of(cv2.resize(new, (2048, 2048)), roughness=np.full((2048, 2048, 1), 20, np.uint8))
-    painted = repaint(surface, glossy, Earlier({"base_color": old, "metallic": rough}, front), unseen)
-    outside = on_surface(surface) & (shares(surface, front, SIZE) == 0)
+    painted = blend_region(surface, glossy, Earlier({"base_color": old, "metallic": rough}, front), unseen)
+    outside = on_surface(surface) & (blend_weights(surface, front, SIZE) == 0)
     assert painted.base_color.shape == old.shape
     assert np.array_equal(painted.metallic, rough)
     assert set(np.unique(painted.roughness[outside])) == {153}
@@ -183,9 +183,9 @@ def test_the_texture_keeps_its_size_its_maps_and_gets_those_that_are_new(surface
 def test_tiles_that_are_joined_are_the_atlas_they_were_cut_from():
     tiles = (1001, 1002, 1011)
     atlas = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    images = cut(atlas, tiles)
-    again = join(images, tiles)
-    assert all(np.array_equal(image, images[tile]) for tile, image in cut(again, tiles).items())
+    images = cut_tiles(atlas, tiles)
+    again = join_tiles(images, tiles)
+    assert all(np.array_equal(image, images[tile]) for tile, image in cut_tiles(again, tiles).items())
 
 
 def kept_on(surface, **textures) -> Kept:
@@ -206,21 +206,21 @@ def kept_on(surface, **textures) -> Kept:
 def test_textures_that_cannot_be_kept_are_a_sentence(surface, textures, sentence):
     kept, usable = kept_on(surface, **textures), replace(surface, unwrapped=False)
     with pytest.raises(InvalidImage, match=sentence):
-        read(kept, usable)
+        decode_kept(kept, usable)
 
 
 def test_a_region_that_cannot_be_used_is_a_sentence(surface):
     usable, kept = replace(surface, unwrapped=False), kept_on(surface)
     with pytest.raises(InvalidTarget, match="UV map cannot be used"):
-        read(kept, surface)
+        decode_kept(kept, surface)
     with pytest.raises(InvalidTarget, match="Nothing is marked"):
         Kept(kept.textures, np.zeros((8, 8), np.uint8))
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[~on_surface(surface)] = 255
     with pytest.raises(InvalidTarget, match="Nothing is marked"):
-        read(Kept({"base_color": png(np.zeros((SIZE, SIZE, 3), np.uint8))}, mask), usable)
+        decode_kept(Kept({"base_color": png(np.zeros((SIZE, SIZE, 3), np.uint8))}, mask), usable)
     with pytest.raises(InvalidTarget, match="several UDIM tiles"):
-        read(Kept(kept.textures, np.ones((8, 8), np.uint8)), replace(usable, tiles=(1001, 1002)))
+        decode_kept(Kept(kept.textures, np.ones((8, 8), np.uint8)), replace(usable, tiles=(1001, 1002)))
     mesh = MeshData(surface.vertices, surface.faces)
     with pytest.raises(InvalidTarget, match="marked on another mesh"):
         replace(job(mesh, np.zeros(4, np.uint8)), kept=Kept(kept.textures, np.ones(3, np.uint8)))

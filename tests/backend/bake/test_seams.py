@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.bake.seams import equalise
+from backend.bake.seams import equalise_seams
 from backend.mesh.uvs import rasterize_atlas
 from tests.meshes import knot, seam_differences, seam_places, surface_of, true_texture
 
@@ -34,7 +34,7 @@ def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
     image = image.astype(dtype)
     before, after = (
         seam_differences(surface, image),
-        seam_differences(surface, equalise(image, on, surface.faces, surface.corner_uvs)),
+        seam_differences(surface, equalise_seams(image, on, surface.faces, surface.corner_uvs)),
     )
     assert before.max() > 60
     assert after.max() < 0.15 * before.max()
@@ -43,7 +43,7 @@ def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
 
 def test_away_from_seams_and_on_most_of_the_surface_nothing_changes(atlas):
     surface, on, image = atlas
-    change = np.abs(equalise(image, on, surface.faces, surface.corner_uvs) - image).max(axis=2)
+    change = np.abs(equalise_seams(image, on, surface.faces, surface.corner_uvs) - image).max(axis=2)
     far = np.ones((SIZE, SIZE), np.uint8)
     for pixels in seam_places(surface, SIZE):
         column, row = np.clip(pixels, 0, SIZE - 1).astype(int).T
@@ -59,8 +59,8 @@ def test_away_from_seams_and_on_most_of_the_surface_nothing_changes(atlas):
 def test_an_atlas_without_seams_or_without_differences_stays(atlas):
     surface, on, _ = atlas
     plain = np.full((SIZE, SIZE, 3), 130, np.uint8)
-    assert np.array_equal(equalise(plain, on, surface.faces, surface.corner_uvs), plain)
+    assert np.array_equal(equalise_seams(plain, on, surface.faces, surface.corner_uvs), plain)
     corners = np.float32([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
     faces = np.int32([[0, 1, 2], [0, 2, 3]])
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
-    assert np.array_equal(equalise(noise, np.ones((64, 64), bool), faces, corners[faces]), noise)
+    assert np.array_equal(equalise_seams(noise, np.ones((64, 64), bool), faces, corners[faces]), noise)

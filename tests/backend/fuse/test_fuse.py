@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from backend.fuse.observations import View, observe_atlas
-from backend.fuse.solve import blend, fit, render_back
+from backend.fuse.solve import blend, fit_texture, render_back
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
-from backend.render.sample import bilinear
-from backend.render.visibility import edge_distances, facing
+from backend.render.sample import sample_bilinear
+from backend.render.visibility import edge_distances, find_winding
 from tests.meshes import knot, surface_of
 
 
@@ -33,7 +33,7 @@ def readings(view: View, size: int) -> np.ndarray:
         for x in (-0.25, 0.25):
             for y in (-0.25, 0.25):
                 place = view.places.astype(np.float64) + view.spread.astype(np.float64) @ (x, y)
-                rows[:, texel] += bilinear(unit, place * size)[:, 0] / 4
+                rows[:, texel] += sample_bilinear(unit, place * size)[:, 0] / 4
     return rows
 
 
@@ -43,7 +43,7 @@ def test_the_fit_is_the_least_squares_solution():
     colors = [random.uniform(60, 180, (len(view), 3)).astype(np.float32) for view in views]
     weights = [view.weights(2) for view in views]
     wide = np.where(np.indices((size, size)).sum(axis=0) % 2, 255, 0)[..., None] * np.ones(3)
-    fitted = fit(views, weights, colors, wide.astype(np.float32), 60)
+    fitted = fit_texture(views, weights, colors, wide.astype(np.float32), 60)
 
     root = np.sqrt(np.concatenate(weights))[:, None]
     matrix = np.concatenate([readings(view, size) for view in views]) * root
@@ -61,7 +61,7 @@ def test_a_texture_is_recovered_from_what_views_read_of_it_better_than_by_blendi
     inner = (slice(3, 13),) * 2
     error = [
         np.sqrt(np.square(image - texture)[inner].mean())
-        for image in (start, fit(views, weights, colors, start, 10))
+        for image in (start, fit_texture(views, weights, colors, start, 10))
     ]
     assert error[1] < 0.6 * error[0]
 
@@ -70,7 +70,7 @@ def test_hard_edges_do_not_ring():
     size, view = 32, random_view(4000, 5, 0.0)
     colors = np.where(view.places[:, :1] > 0.5, 240, 20) * np.ones(3, np.float32)
     start, _ = blend([view], [view.weights(0)], [colors.astype(np.float32)], size)
-    fitted = fit([view], [view.weights(0)], [colors.astype(np.float32)], start, 30)
+    fitted = fit_texture([view], [view.weights(0)], [colors.astype(np.float32)], start, 30)
     inner = fitted[5:-5, 5:-5]
     assert inner.min() >= 20 - 0.1 * 220 - 4.1
     assert inner.max() <= 240 + 0.1 * 220 + 4.1
@@ -79,7 +79,7 @@ def test_hard_edges_do_not_ring():
 def test_a_texel_that_no_view_reads_stays_as_it_was():
     view = random_view(50, 6, 0.0)
     start = np.full((64, 64, 3), 77, np.float32)
-    fitted = fit([view], [view.weights(0)], [np.full((50, 3), 99, np.float32)], start, 5)
+    fitted = fit_texture([view], [view.weights(0)], [np.full((50, 3), 99, np.float32)], start, 5)
     assert (fitted[:4] == 77).all()
     assert fitted.max() > 80
 
@@ -89,7 +89,7 @@ def observed():
     surface = surface_of(knot())
     buffers = render(surface, horizontal_orbit(4, 2.2, 1.6, 256).cameras)
     edges = edge_distances(buffers)
-    return surface, buffers, edges, observe_atlas(surface, buffers, edges, facing(surface, buffers))
+    return surface, buffers, edges, observe_atlas(surface, buffers, edges, find_winding(surface, buffers))
 
 
 def test_pixels_read_the_atlas_where_their_point_of_the_surface_lies(observed):

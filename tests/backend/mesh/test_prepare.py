@@ -9,12 +9,12 @@ import trimesh
 from backend import store
 from backend.api.errors import InvalidMesh, ProtocolError
 from backend.api.job import MAX_TRIANGLES, Job, MeshData
-from backend.mesh.parts import SMALL, parts
+from backend.mesh.parts import SMALL, segment_parts
 from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.surface import triangle_areas
 from backend.mesh.unwrap.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, rasterize_atlas, why_unusable
-from backend.mesh.voxels import cell_of, keys_of, voxelize
+from backend.mesh.voxels import cell_keys, point_cells, voxelize
 from backend.records import load_surface, save_surface
 from tests.meshes import job, knot, mesh_data, surface_of
 
@@ -196,10 +196,10 @@ def test_uvs_come_back_in_the_order_of_the_job_with_left_out_corners_joined_to_t
 def test_voxels_are_exactly_the_cells_that_the_surface_passes_through(resolution):
     mesh, surface = knot(), surface_of(knot())
     voxels = voxelize(surface, resolution)
-    keys = keys_of(voxels.cells, resolution)
+    keys = cell_keys(voxels.cells, resolution)
     assert (np.diff(keys) > 0).all()
     points = trimesh.Trimesh(surface.vertices, surface.faces, process=False).sample(200_000, seed=1)
-    sampled = np.unique(keys_of(cell_of(points, resolution), resolution))
+    sampled = np.unique(cell_keys(point_cells(points, resolution), resolution))
     assert np.isin(sampled, keys).all()
     corners = surface.vertices[surface.faces]
     for key in keys[~np.isin(keys, sampled)][:40]:
@@ -243,7 +243,7 @@ def test_neighbours_are_the_cells_that_share_a_side():
 
 def test_parts_end_at_sharp_edges_and_small_ones_go_with_a_neighbour():
     def sizes(mesh):
-        return np.sort(np.bincount(parts(surface_of(mesh)))).tolist()
+        return np.sort(np.bincount(segment_parts(surface_of(mesh)))).tolist()
 
     assert sizes(trimesh.creation.box()) == [2] * 6
     assert sizes(trimesh.creation.icosphere(2)) == [320]
@@ -270,7 +270,7 @@ def test_parts_end_where_the_material_slot_changes_however_small_they_are():
         middles[:, 0] > 0,
     )
     slots = np.select([freckle, cap & half, cap], [7, 2, 1], 0).astype(np.int32)
-    part = parts(replace(surface, slots=slots))
+    part = segment_parts(replace(surface, slots=slots))
     assert 0 < triangle_areas(surface.vertices, surface.faces[freckle]).sum() < SMALL * np.pi
     assert len(np.unique(part)) == 4
     assert len(np.unique(np.column_stack([part, slots]), axis=0)) == 4
@@ -279,7 +279,7 @@ def test_parts_end_where_the_material_slot_changes_however_small_they_are():
 def test_one_slot_in_two_places_is_two_parts():
     surface = surface_of(trimesh.creation.icosphere(3))
     height = surface.vertices[surface.faces].mean(axis=1)[:, 2]
-    assert parts(replace(surface, slots=(np.abs(height) > 0.3).astype(np.int32))).max() == 2
+    assert segment_parts(replace(surface, slots=(np.abs(height) > 0.3).astype(np.int32))).max() == 2
 
 
 def test_a_face_keeps_its_material_slot_through_welding_cleaning_and_new_uvs():

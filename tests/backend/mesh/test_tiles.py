@@ -10,7 +10,7 @@ from backend.api.job import MeshData
 from backend.mesh.files import MeshFile, write_mesh
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
-from backend.mesh.tiles import LARGEST_ATLAS, atlas_size, cut, gather, tile_numbers
+from backend.mesh.tiles import MAX_ATLAS_SIZE, atlas_size, cut_tiles, gather_tiles, tile_numbers
 from backend.mesh.uvs import rasterize_atlas, why_unusable
 from tests.meshes import camera_at, decoded, job, knot, picture, psnr, surface_of, wear
 
@@ -44,7 +44,7 @@ def moved(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
 def test_gathered_tiles_are_cut_to_what_the_layout_says(tiles):
     corners = np.float32([[0.1, 0.2], [0.8, 0.3], [0.4, 0.9]])
     uvs = np.stack([moved(corners, (tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
-    gathered, found = gather(uvs)
+    gathered, found = gather_tiles(uvs)
     assert found == tiles
     assert list(tile_numbers(uvs)) == list(tiles)
     assert gathered.min() >= 0
@@ -52,7 +52,7 @@ def test_gathered_tiles_are_cut_to_what_the_layout_says(tiles):
     size = atlas_size(tiles, 128)
     face, _ = rasterize_atlas(gathered, size)
     alone = rasterize_atlas(corners[None], 128)[0] == 0
-    for index, (tile, image) in enumerate(cut(face[..., None], found).items()):
+    for index, (tile, image) in enumerate(cut_tiles(face[..., None], found).items()):
         assert tile == tiles[index]
         assert image.shape == (128, 128, 1)
         assert ((image[..., 0] == index) == alone).mean() > 0.999
@@ -62,7 +62,7 @@ def test_many_tiles_get_smaller_ones_so_that_they_fit_into_memory():
     assert atlas_size((1001,), 8192) == 8192
     assert atlas_size((1001, 1002), 8192) == 8192
     assert atlas_size(tuple(range(1001, 1006)), 2048) == 6144
-    assert atlas_size(tuple(range(1001, 1065)), 4096) == LARGEST_ATLAS
+    assert atlas_size(tuple(range(1001, 1065)), 4096) == MAX_ATLAS_SIZE
 
 
 GOOD = np.float32([[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]])

@@ -8,7 +8,7 @@ import trimesh
 
 from backend import records
 from backend.bake.bake import Texture
-from backend.bake.texels import Texels, locate, to_image
+from backend.bake.texels import Texels, locate_texels, to_atlas
 from backend.mesh.surface import Surface
 from backend.pipeline import _png_files
 from backend.refine.closest import closest_points
@@ -29,7 +29,7 @@ def surface() -> Surface:
 
 @pytest.fixture(scope="module")
 def texels(surface) -> Texels:
-    return locate(surface, SIZE)
+    return locate_texels(surface, SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def texture(texels) -> Texture:
     confidence = np.where(x < -0.1, 220, 30).astype(np.float32)
     seen = x < 0.15
     maps = [
-        to_image(texels, values)
+        to_atlas(texels, values)
         for values in (
             smooth(texels.positions) + noise,
             np.where(seen, confidence, 0)[:, None],
@@ -115,7 +115,7 @@ def test_cells_hold_the_textures_colours_and_how_it_was_seen(colors, grid):
 
 def test_a_cell_takes_the_mean_of_the_texels_in_it(surface, texture, texels):
     grey = np.full((SIZE, SIZE, 3), 128, np.uint8)
-    noise = to_image(texels, 128 + np.random.default_rng(4).normal(0, 20, (len(texels), 3)))
+    noise = to_atlas(texels, 128 + np.random.default_rng(4).normal(0, 20, (len(texels), 3)))
     remaining = []
     for resolution in (512, 32):  # half a texel and seven along a cell's side
         grid = dual_grid(surface.vertices, surface.faces, resolution)

@@ -16,8 +16,8 @@ from torch import nn
 from backend import pipeline
 from backend.api.errors import InvalidMesh, InvalidSettings, InvalidWeights, OutOfMemory
 from backend.api.settings import Settings
-from backend.bake.bake import Texture, bare
-from backend.bake.texels import Texels, locate, to_image
+from backend.bake.bake import Texture, empty_texture
+from backend.bake.texels import Texels, locate_texels, to_atlas
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
 from backend.refine.combine import combine
@@ -77,7 +77,7 @@ def grid(surface) -> DualGrid:
 
 @pytest.fixture(scope="module")
 def texels(surface) -> Texels:
-    return locate(surface, 512)
+    return locate_texels(surface, 512)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def texture(texels) -> Texture:
     z = texels.positions[:, 2:]
     stripes = 128 + 100 * np.sign(np.sin(90 * z)) * np.float32([1, -1, 0.5])
     confidence, coverage = np.select([z < -0.1, z < 0.2], [240, 20], 0), np.where(z < 0.2, 255, 0)
-    maps = [to_image(texels, values.astype(np.float32)) for values in (stripes, confidence, coverage)]
+    maps = [to_atlas(texels, values.astype(np.float32)) for values in (stripes, confidence, coverage)]
     return Texture(*maps, np.zeros_like(maps[0]), 0.7)
 
 
@@ -357,7 +357,7 @@ def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, re
         .startswith("The mesh is too thin")
     )
     with pytest.raises(InvalidMesh, match="too thin for the refinement"):
-        refine(thread, bare(64), [reference], Settings(painter="trellis2"), silent, unkept)
+        refine(thread, empty_texture(64), [reference], Settings(painter="trellis2"), silent, unkept)
 
 
 def test_refine_is_yes_or_no():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backend.mesh.uvs import rasterize_atlas
-from backend.render.footprint import project, pyramid, sample, tangents
-from backend.render.sample import bilinear
+from backend.render.footprint import build_mipmap, project_texels, sample_footprints, texel_tangents
+from backend.render.sample import sample_bilinear
 from tests.meshes import camera_at, knot, surface_of
 
 SIDE = 128
@@ -36,32 +36,35 @@ def patches(count: int, long: float, short: float, degrees: float) -> np.ndarray
 def test_a_texel_no_larger_than_a_pixel_reads_bilinearly(dtype):
     frame = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE - 1, 3)).astype(dtype)
     where = np.random.default_rng(2).uniform(-3, SIDE + 3, (4000, 2)).astype(np.float32)
-    mips = pyramid(frame, EVERYWHERE[:, 1:])
+    mips = build_mipmap(frame, EVERYWHERE[:, 1:])
     for long in (0.1, 0.6, 0.99):
         np.testing.assert_allclose(
-            sample(mips, where, patches(4000, long, 0.1, 30)), bilinear(frame, where), atol=1e-2
+            sample_footprints(mips, where, patches(4000, long, 0.1, 30)),
+            sample_bilinear(frame, where),
+            atol=1e-2,
         )
 
 
 @pytest.mark.parametrize("period", [2.3, 3.0, 4.1])
 def test_a_texel_of_many_pixels_reads_their_mean(period):
     frame = stripes(20, period)
-    read = sample(pyramid(frame, EVERYWHERE), places(), patches(4000, 8, 8, 0))
+    read = sample_footprints(build_mipmap(frame, EVERYWHERE), places(), patches(4000, 8, 8, 0))
     assert np.abs(read - 100).max() < 6
-    assert np.abs(bilinear(frame, places()) - 100).max() > 40
+    assert np.abs(sample_bilinear(frame, places()) - 100).max() > 40
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 135])
 def test_a_narrow_patch_keeps_detail_across_it_and_none_along_it(degrees):
     where = places()
     along, across = stripes(degrees, 8), stripes(degrees + 90, 8)
-    read = sample(pyramid(along, EVERYWHERE), where, patches(len(where), 8, 1, degrees))
-    assert read.std() > 0.9 * bilinear(along, where).std()
+    read = sample_footprints(build_mipmap(along, EVERYWHERE), where, patches(len(where), 8, 1, degrees))
+    assert read.std() > 0.9 * sample_bilinear(along, where).std()
     assert (
-        sample(pyramid(along, EVERYWHERE), where, patches(len(where), 8, 8, degrees)).std() < 0.2 * read.std()
+        sample_footprints(build_mipmap(along, EVERYWHERE), where, patches(len(where), 8, 8, degrees)).std()
+        < 0.2 * read.std()
     )
     assert (
-        sample(pyramid(across, EVERYWHERE), where, patches(len(where), 8, 1, degrees)).std()
+        sample_footprints(build_mipmap(across, EVERYWHERE), where, patches(len(where), 8, 1, degrees)).std()
         < 0.15 * read.std()
     )
 
@@ -74,7 +77,7 @@ def test_nothing_of_the_background_enters_any_level():
     frame[mask] = (20, 130, 60)
     where = np.random.default_rng(3).uniform(0, 100, (4000, 2)).astype(np.float32)
     for long, short in ((0.5, 0.5), (2, 1), (13, 1), (40, 30), (500, 3)):
-        read = sample(pyramid(frame, mask), where, patches(4000, long, short, 50))
+        read = sample_footprints(build_mipmap(frame, mask), where, patches(4000, long, short, 50))
         np.testing.assert_allclose(read, np.tile(np.float32([20, 130, 60]), (4000, 1)), rtol=1e-4)
 
 
@@ -87,14 +90,14 @@ def test_jacobians_are_how_far_the_next_texel_lands(orthographic):
     camera = type(camera)(
         camera.rotation, camera.position, camera.focal, (0.47, 0.55), 640, 480, orthographic
     )
-    moved = tangents(surface.vertices, surface.faces, surface.corner_uvs, size)
+    moved = texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, size)
     weights = np.concatenate([barycentric, 1 - barycentric.sum(axis=2, keepdims=True)], axis=2)
     points = np.einsum("hwc,hwcx->hwx", weights, surface.vertices[surface.faces[face]])
     for axis, ((down, right), same) in enumerate(pairs.items()):
         row, column = np.nonzero(same & (face[: same.shape[0], : same.shape[1]] >= 0))
         row, column = row[::97], column[::97]
         here, there = points[row, column], points[row + down, column + right]
-        pixels, jacobians = project(camera, here.astype(np.float32), moved, face[row, column])
+        pixels, jacobians = project_texels(camera, here.astype(np.float32), moved, face[row, column])
         np.testing.assert_allclose(pixels, camera.project(here)[0], atol=1e-2)
         step = camera.project(there)[0] - camera.project(here)[0]
         np.testing.assert_allclose(jacobians[:, :, axis], step, atol=0.01 * np.abs(step).max())
@@ -102,10 +105,10 @@ def test_jacobians_are_how_far_the_next_texel_lands(orthographic):
 
 def test_a_triangle_without_area_in_uv_reads_one_point():
     uvs = np.float32([[[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]]])
-    assert (tangents(np.eye(3, dtype=np.float32), np.int32([[0, 1, 2]]), uvs, 64) == 0).all()
+    assert (texel_tangents(np.eye(3, dtype=np.float32), np.int32([[0, 1, 2]]), uvs, 64) == 0).all()
     frame = stripes(0, 9)
     np.testing.assert_allclose(
-        sample(pyramid(frame, EVERYWHERE), places(), np.zeros((4000, 2, 2), np.float32)),
-        bilinear(frame, places()),
+        sample_footprints(build_mipmap(frame, EVERYWHERE), places(), np.zeros((4000, 2, 2), np.float32)),
+        sample_bilinear(frame, places()),
         atol=1e-2,
     )

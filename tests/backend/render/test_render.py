@@ -6,12 +6,12 @@ import trimesh
 
 from backend.paint.orbitpainter.cameras import closed, orbits
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
-from backend.render.maps import normal_image, position_image
+from backend.render.gbuffer_images import normal_image, position_image
 from backend.render.occlusion import ambient_occlusion
 from backend.render.rasterize import normals, positions, rasterize, render
-from backend.render.sample import bilinear
+from backend.render.sample import sample_bilinear
 from backend.render.video import contact_sheet, write_video
-from backend.render.visibility import edge_distance, facing, observe
+from backend.render.visibility import edge_distance, find_winding, observe
 from tests.meshes import camera_at, cast_rays, knot, surface_of
 
 
@@ -214,12 +214,12 @@ def test_backgrounds_and_encodings_are_the_published_ones(azimuth, end):
 def test_winding_is_recognised(surface, flip, expected):
     faces = surface.faces[:, ::-1] if flip else surface.faces
     turned = surface_of(trimesh.Trimesh(surface.vertices, faces, process=False))
-    assert facing(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras)) == expected
+    assert find_winding(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras)) == expected
 
 
 def test_an_open_sheet_counts_as_two_sided():
     sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
-    assert facing(sheet, render(sheet, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
+    assert find_winding(sheet, render(sheet, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
 
 
 def test_visibility_agrees_with_shadow_rays(surface):
@@ -261,7 +261,7 @@ def test_edges_are_silhouettes_and_steps_in_depth_not_slopes():
 def test_reading_between_pixels_is_linear():
     ramp = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     places = np.array([[0.5, 0.5], [1.0, 0.5], [1.5, 2.0], [99.0, 99.0]])
-    np.testing.assert_allclose(bilinear(ramp, places)[:, 0], [0, 0.5, 7, 11])
+    np.testing.assert_allclose(sample_bilinear(ramp, places)[:, 0], [0, 0.5, 7, 11])
 
 
 def test_orbits_can_be_watched(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ....mesh.surface import Surface, triangle_areas
-from ....mesh.voxels import cell_of, keys_of, voxelize
+from ....mesh.voxels import cell_keys, point_cells, voxelize
 from ....render.rasterize import rasterize
 from .feature_edges import InnerEdges
 from .outline import depths, looseness, overlap, rim, rim_points, shrunk, signed_distance
@@ -86,7 +86,7 @@ def simplified(surface: Surface) -> Surface:
     itself where little is left."""
     if len(surface.faces) < 4 * SIMPLIFIED_CELLS**2:
         return surface
-    keys = keys_of(cell_of(surface.vertices, SIMPLIFIED_CELLS), SIMPLIFIED_CELLS)
+    keys = cell_keys(point_cells(surface.vertices, SIMPLIFIED_CELLS), SIMPLIFIED_CELLS)
     _, first, cell = np.unique(keys, return_index=True, return_inverse=True)
     faces, kept = np.unique(np.sort(cell[surface.faces], axis=1), axis=0, return_index=True)
     kept = kept[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])]

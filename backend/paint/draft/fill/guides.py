@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from ....mesh.parts import parts
+from ....mesh.parts import segment_parts
 from ....mesh.surface import Surface
 from ....render.occlusion import ambient_occlusion
 from .exemplar import Source
@@ -37,7 +37,7 @@ class Shape:
     """What parts and hollows need to know of the whole surface.
 
     Attributes:
-        part: (F,) int32 of its faces; see :func:`backend.mesh.parts.parts`.
+        part: (F,) int32 of its faces; see :func:`backend.mesh.parts.segment_parts`.
         slot: (F,) int64 of its faces, their material slots, numbered from 0.
         points, normals: (N, 3) float32, some of it, and their ``occlusion`` (N,) float32.
     """
@@ -58,7 +58,7 @@ def shape_of(surface: Surface, points: np.ndarray, normals: np.ndarray) -> Shape
         else np.unique(surface.slots, return_inverse=True)[1]
     )
     return Shape(
-        parts(surface),
+        segment_parts(surface),
         slot,
         points[some],
         normals[some],

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ....render.rasterize import GBuffer
-from ....render.sample import bilinear
+from ....render.sample import sample_bilinear
 from ....render.visibility import edge_distance, observe
 from ...foreground import confirmed_by, cut_out, extend
 from ...reference import Reference
@@ -37,7 +37,7 @@ class Picture:
 
     Attributes:
         buffer: the view.
-        side: how the mesh winds its triangles, see :func:`backend.render.visibility.facing`.
+        side: how the mesh winds its triangles, see :func:`backend.render.visibility.find_winding`.
         alpha: (H, W) float32, the object.
         edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
@@ -74,7 +74,7 @@ class Picture:
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
-        colors[shown] = bilinear(self.colors, pixels)
+        colors[shown] = sample_bilinear(self.colors, pixels)
         return colors, trust.astype(np.float32)
 
     def over(self, frame: np.ndarray) -> np.ndarray:

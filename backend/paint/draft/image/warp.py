@@ -2,7 +2,7 @@
 
 A picture of something that only resembles the mesh has parts of another size or place, and no camera mends
 that. The bend is a lattice of control points, an eighth of the picture apart, with springs between them
-(:mod:`backend.align.lattice`). Outlines pull as signed distances, which say at every pixel near them how far
+(:mod:`backend.align.free_form`). Outlines pull as signed distances, which say at every pixel near them how far
 to go. Where the mesh's inner edges are seen in the picture at all, each then pulls towards the strongest edge
 of the picture near by.
 """
@@ -12,7 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ....align.lattice import dense, flat, moved
+from ....align.free_form import gauss_newton_step, identity, to_dense_flow
 from ....mesh.surface import Surface
 from ....render.camera import Camera
 from ....render.rasterize import rasterize
@@ -95,13 +95,13 @@ def bend(cut: Reference, camera: Camera, surface: Surface) -> np.ndarray | None:
         return None
 
     def stepped(lattice: np.ndarray, inner: _InnerPull | None) -> np.ndarray:
-        flow, none = dense(lattice, shape), np.zeros_like(own)
+        flow, none = to_dense_flow(lattice, shape), np.zeros_like(own)
         there, across_there, down_there = (_moved(image, flow) for image in (wanted, across, down))
         lack = own - there
         # What is far beyond reach is something else, a bar before the object or a part that the mesh has not.
         weight = np.sqrt(band / (1 + (lack / most) ** 4))
         slopes, pulls = inner.at(flow, most) if inner else ([none, none], [none, none])
-        lattice = moved(
+        lattice = gauss_newton_step(
             lattice,
             np.dstack([weight * across_there, slopes[0], none]),
             np.dstack([weight * down_there, none, slopes[1]]),
@@ -112,12 +112,12 @@ def bend(cut: Reference, camera: Camera, surface: Surface) -> np.ndarray | None:
             1, most / np.maximum(np.linalg.norm(lattice, axis=2, keepdims=True), 1e-6)
         )
 
-    lattice = flat(shape)
+    lattice = identity(shape)
     for _ in range(ROUNDS):
         lattice = stepped(lattice, None)
-    if np.abs(own - _moved(wanted, dense(lattice, shape)))[band > 0].mean() > LOWERED * before:
+    if np.abs(own - _moved(wanted, to_dense_flow(lattice, shape)))[band > 0].mean() > LOWERED * before:
         return None
-    straight = along(cut, dense(lattice, shape))
+    straight = along(cut, to_dense_flow(lattice, shape))
     seen = InnerEdges(straight.color, straight.alpha).agreement(
         surface, lambda width, height: replace(camera, width=width, height=height)
     )
@@ -125,7 +125,7 @@ def bend(cut: Reference, camera: Camera, surface: Surface) -> np.ndarray | None:
         inner = _InnerPull(cut, camera, surface, shape)
         for _ in range(ROUNDS):
             lattice = stepped(lattice, inner)
-    return dense(lattice, shape)
+    return to_dense_flow(lattice, shape)
 
 
 class _InnerPull:

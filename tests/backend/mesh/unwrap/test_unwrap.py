@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.mesh.edges import components, pieces, twins
+from backend.mesh.edges import connected_groups, corner_components, twin_half_edges
 from backend.mesh.surface import triangle_areas, triangle_normals
 from backend.mesh.unwrap import charts, flatten, join
-from backend.mesh.unwrap.chart_growth import grow_patches, sums, unit
-from backend.mesh.unwrap.flatten import l2_stretch, lay_flat, lies_on_itself, relax, singular_values
-from backend.mesh.unwrap.pack import pack
+from backend.mesh.unwrap.chart_growth import grow_charts, sum_by_owner, unit_rows
+from backend.mesh.unwrap.flatten import (
+    flatten_triangles,
+    l2_stretch,
+    overlaps_itself,
+    relax_arap,
+    singular_values,
+)
+from backend.mesh.unwrap.pack import pack_charts
 from backend.mesh.unwrap.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, why_unusable
 from tests.meshes import knot, mesh_data
@@ -47,8 +53,11 @@ def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
         turn = trimesh.geometry.align_vectors(normal, (0, 0, 1))[:3, :3]
         inside = chart == number
         own = np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3)
-        uvs[inside] = relax(
-            lay_flat(vertices, faces[inside]), own, (vertices[faces[inside]] @ turn.T)[..., :2], flatten.STEPS
+        uvs[inside] = relax_arap(
+            flatten_triangles(vertices, faces[inside]),
+            own,
+            (vertices[faces[inside]] @ turn.T)[..., :2],
+            flatten.STEPS,
         )
     return uvs, wedges, np.unique(chart, return_inverse=True)[1]
 
@@ -67,12 +76,12 @@ def charts_of(faces: np.ndarray, uvs: np.ndarray) -> np.ndarray:
     wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)[
         1
     ].reshape(-1, 3)
-    return components(wedges, np.arange(len(faces)))
+    return corner_components(wedges, np.arange(len(faces)))
 
 
 def stretches(vertices, faces, uvs):
     """``(l2, smallest singular value)`` at the scale that keeps the area."""
-    flat = lay_flat(vertices, faces)
+    flat = flatten_triangles(vertices, faces)
     area = 0.5 * flat[:, 1, 0] * flat[:, 2, 1]
     largest, smallest = singular_values(flat, uvs.astype(np.float64))
     scale = np.sqrt(area.sum() / (area * np.abs(largest * smallest)).sum())
@@ -81,22 +90,24 @@ def stretches(vertices, faces, uvs):
 
 def test_edges_are_twins_only_where_two_triangles_agree():
     square = [[0, 1, 2], [0, 2, 3]]
-    assert twins(np.array(square)).tolist() == [[2, 3]]
-    assert len(twins(np.array([*square, [2, 0, 4]]))) == 0, "three triangles on one edge"
-    assert len(twins(np.array([[0, 1, 2], [2, 0, 3]]))) == 0, "one of the two is turned over"
+    assert twin_half_edges(np.array(square)).tolist() == [[2, 3]]
+    assert len(twin_half_edges(np.array([*square, [2, 0, 4]]))) == 0, "three triangles on one edge"
+    assert len(twin_half_edges(np.array([[0, 1, 2], [2, 0, 3]]))) == 0, "one of the two is turned over"
 
 
 def test_patches_cover_all_triangles_connected_and_without_any_turned_away():
     mesh = mesh_data(knot())
-    patch = grow_patches(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twins(mesh.faces), 60)
+    patch = grow_charts(
+        mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twin_half_edges(mesh.faces), 60
+    )
     normals = triangle_normals(mesh.vertices, mesh.faces)
-    front = unit(sums(triangle_areas(mesh.vertices, mesh.faces)[:, None] * normals, patch))
+    front = unit_rows(sum_by_owner(triangle_areas(mesh.vertices, mesh.faces)[:, None] * normals, patch))
     assert 60 <= patch.max() + 1 < 90
     assert (np.einsum("fx,fx->f", front[patch], normals) > 0).all()
-    edges = twins(mesh.faces)
+    edges = twin_half_edges(mesh.faces)
     inside = edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]] // 3
     links = np.concatenate([inside.T, np.tile(np.arange(len(mesh.faces)), (2, 1))], axis=1)
-    assert len(np.unique(pieces(links))) == len(np.unique(patch))
+    assert len(np.unique(connected_groups(links))) == len(np.unique(patch))
 
 
 def test_patches_end_at_sharp_edges():
@@ -104,7 +115,9 @@ def test_patches_end_at_sharp_edges():
     for _ in range(4):
         box = box.subdivide()
     mesh = mesh_data(box)
-    patch = grow_patches(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twins(mesh.faces), 12)
+    patch = grow_charts(
+        mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twin_half_edges(mesh.faces), 12
+    )
     side = np.unique(triangle_normals(mesh.vertices, mesh.faces).round(), axis=0, return_inverse=True)[1]
     assert len(np.unique(patch)) > 6
     assert len(np.unique(np.stack([patch, side]), axis=1).T) == len(np.unique(patch))
@@ -115,11 +128,11 @@ def test_patches_that_would_fold_or_lie_on_themselves_are_grown_again_smaller(mo
     monkeypatch.setattr(charts, "PATCHES", patches)
     monkeypatch.setattr(charts, "PATCH_FACES", 1)
     vertices, faces = sheet(200, 3, lambda x, y: ((6 + y) * np.cos(x / 10), (6 + y) * np.sin(x / 10), x / 50))
-    uvs, wedges, chart = charts.flat_charts(vertices, faces, np.arange(len(faces)), quiet)
+    uvs, wedges, chart = charts.flatten_charts(vertices, faces, np.arange(len(faces)), quiet)
     assert np.array_equal(np.unique(chart), np.arange(chart.max() + 1))
     for number in range(chart.max() + 1):
         inside = chart == number
-        assert not lies_on_itself(
+        assert not overlaps_itself(
             np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside]
         )
         assert stretches(vertices, faces[inside], uvs[inside])[0] <= flatten.MOST_STRETCH
@@ -135,7 +148,7 @@ def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
     # does.
     faces[::64] = faces[::64, ::-1]
     polygons = np.arange(len(faces)) // 4
-    uvs, wedges, chart = charts.flat_charts(vertices, faces, polygons, quiet)
+    uvs, wedges, chart = charts.flatten_charts(vertices, faces, polygons, quiet)
     assert (chart.reshape(-1, 4) == chart[::4, None]).all()
     assert (
         len(np.unique(chart[: len(mesh.faces)])) + len(np.unique(chart[len(mesh.faces) :])) == chart.max() + 1
@@ -149,7 +162,7 @@ def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
 def test_singular_values_are_those_of_linear_algebra():
     random = np.random.default_rng(1)
     vertices, faces = random.random((30, 3)), np.arange(30).reshape(-1, 3)
-    flat, uvs = lay_flat(vertices, faces), random.random((10, 3, 2))
+    flat, uvs = flatten_triangles(vertices, faces), random.random((10, 3, 2))
     expected = []
     for a, b in zip(flat, uvs, strict=True):
         jacobian = (b[1:] - b[0]).T @ np.linalg.inv((a[1:] - a[0]).T)
@@ -161,7 +174,7 @@ def test_singular_values_are_those_of_linear_algebra():
 def test_a_bent_sheet_is_unrolled_without_stretch_from_a_skewed_start():
     vertices, faces = sheet(20, 10, lambda x, y: (10 * np.cos(x / 10), 10 * np.sin(x / 10), y))
     start = vertices[faces][..., [1, 2]].astype(np.float64) @ [[1.0, 0.4], [0.0, 0.7]]
-    flattened = relax(lay_flat(vertices, faces), faces, start, 30)
+    flattened = relax_arap(flatten_triangles(vertices, faces), faces, start, 30)
     assert stretches(vertices, faces, start)[0] > 1.1
     l2, least = stretches(vertices, faces, flattened)
     assert l2 < 1.0001
@@ -178,7 +191,7 @@ def test_a_chart_that_runs_over_itself_is_found():
         vertices, faces = sheet(
             40, 3, lambda x, y, end=end: [(6 + y) * f(2 * np.pi * end * x / 40) for f in (np.sin, np.cos)]
         )
-        turns[name] = lies_on_itself(faces, vertices[faces].astype(np.float64))
+        turns[name] = overlaps_itself(faces, vertices[faces].astype(np.float64))
     assert turns == {"most of a ring": False, "a hair more than a ring": True, "more than a ring": True}
 
 
@@ -193,7 +206,7 @@ def test_pieces_of_a_plane_become_one_chart_again():
     for number in range(chart.max() + 1):
         inside = chart == number
         assert stretches(vertices, faces[inside], uvs[inside])[0] < 1 + 1e-9
-        assert not lies_on_itself(
+        assert not overlaps_itself(
             np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside]
         )
 
@@ -223,7 +236,7 @@ def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
     uvs, wedges, chart = joined_beside_a_large_box(vertices, faces, half)
     assert len(np.unique(chart)) == charts
     for number in np.unique(chart):
-        assert not lies_on_itself(
+        assert not overlaps_itself(
             np.unique(wedges[chart == number], return_inverse=True)[1].reshape(-1, 3), uvs[chart == number]
         )
 
@@ -267,7 +280,7 @@ def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
 def test_packing_changes_no_shape_however_small_the_chart():
     sides = np.geomspace(0.002, 1, 40)
     corners = np.array([[[0, 0], [1, 0], [0, 1.37]]]) * sides[:, None, None]
-    uvs = pack(corners, np.arange(120).reshape(-1, 3), np.arange(40), 1024).astype(np.float64)
+    uvs = pack_charts(corners, np.arange(120).reshape(-1, 3), np.arange(40), 1024).astype(np.float64)
     lengths, before = (
         np.linalg.norm(np.roll(points, 1, axis=1) - points, axis=2) for points in (uvs, corners)
     )
@@ -280,7 +293,7 @@ def test_triangles_of_one_polygon_that_do_not_touch_stay_where_they_are_to_each_
     apart = np.array([[[0, 0], [1, 0], [0.5, 1]], [[0.5, 1.2], [1, 2], [0, 2]]])
     corners = (apart * np.linspace(1, 3, 30)[:, None, None, None]).reshape(-1, 3, 2)
     uvs = (
-        pack(corners, np.arange(180).reshape(-1, 3), np.arange(60) // 2, 1024)
+        pack_charts(corners, np.arange(180).reshape(-1, 3), np.arange(60) // 2, 1024)
         .reshape(30, 6, 2)
         .astype(np.float64)
     )
@@ -293,7 +306,7 @@ def test_triangles_of_one_polygon_that_do_not_touch_stay_where_they_are_to_each_
 
 def test_a_chart_too_small_to_see_still_lies_in_the_square():
     corners = np.array([[[0, 0], [1, 0], [0, 1]], [[500, 500], [500 + 1e-9, 500], [500, 500 + 1e-9]]])
-    uvs = pack(corners, np.array([[0, 1, 2], [3, 4, 5]]), np.array([0, 1]), 1024)
+    uvs = pack_charts(corners, np.array([[0, 1, 2], [3, 4, 5]]), np.array([0, 1]), 1024)
     assert uvs.min() >= 0
     assert uvs.max() <= 1
     assert count_overlaps(uvs[:1], 512)[0] > 0.2 * 512**2

@@ -14,7 +14,7 @@ from backend.paint.orbitpainter.layouts import LAYOUTS, PATCH
 from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import PACKED, condition, velocity
 from backend.render.camera import horizontal_orbit, vertical_orbit
-from backend.render.maps import position_image
+from backend.render.gbuffer_images import position_image
 from backend.render.rasterize import render
 from tests import tiny_model
 from tests.meshes import surface_of

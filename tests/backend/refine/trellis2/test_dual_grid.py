@@ -9,7 +9,7 @@ import trimesh
 from scipy.optimize import lsq_linear
 from trimesh.transformations import rotation_matrix
 
-from backend.mesh.voxels import keys_of
+from backend.mesh.voxels import cell_keys
 from backend.refine.trellis2.dual_grid import BORDER_WEIGHT, POINT_WEIGHT, DualGrid, dual_grid, grid_of
 from tests.meshes import ASSETS, knot, needs_assets
 
@@ -226,7 +226,7 @@ def test_rows_ascend_and_do_not_depend_on_the_order_of_triangles():
     vertices, faces = normalised(knot())
     grid = dual_grid(vertices, faces, 64)
     shuffled = dual_grid(vertices, np.random.default_rng(0).permutation(faces), 64)
-    assert (np.diff(keys_of(grid.cells, 64)) > 0).all()
+    assert (np.diff(cell_keys(grid.cells, 64)) > 0).all()
     assert np.array_equal(grid.cells, shuffled.cells)
     assert np.array_equal(grid.crossed, shuffled.crossed)
     assert np.abs(grid.offsets - shuffled.offsets).max() < 1e-3

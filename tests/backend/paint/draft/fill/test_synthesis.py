@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from backend.api.settings import Settings
-from backend.mesh.parts import parts
+from backend.mesh.parts import segment_parts
 from backend.mesh.prepare import clean
 from backend.paint.draft.fill import patchmatch
 from backend.paint.draft.fill.exemplar import Source
@@ -23,7 +23,7 @@ from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
-from backend.render.sample import bilinear
+from backend.render.sample import sample_bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
 from tests.meshes import at_once, camera_at, mesh_data, surface_of
@@ -314,7 +314,7 @@ def jug_with_a_blue_handle():
             [trimesh.creation.cylinder(0.45, 1.0, sections=64), handle.apply_translation((0.62, 0, 0))]
         )
     )
-    part = parts(surface)
+    part = segment_parts(surface)
     blue = part == part[surface.vertices[surface.faces].mean(axis=1)[:, 0].argmax()]
 
     def paint(face, weights, points):
@@ -449,7 +449,7 @@ def printed_box():
         sign = np.where(towards, 1, -1)
         across = np.choose(main, [sign * points[:, 1], -sign * points[:, 0], points[:, 0]])
         down = np.where(main == 2, points[:, 1], points[:, 2])
-        return bilinear(
+        return sample_bilinear(
             page, np.column_stack([512 * (across + 0.5 + 0.55 * (2 * main + towards)), 512 * (0.5 - down)])
         )
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-LEAST = 0.05
+MIN_CONTRAST_WEIGHT = 0.05
 """Weight where a border shows least; were it 0, labels would change for nothing."""
 
 
-def border_weights(edges: np.ndarray, colors: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+def contrast_weights(edges: np.ndarray, colors: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
     """The cost of a border between two voxels: little along an edge of the image, and little where all views
     show the same colour.
 
@@ -30,4 +30,4 @@ def border_weights(edges: np.ndarray, colors: np.ndarray, spread: np.ndarray | N
     if spread is not None:
         doubt = spread[a] ** 2 + spread[b] ** 2
         weight = weight * -np.expm1(-doubt / max(float(doubt.mean(dtype=np.float64)), 1e-12))
-    return np.maximum(weight, LEAST).astype(np.float32)
+    return np.maximum(weight, MIN_CONTRAST_WEIGHT).astype(np.float32)

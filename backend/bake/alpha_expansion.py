@@ -54,16 +54,16 @@ class Candidates:
 
 def energy(graph: Graph, candidates: Candidates, labels: np.ndarray) -> int:
     """The cost of labels (N,) int16: each node's own, and the weights between nodes that differ."""
-    cost = _costs(candidates.first, candidates.label, candidates.cost, labels)
+    cost = _label_costs(candidates.first, candidates.label, candidates.cost, labels)
     return int(_energy(graph.first, graph.neighbor, graph.weight, cost, labels))
 
 
-def cheapest(candidates: Candidates) -> np.ndarray:
+def cheapest_labels(candidates: Candidates) -> np.ndarray:
     """(N,) int16: the label of each node that costs least by itself."""
-    return _cheapest(candidates.first, candidates.label, candidates.cost)
+    return _cheapest_labels(candidates.first, candidates.label, candidates.cost)
 
 
-def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
+def alpha_expansion(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarray:
     """Alpha-expansion until no label can gain a node.
 
     Args:
@@ -77,8 +77,8 @@ def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarr
     labels = labels.astype(np.int16)
     if not len(labels):
         return labels
-    first, holder, place = _holders(candidates.first, candidates.label)
-    cost = _costs(candidates.first, candidates.label, candidates.cost, labels)
+    first, holder, place = _group_by_label(candidates.first, candidates.label)
+    cost = _label_costs(candidates.first, candidates.label, candidates.cost, labels)
     changed = np.zeros(len(graph), np.int64)
     tried = np.full(len(first) - 1, NEVER, np.int64)
     index = np.full(len(graph), -1, np.int32)
@@ -87,7 +87,7 @@ def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarr
         better = False
         for alpha in range(len(first) - 1):
             own = slice(first[alpha], first[alpha + 1])
-            nodes, places = _stirred(
+            nodes, places = _nodes_to_try(
                 alpha,
                 holder[own],
                 place[own],
@@ -102,10 +102,10 @@ def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarr
             tried[alpha] = now
             if (
                 len(nodes)
-                and (takes := _cut(alpha, nodes, places, graph, candidates.cost, labels, cost, index))
+                and (takes := _min_cut(alpha, nodes, places, graph, candidates.cost, labels, cost, index))
                 is not None
             ):
-                _take(
+                _apply_move(
                     alpha,
                     nodes[takes],
                     places[takes],
@@ -121,10 +121,10 @@ def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarr
     return labels
 
 
-def _cut(alpha, nodes, places, graph, costs, labels, cost, index):
+def _min_cut(alpha, nodes, places, graph, costs, labels, cost, index):
     """(K,) bool: which of the nodes take ``alpha``, all of them decided together at the least cost; None if
     none should."""
-    keep, switch, ends, capacity = _terms(
+    keep, switch, ends, capacity = _cut_terms(
         alpha, nodes, places, graph.first, graph.neighbor, graph.weight, costs, labels, cost, index
     )
     before = keep.sum()
@@ -168,7 +168,7 @@ def _energy(first, neighbor, weight, cost, labels):
 
 
 @njit(cache=True, nogil=True)
-def _costs(first, label, cost, labels):
+def _label_costs(first, label, cost, labels):
     result = np.empty(labels.size, np.int32)
     for n in range(labels.size):
         for k in range(first[n], first[n + 1]):
@@ -178,7 +178,7 @@ def _costs(first, label, cost, labels):
 
 
 @njit(cache=True, nogil=True)
-def _cheapest(first, label, cost):
+def _cheapest_labels(first, label, cost):
     result = np.empty(first.size - 1, np.int16)
     for n in range(result.size):
         best = first[n]
@@ -190,7 +190,7 @@ def _cheapest(first, label, cost):
 
 
 @njit(cache=True, nogil=True)
-def _holders(first, label):
+def _group_by_label(first, label):
     """The candidates by label instead of by node: where each label begins, the nodes, and their places among
     the candidates."""
     start = np.zeros(label.max() + 2, np.int64)
@@ -208,7 +208,7 @@ def _holders(first, label):
 
 
 @njit(cache=True, nogil=True)
-def _stirred(alpha, holder, place, labels, first, neighbor, changed, tried, index):
+def _nodes_to_try(alpha, holder, place, labels, first, neighbor, changed, tried, index):
     """The nodes that could switch to ``alpha``, less the connected groups in and around which nothing changed
     since it was tried.
 
@@ -243,7 +243,7 @@ def _stirred(alpha, holder, place, labels, first, neighbor, changed, tried, inde
 
 
 @njit(cache=True, nogil=True)
-def _terms(alpha, nodes, places, first, neighbor, weight, costs, labels, cost, index):
+def _cut_terms(alpha, nodes, places, first, neighbor, weight, costs, labels, cost, index):
     """The move as a cut: what each node pays to keep its label or to switch, and what a pair pays if the
     first keeps and the second switches (Kolmogorov and Zabih 2004, section 4.1). Clears ``index``."""
     keep, switch = np.empty(nodes.size, np.int64), np.empty(nodes.size, np.int64)
@@ -275,7 +275,7 @@ def _terms(alpha, nodes, places, first, neighbor, weight, costs, labels, cost, i
 
 
 @njit(cache=True, nogil=True)
-def _take(alpha, nodes, places, costs, labels, cost, first, neighbor, changed, now):
+def _apply_move(alpha, nodes, places, costs, labels, cost, first, neighbor, changed, now):
     for i in range(nodes.size):
         n = nodes[i]
         labels[n], cost[n], changed[n] = alpha, costs[places[i]], now

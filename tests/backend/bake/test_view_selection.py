@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from backend.bake import labels
-from backend.bake.borders import border_weights
-from backend.bake.expansion import Candidates, Graph, cheapest, energy, expand
-from backend.bake.labels import choose_views, claim
+from backend.bake import view_selection
+from backend.bake.alpha_expansion import Candidates, Graph, alpha_expansion, cheapest_labels, energy
+from backend.bake.contrast_weights import contrast_weights
+from backend.bake.view_selection import restrict_to_views, select_views
 from backend.mesh.voxels import voxelize
 from tests.meshes import knot, surface_of
 
@@ -60,23 +60,23 @@ def least_energy(graph: Graph, candidates: Candidates) -> int:
 @pytest.mark.parametrize("seed", range(8))
 def test_two_labels_are_solved_exactly(seed):
     graph, candidates = random_problem(seed, 9, 2)
-    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) == least_energy(
-        graph, candidates
-    )
+    assert energy(
+        graph, candidates, alpha_expansion(graph, candidates, cheapest_labels(candidates))
+    ) == least_energy(graph, candidates)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
     graph, candidates = random_problem(seed, 8, 3)
-    assert energy(graph, candidates, expand(graph, candidates, cheapest(candidates))) <= 1.05 * least_energy(
-        graph, candidates
-    )
+    assert energy(
+        graph, candidates, alpha_expansion(graph, candidates, cheapest_labels(candidates))
+    ) <= 1.05 * least_energy(graph, candidates)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
     graph, candidates = random_problem(seed, 9, 4)
-    found = expand(graph, candidates, cheapest(candidates))
+    found = alpha_expansion(graph, candidates, cheapest_labels(candidates))
     offers = [set(candidates.label[a:b]) for a, b in itertools.pairwise(candidates.first)]
     for alpha in range(4):
         takers = [n for n in range(len(graph)) if alpha in offers[n]]
@@ -96,14 +96,16 @@ def test_expanding_again_finds_nothing_more():
     graph = Graph.of(300, pairs, np.full(len(pairs), 150, np.int32))
     label = np.tile(np.arange(8, dtype=np.int16), 300)
     candidates = Candidates(np.arange(301) * 8, label, random.integers(0, 1000, len(label)).astype(np.int32))
-    found = expand(graph, candidates, cheapest(candidates))
-    assert energy(graph, candidates, expand(graph, candidates, found)) == energy(graph, candidates, found)
+    found = alpha_expansion(graph, candidates, cheapest_labels(candidates))
+    assert energy(graph, candidates, alpha_expansion(graph, candidates, found)) == energy(
+        graph, candidates, found
+    )
 
 
 def test_no_voxel_takes_a_view_that_does_not_see_it(voxels):
     quality = np.random.default_rng(3).integers(0, 256, (len(voxels), 6)).astype(np.uint8)
     quality[quality < 150] = 0
-    chosen = choose_views(voxels, quality, 5)
+    chosen = select_views(voxels, quality, 5)
     seen = quality.any(axis=1)
     assert 0 < (~seen).sum() < len(seen)
     assert np.array_equal(chosen >= 0, seen)
@@ -113,22 +115,22 @@ def test_no_voxel_takes_a_view_that_does_not_see_it(voxels):
 @pytest.mark.parametrize("smoothness", [0.7, 5])
 def test_coarse_to_fine_costs_as_little_as_all_views_at_full_resolution(voxels, smoothness, monkeypatch):
     quality = quality_of(voxels, 16, 1)
-    quick = choose_views(voxels, quality, smoothness)
-    monkeypatch.setattr(labels, "COARSEST", 96)
-    full = choose_views(voxels, quality, smoothness)
+    quick = select_views(voxels, quality, smoothness)
+    monkeypatch.setattr(view_selection, "COARSEST", 96)
+    full = select_views(voxels, quality, smoothness)
     greedy = np.where(quality.any(axis=1), quality.argmax(axis=1), -1)
     assert cost_of(voxels, quality, quick, smoothness) <= 1.01 * cost_of(voxels, quality, full, smoothness)
     assert cost_of(voxels, quality, quick, smoothness) < 0.9 * cost_of(voxels, quality, greedy, smoothness)
 
 
 def test_a_mesh_that_no_view_sees_has_no_labels(voxels):
-    assert (choose_views(voxels, np.zeros((len(voxels), 3), np.uint8), 1) == -1).all()
+    assert (select_views(voxels, np.zeros((len(voxels), 3), np.uint8), 1) == -1).all()
 
 
 def test_the_layout_of_the_qualities_in_memory_does_not_matter(voxels):
     quality = quality_of(voxels, 8, 2)
     assert np.array_equal(
-        choose_views(voxels, quality, 1), choose_views(voxels, np.asfortranarray(quality), 1)
+        select_views(voxels, quality, 1), select_views(voxels, np.asfortranarray(quality), 1)
     )
 
 
@@ -145,8 +147,8 @@ def test_borders_run_along_the_edges_of_the_image(voxels):
     stripe = voxels.cells[:, 2] // 8
     colors = np.where(stripe[:, None] % 2 == 0, np.float32([200, 40, 40]), np.float32([40, 200, 40]))
     across = stripe[voxels.edges[:, 0]] != stripe[voxels.edges[:, 1]]
-    plain = choose_views(voxels, quality, 5)
-    adaptive = choose_views(voxels, quality, 5, border_weights(voxels.edges, colors))
+    plain = select_views(voxels, quality, 5)
+    adaptive = select_views(voxels, quality, 5, contrast_weights(voxels.edges, colors))
     assert share_of_border(voxels, adaptive, across) > 2 * share_of_border(voxels, plain, across)
 
 
@@ -155,9 +157,9 @@ def test_borders_avoid_places_where_the_views_disagree(voxels):
     disputed = voxels.cells[:, 0] // 8 % 2 == 0
     spread = np.where(disputed, 30, 2).astype(np.float32)
     inside = disputed[voxels.edges].all(axis=1)
-    plain = choose_views(voxels, quality, 5)
-    careful = choose_views(
-        voxels, quality, 5, border_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread)
+    plain = select_views(voxels, quality, 5)
+    careful = select_views(
+        voxels, quality, 5, contrast_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread)
     )
     assert share_of_border(voxels, careful, inside) < 0.6 * share_of_border(voxels, plain, inside)
 
@@ -165,8 +167,8 @@ def test_borders_avoid_places_where_the_views_disagree(voxels):
 def test_voxels_that_the_first_frame_sees_well_keep_it(voxels):
     quality = quality_of(voxels, 8, 5)
     well = quality[:, 0] >= 128
-    claim(quality, np.array([0]), 128)
-    chosen = choose_views(voxels, quality, 5)
+    restrict_to_views(quality, np.array([0]), 128)
+    chosen = select_views(voxels, quality, 5)
     assert well.sum() > 1000
     assert (chosen[well] == 0).all()
     assert (chosen[~well] > 0).any()
@@ -175,8 +177,8 @@ def test_voxels_that_the_first_frame_sees_well_keep_it(voxels):
 def test_an_orbit_with_the_first_claim_leaves_the_others_what_it_does_not_see(voxels):
     quality = quality_of(voxels, 8, 6)
     before = quality.copy()
-    claim(quality, np.arange(4), 1)
-    chosen = choose_views(voxels, quality, 5)
+    restrict_to_views(quality, np.arange(4), 1)
+    chosen = select_views(voxels, quality, 5)
     first = before[:, :4].any(axis=1)
     assert (chosen[first] < 4).all()
     assert np.array_equal(chosen >= 0, before.any(axis=1))

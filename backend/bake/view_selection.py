@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from ..mesh.voxels import Voxels
-from .expansion import Candidates, Graph, cheapest, expand
+from .alpha_expansion import Candidates, Graph, alpha_expansion, cheapest_labels
 
 COARSEST = 64
 """All views compete on the first grid of at most this resolution."""
@@ -27,14 +27,14 @@ REFINE_STEPS = (32, 8, 4)
 after the coarsest, on the next, and on all later ones. Far views are asked where there are few voxels to ask
 them."""
 
-PARTS = 8
+CHUNKS = 8
 """That the nodes of a grid are split into, for all cores."""
 
-WORST = 255
+MAX_QUALITY = 255
 """Cost of the worst view that sees a voxel, and the best quality."""
 
 
-def choose_views(
+def select_views(
     voxels: Voxels, quality: np.ndarray, smoothness: float, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """The view of every voxel: the least sum of ``1 - quality / 255`` over voxels and of ``smoothness *
@@ -55,25 +55,25 @@ def choose_views(
     labels = np.full(len(voxels), -1, np.int32)
     order = _morton_order(voxels.cells, quality)
     if len(order):
-        border = np.float32(smoothness * WORST) * (
+        border = np.float32(smoothness * MAX_QUALITY) * (
             np.ones(len(voxels.edges), np.float32) if weights is None else weights
         )
-        levels = _levels(voxels, order, np.round(border).astype(np.int32))
+        levels = _build_grids(voxels, order, np.round(border).astype(np.int32))
         # Where a coarse voxel's view misses a fine one, that one pays at most its worst view and a border;
         # half of that serves best.
-        miss = round((1 + smoothness) * WORST / 2)
-        labels[order] = _coarse_to_fine(levels, quality, order, miss)
+        miss = round((1 + smoothness) * MAX_QUALITY / 2)
+        labels[order] = _solve_coarse_to_fine(levels, quality, order, miss)
     return labels
 
 
-def claim(quality: np.ndarray, views: np.ndarray, least: int) -> None:
+def restrict_to_views(quality: np.ndarray, views: np.ndarray, least: int) -> None:
     """Gives some views the first claim: voxels that one of them sees well may take only these. In place.
 
     The reference's first-frame lock is ``views`` of the first frame and ``least`` its quality at 60 degrees;
     its horizontal-first priority is the horizontal orbit's views and a ``least`` of 1.
 
     Args:
-        quality: (N, T) uint8, see :func:`choose_views`.
+        quality: (N, T) uint8, see :func:`select_views`.
         views: (K,) int indices.
         least: quality 1..255 that counts as well.
     """
@@ -85,7 +85,7 @@ def claim(quality: np.ndarray, views: np.ndarray, least: int) -> None:
 
 
 @dataclass(frozen=True)
-class Level:
+class LabelGrid:
     """The seen voxels on one grid, as nodes in Morton order, so that a node's voxels lie in a row.
 
     Attributes:
@@ -101,32 +101,34 @@ class Level:
 
 def _morton_order(cells: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """(M,) int64 voxels that some view sees, in Morton order."""
-    seen = np.flatnonzero(_seen(quality))
-    return seen[np.argsort(_morton(cells[seen]), kind="stable")]
+    seen = np.flatnonzero(_mark_seen(quality))
+    return seen[np.argsort(_morton_codes(cells[seen]), kind="stable")]
 
 
-def _levels(voxels: Voxels, order: np.ndarray, border: np.ndarray) -> list[Level]:
+def _build_grids(voxels: Voxels, order: np.ndarray, border: np.ndarray) -> list[LabelGrid]:
     """The grids from the voxels' own to the coarsest, each half the one before."""
     rank = np.full(len(voxels), -1, np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     edges = rank[voxels.edges]
     inner = (edges >= 0).all(axis=1)
     graph = Graph.of(len(order), edges[inner], border[inner])
-    keys, first, resolution = _morton(voxels.cells[order]), np.arange(len(order) + 1), voxels.resolution
+    keys, first, resolution = _morton_codes(voxels.cells[order]), np.arange(len(order) + 1), voxels.resolution
     levels = []
     while resolution > COARSEST:
         keys = keys >> 3
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         parent = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(keys)))
-        levels.append(Level(graph, first, parent))
+        levels.append(LabelGrid(graph, first, parent))
         graph = Graph(
-            *_merge(graph.first, graph.neighbor, graph.weight, parent, np.append(begins, len(keys)))
+            *_coarsen_graph(graph.first, graph.neighbor, graph.weight, parent, np.append(begins, len(keys)))
         )
         keys, first, resolution = keys[begins], np.append(first[begins], len(order)), resolution // 2
-    return [*levels, Level(graph, first, None)]
+    return [*levels, LabelGrid(graph, first, None)]
 
 
-def _coarse_to_fine(levels: list[Level], quality: np.ndarray, order: np.ndarray, miss: int) -> np.ndarray:
+def _solve_coarse_to_fine(
+    levels: list[LabelGrid], quality: np.ndarray, order: np.ndarray, miss: int
+) -> np.ndarray:
     """(M,) int16 view of every voxel of the finest level."""
     views = quality.shape[1]
     coarsest = levels[-1]
@@ -138,55 +140,63 @@ def _coarse_to_fine(levels: list[Level], quality: np.ndarray, order: np.ndarray,
     for index in range(len(levels) - 2, -1, -1):
         coarser, level = levels[index + 1], levels[index]
         refine_steps = REFINE_STEPS[min(len(levels) - 2 - index, len(REFINE_STEPS) - 1)]
-        near = _near(labels, coarser.graph, INHERIT_STEPS, views)
+        near = _dilate_label_sets(labels, coarser.graph, INHERIT_STEPS, views)
         labels = _solve(level, near, level.parent, labels, quality, order, miss)
         itself = np.arange(len(level.graph))
         labels = _solve(
-            level, _near(labels, level.graph, refine_steps, views), itself, labels, quality, order, miss
+            level,
+            _dilate_label_sets(labels, level.graph, refine_steps, views),
+            itself,
+            labels,
+            quality,
+            order,
+            miss,
         )
     return labels
 
 
-def _solve(level: Level, sets, chooser, before, quality, order, miss: int) -> np.ndarray:
+def _solve(level: LabelGrid, sets, chooser, before, quality, order, miss: int) -> np.ndarray:
     """(n,) int16 view of every node, out of the set of views, and starting from the label, that ``chooser``
     (n,) points it to."""
     candidates = Candidates(
-        *_in_parts(partial(_candidates, *sets, chooser, quality, order, level.first, miss), len(chooser))
+        *_map_ragged(partial(_data_costs, *sets, chooser, quality, order, level.first, miss), len(chooser))
     )
-    labels = _start(candidates.first, candidates.label, cheapest(candidates), before[chooser])
+    labels = _initial_labels(candidates.first, candidates.label, cheapest_labels(candidates), before[chooser])
     graph = level.graph
-    free, *rest = _free(
+    free, *rest = _reduce_to_undecided(
         candidates.first, candidates.label, candidates.cost, graph.first, graph.neighbor, graph.weight, labels
     )
-    labels[free] = expand(Graph(*rest[3:]), Candidates(*rest[:3]), labels[free])
+    labels[free] = alpha_expansion(Graph(*rest[3:]), Candidates(*rest[:3]), labels[free])
     return labels
 
 
-def _near(labels: np.ndarray, graph: Graph, steps: int, views: int) -> tuple[np.ndarray, np.ndarray]:
+def _dilate_label_sets(
+    labels: np.ndarray, graph: Graph, steps: int, views: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The labels found within so many steps of each node: where its set begins (n + 1,), and the sets."""
     first = np.arange(len(labels) + 1)
     for _ in range(steps):
-        first, labels = _in_parts(
-            partial(_spread, first, labels, graph.first, graph.neighbor, views), len(graph)
+        first, labels = _map_ragged(
+            partial(_merge_neighbour_sets, first, labels, graph.first, graph.neighbor, views), len(graph)
         )
     return first, labels
 
 
-def _in_parts(work: Callable[[int, int], tuple[np.ndarray, ...]], count: int) -> list[np.ndarray]:
+def _map_ragged(work: Callable[[int, int], tuple[np.ndarray, ...]], count: int) -> list[np.ndarray]:
     """What ``work`` gives for ``count`` nodes, done by all cores: where each node's entries begin (count +
     1,), and the entries.
 
     Args:
         work: gives for the nodes from one to another how many entries each has, and the entries.
     """
-    stops = np.linspace(0, count, PARTS + 1).astype(int)
+    stops = np.linspace(0, count, CHUNKS + 1).astype(int)
     with ThreadPoolExecutor() as pool:
         sizes, *entries = map(np.concatenate, zip(*pool.map(work, stops[:-1], stops[1:]), strict=True))
     return [np.concatenate([[0], np.cumsum(sizes)]), *entries]
 
 
 @njit(cache=True, nogil=True)
-def _seen(quality):
+def _mark_seen(quality):
     result = np.zeros(quality.shape[0], np.bool_)
     for n in range(quality.shape[0]):
         for view in range(quality.shape[1]):
@@ -197,7 +207,7 @@ def _seen(quality):
 
 
 @njit(cache=True, nogil=True)
-def _morton(cells):
+def _morton_codes(cells):
     """(N,) int64: the bits of the three cell indices interleaved."""
     result = np.empty(cells.shape[0], np.int64)
     for n in range(cells.shape[0]):
@@ -210,7 +220,7 @@ def _morton(cells):
 
 
 @njit(cache=True, nogil=True)
-def _merge(first, neighbor, weight, parent, children):
+def _coarsen_graph(first, neighbor, weight, parent, children):
     """The graph of the parents, ``children`` (n + 1,) being where each one's nodes begin; a cell's sides give
     it six neighbours at most."""
     count = children.size - 1
@@ -235,7 +245,7 @@ def _merge(first, neighbor, weight, parent, children):
 
 
 @njit(cache=True, nogil=True)
-def _spread(first, labels, graph_first, neighbor, views, start, stop):
+def _merge_neighbour_sets(first, labels, graph_first, neighbor, views, start, stop):
     """Of the nodes from ``start``: each one's set, and those of its neighbours."""
     total = first[stop] - first[start]
     for n in range(start, stop):
@@ -258,7 +268,7 @@ def _spread(first, labels, graph_first, neighbor, views, start, stop):
 
 
 @njit(cache=True, nogil=True)
-def _candidates(set_first, sets, chooser, quality, order, first, miss, start, stop):
+def _data_costs(set_first, sets, chooser, quality, order, first, miss, start, stop):
     """Of the nodes from ``start``: the views of each one's set that see one of its voxels; if there are none,
     all views that do. Costs are summed over its voxels."""
     views = quality.shape[1]
@@ -281,7 +291,7 @@ def _candidates(set_first, sets, chooser, quality, order, first, miss, start, st
                 for k in range(first[n], first[n + 1]):
                     q = quality[order[k], view]
                     sees |= q > 0
-                    total += WORST - q if q > 0 else miss
+                    total += MAX_QUALITY - q if q > 0 else miss
                 if sees:
                     label[end], cost[end] = view, total
                     end += 1
@@ -293,7 +303,7 @@ def _candidates(set_first, sets, chooser, quality, order, first, miss, start, st
 
 
 @njit(cache=True, nogil=True)
-def _start(first, label, otherwise, wanted):
+def _initial_labels(first, label, otherwise, wanted):
     """(n,) int16: the wanted label where it is a candidate."""
     result = otherwise.copy()
     for n in range(result.size):
@@ -304,7 +314,7 @@ def _start(first, label, otherwise, wanted):
 
 
 @njit(cache=True, nogil=True)
-def _free(first, label, cost, graph_first, neighbor, weight, labels):
+def _reduce_to_undecided(first, label, cost, graph_first, neighbor, weight, labels):
     """The nodes with a choice as a problem of their own, to whose costs the borders to nodes without one are
     added."""
     place = np.full(labels.size, -1, np.int32)

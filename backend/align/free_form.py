@@ -6,30 +6,33 @@ import numpy as np
 from numba import njit
 from scipy.linalg import solveh_banded
 
-SPACING = 16
+CONTROL_SPACING = 16
 """Pixels between control points."""
 
-SMOOTHNESS = 300.0
+SPRING_STRENGTH = 300.0
 """Cost of one pixel of difference between neighbouring control points, in squared sRGB steps summed over
 pixels."""
 
-LARGEST_STEP = 3.0
+MAX_CONTROL_STEP = 3.0
 """Pixels that a control point may move at once."""
 
 
-def flat(shape: tuple[int, int]) -> np.ndarray:
+def identity(shape: tuple[int, int]) -> np.ndarray:
     """(R, C, 2) float32 lattice over an image of a shape that moves nothing."""
-    return np.zeros((shape[0] // SPACING + 2, shape[1] // SPACING + 2, 2), np.float32)
+    return np.zeros((shape[0] // CONTROL_SPACING + 2, shape[1] // CONTROL_SPACING + 2, 2), np.float32)
 
 
-def dense(lattice: np.ndarray, shape: tuple[int, int], stride: int = 1) -> np.ndarray:
+def to_dense_flow(lattice: np.ndarray, shape: tuple[int, int], stride: int = 1) -> np.ndarray:
     """(H, W, 2) float32 pixels to the right and downwards, linear between the control points, at the middles
     of squares of ``stride`` pixels, of which there are H x W."""
-    x, y = ((stride * (np.arange(side) + 0.5) / SPACING).astype(np.float32) for side in (shape[1], shape[0]))
+    x, y = (
+        (stride * (np.arange(side) + 0.5) / CONTROL_SPACING).astype(np.float32)
+        for side in (shape[1], shape[0])
+    )
     return cv2.remap(lattice, *np.meshgrid(x, y), cv2.INTER_LINEAR)
 
 
-def moved(
+def gauss_newton_step(
     lattice: np.ndarray,
     across: np.ndarray,
     down: np.ndarray,
@@ -51,7 +54,7 @@ def moved(
     _add_pixels(across, down, residual, weights, stride, columns, matrix, right)
     _add_smoothness(lattice, matrix, right)
     step = solveh_banded(matrix, right, lower=True, check_finite=False).reshape(lattice.shape)
-    return lattice + np.clip(step, -LARGEST_STEP, LARGEST_STEP).astype(np.float32)
+    return lattice + np.clip(step, -MAX_CONTROL_STEP, MAX_CONTROL_STEP).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -66,7 +69,7 @@ def _add_pixels(across, down, residual, weights, stride, columns, matrix, right)
             for c in range(across.shape[2]):
                 gx, gy, r = across[y, x, c], down[y, x, c], residual[y, x, c]
                 xx, xy, yy, xr, yr = xx + gx * gx, xy + gx * gy, yy + gy * gy, xr + gx * r, yr + gy * r
-            u, v = stride * (x + 0.5) / SPACING, stride * (y + 0.5) / SPACING
+            u, v = stride * (x + 0.5) / CONTROL_SPACING, stride * (y + 0.5) / CONTROL_SPACING
             column, row = int(u), int(v)
             u, v = u - column, v - row
             for i in range(4):
@@ -92,17 +95,17 @@ def _add_smoothness(lattice, matrix, right):
         for column in range(columns):
             here = 2 * (row * columns + column)
             for axis in range(2):
-                matrix[0, here + axis] += 1e-3 * SMOOTHNESS
+                matrix[0, here + axis] += 1e-3 * SPRING_STRENGTH
             for along in range(2):
                 if row + along >= rows or column + 1 - along >= columns:
                     continue
                 there = 2 * ((row + along) * columns + column + 1 - along)
                 for axis in range(2):
-                    pull = SMOOTHNESS * (
+                    pull = SPRING_STRENGTH * (
                         lattice[row + along, column + 1 - along, axis] - lattice[row, column, axis]
                     )
-                    matrix[0, here + axis] += SMOOTHNESS
-                    matrix[0, there + axis] += SMOOTHNESS
-                    matrix[there - here, here + axis] -= SMOOTHNESS
+                    matrix[0, here + axis] += SPRING_STRENGTH
+                    matrix[0, there + axis] += SPRING_STRENGTH
+                    matrix[there - here, here + axis] -= SPRING_STRENGTH
                     right[here + axis] += pull
                     right[there + axis] -= pull
