@@ -77,7 +77,7 @@ def read_job(
 ) -> tuple[MeshFile, Job]:
     """The mesh file and the job that two files and settings make. Equal inputs make equal job ids."""
     mesh = read_mesh(mesh_path)
-    reference, data = _bytes("reference image", image_path), mesh.data()
+    reference, data = _bytes("reference image", image_path), mesh.to_mesh_data()
     digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
     for array in (
         data.vertices,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from . import records
-from .align.align import ROUNDS, Alignment, align
+from .align.align import AlignConfig, Alignment, align
 from .api.job import MAPS, Job, Result
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
@@ -109,16 +109,16 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         )
 
     def aligned(progress: Callable[[float], None]) -> Alignment:
-        rounds = () if story.painting.consistent else ROUNDS
+        config = AlignConfig(rounds=()) if story.painting.consistent else AlignConfig()
         return align(
             story.surface,
             story.buffers,
             edges,
             story.painting.frames,
             story.painting.preference,
-            side,
+            winding,
             progress,
-            rounds,
+            config,
         )
 
     def baked(progress: Callable[[float], None]) -> Texture:
@@ -129,7 +129,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
             edges,
             story.alignment,
             story.painting.preference,
-            side,
+            winding,
             size,
             settings.voxel_resolution,
             settings.seed,
@@ -161,13 +161,13 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         return story
     if story.buffers:
         show(strip(story.painting.frames))
-        edges, side = edge_distances(story.buffers), find_winding(story.surface, story.buffers)
+        edges, winding = edge_distances(story.buffers), find_winding(story.surface, story.buffers)
         story.alignment = stages.run(
             "align",
             aligned,
             records.save_alignment,
             lambda arrays: records.load_alignment(
-                arrays, observe_atlas(story.surface, story.buffers, edges, side)
+                arrays, observe_atlas(story.surface, story.buffers, edges, winding)
             ),
         )
         story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)

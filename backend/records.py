@@ -21,7 +21,7 @@ def save_surface(surface: Surface) -> Arrays:
         "faces": surface.faces,
         "corner_normals": surface.corner_normals,
         "corner_uvs": surface.corner_uvs,
-        "source": surface.source,
+        "source": surface.job_faces,
         "unwrapped": np.array(surface.unwrapped),
         "notes": _text(surface.notes),
         "tiles": np.array(surface.tiles),
@@ -31,8 +31,9 @@ def save_surface(surface: Surface) -> Arrays:
 def load_surface(arrays: Arrays) -> Surface:
     return Surface(
         **(
-            arrays
+            {name: array for name, array in arrays.items() if name != "source"}
             | {
+                "job_faces": arrays["source"],
                 "unwrapped": bool(arrays["unwrapped"]),
                 "notes": _untext(arrays["notes"]),
                 "tiles": tuple(arrays["tiles"].tolist()),

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.align.align import align
+from backend.align.align import AlignConfig, align
 from backend.api.settings import Settings
 from backend.bake.bake import bake
 from backend.mesh.surface import Surface
@@ -156,8 +156,10 @@ def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.nda
 
 def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera) -> np.ndarray:
     """(H, W, 3) float32 sRGB 0..255: the surface under the texture that the frames are baked to."""
-    edges, side = edge_distances(buffers), find_winding(surface, buffers)
-    alignment = align(surface, buffers, edges, painting.frames, painting.preference, side, _quiet, ())
+    edges, winding = edge_distances(buffers), find_winding(surface, buffers)
+    alignment = align(
+        surface, buffers, edges, painting.frames, painting.preference, winding, _quiet, AlignConfig(rounds=())
+    )
     settings = Settings()
     texture = bake(
         surface,
@@ -165,7 +167,7 @@ def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camer
         edges,
         alignment,
         painting.preference,
-        side,
+        winding,
         settings.texture_size,
         settings.voxel_resolution,
         settings.seed,

@@ -43,11 +43,11 @@ def problem(surface: Surface, resolution: int) -> tuple[Voxels, np.ndarray]:
         for camera in (*orbit(60, 1.5, 35 / 32, 512).cameras, orbit(60, 1.5, 35 / 32, 512).cameras[0])
     ]
     buffers = render(surface, cameras)
-    side = find_winding(surface, buffers)
+    winding = find_winding(surface, buffers)
     voxels = voxelize(surface, resolution)
     quality = np.zeros((len(buffers), len(voxels)), np.uint8)
     for view, buffer in enumerate(buffers):
-        cosine, edge = observe(voxels.positions, voxels.normals, buffer, edge_distance(buffer), side)
+        cosine, edge = observe(voxels.positions, voxels.normals, buffer, edge_distance(buffer), winding)
         quality[view] = np.where((cosine >= 0.05) & (edge >= 1), np.ceil(WORST * cosine), 0)
     return voxels, quality.T
 

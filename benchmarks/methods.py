@@ -12,7 +12,7 @@ import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
 
-from backend.align.align import ROUNDS, Alignment, align
+from backend.align.align import AlignConfig, Alignment, align
 from backend.bake.agreement import voxel_statistics
 from backend.bake.bake import bake, view_quality
 from backend.bake.contrast_weights import contrast_weights
@@ -50,28 +50,29 @@ class Frames:
         return edge_distances(self.buffers)
 
     @cached_property
-    def side(self) -> int:
+    def winding(self) -> int:
         return find_winding(self.surface, self.buffers)
 
     @cached_property
     def preference(self) -> np.ndarray:
         return np.ones(len(self.images), np.float32)
 
-    def aligned(self, rounds=ROUNDS) -> Alignment:
+    def align(self, config: AlignConfig) -> Alignment:
+        """The frames after the align stage."""
         return align(
             self.surface,
             self.buffers,
             self.edges,
             self.images,
             self.preference,
-            self.side,
+            self.winding,
             lambda fraction: None,
-            rounds,
+            config,
         )
 
     @cached_property
     def unaligned(self) -> Alignment:
-        return self.aligned(())
+        return self.align(AlignConfig(rounds=()))
 
 
 def average(frames: Frames) -> np.ndarray:
@@ -120,7 +121,7 @@ def graph_cut_voxels(frames: Frames) -> np.ndarray:
 def differentiable_rendering(frames: Frames) -> np.ndarray:
     """The texture that matches all views, each pixel one read and all alike: what gradient descent through a
     renderer converges to."""
-    views = [replace(view, spread=np.zeros_like(view.spread)) for view in frames.unaligned.views]
+    views = [replace(view, jacobian=np.zeros_like(view.jacobian)) for view in frames.unaligned.views]
     weights = [np.ones(len(view), np.float32) for view in views]
     start, weight = blend(views, weights, frames.unaligned.colors, frames.size)
     return padded(fit_texture(views, weights, frames.unaligned.colors, start, 20), weight)
@@ -138,14 +139,14 @@ def flow_alignment(frames: Frames) -> np.ndarray:
         for index, view in enumerate(views):
             images[index] = _flowed(frames.images[index], view, render_back(view, consensus), flow)
     colors = _toned(views, weights, _read(views, images), consensus)
-    views = [replace(view, spread=np.zeros_like(view.spread)) for view in views]
+    views = [replace(view, jacobian=np.zeros_like(view.jacobian)) for view in views]
     start, weight = blend(views, weights, colors, frames.size)
     return padded(fit_texture(views, [view.weights(2) for view in views], colors, start, 8), weight)
 
 
 def ours(frames: Frames) -> np.ndarray:
     """Aligned, fused by agreement: what a job does."""
-    return _baked(frames, frames.aligned())
+    return _baked(frames, frames.align(AlignConfig()))
 
 
 def ours_unaligned(frames: Frames) -> np.ndarray:
@@ -229,7 +230,7 @@ def _blended(frames: Frames, weights: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _labels(frames: Frames, voxels, smoothness: float) -> np.ndarray:
-    quality = view_quality(voxels, frames.buffers, frames.edges, frames.preference, frames.side)
+    quality = view_quality(voxels, frames.buffers, frames.edges, frames.preference, frames.winding)
     if not smoothness:
         return np.where(quality.any(axis=1), quality.argmax(axis=1), -1).astype(np.int32)
     views, colors = frames.unaligned.views, frames.unaligned.colors
@@ -259,7 +260,7 @@ def _baked(frames: Frames, alignment: Alignment) -> np.ndarray:
         frames.edges,
         alignment,
         frames.preference,
-        frames.side,
+        frames.winding,
         frames.size,
         VOXELS,
         0,
@@ -280,7 +281,7 @@ def _flowed(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.nda
     target = np.zeros_like(image)
     target.reshape(-1, 3)[view.pixels] = np.clip(rendered, 0, 255).astype(np.uint8)
     trust = np.zeros(image.shape[:2], np.float32)
-    trust.ravel()[view.pixels] = view.edge
+    trust.ravel()[view.pixels] = view.edge_trust
     masked = np.where(trust[..., None] > 0, image, 0)
     motion = flow.calc(
         cv2.cvtColor(target, cv2.COLOR_RGB2GRAY), cv2.cvtColor(masked, cv2.COLOR_RGB2GRAY), None

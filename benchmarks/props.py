@@ -70,7 +70,7 @@ def plaid_knot(length: int = 700, around: int = 64) -> Scene:
     mesh, uvs = tube(length, around)
     surface = surface_of(np.asarray(mesh.vertices), np.asarray(mesh.faces))
     weave = textured_colors(
-        uvs[surface.source] * (1, 1), [_plaid(4608, 512)], np.zeros(len(surface.faces), int)
+        uvs[surface.job_faces] * (1, 1), [_plaid(4608, 512)], np.zeros(len(surface.faces), int)
     )
     return Scene("plaid knot", surface, weave)
 

@@ -146,7 +146,9 @@ def wrapped(
     """A mesh that wears one picture, by corner UVs (F, 3, 2)."""
     surface = surface_of(vertices, faces)
     return Scene(
-        name, surface, textured_colors(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int))
+        name,
+        surface,
+        textured_colors(corner_uvs[surface.job_faces], [image], np.zeros(len(surface.faces), int)),
     )
 
 

@@ -91,7 +91,7 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
 
     buffers = timed("render", "", render)(scene.surface, cameras)
     edges = timed("edges", "", edge_distances)(buffers)
-    side, preference = (
+    winding, preference = (
         find_winding(scene.surface, buffers),
         Frames(scene.surface, buffers, images, TEXTURE).preference,
     )
@@ -100,10 +100,10 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
         setattr(module, name, timed(module.__name__.rpartition(".")[2], name.strip("_"), work))
     try:
         aligned = timed("align", "", alignment.align)(
-            scene.surface, buffers, edges, images, preference, side, quiet
+            scene.surface, buffers, edges, images, preference, winding, quiet
         )
         timed("bake", "", baking.bake)(
-            scene.surface, buffers, edges, aligned, preference, side, TEXTURE, VOXELS, 0, quiet
+            scene.surface, buffers, edges, aligned, preference, winding, TEXTURE, VOXELS, 0, quiet
         )
     finally:
         for module, name, work in parts:

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend.align.align import align
+from backend.align.align import AlignConfig, align
 from backend.api.job import Job, MeshData
 from backend.api.settings import Settings
 from backend.bake.bake import Texture, bake
@@ -53,7 +53,11 @@ def knot() -> trimesh.Trimesh:
 
 
 def surface_of(mesh: trimesh.Trimesh) -> Surface:
-    return prepare(mesh_data(mesh), 1024, lambda fraction: None)
+    return prepare(mesh_data(mesh), 1024, ignore_progress)
+
+
+def ignore_progress(fraction: float) -> None:
+    pass
 
 
 def decoded(png: np.ndarray) -> np.ndarray:
@@ -104,7 +108,7 @@ def picture(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.nd
     return np.round(np.concatenate([straight, alpha * 63.75], axis=2)).astype(np.uint8)
 
 
-def wear(
+def render_textured(
     surface: Surface, corner_uvs: np.ndarray, texture: np.ndarray, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:
     """``(mask, image)`` of a surface that wears a texture (S, S, 3), read bilinearly as Blender does."""
@@ -152,20 +156,30 @@ def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
     return np.abs(one - other).max(axis=1)
 
 
-def baked(
+def bake_frames(
     surface: Surface,
     buffers: list,
     frames: list,
     preference: np.ndarray,
     size: int,
     resolution: int,
-    rounds=(),
 ) -> Texture:
-    """The frames as a texture, aligned in the given rounds first."""
-    edges, side = edge_distances(buffers), find_winding(surface, buffers)
-    alignment = align(surface, buffers, edges, frames, preference, side, lambda fraction: None, rounds)
+    """The texture that the bake makes of frames as they are, without alignment."""
+    edges, winding = edge_distances(buffers), find_winding(surface, buffers)
+    alignment = align(
+        surface, buffers, edges, frames, preference, winding, ignore_progress, AlignConfig(rounds=())
+    )
     return bake(
-        surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None
+        surface,
+        buffers,
+        edges,
+        alignment,
+        preference,
+        winding,
+        size=size,
+        voxel_resolution=resolution,
+        seed=0,
+        progress=ignore_progress,
     )
 
 

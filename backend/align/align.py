@@ -7,9 +7,9 @@ their mean.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,19 +17,42 @@ import numpy as np
 from ..fuse.observations import View, observe_atlas
 from ..fuse.solve import blend, render_back
 from ..mesh.surface import Surface
+from ..parallel import map_parallel
 from ..render.camera import Camera
 from ..render.rasterize import GBuffer
 from .common_drift import common_drift, drift_in_view
 from .register import Registration
 
-ROUNDS = ((4.0, 60.0), (2.0, 50.0), (1.0, 30.0), (0.7, 30.0))
-"""Per round: blur in pixels, and the difference in 0..255 from which a pixel counts less."""
 
-POWER = 2.0
-"""Of the cosine, in the consensus."""
+class AlignRound(NamedTuple):
+    """One turn of the alignment.
 
-CONSENSUS_SIZE = 1024
-"""Texels along the consensus for frames of 512 pixels."""
+    Attributes:
+        blur: sigma in pixels of the images that are compared.
+        tolerance: difference in 0..255 from which a pixel counts less and less.
+    """
+
+    blur: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """What the alignment is tuned by; chosen on the frames of ``benchmarks/bake.py``."""
+
+    rounds: tuple[AlignRound, ...] = (
+        AlignRound(blur=4.0, tolerance=60.0),
+        AlignRound(blur=2.0, tolerance=50.0),
+        AlignRound(blur=1.0, tolerance=30.0),
+        AlignRound(blur=0.7, tolerance=30.0),
+    )
+    """Coarse to fine; none: the frames stay as they are."""
+
+    cosine_power: float = 2.0
+    """Power of the cosine between surface and view in a pixel's weight in the consensus."""
+
+    consensus_size: int = 1024
+    """Texels along the consensus for frames of 512 pixels."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +80,9 @@ def align(
     edges: Sequence[np.ndarray],
     frames: Sequence[np.ndarray],
     preference: np.ndarray,
-    side: int,
+    winding: int,
     progress: Callable[[float], None],
-    rounds=ROUNDS,
+    config: AlignConfig = AlignConfig(),
 ) -> Alignment:
     """Brings frames to agree on the surface.
 
@@ -69,69 +92,74 @@ def align(
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         frames: per view (H, W, 3) uint8 sRGB.
         preference: (T,) 0..1 per view, how much the painter trusts it.
-        side: the surface's winding.
-        progress: told the fraction done.
-        rounds: see :data:`ROUNDS`.
+        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
+        progress: called with the fraction done.
+        config: rounds and weights.
     """
-    views = observe_atlas(surface, buffers, edges, side)
-    weights = [share * view.weights(POWER) for share, view in zip(preference, views, strict=True)]
-    size = CONSENSUS_SIZE * max(1, round(max(frame.shape[1] for frame in frames) / 512))
-    cameras = [buffer.camera for buffer in buffers]
-    normals = [
-        surface.face_normals[buffer.face.ravel()[view.pixels]]
-        for buffer, view in zip(buffers, views, strict=True)
+    # What each view reads of the atlas, and the first consensus: the frames as they were painted.
+    views = observe_atlas(surface, buffers, edges, winding)
+    weights = [
+        trust * view.weights(config.cosine_power) for trust, view in zip(preference, views, strict=True)
     ]
+    size = config.consensus_size * max(1, round(max(frame.shape[1] for frame in frames) / 512))
     colors = [
         frame.reshape(-1, 3)[view.pixels].astype(np.float32)
         for frame, view in zip(frames, views, strict=True)
     ]
     consensus, _ = blend(views, weights, colors, size)
-    before = after = _disagreement(views, weights, colors, consensus)
+    before = after = _measure_disagreement(views, weights, colors, consensus)
     drift = [np.zeros((len(view), 2), np.float32) for view in views]
-    if rounds:
+    if config.rounds:
+        cameras = [buffer.camera for buffer in buffers]
+        normals = [
+            surface.face_normals[buffer.face.ravel()[view.pixels]]
+            for buffer, view in zip(buffers, views, strict=True)
+        ]
         registrations = [
             Registration(frame.astype(np.float32), view) for frame, view in zip(frames, views, strict=True)
         ]
-        for done, (blur, tolerance) in enumerate(rounds):
-            _in_parallel(
+        for done, (blur, tolerance) in enumerate(config.rounds):
+            # Every frame towards the consensus, by itself.
+            map_parallel(
                 partial(Registration.improve, consensus=consensus, blur=blur, tolerance=tolerance),
                 registrations,
             )
-            _take_out_common_drift(registrations, cameras, normals)
+            # What all frames did alike moved the consensus, not them.
+            _remove_common_drift(registrations, cameras, normals)
             _keep_mean_tone(registrations)
-            interpolation = cv2.INTER_LINEAR if done + 1 < len(rounds) else cv2.INTER_LANCZOS4
-            colors = _in_parallel(partial(Registration.colors, interpolation=interpolation), registrations)
+            # A new consensus from the moved frames; only the last one's colours are kept, and read sharply.
+            interpolation = cv2.INTER_LINEAR if done + 1 < len(config.rounds) else cv2.INTER_LANCZOS4
+            colors = map_parallel(partial(Registration.colors, interpolation=interpolation), registrations)
             consensus, _ = blend(views, weights, colors, size)
-            progress((done + 1) / len(rounds))
-        after = _disagreement(views, weights, colors, consensus)
-        drift = _in_parallel(Registration.warp, registrations)
+            progress((done + 1) / len(config.rounds))
+        after = _measure_disagreement(views, weights, colors, consensus)
+        drift = map_parallel(Registration.warp, registrations)
     return Alignment(views, colors, drift, before, after)
 
 
-def _in_parallel(work: Callable, *arguments: Sequence) -> list:
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(work, *arguments))
+def _measure_disagreement(views, weights, colors, consensus) -> np.ndarray:
+    """(S, S) float32: root mean square difference between frames and consensus, 0..255."""
 
-
-def _disagreement(views, weights, colors, consensus) -> np.ndarray:
     def square(view, color):
         return np.square(color - render_back(view, consensus)).mean(axis=1, keepdims=True)
 
-    squares = _in_parallel(square, views, colors)
+    squares = map_parallel(square, views, colors)
     return np.sqrt(blend(views, weights, squares, len(consensus))[0][..., 0])
 
 
-def _take_out_common_drift(registrations, cameras, normals) -> None:
+def _remove_common_drift(registrations, cameras, normals) -> None:
+    """Takes the drift that all views of a place have in common out of every warp."""
     views = [one.view for one in registrations]
-    shift = common_drift(views, cameras, normals, _in_parallel(Registration.warp, registrations))
+    shift = common_drift(views, cameras, normals, map_parallel(Registration.warp, registrations))
 
-    def push(one: Registration, camera: Camera, normal: np.ndarray) -> None:
-        one.push(drift_in_view(shift, one.view, camera, normal))
+    def remove(one: Registration, camera: Camera, normal: np.ndarray) -> None:
+        one.remove_drift(drift_in_view(shift, one.view, camera, normal))
 
-    _in_parallel(push, registrations, cameras, normals)
+    map_parallel(remove, registrations, cameras, normals)
 
 
 def _keep_mean_tone(registrations: Sequence[Registration]) -> None:
+    """Takes the mean gain and shift of all frames out of each, so that the texture keeps their exposure."""
     gain = np.exp(np.mean([np.log(one.gain) for one in registrations], axis=0))
     shift = np.mean([one.shift for one in registrations], axis=0)
     for one in registrations:

@@ -1,32 +1,40 @@
-"""Where the surface's consensus really lies.
+"""The common drift of all warps, a gauge freedom of the alignment.
 
-Frames can agree on a picture that sits beside its place. Each frame drifts on its own, so the drift that is
-common to all views of a place is near zero: whatever common part the warps have is a shift of the consensus
-along the surface, and is taken out of all of them.
+Frames can agree on an image that sits beside its true place on the surface. Each frame drifts on its own, so
+the drift that is common to all views of a place is near zero: whatever common part the warps have is a shift
+of the consensus along the surface, and is taken out of all of them.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import njit
 from scipy.ndimage import gaussian_filter
 
 from ..fuse.observations import View
+from ..parallel import iterate_parallel
 from ..render.camera import Camera
 
 GRID_CELLS = 64
 """Cells along the mesh's longest side in which the common drift is measured."""
 
 PIXEL_STRIDE = 4
-"""How many pixels one stands for: drift is smooth, and a cell holds many."""
+"""Only every such pixel is used: drift is smooth, and a cell holds many pixels."""
 
 CHUNKS = 8
-"""Of the views, each summed up by itself."""
+"""Groups of views that are summed side by side; a fixed number, so that rounding is the same on every
+machine."""
 
 MIN_COSINE = 0.2
-"""A view counts alike however many pixels a place covers in it, down to this cosine: its drift there is one,
-not one per pixel."""
+"""Down to this cosine between surface and view, a view counts alike however many of its pixels a place
+covers: it has one drift there, not one per pixel."""
+
+SMOOTHING_CELLS = 1.0
+"""Sigma in cells of the blur over the sums."""
+
+DAMPING = 1e-2
+"""Diagonal added to each cell's matrix, as a fraction of its trace: no view sees how far the surface shifts
+along its normal, and the damping leaves that direction at 0."""
 
 
 def common_drift(
@@ -48,7 +56,8 @@ def common_drift(
         (CELLS, CELLS, CELLS, 3) float32, to be read by :func:`drift_in_view`.
     """
 
-    def summed(some: slice) -> np.ndarray:
+    def sum_views(some: slice) -> np.ndarray:
+        # Per cell the upper triangle of J^T J and the vector J^T warp.
         sums = np.zeros((GRID_CELLS, GRID_CELLS, GRID_CELLS, 9))
         for view, camera, normal, warp in zip(
             views[some], cameras[some], normals[some], warps[some], strict=True
@@ -64,15 +73,13 @@ def common_drift(
             )
         return sums
 
-    # A fixed number of shares, so that rounding is the same on every machine.
-    with ThreadPoolExecutor() as pool:
-        sums = sum(pool.map(summed, (slice(first, None, CHUNKS) for first in range(CHUNKS))))
-    sums = gaussian_filter(sums, (1, 1, 1, 0))
+    sums = sum(iterate_parallel(sum_views, (slice(first, None, CHUNKS) for first in range(CHUNKS))))
+    sums = gaussian_filter(sums, (SMOOTHING_CELLS, SMOOTHING_CELLS, SMOOTHING_CELLS, 0))
+    # One 3 x 3 system per cell that some view sees.
     matrix = sums[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)
     trace = np.trace(matrix, axis1=1, axis2=2)
     seen = trace > 1e-6 * trace.max()
-    # A view never tells how the surface shifts along its normal: the small diagonal leaves that out.
-    matrix = matrix[seen] + 1e-2 * trace[seen, None, None] * np.eye(3)
+    matrix = matrix[seen] + DAMPING * trace[seen, None, None] * np.eye(3)
     shift = np.zeros((len(seen), 3), np.float32)
     shift[seen] = np.linalg.solve(matrix, sums.reshape(-1, 9)[seen, 6:, None])[..., 0]
     return shift.reshape(GRID_CELLS, GRID_CELLS, GRID_CELLS, 3)
@@ -85,7 +92,8 @@ def drift_in_view(shift: np.ndarray, view: View, camera: Camera, normals: np.nda
 
 @njit(cache=True, nogil=True)
 def _jacobian(point, normal, camera, result):
-    """(2, 3) pixels per step of a point along the surface."""
+    """Writes to ``result`` (2, 3) the pixels that a point moves by per unit along the surface; ``camera`` as
+    :meth:`backend.render.camera.Camera.pack` makes it."""
     x, y, z = 0.0, 0.0, 0.0
     for axis in range(3):
         offset = point[axis] - camera[9 + axis]
@@ -98,6 +106,7 @@ def _jacobian(point, normal, camera, result):
         lean = 0.0 if parallel else camera[3 * axis + 2] / z
         result[0, axis] = scale * (camera[3 * axis] + x * lean)
         result[1, axis] = -scale * (camera[3 * axis + 1] + y * lean)
+    # Steps along the normal are left out: the surface shifts within itself.
     for row in range(2):
         across = result[row, 0] * normal[0] + result[row, 1] * normal[1] + result[row, 2] * normal[2]
         for axis in range(3):
@@ -106,6 +115,7 @@ def _jacobian(point, normal, camera, result):
 
 @njit(cache=True, nogil=True)
 def _add(points, normals, weights, camera, warps, sums):
+    """Adds a view's normal equations to the cells (R, R, R, 9) that its points lie in."""
     jacobian = np.empty((2, 3))
     for k in range(points.shape[0]):
         _jacobian(points[k], normals[k], camera, jacobian)
@@ -122,11 +132,13 @@ def _add(points, normals, weights, camera, warps, sums):
 
 @njit(cache=True, nogil=True)
 def _cell(coordinate):
+    """The cell of a coordinate in -0.5..0.5; a rim of one cell is left around the mesh."""
     return min(max(int((coordinate + 0.5) * (GRID_CELLS - 2)) + 1, 0), GRID_CELLS - 1)
 
 
 @njit(cache=True, nogil=True)
 def _project(points, normals, camera, shift):
+    """(N, 2) float32 pixels by which points move, their shift read trilinearly from (R, R, R, 3)."""
     result = np.empty((points.shape[0], 2), np.float32)
     jacobian = np.empty((2, 3))
     for k in range(points.shape[0]):

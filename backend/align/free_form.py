@@ -1,5 +1,5 @@
-"""A warp as a lattice of control points, and the Gauss-Newton step that moves it (after Zhou and Koltun 2014,
-section 4)."""
+"""A warp of an image as a free-form deformation: a lattice of control points, and the Gauss-Newton step that
+moves them (after Zhou and Koltun 2014, section 4)."""
 
 import cv2
 import numpy as np
@@ -18,16 +18,21 @@ MAX_CONTROL_STEP = 3.0
 
 
 def identity(shape: tuple[int, int]) -> np.ndarray:
-    """(R, C, 2) float32 lattice over an image of a shape that moves nothing."""
+    """(R, C, 2) float32 lattice that moves nothing, over an image of ``shape`` (height, width)."""
     return np.zeros((shape[0] // CONTROL_SPACING + 2, shape[1] // CONTROL_SPACING + 2, 2), np.float32)
 
 
 def to_dense_flow(lattice: np.ndarray, shape: tuple[int, int], stride: int = 1) -> np.ndarray:
-    """(H, W, 2) float32 pixels to the right and downwards, linear between the control points, at the middles
-    of squares of ``stride`` pixels, of which there are H x W."""
+    """(H, W, 2) float32 flow in pixels to the right and downwards, linear between the control points.
+
+    Args:
+        lattice: (R, C, 2) float32.
+        shape: H and W of the flow.
+        stride: pixels along the square in whose middle the flow is read.
+    """
     x, y = (
-        (stride * (np.arange(side) + 0.5) / CONTROL_SPACING).astype(np.float32)
-        for side in (shape[1], shape[0])
+        (stride * (np.arange(length) + 0.5) / CONTROL_SPACING).astype(np.float32)
+        for length in (shape[1], shape[0])
     )
     return cv2.remap(lattice, *np.meshgrid(x, y), cv2.INTER_LINEAR)
 
@@ -44,12 +49,13 @@ def gauss_newton_step(
 
     Args:
         lattice: (R, C, 2) float32.
-        across, down: (H, W, C) float32, how the image changes per pixel.
-        residual: (H, W, C) float32, what the image lacks.
+        across, down: (H, W, C) float32, the image's gradient per pixel.
+        residual: (H, W, C) float32, target minus image.
         weights: (H, W) float32.
         stride: pixels along the squares of which these are the means.
     """
     rows, columns = lattice.shape[:2]
+    # Two unknowns per control point, numbered row by row: the normal matrix is banded.
     matrix, right = np.zeros((2 * columns + 4, 2 * rows * columns)), np.zeros(2 * rows * columns)
     _add_pixels(across, down, residual, weights, stride, columns, matrix, right)
     _add_smoothness(lattice, matrix, right)
@@ -59,26 +65,29 @@ def gauss_newton_step(
 
 @njit(cache=True, nogil=True)
 def _add_pixels(across, down, residual, weights, stride, columns, matrix, right):
-    """Adds the normal equations of all pixels; ``matrix[k, n]`` is the entry k below the diagonal of column
+    """Adds the normal equations of all pixels; ``matrix[k, n]`` is the entry k below the diagonal in column
     n."""
     for y in range(weights.shape[0]):
         for x in range(weights.shape[1]):
             if weights[y, x] <= 0:
                 continue
+            # Products of gradient and residual, summed over the channels.
             xx, xy, yy, xr, yr = 0.0, 0.0, 0.0, 0.0, 0.0
             for c in range(across.shape[2]):
                 gx, gy, r = across[y, x, c], down[y, x, c], residual[y, x, c]
                 xx, xy, yy, xr, yr = xx + gx * gx, xy + gx * gy, yy + gy * gy, xr + gx * r, yr + gy * r
+            # The cell of the lattice, and the place within it.
             u, v = stride * (x + 0.5) / CONTROL_SPACING, stride * (y + 0.5) / CONTROL_SPACING
             column, row = int(u), int(v)
             u, v = u - column, v - row
+            # Each pair of the cell's four control points, by their bilinear weights.
             for i in range(4):
-                share = weights[y, x] * (u if i % 2 else 1 - u) * (v if i // 2 else 1 - v)
+                weight = weights[y, x] * (u if i % 2 else 1 - u) * (v if i // 2 else 1 - v)
                 n = 2 * ((row + i // 2) * columns + column + i % 2)
-                right[n] += share * xr
-                right[n + 1] += share * yr
+                right[n] += weight * xr
+                right[n + 1] += weight * yr
                 for j in range(i, 4):
-                    both = share * (u if j % 2 else 1 - u) * (v if j // 2 else 1 - v)
+                    both = weight * (u if j % 2 else 1 - u) * (v if j // 2 else 1 - v)
                     below = 2 * ((row + j // 2) * columns + column + j % 2) - n
                     matrix[below, n] += both * xx
                     matrix[below, n + 1] += both * yy
@@ -89,7 +98,7 @@ def _add_pixels(across, down, residual, weights, stride, columns, matrix, right)
 
 @njit(cache=True, nogil=True)
 def _add_smoothness(lattice, matrix, right):
-    """Adds the springs between neighbouring control points, and a weak one that holds each where it is."""
+    """Adds the springs between neighbouring control points, and a weak one that holds each in place."""
     rows, columns = lattice.shape[:2]
     for row in range(rows):
         for column in range(columns):

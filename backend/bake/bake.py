@@ -86,7 +86,7 @@ def bake(
     edges: Sequence[np.ndarray],
     alignment: Alignment,
     preference: np.ndarray,
-    side: int,
+    winding: int,
     size: int,
     voxel_resolution: int,
     seed: int,
@@ -100,7 +100,7 @@ def bake(
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         alignment: the frames.
         preference: (T,) 0..1 per view, how much the painter trusts it.
-        side: the surface's winding.
+        winding: the surface's winding.
         size: width and height of the texture.
         voxel_resolution: of the grid on which views are chosen.
         seed: of the sample that unseen texels are filled from.
@@ -114,7 +114,7 @@ def bake(
     progress(0.1)
     voxels = voxelize(surface, voxel_resolution)
     mean, spread = voxel_statistics(voxels, views, weights, colors, consensus)
-    sight = view_quality(voxels, buffers, edges, preference, side)
+    sight = view_quality(voxels, buffers, edges, preference, winding)
     progress(0.25)
     labels = select_views(voxels, sight, SMOOTHNESS, contrast_weights(voxels.edges, mean, spread))
     doubt = disagreement_weights(voxels, spread)
@@ -153,7 +153,7 @@ def bake(
 def fusion_size(alignment: Alignment, size: int) -> int:
     """The atlas on which frames are fused: no more than about two texels per pixel of the frames, for more
     cannot be told apart."""
-    steps = [np.sqrt(np.abs(np.linalg.det(view.spread[::97]))) for view in alignment.views if len(view)]
+    steps = [np.sqrt(np.abs(np.linalg.det(view.jacobian[::97]))) for view in alignment.views if len(view)]
     texels = 2 / float(np.median(np.concatenate(steps))) if steps else size
     while size / 2 >= texels:
         size //= 2
@@ -161,13 +161,17 @@ def fusion_size(alignment: Alignment, size: int) -> int:
 
 
 def view_quality(
-    voxels: Voxels, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], preference: np.ndarray, side: int
+    voxels: Voxels,
+    buffers: Sequence[GBuffer],
+    edges: Sequence[np.ndarray],
+    preference: np.ndarray,
+    winding: int,
 ) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
     def one(view: int) -> None:
-        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], side)
+        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], winding)
         _rate(cosine, edge, 255 * preference[view], quality[view])
 
     with ThreadPoolExecutor() as pool:

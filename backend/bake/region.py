@@ -144,7 +144,7 @@ def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
     face = rasterize_atlas(surface.corner_uvs, size)[0]
     on = face >= 0
     if region.ndim == 1:
-        values = (region[surface.source] > 0)[face[on]].astype(np.float32)
+        values = (region[surface.job_faces] > 0)[face[on]].astype(np.float32)
     else:
         shrinks = size < max(region.shape)
         values = cv2.resize(

@@ -1,2 +1,5 @@
-"""The texture that frames agree on: what every view reads of the atlas, and the least squares that undo
-it."""
+"""The texture that frames agree on.
+
+1. ``observations.py``: what every pixel of every view reads of the UV atlas.
+2. ``solve.py``: blends of the pixels, and the texture whose renderings match them in least squares.
+"""

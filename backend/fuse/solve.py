@@ -1,25 +1,28 @@
 """The texture whose renderings match the frames: weighted linear least squares, one row per pixel.
 
 A pixel is the mean of four bilinear reads spread over its area, so that the solution also undoes the frames'
-own sampling: measured 7 dB above the best blend where frames agree (specs: baking 5 has 5 dB with one read).
+own sampling: measured 5.9 dB above the best blend where frames agree (docs/benchmarks/bake.md; 5.3 dB with
+one read, docs/baking.md#solve-do-not-blend).
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from numba import njit
 
+from ..parallel import iterate_parallel
 from .observations import View
 
 CHUNKS = 4
-"""Sums are built in this many parts, whatever the machine, so that the same job gives the same bits
-everywhere."""
-
+"""Groups of views that are summed side by side; a fixed number, so that the same job gives the same bits on
+every machine."""
 
 RINGING = 0.1
-"""How far beyond the range of its neighbours a texel may go, as a share of that range."""
+"""How far beyond the range of its neighbours a texel may go, as a fraction of that range."""
+
+RINGING_STEPS = 4
+"""And in steps of 0..255 besides."""
 
 
 def blend(
@@ -31,7 +34,7 @@ def blend(
         views: where pixels read the atlas.
         weights: per view (N,) float32.
         colors: per view (N, C) float32.
-        size: of the atlas.
+        size: S, texels along the atlas.
 
     Returns:
         ``(S, S, C)`` float32, 0 where nothing was seen, and ``(S, S)`` float32 the total weight.
@@ -74,19 +77,27 @@ def fit_texture(
         weights: per view (N,) float32.
         colors: per view (N, 3) float32, what each pixel should read.
         start: (S, S, 3) float32.
-        steps: few, because late ones fit noise.
-        progress: told the fraction done.
+        steps: of conjugate gradients; few, because late ones fit noise.
+        progress: called with the fraction done.
     """
 
-    def residual(view: int, total: np.ndarray) -> None:
-        _read_and_scatter(
-            views[view].places, views[view].spread, weights[view], colors[view], start, np.float32(-1), total
-        )
-
-    def normal(view: int, total: np.ndarray) -> None:
+    def add_residual(view: int, total: np.ndarray) -> None:
+        """Adds A^T W (A start - color)."""
         _read_and_scatter(
             views[view].places,
-            views[view].spread,
+            views[view].jacobian,
+            weights[view],
+            colors[view],
+            start,
+            np.float32(-1),
+            total,
+        )
+
+    def add_normal_product(view: int, total: np.ndarray) -> None:
+        """Adds A^T W A direction."""
+        _read_and_scatter(
+            views[view].places,
+            views[view].jacobian,
             weights[view],
             colors[view],
             direction,
@@ -94,8 +105,9 @@ def fit_texture(
             total,
         )
 
+    # A is the sparse matrix of all reads: it is never built, every product walks over the pixels.
     result = start.copy()
-    remainder = _sum_over_views(len(views), residual, start.shape)
+    remainder = _sum_over_views(len(views), add_residual, start.shape)
     np.negative(remainder, out=remainder)
     scale = _preconditioner(views, weights, len(start))
     direction = scale * remainder
@@ -103,10 +115,12 @@ def fit_texture(
     for step in range(steps):
         if square == 0:
             break
-        image = _sum_over_views(len(views), normal, start.shape)
+        # The best length along the direction, and what is left after it.
+        image = _sum_over_views(len(views), add_normal_product, start.shape)
         length = np.float32(square / _dot(direction, image))
         result += length * direction
         remainder -= length * image
+        # The next direction, conjugate to this one; ``image`` is reused for the preconditioned remainder.
         np.multiply(scale, remainder, out=image)
         before, square = square, _dot(remainder, image)
         direction *= np.float32(square / before)
@@ -116,17 +130,17 @@ def fit_texture(
 
 
 def _clamp_to_neighbours(result: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The result within the range of the start's 3 x 3 neighbours and a little beyond: hard edges in frames
-    must not ring."""
+    """The result, kept within the range of the start's 3 x 3 neighbours and a little beyond: hard edges in
+    frames must not ring."""
     square = np.ones((3, 3), np.uint8)
     low, high = cv2.erode(start, square), cv2.dilate(start, square)
-    margin = np.float32(RINGING) * (high - low) + 4
+    margin = np.float32(RINGING) * (high - low) + RINGING_STEPS
     return np.clip(result, low - margin, high + margin)
 
 
 def _preconditioner(views: Sequence[View], weights: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """(S, S, 1) float32 preconditioner: texels that many pixels read move as far as texels that few read,
-    very few excepted (noise)."""
+    """(S, S, 1) float32, a diagonal preconditioner: texels that many pixels read move as far as texels that
+    few read; those that very few read, whose sums are noise, move less."""
     ones = [np.ones((len(view), 1), np.float32) for view in views]
     total = blend(views, weights, ones, size)[1][..., None]
     return 1 / (total + np.median(total[total > 0])) if (total > 0).any() else total
@@ -137,17 +151,18 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _sum_over_views(views: int, add: Callable[[int, np.ndarray], None], shape: tuple[int, ...]) -> np.ndarray:
-    def part(chunk: int) -> np.ndarray:
+    """What ``add(view, total)`` adds up to over all views, float32 of a shape."""
+
+    def sum_chunk(chunk: int) -> np.ndarray:
         total = np.zeros(shape, np.float32)
         for view in range(chunk, views, CHUNKS):
             add(view, total)
         return total
 
-    with ThreadPoolExecutor() as pool:
-        parts = pool.map(part, range(min(CHUNKS, views)))
-        total = next(parts)
-        for other in parts:
-            total += other
+    sums = iterate_parallel(sum_chunk, range(min(CHUNKS, views)))
+    total = next(sums)
+    for other in sums:
+        total += other
     return total
 
 
@@ -163,6 +178,7 @@ def _bilinear_corner(right, down, size):
 
 @njit(cache=True, nogil=True)
 def _gather(places, texture, result):
+    """Reads a texture (S, S, C) bilinearly at places (N, 2) into ``result`` (N, C)."""
     size, channels = texture.shape[0], texture.shape[2]
     for k in range(places.shape[0]):
         column, row, fx, fy = _bilinear_corner(places[k, 0], places[k, 1], size)
@@ -174,6 +190,7 @@ def _gather(places, texture, result):
 
 @njit(cache=True, nogil=True)
 def _scatter(places, weights, values, total):
+    """The transpose of :func:`_gather`: adds weighted values (N, C) to the texels that their places read."""
     size, channels = total.shape[0], total.shape[2]
     for k in range(places.shape[0]):
         column, row, fx, fy = _bilinear_corner(places[k, 0], places[k, 1], size)
@@ -186,25 +203,27 @@ def _scatter(places, weights, values, total):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _read_and_scatter(places, spread, weights, colors, texture, sign, total):
-    """Adds ``w (read + sign * color)`` to the texels that were read, as much as each was."""
+def _read_and_scatter(places, jacobian, weights, colors, texture, sign, total):
+    """Adds ``w (read + sign * color)`` to the texels that were read, as much as each was: ``A^T W (A texture
+    + sign color)``. A read is the mean of four bilinear ones, at the middles of the pixel's quarters."""
     size, quarter = texture.shape[0], np.float32(0.25)
     column, row = np.empty(4, np.int32), np.empty(4, np.int32)
-    share, value = np.empty((4, 4), np.float32), np.empty(3, np.float32)
+    weight, value = np.empty((4, 4), np.float32), np.empty(3, np.float32)
     for k in range(places.shape[0]):
         if weights[k] <= 0:
             continue
+        # Read: the corners and weights of all four taps are kept.
         value[:] = 0
         for tap in range(4):
             x, y = np.float32((tap % 2) * 0.5 - 0.25), np.float32((tap // 2) * 0.5 - 0.25)
             j, i, u, v = _bilinear_corner(
-                places[k, 0] + spread[k, 0, 0] * x + spread[k, 0, 1] * y,
-                places[k, 1] + spread[k, 1, 0] * x + spread[k, 1, 1] * y,
+                places[k, 0] + jacobian[k, 0, 0] * x + jacobian[k, 0, 1] * y,
+                places[k, 1] + jacobian[k, 1, 0] * x + jacobian[k, 1, 1] * y,
                 size,
             )
             a, b, c, d = (1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v
             column[tap], row[tap] = j, i
-            share[tap, 0], share[tap, 1], share[tap, 2], share[tap, 3] = a, b, c, d
+            weight[tap, 0], weight[tap, 1], weight[tap, 2], weight[tap, 3] = a, b, c, d
             for channel in range(3):
                 value[channel] += (
                     a * texture[i, j, channel]
@@ -212,12 +231,13 @@ def _read_and_scatter(places, spread, weights, colors, texture, sign, total):
                     + c * texture[i + 1, j, channel]
                     + d * texture[i + 1, j + 1, channel]
                 )
+        # Scatter the weighted difference to the same texels.
         for channel in range(3):
             value[channel] = weights[k] * quarter * (quarter * value[channel] + sign * colors[k, channel])
         for tap in range(4):
             i, j = row[tap], column[tap]
             for channel in range(3):
-                total[i, j, channel] += share[tap, 0] * value[channel]
-                total[i, j + 1, channel] += share[tap, 1] * value[channel]
-                total[i + 1, j, channel] += share[tap, 2] * value[channel]
-                total[i + 1, j + 1, channel] += share[tap, 3] * value[channel]
+                total[i, j, channel] += weight[tap, 0] * value[channel]
+                total[i, j + 1, channel] += weight[tap, 1] * value[channel]
+                total[i + 1, j, channel] += weight[tap, 2] * value[channel]
+                total[i + 1, j + 1, channel] += weight[tap, 3] * value[channel]

@@ -1,4 +1,4 @@
-"""Which triangles hang together, and across which edges. A half-edge is ``3 * face + corner``: from that
+"""Half-edges, and which triangles are connected across them. A half-edge is ``3 * face + corner``: from that
 corner to the next."""
 
 import numpy as np
@@ -23,25 +23,27 @@ def twin_half_edges(faces: np.ndarray) -> np.ndarray:
 
 
 def half_edge_lengths(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(3 F,) float64 lengths of the half-edges."""
+    """(3 F,) float64 lengths of the half-edges of faces (F, 3)."""
     corners = vertices[faces].astype(np.float64)
     return np.linalg.norm(corners[:, [1, 2, 0]] - corners, axis=2).ravel()
 
 
 def corner_components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(F,) int64 numbers from 0 of the pieces that hang together by corners (F, 3) or by polygons (F,), both
+    """(F,) int64 numbers from 0 of the groups of faces that share corners (F, 3) or polygons (F,), both
     integers from 0."""
+    # Corners and polygons are the nodes of one graph, with an edge from each corner to its face's polygon.
     size = int(corners.max(initial=-1)) + 1
     nodes = size + int(polygon.max(initial=-1)) + 1
     links = coo_matrix(
         (np.ones(corners.size, bool), (corners.ravel(), size + np.repeat(polygon, 3))), shape=(nodes, nodes)
     )
-    piece = connected_components(links, directed=False)[1][size + polygon]
-    return np.unique(piece, return_inverse=True)[1]
+    group = connected_components(links, directed=False)[1][size + polygon]
+    return np.unique(group, return_inverse=True)[1]
 
 
 def connected_groups(links: np.ndarray) -> np.ndarray:
-    """(N,) int32 piece of each of N things, given (2, M) which hang together."""
+    """(N,) int32 connected component of each of N nodes, given links (2, M) between them; every node must be
+    in one."""
     count = int(links.max()) + 1
     return connected_components(
         coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False

@@ -13,7 +13,8 @@ from ..api.errors import InvalidMesh, StorageError
 from ..api.job import MeshData
 from .tiles import tile_numbers
 
-READABLE_SUFFIXES, WRITABLE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl"), (".glb", ".obj")
+READABLE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
+WRITABLE_SUFFIXES = (".glb", ".obj")
 
 Y_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 """Rows that take a y-up position of glTF and OBJ to Z up; PLY and STL are Z up already."""
@@ -25,7 +26,7 @@ others are left out."""
 
 @dataclass(frozen=True)
 class MeshFile:
-    """A mesh as its file has it.
+    """A mesh in its file's own axes.
 
     Attributes:
         vertices: (V, 3) float32 in the file's own axes.
@@ -39,8 +40,8 @@ class MeshFile:
     uvs: np.ndarray | None
     y_up: bool
 
-    def data(self) -> MeshData:
-        """The mesh as a job wants it."""
+    def to_mesh_data(self) -> MeshData:
+        """The mesh as a job takes it, Z up."""
         vertices = self.vertices @ Y_UP.T if self.y_up else self.vertices
         return MeshData(
             np.ascontiguousarray(vertices),
@@ -56,7 +57,7 @@ class TexturedMesh:
     Attributes:
         mesh: with UVs, 0 where a part has none.
         images: (H, W, 3) uint8 sRGB each, repeated beyond UVs of 0..1; one pixel for a part in one colour.
-        image_of: (F,) int, which of them a face wears.
+        image_of: (F,) int, the image of each face.
     """
 
     mesh: MeshFile
@@ -65,7 +66,7 @@ class TexturedMesh:
 
 
 def read_mesh(path: Path) -> MeshFile:
-    """The triangles of a file; all its parts in one, where it has several.
+    """The triangles of a file, those of all its parts in one mesh.
 
     Raises:
         InvalidMesh: not there, not readable, or without faces.
@@ -83,8 +84,7 @@ def read_mesh(path: Path) -> MeshFile:
 
 
 def read_textured(path: Path) -> TexturedMesh:
-    """The triangles of a file and the base colours that they wear; all its parts in one, each with its own
-    picture.
+    """The triangles of a file with their base colours, all its parts in one mesh, each with its own image.
 
     Raises:
         InvalidMesh: not there, not readable, without faces, or none of its parts has a texture.
@@ -95,9 +95,8 @@ def read_textured(path: Path) -> TexturedMesh:
     if not parts:
         raise InvalidMesh(f"{path.name} holds no faces.")
     images = tuple(map(_base_color, parts))
-    if not any(
-        np.ptp(image, axis=(0, 1)).any() for image in images
-    ):  # trimesh's stand-in for a missing picture is one colour, too
+    # trimesh's stand-in for a missing image is one colour, too.
+    if not any(np.ptp(image, axis=(0, 1)).any() for image in images):
         raise InvalidMesh(
             f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export "
             "both with it."
@@ -121,14 +120,14 @@ def read_textured(path: Path) -> TexturedMesh:
 def write_mesh(
     path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, textures: Mapping[int, Maps]
 ) -> None:
-    """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats want
-    it; positions and faces stay.
+    """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats
+    require; positions and faces stay.
 
     Args:
         path: ``.glb`` or ``.obj``.
         mesh: as :func:`read_mesh` gave it.
         corner_uvs: (F, 3, 2) float32, or None to keep the file's own.
-        textures: by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material
+        textures: by UDIM tile. These formats have no tiles: the faces of each become a mesh with a material
             of their own.
 
     Raises:
@@ -155,7 +154,8 @@ def write_mesh(
 def _textured_submesh(
     mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str
 ) -> trimesh.Trimesh:
-    """The chosen faces of a mesh with a material."""
+    """The chosen faces of a mesh, with a material."""
+    # One vertex per position and UV: both are compared by their bits.
     vertex, corners = mesh.faces[chosen].ravel(), corners[chosen].reshape(-1, 2)
     _, first, index = np.unique(
         np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True
@@ -171,7 +171,7 @@ def _textured_submesh(
 
 
 def _material(name: str, maps: Maps) -> PBRMaterial:
-    """A material as glTF knows it: roughness in green and metallic in blue of one image, alpha in that of the
+    """A material of glTF: roughness in green and metallic in blue of one image, alpha in that of the
     base colour."""
     color, alpha = maps["base_color"], maps.get("alpha")
     if alpha is not None:
@@ -208,6 +208,7 @@ def _y_up(path: Path) -> bool:
 
 
 def _base_color_image(part: trimesh.Trimesh) -> Image.Image | None:
+    """The image of a part's material, whichever kind of material its format makes; None without one."""
     material = getattr(part.visual, "material", None)
     return (
         material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
@@ -219,7 +220,7 @@ def _has_texture(part: trimesh.Trimesh) -> bool:
 
 
 def _base_color(part: trimesh.Trimesh) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB: a part's picture, or one pixel in its colour."""
+    """(H, W, 3) uint8 sRGB: a part's image, or one pixel in its colour."""
     material = getattr(part.visual, "material", part.visual)
     if isinstance(material, PBRMaterial):
         pixels = (
@@ -240,7 +241,7 @@ def _base_color(part: trimesh.Trimesh) -> np.ndarray:
 
 
 def _multiply_linear(pixels: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """sRGB pixels times a linear colour, as glTF multiplies them."""
+    """sRGB pixels (H, W, 3) uint8 times a linear colour (3,), as glTF defines it."""
     encoded = np.arange(256)[:, None] / 255
     linear = factor * np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     table = np.round(

@@ -14,10 +14,10 @@ from .unwrap.unwrap import unwrap
 from .uvs import why_unusable
 
 WELD_DISTANCE = 1e-6
-"""Vertices closer than this, in parts of the longest side, become one."""
+"""Grid in units of the longest side; vertices that round to one point of it become one."""
 
 MIN_TRIANGLE_AREA = 1e-13
-"""Triangles smaller than this, in squares of the longest side, have no place in a texture."""
+"""Triangles smaller than this, in squares of the longest side, are left out: they hold no texel."""
 
 
 def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]) -> Surface:
@@ -39,7 +39,7 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
                 f"The UV map's {len(tiles)} UDIM tiles were kept, with a texture of {size} x {size} each.",
             )
         return replace(surface, corner_uvs=uvs, tiles=tiles, notes=notes)
-    polygons = surface.source if mesh.polygons is None else mesh.polygons[surface.source]
+    polygons = surface.job_faces if mesh.polygons is None else mesh.polygons[surface.job_faces]
     uvs = unwrap(
         surface.vertices,
         surface.faces,
@@ -53,13 +53,14 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
 
 
 def clean(mesh: MeshData) -> Surface:
-    """The surface of a mesh, welded, without broken triangles, normalised; its UVs are the mesh's own as they
-    are, 0 where it has none.
+    """The surface of a mesh, welded, without broken triangles, normalised; its UVs are the mesh's own,
+    unchanged, or 0 where it has none.
 
     Raises:
         InvalidMesh: nothing is left.
     """
     notes = []
+    # Triangles without a finite position.
     kept = np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)
     if broken := int((~kept).sum()):
         notes.append(f"{broken:,} triangles with NaN or infinite vertices were left out.")
@@ -68,6 +69,7 @@ def clean(mesh: MeshData) -> Surface:
             "Every face of the mesh has a NaN or infinite vertex. Repair its vertex positions first."
         )
     vertices, faces = weld(normalise(mesh.vertices, mesh.faces[kept]), mesh.faces[kept])
+    # Triangles without area.
     solid = triangle_areas(vertices, faces) > MIN_TRIANGLE_AREA
     if not solid.any():
         raise InvalidMesh(
@@ -75,14 +77,24 @@ def clean(mesh: MeshData) -> Surface:
         )
     if thin := int((~solid).sum()):
         notes.append(f"{thin:,} triangles without area were left out.")
-    source = np.flatnonzero(kept)[solid].astype(np.int32)
+    # What the job gave per corner and per face, of the triangles that are left.
+    job_faces = np.flatnonzero(kept)[solid].astype(np.int32)
     faces = faces[solid]
     normals = smooth_normals(vertices, faces)
     if mesh.corner_normals is not None:
-        normals = _repair_normals(mesh.corner_normals[source], normals)
-    uvs = np.zeros((len(faces), 3, 2), np.float32) if mesh.corner_uvs is None else mesh.corner_uvs[source]
-    slots = None if mesh.slots is None else mesh.slots[source]
-    return Surface(vertices, faces, normals, uvs, source, False, tuple(notes), slots=slots)
+        normals = _repair_normals(mesh.corner_normals[job_faces], normals)
+    uvs = np.zeros((len(faces), 3, 2), np.float32) if mesh.corner_uvs is None else mesh.corner_uvs[job_faces]
+    slots = None if mesh.slots is None else mesh.slots[job_faces]
+    return Surface(
+        vertices=vertices,
+        faces=faces,
+        corner_normals=normals,
+        corner_uvs=uvs,
+        job_faces=job_faces,
+        unwrapped=False,
+        notes=tuple(notes),
+        slots=slots,
+    )
 
 
 def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -106,9 +118,9 @@ def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``(vertices, faces)`` of the same triangles with one vertex per place, unused vertices gone.
+    """``(vertices, faces)`` of the same triangles with one vertex per position, unused vertices left out.
 
-    The vertices stay in order, so that those of a triangle stay near one another in memory: with a million
+    The vertices keep their order, so that those of a triangle stay near one another in memory: with a million
     triangles the z-buffer is 2.5 times as slow when they do not.
     """
     used, faces = np.unique(faces, return_inverse=True)
@@ -124,20 +136,21 @@ def job_uvs(surface: Surface, mesh: MeshData) -> np.ndarray:
     (0, 0).
     """
     uvs = np.zeros((len(mesh.faces), 3, 2), np.float32)
-    uvs[surface.source] = surface.corner_uvs
-    if len(surface.source) == len(mesh.faces) or mesh.polygons is None:
+    uvs[surface.job_faces] = surface.corner_uvs
+    if len(surface.job_faces) == len(mesh.faces) or mesh.polygons is None:
         return uvs
+    # A key per polygon and vertex; the corners that have UVs, by key.
     corner = mesh.polygons[:, None].astype(np.int64) * len(mesh.vertices) + mesh.faces
     known = np.zeros(len(mesh.faces), bool)
-    known[surface.source] = True
+    known[surface.job_faces] = True
     keys, first = np.unique(corner[known], return_index=True)
-    slot = np.minimum(np.searchsorted(keys, corner[~known]), len(keys) - 1)
-    found = keys[slot] == corner[~known]
-    uvs[~known] = np.where(found[..., None], uvs[known].reshape(-1, 2)[first][slot], 0.0)
+    match = np.minimum(np.searchsorted(keys, corner[~known]), len(keys) - 1)
+    found = keys[match] == corner[~known]
+    uvs[~known] = np.where(found[..., None], uvs[known].reshape(-1, 2)[first][match], 0.0)
     return uvs
 
 
-def _repair_normals(given: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(F, 3, 3) float32: the given corner normals, but our own where those are not unit vectors."""
+def _repair_normals(given: np.ndarray, computed: np.ndarray) -> np.ndarray:
+    """(F, 3, 3) float32: the given corner normals, the computed ones where those are not unit vectors."""
     sound = np.abs(np.linalg.norm(given, axis=2, keepdims=True) - 1) < 0.1
-    return np.where(sound, given, own).astype(np.float32)
+    return np.where(sound, given, computed).astype(np.float32)

@@ -11,22 +11,22 @@ class Surface:
     """Triangles in normalised space: bounding-box centre at 0, longest side 1, Z up, front = -Y.
 
     Attributes:
-        vertices: (V, 3) float32, welded: one vertex per place.
+        vertices: (V, 3) float32, welded: one vertex per position.
         faces: (F, 3) int32, without degenerate triangles.
         corner_normals: (F, 3, 3) float32 unit shading normals.
         corner_uvs: (F, 3, 2) float32 in 0..1 of the atlas, v up.
-        source: (F,) int32, which of the job's triangles each face is.
+        job_faces: (F,) int32, which of the job's triangles each face is.
         unwrapped: whether the UVs are ours; otherwise they are the job's own.
-        notes: sentences for the user about what was found and mended.
+        notes: sentences for the user about what was found and repaired.
         tiles: numbers of the UDIM tiles that the atlas gathers, see :mod:`backend.mesh.tiles`.
-        slots: (F,) int32, the material slot of each face; None where there is but one.
+        slots: (F,) int32, the material slot of each face; None where there is only one.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     corner_normals: np.ndarray
     corner_uvs: np.ndarray
-    source: np.ndarray
+    job_faces: np.ndarray
     unwrapped: bool
     notes: tuple[str, ...] = ()
     tiles: tuple[int, ...] = (1001,)
@@ -51,6 +51,7 @@ def triangle_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _cross(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F, 3) float64 along the normals, twice as long as the areas are large."""
     corners = vertices[faces].astype(np.float64)
     return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 

@@ -60,7 +60,7 @@ def _pixel_size(camera: Camera, depth):
 
 
 def observe(
-    points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, side: int
+    points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, winding: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a view sees of points.
 
@@ -69,7 +69,7 @@ def observe(
         normals: (N, 3) float32 unit.
         buffer: the view.
         edges: its :func:`edge_distance`.
-        side: the surface's :func:`find_winding`.
+        winding: the surface's :func:`find_winding`.
 
     Returns:
         ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,)
@@ -77,12 +77,12 @@ def observe(
     """
     cosine = np.zeros(len(points), np.float32)
     edge = np.zeros(len(points), np.float32)
-    _observe(points, normals, buffer.camera.pack(), buffer.depth, edges, side, cosine, edge)
+    _observe(points, normals, buffer.camera.pack(), buffer.depth, edges, winding, cosine, edge)
     return cosine, edge
 
 
 @njit(cache=True, nogil=True)
-def _observe(points, normals, camera, depth, edges, side, cosine, edge):
+def _observe(points, normals, camera, depth, edges, winding, cosine, edge):
     height, width = depth.shape
     for k in range(points.shape[0]):
         dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]
@@ -101,7 +101,7 @@ def _observe(points, normals, camera, depth, edges, side, cosine, edge):
             towards = -(normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / np.sqrt(
                 dx * dx + dy * dy + dz * dz
             )
-        c = abs(towards) if side == 0 else towards * side
+        c = abs(towards) if winding == 0 else towards * winding
         if c <= 0.01:
             continue
         slope = min(np.sqrt(max(1 - c * c, 0.0)) / c, 10.0)

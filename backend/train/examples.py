@@ -114,7 +114,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
     Raises:
         InvalidMesh: there is nothing to see of it.
     """
-    surface = clean(mesh.mesh.data())
+    surface = clean(mesh.mesh.to_mesh_data())
     bare = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
 
     def color(*where: np.ndarray) -> np.ndarray:

@@ -30,8 +30,8 @@ from tests.meshes import (
     paint_solid,
     picture,
     psnr,
+    render_textured,
     surface_of,
-    wear,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
     )
     surface = surface_of(mesh)
     camera = camera_at(30, 15, 384)
-    mask, worn = wear(
+    mask, worn = render_textured(
         surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
     )
     image = picture(surface, camera)
@@ -150,7 +150,7 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
     assert psnr(worn[inside], image[inside, :3]) > 22
     for azimuth in (0, 90, 180, 270):
         for elevation in (-60, 0, 60):
-            mask, worn = wear(
+            mask, worn = render_textured(
                 surface,
                 result.corner_uvs,
                 decoded(result.textures["base_color"]).astype(np.float32),
@@ -162,12 +162,14 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
 @needs_assets
 @pytest.mark.parametrize("name", ["spot/spot_triangulated.obj", "fuze/fuze.obj", "rocker-arm.obj"])
 def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
-    mesh = read_mesh(ASSETS / name).data()
+    mesh = read_mesh(ASSETS / name).to_mesh_data()
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     result = pipeline.run(job(mesh, picture_of(solid, 20, 25, 512)), tmp_path, Watcher())
     surface, camera = surface_of(solid), camera_at(20, 25, 512)
     uvs = mesh.corner_uvs if result.corner_uvs is None else result.corner_uvs
-    mask, worn = wear(surface, uvs, decoded(result.textures["base_color"]).astype(np.float32), camera)
+    mask, worn = render_textured(
+        surface, uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
+    )
     image = picture(surface, camera)
     inside = mask & (image[..., 3] == 255)
     assert psnr(worn[inside], image[inside, :3]) > 24
@@ -230,7 +232,7 @@ def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
     assert len(after.faces) == len(before.faces)
     assert after.visual.material is not None
     corners = before.data().vertices[before.faces]
-    again = read_mesh(tmp_path / target).data()
+    again = read_mesh(tmp_path / target).to_mesh_data()
     np.testing.assert_allclose(again.vertices[again.faces], corners, atol=1e-5)
 
 

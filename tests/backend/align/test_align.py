@@ -33,9 +33,16 @@ def scene():
 
 
 def aligned(scene, frames, rounds=ROUNDS):
-    surface, buffers, edges, side, _ = scene
+    surface, buffers, edges, winding, _ = scene
     return align(
-        surface, buffers, edges, frames, np.ones(len(frames), np.float32), side, lambda fraction: None, rounds
+        surface,
+        buffers,
+        edges,
+        frames,
+        np.ones(len(frames), np.float32),
+        winding,
+        lambda fraction: None,
+        rounds,
     )
 
 
@@ -119,8 +126,8 @@ def test_nothing_of_the_background_comes_in(scene):
 
 
 def test_a_shift_of_the_surface_is_found_from_the_warps_of_all_views(scene):
-    surface, buffers, edges, side, _ = scene
-    views = observe_atlas(surface, buffers, edges, side)
+    surface, buffers, edges, winding, _ = scene
+    views = observe_atlas(surface, buffers, edges, winding)
     cameras = [buffer.camera for buffer in buffers]
     normals = [
         surface.face_normals[buffer.face.ravel()[view.pixels]]

@@ -8,15 +8,15 @@ from backend.bake.texels import Texels, to_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import positions, render
 from tests.meshes import (
-    baked,
+    bake_frames,
     camera_at,
     knot,
     paint_solid,
     psnr,
+    render_textured,
     seam_differences,
     surface_of,
     true_texture,
-    wear,
 )
 
 
@@ -36,7 +36,7 @@ def scene():
 
 def test_a_bake_of_true_frames_gives_the_true_colours_and_nothing_of_the_background(scene):
     surface, buffers, frames = scene
-    texture = baked(surface, buffers, frames, np.ones(len(frames), np.float32), 1024, 128)
+    texture = bake_frames(surface, buffers, frames, np.ones(len(frames), np.float32), 1024, 128)
     truth = true_texture(surface, 1024)
     on = truth.max(axis=2) > 0
     seen = on & (texture.confidence[..., 0] > 0)
@@ -44,7 +44,7 @@ def test_a_bake_of_true_frames_gives_the_true_colours_and_nothing_of_the_backgro
     assert seam_differences(surface, texture.base_color).mean() < 1
     assert psnr(texture.base_color[seen], truth[seen]) > 20
     for azimuth, elevation in ((10, 20), (100, -30), (200, 50), (300, 0)):
-        mask, image = wear(
+        mask, image = render_textured(
             surface,
             surface.corner_uvs,
             texture.base_color.astype(np.float32),
@@ -60,8 +60,10 @@ def test_frames_that_a_painter_does_not_trust_are_not_used_where_others_see(scen
     frames = [frames[0], *[np.zeros_like(frame) for frame in frames[1:]]]
     preference = np.full(len(frames), 0.2, np.float32)
     preference[0] = 1
-    texture = baked(surface, buffers, frames, preference, 512, 128)
-    mask, image = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), buffers[0].camera)
+    texture = bake_frames(surface, buffers, frames, preference, 512, 128)
+    mask, image = render_textured(
+        surface, surface.corner_uvs, texture.base_color.astype(np.float32), buffers[0].camera
+    )
     assert (image[mask].max(axis=1) > 60).mean() > 0.85
 
 
@@ -83,6 +85,6 @@ def test_a_flat_sheet_is_baked_from_both_sides():
     sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
     buffers = render(sheet, horizontal_orbit(4, 2.2, 1.6, 128).cameras)
     frames = [np.full((128, 128, 3), shade, np.uint8) for shade in (200, 100, 200, 100)]
-    texture = baked(sheet, buffers, frames, np.ones(4, np.float32), 1024, 64)
+    texture = bake_frames(sheet, buffers, frames, np.ones(4, np.float32), 1024, 64)
     assert texture.covered > 0.9
     assert np.median(texture.base_color) == 200

@@ -288,7 +288,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").data(), SIZE, unseen))
+    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), SIZE, unseen))
     outside, deep = on.copy(), on.copy()
     outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64 :] = False
     for name in ("base_color", "confidence", "metallic"):

@@ -32,7 +32,7 @@ def readings(view: View, size: int) -> np.ndarray:
         unit.ravel()[texel] = 1
         for x in (-0.25, 0.25):
             for y in (-0.25, 0.25):
-                place = view.places.astype(np.float64) + view.spread.astype(np.float64) @ (x, y)
+                place = view.places.astype(np.float64) + view.jacobian.astype(np.float64) @ (x, y)
                 rows[:, texel] += sample_bilinear(unit, place * size)[:, 0] / 4
     return rows
 
@@ -120,7 +120,7 @@ def test_the_spread_leads_to_where_the_next_pixel_reads(observed):
             this, other = this[same], other[same]
             assert len(this) > 100
             moved = view.places[other] - view.places[this]
-            predicted = (view.spread[this, :, axis] + view.spread[other, :, axis]) / 2
+            predicted = (view.jacobian[this, :, axis] + view.jacobian[other, :, axis]) / 2
             np.testing.assert_allclose(predicted, moved, atol=1e-4 + 0.02 * np.abs(moved).max())
 
 

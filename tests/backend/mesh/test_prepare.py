@@ -9,7 +9,7 @@ import trimesh
 from backend import store
 from backend.api.errors import InvalidMesh, ProtocolError
 from backend.api.job import MAX_TRIANGLES, Job, MeshData
-from backend.mesh.parts import SMALL, segment_parts
+from backend.mesh.parts import SMALL_FRACTION, segment_parts
 from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.surface import triangle_areas
 from backend.mesh.unwrap.unwrap import unwrap
@@ -58,7 +58,7 @@ def test_faces_with_nan_are_left_out_and_said():
     mesh.vertices[4, 1] = np.inf
     surface = prepare(mesh, 1024, quiet)
     bad = np.isin(mesh.faces, (3, 4)).any(axis=1)
-    assert np.array_equal(surface.source, np.flatnonzero(~bad))
+    assert np.array_equal(surface.job_faces, np.flatnonzero(~bad))
     assert any(f"{bad.sum()} triangles with NaN" in note for note in surface.notes)
 
 
@@ -66,7 +66,7 @@ def test_faces_without_area_are_left_out_and_said():
     box = mesh_data(trimesh.creation.box())
     mesh = data(box.vertices, np.concatenate([box.faces, [[0, 0, 1], [2, 2, 2]]]))
     surface = prepare(mesh, 1024, quiet)
-    assert np.array_equal(surface.source, np.arange(12))
+    assert np.array_equal(surface.job_faces, np.arange(12))
     assert any("2 triangles without area" in note for note in surface.notes)
 
 
@@ -135,7 +135,7 @@ def test_a_polygon_is_never_cut_apart():
     mesh = mesh_data(knot())
     quads = np.tile(np.arange(len(mesh.faces) // 2, dtype=np.int32), 2)
     surface = prepare(MeshData(mesh.vertices, mesh.faces, polygons=quads), 1024, quiet)
-    order = np.lexsort((surface.source, quads[surface.source]))
+    order = np.lexsort((surface.job_faces, quads[surface.job_faces]))
     faces, uvs = surface.faces[order].reshape(-1, 6), surface.corner_uvs[order].reshape(-1, 6, 2)
     for polygon, corners in zip(faces, uvs, strict=True):
         for vertex in set(polygon):
@@ -184,7 +184,7 @@ def test_uvs_come_back_in_the_order_of_the_job_with_left_out_corners_joined_to_t
     faces = [[2, 3, 4], [0, 1, 2], [0, 2, 4]]
     mesh = data(vertices, faces, polygons=np.zeros(3, np.int32))
     surface = prepare(mesh, 1024, quiet)
-    assert list(surface.source) == [1, 2]
+    assert list(surface.job_faces) == [1, 2]
     uvs = job_uvs(surface, mesh)
     assert np.array_equal(uvs[1:], surface.corner_uvs)
     assert np.array_equal(uvs[0, 0], uvs[1, 2])
@@ -271,7 +271,7 @@ def test_parts_end_where_the_material_slot_changes_however_small_they_are():
     )
     slots = np.select([freckle, cap & half, cap], [7, 2, 1], 0).astype(np.int32)
     part = segment_parts(replace(surface, slots=slots))
-    assert 0 < triangle_areas(surface.vertices, surface.faces[freckle]).sum() < SMALL * np.pi
+    assert 0 < triangle_areas(surface.vertices, surface.faces[freckle]).sum() < SMALL_FRACTION * np.pi
     assert len(np.unique(part)) == 4
     assert len(np.unique(np.column_stack([part, slots]), axis=0)) == 4
 

@@ -12,7 +12,7 @@ from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.tiles import MAX_ATLAS_SIZE, atlas_size, cut_tiles, gather_tiles, tile_numbers
 from backend.mesh.uvs import rasterize_atlas, why_unusable
-from tests.meshes import camera_at, decoded, job, knot, picture, psnr, surface_of, wear
+from tests.meshes import camera_at, decoded, job, knot, picture, psnr, render_textured, surface_of
 
 
 def quiet(*_) -> None:
@@ -102,7 +102,7 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
     worn = np.zeros((384, 384, 3), np.float32)
     for tile, (column, row) in {1001: (0, 0), 1002: (1, 0), 1012: (1, 1)}.items():
         texture = decoded(result.textures[f"base_color.{tile}"]).astype(np.float32)
-        mask, image = wear(surface, moved(tiled.corner_uvs, -column, -row), texture, view)
+        mask, image = render_textured(surface, moved(tiled.corner_uvs, -column, -row), texture, view)
         faces = pipeline.render(surface, [view])[0].face
         on = mask & (tile_numbers(tiled.corner_uvs)[faces] == tile)
         worn[on] = image[on]

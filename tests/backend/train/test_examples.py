@@ -42,8 +42,8 @@ def test_colours_are_read_from_every_parts_own_picture(tmp_path):
     tinted.apply_translation([3, 0, 0])
     trimesh.Scene([plain, tinted]).export(tmp_path / "two.glb")
     mesh = read_textured(tmp_path / "two.glb")
-    surface = clean(mesh.mesh.data())
-    color = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
+    surface = clean(mesh.mesh.to_mesh_data())
+    color = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
     around, over = cameras.orbits(128, mirror=1)
     front, top = (photograph(surface, color, camera) for camera in (around.cameras[0], over.cameras[30]))
     # The second ball is right of the first; a factor of 0.5 is linear, 188 in sRGB.
@@ -64,7 +64,7 @@ def test_pictures_repeat_beyond_the_unit_square():
 
 def test_references_show_the_asset_from_near_its_front_and_a_seed_repeats_them(asset):
     mesh = read_textured(asset)
-    surface = clean(mesh.mesh.data())
+    surface = clean(mesh.mesh.to_mesh_data())
     color = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of)
     drawn, again, other = (
         references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
@@ -98,7 +98,7 @@ def test_latents_are_those_of_the_painters_own_films(asset, found, folder):
     [example] = found
     color, packed = example.read(np.random.default_rng(0))
     mesh = read_textured(asset)
-    surface = clean(mesh.mesh.data())
+    surface = clean(mesh.mesh.to_mesh_data())
     [buffer] = render(surface, cameras.orbits(32, 61)[0].cameras[:1])
     assert buffer.mask[8:16, 8:16].all()
     assert (color.shape, packed.shape) == ((1, 16, 16, 4, 4), (1, 49, 17, 4, 4))

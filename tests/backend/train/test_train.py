@@ -97,7 +97,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=10, guidance=1))
     mesh = read_textured(asset)
-    surface = clean(mesh.mesh.data())
+    surface = clean(mesh.mesh.to_mesh_data())
     views = cameras.orbits(32, 61)[0].cameras
     truth = [
         photograph(surface, textured_colors(surface.corner_uvs, mesh.images, mesh.image_of), camera)

@@ -37,7 +37,7 @@ class Picture:
 
     Attributes:
         buffer: the view.
-        side: how the mesh winds its triangles, see :func:`backend.render.visibility.find_winding`.
+        winding: how the mesh winds its triangles, see :func:`backend.render.visibility.find_winding`.
         alpha: (H, W) float32, the object.
         edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
@@ -46,8 +46,8 @@ class Picture:
             may show something else.
     """
 
-    def __init__(self, reference: Reference, buffer: GBuffer, side: int):
-        self.buffer, self.side = buffer, side
+    def __init__(self, reference: Reference, buffer: GBuffer, winding: int):
+        self.buffer, self.winding = buffer, winding
         segmented = reference.opaque
         reference = cut_out(reference)
         if segmented:
@@ -67,7 +67,7 @@ class Picture:
     ) -> tuple[np.ndarray, np.ndarray]:
         """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where
         it does not show them."""
-        cosine, edge = observe(points, normals, self.buffer, self.edges, self.side)
+        cosine, edge = observe(points, normals, self.buffer, self.edges, self.winding)
         trust = smoothstep(cosine, *caution.glancing) * smoothstep(
             edge, 0.5, 0.5 + caution.margin + self.apart
         )

@@ -14,7 +14,17 @@ from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
-from tests.meshes import at_once, baked, camera_at, knot, mesh_data, picture, psnr, surface_of, wear
+from tests.meshes import (
+    at_once,
+    bake_frames,
+    camera_at,
+    knot,
+    mesh_data,
+    picture,
+    psnr,
+    render_textured,
+    surface_of,
+)
 
 
 def quiet(fraction: float) -> None:
@@ -136,7 +146,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
     ]
     buffers = render(surface, cameras)
     painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
-    texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
+    texture = bake_frames(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 
 
@@ -149,7 +159,7 @@ def textured(surface):
 
 def test_from_the_references_view_the_mesh_looks_like_the_reference(surface, textured):
     camera, image, texture, _ = textured
-    mask, worn = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera)
+    mask, worn = render_textured(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera)
     inside = mask & (image[..., 3] == 255)
     assert psnr(worn[inside], image[inside, :3]) > 28
 
@@ -158,7 +168,9 @@ def test_no_hole_no_black_and_no_background_from_24_views(surface, textured):
     texture = textured[2].base_color.astype(np.float32)
     for azimuth in range(0, 360, 45):
         for elevation in (-50, 0, 50):
-            mask, worn = wear(surface, surface.corner_uvs, texture, camera_at(azimuth, elevation, 192))
+            mask, worn = render_textured(
+                surface, surface.corner_uvs, texture, camera_at(azimuth, elevation, 192)
+            )
             red, green, blue = worn[mask].T
             assert worn[mask].max(axis=1).min() > 60, "black"
             assert not ((green < 70) & (red > 160) & (blue > 160)).any(), "the magenta under alpha 0"
@@ -200,7 +212,9 @@ def test_the_hidden_side_of_a_symmetric_mesh_mirrors_the_visible_one():
     )
     assert any("symmetric" in note for note in painting.notes)
     here, there = (
-        wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256))[1]
+        render_textured(
+            surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256)
+        )[1]
         for a in (60, -60)
     )
     shown = rasterize(surface.vertices, surface.faces, camera_at(60, 10, 256)).mask
