@@ -1,7 +1,7 @@
-"""UDIM tiles: an artist's layout over several unit squares becomes one square atlas, and its images are cut
+"""UDIM tiles: an artist's UV layout over several unit squares becomes one square atlas, whose images are cut
 into tiles again.
 
-A tile's number is 1001 + column + 10 * row, with column and row the whole parts of its u and v.
+A tile's number is 1001 + column + 10 * row, with column and row the integer parts of its u and v.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 MAX_ATLAS_SIZE = 8192
-"""All tiles together have at most this many texels along a side of the atlas: that many fit into memory."""
+"""Texels along the atlas of all tiles at most: that many fit into memory."""
 
 MIN_TILE_SIZE = 1024
+"""Texels along a tile at least."""
+
 MAX_TILES = (MAX_ATLAS_SIZE // MIN_TILE_SIZE) ** 2
+"""Tiles of a layout at most: as many as fit into the largest atlas at the smallest size."""
 
 _TILE_TOLERANCE = 1e-4
-"""A corner may lie this far beyond its tile: rounding."""
+"""A corner may lie this far outside its tile, by rounding."""
 
 
 def tile_numbers(corner_uvs: np.ndarray) -> np.ndarray:
@@ -32,7 +35,7 @@ def keeps_to_tiles(corner_uvs: np.ndarray) -> bool:
 
 
 def gather_tiles(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """A layout that keeps to its tiles as one atlas, a grid of them.
+    """The atlas of a layout that keeps to its tiles: a square grid of them.
 
     Returns:
         ``corner_uvs`` (F, 3, 2) float32 in 0..1, and the numbers of the tiles, ascending: they fill the grid
@@ -40,14 +43,15 @@ def gather_tiles(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     """
     numbers = tile_numbers(corner_uvs)
     tiles, index = np.unique(numbers, return_inverse=True)
-    side = _grid_size(tiles)
+    grid = _grid_size(tiles)
+    # Every corner moves from its tile's square to its tile's cell of the grid.
     origin = np.column_stack([(numbers - 1001) % 10, (numbers - 1001) // 10])
-    place = np.column_stack([index % side, index // side])
-    return ((corner_uvs - origin[:, None] + place[:, None]) / side).astype(np.float32), tuple(tiles.tolist())
+    cell = np.column_stack([index % grid, index // grid])
+    return ((corner_uvs - origin[:, None] + cell[:, None]) / grid).astype(np.float32), tuple(tiles.tolist())
 
 
 def tile_size(tiles: tuple[int, ...], texture_size: int) -> int:
-    """Texels along a side of each tile: ``texture_size``, halved while all of them together would exceed
+    """Texels along each tile: ``texture_size``, halved while all of them together would exceed
     :data:`MAX_ATLAS_SIZE`."""
     while texture_size * _grid_size(tiles) > MAX_ATLAS_SIZE:
         texture_size //= 2
@@ -55,28 +59,30 @@ def tile_size(tiles: tuple[int, ...], texture_size: int) -> int:
 
 
 def atlas_size(tiles: tuple[int, ...], texture_size: int) -> int:
-    """Texels along a side of the atlas."""
+    """Texels along the atlas."""
     return tile_size(tiles, texture_size) * _grid_size(tiles)
 
 
 def cut_tiles(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
     """The image of each tile of an atlas (S, S, C), by its number."""
-    side = _grid_size(tiles)
-    size = len(atlas) // side
-    rows = [slice(size * row, size * (row + 1)) for row in reversed(range(side))]
-    columns = [slice(size * column, size * (column + 1)) for column in range(side)]
-    return {tile: atlas[rows[index // side], columns[index % side]] for index, tile in enumerate(tiles)}
+    grid = _grid_size(tiles)
+    size = len(atlas) // grid
+    # Row 0 of an image is at the top, row 0 of the grid at the bottom.
+    rows = [slice(size * row, size * (row + 1)) for row in reversed(range(grid))]
+    columns = [slice(size * column, size * (column + 1)) for column in range(grid)]
+    return {tile: atlas[rows[index // grid], columns[index % grid]] for index, tile in enumerate(tiles)}
 
 
 def join_tiles(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
-    """The atlas that :func:`cut_tiles` cuts into these images, all (S, S, C) of one size; unused tiles of its grid
-    are 0."""
+    """The atlas that :func:`cut_tiles` cuts into these images, all (S, S, C) of one size; cells of its grid
+    without a tile are 0."""
     size, _, channels = images[tiles[0]].shape
     atlas = np.zeros((size * _grid_size(tiles), size * _grid_size(tiles), channels), images[tiles[0]].dtype)
-    for tile, part in cut_tiles(atlas, tiles).items():
-        part[...] = images[tile]
+    for tile, view in cut_tiles(atlas, tiles).items():
+        view[...] = images[tile]
     return atlas
 
 
 def _grid_size(tiles: Sequence[int]) -> int:
+    """Cells along the smallest square grid that holds all tiles."""
     return int(np.ceil(np.sqrt(len(tiles))))

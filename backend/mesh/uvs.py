@@ -1,19 +1,29 @@
 """UV layouts: which texel lies on which triangle, and whether a layout can carry a texture."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numba import njit
 
+from ..parallel import map_ranges
 from .tiles import MAX_TILES, atlas_size, gather_tiles, keeps_to_tiles
 
 OVERLAP_TOLERANCE = 0.002
-"""Share of covered texels that may lie on two triangles: rounding at island borders, not stacked islands."""
+"""Fraction of covered texels that may lie on two triangles: rounding at island borders, not stacked
+islands."""
+
+CHECK_SIZE = 1024
+"""Texels along each tile of the raster that looks for overlaps."""
+
+MIN_UV_AREA = 1e-12
+"""Twice the area in the unit square below which a face is folded."""
+
+MAX_FOLDED_FRACTION = 0.01
+"""Fraction of the faces that may be folded."""
 
 
 def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
-    """Why a layout (F, 3, 2) cannot carry a texture, as the end of a sentence; None when it can."""
+    """Why a layout (F, 3, 2) float32 cannot carry a texture, as the end of a sentence; None when it can."""
     if corner_uvs is None:
         return "the mesh has no UV map"
     if not np.isfinite(corner_uvs).all():
@@ -27,10 +37,10 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     if len(tiles) > MAX_TILES:
         return f"the active UV map spreads over {len(tiles):,} UDIM tiles, and {MAX_TILES} are the most"
     edges = corner_uvs[:, 1:] - corner_uvs[:, :1]
-    flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < 1e-12
-    if flat.mean() > 0.01:
+    flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < MIN_UV_AREA
+    if flat.mean() > MAX_FOLDED_FRACTION:
         return "the active UV map folds faces to a point or a line"
-    covered, shared = count_overlaps(atlas, atlas_size(tiles, 1024))
+    covered, shared = count_overlaps(atlas, atlas_size(tiles, CHECK_SIZE))
     if covered == 0:
         return "the active UV map is too small to hold a texture"
     if shared > OVERLAP_TOLERANCE * covered:
@@ -47,7 +57,7 @@ def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
 
 
 def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which triangle each texel centre lies on, worked out by all cores.
+    """The triangle that each texel centre lies on, found on all cores.
 
     Args:
         corner_uvs: (F, 3, 2) float32, v up.
@@ -60,14 +70,15 @@ def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.n
     face = np.full((size, size), -1, np.int32)
     barycentric = np.zeros((size, size, 2), np.float32)
     uvs = np.ascontiguousarray(corner_uvs, np.float32)
-    rows = np.linspace(0, size, (os.cpu_count() or 1) + 1).astype(np.int64)
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda first, end: _rasterize(uvs, first, end, face, barycentric), rows[:-1], rows[1:]))
+    # One band of rows per core, because every band looks at all triangles.
+    rows = -(-size // (os.cpu_count() or 1))
+    map_ranges(lambda first, end: _rasterize(uvs, first, end, face, barycentric), size, rows)
     return face, barycentric
 
 
 @njit(cache=True, nogil=True)
 def _corners(uv, size):
+    """Column and row of a triangle's corners, row 0 at the top."""
     return (
         uv[0, 0] * size,
         (1 - uv[0, 1]) * size,
@@ -80,15 +91,17 @@ def _corners(uv, size):
 
 @njit(cache=True, nogil=True)
 def _inside(ax, ay, bx, by, px, py):
+    """Whether a point lies on the inner side of an edge."""
     value = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
     if value != 0:
         return value > 0
-    # Of two triangles that share an edge exactly one owns the texel centres on it.
+    # Exactly one of two triangles that share an edge owns the texel centres on it.
     return by > ay or (by == ay and bx < ax)
 
 
 @njit(cache=True, nogil=True)
 def _texels(a, b, c, size):
+    """The range of texels whose centres lie between three coordinates."""
     low = max(0, int(np.ceil(min(a, b, c) - 0.5)))
     high = min(size - 1, int(np.floor(max(a, b, c) - 0.5)))
     return low, high + 1
@@ -96,12 +109,14 @@ def _texels(a, b, c, size):
 
 @njit(cache=True, nogil=True)
 def _count_hits(uvs, hits):
+    """Adds 1 to every texel (S, S) uint8 of each triangle (F, 3, 2), up to 2."""
     size = hits.shape[0]
     for f in range(uvs.shape[0]):
         x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
         area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
         if area == 0:
             continue
+        # All triangles counter-clockwise, so that the three edge tests have one sign.
         if area < 0:
             x1, y1, x2, y2 = x2, y2, x1, y1
         first_row, end_row = _texels(y0, y1, y2, size)
@@ -120,7 +135,7 @@ def _count_hits(uvs, hits):
 
 @njit(cache=True, nogil=True)
 def _rasterize(uvs, top, bottom, face, barycentric):
-    """The rows from ``top`` to before ``bottom``."""
+    """Draws the rows from ``top`` to before ``bottom``; the last triangle on a texel wins."""
     size = face.shape[0]
     for f in range(uvs.shape[0]):
         x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
@@ -132,6 +147,7 @@ def _rasterize(uvs, top, bottom, face, barycentric):
         first_column, end_column = _texels(x0, x1, x2, size)
         for row in range(first_row, end_row):
             for column in range(first_column, end_column):
+                # Barycentric weights of the first two corners.
                 px, py = column + 0.5, row + 0.5
                 w0 = ((x1 - px) * (y2 - py) - (y1 - py) * (x2 - px)) / area
                 w1 = ((x2 - px) * (y0 - py) - (y2 - py) * (x0 - px)) / area

@@ -1,17 +1,17 @@
 """The voxels that a surface passes through, by exact triangle/box overlap (Schwarz and Seidel 2010, section
 4)."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numba import njit
 
+from ..parallel import map_ranges
 from .surface import Surface, triangle_areas
 
 CHUNK_POINTS = 1 << 17
-"""That one core works on at once."""
+"""Points that one thread works on at once."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Voxels:
     Attributes:
         resolution: cells along each side; the grid spans -0.5 to 0.5.
         cells: (N, 3) int32 cell indices.
-        positions: (N, 3) float32 a point of the surface in each cell, or very near it.
+        positions: (N, 3) float32 a point in each cell on the surface, or very near it.
         normals: (N, 3) float32 unit normal, mean over the triangles in the cell.
-        edges: (E, 2) int32 pairs of cells that share a side.
+        edges: (E, 2) int32 pairs of cells that share a face (6-neighbourhood).
         face: (N,) int32, one of the triangles in each cell.
     """
 
@@ -53,18 +53,21 @@ def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.nd
     """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's
     eight nearest cells, else 0."""
     result, grid = np.zeros((len(points), values.shape[1]), np.float32), voxels.grid
-    parts = [slice(start, start + CHUNK_POINTS) for start in range(0, len(points), CHUNK_POINTS)]
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda part: _interpolate(grid, values, points[part], result[part]), parts))
+    map_ranges(
+        lambda first, end: _interpolate(grid, values, points[first:end], result[first:end]),
+        len(points),
+        CHUNK_POINTS,
+    )
     return result
 
 
 def voxelize(surface: Surface, resolution: int) -> Voxels:
     """The surface's voxels."""
-    # A face on the grid's far side belongs to the last cell, not to one beyond.
+    # Triangles in units of cells; one on the grid's far side belongs to the last cell, not to one beyond.
     corners = np.clip(
         (surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution, 0, resolution - 1e-6
     )
+    # Twice over the triangles: how many cells each has, then the cells.
     counts = np.zeros(len(corners) + 1, np.int64)
     _triangle_cells(corners, resolution, counts[1:], np.empty(0, np.int64), counts)
     starts = np.cumsum(counts)
@@ -72,26 +75,30 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     _triangle_cells(corners, resolution, np.empty(0, np.int64), keys, starts)
     face = np.repeat(np.arange(len(corners)), np.diff(starts))
 
+    # Cells in ascending order, and their mean normal by the triangles' areas, none counting more than a
+    # cell's.
     unique, inverse = np.unique(keys, return_inverse=True)
     cells = np.stack(np.unravel_index(unique, (resolution,) * 3), axis=1).astype(np.int32)
     weight = np.minimum(triangle_areas(surface.vertices, surface.faces) * resolution**2, 1.0)[face] + 1e-6
     normals = _weighted_mean(surface.face_normals[face], weight, inverse, len(unique))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    # A point of the surface: the centre moved along the normals by the mean distance to the triangles'
+    # planes.
     centres = (cells + 0.5) / resolution - 0.5
     height = np.einsum(
         "nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face]
     )
     offsets = _weighted_mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
     offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
-    one = np.empty(len(unique), np.int32)
-    one[inverse] = face
+    any_face = np.empty(len(unique), np.int32)
+    any_face[inverse] = face
     return Voxels(
-        resolution,
-        cells,
-        (centres + offsets).astype(np.float32),
-        normals.astype(np.float32),
-        face_neighbours(cells, resolution),
-        one,
+        resolution=resolution,
+        cells=cells,
+        positions=(centres + offsets).astype(np.float32),
+        normals=normals.astype(np.float32),
+        edges=face_neighbours(cells, resolution),
+        face=any_face,
     )
 
 
@@ -106,13 +113,13 @@ def point_cells(points: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def find_keys(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """(M,) int64 place of each wanted key among ascending keys, -1 where it is missing."""
+    """(M,) int64 index of each wanted key among ascending keys, -1 where it is missing."""
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[place] == wanted, place, -1)
 
 
 def face_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
-    """(E, 2) int32 pairs of cells that share a side; the keys of ``cells`` must ascend."""
+    """(E, 2) int32 pairs of cells that share a face; the keys of ``cells`` must ascend."""
     keys = cell_keys(cells, resolution)
     pairs = []
     for axis, step in enumerate((resolution * resolution, resolution, 1)):
@@ -123,6 +130,8 @@ def face_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def _weighted_mean(values, weight, inverse, count):
+    """(count, C) float64: the mean of the values (N, C) of each group, ``inverse`` (N,) being their
+    groups."""
     total = np.stack(
         [np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1
     )
@@ -145,6 +154,7 @@ def _index_of(grid, points):
 
 @njit(cache=True, nogil=True)
 def _interpolate(grid, values, points, result):
+    """Adds to ``result`` (M, C), 0 so far; see :func:`interpolate`."""
     last = grid.shape[0] - 1
     for k in range(points.shape[0]):
         x, y, z = (
@@ -173,6 +183,7 @@ def edge_misses(a, b, c, i, j, u, v):
     area = (b[i] - a[i]) * (c[j] - a[j]) - (b[j] - a[j]) * (c[i] - a[i])
     if area == 0:
         return False
+    # An edge misses the square if even the corner that is farthest along its inward normal lies outside.
     sign = 1.0 if area > 0 else -1.0
     for p, q in ((a, b), (b, c), (c, a)):
         nu, nv = -(q[j] - p[j]) * sign, (q[i] - p[i]) * sign
@@ -187,6 +198,7 @@ def _triangle_cells(corners, resolution, counts, keys, starts):
     """Counts the cells of each triangle where ``counts`` has room, else writes their keys from ``starts``."""
     cell = np.zeros(3, np.int64)
     for f in range(corners.shape[0]):
+        # Columns of cells run along w, the axis on which the triangle's plane is flattest.
         a, b, c = corners[f, 0], corners[f, 1], corners[f, 2]
         n = np.cross(b - a, c - a)
         w = 0

@@ -1,79 +1,75 @@
-"""The first charts of a mesh: patches laid flat, and grown again, smaller, where they do not lie well."""
+"""The first charts of a mesh: grown, flattened, and grown again, smaller, where they do not lie well."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ...parallel import iterate_parallel
 from ..edges import connected_groups, corner_components, next_half_edge, twin_half_edges
 from ..surface import triangle_areas, triangle_normals
 from .chart_growth import grow_charts, sum_by_owner, unit_rows
+from .config import UnwrapConfig
 from .flatten import flatten_chart, flatten_triangles
-
-PATCHES = 320
-"""The most patches of a mesh: the fewer, the less is left to join; the more, the flatter they lie."""
-
-PATCH_FACES = 60
-"""Triangles per patch where that makes fewer."""
-
-FINER = 4
-"""Into how many a patch is cut that does not lie well; of those again each into as many times more."""
 
 
 def flatten_charts(
-    vertices: np.ndarray, faces: np.ndarray, polygons: np.ndarray, progress: Callable[[float], None]
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    polygons: np.ndarray,
+    config: UnwrapConfig,
+    progress: Callable[[float], None],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Charts that lie well, see :func:`backend.mesh.unwrap.flatten.flatten_chart`; only a polygon, which is never
-    cut, may do otherwise.
+    """Charts that lie well, see :func:`.flatten.flatten_chart`; only a chart of one polygon, which is never
+    cut, may lie badly.
 
     Args:
         vertices: (V, 3) float32.
         faces: (F, 3) int32.
-        polygons: (F,) integers: triangles of one polygon hang together.
-        progress: told the fraction done; what it raises ends the work.
+        polygons: (F,) integers: triangles of one polygon stay in one chart.
+        config: see :class:`.config.UnwrapConfig`.
+        progress: called with the fraction done; what it raises ends the work.
 
     Returns:
         ``uvs`` (F, 3, 2) float64, every chart as large in the plane as in space, ``wedges`` (F, 3) int64 from
         0: corners of one number lie at one place, and ``chart`` (F,) int64 from 0, none left out.
     """
     flat = flatten_triangles(vertices, faces)
-    uvs, wedges, chart = (
-        np.zeros((len(faces), 3, 2)),
-        np.zeros((len(faces), 3), np.int64),
-        np.zeros(len(faces), np.int64),
-    )
-    waiting, patches, finer = np.arange(len(faces)), min(PATCHES, len(faces) // PATCH_FACES + 1), 1
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    try:
-        while len(waiting):
-            local, polygon = faces[waiting], np.unique(polygons[waiting], return_inverse=True)[1]
-            edges = twin_half_edges(local)
-            single = patches > polygon.max()
-            patch = polygon if single else grow_charts(vertices, local, polygon, edges, patches)
-            wedges[waiting] = (
-                wedges.max()
-                + 1
-                + _number_wedges(local, polygon, edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]])
-            )
-            patch = corner_components(wedges[waiting], polygon)
-            chart[waiting] = chart.max() + 1 + patch
-            uvs[waiting] = _project_charts(vertices, local, patch)
-            members = np.split(waiting[np.argsort(patch, kind="stable")], np.cumsum(np.bincount(patch))[:-1])
-            bad = []
-            flattened = pool.map(
-                lambda faces: _flatten_chart(flat[faces], wedges[faces], uvs[faces]), members
-            )
-            for done, (faces_of_patch, places) in enumerate(zip(members, flattened, strict=True)):
-                if places is not None:
-                    uvs[faces_of_patch] = places
-                elif not single:
-                    bad.append(faces_of_patch)
-                progress((done + 1) / len(members))
-            finer *= FINER
-            waiting, patches = np.sort(np.concatenate([waiting[:0], *bad])), finer * len(bad)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    uvs = np.zeros((len(faces), 3, 2))
+    wedges = np.zeros((len(faces), 3), np.int64)
+    chart = np.zeros(len(faces), np.int64)
+
+    def flatten(members: np.ndarray) -> np.ndarray | None:
+        return _flatten_members(flat[members], wedges[members], uvs[members], config)
+
+    waiting, split = np.arange(len(faces)), 1
+    count = min(config.max_charts, len(faces) // config.chart_faces + 1)
+    while len(waiting):
+        # Grow charts over the faces that have none that lies well, at last one per polygon.
+        local, polygon = faces[waiting], np.unique(polygons[waiting], return_inverse=True)[1]
+        edges = twin_half_edges(local)
+        single = count > polygon.max()
+        grown = polygon if single else grow_charts(vertices, local, polygon, edges, count, config)
+        # Within a chart corners are joined across its edges; what then touches in corners only falls apart.
+        inner = edges[grown[edges[:, 0] // 3] == grown[edges[:, 1] // 3]]
+        wedges[waiting] = wedges.max() + 1 + _number_wedges(local, polygon, inner)
+        grown = corner_components(wedges[waiting], polygon)
+        chart[waiting] = chart.max() + 1 + grown
+        # Flatten each, starting from its orthographic projection.
+        uvs[waiting] = _project_charts(vertices, local, grown)
+        members = np.split(waiting[np.argsort(grown, kind="stable")], np.cumsum(np.bincount(grown))[:-1])
+        bad = []
+        # The iterator has no name, so that its threads end at once when ``progress`` raises.
+        for done, (of_chart, places) in enumerate(
+            zip(members, iterate_parallel(flatten, members), strict=True)
+        ):
+            if places is not None:
+                uvs[of_chart] = places
+            elif not single:
+                bad.append(of_chart)
+            progress((done + 1) / len(members))
+        # The next round splits every bad chart into more, smaller ones.
+        split *= config.split_factor
+        waiting, count = np.sort(np.concatenate([waiting[:0], *bad])), split * len(bad)
     return (
         uvs,
         np.unique(wedges, return_inverse=True)[1].reshape(-1, 3),
@@ -82,8 +78,8 @@ def flatten_charts(
 
 
 def _number_wedges(faces, polygons, joints):
-    """(F, 3) int64: one number for the corners of a vertex that are of one polygon, or meet along joints, the
-    two halves of an edge."""
+    """(F, 3) int64: one number for the corners of a vertex that are of one polygon, or meet along joints (N,
+    2), the two halves of an edge."""
     one, two = joints.T
     across = np.stack(
         [np.concatenate([one, next_half_edge(one)]), np.concatenate([next_half_edge(two), two])]
@@ -96,7 +92,7 @@ def _number_wedges(faces, polygons, joints):
 
 
 def _project_charts(vertices, faces, chart):
-    """(F, 3, 2): every chart as it looks from its front."""
+    """(F, 3, 2) float64: every chart projected along its mean normal."""
     normal = unit_rows(
         sum_by_owner(triangle_areas(vertices, faces)[:, None] * triangle_normals(vertices, faces), chart)
     )
@@ -107,11 +103,9 @@ def _project_charts(vertices, faces, chart):
     return np.einsum("fcx,fax->fca", vertices[faces].astype(np.float64), axes)
 
 
-def _flatten_chart(flat, wedges, uvs):
-    """UVs of a patch, given how it looks from its front; None if it does not lie well."""
+def _flatten_members(flat, wedges, uvs, config):
+    """UVs of one chart, given its projection; None if it does not lie well."""
     # A single triangle is flat, and there may be very many of them.
-    return (
-        uvs
-        if len(flat) == 1
-        else flatten_chart(flat, np.unique(wedges, return_inverse=True)[1].reshape(-1, 3), uvs)
-    )
+    if len(flat) == 1:
+        return uvs
+    return flatten_chart(flat, np.unique(wedges, return_inverse=True)[1].reshape(-1, 3), uvs, config)

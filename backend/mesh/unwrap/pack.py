@@ -4,25 +4,26 @@ import numpy as np
 import xatlas
 
 from ..edges import corner_components
+from .config import DEFAULT_CONFIG, UnwrapConfig
 from .flatten import uv_areas
 
-MANY = 64
-"""Charts from which places are searched on a finer grid: rounding to whole cells wastes more on small
-charts."""
-
-FILLED = 0.65
-"""Part of the square that charts are expected to fill."""
-
-SMALLEST_AREA = 1e-6
+MIN_PACKED_AREA = 1e-6
 """Cells: xatlas leaves out triangles somewhat smaller than this."""
 
-ANGLES = np.linspace(0, np.pi / 2, 32, endpoint=False)
+MIN_BOX_SIZE = 0.1
+"""Cells along the sides of a box that stands for a chart."""
 
 
-def pack_charts(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
+def pack_charts(
+    uvs: np.ndarray,
+    wedges: np.ndarray,
+    chart: np.ndarray,
+    texture_size: int,
+    config: UnwrapConfig = DEFAULT_CONFIG,
+) -> np.ndarray:
     """Places charts beside each other.
 
-    Only the place is taken from xatlas: it stretches every chart to whole cells, which would spoil small
+    Only the places are taken from xatlas: it stretches every chart to whole cells, which would distort small
     ones, and may mirror it.
 
     Args:
@@ -31,15 +32,18 @@ def pack_charts(uvs: np.ndarray, wedges: np.ndarray, chart: np.ndarray, texture_
         chart: (F,) integers from 0, none left out.
         texture_size: texels along a side; charts are kept at least two of them, and a 512th of the side,
             apart.
+        config: grids and the fraction to fill.
 
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
-    uvs = _turn_to_smallest_boxes(uvs, chart)
+    # Turn the charts, and scale them to cells so that the square will about be filled.
+    uvs = _turn_to_smallest_boxes(uvs, chart, config.turns)
     area = np.abs(uv_areas(uvs)).sum()
-    cells = 768 if chart.max() >= MANY else 512
-    uvs = uvs * (cells * np.sqrt(FILLED / max(area, 1e-30)))
+    cells = config.fine_packing_cells if chart.max() >= config.many_charts else config.packing_cells
+    uvs = uvs * (cells * np.sqrt(config.filled / max(area, 1e-30)))
     padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
+    # Twice, lying and a quarter turn on: the smaller square wins.
     points, triangles, owner = _packing_shapes(uvs, wedges, chart)
     lying = _place_charts(uvs, points, triangles, owner, chart, padding)
     standing = _place_charts(_quarter_turn(uvs), _quarter_turn(points), triangles, owner, chart, padding)
@@ -52,7 +56,7 @@ def _quarter_turn(uvs):
 
 
 def _place_charts(uvs, points, triangles, owner, chart, padding):
-    """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the side of the square
+    """``(uvs, size)``: the charts moved to places that do not overlap, in cells, and the size of the square
     around all."""
     places, size = _pack_with_xatlas(points, triangles, owner, padding)
     low, high = _boxes(points[triangles], owner)
@@ -63,13 +67,13 @@ def _place_charts(uvs, points, triangles, owner, chart, padding):
     return np.clip(uvs + shift[chart][:, None], 0, size), size
 
 
-def _turn_to_smallest_boxes(uvs, chart):
-    """Every chart turned so that its bounding box is smallest and wider than high."""
+def _turn_to_smallest_boxes(uvs, chart, turns):
+    """Every chart turned so that its bounding box is smallest, and wider than high."""
     order = np.argsort(chart, kind="stable")
     points = uvs[order].reshape(-1, 2)
     first = 3 * np.searchsorted(chart[order], np.arange(chart.max() + 1))
     best, turn = np.full(len(first), np.inf), np.zeros(len(first))
-    for angle in ANGLES:
+    for angle in np.linspace(0, np.pi / 2, turns, endpoint=False):
         x, y = points @ [np.cos(angle), -np.sin(angle)], points @ [np.sin(angle), np.cos(angle)]
         width = np.maximum.reduceat(x, first) - np.minimum.reduceat(x, first)
         height = np.maximum.reduceat(y, first) - np.minimum.reduceat(y, first)
@@ -91,23 +95,25 @@ def _boxes(uvs, chart):
 
 
 def _packing_shapes(uvs, wedges, chart):
-    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those of which xatlas would lose
-    a part.
+    """``(points, triangles, owner)`` to be placed: the charts, but boxes for those that xatlas would not keep
+    whole.
 
-    It places apart what does not hang together by corners, and leaves out triangles without area.
+    It places triangles apart that are not connected by corners, and leaves out triangles without area.
     """
-    kept = np.abs(uv_areas(uvs)) > SMALLEST_AREA
+    # The triangles that it keeps, over points numbered from 0.
+    kept = np.abs(uv_areas(uvs)) > MIN_PACKED_AREA
     names, triangles = np.unique(wedges[kept], return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     points = np.zeros((int(wedges.max()) + 1, 2))
     points[wedges.ravel()] = uvs.reshape(-1, 2)
     points = points[names]
+    # Charts in more than one connected piece, or in none, become two triangles of their box.
     first_of_piece = np.unique(corner_components(triangles, np.arange(len(triangles))), return_index=True)[1]
     pieces = np.bincount(chart[kept][first_of_piece], minlength=chart.max() + 1)
     boxed = np.flatnonzero(pieces != 1)
     whole = pieces[chart[kept]] == 1
-    (left, bottom), (right, top) = (side[boxed].T for side in _boxes(uvs, chart))
-    right, top = np.maximum(right, left + 0.1), np.maximum(top, bottom + 0.1)
+    (left, bottom), (right, top) = (corner[boxed].T for corner in _boxes(uvs, chart))
+    right, top = np.maximum(right, left + MIN_BOX_SIZE), np.maximum(top, bottom + MIN_BOX_SIZE)
     corners = (
         np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
         .transpose(2, 0, 1)
@@ -122,7 +128,7 @@ def _packing_shapes(uvs, wedges, chart):
 
 
 def _pack_with_xatlas(points, triangles, owner, padding):
-    """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the side of the square
+    """``(centres, size)``: the middle of every chart's place (C, 2), in cells, and the size of the square
     around all."""
     atlas = xatlas.Atlas()
     atlas.add_uv_mesh(

@@ -1,4 +1,4 @@
-"""New UVs: patches that lie flat are found all over the mesh, joined while the whole lies flat, and packed
+"""New UVs: charts that lie flat are found all over the mesh, joined while their union lies flat, and packed
 once."""
 
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .charts import flatten_charts
+from .config import DEFAULT_CONFIG, UnwrapConfig
 from .join import join_charts
 from .pack import pack_charts
 
@@ -16,6 +17,7 @@ def unwrap(
     polygons: np.ndarray,
     texture_size: int,
     progress: Callable[[float], None],
+    config: UnwrapConfig = DEFAULT_CONFIG,
 ) -> np.ndarray:
     """Non-overlapping UVs of even texel density.
 
@@ -25,11 +27,12 @@ def unwrap(
         polygons: (F,) int32: triangles of one polygon are never cut apart, because a polygon has one UV per
             corner.
         texture_size: texels along a side; charts are kept a few texels of it apart.
-        progress: told the fraction done; what it raises ends the work.
+        progress: called with the fraction done; what it raises ends the work.
+        config: see :class:`.config.UnwrapConfig`.
 
     Returns:
         (F, 3, 2) float32 in 0..1.
     """
-    charts = flatten_charts(vertices, faces, polygons, lambda fraction: progress(0.3 * fraction))
-    charts = join_charts(vertices, faces, *charts, lambda fraction: progress(0.3 + 0.6 * fraction))
-    return pack_charts(*charts, texture_size)
+    charts = flatten_charts(vertices, faces, polygons, config, lambda fraction: progress(0.3 * fraction))
+    charts = join_charts(vertices, faces, *charts, config, lambda fraction: progress(0.3 + 0.6 * fraction))
+    return pack_charts(*charts, texture_size, config)

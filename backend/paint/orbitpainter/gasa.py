@@ -83,7 +83,7 @@ def token_places(positions: Sequence[np.ndarray], films: Sequence[Film]) -> tupl
     shows surface; (N,) int32 latent frame.
 
     Args:
-        positions: per view (H, W, 3) uint8 as :func:`backend.render.gbuffer_images.position_image` encodes them.
+        positions: per view (H, W, 3) uint8, see :func:`backend.render.gbuffer_images.position_image`.
         films: see :mod:`backend.paint.orbitpainter.layouts`.
     """
     voxels, frames = [], []

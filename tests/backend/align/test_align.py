@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from backend.align import free_form
-from backend.align.align import ROUNDS, align
+from backend.align.align import AlignConfig, align
 from backend.align.common_drift import common_drift, drift_in_view
 from backend.fuse.observations import observe_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
 from backend.render.visibility import edge_distances, find_winding
-from tests.meshes import knot, picture, surface_of
+from tests.meshes import ignore_progress, knot, picture, surface_of
 
 SIZE = 256
+ALL_ROUNDS = AlignConfig()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def scene():
     )
 
 
-def aligned(scene, frames, rounds=ROUNDS):
+def align_scene(scene, frames, config=ALL_ROUNDS):
     surface, buffers, edges, winding, _ = scene
     return align(
         surface,
@@ -41,8 +42,8 @@ def aligned(scene, frames, rounds=ROUNDS):
         frames,
         np.ones(len(frames), np.float32),
         winding,
-        lambda fraction: None,
-        rounds,
+        ignore_progress,
+        config,
     )
 
 
@@ -70,7 +71,7 @@ def mean(atlas: np.ndarray) -> float:
 def test_drifted_frames_agree_after_alignment_and_the_drift_is_told(scene):
     random = np.random.default_rng(0)
     warps = [smooth_warp(random, 2.0) for _ in scene[4]]
-    result = aligned(scene, [warped(image, warp) for image, warp in zip(scene[4], warps, strict=True)])
+    result = align_scene(scene, [warped(image, warp) for image, warp in zip(scene[4], warps, strict=True)])
     assert mean(result.after) < 0.5 * mean(result.before)
     # A frame was read at p + warp; what the surface shows at p is found near p - warp.
     true = [-warp.reshape(-1, 2)[view.pixels] for warp, view in zip(warps, result.views, strict=True)]
@@ -87,7 +88,7 @@ def test_drifted_frames_agree_after_alignment_and_the_drift_is_told(scene):
 
 
 def test_frames_that_agree_stay_where_they_are(scene):
-    result = aligned(scene, scene[4])
+    result = align_scene(scene, scene[4])
     assert length(result.drift) < 0.15
     assert mean(result.after) < 1.15 * mean(result.before)
 
@@ -98,7 +99,7 @@ def test_exposures_are_made_alike_and_keep_their_mean(scene):
         np.clip(image * random.normal(1, 0.06, 3) + random.normal(0, 4, 3), 0, 255).astype(np.uint8)
         for image in scene[4]
     ]
-    result = aligned(scene, frames)
+    result = align_scene(scene, frames)
     assert mean(result.after) < 0.7 * mean(result.before)
     was = np.mean(
         [
@@ -112,7 +113,7 @@ def test_exposures_are_made_alike_and_keep_their_mean(scene):
 
 
 def test_without_rounds_the_colours_are_the_frames_own(scene):
-    result = aligned(scene, scene[4], ())
+    result = align_scene(scene, scene[4], AlignConfig(rounds=()))
     for color, drift, frame, view in zip(result.colors, result.drift, scene[4], result.views, strict=True):
         assert np.array_equal(color, frame.reshape(-1, 3)[view.pixels])
         assert not drift.any()
@@ -120,7 +121,7 @@ def test_without_rounds_the_colours_are_the_frames_own(scene):
 
 def test_nothing_of_the_background_comes_in(scene):
     random = np.random.default_rng(2)
-    result = aligned(scene, [warped(image, smooth_warp(random, 1.0)) for image in scene[4]])
+    result = align_scene(scene, [warped(image, smooth_warp(random, 1.0)) for image in scene[4]])
     magenta = sum(int(((c[:, 0] > 200) & (c[:, 1] < 60) & (c[:, 2] > 200)).sum()) for c in result.colors)
     assert magenta < 1e-3 * sum(len(c) for c in result.colors)
 

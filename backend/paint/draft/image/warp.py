@@ -2,9 +2,9 @@
 
 A picture of something that only resembles the mesh has parts of another size or place, and no camera mends
 that. The bend is a lattice of control points, an eighth of the picture apart, with springs between them
-(:mod:`backend.align.free_form`). Outlines pull as signed distances, which say at every pixel near them how far
-to go. Where the mesh's inner edges are seen in the picture at all, each then pulls towards the strongest edge
-of the picture near by.
+(:mod:`backend.align.free_form`). Outlines pull as signed distances, which say at every pixel near them how
+far to go. Where the mesh's inner edges are seen in the picture at all, each then pulls towards the strongest
+edge of the picture near by.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""New UVs: growing patches, flattening, joining charts, packing."""
+"""New UVs: growing charts, flattening, joining charts, packing."""
 
 import threading
 
@@ -8,8 +8,9 @@ import trimesh
 
 from backend.mesh.edges import connected_groups, corner_components, twin_half_edges
 from backend.mesh.surface import triangle_areas, triangle_normals
-from backend.mesh.unwrap import charts, flatten, join
+from backend.mesh.unwrap import charts, join
 from backend.mesh.unwrap.chart_growth import grow_charts, sum_by_owner, unit_rows
+from backend.mesh.unwrap.config import DEFAULT_CONFIG, UnwrapConfig
 from backend.mesh.unwrap.flatten import (
     flatten_triangles,
     l2_stretch,
@@ -27,7 +28,7 @@ def quiet(fraction: float) -> None:
     pass
 
 
-def sheet(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
+def make_grid(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
     """``(vertices, faces)`` of a grid of squares over (0..columns, 0..rows), cut once each, with ``place(x,
     y)`` for its points."""
     x, y = (axis.ravel() for axis in np.meshgrid(np.arange(columns + 1), np.arange(rows + 1), indexing="ij"))
@@ -41,8 +42,8 @@ def sheet(columns: int, rows: int, place) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
-    """UVs, wedges and numbers of the given charts, each relaxed from how it looks along its mean normal."""
+def flatten_given_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
+    """UVs, wedges and numbers of the given charts, each relaxed from its projection along its mean normal."""
     wedges = np.unique(np.stack([np.repeat(chart, 3), faces.ravel()]), axis=1, return_inverse=True)[
         1
     ].reshape(-1, 3)
@@ -57,18 +58,19 @@ def flat_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray):
             flatten_triangles(vertices, faces[inside]),
             own,
             (vertices[faces[inside]] @ turn.T)[..., :2],
-            flatten.STEPS,
+            UnwrapConfig().flatten_steps,
         )
     return uvs, wedges, np.unique(chart, return_inverse=True)[1]
 
 
-def joined_beside_a_large_box(vertices, faces, chart):
+def join_beside_a_large_box(vertices, faces, chart, config=DEFAULT_CONFIG):
     """What ``join_charts`` makes of a mesh whose charts are all small beside the whole surface."""
     box = trimesh.creation.box((90, 90, 90)).apply_translation((0, 0, 99))
     all_vertices = np.concatenate([vertices, box.vertices]).astype(np.float32)
     all_faces = np.concatenate([faces, box.faces + len(vertices)]).astype(np.int32)
     chart = np.concatenate([chart, chart.max() + 1 + np.arange(len(box.faces))]).astype(int)
-    joined = join.join_charts(all_vertices, all_faces, *flat_charts(all_vertices, all_faces, chart), quiet)
+    flat = flatten_given_charts(all_vertices, all_faces, chart)
+    joined = join.join_charts(all_vertices, all_faces, *flat, config, quiet)
     return tuple(values[: len(faces)] for values in joined)
 
 
@@ -95,47 +97,48 @@ def test_edges_are_twins_only_where_two_triangles_agree():
     assert len(twin_half_edges(np.array([[0, 1, 2], [2, 0, 3]]))) == 0, "one of the two is turned over"
 
 
-def test_patches_cover_all_triangles_connected_and_without_any_turned_away():
+def test_grown_charts_cover_all_triangles_connected_and_none_turned_away():
     mesh = mesh_data(knot())
-    patch = grow_charts(
+    chart = grow_charts(
         mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twin_half_edges(mesh.faces), 60
     )
     normals = triangle_normals(mesh.vertices, mesh.faces)
-    front = unit_rows(sum_by_owner(triangle_areas(mesh.vertices, mesh.faces)[:, None] * normals, patch))
-    assert 60 <= patch.max() + 1 < 90
-    assert (np.einsum("fx,fx->f", front[patch], normals) > 0).all()
+    front = unit_rows(sum_by_owner(triangle_areas(mesh.vertices, mesh.faces)[:, None] * normals, chart))
+    assert 60 <= chart.max() + 1 < 90
+    assert (np.einsum("fx,fx->f", front[chart], normals) > 0).all()
     edges = twin_half_edges(mesh.faces)
-    inside = edges[patch[edges[:, 0] // 3] == patch[edges[:, 1] // 3]] // 3
+    inside = edges[chart[edges[:, 0] // 3] == chart[edges[:, 1] // 3]] // 3
     links = np.concatenate([inside.T, np.tile(np.arange(len(mesh.faces)), (2, 1))], axis=1)
-    assert len(np.unique(connected_groups(links))) == len(np.unique(patch))
+    assert len(np.unique(connected_groups(links))) == len(np.unique(chart))
 
 
-def test_patches_end_at_sharp_edges():
+def test_grown_charts_end_at_sharp_edges():
     box = trimesh.creation.box()
     for _ in range(4):
         box = box.subdivide()
     mesh = mesh_data(box)
-    patch = grow_charts(
+    chart = grow_charts(
         mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), twin_half_edges(mesh.faces), 12
     )
     side = np.unique(triangle_normals(mesh.vertices, mesh.faces).round(), axis=0, return_inverse=True)[1]
-    assert len(np.unique(patch)) > 6
-    assert len(np.unique(np.stack([patch, side]), axis=1).T) == len(np.unique(patch))
+    assert len(np.unique(chart)) > 6
+    assert len(np.unique(np.stack([chart, side]), axis=1).T) == len(np.unique(chart))
 
 
-@pytest.mark.parametrize("patches", [1, 5, 200])
-def test_patches_that_would_fold_or_lie_on_themselves_are_grown_again_smaller(monkeypatch, patches):
-    monkeypatch.setattr(charts, "PATCHES", patches)
-    monkeypatch.setattr(charts, "PATCH_FACES", 1)
-    vertices, faces = sheet(200, 3, lambda x, y: ((6 + y) * np.cos(x / 10), (6 + y) * np.sin(x / 10), x / 50))
-    uvs, wedges, chart = charts.flatten_charts(vertices, faces, np.arange(len(faces)), quiet)
+@pytest.mark.parametrize("count", [1, 5, 200])
+def test_charts_that_would_fold_or_overlap_themselves_are_grown_again_smaller(count):
+    config = UnwrapConfig(max_charts=count, chart_faces=1)
+    vertices, faces = make_grid(
+        200, 3, lambda x, y: ((6 + y) * np.cos(x / 10), (6 + y) * np.sin(x / 10), x / 50)
+    )
+    uvs, wedges, chart = charts.flatten_charts(vertices, faces, np.arange(len(faces)), config, quiet)
     assert np.array_equal(np.unique(chart), np.arange(chart.max() + 1))
     for number in range(chart.max() + 1):
         inside = chart == number
         assert not overlaps_itself(
             np.unique(wedges[inside], return_inverse=True)[1].reshape(-1, 3), uvs[inside]
         )
-        assert stretches(vertices, faces[inside], uvs[inside])[0] <= flatten.MOST_STRETCH
+        assert stretches(vertices, faces[inside], uvs[inside])[0] <= UnwrapConfig().max_l2_stretch
 
 
 def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
@@ -148,7 +151,7 @@ def test_charts_keep_polygons_whole_and_cut_where_triangles_only_touch():
     # does.
     faces[::64] = faces[::64, ::-1]
     polygons = np.arange(len(faces)) // 4
-    uvs, wedges, chart = charts.flatten_charts(vertices, faces, polygons, quiet)
+    uvs, wedges, chart = charts.flatten_charts(vertices, faces, polygons, UnwrapConfig(), quiet)
     assert (chart.reshape(-1, 4) == chart[::4, None]).all()
     assert (
         len(np.unique(chart[: len(mesh.faces)])) + len(np.unique(chart[len(mesh.faces) :])) == chart.max() + 1
@@ -171,8 +174,8 @@ def test_singular_values_are_those_of_linear_algebra():
     np.testing.assert_allclose(np.stack(singular_values(flat, uvs), axis=1), expected, rtol=1e-9)
 
 
-def test_a_bent_sheet_is_unrolled_without_stretch_from_a_skewed_start():
-    vertices, faces = sheet(20, 10, lambda x, y: (10 * np.cos(x / 10), 10 * np.sin(x / 10), y))
+def test_a_bent_grid_is_unrolled_without_stretch_from_a_skewed_start():
+    vertices, faces = make_grid(20, 10, lambda x, y: (10 * np.cos(x / 10), 10 * np.sin(x / 10), y))
     start = vertices[faces][..., [1, 2]].astype(np.float64) @ [[1.0, 0.4], [0.0, 0.7]]
     flattened = relax_arap(flatten_triangles(vertices, faces), faces, start, 30)
     assert stretches(vertices, faces, start)[0] > 1.1
@@ -188,7 +191,7 @@ def test_a_chart_that_runs_over_itself_is_found():
         ("a hair more than a ring", 1.0001),
         ("more than a ring", 1.1),
     ):
-        vertices, faces = sheet(
+        vertices, faces = make_grid(
             40, 3, lambda x, y, end=end: [(6 + y) * f(2 * np.pi * end * x / 40) for f in (np.sin, np.cos)]
         )
         turns[name] = overlaps_itself(faces, vertices[faces].astype(np.float64))
@@ -196,10 +199,10 @@ def test_a_chart_that_runs_over_itself_is_found():
 
 
 def test_pieces_of_a_plane_become_one_chart_again():
-    vertices, faces = sheet(12, 12, lambda x, y: (x, y, 0 * x))
+    vertices, faces = make_grid(12, 12, lambda x, y: (x, y, 0 * x))
     column, row, _ = (vertices[faces].mean(axis=1) // 3).astype(int).T
     uvs, wedges, chart = join.join_charts(
-        vertices, faces, *flat_charts(vertices, faces, 4 * column + row), quiet
+        vertices, faces, *flatten_given_charts(vertices, faces, 4 * column + row), UnwrapConfig(), quiet
     )
     # Quarters: a half would be longer than a chart may be.
     assert chart.max() + 1 == 4
@@ -212,12 +215,12 @@ def test_pieces_of_a_plane_become_one_chart_again():
 
 
 def test_the_halves_of_a_tube_become_one_chart_with_one_seam():
-    vertices, faces = sheet(
+    vertices, faces = make_grid(
         24, 12, lambda x, y: (3.82 * np.cos(2 * np.pi * x / 24), 3.82 * np.sin(2 * np.pi * x / 24), y * 5)
     )
     mesh = trimesh.Trimesh(vertices, faces)
     half = mesh.triangles_center[:, 0] > 0
-    uvs, _, chart = joined_beside_a_large_box(mesh.vertices, mesh.faces, half)
+    uvs, _, chart = join_beside_a_large_box(mesh.vertices, mesh.faces, half)
     assert len(np.unique(chart)) == 1
     assert stretches(mesh.vertices, mesh.faces, uvs)[0] < 1.0001
 
@@ -227,13 +230,12 @@ def test_the_halves_of_a_tube_become_one_chart_with_one_seam():
     [(70, 1), (77, 2), (120, 2)],
     ids=["short of a turn", "just over a turn", "two turns"],
 )
-def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
-    monkeypatch.setattr(join, "LEAST_SHARE", 0.01)
-    vertices, faces = sheet(
+def test_a_winding_ramp_is_not_laid_on_itself(length, charts):
+    vertices, faces = make_grid(
         length, 4, lambda x, y: ((8 + y) * np.cos(x / 12), (8 + y) * np.sin(x / 12), x / 50)
     )
     half = (vertices[faces].mean(axis=1)[:, 2] > length / 100).astype(int)
-    uvs, wedges, chart = joined_beside_a_large_box(vertices, faces, half)
+    uvs, wedges, chart = join_beside_a_large_box(vertices, faces, half, UnwrapConfig(min_shared_border=0.01))
     assert len(np.unique(chart)) == charts
     for number in np.unique(chart):
         assert not overlaps_itself(
@@ -241,20 +243,19 @@ def test_a_winding_ramp_is_not_laid_on_itself(monkeypatch, length, charts):
         )
 
 
-def test_charts_are_not_joined_beyond_the_stretch_they_may_have(monkeypatch):
-    monkeypatch.setattr(flatten, "WORST_STRETCH", 9)
-    monkeypatch.setattr(join, "LONGEST", 9)
+def test_charts_are_not_joined_beyond_the_stretch_they_may_have():
+    config = UnwrapConfig(max_compression=9, max_joined_size=9)
     ball = mesh_data(trimesh.creation.icosphere(4))
     x, y, z = (ball.vertices[ball.faces].mean(axis=1) > 0).T
-    slice_ = (2 * x + y + 4 * z).astype(int)
+    octant = (2 * x + y + 4 * z).astype(int)
     uvs, _, chart = join.join_charts(
-        ball.vertices, ball.faces, *flat_charts(ball.vertices, ball.faces, slice_), quiet
+        ball.vertices, ball.faces, *flatten_given_charts(ball.vertices, ball.faces, octant), config, quiet
     )
     worst = max(
         stretches(ball.vertices, ball.faces[chart == number], uvs[chart == number])[0]
         for number in np.unique(chart)
     )
-    assert worst <= flatten.MOST_STRETCH
+    assert worst <= UnwrapConfig().max_l2_stretch
 
 
 @pytest.mark.parametrize(
@@ -272,7 +273,7 @@ def test_new_uvs_have_few_charts_and_little_stretch(mesh, most):
     uvs = unwrap(mesh.vertices, mesh.faces, np.arange(len(mesh.faces)), 1024, quiet)
     l2, least = stretches(mesh.vertices, mesh.faces, uvs)
     assert charts_of(mesh.faces, uvs).max() + 1 <= most
-    assert l2 <= flatten.MOST_STRETCH
+    assert l2 <= UnwrapConfig().max_l2_stretch
     assert least > 0.7, "no triangle is mirrored or squeezed"
     assert why_unusable(uvs) is None
 
@@ -289,7 +290,7 @@ def test_packing_changes_no_shape_however_small_the_chart():
     assert count_overlaps(uvs.astype(np.float32), 2048)[1] == 0
 
 
-def test_triangles_of_one_polygon_that_do_not_touch_stay_where_they_are_to_each_other():
+def test_separate_triangles_of_one_polygon_keep_their_relative_places():
     apart = np.array([[[0, 0], [1, 0], [0.5, 1]], [[0.5, 1.2], [1, 2], [0, 2]]])
     corners = (apart * np.linspace(1, 3, 30)[:, None, None, None]).reshape(-1, 3, 2)
     uvs = (
