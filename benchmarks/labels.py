@@ -15,8 +15,8 @@ import numpy as np
 from gco.pygco import GCO
 from numba import njit
 
-from backend.bake import view_selection
-from backend.bake.alpha_expansion import Graph
+from backend.bake.alpha_expansion import build_graph
+from backend.bake.view_selection import ViewSelectionConfig, select_views
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import Voxels, voxelize
 from backend.render.camera import horizontal_orbit, vertical_orbit
@@ -68,13 +68,12 @@ def _inner_edges(voxels: Voxels, seen: np.ndarray) -> np.ndarray:
 
 def ours(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
     """Coarse to fine."""
-    return view_selection.select_views(voxels, quality, SMOOTHNESS)
+    return select_views(voxels, quality, SMOOTHNESS)
 
 
 def full(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
     """Our alpha-expansion on one grid."""
-    view_selection.COARSEST = voxels.resolution
-    return ours(voxels, quality)
+    return select_views(voxels, quality, SMOOTHNESS, config=ViewSelectionConfig(coarsest=voxels.resolution))
 
 
 def greedy(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
@@ -86,7 +85,7 @@ def icm(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
     """Iterated conditional modes (Besag 1986) from greedy: each voxel in turn takes its best view given its
     neighbours."""
     edges = _inner_edges(voxels, quality.max(axis=1) > 0)
-    graph = Graph.of(len(voxels), edges, np.ones(len(edges), np.int32))
+    graph = build_graph(len(voxels), edges, np.ones(len(edges), np.int32))
     chosen = quality.argmax(axis=1)
     _icm(graph.first, graph.neighbor, quality, SMOOTHNESS * WORST, chosen)
     return chosen

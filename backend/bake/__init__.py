@@ -1,1 +1,13 @@
-"""From painted frames to a texture: choose a view per voxel, colour every texel, fill what no view saw."""
+"""From aligned frames to a texture.
+
+1. ``agreement.py``: where frames agree, and how their tone is shared.
+2. ``view_selection.py``, with ``contrast_weights.py`` and ``alpha_expansion.py``: one view per voxel by graph
+   cuts.
+3. ``texels.py``: texels on the surface, and what single views show of them.
+4. :mod:`backend.fuse.solve`: the texture that re-renders all views where they agree.
+5. ``fill.py``: colours for the surface that no view sees.
+6. ``seams.py``: both sides of UV seams show the same.
+7. ``region.py``: the blend with an earlier texture, where only a region is textured anew.
+
+``bake.py`` runs 1 to 6.
+"""

@@ -1,8 +1,8 @@
-"""Where aligned frames agree, and what happens where they do not: there one view decides, chosen by the graph
-cut."""
+"""Where aligned frames agree, and the weights of views where they do not: there the view that the graph cut
+selected decides."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,22 +11,32 @@ from numba import njit
 from ..fuse.observations import View
 from ..fuse.solve import render_back
 from ..mesh.voxels import Voxels, interpolate
-
-AGREED, CONTESTED = 12.0, 30.0
-"""Root mean square difference between frames, 0..255: below the first all views count, above the second only
-the label's."""
-
-MUCH_LESS = 0.4
-"""A pixel that counts this much less than the best of its place is left out of the fit: it adds time, not
-detail (by measurement)."""
-
-BAND = 12.0
-"""Pixels: differences between frames that are smoother than this are tone, and are blended; the rest is
-detail, and is chosen."""
+from ..parallel import iterate_parallel, map_parallel
 
 
-SMALLER = 4
-"""How many times coarser than the frames the low band is worked out."""
+@dataclass(frozen=True)
+class AgreementConfig:
+    """How far views are blended, and where one of them decides."""
+
+    agreed: float = 12.0
+    """Root mean square difference between frames, 0..255, below which all views count."""
+
+    contested: float = 30.0
+    """The same, above which only the selected view counts."""
+
+    smoothings: int = 3
+    """Times that each voxel's difference is averaged with its neighbours'."""
+
+    min_relative_weight: float = 0.4
+    """A pixel whose weight is below this fraction of the best view's at its place is left out of the fit: by
+    measurement it adds time, not detail."""
+
+    band: float = 12.0
+    """Sigma in pixels: differences between frames that are smoother are tone, and are blended; the rest is
+    detail, and is selected."""
+
+    band_stride: int = 4
+    """Pixels of a frame per pixel of the low band."""
 
 
 def match_low_band(
@@ -34,32 +44,35 @@ def match_low_band(
     colors: Sequence[np.ndarray],
     consensus: np.ndarray,
     shapes: Sequence[tuple[int, int]],
+    config: AgreementConfig = AgreementConfig(),
 ) -> list[np.ndarray]:
     """Colours whose low band is the consensus's, so that a border between labels shows no step in tone
-    (two-band blending, after Burt and Adelson 1983), while no detail moves.
+    (two-band blending, after Burt and Adelson 1983), while no detail changes.
 
     Args:
         views: what each view sees.
         colors: per view (N, 3) float32 sRGB 0..255.
         consensus: (S, S, 3) float32.
         shapes: per view height and width.
+        config: the band.
     """
+    stride = config.band_stride
 
-    def one(view: View, color: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def match_view(view: View, color: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        # The difference to the consensus with a mask beside it, blurred over the mask only.
         error = np.zeros((shape[0] * shape[1], 4), np.float32)
         error[view.pixels, :3] = color - render_back(view, consensus)
         error[view.pixels, 3] = 1
         small = cv2.resize(
-            error.reshape(*shape, 4), None, fx=1 / SMALLER, fy=1 / SMALLER, interpolation=cv2.INTER_AREA
+            error.reshape(*shape, 4), None, fx=1 / stride, fy=1 / stride, interpolation=cv2.INTER_AREA
         )
-        small = cv2.GaussianBlur(small, (0, 0), BAND / SMALLER)
+        small = cv2.GaussianBlur(small, (0, 0), config.band / stride)
         low = cv2.resize(
             small[..., :3] / np.maximum(small[..., 3:], 1e-3), shape[::-1], interpolation=cv2.INTER_LINEAR
         )
         return color - low.reshape(-1, 3)[view.pixels]
 
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, views, colors, shapes))
+    return map_parallel(match_view, views, colors, shapes)
 
 
 def voxel_statistics(
@@ -69,22 +82,24 @@ def voxel_statistics(
     colors: Sequence[np.ndarray],
     consensus: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(mean (N, 3), spread (N,))`` float32 of what the frames show of each voxel: sRGB 0..255, and root
-    mean square difference to the consensus (S, S, 3) at the very place of each pixel."""
+    """``(mean (N, 3), difference (N,))`` float32 of what the frames show of each voxel: sRGB 0..255, and the
+    root mean square difference between pixels and the consensus (S, S, 3) at the place that each pixel
+    reads."""
 
-    def one(view: View, color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def locate_view(view: View, color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return voxels.index_of(view.points), np.square(color - render_back(view, consensus)).mean(axis=1)
 
     total = np.zeros((len(voxels), 5))
-    with ThreadPoolExecutor() as pool:
-        for weight, color, (index, square) in zip(weights, colors, pool.map(one, views, colors), strict=True):
-            _add(index, weight, color, square, total)
+    located = iterate_parallel(locate_view, views, colors)
+    for weight, color, (index, square) in zip(weights, colors, located, strict=True):
+        _add(index, weight, color, square, total)
     mean = total[:, 1:] / np.maximum(total[:, :1], 1e-9)
     return mean[:, :3].astype(np.float32), np.sqrt(mean[:, 3]).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
 def _add(index, weight, color, square, total):
+    """Adds weight, weighted colour and weighted square of pixels to the row of their voxel (N, 5)."""
     for k in range(index.shape[0]):
         if index[k] >= 0:
             row = total[index[k]]
@@ -94,16 +109,17 @@ def _add(index, weight, color, square, total):
             row[4] += weight[k] * square[k]
 
 
-def disagreement_weights(voxels: Voxels, spread: np.ndarray) -> np.ndarray:
-    """(N,) float32 0..1 how much the label decides at a voxel, from the spread (N,), smooth over
-    neighbours."""
+def disagreement_weights(
+    voxels: Voxels, difference: np.ndarray, config: AgreementConfig = AgreementConfig()
+) -> np.ndarray:
+    """(N,) float32 0..1, how much the selected view decides at a voxel, from the difference (N,) between
+    frames, smooth over neighbours."""
     a, b = voxels.edges.T
     degree = 1 + np.bincount(voxels.edges.ravel(), minlength=len(voxels))
-    for _ in range(3):
-        spread = (
-            spread + np.bincount(a, spread[b], len(voxels)) + np.bincount(b, spread[a], len(voxels))
-        ) / degree
-    t = np.clip((spread - AGREED) / (CONTESTED - AGREED), 0, 1)
+    for _ in range(config.smoothings):
+        before, after = np.bincount(a, difference[b], len(voxels)), np.bincount(b, difference[a], len(voxels))
+        difference = (difference + before + after) / degree
+    t = np.clip((difference - config.agreed) / (config.contested - config.agreed), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
@@ -114,9 +130,10 @@ def downweight_other_views(
     most: np.ndarray,
     views: Sequence[View],
     weights: Sequence[np.ndarray],
+    config: AgreementConfig = AgreementConfig(),
 ) -> list[np.ndarray]:
-    """Per view (N,) float32: the weights, less by the doubt wherever another view is the label, and 0 where
-    another sees much better.
+    """Per view (N,) float32: the weights, lowered by the doubt wherever another view is the label, and 0
+    where another view sees the place much better.
 
     Args:
         voxels: the surface.
@@ -125,17 +142,19 @@ def downweight_other_views(
         most: (V,) float32, the weight of the view that sees each voxel best.
         views: what each view sees.
         weights: per view (N,) float32.
+        config: what counts as much better.
     """
 
-    def one(index: int) -> np.ndarray:
+    def downweight_view(index: int) -> np.ndarray:
         points = views[index].points
         voxel = voxels.index_of(points)
-        decided = np.where((voxel >= 0) & (weights[index] < MUCH_LESS * most[voxel]), 0, weights[index])
+        negligible = (voxel >= 0) & (weights[index] < config.min_relative_weight * most[voxel])
+        decided = np.where(negligible, 0, weights[index])
+        # Doubt and the label's border are read between voxels, only where there is doubt.
         some = np.flatnonzero((decided > 0) & (voxel >= 0) & (doubt[voxel] > 0))
         values = np.column_stack([doubt, labels == index]).astype(np.float32)
         local, own = interpolate(voxels, values, points[some]).T
         decided[some] *= 1 - local * (1 - own)
         return decided
 
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, range(len(views))))
+    return map_parallel(downweight_view, range(len(views)))

@@ -1,11 +1,10 @@
 """The bake stage: aligned frames become a texture.
 
-Where views agree, the texture is what re-renders them all; where they do not, the graph cut's view decides
-(specs: baking 5).
+Where views agree, the texture is what re-renders them all; where they do not, the view that the graph cut
+selected decides (docs/baking.md#where-views-agree-fuse-where-they-do-not-let-one-decide).
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -13,9 +12,11 @@ import numpy as np
 from numba import njit
 
 from ..align.align import Alignment
+from ..fuse.observations import MIN_COSINE
 from ..fuse.solve import blend, fit_texture
 from ..mesh.surface import Surface
 from ..mesh.voxels import Voxels, interpolate, voxelize
+from ..parallel import map_parallel
 from ..render.rasterize import GBuffer
 from ..render.visibility import observe
 from .agreement import disagreement_weights, downweight_other_views, match_low_band, voxel_statistics
@@ -26,22 +27,35 @@ from .texels import Texels, color_from_views, locate_texels, nearest_in_mask, to
 from .view_selection import MAX_QUALITY, select_views
 
 LABEL_EDGE_PIXELS = 4.0
-"""A view may be a label, fully trusted, this many pixels away from a silhouette or depth edge."""
+"""A view may be selected, fully trusted, this many pixels away from a silhouette or depth edge."""
 
-FLATTEST = 0.05
-"""Cosine between surface and view below which a view's pixels are too stretched to use."""
 
-SMOOTHNESS = 0.7
-"""Cost of a border between two views, per voxel side, against a data cost of 0 to 1 per voxel."""
+@dataclass(frozen=True)
+class BakeConfig:
+    """What the bake is tuned by; measured by ``benchmarks/bake.py``."""
 
-BLEND_POWER, FIT_POWER = 6.0, 2.0
-"""Of the cosine in the weights: a blend must not blur, a fit needs all the views it can get."""
+    smoothness: float = 0.7
+    """Cost of a border between two views, per face between voxels, against a data cost of 0 to 1 per
+    voxel."""
 
-TRUST_POWER = 4.0
-"""Of a view's preference in the weights: many little trusted views must not outvote a trusted one."""
+    blend_power: float = 6.0
+    """Power of the cosine in the weights of a blend, which must not blur."""
 
-FIT_STEPS = 3
-"""Of conjugate gradients: more bring little, and noise."""
+    fit_power: float = 2.0
+    """Power of the cosine in the weights of the fit, which needs all the views it can get."""
+
+    trust_power: float = 4.0
+    """Power of a view's preference in the weights: many views of little trust must not outvote a trusted
+    one."""
+
+    fit_steps: int = 3
+    """Conjugate gradient steps of the fit: more bring little but noise."""
+
+    texels_per_pixel: float = 2.0
+    """Texels per pixel of the frames at most: more cannot be told apart."""
+
+    doubt_penalty: float = 0.8
+    """Fraction of the confidence that a texel loses where views disagree entirely."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +65,11 @@ class Texture:
     Attributes:
         base_color: (S, S, 3) uint8 sRGB, row 0 at the top, padded beyond the islands.
         confidence: (S, S, 1) uint8 linear: how squarely the texel's views see it and how well they agree, 0
-            where none does.
+            where no view sees it.
         coverage: (S, S, 1) uint8, 255 where a view sees the texel, else 0.
         disagreement: (S, S, 3) uint8: root mean square difference between frames, 0..255, before alignment in
             red, after it in green.
-        covered: share of the texels that a view sees.
+        covered: fraction of the texels that a view sees.
         metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a
             refinement, alpha also if the surface is opaque.
         notes: sentences for the user.
@@ -73,7 +87,7 @@ class Texture:
 
 
 def empty_texture(size: int) -> Texture:
-    """A texture that no view has seen, size x size texels of it."""
+    """A texture of size x size texels that no view has seen: grey, without confidence."""
     nothing = np.zeros((size, size, 1), np.uint8)
     return Texture(
         np.full((size, size, 3), 128, np.uint8), nothing, nothing, np.zeros((size, size, 3), np.uint8), 0.0
@@ -91,8 +105,9 @@ def bake(
     voxel_resolution: int,
     seed: int,
     progress: Callable[[float], None],
+    config: BakeConfig = BakeConfig(),
 ) -> Texture:
-    """Fuses the frames.
+    """Fuses aligned frames into a texture.
 
     Args:
         surface: with UVs.
@@ -100,25 +115,29 @@ def bake(
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         alignment: the frames.
         preference: (T,) 0..1 per view, how much the painter trusts it.
-        winding: the surface's winding.
+        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
         size: width and height of the texture.
         voxel_resolution: of the grid on which views are chosen.
-        seed: of the sample that unseen texels are filled from.
-        progress: told the fraction done.
+        seed: of the random exemplars that unseen texels are filled from.
+        progress: called with the fraction done.
+        config: weights and costs.
     """
-    views, small = alignment.views, fusion_size(alignment, size)
-    trust = preference**TRUST_POWER
-    weights = [share * view.weights(BLEND_POWER) for share, view in zip(trust, views, strict=True)]
+    # Consensus: a blend of all views, whose tone every view takes.
+    views, small = alignment.views, fusion_size(alignment, size, config.texels_per_pixel)
+    trust = preference**config.trust_power
+    weights = [factor * view.weights(config.blend_power) for factor, view in zip(trust, views, strict=True)]
     consensus, _ = blend(views, weights, alignment.colors, small)
     colors = match_low_band(views, alignment.colors, consensus, [buffer.face.shape for buffer in buffers])
     progress(0.1)
+    # View selection: how well each view sees each voxel, and where a border between views shows least.
     voxels = voxelize(surface, voxel_resolution)
-    mean, spread = voxel_statistics(voxels, views, weights, colors, consensus)
+    mean, difference = voxel_statistics(voxels, views, weights, colors, consensus)
     sight = view_quality(voxels, buffers, edges, preference, winding)
     progress(0.25)
-    labels = select_views(voxels, sight, SMOOTHNESS, contrast_weights(voxels.edges, mean, spread))
-    doubt = disagreement_weights(voxels, spread)
+    labels = select_views(voxels, sight, config.smoothness, contrast_weights(voxels.edges, mean, difference))
+    doubt = disagreement_weights(voxels, difference)
     progress(0.45)
+    # Start of the fit: the blend, and the selected view's colours where views disagree.
     texels = locate_texels(surface, small)
     start, weight = blend(views, weights, colors, small)
     local_doubt, squareness = interpolate(
@@ -127,21 +146,26 @@ def bake(
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
     seen = _start_at_labels(start, weight, texels, local_doubt, wanted, surface, buffers, views, colors)
-    weights = [share * view.weights(FIT_POWER) for share, view in zip(trust, views, strict=True)]
-    most = (sight.max(axis=1) / np.float32(MAX_QUALITY)) ** np.float32(2 * FIT_POWER)
+    # Fit: the texture that re-renders the views, each weighted by whether it was selected where they
+    # disagree. A quality is the root of a cosine.
+    weights = [factor * view.weights(config.fit_power) for factor, view in zip(trust, views, strict=True)]
+    most = (sight.max(axis=1) / np.float32(MAX_QUALITY)) ** np.float32(2 * config.fit_power)
     weights = downweight_other_views(voxels, labels, doubt, most, views, weights)
     fused = fit_texture(
-        views, weights, colors, start, FIT_STEPS, lambda fraction: progress(0.5 + 0.3 * fraction)
+        views, weights, colors, start, config.fit_steps, lambda fraction: progress(0.5 + 0.3 * fraction)
     )
-    confidence = np.where(seen, squareness * (1 - 0.8 * local_doubt), 0)
+    # Texels that no view sees are filled, and everything becomes images of the size that was asked for.
+    confidence = np.where(seen, squareness * (1 - config.doubt_penalty * local_doubt), 0)
     filled = fill_unseen(texels.positions, texels.normals, fused.reshape(-1, 3)[texels.place], seen, seed)
     progress(0.9)
     differences = np.column_stack(
         [alignment.before.ravel(), alignment.after.ravel(), np.zeros(alignment.after.size)]
     ).astype(np.float32)
     differences = cv2.resize(differences.reshape(*alignment.after.shape, 3), (size, size))
-    maps = [to_atlas(texels, values) for values in (filled, confidence[:, None], 255 * seen[:, None])]
-    base_color, confidence, coverage = (upscale(image, size) for image in maps)
+    base_color, confidence, coverage = (
+        upscale(to_atlas(texels, values), size)
+        for values in (filled, confidence[:, None], 255 * seen[:, None])
+    )
     on_surface = upscale(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
     base_color = equalise_seams(base_color, on_surface, surface.faces, surface.corner_uvs)
     progress(1.0)
@@ -150,11 +174,11 @@ def bake(
     )
 
 
-def fusion_size(alignment: Alignment, size: int) -> int:
-    """The atlas on which frames are fused: no more than about two texels per pixel of the frames, for more
-    cannot be told apart."""
+def fusion_size(alignment: Alignment, size: int, texels_per_pixel: float) -> int:
+    """Texels along the atlas on which frames are fused: ``size``, halved while it is more than about
+    ``texels_per_pixel`` of the frames."""
     steps = [np.sqrt(np.abs(np.linalg.det(view.jacobian[::97]))) for view in alignment.views if len(view)]
-    texels = 2 / float(np.median(np.concatenate(steps))) if steps else size
+    texels = texels_per_pixel / float(np.median(np.concatenate(steps))) if steps else size
     while size / 2 >= texels:
         size //= 2
     return size
@@ -170,26 +194,26 @@ def view_quality(
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
-    def one(view: int) -> None:
+    def rate_view(view: int) -> None:
         cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], winding)
         _rate(cosine, edge, 255 * preference[view], quality[view])
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(one, range(len(buffers))))
+    map_parallel(rate_view, range(len(buffers)))
     return quality.T
 
 
 @njit(cache=True, nogil=True)
 def _rate(cosine, edge, best, quality):
+    """Writes to ``quality`` (N,) uint8 the root of the cosine, less near edges, at most ``best``."""
     for k in range(len(cosine)):
-        usable = cosine[k] >= FLATTEST and edge[k] >= 1
+        usable = cosine[k] >= MIN_COSINE and edge[k] >= 1
         quality[k] = (
             np.ceil(best * np.sqrt(cosine[k]) * min(edge[k] / LABEL_EDGE_PIXELS, 1.0)) if usable else 0
         )
 
 
 def upscale(image: np.ndarray, size: int) -> np.ndarray:
-    """(S, S, C) uint8: an atlas at a larger size."""
+    """(size, size, C) uint8: an atlas (S, S, C) at a larger size."""
     if len(image) == size:
         return image
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC).reshape(size, size, -1)
@@ -198,10 +222,13 @@ def upscale(image: np.ndarray, size: int) -> np.ndarray:
 def _start_at_labels(
     start, weight, texels: Texels, doubt, labels, surface, buffers, views, colors
 ) -> np.ndarray:
-    """Contested texels start at their label's colour, for a few steps would not lead away from a blend of
+    """Sets the atlas ``start`` (S, S, 3) that the fit starts from. Returns (N,) bool, whether a view sees the
+    texel.
+
+    Contested texels start at their label's colour, because a few steps would not lead away from a blend of
     views that differ; so do texels that lie between the pixels of all views. The rest of the atlas repeats
-    its nearest neighbour, as pixels at borders read some of it. Returns (N,) bool, whether a view sees the
-    texel."""
+    its nearest neighbour, because pixels at borders read some of it.
+    """
     hit = weight > 0
     if hit.any():
         start[...] = start[hit][nearest_in_mask(hit)]
@@ -209,6 +236,6 @@ def _start_at_labels(
     chosen, read = color_from_views(
         texels, np.where((doubt > 0) | (weight == 0), labels, -1), surface, buffers, views, colors
     )
-    share = (np.where(weight > 0, doubt, 1) * read)[:, None]
-    flat[texels.place] = (1 - share) * flat[texels.place] + share * chosen
+    mix = (np.where(weight > 0, doubt, 1) * read)[:, None]
+    flat[texels.place] = (1 - mix) * flat[texels.place] + mix * chosen
     return (weight > 0) | read

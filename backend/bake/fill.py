@@ -1,38 +1,56 @@
 """Colours for the surface that no view sees."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
 NORMAL_REACH = 0.1
-"""How far apart opposite sides of the surface count as, in half units of the mesh's longest side: over a thin
-wall, nearer than this, the wall's own side is preferred."""
-
-NEIGHBORS = 8
-"""Seen places that an unseen one is mixed from."""
-
-SPARSE, DENSE = 60_000, 240_000
-"""Seen places looked at: so many anywhere, and so many close to what is unseen, where detail has to go on."""
+"""Distance that a difference of unit normals of 1 counts as, in units of the mesh's longest side: across a
+wall thinner than twice this, the wall's own side is nearer than the other. A constant of the compiled
+loops."""
 
 RIM_CELLS = 64
-"""Close is in the same or a side-by-side cell of a grid this fine."""
+"""Cells along the grid in which seen places are close to unseen ones: in the same cell or one that shares a
+face. A constant of the compiled loops."""
 
-GROUP_CELLS = 512
-"""Sources are looked for once per cell of a grid this fine."""
+
+@dataclass(frozen=True)
+class FillConfig:
+    """From which seen places, the exemplars, unseen ones are coloured."""
+
+    neighbors: int = 8
+    """Exemplars that an unseen place is mixed from."""
+
+    sparse: int = 60_000
+    """Exemplars taken from all that is seen, at most."""
+
+    dense: int = 240_000
+    """Exemplars taken from close to the unseen, at most: there detail has to continue."""
+
+    group_cells: int = 512
+    """Cells along the grid in which exemplars are searched once per cell."""
 
 
 def fill_unseen(
-    points: np.ndarray, normals: np.ndarray, colors: np.ndarray, seen: np.ndarray, seed: int
+    points: np.ndarray,
+    normals: np.ndarray,
+    colors: np.ndarray,
+    seen: np.ndarray,
+    seed: int,
+    config: FillConfig = FillConfig(),
 ) -> np.ndarray:
-    """Unseen places take a mean of the nearest seen surface, by distance and agreement of normals (AssetGen
-    7.4).
+    """Unseen places take a weighted mean of the nearest seen ones, by distance and agreement of normals
+    (AssetGen 7.4).
 
     Args:
         points: (N, 3) float32 in -0.5..0.5, texels or voxels.
         normals: (N, 3) float32 unit.
-        colors: (N, C) float32; of no matter where unseen.
+        colors: (N, C) float32; any value where unseen.
         seen: (N,) bool.
-        seed: of the sample of seen places.
+        seed: of the random choice of exemplars.
+        config: numbers of exemplars.
 
     Returns:
         (N, C) float32: ``colors`` where seen; 128, mid grey, everywhere if nothing is.
@@ -42,70 +60,74 @@ def fill_unseen(
     unseen = np.flatnonzero(~seen)
     if not len(unseen):
         return colors
-    source = _exemplars(points, seen, unseen, np.random.default_rng(seed))
+    exemplars = _exemplars(points, seen, unseen, np.random.default_rng(seed), config)
     # A metric of position and normal finds the wall's own side even where the other side's points are the
     # nearest in space.
-    tree = cKDTree(np.hstack([points[source], NORMAL_REACH * normals[source]]))
-    member, group = _groups(points[unseen], normals[unseen])
-    asking = unseen[member]
+    tree = cKDTree(np.hstack([points[exemplars], NORMAL_REACH * normals[exemplars]]))
+    # One query per group, from its first member.
+    member, group = _groups(points[unseen], normals[unseen], config.group_cells)
+    queries = unseen[member]
     _, near = tree.query(
-        np.hstack([points[asking], NORMAL_REACH * normals[asking]]), k=min(NEIGHBORS, len(source)), workers=-1
+        np.hstack([points[queries], NORMAL_REACH * normals[queries]]),
+        k=min(config.neighbors, len(exemplars)),
+        workers=-1,
     )
     filled = colors.copy()
-    _mix_colors(unseen, source[near.reshape(len(asking), -1)], group, points, normals, colors, filled)
+    _mix_colors(unseen, exemplars[near.reshape(len(queries), -1)], group, points, normals, colors, filled)
     return filled
 
 
 def nearest_by_voxel_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(N,) int64: breadth-first, the voxel whose colour or label flows to each one over shared sides (Ink3D
-    3.3).
+    """(N,) int64: the voxel whose colour or label reaches each one first, breadth-first over shared faces
+    (Ink3D 3.3).
 
     Args:
-        edges: (E, 2) int32 pairs of voxels that share a side.
+        edges: (E, 2) int32 pairs of voxels that share a face.
         seen: (N,) bool; a seen voxel keeps its own.
 
     Returns:
         Indices of seen voxels, -1 where none can be reached.
     """
-    source = np.where(seen, np.arange(len(seen)), -1)
+    origin = np.where(seen, np.arange(len(seen)), -1)
     while True:
-        reach = source[edges] >= 0
+        reach = origin[edges] >= 0
         frontier = edges[reach[:, 0] & ~reach[:, 1]], edges[reach[:, 1] & ~reach[:, 0]][:, ::-1]
         giver, taker = np.concatenate(frontier).T
         if not len(taker):
-            return source
-        source[taker] = source[giver]
+            return origin
+        origin[taker] = origin[giver]
 
 
-def _groups(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places that share a fine cell and a main direction also share the sources they are mixed from, each
-    with its own weights.
+def _groups(points: np.ndarray, normals: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of places that share a cell and a main direction of the normal: they share the exemplars they
+    are mixed from, each with its own weights.
 
     Returns:
         The index of one member per group, and the group (N,) of every place.
     """
-    cell = np.clip((points + 0.5) * GROUP_CELLS, 0, GROUP_CELLS - 1).astype(np.int64)
+    cell = np.clip((points + 0.5) * cells, 0, cells - 1).astype(np.int64)
     main = np.abs(normals).argmax(axis=1)
-    side = 2 * main + (normals[np.arange(len(normals)), main] > 0)
-    key = ((cell[:, 0] * GROUP_CELLS + cell[:, 1]) * GROUP_CELLS + cell[:, 2]) * 6 + side
+    direction = 2 * main + (normals[np.arange(len(normals)), main] > 0)
+    key = ((cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2]) * 6 + direction
     return np.unique(key, return_index=True, return_inverse=True)[1:]
 
 
-def _exemplars(points, seen, unseen, random) -> np.ndarray:
-    """Indices of seen places: a sample of all, and a denser one of those close to what is unseen."""
+def _exemplars(points, seen, unseen, random, config) -> np.ndarray:
+    """Indices of seen places: a sample of all, and a denser one of those close to unseen ones."""
     close = np.zeros((RIM_CELLS + 2,) * 3, np.bool_)
     _mark_cells(points, unseen, close)
     rim = _seen_in_cells(points, seen, close)
     known = np.flatnonzero(seen)
     picks = [
         some if len(some) <= limit else some[random.integers(0, len(some), limit)]
-        for some, limit in ((known, SPARSE), (rim, DENSE))
+        for some, limit in ((known, config.sparse), (rim, config.dense))
     ]
     return np.unique(np.concatenate(picks))
 
 
 @njit(cache=True, nogil=True)
 def _cell(points, n):
+    """The cell of a place, counted from 1: a rim of one cell is left around the grid."""
     last = RIM_CELLS - 1
     x = min(max(int((points[n, 0] + 0.5) * RIM_CELLS), 0), last)
     y = min(max(int((points[n, 1] + 0.5) * RIM_CELLS), 0), last)
@@ -114,6 +136,7 @@ def _cell(points, n):
 
 @njit(cache=True, nogil=True)
 def _mark_cells(points, places, close):
+    """Marks the cells of places (M,), and those that share a face with them."""
     for n in places:
         x, y, z = _cell(points, n)
         close[x, y, z] = close[x - 1, y, z] = close[x + 1, y, z] = True
@@ -122,6 +145,7 @@ def _mark_cells(points, places, close):
 
 @njit(cache=True, nogil=True)
 def _seen_in_cells(points, seen, close):
+    """(M,) int64 indices of the seen places in marked cells."""
     result = np.empty(seen.sum(), np.int64)
     count = 0
     for n in range(seen.size):
@@ -133,6 +157,8 @@ def _seen_in_cells(points, seen, close):
 
 @njit(cache=True, nogil=True)
 def _mix_colors(places, near, group, points, normals, colors, filled):
+    """Writes to ``filled`` the mean of each place's exemplars ``near[group]`` (G, K), weighted by agreement
+    of normals over squared distance."""
     for i in range(places.size):
         n = places[i]
         filled[n] = 0

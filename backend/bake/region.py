@@ -1,8 +1,8 @@
-"""A region of an earlier texture painted anew: outside of it every texel stays as it was, inside it is new,
-with a soft passage between.
+"""The blend of a new texture with an earlier one, of which a region is painted anew: outside the region every
+texel keeps its value, inside it is new, with a soft transition between.
 
-The passage lies inside the region. How far it has come depends on the distance to the region's border in
-space, so it runs across UV seams as if they were not there, and both sides of a seam still match.
+The transition lies inside the region. Its weight depends on the distance to the region's border in space, so
+it runs across UV seams as if they were not there, and both sides of a seam still match.
 """
 
 from collections.abc import Callable
@@ -23,22 +23,34 @@ from .bake import Texture
 from .seams import equalise_seams, sample_seams
 from .texels import Texels, locate_texels, nearest_in_mask
 
-PASSAGE = 0.02
-"""Width of the passage, in units of the mesh's longest side; where the region has no room for it, half the
-region's depth there."""
-
-ROOM_CELLS, ROOM_STEPS = 64, 2
-"""How deep the region is somewhere is the most within so many steps over cells of a grid this fine."""
-
-FINEST = 2048
-"""The largest atlas on which distances are worked out: the passage is far wider than one of its texels."""
-
-COLORS = ("base_color", "disagreement")
+COLOR_MAPS = ("base_color", "disagreement")
 """The maps with three channels; the others are grey."""
 
-UNKNOWN = {"metallic": 0, "roughness": 153, "alpha": 255}
-"""What stands for a map that the earlier texture lacks: a surface as it looks without one. Of all other maps
-0."""
+DEFAULT_VALUES = {"metallic": 0, "roughness": 153, "alpha": 255}
+"""What stands for a map that the earlier texture lacks: the values of a surface without one; 0 for all other
+maps."""
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """The transition between the earlier texture and the new one."""
+
+    transition: float = 0.02
+    """Width of the transition, in units of the mesh's longest side; where the region is too narrow for it,
+    half the region's depth there."""
+
+    depth_cells: int = 64
+    """Cells along the grid on which the region's local depth is found."""
+
+    depth_steps: int = 2
+    """The local depth is the largest within this many steps over those cells."""
+
+    max_size: int = 2048
+    """Texels along the largest atlas on which distances are computed: the transition is far wider than a
+    texel of it."""
+
+
+DEFAULT_CONFIG = RegionConfig()
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Earlier:
     Attributes:
         maps: atlases (S, S, 1 or 3) uint8 by the name of :class:`Texture`'s attribute, ``base_color`` among
             them.
-        region: as :class:`Kept` has it.
+        region: see :class:`Kept`.
     """
 
     maps: dict[str, np.ndarray]
@@ -56,11 +68,11 @@ class Earlier:
 
 
 def decode_kept(kept: Kept, surface: Surface) -> Earlier:
-    """The atlases of an earlier texture.
+    """Decodes and checks the images of an earlier texture.
 
     Raises:
-        InvalidImage: a texture cannot be read, is not of the size or the UDIM tiles that it should have, or
-            lacks the one it goes with.
+        InvalidImage: a texture cannot be read, has another size or other UDIM tiles than it should, or comes
+            without the one it belongs to.
         InvalidTarget: the texture does not lie on this surface's UVs, or the region holds no texel of it.
     """
     if surface.unwrapped:
@@ -73,6 +85,7 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
             "A painted region needs a UV map of one tile, and this one has several UDIM tiles. Select faces "
             "instead."
         )
+    # Files by map and tile: ``base_color`` or ``base_color.1001``.
     files: dict[str, dict[str, np.ndarray]] = {}
     for name, data in kept.textures.items():
         key, _, tile = name.partition(".")
@@ -86,7 +99,7 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
         raise InvalidImage(
             "The textures to keep are not all of one size. Bring them to the size of the base color."
         )
-    if not region_mask(surface, kept.region, min(len(maps["base_color"]), FINEST)).any():
+    if not region_mask(surface, kept.region, min(len(maps["base_color"]), DEFAULT_CONFIG.max_size)).any():
         raise InvalidTarget(NOTHING_MARKED)
     return Earlier(maps, kept.region)
 
@@ -96,16 +109,15 @@ def blend_region(
 ) -> Texture:
     """The new texture inside the region, the earlier one bit for bit outside, in the earlier one's size.
 
-    Colours are blended as they are, sRGB-encoded; what lies beyond the islands follows the nearest texel on
-    them.
+    Colours are blended sRGB-encoded; texels beyond the islands follow the nearest texel on them.
     """
     size = len(earlier.maps["base_color"])
-    share = blend_weights(surface, earlier.region, size)
+    weight = blend_weights(surface, earlier.region, size)
     progress(0.6)
-    maps = {name: _blend_map(name, earlier.maps.get(name), getattr(texture, name), share) for name in MAPS}
+    maps = {name: _blend_map(name, earlier.maps.get(name), getattr(texture, name), weight) for name in MAPS}
     on_surface = rasterize_atlas(surface.corner_uvs, size)[0] >= 0
     note = (
-        f"{(share[on_surface] > 0).mean():.1%} of the texture was painted anew; the rest is the earlier "
+        f"{(weight[on_surface] > 0).mean():.1%} of the texture was painted anew; the rest is the earlier "
         "take's, texel by texel."
     )
     return replace(
@@ -116,31 +128,34 @@ def blend_region(
     )
 
 
-def blend_weights(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
-    """(S, S) float32: how much of the new texture each texel of an atlas takes, 0 outside of the region."""
-    texels = locate_texels(surface, min(size, FINEST))
+def blend_weights(
+    surface: Surface, region: np.ndarray, size: int, config: RegionConfig = DEFAULT_CONFIG
+) -> np.ndarray:
+    """(S, S) float32 weight of the new texture in each texel of an atlas, 0 outside the region."""
+    # Weights by the depth inside the region, on a smaller atlas.
+    texels = locate_texels(surface, min(size, config.max_size))
     inside = region_mask(surface, region, texels.size).ravel()[texels.place] > 0
-    passed = np.zeros(len(texels), np.float32)
-    passed[inside] = 1
+    weight = np.zeros(len(texels), np.float32)
+    weight[inside] = 1
     if len(border := _region_border(surface, texels, inside)):
         depth, _ = cKDTree(border).query(
-            texels.positions[inside], distance_upper_bound=2 * PASSAGE, workers=-1
+            texels.positions[inside], distance_upper_bound=2 * config.transition, workers=-1
         )
-        depth = np.minimum(depth, 2 * PASSAGE)
-        passed[inside] = _smoothstep(
-            2 * depth / np.maximum(_local_depth(surface, texels.positions[inside], depth), 1e-6)
-        )
-    passed = cv2.resize(passed[texels.nearest], (size, size), interpolation=cv2.INTER_LINEAR)
+        depth = np.minimum(depth, 2 * config.transition)
+        local_depth = _local_depth(surface, texels.positions[inside], depth, config)
+        weight[inside] = _smoothstep(2 * depth / np.maximum(local_depth, 1e-6))
+    # At the atlas's own size: never more than the region says of a texel, and alike on both sides of seams.
+    weight = cv2.resize(weight[texels.nearest], (size, size), interpolation=cv2.INTER_LINEAR)
     limit, on_surface = region_mask(surface, region, size), rasterize_atlas(surface.corner_uvs, size)[0] >= 0
-    passed = equalise_seams(
-        np.minimum(passed, limit)[..., None], on_surface, surface.faces, surface.corner_uvs
+    weight = equalise_seams(
+        np.minimum(weight, limit)[..., None], on_surface, surface.faces, surface.corner_uvs
     )[..., 0]
-    return np.where(limit > 0, np.clip(passed, 0, 1), 0)
+    return np.where(limit > 0, np.clip(weight, 0, 1), 0)
 
 
 def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
-    """(S, S) float32 0..1: what a region (see :class:`Kept`) says of each texel; of one off the surface, what
-    it says of the nearest."""
+    """(S, S) float32 0..1: the value of a region (see :class:`Kept`) at each texel; off the surface that of
+    the nearest texel on it."""
     face = rasterize_atlas(surface.corner_uvs, size)[0]
     on = face >= 0
     if region.ndim == 1:
@@ -154,8 +169,9 @@ def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:
 
 
 def _region_border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.ndarray:
-    """(N, 3) float32 places where texels that are inside (N,) bool and such that are not meet: in the atlas,
-    and across its seams."""
+    """(N, 3) float32 points on the border of the region: where texels inside (N,) bool and outside it meet,
+    in the atlas and across its seams."""
+    # Neighbours in the atlas, right and below, by their numbers.
     number = np.full((texels.size, texels.size), -1, np.int32)
     number.ravel()[texels.place] = np.arange(len(texels), dtype=np.int32)
     pairs = [
@@ -165,7 +181,7 @@ def _region_border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.n
     one, other = np.concatenate([pair[:, (pair >= 0).all(axis=0)] for pair in pairs], axis=1)
     differ = inside[one] != inside[other]
     one, other = one[differ], other[differ]
-    # Islands may lie wall to wall in the atlas, and yet far apart on the surface.
+    # Islands may touch in the atlas and yet lie far apart on the surface.
     step = np.linalg.norm(
         texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size), axis=1
     ).max(axis=1)
@@ -173,6 +189,7 @@ def _region_border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.n
     together = np.linalg.norm(texels.positions[one] - texels.positions[other], axis=1) <= reach
     within = (texels.positions[one[together]] + texels.positions[other[together]]) / 2
 
+    # Seams: places that read as inside from one side and as outside from the other.
     near = texels.nearest.ravel()
     sides = [
         (near[places], weights)
@@ -185,41 +202,43 @@ def _region_border(surface: Surface, texels: Texels, inside: np.ndarray) -> np.n
     return np.concatenate([within, across])
 
 
-def _local_depth(surface: Surface, positions: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """(N,) float32: how deep the region is around places of it (N, 3) that lie at ``depth`` (N,)."""
-    voxels = voxelize(surface, ROOM_CELLS)
+def _local_depth(
+    surface: Surface, positions: np.ndarray, depth: np.ndarray, config: RegionConfig
+) -> np.ndarray:
+    """(N,) float32: the largest depth of the region around points of it (N, 3) that lie at ``depth`` (N,)."""
+    voxels = voxelize(surface, config.depth_cells)
     deepest, cell = np.zeros(len(voxels), np.float32), voxels.index_of(positions)
     np.maximum.at(deepest, cell[cell >= 0], depth[cell >= 0])
-    for _ in range(ROOM_STEPS):
+    for _ in range(config.depth_steps):
         one, other = deepest[voxels.edges].T
-        for side, reached in zip(voxels.edges.T, (other, one), strict=True):
-            np.maximum.at(deepest, side, reached)
+        for end, reached in zip(voxels.edges.T, (other, one), strict=True):
+            np.maximum.at(deepest, end, reached)
     return np.maximum(interpolate(voxels, deepest[:, None], positions)[:, 0], depth)
 
 
-def _blend_map(name: str, old: np.ndarray | None, new: np.ndarray | None, share: np.ndarray) -> np.ndarray:
-    """(S, S, C) uint8: ``old`` where the share (S, S) is 0, to the bit; ``old`` alone where nothing is
-    new."""
+def _blend_map(name: str, old: np.ndarray | None, new: np.ndarray | None, weight: np.ndarray) -> np.ndarray:
+    """(S, S, C) uint8: ``old`` where the weight (S, S) is 0, bit for bit; all of ``old`` where there is no
+    new map."""
     if new is None:
         return old
-    size = len(share)
+    size = len(weight)
     if old is None:
-        old = np.full((size, size, new.shape[2]), UNKNOWN.get(name, 0), np.uint8)
+        old = np.full((size, size, new.shape[2]), DEFAULT_VALUES.get(name, 0), np.uint8)
     if len(new) != size:
         new = cv2.resize(
             new, (size, size), interpolation=cv2.INTER_AREA if len(new) > size else cv2.INTER_LINEAR
         ).reshape(old.shape)
-    result, place = old.copy(), share > 0
+    result, place = old.copy(), weight > 0
     if name == "coverage":  # a texel is seen, or it is not
-        result[share >= 0.5] = new[share >= 0.5]
+        result[weight >= 0.5] = new[weight >= 0.5]
     else:
         before = old[place].astype(np.float32)
-        result[place] = np.round(before + share[place][:, None] * (new[place] - before))
+        result[place] = np.round(before + weight[place][:, None] * (new[place] - before))
     return result
 
 
 def _decode_atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
-    """(S, S, C) uint8 of a map's files by the number of their tile."""
+    """(S, S, C) uint8 atlas of a map, from its files by the number of their tile."""
     wanted = {str(tile) for tile in tiles} if len(tiles) > 1 else {""}
     if set(files) != wanted:
         raise InvalidImage(
@@ -237,7 +256,8 @@ def _decode_atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...
 
 
 def _decode(name: str, data: np.ndarray) -> np.ndarray:
-    color = name in COLORS
+    """(H, W, 1 or 3) uint8 of an image file (N,) uint8."""
+    color = name in COLOR_MAPS
     image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) if len(data) else None
     if image is None:
         raise InvalidImage(f"The texture to keep, '{name}', is not an image file that can be read.")

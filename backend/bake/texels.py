@@ -1,7 +1,6 @@
 """Texels: where they lie on the surface, and what colour they take."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +11,7 @@ from numba import njit
 from ..fuse.observations import View
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
+from ..parallel import map_parallel
 from ..render.footprint import build_mipmap, project_texels, sample_footprints, texel_tangents
 from ..render.rasterize import GBuffer
 
@@ -45,14 +45,14 @@ class Texels:
         return mask
 
     @cached_property
-    def nearest_in_mask(self) -> np.ndarray:
+    def nearest(self) -> np.ndarray:
         """(S, S) int32: for every pixel of the atlas the texel nearest to it, itself on the surface."""
         return nearest_in_mask(self.mask)
 
 
 def nearest_in_mask(mask: np.ndarray) -> np.ndarray:
-    """(S, S) int32: for every pixel the nearest one in a mask (S, S) bool, itself where it is in; numbered in
-    the mask's flat order."""
+    """(S, S) int32: for every pixel the nearest one of a mask (S, S) bool, itself where it is in the mask;
+    the mask's pixels are numbered in flat order."""
     _, label = cv2.distanceTransformWithLabels(
         (~mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -76,6 +76,7 @@ def locate_texels(surface: Surface, size: int) -> Texels:
 
 @njit(cache=True, nogil=True)
 def _interpolate_positions(place, face, barycentric, faces, vertices, positions):
+    """Writes the points (N, 3) of texels from the barycentric weights of the atlas."""
     for k in range(len(place)):
         u, v = barycentric[place[k], 0], barycentric[place[k], 1]
         a, b, c = faces[face[k], 0], faces[face[k], 1], faces[face[k], 2]
@@ -93,12 +94,13 @@ def color_from_views(
     views: Sequence[View],
     colors: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What single views show of texels, over the patch of the frame that each covers (AssetGen 7.4).
+    """The colours that single views show of texels, averaged over the patch of the frame that each covers
+    (AssetGen 7.4).
 
     Args:
         texels: the atlas.
         wanted: (N,) int32 view per texel, -1 for none.
-        surface, buffers: what the views look at, and see.
+        surface, buffers: what the views look at, and their G-buffers.
         views, colors: per view its usable pixels, and (M, 3) float32 their colours.
 
     Returns:
@@ -107,9 +109,10 @@ def color_from_views(
     result = np.zeros((len(texels), 3), np.float32)
     steps = texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, texels.size)
 
-    def read(view: int) -> None:
+    def read_view(view: int) -> None:
         index = np.flatnonzero(wanted == view)
         if len(index) and len(views[view]):
+            # The frame with its usable pixels only, as a mipmap without background.
             shape = buffers[view].face.shape
             frame, mask = np.zeros((shape[0] * shape[1], 3), np.float32), np.zeros(shape, bool)
             frame[views[view].pixels] = colors[view]
@@ -119,8 +122,7 @@ def color_from_views(
             )
             result[index] = sample_footprints(build_mipmap(frame.reshape(*shape, 3), mask), pixels, jacobians)
 
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(read, range(len(views))))
+    map_parallel(read_view, range(len(views)))
     return result, wanted >= 0
 
 

@@ -2,52 +2,62 @@
 (Ink3D Eq. 8).
 
 All views compete on a coarse grid only. On every finer grid a voxel chooses among the views found near it on
-the coarser one, so that few voxels have a choice left and few views are asked about.
+the coarser one, so that few voxels have a choice left and few views compete there.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from ..mesh.voxels import Voxels
-from .alpha_expansion import Candidates, Graph, alpha_expansion, cheapest_labels
-
-COARSEST = 64
-"""All views compete on the first grid of at most this resolution."""
-
-INHERIT_STEPS = 2
-"""A voxel may take the views found within this many steps of it on the coarser grid."""
-
-REFINE_STEPS = (32, 8, 4)
-"""Once solved, a grid is solved again with the views found within this many steps on itself: on the grid
-after the coarsest, on the next, and on all later ones. Far views are asked where there are few voxels to ask
-them."""
-
-CHUNKS = 8
-"""That the nodes of a grid are split into, for all cores."""
+from ..parallel import map_parallel
+from .alpha_expansion import Candidates, Graph, build_graph, cheapest_labels, expand_labels
 
 MAX_QUALITY = 255
-"""Cost of the worst view that sees a voxel, and the best quality."""
+"""The best quality; the data cost of a view is what it lacks of it."""
+
+CHUNKS = 8
+"""Ranges that the nodes of a grid are split into, for all cores."""
+
+
+@dataclass(frozen=True)
+class ViewSelectionConfig:
+    """How views are selected coarse to fine."""
+
+    coarsest: int = 64
+    """All views compete on the first grid of at most this resolution."""
+
+    inherit_steps: int = 2
+    """A voxel may take the views found within this many steps of it on the coarser grid."""
+
+    refine_steps: tuple[int, ...] = (32, 8, 4)
+    """Once solved, a grid is solved again with the views found within this many steps on itself: on the grid
+    after the coarsest, on the next, and on all later ones. Far views compete where there are few voxels."""
 
 
 def select_views(
-    voxels: Voxels, quality: np.ndarray, smoothness: float, weights: np.ndarray | None = None
+    voxels: Voxels,
+    quality: np.ndarray,
+    smoothness: float,
+    weights: np.ndarray | None = None,
+    config: ViewSelectionConfig = ViewSelectionConfig(),
 ) -> np.ndarray:
-    """The view of every voxel: the least sum of ``1 - quality / 255`` over voxels and of ``smoothness *
-    weight`` over borders.
+    """The view of every voxel: the least sum of ``1 - quality / 255`` over voxels (data term) and of
+    ``smoothness * weight`` over borders (smoothness term).
 
     Args:
         voxels: the surface.
         quality: (N, T) uint8, how well a view sees a voxel; 0 means that it does not. Any layout in
             memory: ``np.empty((T, N)).T`` is the quickest to fill, view by view, and no slower here.
-        smoothness: lambda, cost of a border between two views, per voxel side, where the best view costs 0
-            and the worst 1.
+        smoothness: lambda, cost of a border between two views, per face between two voxels, where the best
+            view costs 0 and the worst 1.
         weights: (E,) float32 0 or more, factor on the cost of a border across each of ``voxels.edges``, see
-            ``border_weights``; None: 1.
+            ``contrast_weights``; None: 1.
+        config: grids and steps.
 
     Returns:
         (N,) int32 view, -1 where no view sees the voxel. A voxel never takes a view that does not see it.
@@ -58,19 +68,19 @@ def select_views(
         border = np.float32(smoothness * MAX_QUALITY) * (
             np.ones(len(voxels.edges), np.float32) if weights is None else weights
         )
-        levels = _build_grids(voxels, order, np.round(border).astype(np.int32))
+        grids = _build_grids(voxels, order, np.round(border).astype(np.int32), config.coarsest)
         # Where a coarse voxel's view misses a fine one, that one pays at most its worst view and a border;
         # half of that serves best.
         miss = round((1 + smoothness) * MAX_QUALITY / 2)
-        labels[order] = _solve_coarse_to_fine(levels, quality, order, miss)
+        labels[order] = _solve_coarse_to_fine(grids, Observed(quality, order, miss), config)
     return labels
 
 
 def restrict_to_views(quality: np.ndarray, views: np.ndarray, least: int) -> None:
     """Gives some views the first claim: voxels that one of them sees well may take only these. In place.
 
-    The reference's first-frame lock is ``views`` of the first frame and ``least`` its quality at 60 degrees;
-    its horizontal-first priority is the horizontal orbit's views and a ``least`` of 1.
+    Ink3D's first-frame lock is ``views`` of the first frame and ``least`` its quality at 60 degrees; its
+    horizontal-first priority is the horizontal orbit's views and a ``least`` of 1.
 
     Args:
         quality: (N, T) uint8, see :func:`select_views`.
@@ -91,12 +101,28 @@ class LabelGrid:
     Attributes:
         graph: nodes and the summed cost of the borders between them.
         first: (n + 1,) int64, where each node's voxels begin in the finest grid's order.
-        parent: (n,) int64 node of the next coarser level; None at the coarsest.
+        parent: (n,) int64 node of the next coarser grid; None at the coarsest.
     """
 
     graph: Graph
     first: np.ndarray
     parent: np.ndarray | None
+
+
+class LabelSets(NamedTuple):
+    """A set of views per node: where each begins (n + 1,) int64, and the views (S,) int16."""
+
+    first: np.ndarray
+    label: np.ndarray
+
+
+class Observed(NamedTuple):
+    """What the views see: ``quality`` (N, T) uint8 of the voxels, the ``order`` (M,) of those that are seen,
+    and the cost of a view that ``miss``-es a voxel of a node."""
+
+    quality: np.ndarray
+    order: np.ndarray
+    miss: int
 
 
 def _morton_order(cells: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -105,98 +131,85 @@ def _morton_order(cells: np.ndarray, quality: np.ndarray) -> np.ndarray:
     return seen[np.argsort(_morton_codes(cells[seen]), kind="stable")]
 
 
-def _build_grids(voxels: Voxels, order: np.ndarray, border: np.ndarray) -> list[LabelGrid]:
+def _build_grids(voxels: Voxels, order: np.ndarray, border: np.ndarray, coarsest: int) -> list[LabelGrid]:
     """The grids from the voxels' own to the coarsest, each half the one before."""
     rank = np.full(len(voxels), -1, np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     edges = rank[voxels.edges]
     inner = (edges >= 0).all(axis=1)
-    graph = Graph.of(len(order), edges[inner], border[inner])
+    graph = build_graph(len(order), edges[inner], border[inner])
     keys, first, resolution = _morton_codes(voxels.cells[order]), np.arange(len(order) + 1), voxels.resolution
-    levels = []
-    while resolution > COARSEST:
+    grids = []
+    while resolution > coarsest:
+        # The eight children of a coarser cell share their code but for its last three bits.
         keys = keys >> 3
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
         parent = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(keys)))
-        levels.append(LabelGrid(graph, first, parent))
-        graph = Graph(
-            *_coarsen_graph(graph.first, graph.neighbor, graph.weight, parent, np.append(begins, len(keys)))
-        )
+        grids.append(LabelGrid(graph, first, parent))
+        graph = _coarsen_graph(graph, parent, np.append(begins, len(keys)))
         keys, first, resolution = keys[begins], np.append(first[begins], len(order)), resolution // 2
-    return [*levels, LabelGrid(graph, first, None)]
+    return [*grids, LabelGrid(graph, first, None)]
 
 
 def _solve_coarse_to_fine(
-    levels: list[LabelGrid], quality: np.ndarray, order: np.ndarray, miss: int
+    grids: list[LabelGrid], observed: Observed, config: ViewSelectionConfig
 ) -> np.ndarray:
-    """(M,) int16 view of every voxel of the finest level."""
-    views = quality.shape[1]
-    coarsest = levels[-1]
-    everything = np.array([0, views]), np.arange(views, dtype=np.int16)
-    nobody = np.full(1, -1, np.int16)
-    labels = _solve(
-        coarsest, everything, np.zeros(len(coarsest.graph), np.int64), nobody, quality, order, miss
-    )
-    for index in range(len(levels) - 2, -1, -1):
-        coarser, level = levels[index + 1], levels[index]
-        refine_steps = REFINE_STEPS[min(len(levels) - 2 - index, len(REFINE_STEPS) - 1)]
-        near = _dilate_label_sets(labels, coarser.graph, INHERIT_STEPS, views)
-        labels = _solve(level, near, level.parent, labels, quality, order, miss)
-        itself = np.arange(len(level.graph))
-        labels = _solve(
-            level,
-            _dilate_label_sets(labels, level.graph, refine_steps, views),
-            itself,
-            labels,
-            quality,
-            order,
-            miss,
-        )
+    """(M,) int16 view of every voxel of the finest grid."""
+    views = observed.quality.shape[1]
+    # On the coarsest grid every node chooses among all views, and starts from none.
+    coarsest = grids[-1]
+    all_views = LabelSets(np.array([0, views]), np.arange(views, dtype=np.int16))
+    no_view = np.full(1, -1, np.int16)
+    labels = _solve(coarsest, all_views, np.zeros(coarsest.graph.nodes, np.int64), no_view, observed)
+    for index in range(len(grids) - 2, -1, -1):
+        coarser, grid = grids[index + 1], grids[index]
+        refine_steps = config.refine_steps[min(len(grids) - 2 - index, len(config.refine_steps) - 1)]
+        # Among the views near the parent, then among those found near the node itself.
+        near = _dilate_label_sets(labels, coarser.graph, config.inherit_steps, views)
+        labels = _solve(grid, near, grid.parent, labels, observed)
+        near = _dilate_label_sets(labels, grid.graph, refine_steps, views)
+        labels = _solve(grid, near, np.arange(grid.graph.nodes), labels, observed)
     return labels
 
 
-def _solve(level: LabelGrid, sets, chooser, before, quality, order, miss: int) -> np.ndarray:
-    """(n,) int16 view of every node, out of the set of views, and starting from the label, that ``chooser``
-    (n,) points it to."""
-    candidates = Candidates(
-        *_map_ragged(partial(_data_costs, *sets, chooser, quality, order, level.first, miss), len(chooser))
-    )
-    labels = _initial_labels(candidates.first, candidates.label, cheapest_labels(candidates), before[chooser])
-    graph = level.graph
-    free, *rest = _reduce_to_undecided(
-        candidates.first, candidates.label, candidates.cost, graph.first, graph.neighbor, graph.weight, labels
-    )
-    labels[free] = alpha_expansion(Graph(*rest[3:]), Candidates(*rest[:3]), labels[free])
+def _solve(
+    grid: LabelGrid, sets: LabelSets, chooser: np.ndarray, before: np.ndarray, observed: Observed
+) -> np.ndarray:
+    """(n,) int16 view of every node: out of the set of views, and starting from the label in ``before``, that
+    ``chooser`` (n,) points it to."""
+    work = partial(_data_costs, sets, chooser, observed, grid.first)
+    candidates = Candidates(*_map_ragged(work, len(chooser)))
+    labels = _initial_labels(candidates, cheapest_labels(candidates), before[chooser])
+    # Only nodes with a choice take part in the expansion.
+    free, own_candidates, own_graph = _reduce_to_undecided(candidates, grid.graph, labels)
+    labels[free] = expand_labels(own_graph, own_candidates, labels[free])
     return labels
 
 
-def _dilate_label_sets(
-    labels: np.ndarray, graph: Graph, steps: int, views: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The labels found within so many steps of each node: where its set begins (n + 1,), and the sets."""
-    first = np.arange(len(labels) + 1)
+def _dilate_label_sets(labels: np.ndarray, graph: Graph, steps: int, views: int) -> LabelSets:
+    """The labels found within a number of steps of each node."""
+    sets = LabelSets(np.arange(len(labels) + 1), labels)
     for _ in range(steps):
-        first, labels = _map_ragged(
-            partial(_merge_neighbour_sets, first, labels, graph.first, graph.neighbor, views), len(graph)
-        )
-    return first, labels
+        sets = LabelSets(*_map_ragged(partial(_merge_neighbour_sets, sets, graph, views), graph.nodes))
+    return sets
 
 
 def _map_ragged(work: Callable[[int, int], tuple[np.ndarray, ...]], count: int) -> list[np.ndarray]:
-    """What ``work`` gives for ``count`` nodes, done by all cores: where each node's entries begin (count +
-    1,), and the entries.
+    """What ``work`` returns for ``count`` nodes, computed on all cores: where each node's entries begin
+    (count + 1,), and the entries.
 
     Args:
-        work: gives for the nodes from one to another how many entries each has, and the entries.
+        work: returns for a range of nodes how many entries each has, and the entries.
     """
     stops = np.linspace(0, count, CHUNKS + 1).astype(int)
-    with ThreadPoolExecutor() as pool:
-        sizes, *entries = map(np.concatenate, zip(*pool.map(work, stops[:-1], stops[1:]), strict=True))
+    chunks = map_parallel(work, stops[:-1], stops[1:])
+    sizes, *entries = map(np.concatenate, zip(*chunks, strict=True))
     return [np.concatenate([[0], np.cumsum(sizes)]), *entries]
 
 
 @njit(cache=True, nogil=True)
 def _mark_seen(quality):
+    """(N,) bool: the voxels that some view sees."""
     result = np.zeros(quality.shape[0], np.bool_)
     for n in range(quality.shape[0]):
         for view in range(quality.shape[1]):
@@ -220,68 +233,79 @@ def _morton_codes(cells):
 
 
 @njit(cache=True, nogil=True)
-def _coarsen_graph(first, neighbor, weight, parent, children):
-    """The graph of the parents, ``children`` (n + 1,) being where each one's nodes begin; a cell's sides give
+def _coarsen_graph(graph, parent, children):
+    """The graph of the parents, ``children`` (n + 1,) being where each one's nodes begin; a cell's faces give
     it six neighbours at most."""
     count = children.size - 1
-    merged_first = np.zeros(count + 1, np.int64)
-    merged, summed = np.empty(6 * count, np.int32), np.empty(6 * count, np.int32)
+    coarse_first = np.zeros(count + 1, np.int64)
+    coarse_neighbor, coarse_weight = np.empty(6 * count, np.int32), np.empty(6 * count, np.int32)
     end = 0
     for p in range(count):
         begin = end
-        for k in range(first[children[p]], first[children[p + 1]]):
-            other = parent[neighbor[k]]
+        for k in range(graph.first[children[p]], graph.first[children[p + 1]]):
+            other = parent[graph.neighbor[k]]
             if other == p:
                 continue
+            # The entry of this pair of parents, a new one if it has none yet.
             at = begin
-            while at < end and merged[at] != other:
+            while at < end and coarse_neighbor[at] != other:
                 at += 1
             if at == end:
-                merged[end], summed[end] = other, 0
+                coarse_neighbor[end], coarse_weight[end] = other, 0
                 end += 1
-            summed[at] += weight[k]
-        merged_first[p + 1] = end
-    return merged_first, merged[:end].copy(), summed[:end].copy()
+            coarse_weight[at] += graph.weight[k]
+        coarse_first[p + 1] = end
+    return Graph(coarse_first, coarse_neighbor[:end].copy(), coarse_weight[:end].copy())
 
 
 @njit(cache=True, nogil=True)
-def _merge_neighbour_sets(first, labels, graph_first, neighbor, views, start, stop):
-    """Of the nodes from ``start``: each one's set, and those of its neighbours."""
-    total = first[stop] - first[start]
+def _merge_neighbour_sets(sets, graph, views, start, stop):
+    """For the nodes from ``start`` to before ``stop``: the size of the union of each one's set with those of
+    its neighbours, and the unions."""
+    # Room for all of them, as if no view were in two sets.
+    total = sets.first[stop] - sets.first[start]
     for n in range(start, stop):
-        for k in range(graph_first[n], graph_first[n + 1]):
-            total += first[neighbor[k] + 1] - first[neighbor[k]]
+        for k in range(graph.first[n], graph.first[n + 1]):
+            total += sets.first[graph.neighbor[k] + 1] - sets.first[graph.neighbor[k]]
     sizes, result = np.empty(stop - start, np.int64), np.empty(total, np.int16)
+    # The last node that took each view.
     owner = np.full(views, -1, np.int64)
     end = 0
     for n in range(start, stop):
         begin = end
-        for k in range(graph_first[n] - 1, graph_first[n + 1]):
-            m = n if k < graph_first[n] else neighbor[k]
-            for at in range(first[m], first[m + 1]):
-                if owner[labels[at]] != n:
-                    owner[labels[at]] = n
-                    result[end] = labels[at]
+        for k in range(graph.first[n] - 1, graph.first[n + 1]):
+            # Its own set first, then its neighbours'.
+            m = n if k < graph.first[n] else graph.neighbor[k]
+            for at in range(sets.first[m], sets.first[m + 1]):
+                if owner[sets.label[at]] != n:
+                    owner[sets.label[at]] = n
+                    result[end] = sets.label[at]
                     end += 1
         sizes[n - start] = end - begin
     return sizes, result[:end].copy()
 
 
 @njit(cache=True, nogil=True)
-def _data_costs(set_first, sets, chooser, quality, order, first, miss, start, stop):
-    """Of the nodes from ``start``: the views of each one's set that see one of its voxels; if there are none,
-    all views that do. Costs are summed over its voxels."""
+def _data_costs(sets, chooser, observed, first, start, stop):
+    """For the nodes from ``start`` to before ``stop``: the number of candidates of each, and their labels and
+    costs.
+
+    Candidates are the views of the node's set that see one of its voxels; if there are none, all views that
+    do. Costs are summed over its voxels.
+    """
+    quality, order = observed.quality, observed.order
     views = quality.shape[1]
     every = np.arange(views).astype(np.int16)
     room = 0
     for n in range(start, stop):
-        room += set_first[chooser[n] + 1] - set_first[chooser[n]]
+        room += sets.first[chooser[n] + 1] - sets.first[chooser[n]]
     sizes = np.empty(stop - start, np.int64)
     label, cost = np.empty(room, np.int16), np.empty(room, np.int32)
     end = 0
     for n in range(start, stop):
         begin = end
-        own = sets[set_first[chooser[n]] : set_first[chooser[n] + 1]]
+        own = sets.label[sets.first[chooser[n]] : sets.first[chooser[n] + 1]]
+        # Its set first, then all views if none of the set sees it.
         for _ in range(2):
             if end + own.size > label.size:
                 label = np.append(label, np.empty(label.size // 2 + views, np.int16))
@@ -291,7 +315,7 @@ def _data_costs(set_first, sets, chooser, quality, order, first, miss, start, st
                 for k in range(first[n], first[n + 1]):
                     q = quality[order[k], view]
                     sees |= q > 0
-                    total += MAX_QUALITY - q if q > 0 else miss
+                    total += MAX_QUALITY - q if q > 0 else observed.miss
                 if sees:
                     label[end], cost[end] = view, total
                     end += 1
@@ -303,20 +327,26 @@ def _data_costs(set_first, sets, chooser, quality, order, first, miss, start, st
 
 
 @njit(cache=True, nogil=True)
-def _initial_labels(first, label, otherwise, wanted):
-    """(n,) int16: the wanted label where it is a candidate."""
+def _initial_labels(candidates, otherwise, wanted):
+    """(n,) int16: the wanted label where it is a candidate, else the other."""
     result = otherwise.copy()
     for n in range(result.size):
-        for k in range(first[n], first[n + 1]):
-            if label[k] == wanted[n]:
+        for k in range(candidates.first[n], candidates.first[n + 1]):
+            if candidates.label[k] == wanted[n]:
                 result[n] = wanted[n]
     return result
 
 
 @njit(cache=True, nogil=True)
-def _reduce_to_undecided(first, label, cost, graph_first, neighbor, weight, labels):
-    """The nodes with a choice as a problem of their own, to whose costs the borders to nodes without one are
-    added."""
+def _reduce_to_undecided(candidates, graph, labels):
+    """The nodes with a choice as a problem of their own.
+
+    Returns:
+        The nodes (K,), their :class:`Candidates`, to whose costs the borders to nodes without a choice are
+        added, and the :class:`Graph` between them.
+    """
+    first, graph_first = candidates.first, graph.first
+    # New numbers, and room for everything.
     place = np.full(labels.size, -1, np.int32)
     count = size = arcs = 0
     for n in range(labels.size):
@@ -326,16 +356,9 @@ def _reduce_to_undecided(first, label, cost, graph_first, neighbor, weight, labe
             size += first[n + 1] - first[n]
             arcs += graph_first[n + 1] - graph_first[n]
     nodes = np.empty(count, np.int64)
-    own_first, own_label, own_cost = (
-        np.zeros(count + 1, np.int64),
-        np.empty(size, np.int16),
-        np.empty(size, np.int32),
-    )
-    own_graph_first, own_neighbor, own_weight = (
-        np.zeros(count + 1, np.int64),
-        np.empty(arcs, np.int32),
-        np.empty(arcs, np.int32),
-    )
+    own_first, own_graph_first = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+    own_label, own_cost = np.empty(size, np.int16), np.empty(size, np.int32)
+    own_neighbor, own_weight = np.empty(arcs, np.int32), np.empty(arcs, np.int32)
     size = arcs = 0
     for n in range(labels.size):
         i = place[n]
@@ -344,24 +367,18 @@ def _reduce_to_undecided(first, label, cost, graph_first, neighbor, weight, labe
         nodes[i] = n
         begin = size
         for k in range(first[n], first[n + 1]):
-            own_label[size], own_cost[size] = label[k], cost[k]
+            own_label[size], own_cost[size] = candidates.label[k], candidates.cost[k]
             size += 1
         for k in range(graph_first[n], graph_first[n + 1]):
-            m = neighbor[k]
+            m = graph.neighbor[k]
             if place[m] >= 0:
-                own_neighbor[arcs], own_weight[arcs] = place[m], weight[k]
+                own_neighbor[arcs], own_weight[arcs] = place[m], graph.weight[k]
                 arcs += 1
             else:
+                # The neighbour's label stands: every other label pays the border to it.
                 for at in range(begin, size):
                     if own_label[at] != labels[m]:
-                        own_cost[at] += weight[k]
+                        own_cost[at] += graph.weight[k]
         own_first[i + 1], own_graph_first[i + 1] = size, arcs
-    return (
-        nodes,
-        own_first,
-        own_label,
-        own_cost,
-        own_graph_first,
-        own_neighbor[:arcs].copy(),
-        own_weight[:arcs].copy(),
-    )
+    own_graph = Graph(own_graph_first, own_neighbor[:arcs].copy(), own_weight[:arcs].copy())
+    return nodes, Candidates(own_first, own_label, own_cost), own_graph

@@ -17,14 +17,23 @@ from backend import local
 from backend.api.errors import InvalidImage, InvalidTarget, ProtocolError
 from backend.api.job import Job, Kept, MeshData
 from backend.bake.bake import Texture
-from backend.bake.region import PASSAGE, Earlier, blend_region, blend_weights, decode_kept, region_mask
+from backend.bake.region import DEFAULT_CONFIG, Earlier, blend_region, blend_weights, decode_kept, region_mask
 from backend.bake.seams import equalise_seams
 from backend.bake.texels import locate_texels, to_atlas
 from backend.mesh.files import read_mesh
 from backend.mesh.prepare import prepare
 from backend.mesh.tiles import cut_tiles, join_tiles
 from backend.mesh.uvs import rasterize_atlas
-from tests.meshes import camera_at, job, knot, paint_solid, picture, seam_differences, surface_of
+from tests.meshes import (
+    camera_at,
+    ignore_progress,
+    job,
+    knot,
+    paint_solid,
+    picture,
+    seam_differences,
+    surface_of,
+)
 
 SIZE = 1024
 
@@ -60,30 +69,30 @@ def on_surface(surface, size: int = SIZE) -> np.ndarray:
     return rasterize_atlas(surface.corner_uvs, size)[0] >= 0
 
 
-def unseen(fraction: float) -> None:
-    pass
-
-
 def png(image: np.ndarray) -> np.ndarray:
     return cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image)[1].ravel()
 
 
 @pytest.mark.parametrize("form", ["faces", "mask"])
-def test_outside_of_the_region_every_texel_stays_and_inside_it_is_new(surface, front, colors, form):
+def test_outside_the_region_texels_stay_and_inside_they_are_new(surface, front, colors, form):
     face = rasterize_atlas(surface.corner_uvs, SIZE)[0]
     on, inside = face >= 0, (face >= 0) & (front[face] > 0)
     region = front if form == "faces" else 255 * inside.astype(np.uint8)
     old, new = colors
-    painted = blend_region(surface, texture_of(new), Earlier({"base_color": old}, region), unseen).base_color
+    painted = blend_region(
+        surface, texture_of(new), Earlier({"base_color": old}, region), ignore_progress
+    ).base_color
     assert np.array_equal(painted[on & ~inside], old[on & ~inside])
     like_new = (painted == new).all(axis=-1)
     assert like_new[inside].mean() > 0.8
     assert (painted != old).any(axis=-1)[inside].mean() > 0.97
 
 
-def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_there(surface, front, colors):
+def test_seams_stay_matched_where_the_region_crosses_them_or_ends_there(surface, front, colors):
     old, new = colors
-    painted = blend_region(surface, texture_of(new), Earlier({"base_color": old}, front), unseen).base_color
+    painted = blend_region(
+        surface, texture_of(new), Earlier({"base_color": old}, front), ignore_progress
+    ).base_color
     before = np.maximum(
         seam_differences(surface, old.astype(np.float32)), seam_differences(surface, new.astype(np.float32))
     )
@@ -94,29 +103,29 @@ def test_a_seam_stays_matched_where_the_region_crosses_it_and_where_it_ends_ther
     assert seam_differences(surface, hard.astype(np.float32)).max() > 150
 
 
-def test_the_passage_is_soft_and_as_wide_as_it_says():
+def test_the_transition_is_soft_and_as_wide_as_configured():
     plate = trimesh.creation.box((1.0, 1.0, 0.1))
     for _ in range(3):
         plate = plate.subdivide()
     surface = surface_of(plate)
     left = (surface.vertices[surface.faces].mean(axis=1)[:, 0] < 0).astype(np.uint8)
     texels = locate_texels(surface, SIZE)
-    share, depth = blend_weights(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
-    step = 0.002  # of a texel
-    assert share[depth > PASSAGE + step].min() > 0.99
-    expected = 3 * np.square(depth / PASSAGE) - 2 * (depth / PASSAGE) ** 3
-    within = (depth > 0) & (depth < PASSAGE)
-    assert np.abs(share - expected)[within].max() < 1.5 * step / PASSAGE
+    weight, depth = blend_weights(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
+    step, transition = 0.002, DEFAULT_CONFIG.transition  # step: the size of a texel
+    assert weight[depth > transition + step].min() > 0.99
+    expected = 3 * np.square(depth / transition) - 2 * (depth / transition) ** 3
+    within = (depth > 0) & (depth < transition)
+    assert np.abs(weight - expected)[within].max() < 1.5 * step / transition
 
 
-def test_on_a_thin_wall_only_its_own_sides_border_counts():
+def test_on_a_thin_wall_only_the_border_on_its_own_side_counts():
     surface = surface_of(trimesh.creation.box((1.0, 1.0, 0.002)))
     up = (surface.face_normals[:, 2] > 0.5).astype(np.uint8)
     texels = locate_texels(surface, 512)
-    share = blend_weights(surface, up, 512).ravel()[texels.place]
+    weight = blend_weights(surface, up, 512).ravel()[texels.place]
     middle = (up[texels.face] > 0) & (np.abs(texels.positions[:, :2]).max(axis=1) < 0.47)
-    assert share[middle].min() > 0.99
-    assert (share[up[texels.face] == 0] == 0).all()
+    assert weight[middle].min() > 0.99
+    assert (weight[up[texels.face] == 0] == 0).all()
 
 
 def test_islands_that_touch_in_the_atlas_are_no_neighbours():
@@ -128,10 +137,10 @@ def test_islands_that_touch_in_the_atlas_are_no_neighbours():
     faces = np.concatenate([np.array([[0, 1, 2], [0, 2, 3]], np.int32) + first for first in (0, 4, 8)])
     plates = trimesh.Trimesh(places, faces, process=False)
     surface = replace(surface_of(plates), corner_uvs=uvs[faces].astype(np.float32))
-    share = blend_weights(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
-    assert (share[:, :63] == 1).all()
-    assert (share[:, 65:127] == 0).all()
-    assert (share[:, 154:217] == 1).all()
+    weight = blend_weights(surface, np.array([1, 1, 0, 0, 1, 1], np.uint8), 256)
+    assert (weight[:, :63] == 1).all()
+    assert (weight[:, 65:127] == 0).all()
+    assert (weight[:, 154:217] == 1).all()
 
 
 def test_a_small_region_is_still_painted_in_its_middle(surface):
@@ -148,18 +157,18 @@ def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface
     region = (middle[:, 1] < 0).astype(np.uint8)
     region[small] = 1
     texels = locate_texels(surface, SIZE)
-    share = blend_weights(surface, region, SIZE).ravel()[texels.place]
-    assert share[np.isin(texels.face, small)].max() > 0.95
-    assert share.max() == 1
+    weight = blend_weights(surface, region, SIZE).ravel()[texels.place]
+    assert weight[np.isin(texels.face, small)].max() > 0.95
+    assert weight.max() == 1
 
 
-@pytest.mark.parametrize("side", [300, 512, 2048])
-def test_a_mask_may_have_another_size_than_the_texture(surface, side):
-    mask = np.zeros((side, side), np.uint8)
-    mask[: side // 2] = 255
-    share, on = blend_weights(surface, mask, SIZE), on_surface(surface)
-    assert (share[SIZE // 2 + 4 :][on[SIZE // 2 + 4 :]] == 0).all()
-    assert (share[: SIZE // 2 - 40][on[: SIZE // 2 - 40]] > 0.99).mean() > 0.7
+@pytest.mark.parametrize("size", [300, 512, 2048])
+def test_a_mask_may_have_another_size_than_the_texture(surface, size):
+    mask = np.zeros((size, size), np.uint8)
+    mask[: size // 2] = 255
+    weight, on = blend_weights(surface, mask, SIZE), on_surface(surface)
+    assert (weight[SIZE // 2 + 4 :][on[SIZE // 2 + 4 :]] == 0).all()
+    assert (weight[: SIZE // 2 - 40][on[: SIZE // 2 - 40]] > 0.99).mean() > 0.7
 
 
 def test_grey_in_a_mask_takes_that_much_of_the_new_texture(surface):
@@ -167,11 +176,13 @@ def test_grey_in_a_mask_takes_that_much_of_the_new_texture(surface):
     assert np.allclose(blend_weights(surface, mask, SIZE), 0.2)
 
 
-def test_the_texture_keeps_its_size_its_maps_and_gets_those_that_are_new(surface, front, colors):
+def test_the_blend_keeps_size_and_maps_and_gains_new_maps(surface, front, colors):
     old, new = colors
     rough = np.full((SIZE, SIZE, 1), 10, np.uint8)
     glossy = texture_of(cv2.resize(new, (2048, 2048)), roughness=np.full((2048, 2048, 1), 20, np.uint8))
-    painted = blend_region(surface, glossy, Earlier({"base_color": old, "metallic": rough}, front), unseen)
+    painted = blend_region(
+        surface, glossy, Earlier({"base_color": old, "metallic": rough}, front), ignore_progress
+    )
     outside = on_surface(surface) & (blend_weights(surface, front, SIZE) == 0)
     assert painted.base_color.shape == old.shape
     assert np.array_equal(painted.metallic, rough)
@@ -188,13 +199,13 @@ def test_tiles_that_are_joined_are_the_atlas_they_were_cut_from():
     assert all(np.array_equal(image, images[tile]) for tile, image in cut_tiles(again, tiles).items())
 
 
-def kept_on(surface, **textures) -> Kept:
+def make_kept(surface, **textures) -> Kept:
     color = np.zeros((64, 64, 3), np.uint8)
     return Kept({"base_color": png(color)} | textures, np.ones(len(surface.faces), np.uint8))
 
 
 @pytest.mark.parametrize(
-    ("textures", "sentence"),
+    ("textures", "message"),
     [
         ({"base_color": np.frombuffer(b"no image", np.uint8)}, "not an image file"),
         ({"base_color": png(np.zeros((64, 32, 3), np.uint8))}, "as wide as high"),
@@ -203,14 +214,14 @@ def kept_on(surface, **textures) -> Kept:
         ({"coverage.1002": png(np.zeros((64, 64), np.uint8))}, "does not have the tiles"),
     ],
 )
-def test_textures_that_cannot_be_kept_are_a_sentence(surface, textures, sentence):
-    kept, usable = kept_on(surface, **textures), replace(surface, unwrapped=False)
-    with pytest.raises(InvalidImage, match=sentence):
+def test_textures_that_cannot_be_kept_are_reported(surface, textures, message):
+    kept, usable = make_kept(surface, **textures), replace(surface, unwrapped=False)
+    with pytest.raises(InvalidImage, match=message):
         decode_kept(kept, usable)
 
 
-def test_a_region_that_cannot_be_used_is_a_sentence(surface):
-    usable, kept = replace(surface, unwrapped=False), kept_on(surface)
+def test_a_region_that_cannot_be_used_is_reported(surface):
+    usable, kept = replace(surface, unwrapped=False), make_kept(surface)
     with pytest.raises(InvalidTarget, match="UV map cannot be used"):
         decode_kept(kept, surface)
     with pytest.raises(InvalidTarget, match="Nothing is marked"):
@@ -229,7 +240,7 @@ def test_a_region_that_cannot_be_used_is_a_sentence(surface):
 def test_a_job_brings_what_it_keeps_over_the_wire(surface):
     mesh = MeshData(surface.vertices, surface.faces)
     sent = replace(
-        job(mesh, np.zeros(4, np.uint8)), kept=kept_on(surface, metallic=png(np.zeros((64, 64), np.uint8)))
+        job(mesh, np.zeros(4, np.uint8)), kept=make_kept(surface, metallic=png(np.zeros((64, 64), np.uint8)))
     )
     got = Job.from_parts(sent.body(), sent.arrays())
     assert np.array_equal(got.kept.region, sent.kept.region)
@@ -288,7 +299,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), SIZE, unseen))
+    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), SIZE, ignore_progress))
     outside, deep = on.copy(), on.copy()
     outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64 :] = False
     for name in ("base_color", "confidence", "metallic"):
@@ -306,16 +317,16 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     assert list(report["seconds"])[-1] == "blend"
 
 
-def test_files_that_cannot_be_kept_are_a_sentence(tmp_path):
+def test_files_of_kept_textures_that_cannot_be_read_are_reported(tmp_path):
     Image.fromarray(np.ones((8, 8), np.uint8)).save(tmp_path / "mask.png")
     (tmp_path / "broken.png").write_bytes(b"no image")
     (tmp_path / "empty.png").touch()
-    for textures, mask, sentence in (
+    for textures, mask, message in (
         ("nothing.png", "mask.png", "cannot be read"),
         ("mask.png", "nothing.png", "cannot be read"),
         ("mask.png", "broken.png", "not an image file"),
         ("mask.png", "empty.png", "not an image file"),
         (".", "mask.png", "no base_color.png"),
     ):
-        with pytest.raises(InvalidImage, match=sentence):
+        with pytest.raises(InvalidImage, match=message):
             local.read_kept(tmp_path / textures, tmp_path / mask)

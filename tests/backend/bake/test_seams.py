@@ -28,8 +28,8 @@ def atlas():
     return surface, on, image.reshape(-1, 3)[source[nearest]].astype(np.float32)
 
 
-@pytest.mark.parametrize(("dtype", "share"), [(np.float32, 0.05), (np.uint8, 0.07)])
-def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
+@pytest.mark.parametrize(("dtype", "rest"), [(np.float32, 0.05), (np.uint8, 0.07)])
+def test_both_sides_of_a_seam_show_the_same(atlas, dtype, rest):
     surface, on, image = atlas
     image = image.astype(dtype)
     before, after = (
@@ -38,7 +38,7 @@ def test_both_sides_of_a_seam_show_the_same(atlas, dtype, share):
     )
     assert before.max() > 60
     assert after.max() < 0.15 * before.max()
-    assert after.mean() < share * before.mean()
+    assert after.mean() < rest * before.mean()
 
 
 def test_away_from_seams_and_on_most_of_the_surface_nothing_changes(atlas):

@@ -5,10 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from backend.bake import view_selection
-from backend.bake.alpha_expansion import Candidates, Graph, alpha_expansion, cheapest_labels, energy
+from backend.bake.alpha_expansion import (
+    Candidates,
+    Graph,
+    build_graph,
+    cheapest_labels,
+    energy,
+    expand_labels,
+)
 from backend.bake.contrast_weights import contrast_weights
-from backend.bake.view_selection import restrict_to_views, select_views
+from backend.bake.view_selection import ViewSelectionConfig, restrict_to_views, select_views
 from backend.mesh.voxels import voxelize
 from tests.meshes import knot, surface_of
 
@@ -42,7 +48,7 @@ def random_problem(seed: int, nodes: int, count: int) -> tuple[Graph, Candidates
     edges = np.array(
         [pair for pair in itertools.combinations(range(nodes), 2) if random.random() < 0.4], np.int32
     ).reshape(-1, 2)
-    graph = Graph.of(nodes, edges, random.integers(0, 500, len(edges)).astype(np.int32))
+    graph = build_graph(nodes, edges, random.integers(0, 500, len(edges)).astype(np.int32))
     possible = random.random((nodes, count)) > 0.2
     possible[~possible.any(axis=1), 0] = True
     first = np.concatenate([[0], np.cumsum(possible.sum(axis=1))])
@@ -61,7 +67,7 @@ def least_energy(graph: Graph, candidates: Candidates) -> int:
 def test_two_labels_are_solved_exactly(seed):
     graph, candidates = random_problem(seed, 9, 2)
     assert energy(
-        graph, candidates, alpha_expansion(graph, candidates, cheapest_labels(candidates))
+        graph, candidates, expand_labels(graph, candidates, cheapest_labels(candidates))
     ) == least_energy(graph, candidates)
 
 
@@ -69,17 +75,17 @@ def test_two_labels_are_solved_exactly(seed):
 def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
     graph, candidates = random_problem(seed, 8, 3)
     assert energy(
-        graph, candidates, alpha_expansion(graph, candidates, cheapest_labels(candidates))
+        graph, candidates, expand_labels(graph, candidates, cheapest_labels(candidates))
     ) <= 1.05 * least_energy(graph, candidates)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
     graph, candidates = random_problem(seed, 9, 4)
-    found = alpha_expansion(graph, candidates, cheapest_labels(candidates))
+    found = expand_labels(graph, candidates, cheapest_labels(candidates))
     offers = [set(candidates.label[a:b]) for a, b in itertools.pairwise(candidates.first)]
     for alpha in range(4):
-        takers = [n for n in range(len(graph)) if alpha in offers[n]]
+        takers = [n for n in range(graph.nodes) if alpha in offers[n]]
         for some in itertools.chain.from_iterable(
             itertools.combinations(takers, k) for k in range(len(takers) + 1)
         ):
@@ -93,11 +99,11 @@ def test_expanding_again_finds_nothing_more():
     pairs = np.array(
         [pair for pair in itertools.combinations(range(300), 2) if random.random() < 0.02], np.int32
     )
-    graph = Graph.of(300, pairs, np.full(len(pairs), 150, np.int32))
+    graph = build_graph(300, pairs, np.full(len(pairs), 150, np.int32))
     label = np.tile(np.arange(8, dtype=np.int16), 300)
     candidates = Candidates(np.arange(301) * 8, label, random.integers(0, 1000, len(label)).astype(np.int32))
-    found = alpha_expansion(graph, candidates, cheapest_labels(candidates))
-    assert energy(graph, candidates, alpha_expansion(graph, candidates, found)) == energy(
+    found = expand_labels(graph, candidates, cheapest_labels(candidates))
+    assert energy(graph, candidates, expand_labels(graph, candidates, found)) == energy(
         graph, candidates, found
     )
 
@@ -113,11 +119,10 @@ def test_no_voxel_takes_a_view_that_does_not_see_it(voxels):
 
 
 @pytest.mark.parametrize("smoothness", [0.7, 5])
-def test_coarse_to_fine_costs_as_little_as_all_views_at_full_resolution(voxels, smoothness, monkeypatch):
+def test_coarse_to_fine_costs_as_little_as_all_views_at_full_resolution(voxels, smoothness):
     quality = quality_of(voxels, 16, 1)
     quick = select_views(voxels, quality, smoothness)
-    monkeypatch.setattr(view_selection, "COARSEST", 96)
-    full = select_views(voxels, quality, smoothness)
+    full = select_views(voxels, quality, smoothness, config=ViewSelectionConfig(coarsest=96))
     greedy = np.where(quality.any(axis=1), quality.argmax(axis=1), -1)
     assert cost_of(voxels, quality, quick, smoothness) <= 1.01 * cost_of(voxels, quality, full, smoothness)
     assert cost_of(voxels, quality, quick, smoothness) < 0.9 * cost_of(voxels, quality, greedy, smoothness)
@@ -134,8 +139,8 @@ def test_the_layout_of_the_qualities_in_memory_does_not_matter(voxels):
     )
 
 
-def share_of_border(voxels, chosen, where) -> float:
-    """Of the pairs of voxels with different views, the share that lies on some edges (E,) bool."""
+def fraction_of_border(voxels, chosen, where) -> float:
+    """Fraction of the borders between views that lies on some of the edges (E,) bool."""
     border = (chosen[voxels.edges] >= 0).all(axis=1) & (
         chosen[voxels.edges[:, 0]] != chosen[voxels.edges[:, 1]]
     )
@@ -149,7 +154,7 @@ def test_borders_run_along_the_edges_of_the_image(voxels):
     across = stripe[voxels.edges[:, 0]] != stripe[voxels.edges[:, 1]]
     plain = select_views(voxels, quality, 5)
     adaptive = select_views(voxels, quality, 5, contrast_weights(voxels.edges, colors))
-    assert share_of_border(voxels, adaptive, across) > 2 * share_of_border(voxels, plain, across)
+    assert fraction_of_border(voxels, adaptive, across) > 2 * fraction_of_border(voxels, plain, across)
 
 
 def test_borders_avoid_places_where_the_views_disagree(voxels):
@@ -161,7 +166,7 @@ def test_borders_avoid_places_where_the_views_disagree(voxels):
     careful = select_views(
         voxels, quality, 5, contrast_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread)
     )
-    assert share_of_border(voxels, careful, inside) < 0.6 * share_of_border(voxels, plain, inside)
+    assert fraction_of_border(voxels, careful, inside) < 0.6 * fraction_of_border(voxels, plain, inside)
 
 
 def test_voxels_that_the_first_frame_sees_well_keep_it(voxels):
