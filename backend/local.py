@@ -18,8 +18,9 @@ from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
 from .mesh.files import WRITABLE_SUFFIXES, Maps, MeshFile, read_mesh, write_mesh
+from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image
-from .render.video import contact_sheet, write_video
+from .render.video import write_video
 from .stages import SHARE, Stages
 
 

@@ -3,10 +3,10 @@
 Corners are moved to a grid of 1/4096 pixel, on which every edge function is exact in float64 (Pineda 1988):
 two triangles that share an edge agree on its sides, so that no pixel between them stays empty.
 
-A fine mesh has more triangles than the view has pixels, so most of the work is to learn that a triangle shows
-nothing. It is done for a block of them at a time, each step in a loop without branches: which have a pixel
-centre in their box; where their corners are; what a triangle whose box holds but one pixel shows there. Only
-larger ones are walked pixel by pixel.
+A fine mesh has more triangles than the view has pixels, so most of the work is to find out that a triangle
+shows nothing. It is done for a block of triangles at a time, each step in a loop without branches: which have
+a pixel centre in their box; where their corners are; what a triangle whose box holds only one pixel shows
+there. Only larger ones are walked pixel by pixel.
 """
 
 from typing import NamedTuple
@@ -20,12 +20,21 @@ NEAR_PLANE = 1e-3
 """Triangles that reach closer to the camera than this are not drawn."""
 
 _SUBPIXELS = 4096
+"""Steps of the grid per pixel."""
+
 _BLOCK = 256
-_BACK, _FRONT, _LARGE_FRONT, _LARGE_BACK, _NOTHING = range(5)
+"""Triangles that are looked at together."""
+
+# The kind of a triangle: the side that one of one pixel shows there, the side of a larger one, or nothing.
+_BACK = 0
+_FRONT = 1
+_LARGE_FRONT = 2
+_LARGE_BACK = 3
+_NOTHING = 4
 
 
 class ScreenMesh(NamedTuple):
-    """A mesh on the screen of one camera; arrays are flat, for with a constant stride LLVM vectorises the
+    """A mesh on the screen of one camera; arrays are flat, because with a constant stride LLVM vectorises the
     loops over them.
 
     Attributes:
@@ -34,9 +43,9 @@ class ScreenMesh(NamedTuple):
         near: (V,) float32 1 / depth, or -depth for an orthographic camera; NaN before NEAR.
         cells: (V,) uint32, the first pixel centre not before each vertex, kept within the image: column in 16
             low bits, row in 16 high.
-        corners: (3 * F,) uint32 vertices of the triangles. Unsigned, because numba looks at the sign of every
+        corners: (3 * F,) uint32 vertices of the triangles. Unsigned, because numba checks the sign of every
             signed index.
-        orthographic: whether nearness is linear on the screen as it is.
+        orthographic: whether nearness is -depth, which is linear on the screen.
         sign: of the area of a triangle that shows its front. Rows run downwards: counter-clockwise in the
             world is a negative area.
     """
@@ -51,8 +60,8 @@ class ScreenMesh(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """What is drawn on: pixels of ``height`` rows of ``width``; see :class:`.rasterize.GBuffer`, ``nearness``
-    is :attr:`ScreenMesh.near`."""
+    """The pixels that are drawn on, flat arrays of ``height`` rows of ``width``; see
+    :class:`.rasterize.GBuffer`, ``nearness`` is :attr:`ScreenMesh.near`."""
 
     width: int
     height: int
@@ -62,14 +71,13 @@ class Canvas(NamedTuple):
     front: np.ndarray
 
 
-class TriangleBlock(NamedTuple):
+class TriangleBatch(NamedTuple):
     """A block of triangles at the first pixel of their box, each quantity of all triangles in a row.
 
     Attributes:
         pairs: (3 * _BLOCK,) uint64 their corners; ``points`` (6 * _BLOCK,) float32 are the same memory;
             ``near`` (3 * _BLOCK,) float32.
-        kind: (_BLOCK,) uint32: the side that a triangle of one pixel shows there, the side of a larger one,
-            or nothing.
+        kind: (_BLOCK,) uint32, see the constants above.
         place: (_BLOCK,) uint32 the pixel.
         shown: (3 * _BLOCK,) float32 nearness and the weights of the first two corners there.
     """
@@ -85,54 +93,45 @@ class TriangleBlock(NamedTuple):
 def project_mesh(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> ScreenMesh:
     """Triangles (F, 3) over vertices (V, 3), as a camera sees them."""
     count = len(vertices)
-    points, near, cells = (
-        np.empty(2 * count, np.float32),
-        np.empty(count, np.float32),
-        np.empty(count, np.uint32),
-    )
+    points = np.empty(2 * count, np.float32)
+    near = np.empty(count, np.float32)
+    cells = np.empty(count, np.uint32)
     _project(np.ascontiguousarray(vertices, np.float32).ravel(), camera.pack(), points, near, cells)
     corners = np.ascontiguousarray(faces, np.int32).ravel().view(np.uint32)
     mirrored = np.linalg.det(camera.rotation) < 0
     return ScreenMesh(
-        points, points.view(np.uint64), near, cells, corners, camera.orthographic, 1.0 if mirrored else -1.0
+        points=points,
+        pairs=points.view(np.uint64),
+        near=near,
+        cells=cells,
+        corners=corners,
+        orthographic=camera.orthographic,
+        sign=1.0 if mirrored else -1.0,
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _project(vertices, camera, points, near, cells):
-    orthographic, focal, centre_x, centre_y, width, height = (
-        camera[17] > 0,
-        camera[12],
-        camera[13],
-        camera[14],
-        camera[15],
-        camera[16],
-    )
-    focal, centre_x, centre_y, unit = (
-        focal * _SUBPIXELS,
-        centre_x * _SUBPIXELS,
-        centre_y * _SUBPIXELS,
-        np.float32(1 / _SUBPIXELS),
-    )
+    """Writes points, nearness and cells of vertices (3 * V,) float32; see :class:`ScreenMesh`."""
+    # The camera as :meth:`.camera.Camera.pack` makes it, lengths on the image in steps of the grid.
+    orthographic, width, height = camera[17] > 0, camera[15], camera[16]
+    focal, unit = camera[12] * _SUBPIXELS, np.float32(1 / _SUBPIXELS)
+    centre_x, centre_y = camera[13] * _SUBPIXELS, camera[14] * _SUBPIXELS
     px, py, pz = camera[9], camera[10], camera[11]
-    right_x, right_y, right_z, up_x, up_y, up_z = (
-        camera[0],
-        camera[3],
-        camera[6],
-        camera[1],
-        camera[4],
-        camera[7],
-    )
+    right_x, right_y, right_z = camera[0], camera[3], camera[6]
+    up_x, up_y, up_z = camera[1], camera[4], camera[7]
     back_x, back_y, back_z = camera[2], camera[5], camera[8]
     for k in range(cells.shape[0]):
         x, y, z = vertices[3 * k] - px, vertices[3 * k + 1] - py, vertices[3 * k + 2] - pz
         depth = -(x * back_x + y * back_y + z * back_z)
         inverse = 1 / depth if depth >= NEAR_PLANE else np.nan
         scale = focal if orthographic else focal * inverse
+        # Rounded to the grid: exact in float32 as long as the image has no more than 4096 pixels along.
         column = np.float32(np.rint((x * right_x + y * right_y + z * right_z) * scale + centre_x) * unit)
         row = np.float32(np.rint(centre_y - (x * up_x + y * up_y + z * up_z) * scale) * unit)
         points[2 * k], points[2 * k + 1] = column, row
         near[k] = (-depth if depth >= NEAR_PLANE else np.nan) if orthographic else inverse
+        # The first pixel centre to the right of the vertex, and below it, in one number.
         cell_x = np.ceil(column - 0.5) if depth >= NEAR_PLANE else 0.0
         cell_y = np.ceil(row - 0.5) if depth >= NEAR_PLANE else 0.0
         cells[k] = np.uint32(np.int32(max(0.0, min(width, cell_x)) + 65536 * max(0.0, min(height, cell_y))))
@@ -140,14 +139,14 @@ def _project(vertices, camera, points, near, cells):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def draw_triangles(mesh, canvas):
-    """Draws a :class:`ScreenMesh` mesh on a :class:`Canvas`: the nearest wins, of equals one that shows its
-    front.
+    """Draws a :class:`ScreenMesh` mesh on a :class:`Canvas`: the nearest triangle wins, among equals one
+    that shows its front.
 
-    Backs come last: of a closed shape they are hidden by then, and what is hidden costs little.
+    Backs come last: those of a closed shape are hidden by then, and hidden ones cost little.
     """
     count = mesh.corners.shape[0] // 3
     pairs = np.empty(3 * _BLOCK, np.uint64)
-    glance = TriangleBlock(
+    batch = TriangleBatch(
         pairs,
         pairs.view(np.float32),
         np.empty(3 * _BLOCK, np.float32),
@@ -155,36 +154,35 @@ def draw_triangles(mesh, canvas):
         np.empty(_BLOCK, np.uint32),
         np.empty(3 * _BLOCK, np.float32),
     )
+    # Per block: its triangles, those of one pixel, the large ones that show their front.
     block, small, fronts = (
         np.empty(_BLOCK, np.uint32),
         np.empty(_BLOCK, np.uint32),
         np.empty(_BLOCK, np.uint32),
     )
+    # Large triangles that show their back wait until all fronts are drawn, ...
     backs, waiting = np.empty(count, np.uint32), 0
-    later, place, near, hidden = (
-        np.empty(count, np.uint32),
-        np.empty(count, np.uint32),
-        np.empty(count, np.float32),
-        0,
-    )
+    # ... and so do backs of one pixel, with pixel and nearness.
+    later, place, near = np.empty(count, np.uint32), np.empty(count, np.uint32), np.empty(count, np.float32)
+    small_backs = 0
     for start in range(0, count, _BLOCK):
         found = _cull_between_pixels(mesh, start, min(start + _BLOCK, count), block)
-        _load_corners(mesh, block, found, glance)
+        _load_corners(mesh, block, found, batch)
         _evaluate(
-            glance, found, mesh.sign, mesh.orthographic, np.float32(canvas.width), np.float32(canvas.height)
+            batch, found, mesh.sign, mesh.orthographic, np.float32(canvas.width), np.float32(canvas.height)
         )
+        # Sorted by kind without a branch: each number is written to all three lists, and kept in one.
         shown = large = 0
         for k in range(found):
             small[shown], fronts[large], backs[waiting] = k, block[k], block[k]
-            kind = glance.kind[k]
-            shown, large, waiting = (
-                shown + (kind <= _FRONT),
-                large + (kind == _LARGE_FRONT),
-                waiting + (kind == _LARGE_BACK),
-            )
-        hidden = _draw_small(small[:shown], block, glance, canvas, later, place, near, hidden)
+            kind = batch.kind[k]
+            shown += kind <= _FRONT
+            large += kind == _LARGE_FRONT
+            waiting += kind == _LARGE_BACK
+        small_backs = _draw_small(small[:shown], block, batch, canvas, later, place, near, small_backs)
         _draw_large(fronts[:large], True, mesh, canvas)
-    for k in range(hidden):
+    # Small backs that no front hides are drawn with the large ones.
+    for k in range(small_backs):
         if near[k] > canvas.nearness[place[k]]:
             backs[waiting] = later[k]
             waiting += 1
@@ -193,8 +191,8 @@ def draw_triangles(mesh, canvas):
 
 @njit(cache=True, nogil=True)
 def _cull_between_pixels(mesh, start, stop, block):
-    """How many of the triangles have a pixel centre in their box; their numbers go to ``block``. Without a
-    branch: most small ones miss."""
+    """The number of triangles from ``start`` to before ``stop`` that have a pixel centre in their box; which
+    they are goes to ``block``. Without a branch: most small ones have none."""
     cells, corners, count = mesh.cells, mesh.corners, 0
     for f in range(start, stop):
         a, b, c = cells[corners[3 * f]], cells[corners[3 * f + 1]], cells[corners[3 * f + 2]]
@@ -205,9 +203,9 @@ def _cull_between_pixels(mesh, start, stop, block):
 
 
 @njit(cache=True, nogil=True)
-def _load_corners(mesh, block, count, glance):
+def _load_corners(mesh, block, count, batch):
     """Copies the corners of ``count`` triangles: what follows reads them in order."""
-    pairs, near = glance.pairs, glance.near
+    pairs, near = batch.pairs, batch.near
     for k in range(count):
         f = block[k]
         a, b, c = mesh.corners[3 * f], mesh.corners[3 * f + 1], mesh.corners[3 * f + 2]
@@ -216,9 +214,9 @@ def _load_corners(mesh, block, count, glance):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _evaluate(glance, count, sign, orthographic, width, height):
-    """Kind, place and what is shown there of ``count`` triangles."""
-    points, near, kind, place, shown = glance.points, glance.near, glance.kind, glance.place, glance.shown
+def _evaluate(batch, count, sign, orthographic, width, height):
+    """Writes kind, place and what is shown there of ``count`` triangles of a block."""
+    points, near, kind, place, shown = batch.points, batch.near, batch.kind, batch.place, batch.shown
     half, one, none = np.float32(0.5), np.float32(1), np.float32(0)
     for k in range(count):
         ax, bx, cx = points[2 * k], points[2 * k + 2 * _BLOCK], points[2 * k + 4 * _BLOCK]
@@ -226,7 +224,7 @@ def _evaluate(glance, count, sign, orthographic, width, height):
         left, top = max(none, np.ceil(min(ax, bx, cx) - half)), max(none, np.ceil(min(ay, by, cy) - half))
         columns = min(width, np.ceil(max(ax, bx, cx) - half)) - left
         rows = min(height, np.ceil(max(ay, by, cy) - half)) - top
-        # Weights of the corners, times the area.
+        # Edge functions at the first pixel: weights of the corners, times the area.
         x, y = np.float64(left) + 0.5, np.float64(top) + 0.5
         xa, xb, xc, ya, yb, yc = ax - x, bx - x, cx - x, ay - y, by - y, cy - y
         wa, wb, wc = (xb * yc - yb * xc) * sign, (xc * ya - yc * xa) * sign, (xa * yb - ya * xb) * sign
@@ -236,6 +234,7 @@ def _evaluate(glance, count, sign, orthographic, width, height):
         side = (_LARGE_FRONT if large else _FRONT) if area > 0 else (_LARGE_BACK if large else _BACK)
         kind[k] = side if (abs(area) > 0) & (large | inside) else _NOTHING
         place[k] = np.uint32(np.int32(top * width + left))
+        # Depth is linear in the plane, its reciprocal is linear on the screen.
         scale = 1 / area
         na, nb, nc = near[k] * scale, near[k + _BLOCK] * scale, near[k + 2 * _BLOCK] * scale
         here = wa * na + wb * nb + wc * nc
@@ -246,22 +245,22 @@ def _evaluate(glance, count, sign, orthographic, width, height):
 
 
 @njit(cache=True, nogil=True)
-def _draw_small(order, block, glance, canvas, later, place, near, hidden):
-    """Draws triangles of one pixel that show their front. Backs that are not hidden yet wait, with pixel and
-    nearness: so many by now."""
+def _draw_small(order, block, batch, canvas, later, place, near, small_backs):
+    """Draws triangles of one pixel that show their front. Backs that are not hidden yet are noted in
+    ``later``, ``place`` and ``near``; returns how many there are by now."""
     for k in order:
-        at, here = glance.place[k], glance.shown[k]
+        at, here = batch.place[k], batch.shown[k]
         if here > canvas.nearness[at]:
-            if glance.kind[k] == _FRONT:
+            if batch.kind[k] == _FRONT:
                 canvas.nearness[at], canvas.face[at], canvas.front[at] = here, block[k], True
                 canvas.barycentric[2 * at], canvas.barycentric[2 * at + 1] = (
-                    glance.shown[k + _BLOCK],
-                    glance.shown[k + 2 * _BLOCK],
+                    batch.shown[k + _BLOCK],
+                    batch.shown[k + 2 * _BLOCK],
                 )
             else:
-                later[hidden], place[hidden], near[hidden] = block[k], at, here
-                hidden += 1
-    return hidden
+                later[small_backs], place[small_backs], near[small_backs] = block[k], at, here
+                small_backs += 1
+    return small_backs
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -293,6 +292,7 @@ def _draw_large(order, shows_front, mesh, canvas):
         for row in range(top, top + rows):
             first, last = 0.0, columns - 1.0
             if columns > 1:
+                # The columns on which all three edge functions are not negative.
                 first, last = _span(wa, right_a, first, last)
                 first, last = _span(wb, right_b, first, last)
                 first, last = _span(wc, right_c, first, last)
@@ -313,7 +313,7 @@ def _draw_large(order, shows_front, mesh, canvas):
 
 @njit(cache=True, nogil=True)
 def _is_hidden(nearness, place, columns, rows, width, nearest):
-    """Whether every pixel of a box already shows something nearer."""
+    """Whether every pixel of a box shows something nearer already."""
     for _ in range(rows):
         for at in range(place, place + columns):
             if nearest > nearness[at]:

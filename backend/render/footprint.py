@@ -1,7 +1,8 @@
-"""What a texel sees of a frame: not a point but the patch of pixels that the texel covers, narrow where the
-surface turns away.
+"""The footprint of a texel in a frame: not a point but the patch of pixels that the texel covers, narrow
+where the surface turns away.
 
-AssetGen 7.4: the Jacobian of texel to pixel, a mip chain, and up to 8 taps along the patch's longer axis.
+Anisotropic filtering as in AssetGen 7.4: the Jacobian of texel to pixel, a mipmap, and up to 8 taps along the
+footprint's longer axis.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from numba import njit
 from ..render.camera import Camera
 
 MAX_TAPS = 8
+"""Reads along the longer axis of a footprint at most."""
 
 
 @dataclass(frozen=True)
 class Mipmap:
-    """A frame and its halves.
+    """A frame and its halves: a mip chain.
 
     Attributes:
         pixels: (P, C) float32, level after level, row by row.
@@ -28,8 +30,8 @@ class Mipmap:
 
 
 def build_mipmap(frame: np.ndarray, mask: np.ndarray) -> Mipmap:
-    """The mip chain of a frame down to one pixel. No level holds anything of the background: it repeats near
-    foreground there.
+    """The mip chain of a frame down to one pixel. The background is in no level: there, levels repeat the
+    foreground that is near.
 
     Args:
         frame: (H, W, C) uint8 or float32.
@@ -37,7 +39,7 @@ def build_mipmap(frame: np.ndarray, mask: np.ndarray) -> Mipmap:
     """
     shapes = [mask.shape]
     while max(shapes[-1]) > 1:
-        shapes.append(tuple((side + 1) // 2 for side in shapes[-1]))
+        shapes.append(tuple((length + 1) // 2 for length in shapes[-1]))
     counts = np.prod(shapes, axis=1)
     levels = np.column_stack([np.cumsum(counts) - counts, shapes]).astype(np.int64)
     pixels = np.zeros((counts.sum(), frame.shape[2]), np.float32)
@@ -50,8 +52,8 @@ def build_mipmap(frame: np.ndarray, mask: np.ndarray) -> Mipmap:
 
 @njit(cache=True, nogil=True)
 def _fill_levels(pixels, weights, levels):
-    """Down: each level is the weighted mean of 2 x 2 of the one before. Up again: what has no weight repeats
-    the level above it."""
+    """Fills all levels but the first, and the background of all: push-pull (Gortler et al. 1996)."""
+    # Down: each pixel is the weighted mean of 2 x 2 of the level before.
     channels = pixels.shape[1]
     for level in range(1, levels.shape[0]):
         below, below_height, below_width = levels[level - 1]
@@ -69,6 +71,7 @@ def _fill_levels(pixels, weights, levels):
                     for c in range(channels):
                         pixels[target, c] /= weights[target]
                     weights[target] *= np.float32(0.25)
+    # Up again: a pixel without weight repeats the level above it.
     for level in range(levels.shape[0] - 2, -1, -1):
         start, height, width = levels[level]
         above, _, above_width = levels[level + 1]
@@ -82,12 +85,13 @@ def _fill_levels(pixels, weights, levels):
 
 
 def texel_tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, size: int) -> np.ndarray:
-    """(F, 3, 2) float32: how far a texel step to the right and one downwards move in space; 0 for triangles
+    """(F, 3, 2) float32: the steps in space of one texel to the right and of one downwards; 0 for triangles
     without area in UV."""
     corners = vertices[faces].astype(np.float64)
     texels = corner_uvs.astype(np.float64) * (size, -size)
     across, along = texels[:, 1] - texels[:, 0], texels[:, 2] - texels[:, 0]
     area = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
+    # The inverse of the triangle's edges in texels, times its edges in space.
     inverse = np.stack(
         [np.stack([along[:, 1], -along[:, 0]], axis=1), np.stack([-across[:, 1], across[:, 0]], axis=1)],
         axis=1,
@@ -100,7 +104,7 @@ def texel_tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarr
 def project_texels(
     camera: Camera, positions: np.ndarray, tangents: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where texels land in a view, and how large.
+    """Where texels lie in a view, and how large they are there.
 
     Args:
         camera: the view.
@@ -120,6 +124,7 @@ def project_texels(
 
 @njit(cache=True, nogil=True)
 def _project_texels(camera, positions, tangents, faces, pixels, jacobians):
+    """Writes pixels and Jacobians; ``camera`` as :meth:`.camera.Camera.pack` makes it."""
     orthographic = camera[17] > 0
     for k in range(positions.shape[0]):
         x, y, z = 0.0, 0.0, 0.0
@@ -128,6 +133,7 @@ def _project_texels(camera, positions, tangents, faces, pixels, jacobians):
             x += offset * camera[3 * axis]
             y += offset * camera[3 * axis + 1]
             z -= offset * camera[3 * axis + 2]
+        # The position, then both steps by the derivative of the projection.
         scale = camera[12] / (1.0 if orthographic else z)
         pixels[k, 0] = x * scale + camera[13]
         pixels[k, 1] = camera[14] - y * scale
@@ -146,12 +152,12 @@ def _project_texels(camera, positions, tangents, faces, pixels, jacobians):
 
 
 def sample_footprints(mips: Mipmap, pixels: np.ndarray, jacobians: np.ndarray) -> np.ndarray:
-    """(N, C) float32: the means of a frame over the texels' patches.
+    """(N, C) float32: the means of a frame over the texels' footprints.
 
     Args:
         mips: the frame.
-        pixels: (N, 2) float32 or float64 column and row of the patches' centres; pixel centres lie at +0.5,
-            edges are repeated.
+        pixels: (N, 2) float32 or float64 column and row of the footprints' centres; pixel centres lie at
+            +0.5, edges are repeated.
         jacobians: (N, 2, 2) float32, see :func:`project_texels`.
     """
     result = np.zeros((len(pixels), mips.pixels.shape[1]), np.float32)
@@ -192,7 +198,7 @@ def _ellipse_axes(a, b, c, d):
     xx, xy, yy = a * a + b * b, a * c + b * d, c * c + d * d
     middle, spread = 0.5 * (xx + yy), np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
     major, minor = np.sqrt(middle + spread), np.sqrt(max(middle - spread, 0.0))
-    # Of the two ways to write the eigenvector, the one that does not cancel.
+    # There are two ways to write the eigenvector: this is the one that does not cancel.
     x, y = (0.5 * (xx - yy) + spread, xy) if xx > yy else (xy, 0.5 * (yy - xx) + spread)
     scale = major / max(np.sqrt(x * x + y * y), 1e-30)
     return major, minor, x * scale, y * scale

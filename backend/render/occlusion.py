@@ -1,4 +1,4 @@
-"""Ambient occlusion: how much of the sky over a point of the surface is hidden by the rest of it."""
+"""Ambient occlusion: how much of the sky over a point of the surface the rest of the surface hides."""
 
 import numpy as np
 
@@ -7,14 +7,21 @@ from .camera import Camera, look_at_origin
 from .rasterize import render
 from .visibility import observe
 
-SKY_VIEWS, SKY_VIEW_SIZE = 64, 128
-"""Views all around that stand for the sky, and their pixels."""
+SKY_VIEWS = 64
+"""Views all around that stand for the sky."""
+
+SKY_VIEW_SIZE = 128
+"""Pixels along each of them."""
 
 
 def ambient_occlusion(surface: Surface, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(N,) float32 0..1, from open to enclosed, of points (N, 3) with outward normals (N, 3) float32: the
-    share of the sky, weighted by the cosine to the normal (Zhukov et al. 1998), from which orthographic views
-    do not see them."""
+    """(N,) float32 0..1, from open to enclosed: the fraction of the sky, weighted by the cosine to the normal
+    (Zhukov et al. 1998), from which orthographic views do not see a point.
+
+    Args:
+        surface: the occluder.
+        points, normals: (N, 3) float32, outward normals.
+    """
     sky, seen = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
     for buffer in render(surface, _cameras(float(np.linalg.norm(surface.vertices, axis=1).max()))):
         sky += np.maximum(normals @ buffer.camera.rotation[:, 2].astype(np.float32), 0)
@@ -23,12 +30,10 @@ def ambient_occlusion(surface: Surface, points: np.ndarray, normals: np.ndarray)
 
 
 def _cameras(reach: float) -> list[Camera]:
-    """Evenly around the surface, along a spiral of golden angles from below to above."""
+    """Cameras evenly around the surface, along a spiral of golden angles from below to above."""
     number = np.arange(SKY_VIEWS)
-    elevation, azimuth = (
-        np.degrees(np.arcsin((2 * number + 1) / SKY_VIEWS - 1)),
-        180 * (3 - np.sqrt(5)) * number,
-    )
+    elevation = np.degrees(np.arcsin((2 * number + 1) / SKY_VIEWS - 1))
+    azimuth = 180 * (3 - np.sqrt(5)) * number
     rotations = [look_at_origin(*angles) for angles in zip(azimuth, elevation, strict=True)]
     return [
         Camera(

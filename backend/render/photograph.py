@@ -1,4 +1,4 @@
-"""Pictures of surfaces whose true colours are known: what a painter should paint."""
+"""Unlit renderings of surfaces whose true colours are known: what a painter should paint."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,12 +30,12 @@ def photograph(surface: Surface, color: SurfaceColor, camera: Camera, samples: i
 def textured_colors(
     corner_uvs: np.ndarray, images: Sequence[np.ndarray], image_of: np.ndarray
 ) -> SurfaceColor:
-    """The colours of faces that wear pictures.
+    """The colours of faces that are textured with images.
 
     Args:
-        corner_uvs: (F, 3, 2), v up; pictures repeat beyond 0..1.
+        corner_uvs: (F, 3, 2), v up; images repeat beyond 0..1.
         images: (H, W, 3) uint8 sRGB each.
-        image_of: (F,) int, which of them a face wears.
+        image_of: (F,) int, the image of each face.
     """
 
     def color(face: np.ndarray, weights: np.ndarray, points: np.ndarray) -> np.ndarray:

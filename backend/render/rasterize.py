@@ -1,19 +1,20 @@
 """A z-buffer in numba: which triangle each pixel of a view sees, and where on it. ``benchmarks/render.py``
 measures it against Embree."""
 
-import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from ..mesh.surface import Surface
+from ..parallel import iterate_parallel
 from .camera import Camera
 from .draw import Canvas, draw_triangles, project_mesh
 
-_ONE, _TINY = np.float32(1), np.float32(1e-30)  # a plain number would make float64 of a kernel's float32
+# Plain numbers would make float64 of a kernel's float32.
+_ONE = np.float32(1)
+_TINY = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,23 @@ class GBuffer:
 def render(
     surface: Surface, cameras: Iterable[Camera], progress: Callable[[float], None] = lambda fraction: None
 ) -> list[GBuffer]:
-    """The G-buffer of every camera, drawn by all cores."""
+    """The G-buffer of every camera, drawn on all cores."""
     cameras = list(cameras)
     buffers = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for buffer in pool.map(lambda camera: rasterize(surface.vertices, surface.faces, camera), cameras):
-            buffers.append(buffer)
-            progress(len(buffers) / len(cameras))
+    for buffer in iterate_parallel(
+        lambda camera: rasterize(surface.vertices, surface.faces, camera), cameras
+    ):
+        buffers.append(buffer)
+        progress(len(buffers) / len(cameras))
     return buffers
 
 
 def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffer:
     """The G-buffer of triangles (F, 3) over vertices (V, 3); both sides of a triangle are seen."""
     shape = camera.height, camera.width
-    face, barycentric, front = (
-        np.full(shape, -1, np.int32),
-        np.zeros((*shape, 2), np.float32),
-        np.zeros(shape, bool),
-    )
+    face = np.full(shape, -1, np.int32)
+    barycentric = np.zeros((*shape, 2), np.float32)
+    front = np.zeros(shape, bool)
     nearness = np.full(shape, -np.inf if camera.orthographic else 0, np.float32)
     draw_triangles(
         project_mesh(vertices, faces, camera),
@@ -68,6 +68,7 @@ def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffe
             camera.width, camera.height, face.ravel(), barycentric.ravel(), nearness.ravel(), front.ravel()
         ),
     )
+    # Nearness becomes depth in place: it is -depth, or 1 / depth.
     with np.errstate(divide="ignore"):
         depth = (
             np.negative(nearness, out=nearness)
@@ -92,8 +93,8 @@ def positions(buffer: GBuffer) -> np.ndarray:
 def normals(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 unit shading normals, 0 on the background.
 
-    They are turned where the triangle shows its back, as Cycles turns them; a shading normal that bends away
-    from the viewer at the rim of a smooth shape stays as it is.
+    They are flipped where the triangle shows its back, as Cycles flips them; a shading normal that bends away
+    from the viewer at the rim of a smooth shape is kept.
     """
     image = np.zeros((*buffer.face.shape, 3), np.float32)
     _normals(buffer.face, buffer.barycentric, buffer.front, surface.corner_normals.ravel(), image)
@@ -117,8 +118,8 @@ def _positions(depth, camera, image):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _normals(face, barycentric, front, corner_normals, image):
-    """Row by row; the sum of what was touched is of no use but keeps the compiler from leaving the touching
-    out."""
+    """Writes normals row by row. The sum that is returned is of no use, but keeps the compiler from leaving
+    the prefetching out."""
     touched = np.float32(0)
     for row in range(face.shape[0]):
         touched += _prefetch_normals(face[row], corner_normals)
@@ -129,8 +130,8 @@ def _normals(face, barycentric, front, corner_normals, image):
 
 @njit(cache=True, nogil=True)
 def _prefetch_normals(face, corner_normals):
-    """Reads both ends of the faces' normals. Of a fine mesh they lie all over the memory: asked for together,
-    they arrive together."""
+    """Reads both ends of the faces' normals. Those of a fine mesh lie all over the memory: requested
+    together, they arrive together."""
     total = np.float32(0)
     for k in range(face.shape[0]):
         f = np.uint32(max(face[k], 0))
@@ -140,6 +141,7 @@ def _prefetch_normals(face, corner_normals):
 
 @njit(cache=True, nogil=True)
 def _interpolate(face, barycentric, corner_normals, image):
+    """Writes the barycentric means of a row's corner normals."""
     for k in range(face.shape[0]):
         if face[k] >= 0:
             f = np.uint32(face[k])
@@ -155,7 +157,7 @@ def _interpolate(face, barycentric, corner_normals, image):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _orient_normals(front, image):
-    """Makes normals unit, and those of backs point the other way."""
+    """Scales normals to length 1 and flips those of backs."""
     for k in range(front.shape[0]):
         x, y, z = image[3 * k], image[3 * k + 1], image[3 * k + 2]
         scale = (_ONE if front[k] else -_ONE) / np.sqrt(max(x * x + y * y + z * z, _TINY))

@@ -1,15 +1,14 @@
-"""Orbits one can look at: mp4 films and contact sheets."""
+"""Orbits as mp4 videos."""
 
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image
 
 
 def write_video(path: Path, frames: list[np.ndarray], frames_per_second: int = 24) -> None:
-    """An H.264 film of frames (H, W, 3) uint8 sRGB of one size."""
+    """Writes an H.264 video of frames (H, W, 3) uint8 sRGB of one size."""
     height, width = frames[0].shape[:2]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(frames_per_second))
@@ -24,17 +23,3 @@ def write_video(path: Path, frames: list[np.ndarray], frames_per_second: int = 2
                 )
             )
         container.mux(stream.encode())
-
-
-def contact_sheet(frames: list[np.ndarray], columns: int, tile: int = 256) -> np.ndarray:
-    """(H, W, 3) uint8: frames shrunk to tiles, left to right, top to bottom."""
-    rows = -(-len(frames) // columns)
-    sheet = np.zeros((rows * tile, columns * tile, 3), np.uint8)
-    for index, frame in enumerate(frames):
-        row, column = divmod(index, columns)
-        image = Image.fromarray(frame)
-        image.thumbnail((tile, tile), Image.Resampling.LANCZOS)
-        pasted = np.asarray(image)
-        top, left = row * tile + (tile - pasted.shape[0]) // 2, column * tile + (tile - pasted.shape[1]) // 2
-        sheet[top : top + pasted.shape[0], left : left + pasted.shape[1]] = pasted
-    return sheet

@@ -1,13 +1,13 @@
-"""Which points of the surface a view sees, how squarely, and how far from an edge."""
+"""Which points of the surface a view sees, at which cosine, and how far from a silhouette or depth edge."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from numba import njit
 
 from ..mesh.surface import Surface
+from ..parallel import map_parallel
 from .camera import Camera
 from .rasterize import GBuffer
 
@@ -15,26 +15,37 @@ SLOPE_PIXELS = 1.5
 """A point may lie behind its pixel by this many pixels of the surface's slope, because the pixel saw another
 point of that slope."""
 
+MAX_SLOPE = 10.0
+"""Tangent of the angle between view and normal from which a surface counts as no steeper."""
+
+MIN_VISIBLE_COSINE = 0.01
+"""Between view and normal, below which a point is not seen."""
+
+OUTWARD_FRACTION = 0.98
+"""Fraction of the faces seen from their front above which the mesh is wound outward."""
+
+INWARD_FRACTION = 0.02
+"""The same below which it is wound inward."""
+
 
 def find_winding(surface: Surface, buffers: Sequence[GBuffer]) -> int:
-    """How the mesh winds its triangles: 1 outward, -1 inward, 0 both or neither, so that every triangle has
-    to count as two-sided."""
+    """The winding of the mesh: 1 if its triangles face outward, -1 if inward, 0 if some face either way, so
+    that every triangle has to count as two-sided."""
     front = back = 0
     for buffer in buffers:
         shown = np.zeros(len(surface.faces), bool)
         shown[buffer.face[buffer.mask]] = True
         faces = np.flatnonzero(shown)
         towards = buffer.camera.directions_to(surface.vertices[surface.faces[faces, 0]].astype(np.float64))
-        side = (surface.face_normals[faces] * towards).sum(axis=1)
-        front, back = front + int((side > 0).sum()), back + int((side < 0).sum())
-    share = front / max(front + back, 1)
-    return 1 if share > 0.98 else -1 if share < 0.02 else 0
+        cosine = (surface.face_normals[faces] * towards).sum(axis=1)
+        front, back = front + int((cosine > 0).sum()), back + int((cosine < 0).sum())
+    fraction = front / max(front + back, 1)
+    return 1 if fraction > OUTWARD_FRACTION else -1 if fraction < INWARD_FRACTION else 0
 
 
 def edge_distances(buffers: Sequence[GBuffer]) -> list[np.ndarray]:
     """:func:`edge_distance` of every view."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(edge_distance, buffers))
+    return map_parallel(edge_distance, buffers)
 
 
 def edge_distance(buffer: GBuffer) -> np.ndarray:
@@ -56,6 +67,7 @@ def edge_distance(buffer: GBuffer) -> np.ndarray:
 
 
 def _pixel_size(camera: Camera, depth):
+    """Length in space that one pixel covers at a depth."""
     return (1.0 if camera.orthographic else depth) / (camera.focal * camera.width)
 
 
@@ -69,7 +81,7 @@ def observe(
         normals: (N, 3) float32 unit.
         buffer: the view.
         edges: its :func:`edge_distance`.
-        winding: the surface's :func:`find_winding`.
+        winding: the surface's, see :func:`find_winding`; 0: points are seen from both sides.
 
     Returns:
         ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,)
@@ -83,9 +95,11 @@ def observe(
 
 @njit(cache=True, nogil=True)
 def _observe(points, normals, camera, depth, edges, winding, cosine, edge):
+    """Writes cosine and edge; ``camera`` as :meth:`.camera.Camera.pack` makes it."""
     height, width = depth.shape
     for k in range(points.shape[0]):
         dx, dy, dz = points[k, 0] - camera[9], points[k, 1] - camera[10], points[k, 2] - camera[11]
+        # The pixel that holds the point.
         z = -(dx * camera[2] + dy * camera[5] + dz * camera[8])
         if z <= 0:
             continue
@@ -95,6 +109,7 @@ def _observe(points, normals, camera, depth, edges, winding, cosine, edge):
         y = camera[14] - (dx * camera[1] + dy * camera[4] + dz * camera[7]) * scale
         if not (0 <= x < width and 0 <= y < height):
             continue
+        # The cosine between normal and view.
         if orthographic:
             towards = normals[k, 0] * camera[2] + normals[k, 1] * camera[5] + normals[k, 2] * camera[8]
         else:
@@ -102,9 +117,10 @@ def _observe(points, normals, camera, depth, edges, winding, cosine, edge):
                 dx * dx + dy * dy + dz * dz
             )
         c = abs(towards) if winding == 0 else towards * winding
-        if c <= 0.01:
+        if c <= MIN_VISIBLE_COSINE:
             continue
-        slope = min(np.sqrt(max(1 - c * c, 0.0)) / c, 10.0)
+        # Seen if it lies no deeper than its pixel, but for the slope.
+        slope = min(np.sqrt(max(1 - c * c, 0.0)) / c, MAX_SLOPE)
         row, column = int(y), int(x)
         if z <= depth[row, column] + (1.0 + SLOPE_PIXELS * slope) / scale:
             cosine[k] = c

@@ -6,11 +6,12 @@ import trimesh
 
 from backend.paint.orbitpainter.cameras import closed, orbits
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
+from backend.render.contact_sheet import contact_sheet
 from backend.render.gbuffer_images import normal_image, position_image
 from backend.render.occlusion import ambient_occlusion
 from backend.render.rasterize import normals, positions, rasterize, render
 from backend.render.sample import sample_bilinear
-from backend.render.video import contact_sheet, write_video
+from backend.render.video import write_video
 from backend.render.visibility import edge_distance, find_winding, observe
 from tests.meshes import camera_at, cast_rays, knot, surface_of
 
