@@ -32,7 +32,7 @@ from backend.paint.painter import Painting
 from backend.paint.preview import unseen
 from backend.paint.reference import decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
-from backend.render.photograph import photograph, textured_colors
+from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import GBuffer, rasterize, render, visible_points
 from backend.render.visibility import edge_distance, edge_distances, find_winding, observe
 
@@ -175,7 +175,7 @@ def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camer
     )
     return photograph(
         surface,
-        textured_colors(surface.corner_uvs, [texture.base_color], np.zeros(len(surface.faces), int)),
+        texture_lookup(surface.corner_uvs, [texture.base_color], np.zeros(len(surface.faces), int)),
         camera,
     )
 

@@ -4,7 +4,7 @@ knot."""
 import numpy as np
 import trimesh
 
-from backend.render.photograph import textured_colors
+from backend.render.photograph import texture_lookup
 
 from .scenes import Scene, printed_page, surface_of, tube, wrapped
 
@@ -69,7 +69,7 @@ def plaid_knot(length: int = 700, around: int = 64) -> Scene:
     """A torus knot in a woven plaid that follows the tube."""
     mesh, uvs = tube(length, around)
     surface = surface_of(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-    weave = textured_colors(
+    weave = texture_lookup(
         uvs[surface.job_faces] * (1, 1), [_plaid(4608, 512)], np.zeros(len(surface.faces), int)
     )
     return Scene("plaid knot", surface, weave)

@@ -14,7 +14,7 @@ from backend.api.job import MeshData
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.render.camera import Camera
-from backend.render.photograph import SurfaceColor, photograph, textured_colors
+from backend.render.photograph import SurfaceColor, photograph, texture_lookup
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
@@ -148,7 +148,7 @@ def wrapped(
     return Scene(
         name,
         surface,
-        textured_colors(corner_uvs[surface.job_faces], [image], np.zeros(len(surface.faces), int)),
+        texture_lookup(corner_uvs[surface.job_faces], [image], np.zeros(len(surface.faces), int)),
     )
 
 

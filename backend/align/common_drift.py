@@ -21,11 +21,11 @@ GRID_CELLS = 64
 PIXEL_STRIDE = 4
 """Only every such pixel is used: drift is smooth, and a cell holds many pixels."""
 
-CHUNKS = 8
+DRIFT_CHUNKS = 8
 """Groups of views that are summed side by side; a fixed number, so that rounding is the same on every
 machine."""
 
-MIN_COSINE = 0.2
+MIN_WEIGHTED_COSINE = 0.2
 """Down to this cosine between surface and view, a view counts alike however many of its pixels a place
 covers: it has one drift there, not one per pixel."""
 
@@ -62,7 +62,7 @@ def common_drift(
         for view, camera, normal, warp in zip(
             views[some], cameras[some], normals[some], warps[some], strict=True
         ):
-            weight = 1 / np.maximum(view.cosine[::PIXEL_STRIDE], MIN_COSINE)
+            weight = 1 / np.maximum(view.cosine[::PIXEL_STRIDE], MIN_WEIGHTED_COSINE)
             _add(
                 view.points[::PIXEL_STRIDE],
                 normal[::PIXEL_STRIDE],
@@ -73,7 +73,9 @@ def common_drift(
             )
         return sums
 
-    sums = sum(iterate_parallel(sum_views, (slice(first, None, CHUNKS) for first in range(CHUNKS))))
+    sums = sum(
+        iterate_parallel(sum_views, (slice(first, None, DRIFT_CHUNKS) for first in range(DRIFT_CHUNKS)))
+    )
     sums = gaussian_filter(sums, (SMOOTHING_CELLS, SMOOTHING_CELLS, SMOOTHING_CELLS, 0))
     # One 3 x 3 system per cell that some view sees.
     matrix = sums[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(-1, 3, 3)

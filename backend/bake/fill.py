@@ -116,7 +116,7 @@ def _exemplars(points, seen, unseen, random, config) -> np.ndarray:
     """Indices of seen places: a sample of all, and a denser one of those close to unseen ones."""
     close = np.zeros((RIM_CELLS + 2,) * 3, np.bool_)
     _mark_cells(points, unseen, close)
-    rim = _seen_in_cells(points, seen, close)
+    rim = _find_seen_in_cells(points, seen, close)
     known = np.flatnonzero(seen)
     picks = [
         some if len(some) <= limit else some[random.integers(0, len(some), limit)]
@@ -144,7 +144,7 @@ def _mark_cells(points, places, close):
 
 
 @njit(cache=True, nogil=True)
-def _seen_in_cells(points, seen, close):
+def _find_seen_in_cells(points, seen, close):
     """(M,) int64 indices of the seen places in marked cells."""
     result = np.empty(seen.sum(), np.int64)
     count = 0

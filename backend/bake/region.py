@@ -50,7 +50,7 @@ class RegionConfig:
     texel of it."""
 
 
-DEFAULT_CONFIG = RegionConfig()
+DEFAULT_REGION_CONFIG = RegionConfig()
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
         raise InvalidImage(
             "The textures to keep are not all of one size. Bring them to the size of the base color."
         )
-    if not region_mask(surface, kept.region, min(len(maps["base_color"]), DEFAULT_CONFIG.max_size)).any():
+    if not region_mask(
+        surface, kept.region, min(len(maps["base_color"]), DEFAULT_REGION_CONFIG.max_size)
+    ).any():
         raise InvalidTarget(NOTHING_MARKED)
     return Earlier(maps, kept.region)
 
@@ -129,7 +131,7 @@ def blend_region(
 
 
 def blend_weights(
-    surface: Surface, region: np.ndarray, size: int, config: RegionConfig = DEFAULT_CONFIG
+    surface: Surface, region: np.ndarray, size: int, config: RegionConfig = DEFAULT_REGION_CONFIG
 ) -> np.ndarray:
     """(S, S) float32 weight of the new texture in each texel of an atlas, 0 outside the region."""
     # Weights by the depth inside the region, on a smaller atlas.

@@ -20,7 +20,7 @@ from .alpha_expansion import Candidates, Graph, build_graph, cheapest_labels, ex
 MAX_QUALITY = 255
 """The best quality; the data cost of a view is what it lacks of it."""
 
-CHUNKS = 8
+NODE_CHUNKS = 8
 """Ranges that the nodes of a grid are split into, for all cores."""
 
 
@@ -201,7 +201,7 @@ def _map_ragged(work: Callable[[int, int], tuple[np.ndarray, ...]], count: int) 
     Args:
         work: returns for a range of nodes how many entries each has, and the entries.
     """
-    stops = np.linspace(0, count, CHUNKS + 1).astype(int)
+    stops = np.linspace(0, count, NODE_CHUNKS + 1).astype(int)
     chunks = map_parallel(work, stops[:-1], stops[1:])
     sizes, *entries = map(np.concatenate, zip(*chunks, strict=True))
     return [np.concatenate([[0], np.cumsum(sizes)]), *entries]

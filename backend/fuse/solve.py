@@ -14,7 +14,7 @@ from numba import njit
 from ..parallel import iterate_parallel
 from .observations import View
 
-CHUNKS = 4
+SUM_CHUNKS = 4
 """Groups of views that are summed side by side; a fixed number, so that the same job gives the same bits on
 every machine."""
 
@@ -155,11 +155,11 @@ def _sum_over_views(views: int, add: Callable[[int, np.ndarray], None], shape: t
 
     def sum_chunk(chunk: int) -> np.ndarray:
         total = np.zeros(shape, np.float32)
-        for view in range(chunk, views, CHUNKS):
+        for view in range(chunk, views, SUM_CHUNKS):
             add(view, total)
         return total
 
-    sums = iterate_parallel(sum_chunk, range(min(CHUNKS, views)))
+    sums = iterate_parallel(sum_chunk, range(min(SUM_CHUNKS, views)))
     total = next(sums)
     for other in sums:
         total += other

@@ -41,7 +41,7 @@ def corner_components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     return np.unique(group, return_inverse=True)[1]
 
 
-def connected_groups(links: np.ndarray) -> np.ndarray:
+def link_components(links: np.ndarray) -> np.ndarray:
     """(N,) int32 connected component of each of N nodes, given links (2, M) between them; every node must be
     in one."""
     count = int(links.max()) + 1

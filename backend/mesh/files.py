@@ -140,7 +140,7 @@ def write_mesh(
     for index, (tile, maps) in enumerate(textures.items()):
         name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
         scene.add_geometry(
-            _textured_submesh(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()),
+            _build_submesh(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()),
             geom_name=name,
         )
     try:
@@ -151,7 +151,7 @@ def write_mesh(
         ) from error
 
 
-def _textured_submesh(
+def _build_submesh(
     mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str
 ) -> trimesh.Trimesh:
     """The chosen faces of a mesh, with a material."""

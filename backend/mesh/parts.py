@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import coo_matrix
 
-from .edges import connected_groups, half_edge_lengths, twin_half_edges
+from .edges import half_edge_lengths, link_components, twin_half_edges
 from .surface import Surface, triangle_areas
 
 CREASE_DEGREES = 40.0
@@ -30,7 +30,7 @@ def segment_parts(surface: Surface) -> np.ndarray:
     cosine = (normals[neighbours[:, 0]] * normals[neighbours[:, 1]]).sum(axis=1)
     smooth = cosine > np.cos(np.radians(CREASE_DEGREES))
     each = np.arange(len(faces))
-    part = connected_groups(np.hstack([neighbours[smooth].T, [each, each]]))
+    part = link_components(np.hstack([neighbours[smooth].T, [each, each]]))
     lengths, areas = (
         half_edge_lengths(surface.vertices, faces)[pairs[:, 0]],
         triangle_areas(surface.vertices, faces),
@@ -63,4 +63,4 @@ def _merge_small_parts(
     small = np.flatnonzero((areas < SMALL_FRACTION * areas.sum()) & (np.diff(shared.indptr) > 0))
     to = np.asarray(shared[small].argmax(axis=1)).ravel()
     each = np.arange(count)
-    return connected_groups(np.hstack([[small, to], [each, each]]))[part]
+    return link_components(np.hstack([[small, to], [each, each]]))[part]

@@ -80,7 +80,7 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     unique, inverse = np.unique(keys, return_inverse=True)
     cells = np.stack(np.unravel_index(unique, (resolution,) * 3), axis=1).astype(np.int32)
     weight = np.minimum(triangle_areas(surface.vertices, surface.faces) * resolution**2, 1.0)[face] + 1e-6
-    normals = _weighted_mean(surface.face_normals[face], weight, inverse, len(unique))
+    normals = _mean_by_group(surface.face_normals[face], weight, inverse, len(unique))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     # A point of the surface: the centre moved along the normals by the mean distance to the triangles'
     # planes.
@@ -88,7 +88,7 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     height = np.einsum(
         "nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face]
     )
-    offsets = _weighted_mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
+    offsets = _mean_by_group(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
     offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
     any_face = np.empty(len(unique), np.int32)
     any_face[inverse] = face
@@ -129,7 +129,7 @@ def face_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
     return np.concatenate(pairs).astype(np.int32)
 
 
-def _weighted_mean(values, weight, inverse, count):
+def _mean_by_group(values, weight, inverse, count):
     """(count, C) float64: the mean of the values (N, C) of each group, ``inverse`` (N,) being their
     groups."""
     total = np.stack(

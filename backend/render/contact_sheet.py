@@ -8,7 +8,7 @@ from PIL import Image
 from ..image import shrink_longest
 from ..mesh.surface import Surface
 from .camera import Camera, look_at_origin
-from .photograph import photograph, textured_colors
+from .photograph import photograph, texture_lookup
 
 CELL_SIZE = 256
 """Pixels along each image of a job's contact sheet."""
@@ -38,7 +38,7 @@ def render_contact_sheet(
         azimuth: degrees, of the first of the four views.
     """
     base_color = shrink_longest(base_color, MAX_TEXTURE_SIZE)
-    color = textured_colors(surface.corner_uvs, [base_color], np.zeros(len(surface.faces), np.int32))
+    color = texture_lookup(surface.corner_uvs, [base_color], np.zeros(len(surface.faces), np.int32))
     sides = [
         np.round(photograph(surface, color, camera)).astype(np.uint8)
         for camera in cameras_around(surface.vertices, azimuth)

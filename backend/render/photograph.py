@@ -27,7 +27,7 @@ def photograph(surface: Surface, color: SurfaceColor, camera: Camera, samples: i
     return image.reshape(camera.height, samples, camera.width, samples, 3).mean(axis=(1, 3))
 
 
-def textured_colors(
+def texture_lookup(
     corner_uvs: np.ndarray, images: Sequence[np.ndarray], image_of: np.ndarray
 ) -> SurfaceColor:
     """The colours of faces that are textured with images.

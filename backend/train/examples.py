@@ -23,7 +23,7 @@ from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
 from ..render.gbuffer_images import normal_image, position_image
-from ..render.photograph import photograph, textured_colors
+from ..render.photograph import photograph, texture_lookup
 from ..render.rasterize import render
 from ..store import said_plainly
 from ..tensors import save
@@ -115,7 +115,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
         InvalidMesh: there is nothing to see of it.
     """
     surface = clean(mesh.mesh.to_mesh_data())
-    bare = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
+    bare = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
 
     def color(*where: np.ndarray) -> np.ndarray:
         return 255 * agx.encode(bare(*where) / np.float32(255))

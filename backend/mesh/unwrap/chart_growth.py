@@ -12,7 +12,7 @@ from numba import njit
 
 from ..edges import half_edge_lengths
 from ..surface import triangle_areas, triangle_normals
-from .config import DEFAULT_CONFIG, UnwrapConfig
+from .config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 
 
 def grow_charts(
@@ -21,7 +21,7 @@ def grow_charts(
     polygons: np.ndarray,
     edges: np.ndarray,
     count: int,
-    config: UnwrapConfig = DEFAULT_CONFIG,
+    config: UnwrapConfig = DEFAULT_UNWRAP_CONFIG,
 ) -> np.ndarray:
     """(F,) int64: chart of every triangle, from 0, polygons kept whole.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...parallel import iterate_parallel
-from ..edges import connected_groups, corner_components, next_half_edge, twin_half_edges
+from ..edges import corner_components, link_components, next_half_edge, twin_half_edges
 from ..surface import triangle_areas, triangle_normals
 from .chart_growth import grow_charts, sum_by_owner, unit_rows
 from .config import UnwrapConfig
@@ -86,7 +86,7 @@ def _number_wedges(faces, polygons, joints):
     )
     corner = (polygons.astype(np.int64)[:, None] * (int(faces.max()) + 1) + faces).ravel()
     _, first, corner = np.unique(corner, return_index=True, return_inverse=True)
-    return connected_groups(
+    return link_components(
         np.concatenate([across, np.stack([np.arange(len(corner)), first[corner]])], axis=1)
     ).reshape(-1, 3)
 

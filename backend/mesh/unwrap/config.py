@@ -77,4 +77,4 @@ class UnwrapConfig:
     """Angles over a quarter turn among which the smallest bounding box is sought."""
 
 
-DEFAULT_CONFIG = UnwrapConfig()
+DEFAULT_UNWRAP_CONFIG = UnwrapConfig()

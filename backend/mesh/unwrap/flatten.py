@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
 from ..uvs import count_overlaps
-from .config import DEFAULT_CONFIG, UnwrapConfig
+from .config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 
 MIN_HEIGHT = 1e-3
 """Height of a triangle over its base below which it is taken as this high: cotangents stay finite."""
@@ -88,7 +88,7 @@ def l2_stretch(largest: np.ndarray, smallest: np.ndarray, area: np.ndarray) -> f
 
 
 def flatten_chart(
-    flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, config: UnwrapConfig = DEFAULT_CONFIG
+    flat: np.ndarray, wedges: np.ndarray, uvs: np.ndarray, config: UnwrapConfig = DEFAULT_UNWRAP_CONFIG
 ) -> np.ndarray | None:
     """A chart relaxed from where it lies now, as large in the plane as in space; None if it does not lie
     well.
@@ -121,7 +121,9 @@ def fit_into_square(uvs: np.ndarray) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray((uvs - low) / size, np.float32), float(size)
 
 
-def overlaps_itself(wedges: np.ndarray, uvs: np.ndarray, grid: int = DEFAULT_CONFIG.overlap_grid) -> bool:
+def overlaps_itself(
+    wedges: np.ndarray, uvs: np.ndarray, grid: int = DEFAULT_UNWRAP_CONFIG.overlap_grid
+) -> bool:
     """Whether a chart without mirrored triangles overlaps itself: its outline crosses itself, or a raster of
     ``grid`` squared texels has one on two triangles."""
     # Half-edges that no other half-edge of the chart runs against are its outline.

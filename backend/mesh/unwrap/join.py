@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...parallel import iterate_parallel
-from ..edges import connected_groups, half_edge_lengths, next_half_edge, twin_half_edges
+from ..edges import half_edge_lengths, link_components, next_half_edge, twin_half_edges
 from ..surface import triangle_normals
 from ..uvs import count_overlaps
 from .config import UnwrapConfig
@@ -166,7 +166,7 @@ class ChartLayout:
         _, ends = np.unique(
             np.stack([corners[halves[:, 0]], corners[next_half_edge(halves[:, 0])]]), return_inverse=True
         )
-        run = connected_groups(ends.reshape(2, -1))[ends.reshape(2, -1)[0]]
+        run = link_components(ends.reshape(2, -1))[ends.reshape(2, -1)[0]]
         return run == np.argmax(np.bincount(run, length))
 
     def _close(self, pair, halves, closed):
@@ -223,7 +223,7 @@ def _weld_wedges(wedges, own, other):
     links = np.concatenate(
         [np.tile(np.arange(len(names)), (2, 1)), local[wedges.size :].reshape(2, -1)], axis=1
     )
-    welded = connected_groups(links)
+    welded = link_components(links)
     new_names = np.zeros(welded.max() + 1, np.int64)
     new_names[welded] = names
     return welded[local[: wedges.size]].reshape(-1, 3), new_names

@@ -4,7 +4,7 @@ import numpy as np
 import xatlas
 
 from ..edges import corner_components
-from .config import DEFAULT_CONFIG, UnwrapConfig
+from .config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 from .flatten import uv_areas
 
 MIN_PACKED_AREA = 1e-6
@@ -19,7 +19,7 @@ def pack_charts(
     wedges: np.ndarray,
     chart: np.ndarray,
     texture_size: int,
-    config: UnwrapConfig = DEFAULT_CONFIG,
+    config: UnwrapConfig = DEFAULT_UNWRAP_CONFIG,
 ) -> np.ndarray:
     """Places charts beside each other.
 

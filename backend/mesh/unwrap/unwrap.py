@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .charts import flatten_charts
-from .config import DEFAULT_CONFIG, UnwrapConfig
+from .config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 from .join import join_charts
 from .pack import pack_charts
 
@@ -17,7 +17,7 @@ def unwrap(
     polygons: np.ndarray,
     texture_size: int,
     progress: Callable[[float], None],
-    config: UnwrapConfig = DEFAULT_CONFIG,
+    config: UnwrapConfig = DEFAULT_UNWRAP_CONFIG,
 ) -> np.ndarray:
     """Non-overlapping UVs of even texel density.
 

@@ -34,7 +34,7 @@ def scene():
     return surface, buffers, frames
 
 
-def test_a_bake_of_true_frames_gives_the_true_colours_and_nothing_of_the_background(scene):
+def test_a_bake_of_true_frames_gives_true_colours_without_background(scene):
     surface, buffers, frames = scene
     texture = bake_frames(surface, buffers, frames, np.ones(len(frames), np.float32), 1024, 128)
     truth = true_texture(surface, 1024)

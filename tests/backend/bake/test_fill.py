@@ -6,7 +6,7 @@ from backend.bake.fill import fill_unseen, nearest_by_voxel_steps
 from backend.mesh.voxels import face_neighbours, voxelize
 from tests.meshes import knot, surface_of
 
-RED, BLUE = np.float32([200, 0, 0]), np.float32([0, 0, 200])
+RED_PAINT, BLUE_PAINT = np.float32([200, 0, 0]), np.float32([0, 0, 200])
 
 
 def line(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +19,7 @@ def line(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_unseen_texels_take_the_colour_of_near_surface():
     points, normals = line(32)
     seen = (np.arange(32) < 12) | (np.arange(32) > 20)
-    colors = np.where((np.arange(32) < 16)[:, None], RED, BLUE)
+    colors = np.where((np.arange(32) < 16)[:, None], RED_PAINT, BLUE_PAINT)
     colors[~seen] = 0
     filled = fill_unseen(points, normals, colors, seen, 0)
     assert np.array_equal(filled[seen], colors[seen])
@@ -35,8 +35,8 @@ def test_a_texture_that_no_view_saw_is_grey_not_black():
 def test_one_seen_place_colours_all_others():
     points, normals = line(8)
     colors = np.zeros((8, 3), np.float32)
-    colors[3] = RED
-    assert np.allclose(fill_unseen(points, normals, colors, np.arange(8) == 3, 0), RED)
+    colors[3] = RED_PAINT
+    assert np.allclose(fill_unseen(points, normals, colors, np.arange(8) == 3, 0), RED_PAINT)
 
 
 def thin_wall() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -53,17 +53,17 @@ def thin_wall() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndar
         cells,
         points,
         normals,
-        np.where(top[:, None], RED, BLUE),
+        np.where(top[:, None], RED_PAINT, BLUE_PAINT),
         ~(top & (np.abs(x - 32) < 5) & (np.abs(y - 32) < 5)),
     )
 
 
-def test_what_a_thin_wall_hides_takes_the_colour_of_its_own_side_where_steps_would_bleed_through():
+def test_a_hole_in_a_thin_wall_takes_the_colour_of_its_own_side():
     cells, points, normals, truth, seen = thin_wall()
     colors = np.where(seen[:, None], truth, 0)
     by_steps = colors[nearest_by_voxel_steps(face_neighbours(cells, 64), seen)]
-    assert (by_steps[~seen] == BLUE).all(axis=1).mean() > 0.5
-    assert np.abs(fill_unseen(points, normals, colors, seen, 0)[~seen] - RED).max() < 1
+    assert (by_steps[~seen] == BLUE_PAINT).all(axis=1).mean() > 0.5
+    assert np.abs(fill_unseen(points, normals, colors, seen, 0)[~seen] - RED_PAINT).max() < 1
 
 
 def test_steps_reach_the_nearest_seen_voxel_and_none_on_another_piece():

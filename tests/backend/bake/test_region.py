@@ -17,7 +17,14 @@ from backend import local
 from backend.api.errors import InvalidImage, InvalidTarget, ProtocolError
 from backend.api.job import Job, Kept, MeshData
 from backend.bake.bake import Texture
-from backend.bake.region import DEFAULT_CONFIG, Earlier, blend_region, blend_weights, decode_kept, region_mask
+from backend.bake.region import (
+    DEFAULT_REGION_CONFIG,
+    Earlier,
+    blend_region,
+    blend_weights,
+    decode_kept,
+    region_mask,
+)
 from backend.bake.seams import equalise_seams
 from backend.bake.texels import locate_texels, to_atlas
 from backend.mesh.files import read_mesh
@@ -35,7 +42,7 @@ from tests.meshes import (
     surface_of,
 )
 
-SIZE = 1024
+ATLAS_SIZE = 1024
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +59,7 @@ def front(surface):
 @pytest.fixture(scope="module")
 def colors(surface):
     """Two base colors (S, S, 3) uint8 as a bake leaves them: padded, with both sides of every seam alike."""
-    texels = locate_texels(surface, SIZE)
+    texels = locate_texels(surface, ATLAS_SIZE)
     painted = paint_solid(texels.positions)
     return [
         equalise_seams(to_atlas(texels, values), texels.mask, surface.faces, surface.corner_uvs)
@@ -65,7 +72,7 @@ def texture_of(color: np.ndarray, **more) -> Texture:
     return Texture(color, grey, grey, np.zeros_like(color), 1.0, **more)
 
 
-def on_surface(surface, size: int = SIZE) -> np.ndarray:
+def on_surface(surface, size: int = ATLAS_SIZE) -> np.ndarray:
     return rasterize_atlas(surface.corner_uvs, size)[0] >= 0
 
 
@@ -75,7 +82,7 @@ def png(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("form", ["faces", "mask"])
 def test_outside_the_region_texels_stay_and_inside_they_are_new(surface, front, colors, form):
-    face = rasterize_atlas(surface.corner_uvs, SIZE)[0]
+    face = rasterize_atlas(surface.corner_uvs, ATLAS_SIZE)[0]
     on, inside = face >= 0, (face >= 0) & (front[face] > 0)
     region = front if form == "faces" else 255 * inside.astype(np.uint8)
     old, new = colors
@@ -99,7 +106,7 @@ def test_seams_stay_matched_where_the_region_crosses_them_or_ends_there(surface,
     after = seam_differences(surface, painted.astype(np.float32))
     assert np.quantile(after, 0.99) <= np.quantile(before, 0.99) + 2
     assert after.max() <= before.max() + 8
-    hard = np.where(region_mask(surface, front, SIZE)[..., None] > 0, new, old)
+    hard = np.where(region_mask(surface, front, ATLAS_SIZE)[..., None] > 0, new, old)
     assert seam_differences(surface, hard.astype(np.float32)).max() > 150
 
 
@@ -109,9 +116,9 @@ def test_the_transition_is_soft_and_as_wide_as_configured():
         plate = plate.subdivide()
     surface = surface_of(plate)
     left = (surface.vertices[surface.faces].mean(axis=1)[:, 0] < 0).astype(np.uint8)
-    texels = locate_texels(surface, SIZE)
-    weight, depth = blend_weights(surface, left, SIZE).ravel()[texels.place], -texels.positions[:, 0]
-    step, transition = 0.002, DEFAULT_CONFIG.transition  # step: the size of a texel
+    texels = locate_texels(surface, ATLAS_SIZE)
+    weight, depth = blend_weights(surface, left, ATLAS_SIZE).ravel()[texels.place], -texels.positions[:, 0]
+    step, transition = 0.002, DEFAULT_REGION_CONFIG.transition  # step: the size of a texel
     assert weight[depth > transition + step].min() > 0.99
     expected = 3 * np.square(depth / transition) - 2 * (depth / transition) ** 3
     within = (depth > 0) & (depth < transition)
@@ -148,7 +155,7 @@ def test_a_small_region_is_still_painted_in_its_middle(surface):
     nearest = np.argsort(np.linalg.norm(centre - centre[0], axis=1))[:4]
     region = np.zeros(len(surface.faces), np.uint8)
     region[nearest] = 1
-    assert blend_weights(surface, region, SIZE).max() > 0.95
+    assert blend_weights(surface, region, ATLAS_SIZE).max() > 0.95
 
 
 def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface):
@@ -156,8 +163,8 @@ def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface
     small = np.argsort(np.linalg.norm(middle - middle[middle[:, 1].argmax()], axis=1))[:6]
     region = (middle[:, 1] < 0).astype(np.uint8)
     region[small] = 1
-    texels = locate_texels(surface, SIZE)
-    weight = blend_weights(surface, region, SIZE).ravel()[texels.place]
+    texels = locate_texels(surface, ATLAS_SIZE)
+    weight = blend_weights(surface, region, ATLAS_SIZE).ravel()[texels.place]
     assert weight[np.isin(texels.face, small)].max() > 0.95
     assert weight.max() == 1
 
@@ -166,24 +173,24 @@ def test_a_small_region_is_painted_in_its_middle_though_another_is_large(surface
 def test_a_mask_may_have_another_size_than_the_texture(surface, size):
     mask = np.zeros((size, size), np.uint8)
     mask[: size // 2] = 255
-    weight, on = blend_weights(surface, mask, SIZE), on_surface(surface)
-    assert (weight[SIZE // 2 + 4 :][on[SIZE // 2 + 4 :]] == 0).all()
-    assert (weight[: SIZE // 2 - 40][on[: SIZE // 2 - 40]] > 0.99).mean() > 0.7
+    weight, on = blend_weights(surface, mask, ATLAS_SIZE), on_surface(surface)
+    assert (weight[ATLAS_SIZE // 2 + 4 :][on[ATLAS_SIZE // 2 + 4 :]] == 0).all()
+    assert (weight[: ATLAS_SIZE // 2 - 40][on[: ATLAS_SIZE // 2 - 40]] > 0.99).mean() > 0.7
 
 
 def test_grey_in_a_mask_takes_that_much_of_the_new_texture(surface):
-    mask = np.full((SIZE, SIZE), 51, np.uint8)
-    assert np.allclose(blend_weights(surface, mask, SIZE), 0.2)
+    mask = np.full((ATLAS_SIZE, ATLAS_SIZE), 51, np.uint8)
+    assert np.allclose(blend_weights(surface, mask, ATLAS_SIZE), 0.2)
 
 
 def test_the_blend_keeps_size_and_maps_and_gains_new_maps(surface, front, colors):
     old, new = colors
-    rough = np.full((SIZE, SIZE, 1), 10, np.uint8)
+    rough = np.full((ATLAS_SIZE, ATLAS_SIZE, 1), 10, np.uint8)
     glossy = texture_of(cv2.resize(new, (2048, 2048)), roughness=np.full((2048, 2048, 1), 20, np.uint8))
     painted = blend_region(
         surface, glossy, Earlier({"base_color": old, "metallic": rough}, front), ignore_progress
     )
-    outside = on_surface(surface) & (blend_weights(surface, front, SIZE) == 0)
+    outside = on_surface(surface) & (blend_weights(surface, front, ATLAS_SIZE) == 0)
     assert painted.base_color.shape == old.shape
     assert np.array_equal(painted.metallic, rough)
     assert set(np.unique(painted.roughness[outside])) == {153}
@@ -226,10 +233,10 @@ def test_a_region_that_cannot_be_used_is_reported(surface):
         decode_kept(kept, surface)
     with pytest.raises(InvalidTarget, match="Nothing is marked"):
         Kept(kept.textures, np.zeros((8, 8), np.uint8))
-    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask = np.zeros((ATLAS_SIZE, ATLAS_SIZE), np.uint8)
     mask[~on_surface(surface)] = 255
     with pytest.raises(InvalidTarget, match="Nothing is marked"):
-        decode_kept(Kept({"base_color": png(np.zeros((SIZE, SIZE, 3), np.uint8))}, mask), usable)
+        decode_kept(Kept({"base_color": png(np.zeros((ATLAS_SIZE, ATLAS_SIZE, 3), np.uint8))}, mask), usable)
     with pytest.raises(InvalidTarget, match="several UDIM tiles"):
         decode_kept(Kept(kept.textures, np.ones((8, 8), np.uint8)), replace(usable, tiles=(1001, 1002)))
     mesh = MeshData(surface.vertices, surface.faces)
@@ -264,7 +271,9 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
     random = np.random.default_rng(0)
     for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1), ("roughness", 1)):
-        png(random.integers(0, 40, (SIZE, SIZE, channels), np.uint8)).tofile(tmp_path / f"{name}.png")
+        png(random.integers(0, 40, (ATLAS_SIZE, ATLAS_SIZE, channels), np.uint8)).tofile(
+            tmp_path / f"{name}.png"
+        )
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -299,9 +308,9 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), SIZE, ignore_progress))
+    on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), ATLAS_SIZE, ignore_progress))
     outside, deep = on.copy(), on.copy()
-    outside[:, : SIZE // 2 + 8] = deep[:, SIZE // 2 - 64 :] = False
+    outside[:, : ATLAS_SIZE // 2 + 8] = deep[:, ATLAS_SIZE // 2 - 64 :] = False
     for name in ("base_color", "confidence", "metallic"):
         before, after = (
             np.asarray(Image.open(folder / f"{name}.png")) for folder in (tmp_path, tmp_path / "again")

@@ -64,7 +64,7 @@ def least_energy(graph: Graph, candidates: Candidates) -> int:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_two_labels_are_solved_exactly(seed):
+def test_alpha_expansion_solves_two_labels_exactly(seed):
     graph, candidates = random_problem(seed, 9, 2)
     assert energy(
         graph, candidates, expand_labels(graph, candidates, cheapest_labels(candidates))
@@ -72,7 +72,7 @@ def test_two_labels_are_solved_exactly(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_three_labels_come_close_to_the_best_of_all_labellings(seed):
+def test_alpha_expansion_of_three_labels_comes_close_to_the_optimum(seed):
     graph, candidates = random_problem(seed, 8, 3)
     assert energy(
         graph, candidates, expand_labels(graph, candidates, cheapest_labels(candidates))
@@ -94,7 +94,7 @@ def test_an_expanded_labelling_cannot_be_bettered_by_any_one_label(seed):
             assert energy(graph, candidates, moved) >= energy(graph, candidates, found)
 
 
-def test_expanding_again_finds_nothing_more():
+def test_a_second_alpha_expansion_changes_no_label():
     random = np.random.default_rng(0)
     pairs = np.array(
         [pair for pair in itertools.combinations(range(300), 2) if random.random() < 0.02], np.int32
@@ -119,7 +119,7 @@ def test_no_voxel_takes_a_view_that_does_not_see_it(voxels):
 
 
 @pytest.mark.parametrize("smoothness", [0.7, 5])
-def test_coarse_to_fine_costs_as_little_as_all_views_at_full_resolution(voxels, smoothness):
+def test_coarse_to_fine_selection_costs_as_little_as_full_resolution(voxels, smoothness):
     quality = quality_of(voxels, 16, 1)
     quick = select_views(voxels, quality, smoothness)
     full = select_views(voxels, quality, smoothness, config=ViewSelectionConfig(coarsest=96))
@@ -147,7 +147,7 @@ def fraction_of_border(voxels, chosen, where) -> float:
     return where[border].mean()
 
 
-def test_borders_run_along_the_edges_of_the_image(voxels):
+def test_borders_between_views_run_along_the_edges_of_the_image(voxels):
     quality = quality_of(voxels, 16, 4)
     stripe = voxels.cells[:, 2] // 8
     colors = np.where(stripe[:, None] % 2 == 0, np.float32([200, 40, 40]), np.float32([40, 200, 40]))
@@ -157,7 +157,7 @@ def test_borders_run_along_the_edges_of_the_image(voxels):
     assert fraction_of_border(voxels, adaptive, across) > 2 * fraction_of_border(voxels, plain, across)
 
 
-def test_borders_avoid_places_where_the_views_disagree(voxels):
+def test_borders_between_views_avoid_places_where_they_disagree(voxels):
     quality = quality_of(voxels, 16, 4)
     disputed = voxels.cells[:, 0] // 8 % 2 == 0
     spread = np.where(disputed, 30, 2).astype(np.float32)

@@ -51,7 +51,7 @@ def test_the_fit_is_the_least_squares_solution():
     np.testing.assert_allclose(fitted.reshape(-1, 3), solution, atol=0.5)
 
 
-def test_a_texture_is_recovered_from_what_views_read_of_it_better_than_by_blending():
+def test_a_fit_recovers_a_texture_from_its_reads_better_than_a_blend():
     size, views = 16, [random_view(2000, seed, 0.02) for seed in range(4)]
     random = np.random.default_rng(4)
     texture = random.uniform(60, 180, (size, size, 3)).astype(np.float32)
@@ -66,7 +66,7 @@ def test_a_texture_is_recovered_from_what_views_read_of_it_better_than_by_blendi
     assert error[1] < 0.6 * error[0]
 
 
-def test_hard_edges_do_not_ring():
+def test_hard_edges_of_a_fitted_texture_do_not_ring():
     size, view = 32, random_view(4000, 5, 0.0)
     colors = np.where(view.places[:, :1] > 0.5, 240, 20) * np.ones(3, np.float32)
     start, _ = blend([view], [view.weights(0)], [colors.astype(np.float32)], size)
@@ -85,15 +85,15 @@ def test_a_texel_that_no_view_reads_stays_as_it_was():
 
 
 @pytest.fixture(scope="module")
-def observed():
+def observations():
     surface = surface_of(knot())
     buffers = render(surface, horizontal_orbit(4, 2.2, 1.6, 256).cameras)
     edges = edge_distances(buffers)
     return surface, buffers, edges, observe_atlas(surface, buffers, edges, find_winding(surface, buffers))
 
 
-def test_pixels_read_the_atlas_where_their_point_of_the_surface_lies(observed):
-    surface, buffers, _, views = observed
+def test_pixels_read_the_atlas_where_their_point_of_the_surface_lies(observations):
+    surface, buffers, _, views = observations
     for buffer, view in zip(buffers, views, strict=True):
         face = buffer.face.ravel()[view.pixels]
         weights = buffer.barycentric.reshape(-1, 2)[view.pixels]
@@ -105,8 +105,8 @@ def test_pixels_read_the_atlas_where_their_point_of_the_surface_lies(observed):
         )
 
 
-def test_the_spread_leads_to_where_the_next_pixel_reads(observed):
-    _, buffers, _, views = observed
+def test_the_jacobian_leads_to_the_place_that_the_next_pixel_reads(observations):
+    _, buffers, _, views = observations
     for buffer, view in zip(buffers, views, strict=True):
         width = buffer.face.shape[1]
         where = np.full(buffer.face.size, -1)
@@ -124,8 +124,8 @@ def test_the_spread_leads_to_where_the_next_pixel_reads(observed):
             np.testing.assert_allclose(predicted, moved, atol=1e-4 + 0.02 * np.abs(moved).max())
 
 
-def test_only_pixels_well_inside_that_face_the_view_are_used(observed):
-    _, buffers, edges, views = observed
+def test_observed_pixels_lie_well_inside_and_face_the_view(observations):
+    _, buffers, edges, views = observations
     for buffer, edge, view in zip(buffers, edges, views, strict=True):
         assert 0 < len(view) < buffer.mask.sum()
         assert edge.ravel()[view.pixels].min() >= 1
@@ -133,7 +133,7 @@ def test_only_pixels_well_inside_that_face_the_view_are_used(observed):
         assert view.cosine.max() <= 1.001
 
 
-def test_what_is_rendered_back_of_a_blend_is_what_went_in_where_all_agree():
+def test_a_blend_of_views_that_agree_renders_back_as_they_are():
     views = [random_view(3000, seed) for seed in range(3)]
     colors = [
         np.column_stack([view.places * 200, view.places[:, 0] * 90]).astype(np.float32) for view in views

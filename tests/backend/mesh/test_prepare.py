@@ -52,7 +52,7 @@ def test_welding_keeps_the_order_of_the_vertices():
         assert np.array_equal(clean(mesh).faces, faces)
 
 
-def test_faces_with_nan_are_left_out_and_said():
+def test_faces_with_nan_are_left_out_and_reported():
     mesh = mesh_data(trimesh.creation.icosphere(1))
     mesh.vertices[3] = np.nan
     mesh.vertices[4, 1] = np.inf
@@ -62,7 +62,7 @@ def test_faces_with_nan_are_left_out_and_said():
     assert any(f"{bad.sum()} triangles with NaN" in note for note in surface.notes)
 
 
-def test_faces_without_area_are_left_out_and_said():
+def test_faces_without_area_are_left_out_and_reported():
     box = mesh_data(trimesh.creation.box())
     mesh = data(box.vertices, np.concatenate([box.faces, [[0, 0, 1], [2, 2, 2]]]))
     surface = prepare(mesh, 1024, quiet)
@@ -71,7 +71,7 @@ def test_faces_without_area_are_left_out_and_said():
 
 
 @pytest.mark.parametrize(
-    ("vertices", "sentence"),
+    ("vertices", "message"),
     [
         (np.full((3, 3), np.nan), "NaN or infinite"),
         (np.ones((3, 3)), "one point"),
@@ -79,17 +79,17 @@ def test_faces_without_area_are_left_out_and_said():
         ([[0, 0, 0], [3e38, 0, 0], [0, 3e38, 0]], "too large"),
     ],
 )
-def test_a_mesh_with_nothing_to_texture_gets_a_sentence(vertices, sentence):
-    with pytest.raises(InvalidMesh, match=sentence):
+def test_a_mesh_with_nothing_to_texture_is_reported(vertices, message):
+    with pytest.raises(InvalidMesh, match=message):
         prepare(data(vertices, [[0, 1, 2]]), 1024, quiet)
 
 
-def test_an_empty_mesh_gets_a_sentence():
+def test_an_empty_mesh_is_reported():
     with pytest.raises(InvalidMesh, match="no faces"):
         MeshData(np.zeros((3, 3), np.float32), np.zeros((0, 3), np.int32))
 
 
-def test_two_million_faces_get_a_sentence():
+def test_a_mesh_of_two_million_faces_is_reported_as_too_large():
     with pytest.raises(InvalidMesh, match=f"2,000,000 triangles and the limit is {MAX_TRIANGLES:,}"):
         MeshData(np.zeros((3, 3), np.float32), np.zeros((2_000_000, 3), np.int32))
 
@@ -105,7 +105,7 @@ def test_one_triangle_gets_a_large_chart():
 
 
 def broken_mesh() -> MeshData:
-    """Duplicate faces, a T of three sheets on one edge, and a bow tie on one vertex."""
+    """Duplicate faces, three triangles on one edge, and a bow tie on one vertex."""
     vertices = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, -1, 0.2], [0.2, 0, 1], [-1, -1, 0], [-1, 1, 0]]
     return data(vertices, [[0, 1, 2], [0, 1, 2], [2, 1, 0], [0, 1, 3], [0, 1, 4], [0, 5, 6]])
 
@@ -149,20 +149,20 @@ def test_unwrapping_covers_the_whole_mesh():
     assert len(np.unique(rasterize_atlas(uvs, 4096)[0])) - 1 == len(mesh.faces)
 
 
-GOOD = np.float32([[[0, 0], [1, 0], [0, 1]], [[1, 0], [1, 1], [0, 1]]])
+WHOLE_SQUARE = np.float32([[[0, 0], [1, 0], [0, 1]], [[1, 0], [1, 1], [0, 1]]])
 
 
 @pytest.mark.parametrize(
     ("uvs", "reason"),
     [
         (None, "no UV map"),
-        (GOOD, None),
-        (GOOD * 0.5 + 0.25, None),
-        (GOOD + 0.2, "leaves the 0 to 1 square"),
-        (GOOD * 0, "folds faces"),
-        (GOOD[[0, 0]], "overlap"),
-        (np.stack([GOOD[0], GOOD[0][[0, 2, 1]]]), "overlap"),
-        (np.where(GOOD == 1, np.nan, GOOD), "NaN"),
+        (WHOLE_SQUARE, None),
+        (WHOLE_SQUARE * 0.5 + 0.25, None),
+        (WHOLE_SQUARE + 0.2, "leaves the 0 to 1 square"),
+        (WHOLE_SQUARE * 0, "folds faces"),
+        (WHOLE_SQUARE[[0, 0]], "overlap"),
+        (np.stack([WHOLE_SQUARE[0], WHOLE_SQUARE[0][[0, 2, 1]]]), "overlap"),
+        (np.where(WHOLE_SQUARE == 1, np.nan, WHOLE_SQUARE), "NaN"),
     ],
     ids=["none", "whole square", "inner square", "outside", "folded", "stacked", "mirrored on itself", "nan"],
 )
@@ -179,7 +179,7 @@ def test_usable_uvs_are_kept_to_the_bit():
     assert np.array_equal(surface.corner_uvs, uvs)
 
 
-def test_uvs_come_back_in_the_order_of_the_job_with_left_out_corners_joined_to_their_polygon():
+def test_uvs_return_in_the_jobs_order_with_left_out_corners_joined():
     vertices = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0.5, 1, 0], [0, 1, 0]]
     faces = [[2, 3, 4], [0, 1, 2], [0, 2, 4]]
     mesh = data(vertices, faces, polygons=np.zeros(3, np.int32))

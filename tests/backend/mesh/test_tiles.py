@@ -20,7 +20,7 @@ def quiet(*_) -> None:
 
 
 @pytest.fixture(scope="module")
-def tiled() -> MeshData:
+def mesh_on_tiles() -> MeshData:
     """A knot whose charts lie in tiles 1001, 1002 and 1012, by where on the knot they are."""
     surface = surface_of(knot())
     chart = trimesh.graph.connected_component_labels(_uv_neighbours(surface), len(surface.faces))
@@ -34,7 +34,7 @@ def _uv_neighbours(surface: Surface) -> np.ndarray:
     return trimesh.graph.face_adjacency(corner.reshape(-1, 3))
 
 
-def moved(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
+def move_to_tile(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
     return (uvs + np.float32([column, row])).astype(np.float32)
 
 
@@ -43,7 +43,7 @@ def moved(uvs: np.ndarray, column: float, row: float) -> np.ndarray:
 )
 def test_gathered_tiles_are_cut_to_what_the_layout_says(tiles):
     corners = np.float32([[0.1, 0.2], [0.8, 0.3], [0.4, 0.9]])
-    uvs = np.stack([moved(corners, (tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
+    uvs = np.stack([move_to_tile(corners, (tile - 1001) % 10, (tile - 1001) // 10) for tile in tiles])
     gathered, found = gather_tiles(uvs)
     assert found == tiles
     assert list(tile_numbers(uvs)) == list(tiles)
@@ -58,41 +58,52 @@ def test_gathered_tiles_are_cut_to_what_the_layout_says(tiles):
         assert ((image[..., 0] == index) == alone).mean() > 0.999
 
 
-def test_many_tiles_get_smaller_ones_so_that_they_fit_into_memory():
+def test_many_udim_tiles_are_smaller_so_that_the_atlas_fits_into_memory():
     assert atlas_size((1001,), 8192) == 8192
     assert atlas_size((1001, 1002), 8192) == 8192
     assert atlas_size(tuple(range(1001, 1006)), 2048) == 6144
     assert atlas_size(tuple(range(1001, 1065)), 4096) == MAX_ATLAS_SIZE
 
 
-GOOD = np.float32([[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]])
-SMALL = np.float32([[0.1, 0.1], [0.3, 0.1], [0.3, 0.3]])
+INSIDE_TILE = np.float32([[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]])
+SMALL_TRIANGLE = np.float32([[0.1, 0.1], [0.3, 0.1], [0.3, 0.3]])
 
 
 @pytest.mark.parametrize(
     ("uvs", "reason"),
     [
-        (np.concatenate([GOOD, moved(GOOD, 1, 0)]), None),
-        (moved(GOOD, 3, 7), None),
-        (np.concatenate([GOOD, moved(GOOD, 0.2, 0)]), "leaves the 0 to 1 square"),
-        (moved(GOOD, -1, 0), "leaves the 0 to 1 square"),
-        (moved(GOOD, 10, 0), "leaves the 0 to 1 square"),
-        (np.stack([moved(SMALL, k % 10, k // 10) for k in range(65)]), "65 UDIM tiles, and 64 are the most"),
-        (np.concatenate([GOOD, moved(GOOD, 1, 0), moved(GOOD, 1, 0)]), "faces overlap"),
+        (np.concatenate([INSIDE_TILE, move_to_tile(INSIDE_TILE, 1, 0)]), None),
+        (move_to_tile(INSIDE_TILE, 3, 7), None),
+        (np.concatenate([INSIDE_TILE, move_to_tile(INSIDE_TILE, 0.2, 0)]), "leaves the 0 to 1 square"),
+        (move_to_tile(INSIDE_TILE, -1, 0), "leaves the 0 to 1 square"),
+        (move_to_tile(INSIDE_TILE, 10, 0), "leaves the 0 to 1 square"),
+        (
+            np.stack([move_to_tile(SMALL_TRIANGLE, k % 10, k // 10) for k in range(65)]),
+            "65 UDIM tiles, and 64 are the most",
+        ),
+        (
+            np.concatenate([INSIDE_TILE, move_to_tile(INSIDE_TILE, 1, 0), move_to_tile(INSIDE_TILE, 1, 0)]),
+            "faces overlap",
+        ),
     ],
 )
-def test_a_layout_must_keep_to_its_tiles(uvs, reason):
+def test_a_uv_layout_must_keep_to_its_tiles(uvs, reason):
     found = why_unusable(uvs)
     assert (found is None) if reason is None else (found and reason in found)
 
 
-def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp_path):
-    surface = prepare(tiled, 1024, quiet)
+def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(mesh_on_tiles, tmp_path):
+    surface = prepare(mesh_on_tiles, 1024, quiet)
     assert not surface.unwrapped
     assert any("3 UDIM tiles were kept, with a texture of 1024 x 1024 each" in note for note in surface.notes)
     view = camera_at(30, 15, 384)
     work = job(
-        tiled, picture(surface, view), texture_size=1024, voxel_resolution=128, azimuth=30.0, elevation=15.0
+        mesh_on_tiles,
+        picture(surface, view),
+        texture_size=1024,
+        voxel_resolution=128,
+        azimuth=30.0,
+        elevation=15.0,
     )
     result = pipeline.run(work, tmp_path, quiet)
     assert result.corner_uvs is None
@@ -102,9 +113,11 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
     worn = np.zeros((384, 384, 3), np.float32)
     for tile, (column, row) in {1001: (0, 0), 1002: (1, 0), 1012: (1, 1)}.items():
         texture = decoded(result.textures[f"base_color.{tile}"]).astype(np.float32)
-        mask, image = render_textured(surface, moved(tiled.corner_uvs, -column, -row), texture, view)
+        mask, image = render_textured(
+            surface, move_to_tile(mesh_on_tiles.corner_uvs, -column, -row), texture, view
+        )
         faces = pipeline.render(surface, [view])[0].face
-        on = mask & (tile_numbers(tiled.corner_uvs)[faces] == tile)
+        on = mask & (tile_numbers(mesh_on_tiles.corner_uvs)[faces] == tile)
         worn[on] = image[on]
     truth = picture(surface, view)
     inside = mask & (truth[..., 3] == 255)
@@ -114,12 +127,12 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(tiled, tmp
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj"])
-def test_files_that_know_no_tiles_get_a_material_per_tile(tiled, tmp_path, suffix):
+def test_mesh_files_get_a_material_per_udim_tile(mesh_on_tiles, tmp_path, suffix):
     vertices, faces = (
-        tiled.vertices[tiled.faces].reshape(-1, 3),
-        np.arange(tiled.faces.size, dtype=np.int32).reshape(-1, 3),
+        mesh_on_tiles.vertices[mesh_on_tiles.faces].reshape(-1, 3),
+        np.arange(mesh_on_tiles.faces.size, dtype=np.int32).reshape(-1, 3),
     )
-    mesh = MeshFile(vertices, faces, tiled.corner_uvs.reshape(-1, 2), True)
+    mesh = MeshFile(vertices, faces, mesh_on_tiles.corner_uvs.reshape(-1, 2), True)
     shades = {1001: 60, 1002: 120, 1012: 180}
     textures = {
         tile: {"base_color": Image.new("RGB", (8, 8), (shade,) * 3)} for tile, shade in shades.items()

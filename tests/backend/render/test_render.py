@@ -37,7 +37,7 @@ def test_the_vertical_orbit_goes_over_the_top_and_upside_down_behind():
     np.testing.assert_allclose(behind.rotation[:, 1], (0, 0, -1), atol=1e-12)
 
 
-def test_orbitpainters_films_are_the_published_views_and_the_first_again():
+def test_orbitpainters_orbits_are_the_published_views_and_the_first_again():
     horizontal, vertical = orbits(64)
     quarter = horizontal.cameras[30]
     np.testing.assert_allclose(quarter.position, (1.5, 0, 0), atol=1e-12)
@@ -47,9 +47,9 @@ def test_orbitpainters_films_are_the_published_views_and_the_first_again():
     np.testing.assert_allclose(over.rotation, np.column_stack([(-1, 0, 0), (0, 1, 0), (0, 0, 1)]), atol=1e-12)
     assert [len(orbit.cameras) for orbit in orbits(64, 61)] == [60, 60]
     np.testing.assert_allclose(orbits(64, 61)[1].cameras[15].rotation, over.rotation, atol=1e-12)
-    film = closed(horizontal.cameras)
-    assert len(film) == 121
-    assert film[-1] is film[0]
+    video = closed(horizontal.cameras)
+    assert len(video) == 121
+    assert video[-1] is video[0]
 
 
 def test_the_mirror_sign_turns_the_vertical_orbits_images_left_to_right(surface):
@@ -74,7 +74,7 @@ def test_a_camera_survives_packing(orthographic):
         np.testing.assert_allclose(mine, other)
 
 
-def test_x_goes_right_and_z_goes_up_in_the_image():
+def test_world_x_goes_right_and_z_up_in_the_image():
     pixels, depth = camera_at(0, 0, 100).project(np.array([[0, 0, 0], [0.1, 0, 0], [0, 0, 0.1]]))
     np.testing.assert_allclose(pixels[0], (50, 50))
     assert pixels[1, 0] > 50
@@ -96,7 +96,7 @@ PARALLEL = Camera(
 @pytest.mark.parametrize("camera", [camera_at(25, 15, 256), PARALLEL], ids=["perspective", "orthographic"])
 def test_every_pixel_sees_the_point_under_its_centre(surface, camera):
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    points = weighted_corners(buffer, surface.vertices, surface.faces)
+    points = points_under_pixels(buffer, surface.vertices, surface.faces)
     assert_under_centres(buffer, points)
     np.testing.assert_allclose(positions(buffer)[buffer.mask], points, atol=1e-4)
     assert np.abs(positions(buffer)[buffer.mask] - points).mean() < 2e-6
@@ -108,14 +108,14 @@ def test_triangles_smaller_than_pixels_are_seen_as_larger_ones_are(camera, insid
     sphere = trimesh.creation.icosphere(7, 0.4)
     faces = np.asarray(sphere.faces)[:, ::-1] if inside_out else np.asarray(sphere.faces)
     buffer = rasterize(sphere.vertices, faces, camera)
-    points = weighted_corners(buffer, np.asarray(sphere.vertices), faces)
+    points = points_under_pixels(buffer, np.asarray(sphere.vertices), faces)
     assert_under_centres(buffer, points)
     assert (buffer.depth[buffer.mask] < camera.project(np.zeros((1, 3)))[1] + 1e-3).all()
     assert (buffer.front[buffer.mask] != inside_out).all()
     assert len(np.unique(buffer.face[buffer.mask])) > 0.95 * buffer.mask.sum()
 
 
-def weighted_corners(buffer, vertices, faces):
+def points_under_pixels(buffer, vertices, faces):
     """(N, 3) float64: the points that the pixels' faces and weights stand for."""
     weights = buffer.barycentric[buffer.mask].astype(np.float64)
     weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
@@ -212,13 +212,13 @@ def test_backgrounds_and_encodings_are_the_published_ones(azimuth, end):
 
 
 @pytest.mark.parametrize(("flip", "expected"), [(False, 1), (True, -1)])
-def test_winding_is_recognised(surface, flip, expected):
+def test_the_winding_of_a_mesh_is_recognised(surface, flip, expected):
     faces = surface.faces[:, ::-1] if flip else surface.faces
     turned = surface_of(trimesh.Trimesh(surface.vertices, faces, process=False))
     assert find_winding(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras)) == expected
 
 
-def test_an_open_sheet_counts_as_two_sided():
+def test_an_open_surface_counts_as_two_sided():
     sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
     assert find_winding(sheet, render(sheet, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
 
@@ -259,19 +259,19 @@ def test_edges_are_silhouettes_and_steps_in_depth_not_slopes():
     assert (edge_distance(buffer)[128, jump] <= 1.5).all()
 
 
-def test_reading_between_pixels_is_linear():
+def test_an_image_is_read_linearly_between_pixels():
     ramp = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     places = np.array([[0.5, 0.5], [1.0, 0.5], [1.5, 2.0], [99.0, 99.0]])
     np.testing.assert_allclose(sample_bilinear(ramp, places)[:, 0], [0, 0.5, 7, 11])
 
 
-def test_orbits_can_be_watched(tmp_path):
+def test_videos_and_contact_sheets_show_the_frames(tmp_path):
     import av
 
     frames = [np.full((48, 64, 3), shade, np.uint8) for shade in (10, 120, 240)]
-    write_video(tmp_path / "film.mp4", frames)
-    with av.open(str(tmp_path / "film.mp4")) as film:
-        read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    write_video(tmp_path / "orbit.mp4", frames)
+    with av.open(str(tmp_path / "orbit.mp4")) as video:
+        read = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
     assert [round(float(frame.mean()) / 5) * 5 for frame in read] == [10, 120, 240]
     assert contact_sheet(frames, 2, 32).shape == (64, 64, 3)
 

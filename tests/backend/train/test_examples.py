@@ -13,7 +13,7 @@ from backend.mesh.files import read_textured
 from backend.mesh.prepare import clean
 from backend.paint.orbitpainter import agx, cameras, painter
 from backend.paint.orbitpainter.model import Model
-from backend.render.photograph import photograph, textured_colors
+from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import render
 from backend.train import references
 from backend.train.examples import REFERENCES, examples
@@ -43,7 +43,7 @@ def test_colours_are_read_from_every_parts_own_picture(tmp_path):
     trimesh.Scene([plain, tinted]).export(tmp_path / "two.glb")
     mesh = read_textured(tmp_path / "two.glb")
     surface = clean(mesh.mesh.to_mesh_data())
-    color = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
+    color = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
     around, over = cameras.orbits(128, mirror=1)
     front, top = (photograph(surface, color, camera) for camera in (around.cameras[0], over.cameras[30]))
     # The second ball is right of the first; a factor of 0.5 is linear, 188 in sRGB.
@@ -56,7 +56,7 @@ def test_colours_are_read_from_every_parts_own_picture(tmp_path):
 def test_pictures_repeat_beyond_the_unit_square():
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     uvs = np.float32([[[0.4, 0.6], [0.4, 0.6], [0.4, 0.6]], [[-1.6, 2.6], [-1.6, 2.6], [-1.6, 2.6]]])
-    color = textured_colors(uvs, [picture], np.zeros(2, int))
+    color = texture_lookup(uvs, [picture], np.zeros(2, int))
     np.testing.assert_allclose(
         *(color(np.array([face]), np.full((1, 3), 1 / 3), np.zeros((1, 3))) for face in (0, 1)), atol=1e-3
     )
@@ -65,7 +65,7 @@ def test_pictures_repeat_beyond_the_unit_square():
 def test_references_show_the_asset_from_near_its_front_and_a_seed_repeats_them(asset):
     mesh = read_textured(asset)
     surface = clean(mesh.mesh.to_mesh_data())
-    color = textured_colors(surface.corner_uvs, mesh.images, mesh.image_of)
+    color = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of)
     drawn, again, other = (
         references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )

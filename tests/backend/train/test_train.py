@@ -22,7 +22,7 @@ from backend.paint.orbitpainter.network import condition, decode, encode, veloci
 from backend.paint.orbitpainter.sampler import EXPERTS, Sampling
 from backend.paint.preview import unseen
 from backend.paint.reference import Reference
-from backend.render.photograph import photograph, textured_colors
+from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import render
 from backend.train import checkpoints
 from backend.train.examples import examples
@@ -100,7 +100,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     surface = clean(mesh.mesh.to_mesh_data())
     views = cameras.orbits(32, 61)[0].cameras
     truth = [
-        photograph(surface, textured_colors(surface.corner_uvs, mesh.images, mesh.image_of), camera)
+        photograph(surface, texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of), camera)
         for camera in views
     ]
     buffers = render(surface, views)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.mesh.edges import connected_groups, corner_components, twin_half_edges
+from backend.mesh.edges import corner_components, link_components, twin_half_edges
 from backend.mesh.surface import triangle_areas, triangle_normals
 from backend.mesh.unwrap import charts, join
 from backend.mesh.unwrap.chart_growth import grow_charts, sum_by_owner, unit_rows
-from backend.mesh.unwrap.config import DEFAULT_CONFIG, UnwrapConfig
+from backend.mesh.unwrap.config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 from backend.mesh.unwrap.flatten import (
     flatten_triangles,
     l2_stretch,
@@ -63,7 +63,7 @@ def flatten_given_charts(vertices: np.ndarray, faces: np.ndarray, chart: np.ndar
     return uvs, wedges, np.unique(chart, return_inverse=True)[1]
 
 
-def join_beside_a_large_box(vertices, faces, chart, config=DEFAULT_CONFIG):
+def join_beside_a_large_box(vertices, faces, chart, config=DEFAULT_UNWRAP_CONFIG):
     """What ``join_charts`` makes of a mesh whose charts are all small beside the whole surface."""
     box = trimesh.creation.box((90, 90, 90)).apply_translation((0, 0, 99))
     all_vertices = np.concatenate([vertices, box.vertices]).astype(np.float32)
@@ -109,7 +109,7 @@ def test_grown_charts_cover_all_triangles_connected_and_none_turned_away():
     edges = twin_half_edges(mesh.faces)
     inside = edges[chart[edges[:, 0] // 3] == chart[edges[:, 1] // 3]] // 3
     links = np.concatenate([inside.T, np.tile(np.arange(len(mesh.faces)), (2, 1))], axis=1)
-    assert len(np.unique(connected_groups(links))) == len(np.unique(chart))
+    assert len(np.unique(link_components(links))) == len(np.unique(chart))
 
 
 def test_grown_charts_end_at_sharp_edges():
