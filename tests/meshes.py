@@ -60,13 +60,13 @@ def ignore_progress(fraction: float) -> None:
     pass
 
 
-def decoded(png: np.ndarray) -> np.ndarray:
+def decode_png(png: np.ndarray) -> np.ndarray:
     """The pixels of an image file (N,) uint8."""
     with Image.open(io.BytesIO(png.tobytes())) as image:
         return np.asarray(image)
 
 
-def at_once(part: str, work):
+def run_at_once(part: str, work):
     """For painters of which nothing has to be kept."""
     return work()
 
@@ -92,7 +92,7 @@ def paint_solid(points: np.ndarray) -> np.ndarray:
     return np.column_stack([np.minimum(red, 240), green, blue]).astype(np.float32)
 
 
-def picture(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.ndarray:
+def reference_image(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.ndarray:
     """(H, W, 4) uint8 RGBA of the solidly painted surface, anti-aliased 2 x 2, with a telling colour under
     alpha 0."""
     fine = Camera(
@@ -132,7 +132,7 @@ def true_texture(surface: Surface, size: int) -> np.ndarray:
     return image
 
 
-def seam_places(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
+def points_on_seams(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) pixels of an atlas for the same places of the surface, in the one and in the other triangle of
     every edge cut in UV space."""
     pairs, edges = trimesh.graph.face_adjacency(surface.faces, return_edges=True)
@@ -152,7 +152,7 @@ def seam_places(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
 def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
     """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C),
     read as a renderer does."""
-    one, other = (sample_bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
+    one, other = (sample_bilinear(image, pixels) for pixels in points_on_seams(surface, len(image)))
     return np.abs(one - other).max(axis=1)
 
 

@@ -22,14 +22,14 @@ from backend.stages import SHARE
 from tests.meshes import (
     ASSETS,
     camera_at,
-    decoded,
+    decode_png,
     job,
     knot,
     mesh_data,
     needs_assets,
     paint_solid,
-    picture,
     psnr,
+    reference_image,
     render_textured,
     surface_of,
 )
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def picture_of(
     mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15, size: int = 384
 ) -> np.ndarray:
-    return picture(surface_of(mesh), camera_at(azimuth, elevation, size))
+    return reference_image(surface_of(mesh), camera_at(azimuth, elevation, size))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
     watcher = Watcher()
     result = pipeline.run(knot_job, tmp_path, watcher)
     assert result.corner_uvs.shape == (len(knot_job.mesh.faces), 3, 2)
-    assert decoded(result.textures["base_color"]).shape == (1024, 1024, 3)
-    confidence, coverage = decoded(result.textures["confidence"]), decoded(result.textures["coverage"])
+    assert decode_png(result.textures["base_color"]).shape == (1024, 1024, 3)
+    confidence, coverage = decode_png(result.textures["confidence"]), decode_png(result.textures["coverage"])
     assert confidence.shape == coverage.shape == (1024, 1024)
     assert set(np.unique(coverage)) == {0, 255}
     assert (coverage[confidence > 0] == 255).all()
@@ -143,9 +143,9 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
     surface = surface_of(mesh)
     camera = camera_at(30, 15, 384)
     mask, worn = render_textured(
-        surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
+        surface, result.corner_uvs, decode_png(result.textures["base_color"]).astype(np.float32), camera
     )
-    image = picture(surface, camera)
+    image = reference_image(surface, camera)
     inside = mask & (image[..., 3] == 255)
     assert psnr(worn[inside], image[inside, :3]) > 22
     for azimuth in (0, 90, 180, 270):
@@ -153,7 +153,7 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
             mask, worn = render_textured(
                 surface,
                 result.corner_uvs,
-                decoded(result.textures["base_color"]).astype(np.float32),
+                decode_png(result.textures["base_color"]).astype(np.float32),
                 camera_at(azimuth, elevation, 128),
             )
             assert worn[mask].max(axis=1).min(initial=255) > 60, "a black texel"
@@ -168,9 +168,9 @@ def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
     surface, camera = surface_of(solid), camera_at(20, 25, 512)
     uvs = mesh.corner_uvs if result.corner_uvs is None else result.corner_uvs
     mask, worn = render_textured(
-        surface, uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
+        surface, uvs, decode_png(result.textures["base_color"]).astype(np.float32), camera
     )
-    image = picture(surface, camera)
+    image = reference_image(surface, camera)
     inside = mask & (image[..., 3] == 255)
     assert psnr(worn[inside], image[inside, :3]) > 24
 
@@ -278,7 +278,7 @@ def test_the_command_line_answers_bad_files_with_a_sentence(files, tmp_path, mes
 
 def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, tmp_path):
     result = pipeline.run(knot_job, tmp_path, Watcher())
-    sheet = decoded(result.sheet).astype(np.float32)
+    sheet = decode_png(result.sheet).astype(np.float32)
     assert sheet.shape == (256, 5 * 256, 3)
     reference, *sides = np.split(sheet, 5, axis=1)
     given = cv2.resize(

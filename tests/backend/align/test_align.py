@@ -11,7 +11,7 @@ from backend.fuse.observations import observe_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
 from backend.render.visibility import edge_distances, find_winding
-from tests.meshes import ignore_progress, knot, picture, surface_of
+from tests.meshes import ignore_progress, knot, reference_image, surface_of
 
 FRAME_SIZE = 256
 ALL_ROUNDS = AlignConfig()
@@ -32,7 +32,7 @@ def scene():
         buffers,
         edges,
         find_winding(surface, buffers),
-        [picture(surface, camera)[..., :3] for camera in cameras],
+        [reference_image(surface, camera)[..., :3] for camera in cameras],
     )
 
 

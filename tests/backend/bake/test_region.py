@@ -37,7 +37,7 @@ from tests.meshes import (
     job,
     knot,
     paint_solid,
-    picture,
+    reference_image,
     seam_differences,
     surface_of,
 )
@@ -268,7 +268,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), visual=visual, process=False).export(
         tmp_path / "ball.glb"
     )
-    Image.fromarray(picture(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
+    Image.fromarray(reference_image(surface, camera_at(30, 15, 256))).save(tmp_path / "reference.png")
     random = np.random.default_rng(0)
     for name, channels in (("base_color", 3), ("confidence", 1), ("metallic", 1), ("roughness", 1)):
         png(random.integers(0, 40, (ATLAS_SIZE, ATLAS_SIZE, channels), np.uint8)).tofile(

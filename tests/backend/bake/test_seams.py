@@ -6,7 +6,7 @@ import pytest
 
 from backend.bake.seams import equalise_seams
 from backend.mesh.uvs import rasterize_atlas
-from tests.meshes import knot, seam_differences, seam_places, surface_of, true_texture
+from tests.meshes import knot, points_on_seams, seam_differences, surface_of, true_texture
 
 ATLAS_SIZE = 1024
 
@@ -48,7 +48,7 @@ def test_texels_away_from_seams_and_most_of_the_surface_are_unchanged(atlas):
     surface, on, image = atlas
     change = np.abs(equalise_seams(image, on, surface.faces, surface.corner_uvs) - image).max(axis=2)
     far = np.ones((ATLAS_SIZE, ATLAS_SIZE), np.uint8)
-    for pixels in seam_places(surface, ATLAS_SIZE):
+    for pixels in points_on_seams(surface, ATLAS_SIZE):
         column, row = np.clip(pixels, 0, ATLAS_SIZE - 1).astype(int).T
         far[row, column] = 0
     far = cv2.distanceTransform(far, cv2.DIST_L2, 5) > 2.5

@@ -12,7 +12,7 @@ from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.tiles import MAX_ATLAS_SIZE, atlas_size, cut_tiles, gather_tiles, tile_numbers
 from backend.mesh.uvs import rasterize_atlas, why_unusable
-from tests.meshes import camera_at, decoded, job, knot, picture, psnr, render_textured, surface_of
+from tests.meshes import camera_at, decode_png, job, knot, psnr, reference_image, render_textured, surface_of
 
 
 def quiet(*_) -> None:
@@ -99,7 +99,7 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(mesh_on_ti
     view = camera_at(30, 15, 384)
     work = job(
         mesh_on_tiles,
-        picture(surface, view),
+        reference_image(surface, view),
         texture_size=1024,
         voxel_resolution=128,
         azimuth=30.0,
@@ -109,17 +109,17 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(mesh_on_ti
     assert result.corner_uvs is None
     maps = ("base_color", "confidence", "coverage", "disagreement")
     assert set(result.textures) == {f"{name}.{tile}" for name in maps for tile in (1001, 1002, 1012)}
-    assert all(decoded(png).shape[:2] == (1024, 1024) for png in result.textures.values())
+    assert all(decode_png(png).shape[:2] == (1024, 1024) for png in result.textures.values())
     worn = np.zeros((384, 384, 3), np.float32)
     for tile, (column, row) in {1001: (0, 0), 1002: (1, 0), 1012: (1, 1)}.items():
-        texture = decoded(result.textures[f"base_color.{tile}"]).astype(np.float32)
+        texture = decode_png(result.textures[f"base_color.{tile}"]).astype(np.float32)
         mask, image = render_textured(
             surface, move_to_tile(mesh_on_tiles.corner_uvs, -column, -row), texture, view
         )
         faces = pipeline.render(surface, [view])[0].face
         on = mask & (tile_numbers(mesh_on_tiles.corner_uvs)[faces] == tile)
         worn[on] = image[on]
-    truth = picture(surface, view)
+    truth = reference_image(surface, view)
     inside = mask & (truth[..., 3] == 255)
     assert psnr(worn[inside], truth[inside, :3]) > 22
     again = pipeline.run(work, tmp_path, quiet).textures

@@ -17,7 +17,7 @@ from backend.refine.combine import combine
 from backend.refine.lookup import interpolate
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
 from backend.refine.voxel_colors import MATERIAL, VoxelColors, voxel_colors
-from tests.meshes import decoded, knot, psnr, seam_differences, surface_of
+from tests.meshes import decode_png, knot, psnr, seam_differences, surface_of
 
 SIZE, RESOLUTION = 512, 128
 
@@ -280,4 +280,4 @@ def test_material_maps_survive_the_disk_and_reach_the_client(surface, texture, g
     assert set(_png_files(texture, (1001,))) == plain
     files = _png_files(again, (1001,))
     assert set(files) == plain | {"metallic", "roughness"} | ({"alpha"} if alpha < 1 else set())
-    assert np.array_equal(decoded(files["roughness"]), refined.roughness[..., 0])
+    assert np.array_equal(decode_png(files["roughness"]), refined.roughness[..., 0])

@@ -32,7 +32,7 @@ from backend.refine.voxel_colors import voxel_colors
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
 from tests import tiny_trellis
-from tests.meshes import decoded, job, mesh_data, psnr, surface_of
+from tests.meshes import decode_png, job, mesh_data, psnr, surface_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -269,7 +269,7 @@ def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights
     seen = []
     result = pipeline.run(wanted, tmp_path, lambda stage, fraction: seen.append((stage, fraction)))
     assert {"base_color", "metallic", "roughness"} <= set(result.textures)
-    assert decoded(result.textures["metallic"]).shape == (1024, 1024)
+    assert decode_png(result.textures["metallic"]).shape == (1024, 1024)
     assert result.report["seconds"]["refine"] > 0
     assert any("random" in note for note in result.report["notes"])
     fractions = [fraction for _, fraction in seen]
@@ -323,8 +323,8 @@ def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
         tmp_path,
         untold,
     )
-    assert decoded(result.textures["base_color"]).std() > 1
-    assert not decoded(result.textures["coverage"]).any()
+    assert decode_png(result.textures["base_color"]).std() > 1
+    assert not decode_png(result.textures["coverage"]).any()
     assert result.report["views"] == 0
     assert "bake" not in result.report["seconds"]
 

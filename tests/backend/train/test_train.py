@@ -31,7 +31,7 @@ from backend.train.objective import moments
 from backend.train.train import Recipe, step_loss, train
 from tests import lessons, mosaic, naive_wan, tiny_model
 from tests.lessons import COLORS, CPU, NETWORK
-from tests.meshes import at_once
+from tests.meshes import run_at_once
 
 LESSONS = {"high": (100, 1e-2), "low": (150, 5e-3)}
 """Steps and rate: tiny networks are taught quicker than large ones."""
@@ -111,7 +111,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
         colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
         painting = painter.OrbitPainter().paint(
-            surface, buffers, shown, settings, lambda fraction: None, at_once, unseen
+            surface, buffers, shown, settings, lambda fraction: None, run_at_once, unseen
         )
         frames, wanted = (
             255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS)

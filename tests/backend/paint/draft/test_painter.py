@@ -15,14 +15,14 @@ from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
 from tests.meshes import (
-    at_once,
     bake_frames,
     camera_at,
     knot,
     mesh_data,
-    picture,
     psnr,
+    reference_image,
     render_textured,
+    run_at_once,
     surface_of,
 )
 
@@ -145,7 +145,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
         camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras
     ]
     buffers = render(surface, cameras)
-    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
+    painting = chosen.paint(surface, buffers, reference, settings, quiet, run_at_once, unseen)
     texture = bake_frames(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 
@@ -153,7 +153,7 @@ def paint_and_bake(surface, reference: np.ndarray, **settings):
 @pytest.fixture(scope="module")
 def textured(surface):
     camera = camera_at(35, 15, 768, 2.4, 1.5)
-    image = picture(surface, camera)
+    image = reference_image(surface, camera)
     return camera, image, *paint_and_bake(surface, image)
 
 
@@ -195,7 +195,7 @@ def symmetric_thing():
 def two_sided(surface, camera, left, right) -> np.ndarray:
     """A picture of a mesh with one colour for x < 0 and another for x > 0, with a pattern along z that both
     share."""
-    image = picture(surface, camera)
+    image = reference_image(surface, camera)
     buffer = rasterize(surface.vertices, surface.faces, camera)
     points = positions(buffer)
     shade = 0.6 + 0.4 * (np.sin(40 * points[..., 2]) > 0)[..., None]
@@ -232,6 +232,6 @@ def test_a_mirror_that_contradicts_the_picture_is_not_used():
 
 def test_the_same_seed_gives_the_same_texture():
     surface = surface_of(trimesh.creation.torus(1, 0.4, 24, 12))
-    image = picture(surface, camera_at(20, 40, 256))
+    image = reference_image(surface, camera_at(20, 40, 256))
     first, second = (paint_and_bake(surface, image, seed=5)[0] for _ in range(2))
     assert np.array_equal(first.base_color, second.base_color)

@@ -21,7 +21,7 @@ from backend.paint.orbitpainter.sampler import Sampling
 from backend.paint.preview import COUNT, SIZE, strip
 from backend.paint.reference import Reference
 from tests import tiny_model
-from tests.meshes import at_once, decoded, knot, mesh_data
+from tests.meshes import decode_png, knot, mesh_data, run_at_once
 
 STEPS = 3
 AROUND, OVER = list(range(60)), list(range(60, 120))
@@ -146,7 +146,7 @@ def test_every_layout_paints_every_view(model, layout, reference):
         ["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"]
     )
     buffers = pipeline.render(surface, [camera for orbit in orbits for camera in orbit.cameras])
-    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, at_once, shown.append)
+    painting = chosen.paint(surface, buffers, reference, SETTINGS, told.append, run_at_once, shown.append)
     assert len(painting.frames) == len(buffers) == sum(len(orbit.cameras) for orbit in orbits)
     assert all(frame.shape == (32, 32, 3) and frame.dtype == np.uint8 for frame in painting.frames)
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
@@ -164,7 +164,7 @@ def test_every_layout_paints_every_view(model, layout, reference):
 def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(model, tmp_path):
     model()
     result = pipeline.run(job(SETTINGS), tmp_path, lambda stage, fraction: None)
-    texture = decoded(result.textures["base_color"])
+    texture = decode_png(result.textures["base_color"])
     assert texture.shape == (1024, 1024, 3)
     assert texture.std() > 5
     assert any("weights are random" in note for note in result.report["notes"])

@@ -17,7 +17,7 @@ from backend.paint.draft.painter import Draft
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit
 from backend.render.rasterize import positions, rasterize
-from tests.meshes import camera_at, knot, picture, surface_of
+from tests.meshes import camera_at, knot, reference_image, surface_of
 
 
 def quiet(fraction: float) -> None:
@@ -85,17 +85,17 @@ def notes_of(surface, image: np.ndarray, **settings) -> tuple[str, ...]:
 
 def test_a_doubtful_view_asks_for_the_view_and_a_sure_one_says_nothing():
     cube, thing = surface_of(trimesh.creation.box()), surface_of(knot())
-    plain = picture(cube, camera_at(30, 15, 256))
+    plain = reference_image(cube, camera_at(30, 15, 256))
     plain[..., :3] = 128
     [note] = notes_of(cube, plain)
     assert "set View" in note
-    assert notes_of(thing, picture(thing, camera_at(30, 15, 256))) == ()
+    assert notes_of(thing, reference_image(thing, camera_at(30, 15, 256))) == ()
 
 
 def test_a_picture_of_a_thing_of_another_shape_is_doubted_and_told_by_how_many_degrees():
     thing = surface_of(knot())
     lean = replace(thing, vertices=thing.vertices * np.float32([0.97, 1.03, 1.0]))
-    [note] = notes_of(thing, picture(lean, camera_at(30, 15, 256)))
+    [note] = notes_of(thing, reference_image(lean, camera_at(30, 15, 256)))
     assert re.search(r"may be [2-9]° beside", note)
     assert "Pins" in note
 
@@ -112,7 +112,7 @@ def test_what_hides_a_strip_of_the_object_leaves_the_view_as_exact_as_it_was():
 
 def test_a_given_view_whose_outline_is_another_is_said():
     surface = surface_of(boxes(((1, 0.1, 0.4), (0, 0, 0)), ((0.1, 0.1, 0.5), (0.4, 0, 0.4))))
-    image = picture(surface, camera_at(0, 10, 256))
+    image = reference_image(surface, camera_at(0, 10, 256))
     [note] = notes_of(surface, image, azimuth=90.0, elevation=10.0)
     assert "given View" in note
     assert notes_of(surface, image, azimuth=0.0, elevation=10.0) == ()

@@ -26,7 +26,7 @@ from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import sample_bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import printed_page
-from tests.meshes import at_once, camera_at, mesh_data, surface_of
+from tests.meshes import camera_at, mesh_data, run_at_once, surface_of
 
 SIZE = 32
 
@@ -206,7 +206,7 @@ def painted(surface, color, azimuth: float, elevation: float, others, **settings
     reference = np.dstack([photograph(surface, color, camera), alpha]).astype(np.uint8)
     buffers = render(surface, [camera, *others])
     painting = Draft().paint(
-        surface, buffers, decode(reference), Settings(**settings), lambda fraction: None, at_once, unseen
+        surface, buffers, decode(reference), Settings(**settings), lambda fraction: None, run_at_once, unseen
     )
     return painting, buffers, reference
 
