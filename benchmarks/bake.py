@@ -23,9 +23,16 @@ from . import scenes
 from .damage import Damage, damaged
 from .methods import METHODS, Frames
 from .report import Report, parser, peak_gigabytes, timed
-from .score import HeldOut, held_out, seam_energy
+from .score import HeldOut, held_out_cameras, seam_energy
 
-VIEWS, SIZE, TEXTURE = 61, 512, 2048
+ORBIT_VIEWS = 61
+"""Views of each of the two orbits."""
+
+FRAME_SIZE = 512
+"""Pixels along each frame."""
+
+TEXTURE_SIZE = 2048
+"""Texels along the texture."""
 
 SCENES = {
     "suzanne": scenes.suzanne,
@@ -66,33 +73,33 @@ def main() -> None:
     )
     for scene in (SCENES[name]() for name in chosen.scenes):
         cameras = [
-            *horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
-            *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+            *horizontal_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
+            *vertical_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
         ]
         buffers = render(scene.surface, cameras)
         true = [scene.photograph(camera) for camera in cameras]
-        judge = HeldOut(scene, held_out())
+        judge = HeldOut(scene, held_out_cameras())
         ceiling = ceiling_texture(scene)
-        _row(report, scene, judge, "–", "ceiling", ceiling, None, chosen.pictures)
+        _add_row(report, scene, judge, "–", "ceiling", ceiling, None, chosen.pictures)
         for condition in chosen.conditions:
-            images = damaged(true, [VIEWS, VIEWS], CONDITIONS[condition])
+            images = damaged(true, [ORBIT_VIEWS, ORBIT_VIEWS], CONDITIONS[condition])
             for name in chosen.methods:
-                # Nothing that one method has worked out helps the next.
-                frames = replace(Frames(scene.surface, buffers, images, TEXTURE))
+                # Nothing that one method has computed helps the next.
+                frames = replace(Frames(scene.surface, buffers, images, TEXTURE_SIZE))
                 with timed() as clock:
                     texture = METHODS[name](frames)
-                _row(report, scene, judge, condition, name, texture, clock.seconds, chosen.pictures)
+                _add_row(report, scene, judge, condition, name, texture, clock.seconds, chosen.pictures)
 
 
 def ceiling_texture(scene: scenes.Scene) -> np.ndarray:
     """(S, S, 3) float32: every texel the truth's colour at its middle."""
-    texels = locate_texels(scene.surface, TEXTURE)
-    weights = rasterize_atlas(scene.surface.corner_uvs, TEXTURE)[1].reshape(-1, 2)[texels.place]
+    texels = locate_texels(scene.surface, TEXTURE_SIZE)
+    weights = rasterize_atlas(scene.surface.corner_uvs, TEXTURE_SIZE)[1].reshape(-1, 2)[texels.place]
     weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
     return scene.color(texels.face, weights, texels.positions)[texels.nearest]
 
 
-def _row(
+def _add_row(
     report: Report,
     scene,
     judge: HeldOut,
@@ -120,7 +127,7 @@ def _row(
         pictures.mkdir(parents=True, exist_ok=True)
         shots = judge.images(texture)
         stem = "_".join((scene.name, condition, name)).replace(" ", "-").replace(",", "").replace("–", "true")
-        Image.fromarray(_sheet(shots[3::6])).save(pictures / f"{stem}.png")
+        Image.fromarray(_side_by_side(shots[3::6])).save(pictures / f"{stem}.png")
         middle = shots[9]
         height, width = (side // 2 for side in middle.shape[:2])
         Image.fromarray(middle[max(0, height - 64) : height + 64, max(0, width - 64) : width + 64]).save(
@@ -128,7 +135,7 @@ def _row(
         )
 
 
-def _sheet(images: list[np.ndarray]) -> np.ndarray:
+def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
     height = max(image.shape[0] for image in images)
     return np.hstack([np.pad(image, ((0, height - image.shape[0]), (0, 8), (0, 0))) for image in images])
 

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 EXTENSION = "bl_ext.user_default.orbit_texture"
-BEAT = 0.005
+BEAT_SECONDS = 0.005
 """Seconds between two beats."""
 
 
@@ -134,11 +134,11 @@ def beat(queue) -> tuple[list[float], list[float], float]:
     callbacks, gaps, last = [], [], time.perf_counter()
     while queue.busy:
         begun = time.perf_counter()
-        gaps.append(begun - last - BEAT)
+        gaps.append(begun - last - BEAT_SECONDS)
         queue.poll()
         last = time.perf_counter()
         callbacks.append(last - begun)
-        time.sleep(BEAT)
+        time.sleep(BEAT_SECONDS)
     return callbacks[:-1], gaps, callbacks[-1]
 
 

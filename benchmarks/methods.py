@@ -26,12 +26,13 @@ from backend.mesh.voxels import interpolate, voxelize
 from backend.render.rasterize import GBuffer
 from backend.render.visibility import edge_distances, find_winding
 
-VOXELS = 512
+VOXEL_RESOLUTION = 512
+"""Of the grid on which views are selected."""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """What every method is given.
+    """The input of every method.
 
     Attributes:
         surface: with UVs.
@@ -77,29 +78,29 @@ class Frames:
 
 def average(frames: Frames) -> np.ndarray:
     """Average Baking: the mean of all views that see a texel."""
-    return _blended(frames, [np.ones(len(view), np.float32) for view in frames.unaligned.views])
+    return _blend(frames, [np.ones(len(view), np.float32) for view in frames.unaligned.views])
 
 
 def incidence_blend(frames: Frames) -> np.ndarray:
     """The mean weighted by cos^6 of the incidence, and less at edges (AssetGen 7.4)."""
-    return _blended(frames, [view.weights(6) for view in frames.unaligned.views])
+    return _blend(frames, [view.weights(6) for view in frames.unaligned.views])
 
 
 def best_view(frames: Frames) -> np.ndarray:
     """Greedy: every texel from the view that sees its voxel best."""
-    return _from_labels(frames, smoothness=0)
+    return _texture_from_labels(frames, smoothness=0)
 
 
 def graph_cut_texels(frames: Frames) -> np.ndarray:
     """Labels by graph cut, colours per texel over its footprint."""
-    return _from_labels(frames, smoothness=0.7)
+    return _texture_from_labels(frames, smoothness=0.7)
 
 
 def graph_cut_voxels(frames: Frames) -> np.ndarray:
     """Labels by graph cut, a colour per voxel, looked up trilinearly: the reference's export."""
     surface, views, colors = frames.surface, frames.unaligned.views, frames.unaligned.colors
-    voxels = voxelize(surface, VOXELS)
-    labels = _labels(frames, voxels, 0.7)
+    voxels = voxelize(surface, VOXEL_RESOLUTION)
+    labels = _select_labels(frames, voxels, 0.7)
     sums = np.zeros((len(voxels), 4), np.float32)
     for index, (view, shown) in enumerate(zip(views, colors, strict=True)):
         place = voxels.index_of(view.points)
@@ -109,10 +110,10 @@ def graph_cut_voxels(frames: Frames) -> np.ndarray:
     a, b = voxels.edges.T
     for _ in range(4):
         empty = sums[:, 3] == 0
-        spread = np.zeros_like(sums)
-        np.add.at(spread, a, sums[b])
-        np.add.at(spread, b, sums[a])
-        sums[empty] = spread[empty]
+        around = np.zeros_like(sums)
+        np.add.at(around, a, sums[b])
+        np.add.at(around, b, sums[a])
+        sums[empty] = around[empty]
     texels = locate_texels(surface, frames.size)
     values = interpolate(voxels, sums[:, :3] / np.maximum(sums[:, 3:], 1), texels.positions)
     return values[texels.nearest]
@@ -124,7 +125,7 @@ def differentiable_rendering(frames: Frames) -> np.ndarray:
     views = [replace(view, jacobian=np.zeros_like(view.jacobian)) for view in frames.unaligned.views]
     weights = [np.ones(len(view), np.float32) for view in views]
     start, weight = blend(views, weights, frames.unaligned.colors, frames.size)
-    return padded(fit_texture(views, weights, frames.unaligned.colors, start, 20), weight)
+    return pad(fit_texture(views, weights, frames.unaligned.colors, start, 20), weight)
 
 
 def flow_alignment(frames: Frames) -> np.ndarray:
@@ -134,24 +135,24 @@ def flow_alignment(frames: Frames) -> np.ndarray:
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     weights = [view.weights(6) for view in views]
     for _ in range(3):
-        colors = _read(views, images)
+        colors = _read_pixels(views, images)
         consensus, _ = blend(views, weights, colors, 1024)
         for index, view in enumerate(views):
-            images[index] = _flowed(frames.images[index], view, render_back(view, consensus), flow)
-    colors = _toned(views, weights, _read(views, images), consensus)
+            images[index] = _warp_by_flow(frames.images[index], view, render_back(view, consensus), flow)
+    colors = _match_tone(views, weights, _read_pixels(views, images), consensus)
     views = [replace(view, jacobian=np.zeros_like(view.jacobian)) for view in views]
     start, weight = blend(views, weights, colors, frames.size)
-    return padded(fit_texture(views, [view.weights(2) for view in views], colors, start, 8), weight)
+    return pad(fit_texture(views, [view.weights(2) for view in views], colors, start, 8), weight)
 
 
 def ours(frames: Frames) -> np.ndarray:
-    """Aligned, fused by agreement: what a job does."""
-    return _baked(frames, frames.align(AlignConfig()))
+    """Aligned, fused by agreement: as a job does it."""
+    return _bake(frames, frames.align(AlignConfig()))
 
 
 def ours_unaligned(frames: Frames) -> np.ndarray:
     """The same without the align stage."""
-    return _baked(frames, frames.unaligned)
+    return _bake(frames, frames.unaligned)
 
 
 def open3d(frames: Frames) -> np.ndarray:
@@ -219,30 +220,30 @@ METHODS = {
 }
 
 
-def padded(texture: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def pad(texture: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """A texture (S, S, 3) where every pixel of the atlas that no view touched repeats the nearest one that
     some view did."""
     return texture[weight > 0][nearest_in_mask(weight > 0)]
 
 
-def _blended(frames: Frames, weights: Sequence[np.ndarray]) -> np.ndarray:
-    return padded(*blend(frames.unaligned.views, weights, frames.unaligned.colors, frames.size))
+def _blend(frames: Frames, weights: Sequence[np.ndarray]) -> np.ndarray:
+    return pad(*blend(frames.unaligned.views, weights, frames.unaligned.colors, frames.size))
 
 
-def _labels(frames: Frames, voxels, smoothness: float) -> np.ndarray:
+def _select_labels(frames: Frames, voxels, smoothness: float) -> np.ndarray:
     quality = view_quality(voxels, frames.buffers, frames.edges, frames.preference, frames.winding)
     if not smoothness:
         return np.where(quality.any(axis=1), quality.argmax(axis=1), -1).astype(np.int32)
     views, colors = frames.unaligned.views, frames.unaligned.colors
     weights = [view.weights(6) for view in views]
     consensus, _ = blend(views, weights, colors, 1024)
-    mean, spread = voxel_statistics(voxels, views, weights, colors, consensus)
-    return select_views(voxels, quality, smoothness, contrast_weights(voxels.edges, mean, spread))
+    mean, difference = voxel_statistics(voxels, views, weights, colors, consensus)
+    return select_views(voxels, quality, smoothness, contrast_weights(voxels.edges, mean, difference))
 
 
-def _from_labels(frames: Frames, smoothness: float) -> np.ndarray:
-    voxels = voxelize(frames.surface, VOXELS)
-    labels = _labels(frames, voxels, smoothness)
+def _texture_from_labels(frames: Frames, smoothness: float) -> np.ndarray:
+    voxels = voxelize(frames.surface, VOXEL_RESOLUTION)
+    labels = _select_labels(frames, voxels, smoothness)
     texels = locate_texels(frames.surface, frames.size)
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
@@ -253,7 +254,7 @@ def _from_labels(frames: Frames, smoothness: float) -> np.ndarray:
     return values[texels.nearest]
 
 
-def _baked(frames: Frames, alignment: Alignment) -> np.ndarray:
+def _bake(frames: Frames, alignment: Alignment) -> np.ndarray:
     texture = bake(
         frames.surface,
         frames.buffers,
@@ -262,21 +263,21 @@ def _baked(frames: Frames, alignment: Alignment) -> np.ndarray:
         frames.preference,
         frames.winding,
         frames.size,
-        VOXELS,
+        VOXEL_RESOLUTION,
         0,
         lambda fraction: None,
     )
     return texture.base_color.astype(np.float32)
 
 
-def _read(views: Sequence[View], images: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _read_pixels(views: Sequence[View], images: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [
         image.reshape(-1, 3)[view.pixels].astype(np.float32)
         for view, image in zip(views, images, strict=True)
     ]
 
 
-def _flowed(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.ndarray:
+def _warp_by_flow(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.ndarray:
     """The image moved onto what the surface shows, by optical flow smoothed where it can be trusted."""
     target = np.zeros_like(image)
     target.reshape(-1, 3)[view.pixels] = np.clip(rendered, 0, 255).astype(np.uint8)
@@ -286,15 +287,15 @@ def _flowed(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.nda
     motion = flow.calc(
         cv2.cvtColor(target, cv2.COLOR_RGB2GRAY), cv2.cvtColor(masked, cv2.COLOR_RGB2GRAY), None
     )
-    share = np.maximum(cv2.GaussianBlur(trust, (0, 0), 6), 1e-3)
-    motion = cv2.GaussianBlur(motion * trust[..., None], (0, 0), 6) / share[..., None]
+    blurred_trust = np.maximum(cv2.GaussianBlur(trust, (0, 0), 6), 1e-3)
+    motion = cv2.GaussianBlur(motion * trust[..., None], (0, 0), 6) / blurred_trust[..., None]
     grid = np.stack(np.meshgrid(np.arange(image.shape[1]), np.arange(image.shape[0])), axis=-1).astype(
         np.float32
     )
     return cv2.remap(image, grid + motion, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _toned(views, weights, colors, consensus) -> list[np.ndarray]:
+def _match_tone(views, weights, colors, consensus) -> list[np.ndarray]:
     """Mean and contrast of every view made those of the consensus under it."""
     result = []
     for view, weight, shown in zip(views, weights, colors, strict=True):

@@ -8,10 +8,9 @@ in a process per mesh. Ratios are of processor seconds, which a busy machine dis
 your own as files: they are subdivided to 50,000 triangles or more.
 """
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,15 +22,23 @@ from embreex.rtcore_scene import EmbreeScene
 
 from backend.mesh.prepare import normalise, weld
 from backend.mesh.surface import Surface, smooth_normals
+from backend.parallel import map_parallel
 from backend.render.camera import Camera, horizontal_orbit, vertical_orbit
 from backend.render.rasterize import GBuffer, normals, positions, rasterize, render
 
 from .report import Report, parser, peak_gigabytes, timed
 from .scenes import ASSETS, tube
 
-SIZE, TILE = 512, 8
+VIEW_SIZE = 512
+"""Pixels along each view."""
+
+TILE_SIZE = 8
+"""Pixels along the tiles in which Embree gets its rays."""
+
 CAMERAS = [
-    camera for orbit in (horizontal_orbit, vertical_orbit) for camera in orbit(61, 1.5, 35 / 32, SIZE).cameras
+    camera
+    for orbit in (horizontal_orbit, vertical_orbit)
+    for camera in orbit(61, 1.5, 35 / 32, VIEW_SIZE).cameras
 ]
 COLUMNS = [
     "mesh",
@@ -97,7 +104,11 @@ def meshes(files: list[Path]) -> list[tuple[str, Callable, object]]:
         for name, count in (("20k", 20_000), ("200k", 200_000), ("1M", 1_000_000))
     ]
     real = [*ASSETS.rglob("*_triangulated.obj"), *files]
-    return [*spheres, ("knot 200k", knot, 200_000), *((path.stem, subdivided, path) for path in real)]
+    return [
+        *spheres,
+        ("knot 200k", knot, 200_000),
+        *((path.stem, subdivide_from_file, path) for path in real),
+    ]
 
 
 def sphere(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +137,7 @@ def knot(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(mesh.vertices), np.asarray(mesh.faces)
 
 
-def subdivided(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def subdivide_from_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     mesh = trimesh.load(path, force="mesh")
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
     while len(faces) < 50_000:
@@ -140,45 +151,40 @@ def measure(make: Callable, argument, repeat: int) -> Row:
     vertices, faces = weld(normalise(vertices, faces), faces)
     uvs = np.zeros((len(faces), 3, 2), np.float32)
     surface = Surface(vertices, faces, smooth_normals(vertices, faces), uvs, np.arange(len(faces)), True)
-    shade(surface, CAMERAS[0])  # compiles
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ids = full = embree = np.full(2, np.inf)
-        memory, scenes, rays = None, [], []
-        for _ in range(repeat):
-            ids = np.minimum(ids, costed(render, surface, CAMERAS)[1])
-            buffers, cost = costed(on_all, pool, lambda camera: shade(surface, camera), CAMERAS)
-            full = np.minimum(full, cost)
-            memory = memory or peak_gigabytes()
-            first, buffers = buffers[0], None
-            if not scenes:
-                scenes = [scene(surface, robust) for robust in (True, False)]
-                rays = list(pool.map(rays_of, CAMERAS))
-            for tree, _ in scenes:
-                found, cost = costed(on_all, pool, lambda ray, tree=tree: tree.run(*ray), rays)
-                embree = np.minimum(embree, cost)
-    same = float((in_tiles(first.face) == found[0]).mean())
+    render_maps(surface, CAMERAS[0])  # compiles
+    ids = full = embree = np.full(2, np.inf)
+    memory, scenes, rays = None, [], []
+    for _ in range(repeat):
+        ids = np.minimum(ids, measure_cost(render, surface, CAMERAS)[1])
+        buffers, cost = measure_cost(map_parallel, lambda camera: render_maps(surface, camera), CAMERAS)
+        full = np.minimum(full, cost)
+        memory = memory or peak_gigabytes()
+        first, buffers = buffers[0], None
+        if not scenes:
+            scenes = [build_embree_scene(surface, robust) for robust in (True, False)]
+            rays = map_parallel(make_rays, CAMERAS)
+        for tree, _ in scenes:
+            found, cost = measure_cost(map_parallel, lambda ray, tree=tree: tree.run(*ray), rays)
+            embree = np.minimum(embree, cost)
+    same = float((order_by_tiles(first.face) == found[0]).mean())
     return Row(len(faces), ids, full, memory, embree, min(build for _, build in scenes), same)
 
 
-def costed(work: Callable, *arguments) -> tuple[list, np.ndarray]:
+def measure_cost(work: Callable, *arguments) -> tuple[list, np.ndarray]:
     """What ``work`` returns, and its wall and processor seconds, of all threads."""
     start = np.array([time.perf_counter(), time.process_time()])
     result = work(*arguments)
     return result, np.array([time.perf_counter(), time.process_time()]) - start
 
 
-def on_all(pool: ThreadPoolExecutor, work: Callable, things: list) -> list:
-    return list(pool.map(work, things))
-
-
-def shade(surface: Surface, camera: Camera) -> GBuffer:
+def render_maps(surface: Surface, camera: Camera) -> GBuffer:
     buffer = rasterize(surface.vertices, surface.faces, camera)
     positions(buffer)
     normals(buffer, surface)
     return buffer
 
 
-def scene(surface: Surface, robust: bool) -> tuple[EmbreeScene, float]:
+def build_embree_scene(surface: Surface, robust: bool) -> tuple[EmbreeScene, float]:
     """Embree's tree, and the seconds it took to build: it does so with the first ray."""
     tree = EmbreeScene(robust=robust)
     with timed() as clock:
@@ -187,20 +193,28 @@ def scene(surface: Surface, robust: bool) -> tuple[EmbreeScene, float]:
     return tree, clock.seconds
 
 
-def rays_of(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+def make_rays(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Origins and directions (N, 3) float32 through the pixels' centres, tile by tile."""
-    row, column = (in_tiles(index) for index in np.mgrid[0:SIZE, 0:SIZE])
+    row, column = (order_by_tiles(index) for index in np.mgrid[0:VIEW_SIZE, 0:VIEW_SIZE])
     local = np.column_stack(
-        [(column + 0.5) / SIZE - 0.5, 0.5 - (row + 0.5) / SIZE, np.full(SIZE * SIZE, -camera.focal)]
+        [
+            (column + 0.5) / VIEW_SIZE - 0.5,
+            0.5 - (row + 0.5) / VIEW_SIZE,
+            np.full(VIEW_SIZE * VIEW_SIZE, -camera.focal),
+        ]
     )
-    return np.full((SIZE * SIZE, 3), camera.position, np.float32), (local @ camera.rotation.T).astype(
-        np.float32
-    )
+    return np.full((VIEW_SIZE * VIEW_SIZE, 3), camera.position, np.float32), (
+        local @ camera.rotation.T
+    ).astype(np.float32)
 
 
-def in_tiles(image: np.ndarray) -> np.ndarray:
+def order_by_tiles(image: np.ndarray) -> np.ndarray:
     """(H * W,) of an image (H, W), tile by tile."""
-    return image.reshape(SIZE // TILE, TILE, SIZE // TILE, TILE).transpose(0, 2, 1, 3).ravel()
+    return (
+        image.reshape(VIEW_SIZE // TILE_SIZE, TILE_SIZE, VIEW_SIZE // TILE_SIZE, TILE_SIZE)
+        .transpose(0, 2, 1, 3)
+        .ravel()
+    )
 
 
 if __name__ == "__main__":

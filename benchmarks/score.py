@@ -1,6 +1,5 @@
 """How close a textured surface comes to the truth, from cameras that no method saw."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -10,17 +9,21 @@ from skimage.metrics import structural_similarity
 
 from backend.bake.seams import sample_seams
 from backend.mesh.surface import Surface
+from backend.parallel import map_parallel
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import rasterize
 from backend.render.sample import sample_bilinear
 
 from .scenes import Scene
 
-SAMPLES = 2
-"""Squared samples per pixel, for truth and result alike."""
+SAMPLES_PER_PIXEL = 2
+"""Samples along each pixel, for truth and result alike."""
 
-BLOCK, REACH = 16, 4
-"""Pixels per block, and how far a block may move, in steps of a sample, for the shift-tolerant figure."""
+BLOCK_PIXELS = 16
+"""Pixels along a block of the shift-tolerant figure."""
+
+BLOCK_REACH = 4
+"""Pixels that a block may move."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Score:
     sharpness: float
 
 
-def held_out(count: int = 24, size: int = 512) -> list[Camera]:
+def held_out_cameras(count: int = 24, size: int = 512) -> list[Camera]:
     """Cameras all around, evenly spread on the sphere, none of them on an orbit."""
     k = np.arange(count) + 0.5
     elevations = np.degrees(np.arcsin(1 - 2 * k / count))
@@ -62,13 +65,12 @@ class HeldOut:
     """
 
     def __init__(self, scene: Scene, cameras: list[Camera]):
-        self.shots = [_Shot(scene, camera) for camera in cameras]
+        self.views = [HeldOutView(scene, camera) for camera in cameras]
 
     def score(self, texture: np.ndarray) -> Score:
         """Compares renderings of a texture (S, S, 3), read bilinearly as Blender does, with the truth."""
         texture = texture.astype(np.float32)
-        with ThreadPoolExecutor() as pool:
-            sums = np.sum(list(pool.map(lambda shot: shot.compare(texture), self.shots)), axis=0)
+        sums = np.sum(map_parallel(lambda view: view.compare(texture), self.views), axis=0)
         squares, shifted, similarity, energy, true_energy, pixels = sums
         return Score(
             _decibels(squares / (3 * pixels)),
@@ -80,12 +82,12 @@ class HeldOut:
     def images(self, texture: np.ndarray) -> list[np.ndarray]:
         """Renderings (H, W, 3) uint8 of a texture, cut to the mesh."""
         return [
-            np.clip(np.round(shot.render(texture.astype(np.float32))), 0, 255).astype(np.uint8)
-            for shot in self.shots
+            np.clip(np.round(view.render(texture.astype(np.float32))), 0, 255).astype(np.uint8)
+            for view in self.views
         ]
 
 
-class _Shot:
+class HeldOutView:
     """One held-out view, cut to the part of the image that shows the mesh."""
 
     def __init__(self, scene: Scene, camera: Camera):
@@ -94,25 +96,32 @@ class _Shot:
             camera.position,
             camera.focal,
             camera.centre,
-            SAMPLES * camera.width,
-            SAMPLES * camera.height,
+            SAMPLES_PER_PIXEL * camera.width,
+            SAMPLES_PER_PIXEL * camera.height,
         )
         buffer = rasterize(scene.surface.vertices, scene.surface.faces, fine)
-        blocks = (camera.height, SAMPLES, camera.width, SAMPLES)
+        blocks = (camera.height, SAMPLES_PER_PIXEL, camera.width, SAMPLES_PER_PIXEL)
         rows, columns = np.nonzero(buffer.mask.reshape(blocks).any(axis=(1, 3)))
         self.box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-        outer = tuple(slice(SAMPLES * part.start, SAMPLES * part.stop) for part in self.box)
+        outer = tuple(
+            slice(SAMPLES_PER_PIXEL * part.start, SAMPLES_PER_PIXEL * part.stop) for part in self.box
+        )
         seen = buffer.mask[outer]
-        self.shape = (seen.shape[0] // SAMPLES, SAMPLES, seen.shape[1] // SAMPLES, SAMPLES)
+        self.shape = (
+            seen.shape[0] // SAMPLES_PER_PIXEL,
+            SAMPLES_PER_PIXEL,
+            seen.shape[1] // SAMPLES_PER_PIXEL,
+            SAMPLES_PER_PIXEL,
+        )
         self.seen, self.mask = seen, seen.reshape(self.shape).all(axis=(1, 3))
         self.inner = cv2.erode(self.mask.astype(np.uint8), np.ones((3, 3))) > 0
         weights = buffer.barycentric[outer][seen]
         weights = np.column_stack([weights, 1 - weights.sum(axis=1)])
         self.uvs = np.einsum("nc,ncx->nx", weights, scene.surface.corner_uvs[buffer.face[outer][seen]])
-        self.truth = scene.photograph(camera, SAMPLES)[self.box]
+        self.truth = scene.photograph(camera, SAMPLES_PER_PIXEL)[self.box]
 
     def render(self, texture: np.ndarray) -> np.ndarray:
-        return _averaged(self._fine(texture), SAMPLES)
+        return _average_samples(self._fine(texture), SAMPLES_PER_PIXEL)
 
     def _fine(self, texture: np.ndarray) -> np.ndarray:
         size = texture.shape[0]
@@ -124,10 +133,10 @@ class _Shot:
 
     def compare(self, texture: np.ndarray) -> tuple[float, ...]:
         fine, mask = self._fine(texture), self.mask
-        image = _averaged(fine, SAMPLES)
+        image = _average_samples(fine, SAMPLES_PER_PIXEL)
         squares = np.square(image - self.truth)[mask].sum()
         _, local = structural_similarity(image, self.truth, channel_axis=2, data_range=255, full=True)
-        shifted = _shifted_squares(_continued(fine, self.seen), self.truth, mask)
+        shifted = _shifted_squares(_extend_over_background(fine, self.seen), self.truth, mask)
         return (
             squares,
             shifted,
@@ -156,7 +165,7 @@ def _gradient_energy(image: np.ndarray, mask: np.ndarray) -> float:
     return float(np.sqrt(across**2 + down**2)[mask].sum())
 
 
-def _continued(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _extend_over_background(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The image with the mask's nearest pixel everywhere outside: what a block at the rim moves in is
     surface, not background."""
     rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
@@ -167,12 +176,13 @@ def _shifted_squares(fine: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> f
     """Sum of squared differences where every block of the truth takes the shift of the finely sampled image
     that suits it best."""
     height, width = mask.shape
-    rows, columns = np.arange(0, height, BLOCK), np.arange(0, width, BLOCK)
-    best, reach = np.full((len(rows), len(columns)), np.inf), SAMPLES * REACH
+    rows, columns = np.arange(0, height, BLOCK_PIXELS), np.arange(0, width, BLOCK_PIXELS)
+    best, reach = np.full((len(rows), len(columns)), np.inf), SAMPLES_PER_PIXEL * BLOCK_REACH
     padded = np.pad(fine, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    for phase in np.ndindex(SAMPLES, SAMPLES):
-        image = _averaged(
-            padded[tuple(slice(start, start - SAMPLES if start else None) for start in phase)], SAMPLES
+    for phase in np.ndindex(SAMPLES_PER_PIXEL, SAMPLES_PER_PIXEL):
+        image = _average_samples(
+            padded[tuple(slice(start, start - SAMPLES_PER_PIXEL if start else None) for start in phase)],
+            SAMPLES_PER_PIXEL,
         )
         for y in range(image.shape[0] - height + 1):
             for x in range(image.shape[1] - width + 1):
@@ -186,6 +196,6 @@ def _shifted_squares(fine: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> f
     return float(best.sum())
 
 
-def _averaged(image: np.ndarray, samples: int) -> np.ndarray:
+def _average_samples(image: np.ndarray, samples: int) -> np.ndarray:
     height, width, channels = image.shape
     return image.reshape(height // samples, samples, width // samples, samples, channels).mean(axis=(1, 3))

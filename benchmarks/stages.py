@@ -19,32 +19,32 @@ from backend.render.rasterize import render
 from backend.render.visibility import edge_distances, find_winding
 
 from . import scenes
-from .bake import CONDITIONS, SCENES, SIZE, TEXTURE, VIEWS, horizontal_orbit, vertical_orbit
+from .bake import CONDITIONS, FRAME_SIZE, ORBIT_VIEWS, SCENES, TEXTURE_SIZE, horizontal_orbit, vertical_orbit
 from .damage import damaged
-from .methods import VOXELS, Frames
+from .methods import VOXEL_RESOLUTION, Frames
 from .report import Report, parser, peak_gigabytes
 
-PARTS = {
-    alignment: ("observe_atlas", "_in_parallel", "_take_out_common_drift", "blend"),
+TIMED_FUNCTIONS = {
+    alignment: ("observe_atlas", "map_parallel", "_remove_common_drift", "blend"),
     baking: (
-        "share_low_band",
+        "match_low_band",
         "voxelize",
         "voxel_statistics",
         "view_quality",
-        "choose_views",
-        "locate",
+        "select_views",
+        "locate_texels",
         "_start_at_labels",
-        "decided_weights",
-        "fit",
+        "downweight_other_views",
+        "fit_texture",
         "fill_unseen",
-        "equalise",
+        "equalise_seams",
         "interpolate",
         "blend",
-        "to_image",
+        "to_atlas",
     ),
 }
 
-ORDER = ("render", "edges", "align", "bake", "all")
+STAGE_ORDER = ("render", "edges", "align", "bake", "all")
 
 COLUMNS = ["scene", "triangles", "stage", "part", "s", "CPU s", "GB so far"]
 
@@ -60,15 +60,17 @@ def main() -> None:
 
 def measure(scene: scenes.Scene, report: Report) -> None:
     cameras = [
-        *horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
-        *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+        *horizontal_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
+        *vertical_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
     ]
-    images = damaged([scene.photograph(camera) for camera in cameras], [VIEWS, VIEWS], CONDITIONS["3"])
+    images = damaged(
+        [scene.photograph(camera) for camera in cameras], [ORBIT_VIEWS, ORBIT_VIEWS], CONDITIONS["3"]
+    )
     run(scene, cameras, images)  # compiles
     costs = run(scene, cameras, images)
     costs["all", ""] = np.sum([cost for (_, part), cost in costs.items() if not part], axis=0)
     for (stage, part), (wall, cpu) in sorted(
-        costs.items(), key=lambda entry: (ORDER.index(entry[0][0]), -entry[1][0])
+        costs.items(), key=lambda entry: (STAGE_ORDER.index(entry[0][0]), -entry[1][0])
     ):
         report.add(scene.name, len(scene.surface.faces), stage, part or "whole", wall, cpu, peak_gigabytes())
 
@@ -91,19 +93,28 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
 
     buffers = timed("render", "", render)(scene.surface, cameras)
     edges = timed("edges", "", edge_distances)(buffers)
-    winding, preference = (
-        find_winding(scene.surface, buffers),
-        Frames(scene.surface, buffers, images, TEXTURE).preference,
-    )
-    parts = [(module, name, getattr(module, name)) for module, names in PARTS.items() for name in names]
+    winding = find_winding(scene.surface, buffers)
+    preference = Frames(scene.surface, buffers, images, TEXTURE_SIZE).preference
+    parts = [
+        (module, name, getattr(module, name)) for module, names in TIMED_FUNCTIONS.items() for name in names
+    ]
     for module, name, work in parts:
         setattr(module, name, timed(module.__name__.rpartition(".")[2], name.strip("_"), work))
     try:
         aligned = timed("align", "", alignment.align)(
-            scene.surface, buffers, edges, images, preference, winding, quiet
+            scene.surface, buffers, edges, images, preference, winding, ignore_progress
         )
         timed("bake", "", baking.bake)(
-            scene.surface, buffers, edges, aligned, preference, winding, TEXTURE, VOXELS, 0, quiet
+            scene.surface,
+            buffers,
+            edges,
+            aligned,
+            preference,
+            winding,
+            TEXTURE_SIZE,
+            VOXEL_RESOLUTION,
+            0,
+            ignore_progress,
         )
     finally:
         for module, name, work in parts:
@@ -111,7 +122,7 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
     return costs
 
 
-def quiet(fraction: float) -> None:
+def ignore_progress(fraction: float) -> None:
     pass
 
 

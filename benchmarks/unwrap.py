@@ -32,7 +32,7 @@ from backend.mesh.uvs import count_overlaps, why_unusable
 from .report import Report, parser
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
-SIZE = 2048
+TEXTURE_SIZE = 2048
 COLUMNS = [
     "mesh",
     "triangles",
@@ -58,7 +58,7 @@ def plain_xatlas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def ours(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    return unwrap(vertices, faces, np.arange(len(faces)), SIZE, lambda fraction: None)
+    return unwrap(vertices, faces, np.arange(len(faces)), TEXTURE_SIZE, lambda fraction: None)
 
 
 def ball(edge: int) -> trimesh.Trimesh:
@@ -155,11 +155,11 @@ MESHES: dict[str, Callable[[], trimesh.Trimesh]] = {
     "blob 1M": lambda: blob(224),
     "sphere 1M": lambda: ball(224),
 }
-LARGE = 500_000
+XATLAS_LIMIT = 500_000
 """Triangles from which plain xatlas is left out: it needs more than ten minutes or crashes."""
 
 
-def quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
+def measure_quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
     """The columns from charts on; see the top of the file."""
     _, wedges = np.unique(np.column_stack([faces.ravel(), uvs.reshape(-1, 2)]), axis=0, return_inverse=True)
     wedges = wedges.reshape(-1, 3)
@@ -175,7 +175,7 @@ def quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
         corner[next_half_edge(edges[:, 0])] != corner[edges[:, 1]]
     )
     seams = half_edge_lengths(vertices, faces)[edges[cut, 0]].sum() / np.sqrt(area.sum())
-    covered, double = count_overlaps(np.ascontiguousarray(uvs, np.float32), SIZE)
+    covered, double = count_overlaps(np.ascontiguousarray(uvs, np.float32), TEXTURE_SIZE)
     return [
         int(chart.max()) + 1,
         int((np.bincount(chart) < 8).sum()),
@@ -183,15 +183,15 @@ def quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
         float(1 / smallest.min()),
         float(np.average(largest / smallest, weights=area)),
         float(np.average(np.abs(np.log2(largest * smallest)), weights=area)),
-        covered / SIZE**2,
+        covered / TEXTURE_SIZE**2,
         float(seams),
         double,
         why_unusable(uvs) or "yes",
     ]
 
 
-def measured(method: Callable, vertices: np.ndarray, faces: np.ndarray) -> list | None:
-    """Seconds, processor seconds and :func:`quality`; None if the process ended on the way."""
+def measure_in_process(method: Callable, vertices: np.ndarray, faces: np.ndarray) -> list | None:
+    """Seconds, processor seconds and :func:`measure_quality`; None if the process ended on the way."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(sender, method, vertices, faces))
@@ -208,13 +208,13 @@ def measured(method: Callable, vertices: np.ndarray, faces: np.ndarray) -> list 
 def _measure(sender, method, vertices, faces):
     # Compiled code is read from its cache first: that is no part of unwrapping.
     method(*_arrays(trimesh.creation.icosphere(3)))
-    start, used = time.perf_counter(), _processor_seconds()
+    start, used = time.perf_counter(), _used_processor_seconds()
     uvs = np.ascontiguousarray(method(vertices, faces), np.float32)
-    seconds, used = time.perf_counter() - start, _processor_seconds() - used
-    sender.send([seconds, used, *quality(vertices, faces, uvs)])
+    seconds, used = time.perf_counter() - start, _used_processor_seconds() - used
+    sender.send([seconds, used, *measure_quality(vertices, faces, uvs)])
 
 
-def _processor_seconds() -> float:
+def _used_processor_seconds() -> float:
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -240,8 +240,8 @@ def main() -> None:
     for name in arguments.only or meshes:
         vertices, faces = _arrays(meshes[name]())
         for method in (plain_xatlas, ours):
-            if method is ours or len(faces) < LARGE:
-                row = measured(method, vertices, faces) or [None] * (len(COLUMNS) - 4) + ["crashed"]
+            if method is ours or len(faces) < XATLAS_LIMIT:
+                row = measure_in_process(method, vertices, faces) or [None] * (len(COLUMNS) - 4) + ["crashed"]
                 report.add(name, len(faces), method.__name__.replace("_", " "), *row)
 
 
