@@ -36,7 +36,7 @@ class Frames:
 
     Attributes:
         surface: with UVs.
-        buffers: per view what it sees.
+        buffers: per view its G-buffer.
         images: per view (H, W, 3) uint8 sRGB.
         size: of the texture.
     """

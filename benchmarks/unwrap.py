@@ -8,8 +8,8 @@ so. Columns:
   stretch of any triangle.
 - angle, size: mean over the surface of the ratio of the singular values, and of |log2| of the area scale; 1
   and 0 are best.
-- used: part of the square under triangles. seams: length of all cuts over the square root of the surface's
-  area.
+- used: fraction of the square under triangles. seams: length of all cuts over the square root of the
+  surface's area.
 - tiny: charts of fewer than 8 triangles. double: texels of 2048² under two triangles. usable: what
   `why_unusable` says.
 """
@@ -206,7 +206,7 @@ def measure_in_process(method: Callable, vertices: np.ndarray, faces: np.ndarray
 
 
 def _measure(sender, method, vertices, faces):
-    # Compiled code is read from its cache first: that is no part of unwrapping.
+    # Compiled code is read from its cache first: that does not belong to unwrapping.
     method(*_arrays(trimesh.creation.icosphere(3)))
     start, used = time.perf_counter(), _used_processor_seconds()
     uvs = np.ascontiguousarray(method(vertices, faces), np.float32)

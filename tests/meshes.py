@@ -1,4 +1,4 @@
-"""Small real meshes and pictures for the tests."""
+"""Small real meshes, and references, bakes and renderings of them, for the tests."""
 
 import io
 from pathlib import Path
@@ -111,7 +111,7 @@ def reference_image(surface: Surface, camera: Camera, background=(255, 0, 255)) 
 def render_textured(
     surface: Surface, corner_uvs: np.ndarray, texture: np.ndarray, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``(mask, image)`` of a surface that wears a texture (S, S, 3), read bilinearly as Blender does."""
+    """``(mask, image)`` of a surface with a texture (S, S, 3), read bilinearly as Blender does."""
     buffer = rasterize(surface.vertices, surface.faces, camera)
     weights = np.concatenate([buffer.barycentric, 1 - buffer.barycentric.sum(axis=2, keepdims=True)], axis=2)
     uvs = np.einsum("hwc,hwcx->hwx", weights, corner_uvs[buffer.face])
@@ -164,7 +164,7 @@ def bake_frames(
     size: int,
     resolution: int,
 ) -> Texture:
-    """The texture that the bake makes of frames as they are, without alignment."""
+    """The texture that the bake makes of frames without aligning them."""
     edges, winding = edge_distances(buffers), find_winding(surface, buffers)
     alignment = align(
         surface, buffers, edges, frames, preference, winding, ignore_progress, AlignConfig(rounds=())

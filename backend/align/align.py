@@ -46,7 +46,7 @@ class AlignConfig:
         AlignRound(blur=1.0, tolerance=30.0),
         AlignRound(blur=0.7, tolerance=30.0),
     )
-    """Coarse to fine; none: the frames stay as they are."""
+    """Coarse to fine; none: the frames are not moved."""
 
     cosine_power: float = 2.0
     """Power of the cosine between surface and view in a pixel's weight in the consensus."""
@@ -88,7 +88,7 @@ def align(
 
     Args:
         surface: with UVs.
-        buffers: per view what it sees.
+        buffers: per view its G-buffer.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         frames: per view (H, W, 3) uint8 sRGB.
         preference: (T,) 0..1 per view, how much the painter trusts it.

@@ -67,6 +67,7 @@ def match_low_band(
             error.reshape(*shape, 4), None, fx=1 / stride, fy=1 / stride, interpolation=cv2.INTER_AREA
         )
         small = cv2.GaussianBlur(small, (0, 0), config.band / stride)
+        # Back at the frame's size, it is taken off the pixels.
         low = cv2.resize(
             small[..., :3] / np.maximum(small[..., 3:], 1e-3), shape[::-1], interpolation=cv2.INTER_LINEAR
         )
@@ -146,6 +147,7 @@ def downweight_other_views(
     """
 
     def downweight_view(index: int) -> np.ndarray:
+        # Pixels that another view outweighs by far are left out.
         points = views[index].points
         voxel = voxels.index_of(points)
         negligible = (voxel >= 0) & (weights[index] < config.min_relative_weight * most[voxel])

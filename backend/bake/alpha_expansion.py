@@ -96,6 +96,7 @@ def expand_labels(graph: Graph, candidates: Candidates, labels: np.ndarray) -> n
         better = False
         for alpha in range(len(first) - 1):
             own = slice(first[alpha], first[alpha + 1])
+            # The nodes that the move may change are decided by one minimum cut.
             nodes, places = _nodes_to_try(alpha, holder[own], place[own], graph, current, tried[alpha])
             now += 1
             tried[alpha] = now
@@ -159,6 +160,7 @@ def cheapest_labels(candidates):
 
 @njit(cache=True, nogil=True)
 def _energy(graph, cost, labels):
+    """Data terms (N,) and the weights between nodes that differ."""
     total = np.int64(0)
     for n in range(labels.size):
         total += cost[n]

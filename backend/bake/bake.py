@@ -111,7 +111,7 @@ def bake(
 
     Args:
         surface: with UVs.
-        buffers: per view what it sees.
+        buffers: per view its G-buffer.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         alignment: the frames.
         preference: (T,) 0..1 per view, how much the painter trusts it.
@@ -145,7 +145,17 @@ def bake(
     ).T
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
-    seen = _start_at_labels(start, weight, texels, local_doubt, wanted, surface, buffers, views, colors)
+    seen = _start_at_labels(
+        start,
+        weight,
+        texels,
+        doubt=local_doubt,
+        labels=wanted,
+        surface=surface,
+        buffers=buffers,
+        views=views,
+        colors=colors,
+    )
     # Fit: the texture that re-renders the views, each weighted by whether it was selected where they
     # disagree. A quality is the root of a cosine.
     weights = [factor * view.weights(config.fit_power) for factor, view in zip(trust, views, strict=True)]

@@ -94,6 +94,7 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
         raise InvalidImage(
             "The textures to keep hold only one of metallic and roughness. Give both, or neither."
         )
+    # Tiles are joined to atlases of one size.
     maps = {key: _decode_atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
     if len({atlas.shape[:2] for atlas in maps.values()}) > 1:
         raise InvalidImage(

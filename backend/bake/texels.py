@@ -117,6 +117,7 @@ def color_from_views(
             frame, mask = np.zeros((shape[0] * shape[1], 3), np.float32), np.zeros(shape, bool)
             frame[views[view].pixels] = colors[view]
             mask.ravel()[views[view].pixels] = True
+            # Each texel's footprint in it.
             pixels, jacobians = project_texels(
                 buffers[view].camera, texels.positions[index], steps, texels.face[index]
             )

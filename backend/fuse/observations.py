@@ -63,7 +63,7 @@ def observe_atlas(
 
     Args:
         surface: with UVs.
-        buffers: per view what it sees.
+        buffers: per view its G-buffer.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
         winding: the surface's winding, see :func:`backend.render.visibility.find_winding`.
     """

@@ -147,6 +147,7 @@ def _preconditioner(views: Sequence[View], weights: Sequence[np.ndarray], size: 
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """The inner product of two atlases."""
     return float(np.vdot(a, b))
 
 

@@ -12,7 +12,7 @@ def next_half_edge(half: np.ndarray) -> np.ndarray:
 
 
 def twin_half_edges(faces: np.ndarray) -> np.ndarray:
-    """(N, 2) int64 half-edges of every edge that just two triangles share, each running it in the other
+    """(N, 2) int64 half-edges of every edge that exactly two triangles share, each running it in the other
     direction."""
     start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
     key = np.minimum(start, end) * (int(faces.max()) + 1) + np.maximum(start, end)

@@ -135,6 +135,7 @@ def write_mesh(
     """
     corners = mesh.uvs[mesh.faces] if corner_uvs is None else corner_uvs
     tiles = list(textures)
+    # The faces of each tile become a mesh with a material of their own.
     place = (tile_numbers(corners)[:, None] == tiles).argmax(axis=1)
     scene = trimesh.Scene()
     for index, (tile, maps) in enumerate(textures.items()):
@@ -191,6 +192,7 @@ def _material(name: str, maps: Maps) -> PBRMaterial:
 
 
 def _load(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
+    """A file as trimesh reads it, as one "mesh" or as a "scene" of parts."""
     if path.suffix.lower() not in READABLE_SUFFIXES:
         raise InvalidMesh(
             f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE_SUFFIXES)}."
@@ -204,6 +206,7 @@ def _load(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
 
 
 def _y_up(path: Path) -> bool:
+    """Whether a file's format has +Y up."""
     return path.suffix.lower() in (".glb", ".gltf", ".obj")
 
 
@@ -216,6 +219,7 @@ def _base_color_image(part: trimesh.Trimesh) -> Image.Image | None:
 
 
 def _has_texture(part: trimesh.Trimesh) -> bool:
+    """Whether a part has both an image and UVs for it."""
     return _base_color_image(part) is not None and part.visual.uv is not None
 
 

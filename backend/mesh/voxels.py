@@ -140,6 +140,7 @@ def _mean_by_group(values, weight, inverse, count):
 
 @njit(cache=True, nogil=True)
 def _index_of(grid, points):
+    """See :meth:`Voxels.index_of`."""
     last = grid.shape[0] - 1
     result = np.empty(points.shape[0], np.int32)
     for k in range(points.shape[0]):

@@ -167,28 +167,29 @@ def sample_footprints(mips: Mipmap, pixels: np.ndarray, jacobians: np.ndarray) -
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _sample_footprints(values, levels, pixels, jacobians, result):
+    """Adds to ``result`` (N, C), 0 so far."""
     top_level = levels.shape[0] - 1
     for k in range(pixels.shape[0]):
         major, minor, axis_x, axis_y = _ellipse_axes(
             jacobians[k, 0, 0], jacobians[k, 0, 1], jacobians[k, 1, 0], jacobians[k, 1, 1]
         )
+        # A footprint within a pixel is one bilinear read.
         if major <= 1:
             _add_bilinear(values, levels, 0, pixels[k, 0], pixels[k, 1], np.float32(1), result, k)
             continue
+        # Taps along the longer axis, on the levels whose pixels are about as large as each tap's part of it.
         taps = min(int(np.ceil(major / max(minor, 1.0) - 1e-3)), MAX_TAPS)
         level = min(max(np.log2(major / taps), 0.0), float(top_level))
         fine = int(level)
-        between = np.float32(level - fine) / np.float32(taps)
-        share = np.float32(1 / taps) - between
+        coarse_weight = np.float32(level - fine) / np.float32(taps)
+        fine_weight = np.float32(1 / taps) - coarse_weight
         for tap in range(taps):
             along = (tap + 0.5) / taps - 0.5
-            x, y = (
-                (pixels[k, 0] + along * axis_x) / (1 << fine),
-                (pixels[k, 1] + along * axis_y) / (1 << fine),
-            )
-            _add_bilinear(values, levels, fine, x, y, share, result, k)
-            if between > 0:
-                _add_bilinear(values, levels, fine + 1, x / 2, y / 2, between, result, k)
+            x = (pixels[k, 0] + along * axis_x) / (1 << fine)
+            y = (pixels[k, 1] + along * axis_y) / (1 << fine)
+            _add_bilinear(values, levels, fine, x, y, fine_weight, result, k)
+            if coarse_weight > 0:
+                _add_bilinear(values, levels, fine + 1, x / 2, y / 2, coarse_weight, result, k)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -206,6 +207,7 @@ def _ellipse_axes(a, b, c, d):
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _add_bilinear(values, levels, level, x, y, weight, result, k):
+    """Adds a weighted bilinear read of one level, at its own pixels (x, y), to row ``k`` of the result."""
     start, height, width = levels[level, 0], levels[level, 1], levels[level, 2]
     x = min(max(x - 0.5, 0.0), width - 1.0)
     y = min(max(y - 0.5, 0.0), height - 1.0)

@@ -14,6 +14,7 @@ def sample_bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _sample_bilinear(image, pixels, result):
+    """Writes the reads to ``result`` (N, C)."""
     height, width, channels = image.shape
     for k in range(pixels.shape[0]):
         x = min(max(pixels[k, 0] - 0.5, 0.0), width - 1.0)

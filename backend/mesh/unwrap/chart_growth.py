@@ -57,7 +57,15 @@ def grow_charts(
     middles, means = centres[seeds], normals[seeds]
     for _ in range(config.growths):
         chart, cost = _grow(
-            first, pairs[:, 1], centres, normals, seeds, middles, means, bending, config.min_cosine
+            first,
+            pairs[:, 1],
+            centres,
+            normals,
+            seeds,
+            middles=middles,
+            means=means,
+            bending=bending,
+            min_cosine=config.min_cosine,
         )
         chart = np.unique(chart, return_inverse=True)[1]
         # Next seeds: the polygon of each chart that costs least; next proxies: its middle and mean normal.

@@ -52,6 +52,7 @@ def pack_charts(
 
 
 def _quarter_turn(uvs):
+    """Points (..., 2) turned by 90 degrees, counter-clockwise."""
     return np.stack([-uvs[..., 1], uvs[..., 0]], axis=-1)
 
 

@@ -19,7 +19,7 @@ ALL_ROUNDS = AlignConfig()
 
 @pytest.fixture(scope="module")
 def scene():
-    """A surface, what 24 views see of it, and true pictures."""
+    """A surface, what 24 views see of it, and true images."""
     surface = surface_of(knot())
     cameras = [
         *horizontal_orbit(12, 2.2, 1.6, FRAME_SIZE).cameras,

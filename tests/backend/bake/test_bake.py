@@ -82,9 +82,9 @@ def test_texels_off_the_surface_repeat_the_nearest_one_on_it():
 
 
 def test_a_flat_sheet_is_baked_from_both_sides():
-    sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
-    buffers = render(sheet, horizontal_orbit(4, 2.2, 1.6, 128).cameras)
+    triangle = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
+    buffers = render(triangle, horizontal_orbit(4, 2.2, 1.6, 128).cameras)
     frames = [np.full((128, 128, 3), shade, np.uint8) for shade in (200, 100, 200, 100)]
-    texture = bake_frames(sheet, buffers, frames, np.ones(4, np.float32), 1024, 64)
+    texture = bake_frames(triangle, buffers, frames, np.ones(4, np.float32), 1024, 64)
     assert texture.covered > 0.9
     assert np.median(texture.base_color) == 200

@@ -300,8 +300,8 @@ def test_a_face_keeps_its_material_slot_through_welding_cleaning_and_new_uvs():
 
 
 def test_material_slots_travel_with_a_job_and_make_it_another_one():
-    mesh, picture = mesh_data(trimesh.creation.box()), np.zeros(8, np.uint8)
-    plain, sent = job(mesh, picture), job(replace(mesh, slots=np.arange(12, dtype=np.int32)), picture)
+    mesh, reference = mesh_data(trimesh.creation.box()), np.zeros(8, np.uint8)
+    plain, sent = job(mesh, reference), job(replace(mesh, slots=np.arange(12, dtype=np.int32)), reference)
     assert Job.from_parts(sent.body(), sent.arrays()).mesh.slots.tolist() == list(range(12))
     assert "slots" not in plain.arrays()
     assert Job.from_parts(plain.body(), plain.arrays()).mesh.slots is None

@@ -219,8 +219,8 @@ def test_the_winding_of_a_mesh_is_recognised(surface, flip, expected):
 
 
 def test_an_open_surface_counts_as_two_sided():
-    sheet = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
-    assert find_winding(sheet, render(sheet, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
+    triangle = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
+    assert find_winding(triangle, render(triangle, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
 
 
 def test_visibility_agrees_with_shadow_rays(surface):
