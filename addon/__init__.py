@@ -1,8 +1,24 @@
 """The part of Orbit Texture that lives in Blender: the only code that imports bpy."""
 
-from . import command, inspection, operators, overlay, preferences, previews, properties, quality_presets, surface, timer, ui
+from . import operators, preferences, properties, quality_presets, ui
+from .checks import inspection
+from .headless import command
+from .jobs import previews, queue_timer
+from .viewport import confidence_overlay, surface_shader
 
-_PARTS = (properties, preferences, previews, inspection, surface, overlay, operators, quality_presets, ui, timer, command)
+_PARTS = (
+    properties,
+    preferences,
+    previews,
+    inspection,
+    surface_shader,
+    confidence_overlay,
+    operators,
+    quality_presets,
+    ui,
+    queue_timer,
+    command,
+)
 
 
 def register() -> None:

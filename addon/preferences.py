@@ -1,4 +1,5 @@
-"""The extension's page in Blender's preferences: the backend, where its files are, the models, and what is wrong."""
+"""The extension's page in Blender's preferences: the backend, where its files are, the models, and what is
+wrong."""
 
 import os
 from dataclasses import fields
@@ -11,12 +12,12 @@ from bpy.props import StringProperty
 from ..backend.api import paths
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, gigabytes
-from . import devices, diagnostics, setup, weights
-from .queue import queue
+from .jobs.queue import queue
+from .setup import devices, diagnostics, install_process, weights
 from .ui.setup import draw_setup
 from .ui.text import wrapped
 
-_PACKAGE = __package__.removesuffix(".addon")
+_PACKAGE = __package__.partition(".addon")[0]
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
 _VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
 """By these the backend and install.py know a folder; they inherit them from Blender."""
@@ -42,7 +43,7 @@ def _use_folders(preferences, context) -> None:
     queue.close()
     weights.look()
     devices.look()
-    setup.look()
+    install_process.look()
 
 
 def _search_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
@@ -54,14 +55,31 @@ class Preferences(bpy.types.AddonPreferences):
     bl_idname = _PACKAGE
 
     home: StringProperty(
-        name="Files", subtype="DIR_PATH", update=_use_folders,
-        description="Folder of the backend, its jobs and logs. Empty for the usual one. What is in the old one is not moved")
+        name="Files",
+        subtype="DIR_PATH",
+        update=_use_folders,
+        description=(
+            "Folder of the backend, its jobs and logs. Empty for the usual one. What is in the old one is "
+            "not moved"
+        ),
+    )
     models: StringProperty(
-        name="Models", subtype="DIR_PATH", update=_use_folders,
-        description="Folder of the models' weights. Empty for one beside the other files. What is in the old one is not moved")
+        name="Models",
+        subtype="DIR_PATH",
+        update=_use_folders,
+        description=(
+            "Folder of the models' weights. Empty for one beside the other files. What is in the old one is "
+            "not moved"
+        ),
+    )
 
     device: StringProperty(
-        name="Device", default=_DEFAULT.device, description=_DEVICE, search=_search_devices, search_options={"SUGGESTION"})
+        name="Device",
+        default=_DEFAULT.device,
+        description=_DEVICE,
+        search=_search_devices,
+        search_options={"SUGGESTION"},
+    )
 
     def draw(self, context):
         width = context.region.width / context.preferences.system.ui_scale - 120
@@ -71,12 +89,16 @@ class Preferences(bpy.types.AddonPreferences):
         _draw_doctor(self.layout.box(), context, width)
 
     def _draw_backend(self, layout, context, width) -> None:
-        if not setup.is_installed():
+        if not install_process.is_installed():
             layout.label(text="The backend is not installed", icon="ERROR")
             layout.operator("orbit_texture.install_backend").anew = False
         else:
-            layout.label(text="The backend is installed; its worker runs" if queue.connected else
-                         "The backend is installed; its worker starts with the first job", icon="CHECKMARK")
+            layout.label(
+                text="The backend is installed; its worker runs"
+                if queue.connected
+                else "The backend is installed; its worker starts with the first job",
+                icon="CHECKMARK",
+            )
             row = layout.row()
             row.operator("orbit_texture.install_backend", text="Update").anew = False
             row.operator("orbit_texture.install_backend", text="Repair").anew = True
@@ -87,22 +109,31 @@ class Preferences(bpy.types.AddonPreferences):
     def _draw_folders(self, layout) -> None:
         column = layout.column()
         column.use_property_split = True
-        column.enabled = not queue.busy and not setup.busy()
+        column.enabled = not queue.busy and not install_process.busy()
         for name, variable in _VARIABLES.items():
             if variable in os.environ and variable not in _set_here:
-                column.label(text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable), translate=False)
+                column.label(
+                    text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable),
+                    translate=False,
+                )
             else:
                 column.prop(self, name)
         column.prop(self, "device")
         if (name := devices.chosen()) != _DEFAULT.device and devices.known() and not devices.meant(name):
-            column.label(text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False)
+            column.label(
+                text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
+            )
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)
 
 
 def _draw_models(layout) -> None:
     for needs in MODELS.values():
         row = layout.row()
-        row.label(text=f"{needs.title}, {gigabytes(needs.stays)}", icon="CHECKMARK" if weights.there(needs) else "BLANK1", translate=False)
+        row.label(
+            text=f"{needs.title}, {gigabytes(needs.stays)}",
+            icon="CHECKMARK" if weights.there(needs) else "BLANK1",
+            translate=False,
+        )
         licences = dict.fromkeys(source.license for source in needs.sources)
         row.label(text=", ".join(licences), translate=False)
         if weights.there(needs):

@@ -10,7 +10,9 @@ FOLDER = "orbit_texture"
 _PATH = str(Path(__file__).parent)
 
 
-class ORBIT_TEXTURE_PT_presets(PresetPanel, bpy.types.Panel):  # a popover finds its panel by the name of the class
+class ORBIT_TEXTURE_PT_presets(
+    PresetPanel, bpy.types.Panel
+):  # a popover finds its panel by the name of the class
     bl_label = "Quality Presets"
     preset_subdir = FOLDER
     preset_operator = "script.execute_preset"
@@ -20,12 +22,20 @@ class ORBIT_TEXTURE_PT_presets(PresetPanel, bpy.types.Panel):  # a popover finds
 class AddPreset(AddPresetBase, bpy.types.Operator):
     bl_idname = "orbit_texture.preset_add"
     bl_label = "Add Quality Preset"
-    bl_description = "Keep the painter, its quality and the texture size under a name, or remove such a preset"
+    bl_description = (
+        "Keep the painter, its quality and the texture size under a name, or remove such a preset"
+    )
 
     preset_menu = "ORBIT_TEXTURE_PT_presets"
     preset_subdir = FOLDER
     preset_defines = ("settings = bpy.context.scene.orbit_texture",)
-    preset_values = ("settings.painter", "settings.quality", "settings.view_transform", "settings.texture_size", "settings.refine")
+    preset_values = (
+        "settings.painter",
+        "settings.quality",
+        "settings.view_transform",
+        "settings.texture_size",
+        "settings.refine",
+    )
 
 
 def register() -> None:

@@ -13,11 +13,17 @@ from .api.weights import MODELS
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender.")
+    parser = argparse.ArgumentParser(
+        prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     add_texture(commands)
-    for stage, shows in (("render", "position and normal orbits"), ("paint", "the painted orbits"), ("bake", "the texture"),
-                         ("refine", "the refined texture")):
+    for stage, shows in (
+        ("render", "position and normal orbits"),
+        ("paint", "the painted orbits"),
+        ("bake", "the texture"),
+        ("refine", "the refined texture"),
+    ):
         add_stage(commands, stage, shows)
     add_download(commands)
     add_embed(commands)
@@ -44,15 +50,31 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     for field in fields(Settings):
         kind = float if field.default is None else type(field.default)
         if kind is bool:
-            parser.add_argument(f"--{field.name.replace('_', '-')}", action="store_true", help=field.metadata["doc"])
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}", action="store_true", help=field.metadata["doc"]
+            )
             continue
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
-                            choices=field.metadata["choices"] or None, help=field.metadata["doc"])
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=kind,
+            default=field.default,
+            choices=field.metadata["choices"] or None,
+            help=field.metadata["doc"],
+        )
 
-
-    parser.add_argument("--keep", type=Path, metavar="TEXTURE", help="paint only a region of this texture anew: a base color on the mesh's "
-                        "UV map, or a folder with all maps as 'bake' writes it")
-    parser.add_argument("--region", type=Path, metavar="MASK", help="image on the UV map, black where the texture stays as it is")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="TEXTURE",
+        help="paint only a region of this texture anew: a base color on the mesh's "
+        "UV map, or a folder with all maps as 'bake' writes it",
+    )
+    parser.add_argument(
+        "--region",
+        type=Path,
+        metavar="MASK",
+        help="image on the UV map, black where the texture stays as it is",
+    )
 
 
 def kept_of(options: argparse.Namespace):
@@ -79,7 +101,9 @@ def add_texture(commands) -> None:
 def texture(options: argparse.Namespace) -> None:
     from . import local
 
-    result = local.texture(options.mesh, options.image, options.output, settings_of(options), kept_of(options))
+    result = local.texture(
+        options.mesh, options.image, options.output, settings_of(options), kept_of(options)
+    )
     if options.json:
         print(json.dumps(result.report))
         return
@@ -90,7 +114,13 @@ def texture(options: argparse.Namespace) -> None:
 def add_stage(commands, stage: str, shows: str) -> None:
     parser = commands.add_parser(stage, help=f"run a job up to the stage '{stage}' and write {shows}")
     add_job(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder; what earlier runs of this job did there is kept")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="folder; what earlier runs of this job did there is kept",
+    )
     parser.set_defaults(command=run_stage, stage=stage)
 
 
@@ -100,18 +130,37 @@ def run_stage(options: argparse.Namespace) -> None:
     settings = settings_of(options)
     if options.stage == "refine":
         settings = replace(settings, refine=True)
-    print(*local.run_stage(options.stage, options.mesh, options.image, options.output, settings, kept_of(options)), sep="\n")
+    print(
+        *local.run_stage(
+            options.stage, options.mesh, options.image, options.output, settings, kept_of(options)
+        ),
+        sep="\n",
+    )
 
 
 def add_download(commands) -> None:
     parser = commands.add_parser("download", help="download a model's weights and convert them")
     parser.add_argument("model", choices=MODELS)
-    parser.add_argument("--yes", action="store_true", help="agree to the size and the licences without being asked")
-    parser.add_argument("--from", type=Path, dest="offline", metavar="FOLDER", help="use the files in this folder, by repository and path, "
-                        "and no connection")
-    parser.add_argument("--keep-originals", action="store_true", help="keep the downloaded files after the conversion")
-    parser.add_argument("--gated", type=Path, metavar="FOLDER", help="use the files in this folder, which you downloaded yourself, of a "
-                        "repository that wants to know who downloads it")
+    parser.add_argument(
+        "--yes", action="store_true", help="agree to the size and the licences without being asked"
+    )
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="offline",
+        metavar="FOLDER",
+        help="use the files in this folder, by repository and path, and no connection",
+    )
+    parser.add_argument(
+        "--keep-originals", action="store_true", help="keep the downloaded files after the conversion"
+    )
+    parser.add_argument(
+        "--gated",
+        type=Path,
+        metavar="FOLDER",
+        help="use the files in this folder, which you downloaded yourself, of a "
+        "repository that wants to know who downloads it",
+    )
     parser.set_defaults(command=download)
 
 
@@ -119,15 +168,31 @@ def download(options: argparse.Namespace) -> int:
     from .weights.command import download
 
     offline = options.offline and options.offline.resolve()
-    return not download(MODELS[options.model], paths.models() / options.model, offline, options.yes, options.keep_originals,
-                        options.gated)
+    return not download(
+        MODELS[options.model],
+        paths.models() / options.model,
+        offline,
+        options.yes,
+        options.keep_originals,
+        options.gated,
+    )
 
 
 def add_embed(commands) -> None:
     parser = commands.add_parser("embed", help="make the file of OrbitPainter's embedded texts")
-    parser.add_argument("--text-encoder", type=Path, required=True, help="folder 'text_encoder' of a Wan 2.1 or 2.2 model for diffusers")
+    parser.add_argument(
+        "--text-encoder",
+        type=Path,
+        required=True,
+        help="folder 'text_encoder' of a Wan 2.1 or 2.2 model for diffusers",
+    )
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder 'tokenizer' beside it")
-    parser.add_argument("--unwanted", type=Path, required=True, help="text file with the negative prompt that Wan's authors publish")
+    parser.add_argument(
+        "--unwanted",
+        type=Path,
+        required=True,
+        help="text file with the negative prompt that Wan's authors publish",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .safetensors")
     parser.set_defaults(command=embed)
 
@@ -143,13 +208,34 @@ def embed(options: argparse.Namespace) -> None:
 def add_convert(commands) -> None:
     parser = commands.add_parser("convert", help="make OrbitPainter's folder from the published files")
     for expert in ("high", "low"):
-        parser.add_argument(f"--base-{expert}", type=Path, required=True, help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: "
-                            "a .safetensors file or the folder that holds its parts")
-        parser.add_argument(f"--painter-{expert}", type=Path, required=True, help=f"OrbitPainter's file for {expert} noise")
-        parser.add_argument(f"--fast-{expert}", type=Path, help=f"four-step LoRA of Wan2.2 A14B for {expert} noise, for the quality 'fast'")
-    parser.add_argument("--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder, as diffusers has it")
-    parser.add_argument("--prompts", type=Path, required=True, help="file of the embedded texts, 'wanted' and 'unwanted'")
-    parser.add_argument("-o", "--output", type=Path, default=paths.models() / "orbitpainter", help="folder to make (%(default)s)")
+        parser.add_argument(
+            f"--base-{expert}",
+            type=Path,
+            required=True,
+            help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: "
+            "a .safetensors file or the folder that holds its parts",
+        )
+        parser.add_argument(
+            f"--painter-{expert}", type=Path, required=True, help=f"OrbitPainter's file for {expert} noise"
+        )
+        parser.add_argument(
+            f"--fast-{expert}",
+            type=Path,
+            help=f"four-step LoRA of Wan2.2 A14B for {expert} noise, for the quality 'fast'",
+        )
+    parser.add_argument(
+        "--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder, as diffusers has it"
+    )
+    parser.add_argument(
+        "--prompts", type=Path, required=True, help="file of the embedded texts, 'wanted' and 'unwanted'"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=paths.models() / "orbitpainter",
+        help="folder to make (%(default)s)",
+    )
     parser.set_defaults(command=convert)
 
 
@@ -164,22 +250,50 @@ def convert(options: argparse.Namespace) -> None:
     def tell(part: str, fraction: float) -> None:
         print(f"\r{part} noise: {fraction:4.0%}", end="\n" if fraction == 1 else "", flush=True)
 
-    convert_model({"high": options.base_high, "low": options.base_low}, {"high": options.painter_high, "low": options.painter_low},
-                  options.vae, options.prompts, options.output, Card(), tell, four_steps if options.fast_high else None)
+    convert_model(
+        {"high": options.base_high, "low": options.base_low},
+        {"high": options.painter_high, "low": options.painter_low},
+        options.vae,
+        options.prompts,
+        options.output,
+        Card(),
+        tell,
+        four_steps if options.fast_high else None,
+    )
     print(f"Written: {options.output}")
 
 
 def add_train(commands) -> None:
-    parser = commands.add_parser("train", help="fine-tune one of OrbitPainter's experts on your own textured meshes")
+    parser = commands.add_parser(
+        "train", help="fine-tune one of OrbitPainter's experts on your own textured meshes"
+    )
     parser.add_argument("assets", type=Path, nargs="+", help="textured GLB or OBJ files")
-    parser.add_argument("--expert", choices=("high", "low"), required=True, help="the one for high or for low noise")
-    parser.add_argument("--base", type=Path, required=True, help="that expert of Wan2.2-Fun-A14B-Control: its file, or folder")
-    parser.add_argument("--painter", type=Path, help="OrbitPainter's file for it, to go on from; without it the LoRA begins anew")
-    parser.add_argument("--model", type=Path, default=paths.models() / "orbitpainter", help="OrbitPainter's converted folder (%(default)s)")
+    parser.add_argument(
+        "--expert", choices=("high", "low"), required=True, help="the one for high or for low noise"
+    )
+    parser.add_argument(
+        "--base", type=Path, required=True, help="that expert of Wan2.2-Fun-A14B-Control: its file, or folder"
+    )
+    parser.add_argument(
+        "--painter",
+        type=Path,
+        help="OrbitPainter's file for it, to go on from; without it the LoRA begins anew",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=paths.models() / "orbitpainter",
+        help="OrbitPainter's converted folder (%(default)s)",
+    )
     parser.add_argument("--steps", type=int, required=True, help="in all, those of earlier runs included")
     parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, default=paths.home() / "latents", help="folder of the meshes' latents (%(default)s)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=paths.home() / "latents",
+        help="folder of the meshes' latents (%(default)s)",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on with the training in that folder")
     parser.set_defaults(command=train)
@@ -189,10 +303,25 @@ def train(options: argparse.Namespace) -> None:
     from .train.train import Recipe, run
 
     def tell(step: int, loss: float) -> None:
-        print(f"\rstep {step} of {options.steps}, loss {loss:.4f}", end="\n" if step == options.steps else "", flush=True)
+        print(
+            f"\rstep {step} of {options.steps}, loss {loss:.4f}",
+            end="\n" if step == options.steps else "",
+            flush=True,
+        )
 
-    checkpoint = run(options.assets, Recipe(options.expert, options.seed, options.rate), options.steps, options.base, options.painter,
-                     options.model, options.cache, options.output, options.resume, print, tell)
+    checkpoint = run(
+        options.assets,
+        Recipe(options.expert, options.seed, options.rate),
+        options.steps,
+        options.base,
+        options.painter,
+        options.model,
+        options.cache,
+        options.output,
+        options.resume,
+        print,
+        tell,
+    )
     print(f"Written: {checkpoint}")
 
 
@@ -211,7 +340,9 @@ def doctor(options: argparse.Namespace) -> int:
 def add_serve(commands) -> None:
     parser = commands.add_parser("serve", help="take jobs from Blender")
     parser.add_argument("--run-dir", type=Path, default=paths.run_directory())
-    parser.add_argument("--idle-seconds", type=float, default=600.0, help="end after this long without clients and work")
+    parser.add_argument(
+        "--idle-seconds", type=float, default=600.0, help="end after this long without clients and work"
+    )
     parser.add_argument("--pipeline", default="backend.pipeline:run", help="module:function that textures")
     parser.add_argument("--replace", action="store_true", help="end the server that runs there now")
     parser.set_defaults(command=serve)
@@ -224,7 +355,9 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def add_stop(commands) -> None:
-    parser = commands.add_parser("stop", help="end the server that runs now; its jobs go on when there is one again")
+    parser = commands.add_parser(
+        "stop", help="end the server that runs now; its jobs go on when there is one again"
+    )
     parser.set_defaults(command=stop)
 
 

@@ -1,4 +1,5 @@
-"""What is installed, what is missing, and the command that mends it: the part that runs in the backend's environment.
+"""What is installed, what is missing, and the command that mends it: the part that runs in the backend's
+environment.
 
 ``install.py doctor`` prints it after its own part, which works before anything is installed.
 """
@@ -36,8 +37,24 @@ class Finding:
     fix: str = ""
 
 
-MODULES = ("numpy", "scipy", "numba", "torch", "zmq", "PIL", "trimesh", "xatlas", "maxflow", "cv2", "av", "psutil", "diffusers",
-           "safetensors", "accelerate", "transformers")
+MODULES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "torch",
+    "zmq",
+    "PIL",
+    "trimesh",
+    "xatlas",
+    "maxflow",
+    "cv2",
+    "av",
+    "psutil",
+    "diffusers",
+    "safetensors",
+    "accelerate",
+    "transformers",
+)
 FREE_DISK_GB, FREE_MEMORY_GB, FREE_VRAM_GB = 2.0, 3.0, 2.0
 """What one job with the draft painter and a 4k texture takes at most, with room to spare."""
 
@@ -45,13 +62,23 @@ ANSWER_SECONDS, START_SECONDS = 5.0, 30.0
 
 
 def examine() -> list[Finding]:
-    """Everything that can be said from inside the environment. Never raises: a check that fails is a finding."""
+    """Everything that can be said from inside the environment. Never raises: a check that fails is a
+    finding."""
     findings = []
     for check in (_packages, _device, _memory, _disk, _weights, _server):
         try:
             findings += check()
-        except Exception as error:  # a broken installation can fail in any way, and the report must still be printed
-            findings.append(Finding(check.__name__.strip("_"), PROBLEM, f"{type(error).__name__}: {error}", "python3 install.py backend"))
+        except (
+            Exception
+        ) as error:  # a broken installation can fail in any way, and the report must still be printed
+            findings.append(
+                Finding(
+                    check.__name__.strip("_"),
+                    PROBLEM,
+                    f"{type(error).__name__}: {error}",
+                    "python3 install.py backend",
+                )
+            )
     return findings
 
 
@@ -61,7 +88,10 @@ def show(findings: list[Finding], as_json: bool, say: Callable[[str], None] = pr
         say(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            say(f"{finding.state:8} {finding.name:12} {finding.detail}" + (f"\n{'':22}{finding.fix}" if finding.fix else ""))
+            say(
+                f"{finding.state:8} {finding.name:12} {finding.detail}"
+                + (f"\n{'':22}{finding.fix}" if finding.fix else "")
+            )
     return int(any(finding.state == PROBLEM for finding in findings))
 
 
@@ -80,7 +110,9 @@ def _packages() -> Iterator[Finding]:
     for name, cause in broken.items():
         yield Finding(name, PROBLEM, f"does not import: {cause}", "python3 install.py backend --anew")
     if not broken:
-        yield Finding("packages", OK, f"{len(MODULES)} import in Python {sys.version.split()[0]} ({sys.prefix})")
+        yield Finding(
+            "packages", OK, f"{len(MODULES)} import in Python {sys.version.split()[0]} ({sys.prefix})"
+        )
 
 
 def _device() -> Iterator[Finding]:
@@ -88,27 +120,42 @@ def _device() -> Iterator[Finding]:
 
     from .api.devices import remember
     from .device import look_at, names
+
     devices = [look_at(torch.device(name)) for name in names()]
     remember(devices)
     for card in devices[1:]:
         enough = card.free >= FREE_VRAM_GB
-        yield Finding("GPU", OK if enough else WARNING, f"{card.name}, {card.title}: {card.free:.1f} of {card.total / 1e9:.1f} GB free "
-                      f"(torch {torch.__version__})", "" if enough else "Close other programs that use the GPU.")
+        yield Finding(
+            "GPU",
+            OK if enough else WARNING,
+            f"{card.name}, {card.title}: {card.free:.1f} of {card.total / 1e9:.1f} GB free "
+            f"(torch {torch.__version__})",
+            "" if enough else "Close other programs that use the GPU.",
+        )
     if len(devices) > 1:
         return
     if shutil.which("nvidia-smi"):
-        yield Finding("GPU", WARNING, f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it",
-                      "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda")
+        yield Finding(
+            "GPU",
+            WARNING,
+            f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it",
+            "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda",
+        )
     else:
         yield Finding("GPU", OK, f"none, and the draft painter needs none (torch {torch.__version__})")
 
 
 def _memory() -> Iterator[Finding]:
     import psutil
+
     memory = psutil.virtual_memory()
     enough = memory.available >= FREE_MEMORY_GB * 1e9
-    yield Finding("memory", OK if enough else WARNING, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free",
-                  "" if enough else "Close other programs, or choose a smaller texture.")
+    yield Finding(
+        "memory",
+        OK if enough else WARNING,
+        f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free",
+        "" if enough else "Close other programs, or choose a smaller texture.",
+    )
 
 
 def _disk() -> Iterator[Finding]:
@@ -116,8 +163,12 @@ def _disk() -> Iterator[Finding]:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free / 1e9
     enough = free >= FREE_DISK_GB
-    yield Finding("disk", OK if enough else PROBLEM, f"{free:.1f} GB free in {folder}",
-                  "" if enough else "Free some space, or set ORBIT_TEXTURE_HOME to a folder on a larger disk.")
+    yield Finding(
+        "disk",
+        OK if enough else PROBLEM,
+        f"{free:.1f} GB free in {folder}",
+        "" if enough else "Free some space, or set ORBIT_TEXTURE_HOME to a folder on a larger disk.",
+    )
 
 
 def _weights() -> Iterator[Finding]:
@@ -125,6 +176,7 @@ def _weights() -> Iterator[Finding]:
     from .api.weights import MODELS, gigabytes
     from .weights.install import check
     from .weights.plan import workplace
+
     for needs in MODELS.values():
         folder = paths.models() / needs.name
         fix = f'cd "{paths.ROOT}" && "{sys.executable}" -m backend download {needs.name}'
@@ -136,43 +188,74 @@ def _weights() -> Iterator[Finding]:
             else:
                 yield Finding("weights", OK, f"{needs.title}'s are in {folder}")
         elif workplace(folder).exists():
-            yield Finding("weights", WARNING, f"the download of {needs.title}'s to {workplace(folder)} was cut short", f"To go on: {fix}")
+            yield Finding(
+                "weights",
+                WARNING,
+                f"the download of {needs.title}'s to {workplace(folder)} was cut short",
+                f"To go on: {fix}",
+            )
         else:
-            yield Finding("weights", OK, f"{needs.title}'s are not there, and the draft painter needs none; to get them "
-                          f"({gigabytes(needs.size)}):", fix)
+            yield Finding(
+                "weights",
+                OK,
+                f"{needs.title}'s are not there, and the draft painter needs none; to get them "
+                f"({gigabytes(needs.size)}):",
+                fix,
+            )
 
 
 def _server() -> Iterator[Finding]:
     """Says hello to the server that runs; where none does, to one that is started for it and ended again."""
     from .api.connection import Connection
+
     running = Connection.read(paths.run_directory())
     version = _greet(running) if running else ""
     if version:
         same = version == paths.VERSION
-        yield Finding("worker", OK if same else PROBLEM, f"version {version} answers at {running.endpoint}",
-                      "" if same else "Press Restart Worker in the add-on's preferences.")
+        yield Finding(
+            "worker",
+            OK if same else PROBLEM,
+            f"version {version} answers at {running.endpoint}",
+            "" if same else "Press Restart Worker in the add-on's preferences.",
+        )
     else:
         yield _trial_server()
 
 
 def _trial_server() -> Finding:
     from .api.connection import Connection
+
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "backend", "serve", "--run-dir", scratch, "--idle-seconds", "5"]
-        server = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        server = subprocess.Popen(
+            command,
+            cwd=paths.ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+        )
         try:
             started = time.monotonic()
             while server.poll() is None and time.monotonic() - started < START_SECONDS:
                 connection = Connection.read(Path(scratch))
                 if connection and _greet(connection):
-                    return Finding("worker", OK, f"not running; one starts and answers in {time.monotonic() - started:.1f} s")
+                    return Finding(
+                        "worker",
+                        OK,
+                        f"not running; one starts and answers in {time.monotonic() - started:.1f} s",
+                    )
                 time.sleep(0.1)
         finally:
             server.terminate()
             said = server.communicate()[1].strip()
     cause = said.splitlines()[-1] if said else f"it did not answer within {START_SECONDS:g} s"
-    return Finding("worker", PROBLEM, f"cannot be started: {cause}",
-                   "See docs/troubleshooting.md, then run: python3 install.py backend --anew")
+    return Finding(
+        "worker",
+        PROBLEM,
+        f"cannot be started: {cause}",
+        "See docs/troubleshooting.md, then run: python3 install.py backend --anew",
+    )
 
 
 def _greet(connection) -> str:
@@ -182,6 +265,7 @@ def _greet(connection) -> str:
     from .api import wire
     from .api.connection import connect
     from .api.errors import VersionMismatch
+
     context = zmq.Context()
     try:
         socket = connect(context, connection)

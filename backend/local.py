@@ -23,7 +23,9 @@ from .render.video import contact_sheet, write_video
 from .stages import SHARE, Stages
 
 
-def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings, kept: Kept | None = None) -> Result:
+def texture(
+    mesh_path: Path, image_path: Path, output: Path, settings: Settings, kept: Kept | None = None
+) -> Result:
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
@@ -42,7 +44,9 @@ def texture(mesh_path: Path, image_path: Path, output: Path, settings: Settings,
     return result
 
 
-def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings, kept: Kept | None = None) -> list[Path]:
+def run_stage(
+    stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings, kept: Kept | None = None
+) -> list[Path]:
     """Runs a job up to a stage in a folder that keeps what earlier runs did, and writes what there is to see.
 
     Returns:
@@ -54,20 +58,34 @@ def run_stage(stage: str, mesh_path: Path, image_path: Path, folder: Path, setti
         stages = Stages(folder, print_progress)
         story = pipeline.run_until(job, stages, stage)
         if stage == "render":
-            return _show_orbits(folder, story, {"position": [position_image(buffer) for buffer in story.buffers],
-                                                "normal": [normal_image(buffer, story.surface) for buffer in story.buffers]})
+            return _show_orbits(
+                folder,
+                story,
+                {
+                    "position": [position_image(buffer) for buffer in story.buffers],
+                    "normal": [normal_image(buffer, story.surface) for buffer in story.buffers],
+                },
+            )
         if stage == "paint":
             return _show_orbits(folder, story, {"color": story.painting.frames})
         result = pipeline.result(job, story, stages.seconds)
         return _show_texture(folder, mesh, result)
 
 
-def read_job(mesh_path: Path, image_path: Path, settings: Settings, kept: Kept | None = None) -> tuple[MeshFile, Job]:
+def read_job(
+    mesh_path: Path, image_path: Path, settings: Settings, kept: Kept | None = None
+) -> tuple[MeshFile, Job]:
     """The mesh file and the job that two files and settings make. Equal inputs make equal job ids."""
     mesh = read_mesh(mesh_path)
     reference, data = _bytes("reference image", image_path), mesh.data()
     digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
-    for array in (data.vertices, data.faces, data.corner_uvs, reference, *((kept.region, *kept.textures.values()) if kept else ())):
+    for array in (
+        data.vertices,
+        data.faces,
+        data.corner_uvs,
+        reference,
+        *((kept.region, *kept.textures.values()) if kept else ()),
+    ):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return mesh, Job(digest.hexdigest()[:32], mesh_path.stem, data, reference, settings, kept)
 
@@ -83,8 +101,13 @@ def read_kept(textures: Path, mask: Path) -> Kept:
         InvalidImage: a file cannot be read.
         InvalidTarget: the mask is black.
     """
-    files = {"base_color": textures} if not textures.is_dir() else {
-        path.stem: path for path in sorted(textures.glob("*.png")) if path.stem.partition(".")[0] in MAPS}
+    files = (
+        {"base_color": textures}
+        if not textures.is_dir()
+        else {
+            path.stem: path for path in sorted(textures.glob("*.png")) if path.stem.partition(".")[0] in MAPS
+        }
+    )
     if not any(name.startswith("base_color") for name in files):
         raise InvalidImage(f"The folder {textures} holds no base_color.png.")
     data = _bytes("region's mask", mask)
@@ -129,7 +152,7 @@ def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.
     for name, frames in images.items():
         start = 0
         for orbit in story.orbits:
-            part = frames[start:start + len(orbit.cameras)]
+            part = frames[start : start + len(orbit.cameras)]
             start += len(orbit.cameras)
             sheet = folder / f"{orbit.name}_{name}.png"
             Image.fromarray(contact_sheet(part, min(8, len(part)))).save(sheet)

@@ -21,9 +21,9 @@ from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
 from .paint.balance import balanced
 from .paint.painter import Painting
-from .paint.painters import painter
 from .paint.preview import Show, strip, unseen
 from .paint.reference import Reference, decode
+from .paint.registry import painter
 from .render.camera import Camera, Orbit
 from .render.rasterize import GBuffer, render
 from .render.sheet import sheet
@@ -51,7 +51,8 @@ class Story:
 
 
 def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> Result:
-    """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes on where the first ended.
+    """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes
+    on where the first ended.
 
     Args:
         job: what to texture, and how.
@@ -60,21 +61,27 @@ def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> R
         show: shown what is being painted.
 
     Raises:
-        OrbitError: what the user gave cannot be used, or there is no room for the result; the message says what to do.
+        OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
+            what to do.
     """
     stages = Stages(folder, progress)
     return result(job, run_until(job, stages, show=show), stages.seconds)
 
 
 def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> Story:
-    """Runs the stages of a job in order, up to the one named ``last``; a texture is blended with the one to keep if there is one."""
+    """Runs the stages of a job in order, up to the one named ``last``; a texture is blended with the one to
+    keep if there is one."""
     settings = job.settings
     chosen = painter(settings.painter)
     stages.models = {"paint": chosen.share} | ({"blend": BLENDING * (1 - chosen.share)} if job.kept else {})
     if settings.networks:
         device_called(settings.device)
     if settings.refines:
-        from .refine.refine import check, refine, seen_images  # torch takes seconds to import, which Draft alone does not need
+        from .refine.refine import (
+            check,
+            refine,
+            seen_images,
+        )  # torch takes seconds to import, which Draft alone does not need
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
         check(settings.device)
@@ -97,20 +104,45 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         return orbits, seen_from(orbits, lambda fraction: stages.tell("render", fraction))
 
     def painted(progress: Callable[[float], None]) -> Painting:
-        return chosen.paint(story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"), show)
+        return chosen.paint(
+            story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"), show
+        )
 
     def aligned(progress: Callable[[float], None]) -> Alignment:
         rounds = () if story.painting.consistent else ROUNDS
-        return align(story.surface, story.buffers, edges, story.painting.frames, story.painting.preference, side, progress, rounds)
+        return align(
+            story.surface,
+            story.buffers,
+            edges,
+            story.painting.frames,
+            story.painting.preference,
+            side,
+            progress,
+            rounds,
+        )
 
     def baked(progress: Callable[[float], None]) -> Texture:
         size = atlas_size(story.surface.tiles, settings.texture_size)
-        return bake(story.surface, story.buffers, edges, story.alignment, story.painting.preference, side, size,
-                    settings.voxel_resolution, settings.seed, progress)
+        return bake(
+            story.surface,
+            story.buffers,
+            edges,
+            story.alignment,
+            story.painting.preference,
+            side,
+            size,
+            settings.voxel_resolution,
+            settings.seed,
+            progress,
+        )
 
     def refined(progress: Callable[[float], None]) -> Texture:
-        images = seen_images(reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views)
-        return refine(story.surface, story.texture, images, settings, progress, partial(stages.keep, "refine"))
+        images = seen_images(
+            reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views
+        )
+        return refine(
+            story.surface, story.texture, images, settings, progress, partial(stages.keep, "refine")
+        )
 
     def blended(progress: Callable[[float], None]) -> Texture:
         return repaint(story.surface, story.texture, earlier, progress)
@@ -119,7 +151,9 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     earlier = read(job.kept, story.surface) if job.kept else None
     if last == "prepare":
         return story
-    story.orbits, story.buffers = stages.run("render", rendered, lambda views: records.save_orbits(views[0]), seen_again)
+    story.orbits, story.buffers = stages.run(
+        "render", rendered, lambda views: records.save_orbits(views[0]), seen_again
+    )
     if last == "render":
         return story
     story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
@@ -128,8 +162,14 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     if story.buffers:
         show(strip(story.painting.frames))
         edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
-        story.alignment = stages.run("align", aligned, records.save_alignment, lambda arrays: records.load_alignment(
-            arrays, observe_atlas(story.surface, story.buffers, edges, side)))
+        story.alignment = stages.run(
+            "align",
+            aligned,
+            records.save_alignment,
+            lambda arrays: records.load_alignment(
+                arrays, observe_atlas(story.surface, story.buffers, edges, side)
+            ),
+        )
         story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
     else:
         story.texture = bare(atlas_size(story.surface.tiles, settings.texture_size))
@@ -149,24 +189,42 @@ def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
         "triangles": len(job.mesh.faces),
         "views": len(story.buffers),
         "coverage": round(texture.covered, 4),
-        "view": next((_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None),
-        "notes": [*surface.notes, *(note for orbit in story.orbits for note in orbit.notes), *story.painting.notes, *texture.notes],
+        "view": next(
+            (_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None
+        ),
+        "notes": [
+            *surface.notes,
+            *(note for orbit in story.orbits for note in orbit.notes),
+            *story.painting.notes,
+            *texture.notes,
+        ],
     }
     picture = np.round(255 * story.reference.color * story.reference.alpha[..., None]).astype(np.uint8)
     looks = sheet(surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0)
-    return Result(job_uvs(surface, job.mesh) if surface.unwrapped else None, _png_files(texture, surface.tiles), report, _png(looks))
+    return Result(
+        job_uvs(surface, job.mesh) if surface.unwrapped else None,
+        _png_files(texture, surface.tiles),
+        report,
+        _png(looks),
+    )
 
 
 def _direction(camera: Camera) -> dict[str, float]:
     back = camera.rotation[:, 2]
-    return {"azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
-            "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2)}
+    return {
+        "azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
+        "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2),
+    }
 
 
 def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
     atlases = {name: atlas for name in MAPS if (atlas := getattr(texture, name)) is not None}
     if len(tiles) > 1:
-        atlases = {f"{name}.{tile}": image for name, atlas in atlases.items() for tile, image in cut(atlas, tiles).items()}
+        atlases = {
+            f"{name}.{tile}": image
+            for name, atlas in atlases.items()
+            for tile, image in cut(atlas, tiles).items()
+        }
     with ThreadPoolExecutor() as pool:
         return dict(zip(atlases, pool.map(_png, atlases.values()), strict=True))
 

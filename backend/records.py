@@ -16,14 +16,29 @@ Arrays = dict[str, np.ndarray]
 
 def save_surface(surface: Surface) -> Arrays:
     slots = {} if surface.slots is None else {"slots": surface.slots}
-    return slots | {"vertices": surface.vertices, "faces": surface.faces, "corner_normals": surface.corner_normals,
-                    "corner_uvs": surface.corner_uvs, "source": surface.source, "unwrapped": np.array(surface.unwrapped),
-                    "notes": _text(surface.notes), "tiles": np.array(surface.tiles)}
+    return slots | {
+        "vertices": surface.vertices,
+        "faces": surface.faces,
+        "corner_normals": surface.corner_normals,
+        "corner_uvs": surface.corner_uvs,
+        "source": surface.source,
+        "unwrapped": np.array(surface.unwrapped),
+        "notes": _text(surface.notes),
+        "tiles": np.array(surface.tiles),
+    }
 
 
 def load_surface(arrays: Arrays) -> Surface:
-    return Surface(**(arrays | {"unwrapped": bool(arrays["unwrapped"]), "notes": _untext(arrays["notes"]),
-                                "tiles": tuple(arrays["tiles"].tolist())}))
+    return Surface(
+        **(
+            arrays
+            | {
+                "unwrapped": bool(arrays["unwrapped"]),
+                "notes": _untext(arrays["notes"]),
+                "tiles": tuple(arrays["tiles"].tolist()),
+            }
+        )
+    )
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:
@@ -32,13 +47,20 @@ def save_orbits(orbits: list[Orbit]) -> Arrays:
 
 
 def load_orbits(arrays: Arrays) -> list[Orbit]:
-    return [Orbit(name, tuple(Camera.unpack(packed) for packed in cameras), _untext(arrays[f"notes_{name}"]))
-            for name, cameras in arrays.items() if not name.startswith("notes_")]
+    return [
+        Orbit(name, tuple(Camera.unpack(packed) for packed in cameras), _untext(arrays[f"notes_{name}"]))
+        for name, cameras in arrays.items()
+        if not name.startswith("notes_")
+    ]
 
 
 def save_painting(painting: Painting) -> Arrays:
     frames = {f"frame_{index:04}": frame for index, frame in enumerate(painting.frames)}
-    return frames | {"preference": painting.preference, "consistent": np.array(painting.consistent), "notes": _text(painting.notes)}
+    return frames | {
+        "preference": painting.preference,
+        "consistent": np.array(painting.consistent),
+        "notes": _text(painting.notes),
+    }
 
 
 def load_painting(arrays: Arrays) -> Painting:
@@ -47,8 +69,12 @@ def load_painting(arrays: Arrays) -> Painting:
 
 
 def save_alignment(alignment: Alignment) -> Arrays:
-    return {"colors": np.concatenate(alignment.colors).astype(np.uint8), "drift": np.concatenate(alignment.drift),
-            "before": alignment.before, "after": alignment.after}
+    return {
+        "colors": np.concatenate(alignment.colors).astype(np.uint8),
+        "drift": np.concatenate(alignment.drift),
+        "before": alignment.before,
+        "after": alignment.after,
+    }
 
 
 def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
@@ -59,7 +85,9 @@ def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
 
 
 def save_texture(texture: Texture) -> Arrays:
-    return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None} | {"notes": _text(texture.notes)}
+    return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None} | {
+        "notes": _text(texture.notes)
+    }
 
 
 def load_texture(arrays: Arrays) -> Texture:

@@ -1,4 +1,5 @@
-"""Running a stage once: its time, its progress within the whole job, and its output on disk for the next run."""
+"""Running a stage once: its time, its progress within the whole job, and its output on disk for the next
+run."""
 
 import os
 import time
@@ -13,13 +14,23 @@ from .store import storage_error
 
 Output = TypeVar("Output")
 JobProgress = Callable[[str, float], None]
-"""Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
+"""Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the
+user wants no more."""
 
-SHARE = {"prepare": 0.31, "render": 0.19, "paint": 0.0, "align": 0.19, "bake": 0.31, "refine": 0.0, "blend": 0.0}
+SHARE = {
+    "prepare": 0.31,
+    "render": 0.19,
+    "paint": 0.0,
+    "align": 0.19,
+    "bake": 0.31,
+    "refine": 0.0,
+    "blend": 0.0,
+}
 """What part of a job's time beside its models' each stage takes, roughly, in the order they run."""
 
 FORMAT = 5
-"""Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update never reads older ones."""
+"""Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update
+never reads older ones."""
 
 
 class Stages:
@@ -37,8 +48,13 @@ class Stages:
         self.seconds: dict[str, float] = {}
         self.models: dict[str, float] = {}
 
-    def run(self, name: str, work: Callable[[Callable[[float], None]], Output], save: Callable[[Output], Arrays],
-            load: Callable[[Arrays], Output]) -> Output:
+    def run(
+        self,
+        name: str,
+        work: Callable[[Callable[[float], None]], Output],
+        save: Callable[[Output], Arrays],
+        load: Callable[[Arrays], Output],
+    ) -> Output:
         """The output of a stage, from disk if an earlier run of this job by this version finished it.
 
         Args:
@@ -64,7 +80,8 @@ class Stages:
         return output
 
     def keep(self, stage: str, part: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``work`` returns, from disk if an earlier run of this job finished that part of a stage; it is kept until the stage is done.
+        """What ``work`` returns, from disk if an earlier run of this job finished that part of a stage; it is
+        kept until the stage is done.
 
         Raises:
             StorageError: it cannot be written.

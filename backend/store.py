@@ -49,12 +49,14 @@ def load_job(folder: Path) -> Job:
 
 
 def save_download(folder: Path, model: str) -> None:
-    """Saves the wish for a model's weights, which is a job without a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
+    """Saves the wish for a model's weights, which is a job without a mesh. Raises :class:`StorageError`; then
+    ``folder`` holds no job."""
     appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"model": model}))
 
 
 def load_download(folder: Path) -> str:
-    """The model whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises :class:`StorageError`."""
+    """The model whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises
+    :class:`StorageError`."""
     file = folder / "job" / "download.json"
     if not file.exists():
         return ""
@@ -78,7 +80,8 @@ def save_result(folder: Path, result: Result) -> None:
 
 
 def load_result(folder: Path) -> Result:
-    """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is not there or damaged."""
+    """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is not there or
+    damaged."""
     source = folder / "result"
     with _readable(source):
         report = json.loads((source / "result.json").read_text(encoding="utf-8"))
@@ -89,7 +92,8 @@ def load_result(folder: Path) -> Result:
 
 
 def fingerprint(job: Job) -> str:
-    """The same for two jobs exactly if this version of the pipeline would do the same for both, on whatever device."""
+    """The same for two jobs exactly if this version of the pipeline would do the same for both, on whatever
+    device."""
     settings = {name: value for name, value in job.settings.to_dict().items() if name != "device"}
     digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
     for name, array in job.arrays().items():
@@ -99,7 +103,8 @@ def fingerprint(job: Job) -> str:
 
 
 def inherit(folder: Path, others: Iterable[Path]) -> None:
-    """Gives a new job the finished stages of one of ``others`` that is the same but for its id, if there is one."""
+    """Gives a new job the finished stages of one of ``others`` that is the same but for its id, if there is
+    one."""
     for other in others:
         with contextlib.suppress(OSError):
             if (other / "job" / "fingerprint").read_bytes() == (folder / "job" / "fingerprint").read_bytes():
@@ -110,7 +115,8 @@ def inherit(folder: Path, others: Iterable[Path]) -> None:
 
 
 def drop_foreign_stages(folder: Path, job: Job) -> None:
-    """Deletes what the stages of ``job`` left in its folder, if that was before an update: this version may do or read it differently.
+    """Deletes what the stages of ``job`` left in its folder, if that was before an update: this version may
+    do or read it differently.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -139,8 +145,13 @@ def storage_error(error: OSError, place: Path) -> StorageError:
     """What to tell the user when the operating system refuses to write into ``place``."""
     # numpy's complaint about a write that was cut short has no number.
     if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
-        return StorageError(f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry")
-    return StorageError(f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.", "retry")
+        return StorageError(
+            f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry"
+        )
+    return StorageError(
+        f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.",
+        "retry",
+    )
 
 
 @contextlib.contextmanager
@@ -153,7 +164,8 @@ def said_plainly(place: Path) -> Iterator[None]:
 
 
 def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
-    """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it or nothing.
+    """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it
+    or nothing.
 
     Raises:
         StorageError: it cannot be written.

@@ -30,9 +30,15 @@ class Tensors:
         for file in files:
             for name, shape, kind in _listed(file):
                 if kind not in _FLOATS:
-                    raise InvalidWeights(f"{file}: the tensor '{name}' has the type {kind}, but the weights are floating-point numbers.")
+                    raise InvalidWeights(
+                        f"{file}: the tensor '{name}' has the type {kind}, but the weights are "
+                        "floating-point numbers."
+                    )
                 if name in self._home:
-                    raise InvalidWeights(f"{file}: the tensor '{name}' is in {self._home[name].name} too. Give the files of one model.")
+                    raise InvalidWeights(
+                        f"{file}: the tensor '{name}' is in {self._home[name].name} too. Give the files of "
+                        "one model."
+                    )
                 self.shapes[name], self._home[name] = shape, file
 
     @property
@@ -57,14 +63,21 @@ class Tensors:
         """
         for name, shape in shapes.items():
             if name not in self.shapes:
-                raise InvalidWeights(f"{self.title}: the tensor '{name}' is missing. The download is incomplete, or of another model.")
+                raise InvalidWeights(
+                    f"{self.title}: the tensor '{name}' is missing. The download is incomplete, or of "
+                    "another model."
+                )
             if self.shapes[name] != shape:
-                raise InvalidWeights(f"{self.title}: the tensor '{name}' has the shape {self.shapes[name]} instead of {shape}. It belongs "
-                                     "to another model.")
+                raise InvalidWeights(
+                    f"{self.title}: the tensor '{name}' has the shape {self.shapes[name]} instead of "
+                    f"{shape}. It belongs to another model."
+                )
         if unknown := sorted(set(self.shapes) - set(shapes)):
             more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-            raise InvalidWeights(f"{self.title}: the tensor '{unknown[0]}'{more} is unknown to this version of Orbit Texture. It belongs "
-                                 "to another model, or to a newer one.")
+            raise InvalidWeights(
+                f"{self.title}: the tensor '{unknown[0]}'{more} is unknown to this version of Orbit Texture. "
+                "It belongs to another model, or to a newer one."
+            )
 
 
 def shards(place: Path) -> list[Path]:
@@ -75,7 +88,9 @@ def shards(place: Path) -> list[Path]:
     """
     files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
     if not files:
-        raise InvalidWeights(f"{place} holds no .safetensors file. Choose the file itself, or the folder that holds its parts.")
+        raise InvalidWeights(
+            f"{place} holds no .safetensors file. Choose the file itself, or the folder that holds its parts."
+        )
     return files
 
 
@@ -100,6 +115,10 @@ def _listed(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
             parts = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
             return [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()]
     except FileNotFoundError:
-        raise InvalidWeights(f"{file} is missing. Download the weights again, or choose the folder that holds them.") from None
+        raise InvalidWeights(
+            f"{file} is missing. Download the weights again, or choose the folder that holds them."
+        ) from None
     except (SafetensorError, OSError) as error:
-        raise InvalidWeights(f"{file} is not a whole safetensors file ({error}). Delete it and download it again.") from error
+        raise InvalidWeights(
+            f"{file} is not a whole safetensors file ({error}). Delete it and download it again."
+        ) from error

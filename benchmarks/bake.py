@@ -1,10 +1,11 @@
 """Textures from damaged frames: how close every method comes to the truth, and what it costs.
 
-    python -m benchmarks.bake [--scenes suzanne ...] [--conditions 0 1 3 ...] [--methods ours ...] [--pictures FOLDER] [--json FILE]
+    python -m benchmarks.bake [--scenes suzanne ...] [--conditions 0 1 3 ...] [--methods ours ...]
+        [--pictures FOLDER] [--json FILE]
 
-Real and procedural meshes are photographed from the two orbits of OrbitPainter (122 views), the frames are damaged as a video model
-does, and each method's texture is scored against the truth from 24 cameras that are on no orbit. The ceiling is a texture whose texels
-are coloured straight from the truth.
+Real and procedural meshes are photographed from the two orbits of OrbitPainter (122 views), the frames are
+damaged as a video model does, and each method's texture is scored against the truth from 24 cameras that are
+on no orbit. The ceiling is a texture whose texels are coloured straight from the truth.
 """
 
 from dataclasses import replace
@@ -26,27 +27,48 @@ from .score import HeldOut, held_out, seam_energy
 
 VIEWS, SIZE, TEXTURE = 61, 512, 2048
 
-SCENES = {"suzanne": scenes.suzanne, "text": scenes.text_knot, "spot": lambda: scenes.real_mesh("spot"),
-          "fuze": lambda: scenes.real_mesh("fuze")}
+SCENES = {
+    "suzanne": scenes.suzanne,
+    "text": scenes.text_knot,
+    "spot": lambda: scenes.real_mesh("spot"),
+    "fuze": lambda: scenes.real_mesh("fuze"),
+}
 
 CONDITIONS = {
-    "0": Damage(0.0), "1": Damage(1.0), "3": Damage(3.0), "3 correlated": Damage(3.0, correlation=4.0),
-    "0 soft": Damage(0.0, blur=0.4, compressed=True), "3 soft": Damage(3.0, blur=0.4, compressed=True),
+    "0": Damage(0.0),
+    "1": Damage(1.0),
+    "3": Damage(3.0),
+    "3 correlated": Damage(3.0, correlation=4.0),
+    "0 soft": Damage(0.0, blur=0.4, compressed=True),
+    "3 soft": Damage(3.0, blur=0.4, compressed=True),
     "3 soft correlated": Damage(3.0, correlation=4.0, blur=0.4, compressed=True),
 }
-"""Pixels of drift, each frame's own; ``correlated``: alike over 4 frames; ``soft``: slightly blurred, through H.264."""
+"""Pixels of drift, each frame's own; ``correlated``: alike over 4 frames; ``soft``: slightly blurred, through
+H.264."""
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--scenes", nargs="*", default=["suzanne"], choices=list(SCENES))
-    options.add_argument("--conditions", nargs="*", default=["0", "1", "3", "3 correlated"], choices=list(CONDITIONS))
-    options.add_argument("--methods", nargs="*", default=[name for name in METHODS if name != "open3d"], choices=list(METHODS))
-    options.add_argument("--pictures", type=Path, help="folder for contact sheets of the held-out views and crops at 1:1")
+    options.add_argument(
+        "--conditions", nargs="*", default=["0", "1", "3", "3 correlated"], choices=list(CONDITIONS)
+    )
+    options.add_argument(
+        "--methods", nargs="*", default=[name for name in METHODS if name != "open3d"], choices=list(METHODS)
+    )
+    options.add_argument(
+        "--pictures", type=Path, help="folder for contact sheets of the held-out views and crops at 1:1"
+    )
     chosen = options.parse_args()
-    report = Report(["scene", "drift", "method", "PSNR", "shift-tolerant", "SSIM", "sharpness", "seam", "s", "GB"], chosen.json)
+    report = Report(
+        ["scene", "drift", "method", "PSNR", "shift-tolerant", "SSIM", "sharpness", "seam", "s", "GB"],
+        chosen.json,
+    )
     for scene in (SCENES[name]() for name in chosen.scenes):
-        cameras = [*horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras, *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras]
+        cameras = [
+            *horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+            *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+        ]
         buffers = render(scene.surface, cameras)
         true = [scene.photograph(camera) for camera in cameras]
         judge = HeldOut(scene, held_out())
@@ -70,10 +92,30 @@ def ceiling_texture(scene: scenes.Scene) -> np.ndarray:
     return scene.color(texels.face, weights, texels.positions)[texels.nearest]
 
 
-def _row(report: Report, scene, judge: HeldOut, condition: str, name: str, texture: np.ndarray, seconds, pictures: Path | None) -> None:
+def _row(
+    report: Report,
+    scene,
+    judge: HeldOut,
+    condition: str,
+    name: str,
+    texture: np.ndarray,
+    seconds,
+    pictures: Path | None,
+) -> None:
     score = judge.score(texture)
     seam = seam_energy(scene.surface, texture)
-    report.add(scene.name, condition, name, score.psnr, score.shifted, score.ssim, score.sharpness, seam, seconds, peak_gigabytes())
+    report.add(
+        scene.name,
+        condition,
+        name,
+        score.psnr,
+        score.shifted,
+        score.ssim,
+        score.sharpness,
+        seam,
+        seconds,
+        peak_gigabytes(),
+    )
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
         shots = judge.images(texture)
@@ -81,7 +123,9 @@ def _row(report: Report, scene, judge: HeldOut, condition: str, name: str, textu
         Image.fromarray(_sheet(shots[3::6])).save(pictures / f"{stem}.png")
         middle = shots[9]
         height, width = (side // 2 for side in middle.shape[:2])
-        Image.fromarray(middle[max(0, height - 64):height + 64, max(0, width - 64):width + 64]).save(pictures / f"{stem}_crop.png")
+        Image.fromarray(middle[max(0, height - 64) : height + 64, max(0, width - 64) : width + 64]).save(
+            pictures / f"{stem}_crop.png"
+        )
 
 
 def _sheet(images: list[np.ndarray]) -> np.ndarray:

@@ -20,7 +20,8 @@ class Damage:
     Attributes:
         drift: root mean square length of the warps, pixels.
         correlation: frames over which a warp stays alike; 0 makes every frame's its own.
-        gain, shift: standard deviations of a frame's contrast per channel, and of its brightness per channel in 0..255.
+        gain, shift: standard deviations of a frame's contrast per channel, and of its brightness per channel
+            in 0..255.
         blur: sigma in pixels.
         compressed: through H.264 (high 4:4:4, crf 10, as the published model's training data).
     """
@@ -34,24 +35,39 @@ class Damage:
 
 
 def damaged(frames: list[np.ndarray], orbits: list[int], damage: Damage, seed: int = 0) -> list[np.ndarray]:
-    """Frames (H, W, 3) uint8 as a video model would paint them from true ones (H, W, 3) float32 sRGB 0..255; ``orbits``: frames each."""
+    """Frames (H, W, 3) uint8 as a video model would paint them from true ones (H, W, 3) float32 sRGB 0..255;
+    ``orbits``: frames each."""
     random = np.random.default_rng(seed)
     warps = smooth_warps(orbits, frames[0].shape[:2], damage, random)
     result = []
     for frame, warp in zip(frames, warps, strict=True):
-        grid = np.stack(np.meshgrid(np.arange(frame.shape[1]), np.arange(frame.shape[0])), axis=-1).astype(np.float32)
-        moved = cv2.remap(frame, grid + warp, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE) if damage.drift else frame
+        grid = np.stack(np.meshgrid(np.arange(frame.shape[1]), np.arange(frame.shape[0])), axis=-1).astype(
+            np.float32
+        )
+        moved = (
+            cv2.remap(frame, grid + warp, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+            if damage.drift
+            else frame
+        )
         if damage.blur:
             moved = cv2.GaussianBlur(moved, (0, 0), damage.blur)
         toned = moved * random.normal(1, damage.gain, 3) + random.normal(0, damage.shift, 3)
-        result.append(np.clip(np.round(np.where(moved.max(axis=2, keepdims=True) > 1, toned, moved)), 0, 255).astype(np.uint8))
+        result.append(
+            np.clip(np.round(np.where(moved.max(axis=2, keepdims=True) > 1, toned, moved)), 0, 255).astype(
+                np.uint8
+            )
+        )
     if damage.compressed:
         starts = np.cumsum([0, *orbits])
-        result = [frame for first, last in itertools.pairwise(starts) for frame in through_h264(result[first:last])]
+        result = [
+            frame for first, last in itertools.pairwise(starts) for frame in through_h264(result[first:last])
+        ]
     return result
 
 
-def smooth_warps(orbits: list[int], shape: tuple[int, int], damage: Damage, random: np.random.Generator) -> list[np.ndarray]:
+def smooth_warps(
+    orbits: list[int], shape: tuple[int, int], damage: Damage, random: np.random.Generator
+) -> list[np.ndarray]:
     """Per frame (H, W, 2) float32 pixels."""
     cells = tuple(-(-side // WARP_CELL) + 3 for side in shape)
     warps = []
@@ -60,8 +76,10 @@ def smooth_warps(orbits: list[int], shape: tuple[int, int], damage: Damage, rand
         if damage.correlation:
             coarse = gaussian_filter1d(coarse, damage.correlation, axis=0, mode="wrap")
         for grid in coarse:
-            dense = cv2.resize(grid, None, fx=WARP_CELL, fy=WARP_CELL, interpolation=cv2.INTER_CUBIC)[WARP_CELL:, WARP_CELL:]
-            warps.append(dense[:shape[0], :shape[1]])
+            dense = cv2.resize(grid, None, fx=WARP_CELL, fy=WARP_CELL, interpolation=cv2.INTER_CUBIC)[
+                WARP_CELL:, WARP_CELL:
+            ]
+            warps.append(dense[: shape[0], : shape[1]])
     scale = damage.drift / np.sqrt(np.mean([np.square(warp).sum(axis=2).mean() for warp in warps]))
     return [warp * np.float32(scale) for warp in warps]
 
@@ -71,7 +89,9 @@ def through_h264(frames: list[np.ndarray]) -> list[np.ndarray]:
     encoder = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width = frames[0].shape[:2]
     encoder.pix_fmt, encoder.time_base, encoder.options = "yuv444p", Fraction(1, 24), {"crf": "10"}
-    packets = [packet for frame in frames for packet in encoder.encode(av.VideoFrame.from_ndarray(frame, "rgb24"))] + encoder.encode()
+    packets = [
+        packet for frame in frames for packet in encoder.encode(av.VideoFrame.from_ndarray(frame, "rgb24"))
+    ] + encoder.encode()
     decoder = av.CodecContext.create("h264", "r")
     decoder.extradata = encoder.extradata
     images = [image for packet in packets for image in decoder.decode(packet)] + decoder.decode()

@@ -1,9 +1,10 @@
-"""Choosing one view per voxel: what the labelling costs, and the time, beside greedy, ICM, gco-wrapper and full alpha-expansion.
+"""Choosing one view per voxel: what the labelling costs, and the time, beside greedy, ICM, gco-wrapper and
+full alpha-expansion.
 
-Two orbits of 61 views at 512², radius 1.5, 49.1 degrees; a view costs 1 - cosine, a border 5 per voxel side. Every solver gets the same
-problem and runs in a process of its own (Linux: forked). gco-wrapper and full expansion start from greedy, know all views at full
-resolution and run until nothing improves; of gco-wrapper only the expansion itself is timed. Seconds are of CPU, as no solver uses more
-than one core.
+Two orbits of 61 views at 512², radius 1.5, 49.1 degrees; a view costs 1 - cosine, a border 5 per voxel side.
+Every solver gets the same problem and runs in a process of its own (Linux: forked). gco-wrapper and full
+expansion start from greedy, know all views at full resolution and run until nothing improves; of gco-wrapper
+only the expansion itself is timed. Seconds are of CPU, as no solver uses more than one core.
 """
 
 import multiprocessing
@@ -28,15 +29,19 @@ from .scenes import suzanne, text_knot
 SMOOTHNESS = 5
 WORST = 255
 IMPOSSIBLE = 1_000_000
-"""What gco-wrapper is told that a view costs which does not see a voxel: more than any labelling could save by taking it."""
+"""What gco-wrapper is told that a view costs which does not see a voxel: more than any labelling could save
+by taking it."""
 
 MESHES = {"suzanne": suzanne, "text-knot": text_knot}
 
 
 def problem(surface: Surface, resolution: int) -> tuple[Voxels, np.ndarray]:
     """The voxels and (N, T) uint8 how squarely each view sees them."""
-    cameras = [camera for orbit in (horizontal_orbit, vertical_orbit) for camera in (*orbit(60, 1.5, 35 / 32, 512).cameras,
-                                                                                     orbit(60, 1.5, 35 / 32, 512).cameras[0])]
+    cameras = [
+        camera
+        for orbit in (horizontal_orbit, vertical_orbit)
+        for camera in (*orbit(60, 1.5, 35 / 32, 512).cameras, orbit(60, 1.5, 35 / 32, 512).cameras[0])
+    ]
     buffers = render(surface, cameras)
     side = facing(surface, buffers)
     voxels = voxelize(surface, resolution)
@@ -48,7 +53,8 @@ def problem(surface: Surface, resolution: int) -> tuple[Voxels, np.ndarray]:
 
 
 def energy(voxels: Voxels, quality: np.ndarray, chosen: np.ndarray) -> float:
-    """Eq. 8, over the voxels that some view sees. Raises AssertionError where a voxel's view does not see it."""
+    """Eq. 8, over the voxels that some view sees. Raises AssertionError where a voxel's view does not see
+    it."""
     seen = quality.max(axis=1) > 0
     taken = quality[np.flatnonzero(seen), chosen[seen]]
     assert (taken > 0).all()
@@ -77,7 +83,8 @@ def greedy(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
 
 
 def icm(voxels: Voxels, quality: np.ndarray) -> np.ndarray:
-    """Iterated conditional modes (Besag 1986) from greedy: each voxel in turn takes its best view given its neighbours."""
+    """Iterated conditional modes (Besag 1986) from greedy: each voxel in turn takes its best view given its
+    neighbours."""
     edges = _inner_edges(voxels, quality.max(axis=1) > 0)
     graph = Graph.of(len(voxels), edges, np.ones(len(edges), np.int32))
     chosen = quality.argmax(axis=1)
@@ -97,7 +104,10 @@ def _icm(first, neighbor, quality, border, chosen):
                 agree[chosen[neighbor[k]]] += 1
             best = chosen[n]
             for view in range(views):
-                if quality[n, view] > 0 and quality[n, view] + border * agree[view] > quality[n, best] + border * agree[best]:
+                if (
+                    quality[n, view] > 0
+                    and quality[n, view] + border * agree[view] > quality[n, best] + border * agree[best]
+                ):
                     best = view
             changed |= best != chosen[n]
             chosen[n] = best
@@ -126,6 +136,7 @@ def gco(voxels: Voxels, quality: np.ndarray) -> tuple[np.ndarray, float]:
 
 def apart(solve: Callable, voxels: Voxels, quality: np.ndarray) -> tuple[float, float, float]:
     """Energy, seconds and peak gigabytes of a solver in a process of its own."""
+
     def run(pipe) -> None:
         start = time.process_time()
         answer = solve(voxels, quality)
@@ -146,10 +157,19 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--resolution", type=int, nargs="+", default=[256, 512, 1024])
     options.add_argument("--mesh", nargs="+", choices=MESHES, default=list(MESHES))
-    options.add_argument("--slow-up-to", type=int, default=256, metavar="N", help="highest resolution for gco-wrapper and full expansion; "
-                         "at 512 they take a quarter of an hour on suzanne, more on text-knot")
+    options.add_argument(
+        "--slow-up-to",
+        type=int,
+        default=256,
+        metavar="N",
+        help="highest resolution for gco-wrapper and full expansion; "
+        "at 512 they take a quarter of an hour on suzanne, more on text-knot",
+    )
     arguments = options.parse_args()
-    report = Report(["mesh", "grid", "voxels", "solver", "energy", "over full, %", "CPU s", "times gco's speed", "GB"], arguments.json)
+    report = Report(
+        ["mesh", "grid", "voxels", "solver", "energy", "over full, %", "CPU s", "times gco's speed", "GB"],
+        arguments.json,
+    )
     for scene in (MESHES[name]() for name in arguments.mesh):
         for solve in (ours, icm):
             solve(*problem(scene.surface, 32))
@@ -161,8 +181,17 @@ def main() -> None:
                 value, seconds, memory = apart(solve, voxels, quality)
                 optimum = value if name == "full expansion" else optimum
                 speed = seconds if name == "gco-wrapper" else speed
-                report.add(scene.name, resolution, len(voxels), name, value, optimum and 100 * (value / optimum - 1), seconds,
-                           speed and speed / seconds, memory)
+                report.add(
+                    scene.name,
+                    resolution,
+                    len(voxels),
+                    name,
+                    value,
+                    optimum and 100 * (value / optimum - 1),
+                    seconds,
+                    speed and speed / seconds,
+                    memory,
+                )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,16 @@ class Frames:
         return np.ones(len(self.images), np.float32)
 
     def aligned(self, rounds=ROUNDS) -> Alignment:
-        return align(self.surface, self.buffers, self.edges, self.images, self.preference, self.side, lambda fraction: None, rounds)
+        return align(
+            self.surface,
+            self.buffers,
+            self.edges,
+            self.images,
+            self.preference,
+            self.side,
+            lambda fraction: None,
+            rounds,
+        )
 
     @cached_property
     def unaligned(self) -> Alignment:
@@ -109,7 +118,8 @@ def graph_cut_voxels(frames: Frames) -> np.ndarray:
 
 
 def differentiable_rendering(frames: Frames) -> np.ndarray:
-    """The texture that matches all views, each pixel one read and all alike: what gradient descent through a renderer converges to."""
+    """The texture that matches all views, each pixel one read and all alike: what gradient descent through a
+    renderer converges to."""
     views = [replace(view, spread=np.zeros_like(view.spread)) for view in frames.unaligned.views]
     weights = [np.ones(len(view), np.float32) for view in views]
     start, weight = blend(views, weights, frames.unaligned.colors, frames.size)
@@ -117,7 +127,8 @@ def differentiable_rendering(frames: Frames) -> np.ndarray:
 
 
 def flow_alignment(frames: Frames) -> np.ndarray:
-    """The first try: render the blend back, optical flow to the frame, three rounds; then weighted least squares with one read a pixel."""
+    """The first try: render the blend back, optical flow to the frame, three rounds; then weighted least
+    squares with one read a pixel."""
     views, images = frames.unaligned.views, [image.copy() for image in frames.images]
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     weights = [view.weights(6) for view in views]
@@ -143,7 +154,8 @@ def ours_unaligned(frames: Frames) -> np.ndarray:
 
 
 def open3d(frames: Frames) -> np.ndarray:
-    """Open3D's non-rigid optimiser (Zhou and Koltun 2014): a colour per vertex of the mesh, subdivided to about a million triangles."""
+    """Open3D's non-rigid optimiser (Zhou and Koltun 2014): a colour per vertex of the mesh, subdivided to
+    about a million triangles."""
     from open3d import camera, geometry, pipelines, utility
 
     surface, steps = frames.surface, max(0, round(np.log(1e6 / len(frames.surface.faces)) / np.log(4)))
@@ -155,11 +167,18 @@ def open3d(frames: Frames) -> np.ndarray:
     for buffer, image in zip(frames.buffers, frames.images, strict=True):
         depth = geometry.Image(np.where(buffer.mask, buffer.depth, 0).astype(np.float32))
         color_image = geometry.Image(np.ascontiguousarray(image))
-        images.append(geometry.RGBDImage.create_from_color_and_depth(color_image, depth, 1.0, 10.0, convert_rgb_to_intensity=False))
+        images.append(
+            geometry.RGBDImage.create_from_color_and_depth(
+                color_image, depth, 1.0, 10.0, convert_rgb_to_intensity=False
+            )
+        )
         poses.append(_open3d_camera(camera, buffer.camera))
-    option = pipelines.color_map.NonRigidOptimizerOption(maximum_iteration=20, maximum_allowable_depth=10.0,
-                                                         depth_threshold_for_visibility_check=0.01,
-                                                         depth_threshold_for_discontinuity_check=0.03)
+    option = pipelines.color_map.NonRigidOptimizerOption(
+        maximum_iteration=20,
+        maximum_allowable_depth=10.0,
+        depth_threshold_for_visibility_check=0.01,
+        depth_threshold_for_discontinuity_check=0.03,
+    )
     trajectory = camera.PinholeCameraTrajectory()
     trajectory.parameters = poses
     solid, _ = pipelines.color_map.run_non_rigid_optimizer(solid, images, trajectory, option)
@@ -175,7 +194,9 @@ def _open3d_camera(camera, own):
     """The same camera in OpenCV's axes."""
     result = camera.PinholeCameraParameters()
     focal = own.focal * own.width
-    result.intrinsic = camera.PinholeCameraIntrinsic(own.width, own.height, focal, focal, own.width / 2 - 0.5, own.height / 2 - 0.5)
+    result.intrinsic = camera.PinholeCameraIntrinsic(
+        own.width, own.height, focal, focal, own.width / 2 - 0.5, own.height / 2 - 0.5
+    )
     pose = np.eye(4)
     pose[:3, :3] = own.rotation.T * [[1], [-1], [-1]]
     pose[:3, 3] = -pose[:3, :3] @ own.position
@@ -183,13 +204,23 @@ def _open3d_camera(camera, own):
     return result
 
 
-METHODS = {"average": average, "incidence blend": incidence_blend, "best view": best_view, "graph cut, voxels": graph_cut_voxels,
-           "graph cut, texels": graph_cut_texels, "differentiable rendering": differentiable_rendering, "flow, then fit": flow_alignment,
-           "ours, not aligned": ours_unaligned, "ours": ours, "open3d": open3d}
+METHODS = {
+    "average": average,
+    "incidence blend": incidence_blend,
+    "best view": best_view,
+    "graph cut, voxels": graph_cut_voxels,
+    "graph cut, texels": graph_cut_texels,
+    "differentiable rendering": differentiable_rendering,
+    "flow, then fit": flow_alignment,
+    "ours, not aligned": ours_unaligned,
+    "ours": ours,
+    "open3d": open3d,
+}
 
 
 def padded(texture: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """A texture (S, S, 3) where every pixel of the atlas that no view touched repeats the nearest one that some view did."""
+    """A texture (S, S, 3) where every pixel of the atlas that no view touched repeats the nearest one that
+    some view did."""
     return texture[weight > 0][nearest(weight > 0)]
 
 
@@ -214,19 +245,34 @@ def _from_labels(frames: Frames, smoothness: float) -> np.ndarray:
     texels = locate(frames.surface, frames.size)
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
-    values, read = color(texels, wanted, frames.surface, frames.buffers, frames.unaligned.views, frames.unaligned.colors)
+    values, read = color(
+        texels, wanted, frames.surface, frames.buffers, frames.unaligned.views, frames.unaligned.colors
+    )
     values = fill_unseen(texels.positions, texels.normals, values, read, 0)
     return values[texels.nearest]
 
 
 def _baked(frames: Frames, alignment: Alignment) -> np.ndarray:
-    texture = bake(frames.surface, frames.buffers, frames.edges, alignment, frames.preference, frames.side, frames.size, VOXELS, 0,
-                   lambda fraction: None)
+    texture = bake(
+        frames.surface,
+        frames.buffers,
+        frames.edges,
+        alignment,
+        frames.preference,
+        frames.side,
+        frames.size,
+        VOXELS,
+        0,
+        lambda fraction: None,
+    )
     return texture.base_color.astype(np.float32)
 
 
 def _read(views: Sequence[View], images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [image.reshape(-1, 3)[view.pixels].astype(np.float32) for view, image in zip(views, images, strict=True)]
+    return [
+        image.reshape(-1, 3)[view.pixels].astype(np.float32)
+        for view, image in zip(views, images, strict=True)
+    ]
 
 
 def _flowed(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.ndarray:
@@ -236,10 +282,14 @@ def _flowed(image: np.ndarray, view: View, rendered: np.ndarray, flow) -> np.nda
     trust = np.zeros(image.shape[:2], np.float32)
     trust.ravel()[view.pixels] = view.edge
     masked = np.where(trust[..., None] > 0, image, 0)
-    motion = flow.calc(cv2.cvtColor(target, cv2.COLOR_RGB2GRAY), cv2.cvtColor(masked, cv2.COLOR_RGB2GRAY), None)
+    motion = flow.calc(
+        cv2.cvtColor(target, cv2.COLOR_RGB2GRAY), cv2.cvtColor(masked, cv2.COLOR_RGB2GRAY), None
+    )
     share = np.maximum(cv2.GaussianBlur(trust, (0, 0), 6), 1e-3)
     motion = cv2.GaussianBlur(motion * trust[..., None], (0, 0), 6) / share[..., None]
-    grid = np.stack(np.meshgrid(np.arange(image.shape[1]), np.arange(image.shape[0])), axis=-1).astype(np.float32)
+    grid = np.stack(np.meshgrid(np.arange(image.shape[1]), np.arange(image.shape[0])), axis=-1).astype(
+        np.float32
+    )
     return cv2.remap(image, grid + motion, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -248,7 +298,9 @@ def _toned(views, weights, colors, consensus) -> list[np.ndarray]:
     result = []
     for view, weight, shown in zip(views, weights, colors, strict=True):
         target = render_back(view, consensus)
-        statistics = [(np.average(values, axis=0, weights=weight), values.std(axis=0)) for values in (target, shown)]
+        statistics = [
+            (np.average(values, axis=0, weights=weight), values.std(axis=0)) for values in (target, shown)
+        ]
         (wanted, wide), (mean, narrow) = statistics
         result.append(((shown - mean) * (wide / narrow) + wanted).astype(np.float32))
     return result

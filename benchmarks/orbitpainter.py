@@ -4,11 +4,12 @@
     python -m benchmarks.orbitpainter attention [--json FILE]
     python -m benchmarks.orbitpainter steps --tiny
 
-The network is the published one, 14 billion parameters, with random weights that are made on the card tensor by tensor and never written to
-disk; its time and memory do not depend on their values. 33,792 tokens are two films of 61 frames of 512 x 512 at once, the paper's case,
-which takes it 12 minutes on an H100; 73,728 are one of 121 frames of 768 x 768. A film's minutes are its calls times the seconds of one,
-without the autoencoder, and as if no block were skipped. ``--tiny`` is for machines without a GPU: a small network, so that all this is
-known to run.
+The network is the published one, 14 billion parameters, with random weights that are made on the card tensor
+by tensor and never written to disk; its time and memory do not depend on their values. 33,792 tokens are two
+films of 61 frames of 512 x 512 at once, the paper's case, which takes it 12 minutes on an H100; 73,728 are
+one of 121 frames of 768 x 768. A film's minutes are its calls times the seconds of one, without the
+autoencoder, and as if no block were skipped. ``--tiny`` is for machines without a GPU: a small network, so
+that all this is known to run.
 """
 
 import gc
@@ -27,21 +28,48 @@ from torch.nn.functional import scaled_dot_product_attention
 from backend.api.job import MeshData
 from backend.device import best_device
 from backend.mesh.prepare import prepare
-from backend.paint.orbitpainter import cost, flex, gasa
+from backend.paint.orbitpainter import cost_model, flex_attention, gasa
+from backend.paint.orbitpainter.device_placement import placed
 from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
+from backend.paint.orbitpainter.memory_plan import RUNGS, Rung
 from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
 from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.place import placed
-from backend.paint.orbitpainter.plan import RUNGS, Rung
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.maps import position_image
 from backend.render.rasterize import render
 
 from .report import Report, parser, peak_gigabytes
 
-STEPS = ["tokens", "held as", "quality", "sparse branch", "s per call", "GB", "TFLOP/s", "calls", "film min", "foretold min"]
-ATTENTION = ["tokens", "neighbours", "blocks %", "FlexAttention ms", "dense masked ms", "dense / Flex", "gathered ms", "full ms"]
-TINY = PUBLISHED | {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 64, "num_layers": 2, "text_dim": 20, "freq_dim": 32}
+STEPS = [
+    "tokens",
+    "held as",
+    "quality",
+    "sparse branch",
+    "s per call",
+    "GB",
+    "TFLOP/s",
+    "calls",
+    "film min",
+    "foretold min",
+]
+ATTENTION = [
+    "tokens",
+    "neighbours",
+    "blocks %",
+    "FlexAttention ms",
+    "dense masked ms",
+    "dense / Flex",
+    "gathered ms",
+    "full ms",
+]
+TINY = PUBLISHED | {
+    "num_attention_heads": 2,
+    "attention_head_dim": 24,
+    "ffn_dim": 64,
+    "num_layers": 2,
+    "text_dim": 20,
+    "freq_dim": 32,
+}
 REPEATS = 3
 
 
@@ -86,12 +114,14 @@ def main() -> None:
     report = Report(STEPS if chosen.what == "steps" else ATTENTION, chosen.json)
     for one in cases:
         if not chosen.tokens or one.tokens in chosen.tokens:
-            (measure_steps if chosen.what == "steps" else measure_attention)(one, TINY if chosen.tiny else PUBLISHED, best_device(), report)
+            (measure_steps if chosen.what == "steps" else measure_attention)(
+                one, TINY if chosen.tiny else PUBLISHED, best_device(), report
+            )
 
 
 @torch.no_grad()
 def measure_steps(one: Case, config: dict, device: torch.device, report: Report) -> None:
-    speed, near = cost.speed(device), None
+    speed, near = cost_model.speed(device), None
     for rung, quality, branch in variants():
         if branch and near is None:
             near = neighbours(one, device)
@@ -100,9 +130,19 @@ def measure_steps(one: Case, config: dict, device: torch.device, report: Report)
             seconds, gigabytes = called(one, config, device, rung, quality, near if branch else None)
         except torch.OutOfMemoryError:
             seconds = gigabytes = None
-        operations, calls = cost.operations(config, one.tokens), cost.calls(sampling)
-        report.add(one.tokens, str(rung), quality, "yes" if branch else "no", seconds, gigabytes, seconds and operations / seconds / 1e12,
-                   calls, seconds and calls * seconds / 60, cost.seconds(config, one.tokens, sampling, rung, speed) / 60)
+        operations, calls = cost_model.operations(config, one.tokens), cost_model.calls(sampling)
+        report.add(
+            one.tokens,
+            str(rung),
+            quality,
+            "yes" if branch else "no",
+            seconds,
+            gigabytes,
+            seconds and operations / seconds / 1e12,
+            calls,
+            seconds and calls * seconds / 60,
+            cost_model.seconds(config, one.tokens, sampling, rung, speed) / 60,
+        )
 
 
 def variants() -> Iterator[tuple[Rung, str, bool]]:
@@ -112,13 +152,18 @@ def variants() -> Iterator[tuple[Rung, str, bool]]:
     yield RUNGS[0], "fast", True
 
 
-def called(one: Case, config: dict, device: torch.device, rung: Rung, quality: str, near: gasa.Attends | None) -> tuple[float, float]:
-    """Seconds of a call and gigabytes at its peak; the call before those that count compiles, and finds out what to stream when."""
+def called(
+    one: Case, config: dict, device: torch.device, rung: Rung, quality: str, near: gasa.Attends | None
+) -> tuple[float, float]:
+    """Seconds of a call and gigabytes at its peak; the call before those that count compiles, and finds out
+    what to stream when."""
     gc.collect()  # the network of the row before
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    network = placed(random_network(config, device, rung.streamed, near is not None), rung, device, QUALITY[quality])
+    network = placed(
+        random_network(config, device, rung.streamed, near is not None), rung, device, QUALITY[quality]
+    )
     if near is not None:
         gasa.aim(network, near, (one.size // PATCH) ** 2)
     kind, side = network.patch_embedding.weight.dtype, one.size // 8
@@ -127,36 +172,63 @@ def called(one: Case, config: dict, device: torch.device, rung: Rung, quality: s
     def call() -> None:
         network._reset_stateful_cache()  # so that no block is skipped
         with network.cache_context("wanted"):
-            network(torch.randn(1, PACKED, one.frames, side, side, dtype=kind, device=device), torch.tensor([900.0], device=device), texts)
+            network(
+                torch.randn(1, PACKED, one.frames, side, side, dtype=kind, device=device),
+                torch.tensor([900.0], device=device),
+                texts,
+            )
 
     seconds = timed(call, device)
-    return seconds, torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else peak_gigabytes()
+    return seconds, torch.cuda.max_memory_allocated(
+        device
+    ) / 1e9 if device.type == "cuda" else peak_gigabytes()
 
 
-def random_network(config: dict, device: torch.device, streamed: bool, branches: bool) -> WanTransformer3DModel:
-    """The network with random weights, made on the device one by one; they lie in the machine's memory where they are to be streamed."""
+def random_network(
+    config: dict, device: torch.device, streamed: bool, branches: bool
+) -> WanTransformer3DModel:
+    """The network with random weights, made on the device one by one; they lie in the machine's memory where
+    they are to be streamed."""
     with torch.device("meta"):
         network = WanTransformer3DModel(in_channels=PACKED, **config)
     if branches:
         gasa.add_branches(network)
     home = torch.device("cpu") if streamed else device
-    return filled(network, {name: torch.randn(tensor.shape, dtype=torch.bfloat16, device=device).mul_(0.02).to(home)
-                            for name, tensor in network.state_dict().items()})
+    return filled(
+        network,
+        {
+            name: torch.randn(tensor.shape, dtype=torch.bfloat16, device=device).mul_(0.02).to(home)
+            for name, tensor in network.state_dict().items()
+        },
+    )
 
 
 @torch.no_grad()
 def measure_attention(one: Case, config: dict, device: torch.device, report: Report) -> None:
     voxel, frame, near = places(one)
-    blocks, count = flex.blocks(voxel, frame, near, device), len(voxel)
+    blocks, count = flex_attention.blocks(voxel, frame, near, device), len(voxel)
     shape = count, config["num_attention_heads"], config["attention_head_dim"]
     query, key, value = (torch.randn(shape, dtype=torch.bfloat16, device=device) for _ in range(3))
     heads = [part.transpose(0, 1)[None] for part in (query, key, value)]
     row, near = torch.repeat_interleave(torch.arange(count), near.first.diff()), near.to(device)
-    dense = partial(scaled_dot_product_attention, *heads, attn_mask=mask_of(count, row.to(device), near.index))
+    dense = partial(
+        scaled_dot_product_attention, *heads, attn_mask=mask_of(count, row.to(device), near.index)
+    )
     quick, slow = (timed(work, device) for work in (partial(blocks.attend, query, key, value), dense))
-    rest = (timed(work, device) for work in (partial(near.attend, query, key, value), partial(scaled_dot_product_attention, *heads)))
+    rest = (
+        timed(work, device)
+        for work in (partial(near.attend, query, key, value), partial(scaled_dot_product_attention, *heads))
+    )
     share = float(blocks.mask.kv_num_blocks.sum()) / blocks.mask.kv_num_blocks.numel() ** 2
-    report.add(count, len(near.index) / count, 100 * share, 1e3 * quick, 1e3 * slow, slow / quick, *(1e3 * seconds for seconds in rest))
+    report.add(
+        count,
+        len(near.index) / count,
+        100 * share,
+        1e3 * quick,
+        1e3 * slow,
+        slow / quick,
+        *(1e3 * seconds for seconds in rest),
+    )
 
 
 def mask_of(count: int, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
@@ -168,15 +240,25 @@ def mask_of(count: int, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor
 def places(one: Case) -> tuple:
     """Voxels and frames of the tokens of a sphere, and their neighbours."""
     sphere = trimesh.creation.icosphere(4)
-    surface = prepare(MeshData(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32)), 1024, lambda fraction: None)
-    cameras = [camera for orbit in (horizontal_orbit, vertical_orbit) for camera in orbit(one.views, 1.5, 35 / 32, one.size).cameras]
-    voxel, frame = gasa.token_places([position_image(buffer) for buffer in render(surface, cameras)], one.films)
+    surface = prepare(
+        MeshData(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32)),
+        1024,
+        lambda fraction: None,
+    )
+    cameras = [
+        camera
+        for orbit in (horizontal_orbit, vertical_orbit)
+        for camera in orbit(one.views, 1.5, 35 / 32, one.size).cameras
+    ]
+    voxel, frame = gasa.token_places(
+        [position_image(buffer) for buffer in render(surface, cameras)], one.films
+    )
     return voxel, frame, gasa.neighbours(voxel, frame)
 
 
 def neighbours(one: Case, device: torch.device) -> gasa.Attends:
     found = places(one)
-    return flex.blocks(*found, device) if device.type == "cuda" else found[2]
+    return flex_attention.blocks(*found, device) if device.type == "cuda" else found[2]
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

@@ -1,4 +1,5 @@
-"""Props as artists model them, procedural and with a truth: a striped pot, a box covered with print, a plaid knot."""
+"""Props as artists model them, procedural and with a truth: a striped pot, a box covered with print, a plaid
+knot."""
 
 import numpy as np
 import trimesh
@@ -7,14 +8,20 @@ from backend.render.photograph import wearing
 
 from .scenes import Scene, printed_page, surface_of, tube, wrapped
 
-CREAM, RUST, NAVY, SAGE = (np.array(color, np.float32) for color in ((236, 222, 190), (176, 74, 44), (38, 52, 96), (120, 148, 110)))
+CREAM, RUST, NAVY, SAGE = (
+    np.array(color, np.float32) for color in ((236, 222, 190), (176, 74, 44), (38, 52, 96), (120, 148, 110))
+)
 
 
 def striped_pot(around: int = 192, along: int = 220) -> Scene:
-    """A pot with spout and handle: bands at some heights, upright stripes between them, all glazed a little unevenly."""
+    """A pot with spout and handle: bands at some heights, upright stripes between them, all glazed a little
+    unevenly."""
     body = _lathe(around, along)
     turn = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 60)
-    handle = _pipe(np.column_stack([-0.55 - 0.35 * np.cos(turn), 0 * turn, 0.45 + 0.32 * np.sin(turn)]), np.full(60, 0.06))
+    handle = _pipe(
+        np.column_stack([-0.55 - 0.35 * np.cos(turn), 0 * turn, 0.45 + 0.32 * np.sin(turn)]),
+        np.full(60, 0.06),
+    )
     rise = np.linspace(0, 1, 40)
     spout = _pipe(np.column_stack([0.5 + 0.45 * rise, 0 * rise, 0.25 + 0.5 * rise**1.5]), 0.13 - 0.07 * rise)
     surface = surface_of(*_arrays(trimesh.util.concatenate([body, handle, spout])))
@@ -27,7 +34,12 @@ def _glaze(points: np.ndarray) -> np.ndarray:
     uneven = np.sin(31 * x + 3) * np.sin(27 * y + 1) * np.sin(25 * z)
     color = np.tile(CREAM, (len(points), 1))
     color[np.sin(24 * angle) > 0.2] = SAGE
-    for low, high, paint in ((-0.24, -0.16, NAVY), (-0.13, -0.11, RUST), (0.1, 0.13, RUST), (0.16, 0.2, NAVY)):
+    for low, high, paint in (
+        (-0.24, -0.16, NAVY),
+        (-0.13, -0.11, RUST),
+        (0.1, 0.13, RUST),
+        (0.16, 0.2, NAVY),
+    ):
         color[(z > low) & (z < high)] = paint
     return np.clip(color + 10 * uneven[:, None], 3, 252).astype(np.float32)
 
@@ -39,8 +51,11 @@ def text_box() -> Scene:
     normal, corner = np.asarray(box.face_normals), vertices[faces]
     main = np.abs(normal).argmax(axis=1)
     sign = normal[np.arange(len(faces)), main]
-    across = np.where((main == 0)[:, None], corner[..., 1] * sign[:, None], np.where((main == 1)[:, None], -corner[..., 0] * sign[:, None],
-                                                                                    corner[..., 0]))
+    across = np.where(
+        (main == 0)[:, None],
+        corner[..., 1] * sign[:, None],
+        np.where((main == 1)[:, None], -corner[..., 0] * sign[:, None], corner[..., 0]),
+    )
     down = np.where((main == 2)[:, None], corner[..., 1] * sign[:, None], corner[..., 2])
     sheet = 2 * main + (sign > 0)
     uvs = np.stack([across + 0.5 + 0.55 * sheet[:, None], down + 0.5], axis=2) / (4.5, 1)
@@ -71,18 +86,24 @@ def _plaid(width: int, height: int) -> np.ndarray:
     return (0.5 * threads(width, 36)[None] + 0.5 * threads(height, 4)[:, None]).astype(np.uint8)
 
 
-def _halved(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _halved(
+    vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every triangle as four, its corner UVs with it; corners are not shared."""
     corner = np.concatenate([vertices[faces], uvs], axis=2)
     a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
     ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
-    corner = np.concatenate([np.stack(part, axis=1) for part in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
+    corner = np.concatenate(
+        [np.stack(part, axis=1) for part in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+    )
     return corner[..., :3].reshape(-1, 3), np.arange(3 * len(corner)).reshape(-1, 3), corner[..., 3:]
 
 
 def _lathe(around: int, along: int) -> trimesh.Trimesh:
     t = np.linspace(0, 1, along)
-    radius = (0.42 + 0.22 * np.sin(np.pi * t**0.8)) * np.minimum(1, np.sqrt(np.clip(1 - (2 * t - 1) ** 12, 0, 1)))
+    radius = (0.42 + 0.22 * np.sin(np.pi * t**0.8)) * np.minimum(
+        1, np.sqrt(np.clip(1 - (2 * t - 1) ** 12, 0, 1))
+    )
     return trimesh.creation.revolve(np.column_stack([radius, t]), sections=around)
 
 
@@ -94,9 +115,13 @@ def _pipe(centre: np.ndarray, radius: np.ndarray, around: int = 32) -> trimesh.T
     up = np.cross(tangent, side)
     ring = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * up[:, None]
     vertices = centre[:, None] + radius[:, None, None] * ring
-    i, j = (grid.ravel() for grid in np.meshgrid(np.arange(len(centre) - 1), np.arange(around), indexing="ij"))
+    i, j = (
+        grid.ravel() for grid in np.meshgrid(np.arange(len(centre) - 1), np.arange(around), indexing="ij")
+    )
     a, b = i * around + j, i * around + (j + 1) % around
-    faces = np.concatenate([np.column_stack([a, a + around, b]), np.column_stack([b, a + around, b + around])])
+    faces = np.concatenate(
+        [np.column_stack([a, a + around, b]), np.column_stack([b, a + around, b + around])]
+    )
     mesh = trimesh.Trimesh(vertices.reshape(-1, 3), faces, process=False)
     mesh.fix_normals()
     return mesh

@@ -1,10 +1,11 @@
 """G-buffers: two orbits of 61 views at 512², beside Embree.
 
-Ours draws ids, barycentrics and depth, which are kept, and from them position and normal, which are let go view by view, as painters do.
-embreex finds ids alone. It gets its best: rays made before the clock starts, in tiles of 8 x 8 pixels, one view per thread, and the faster
-of its two kinds of scene, robust (trimesh's) and not (which can miss between triangles). Both use all cores; each time is the best of
-several alternating runs, in a process per mesh. Ratios are of processor seconds, which a busy machine disturbs least. Give meshes of your
-own as files: they are subdivided to 50,000 triangles or more.
+Ours draws ids, barycentrics and depth, which are kept, and from them position and normal, which are let go
+view by view, as painters do. embreex finds ids alone. It gets its best: rays made before the clock starts, in
+tiles of 8 x 8 pixels, one view per thread, and the faster of its two kinds of scene, robust (trimesh's) and
+not (which can miss between triangles). Both use all cores; each time is the best of several alternating runs,
+in a process per mesh. Ratios are of processor seconds, which a busy machine disturbs least. Give meshes of
+your own as files: they are subdivided to 50,000 triangles or more.
 """
 
 import os
@@ -29,14 +30,29 @@ from .report import Report, parser, peak_gigabytes, timed
 from .scenes import ASSETS, tube
 
 SIZE, TILE = 512, 8
-CAMERAS = [camera for orbit in (horizontal_orbit, vertical_orbit) for camera in orbit(61, 1.5, 35 / 32, SIZE).cameras]
-COLUMNS = ["mesh", "triangles", "ids s", "+ position and normal s", "CPU s", "GB", "embreex s", "CPU s of embreex", "its build s",
-           "CPU, ours / embreex", "same ids", "CPU, of sphere 20k"]
+CAMERAS = [
+    camera for orbit in (horizontal_orbit, vertical_orbit) for camera in orbit(61, 1.5, 35 / 32, SIZE).cameras
+]
+COLUMNS = [
+    "mesh",
+    "triangles",
+    "ids s",
+    "+ position and normal s",
+    "CPU s",
+    "GB",
+    "embreex s",
+    "CPU s of embreex",
+    "its build s",
+    "CPU, ours / embreex",
+    "same ids",
+    "CPU, of sphere 20k",
+]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a mesh; ``ids``, ``full`` (with position and normal) and ``embree`` are wall and processor seconds."""
+    """What was measured of a mesh; ``ids``, ``full`` (with position and normal) and ``embree`` are wall and
+    processor seconds."""
 
     triangles: int
     ids: np.ndarray
@@ -60,13 +76,26 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             row = process.submit(measure, make, argument, options.repeat).result()
         small = row.full[1] if name == "sphere 20k" else small
-        report.add(name, f"{row.triangles:,}", row.ids[0], *row.full, row.memory, *row.embree, row.build, row.full[1] / row.embree[1],
-                   row.same, row.full[1] / small if make is sphere and small else None)
+        report.add(
+            name,
+            f"{row.triangles:,}",
+            row.ids[0],
+            *row.full,
+            row.memory,
+            *row.embree,
+            row.build,
+            row.full[1] / row.embree[1],
+            row.same,
+            row.full[1] / small if make is sphere and small else None,
+        )
 
 
 def meshes(files: list[Path]) -> list[tuple[str, Callable, object]]:
     """Names, and how to make vertices (V, 3) and faces (F, 3)."""
-    spheres = [(f"sphere {name}", sphere, count) for name, count in (("20k", 20_000), ("200k", 200_000), ("1M", 1_000_000))]
+    spheres = [
+        (f"sphere {name}", sphere, count)
+        for name, count in (("20k", 20_000), ("200k", 200_000), ("1M", 1_000_000))
+    ]
     real = [*ASSETS.rglob("*_triangulated.obj"), *files]
     return [*spheres, ("knot 200k", knot, 200_000), *((path.stem, subdivided, path) for path in real)]
 
@@ -78,12 +107,16 @@ def sphere(count: int) -> tuple[np.ndarray, np.ndarray]:
     number = np.cumsum(i + j <= n).reshape(n + 1, n + 1) - 1
     up = np.array([(a, b) for a in range(n) for b in range(n - a)])
     down = np.array([(a, b) for a in range(n - 1) for b in range(n - 1 - a)])
-    corners = np.concatenate([up[:, None] + [(0, 0), (1, 0), (0, 1)], down[:, None] + [(1, 0), (1, 1), (0, 1)]])
+    corners = np.concatenate(
+        [up[:, None] + [(0, 0), (1, 0), (0, 1)], down[:, None] + [(1, 0), (1, 1), (0, 1)]]
+    )
     face = number[corners[..., 0], corners[..., 1]]
     octant = np.column_stack([i, j, n - i - j])[i + j <= n] / n
     octant /= np.linalg.norm(octant, axis=1, keepdims=True)
     signs = np.array([(x, y, z) for x in (1, -1) for y in (1, -1) for z in (1, -1)])
-    faces = np.concatenate([(face if sign.prod() > 0 else face[:, ::-1]) + k * len(octant) for k, sign in enumerate(signs)])
+    faces = np.concatenate(
+        [(face if sign.prod() > 0 else face[:, ::-1]) + k * len(octant) for k, sign in enumerate(signs)]
+    )
     joined = trimesh.Trimesh((octant * signs[:, None]).reshape(-1, 3), faces)
     return np.asarray(joined.vertices), np.asarray(joined.faces)
 
@@ -157,8 +190,12 @@ def scene(surface: Surface, robust: bool) -> tuple[EmbreeScene, float]:
 def rays_of(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Origins and directions (N, 3) float32 through the pixels' centres, tile by tile."""
     row, column = (in_tiles(index) for index in np.mgrid[0:SIZE, 0:SIZE])
-    local = np.column_stack([(column + 0.5) / SIZE - 0.5, 0.5 - (row + 0.5) / SIZE, np.full(SIZE * SIZE, -camera.focal)])
-    return np.full((SIZE * SIZE, 3), camera.position, np.float32), (local @ camera.rotation.T).astype(np.float32)
+    local = np.column_stack(
+        [(column + 0.5) / SIZE - 0.5, 0.5 - (row + 0.5) / SIZE, np.full(SIZE * SIZE, -camera.focal)]
+    )
+    return np.full((SIZE * SIZE, 3), camera.position, np.float32), (local @ camera.rotation.T).astype(
+        np.float32
+    )
 
 
 def in_tiles(image: np.ndarray) -> np.ndarray:

@@ -28,12 +28,20 @@ class Report:
 def _text(value) -> str:
     if value is None:
         return "–"
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 10 else f"{value:,.1f}" if isinstance(value, float) else str(value)
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and abs(value) < 10
+        else f"{value:,.1f}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Every benchmark's options; add your own."""
-    result = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     result.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     return result
 

@@ -34,26 +34,33 @@ class Scene:
     color: Color
 
     def photograph(self, camera: Camera, samples: int = 3) -> np.ndarray:
-        """(H, W, 3) float32 sRGB 0..255: the truth from a camera, ``samples`` squared samples per pixel, black background."""
+        """(H, W, 3) float32 sRGB 0..255: the truth from a camera, ``samples`` squared samples per pixel,
+        black background."""
         return photograph(self.surface, self.color, camera, samples)
 
 
 def suzanne() -> Scene:
-    """Blender's monkey, subdivided to 62,976 triangles, under a procedural pattern with details of all sizes."""
+    """Blender's monkey, subdivided to 62,976 triangles, under a procedural pattern with details of all
+    sizes."""
     return Scene("suzanne", surface_of(*_subdivided_monkey()), lambda face, weights, points: pattern(points))
 
 
 def text_knot(length: int = 480, around: int = 48) -> Scene:
     """A self-occluding tube that is covered with small print."""
     mesh, uvs = tube(length, around)
-    return wrapped("text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024))
+    return wrapped(
+        "text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024)
+    )
 
 
 def real_mesh(name: str) -> Scene:
-    """``spot`` or ``fuze`` of the shared assets, with the artist's UVs and texture; spot is subdivided to 93,696 triangles."""
+    """``spot`` or ``fuze`` of the shared assets, with the artist's UVs and texture; spot is subdivided to
+    93,696 triangles."""
     folder = ASSETS / name
     mesh = trimesh.load(next(folder.glob("*.obj")), process=False, force="mesh")
-    image = np.asarray(Image.open(next(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))).convert("RGB"))
+    image = np.asarray(
+        Image.open(next(path for path in folder.iterdir() if path.suffix in (".png", ".jpg"))).convert("RGB")
+    )
     vertices, faces, uvs = np.asarray(mesh.vertices), np.asarray(mesh.faces), np.asarray(mesh.visual.uv)
     for _ in range(2 if name == "spot" else 0):
         joined, faces = trimesh.remesh.subdivide(np.hstack([vertices, uvs]), faces)
@@ -64,7 +71,8 @@ def real_mesh(name: str) -> Scene:
 
 
 def pattern(points: np.ndarray) -> np.ndarray:
-    """(N, 3) float32 sRGB 0..255 for points (N, 3): clouds, stripes, hard-edged spots and fine grain in space, down to a few pixels."""
+    """(N, 3) float32 sRGB 0..255 for points (N, 3): clouds, stripes, hard-edged spots and fine grain in
+    space, down to a few pixels."""
     p = points.astype(np.float64)
     clouds = [np.sin(p @ direction * frequency + phase) for direction, frequency, phase in _WAVES]
     stripes = np.tanh(20 * np.sin(p @ (90.0, 55.0, 120.0) + 2 * clouds[0]))
@@ -77,21 +85,29 @@ def pattern(points: np.ndarray) -> np.ndarray:
 
 
 _random = np.random.default_rng(11)
-_WAVES = [(direction / np.linalg.norm(direction), frequency, phase) for direction, frequency, phase in
-          zip(_random.normal(size=(5, 3)), (9, 21, 33, 60, 15), _random.uniform(0, 6, 5), strict=True)]
+_WAVES = [
+    (direction / np.linalg.norm(direction), frequency, phase)
+    for direction, frequency, phase in zip(
+        _random.normal(size=(5, 3)), (9, 21, 33, 60, 15), _random.uniform(0, 6, 5), strict=True
+    )
+]
 
 
 def tube(length: int, around: int) -> tuple[trimesh.Trimesh, np.ndarray]:
     """A trefoil tube of ``2 * length * around`` triangles, and corner UVs (F, 3, 2) with u along it."""
     t = np.linspace(0, 2 * np.pi, length, endpoint=False)
-    centre = np.column_stack([np.sin(t) + 2 * np.sin(2 * t), np.cos(t) - 2 * np.cos(2 * t), -1.6 * np.sin(3 * t)])
+    centre = np.column_stack(
+        [np.sin(t) + 2 * np.sin(2 * t), np.cos(t) - 2 * np.cos(2 * t), -1.6 * np.sin(3 * t)]
+    )
     tangent = np.roll(centre, -1, 0) - np.roll(centre, 1, 0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     side = np.cross(tangent, [0.0, 0.0, 1.0])
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     up = np.cross(side, tangent)
     angle = np.linspace(0, 2 * np.pi, around, endpoint=False)
-    vertices = centre[:, None] + 0.6 * (np.cos(angle)[:, None] * side[:, None] + np.sin(angle)[:, None] * up[:, None])
+    vertices = centre[:, None] + 0.6 * (
+        np.cos(angle)[:, None] * side[:, None] + np.sin(angle)[:, None] * up[:, None]
+    )
     i, j = (grid.ravel() for grid in np.meshgrid(np.arange(length), np.arange(around), indexing="ij"))
     corner = np.array([[(0, 0), (1, 0), (0, 1)], [(0, 1), (1, 0), (1, 1)]])
     steps = np.stack([i, j], axis=1)[:, None, None] + corner
@@ -110,7 +126,12 @@ def printed_page(width: int, height: int) -> np.ndarray:
     font = ImageFont.load_default(size=height // 12)
     for line in range(8):
         text = " ".join(random.choice(words) for _ in range(60))
-        draw.text((-20 * line, (line + 0.15) * height / 8), text, fill=tuple(int(c) for c in random.integers(10, 110, 3)), font=font)
+        draw.text(
+            (-20 * line, (line + 0.15) * height / 8),
+            text,
+            fill=tuple(int(c) for c in random.integers(10, 110, 3)),
+            font=font,
+        )
     return np.asarray(page)
 
 
@@ -119,10 +140,14 @@ def surface_of(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     return prepare(MeshData(vertices.astype(np.float32), faces.astype(np.int32)), 2048, lambda fraction: None)
 
 
-def wrapped(name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray) -> Scene:
+def wrapped(
+    name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray
+) -> Scene:
     """A mesh that wears one picture, by corner UVs (F, 3, 2)."""
     surface = surface_of(vertices, faces)
-    return Scene(name, surface, wearing(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int)))
+    return Scene(
+        name, surface, wearing(corner_uvs[surface.source], [image], np.zeros(len(surface.faces), int))
+    )
 
 
 def _subdivided_monkey() -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,5 @@
-"""Pictures that do not show quite the mesh, or not all of it, or another thing: what a view search should doubt when it fails on them."""
+"""Pictures that do not show quite the mesh, or not all of it, or another thing: what a view search should
+doubt when it fails on them."""
 
 from dataclasses import replace
 
@@ -12,15 +13,19 @@ from backend.render.rasterize import rasterize
 from .scenes import Scene
 
 KINDS = ("whole", "warped", "resembling", "barred", "cropped", "small", "other")
-"""``whole`` is as it should be. In ``warped`` pictures everything lies beside its place, smoothly, by 1 to 4 % of the image at the most;
-``resembling`` ones are of the mesh made up to 12 % longer or shorter along each axis and bent; a bar hides a part of the ``barred`` object;
-a side of the image cuts off the ``cropped`` one; ``small`` ones have 64 pixels; ``other`` ones are of another mesh."""
+"""``whole`` is as it should be. In ``warped`` pictures everything lies beside its place, smoothly, by 1 to 4
+% of the image at the most; ``resembling`` ones are of the mesh made up to 12 % longer or shorter along each
+axis and bent; a bar hides a part of the ``barred`` object; a side of the image cuts off the ``cropped`` one;
+``small`` ones have 64 pixels; ``other`` ones are of another mesh."""
 
 SMALL = 64
 
 
-def spoiled(kind: str, scene: Scene, camera: Camera, random: np.random.Generator, other: Scene) -> tuple[Reference, Camera]:
-    """The picture of a kind, and the camera under which the mesh itself would be seen so, for ``other`` the one that saw that."""
+def spoiled(
+    kind: str, scene: Scene, camera: Camera, random: np.random.Generator, other: Scene
+) -> tuple[Reference, Camera]:
+    """The picture of a kind, and the camera under which the mesh itself would be seen so, for ``other`` the
+    one that saw that."""
     if kind == "resembling":
         shape = scene.surface
         scene = replace(scene, surface=replace(shape, vertices=resembling(shape.vertices, random)))
@@ -54,8 +59,12 @@ def resembling(vertices: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def framing(camera: Camera, vertices: np.ndarray, others: np.ndarray) -> Camera:
-    """The camera with the size and place under which vertices (V, 3) come nearest to where it shows others (V, 3)."""
-    (own, _), (target, _) = camera.project(vertices.astype(np.float64)), camera.project(others.astype(np.float64))
+    """The camera with the size and place under which vertices (V, 3) come nearest to where it shows others
+    (V, 3)."""
+    (own, _), (target, _) = (
+        camera.project(vertices.astype(np.float64)),
+        camera.project(others.astype(np.float64)),
+    )
     middle, aim = own.mean(axis=0), target.mean(axis=0)
     size = ((own - middle) * (target - aim)).sum() / ((own - middle) ** 2).sum()
     shape = np.array([camera.width, camera.height])
@@ -71,13 +80,16 @@ def cropping(camera: Camera, random: np.random.Generator) -> Camera:
 
 
 def warped(reference: Reference, random: np.random.Generator, most: float = 0.04) -> Reference:
-    """The picture drawn by somebody whose eye is a little off: displaced smoothly, by ``most`` of its width at the most."""
+    """The picture drawn by somebody whose eye is a little off: displaced smoothly, by ``most`` of its width
+    at the most."""
     height, width = reference.alpha.shape
     coarse = random.normal(size=(6, 6, 2)).astype(np.float32)
     flow = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     flow *= random.uniform(0.25, 1) * most * width / np.linalg.norm(flow, axis=2).max()
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32) + flow
-    color, alpha = (cv2.remap(image, grid, None, cv2.INTER_LINEAR) for image in (reference.color, reference.alpha))
+    color, alpha = (
+        cv2.remap(image, grid, None, cv2.INTER_LINEAR) for image in (reference.color, reference.alpha)
+    )
     return Reference(color, alpha)
 
 
@@ -87,4 +99,6 @@ def barred(reference: Reference, random: np.random.Generator) -> Reference:
     y, x = np.mgrid[0:height, 0:width]
     turn, place = random.uniform(0, np.pi), random.uniform(-0.2, 0.2, 2)
     way = np.cos(turn) * (x / width - 0.5 - place[0]) + np.sin(turn) * (y / height - 0.5 - place[1])
-    return reference.with_alpha(np.where(np.abs(way) < random.uniform(0.025, 0.1), 0, reference.alpha).astype(np.float32))
+    return reference.with_alpha(
+        np.where(np.abs(way) < random.uniform(0.025, 0.1), 0, reference.alpha).astype(np.float32)
+    )

@@ -1,8 +1,10 @@
-"""Where the time goes from 122 painted frames to a texture: every stage after the painter, and the parts of the bake.
+"""Where the time goes from 122 painted frames to a texture: every stage after the painter, and the parts of
+the bake.
 
     python -m benchmarks.stages [--scenes knot suzanne ...] [--json FILE]
 
-The frames drift by 3 pixels, each on its own; the grid has 512 voxels, the texture 2k. Parts are timed where the stages call them.
+The frames drift by 3 pixels, each on its own; the grid has 512 voxels, the texture 2k. Parts are timed where
+the stages call them.
 """
 
 import time
@@ -22,9 +24,25 @@ from .damage import damaged
 from .methods import VOXELS, Frames
 from .report import Report, parser, peak_gigabytes
 
-PARTS = {alignment: ("observe_atlas", "_in_parallel", "_take_out_common_drift", "blend"),
-         baking: ("share_low_band", "voxelize", "voxel_statistics", "view_quality", "choose_views", "locate", "_start_at_labels",
-                  "decided_weights", "fit", "fill_unseen", "equalise", "interpolate", "blend", "to_image")}
+PARTS = {
+    alignment: ("observe_atlas", "_in_parallel", "_take_out_common_drift", "blend"),
+    baking: (
+        "share_low_band",
+        "voxelize",
+        "voxel_statistics",
+        "view_quality",
+        "choose_views",
+        "locate",
+        "_start_at_labels",
+        "decided_weights",
+        "fit",
+        "fill_unseen",
+        "equalise",
+        "interpolate",
+        "blend",
+        "to_image",
+    ),
+}
 
 ORDER = ("render", "edges", "align", "bake", "all")
 
@@ -41,12 +59,17 @@ def main() -> None:
 
 
 def measure(scene: scenes.Scene, report: Report) -> None:
-    cameras = [*horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras, *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras]
+    cameras = [
+        *horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+        *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
+    ]
     images = damaged([scene.photograph(camera) for camera in cameras], [VIEWS, VIEWS], CONDITIONS["3"])
     run(scene, cameras, images)  # compiles
     costs = run(scene, cameras, images)
     costs["all", ""] = np.sum([cost for (_, part), cost in costs.items() if not part], axis=0)
-    for (stage, part), (wall, cpu) in sorted(costs.items(), key=lambda entry: (ORDER.index(entry[0][0]), -entry[1][0])):
+    for (stage, part), (wall, cpu) in sorted(
+        costs.items(), key=lambda entry: (ORDER.index(entry[0][0]), -entry[1][0])
+    ):
         report.add(scene.name, len(scene.surface.faces), stage, part or "whole", wall, cpu, peak_gigabytes())
 
 
@@ -59,20 +82,29 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
         def call(*arguments, **named):
             start = np.array([time.perf_counter(), time.process_time()])
             result = work(*arguments, **named)
-            costs[stage, part] = costs.get((stage, part), 0) + np.array([time.perf_counter(), time.process_time()]) - start
+            costs[stage, part] = (
+                costs.get((stage, part), 0) + np.array([time.perf_counter(), time.process_time()]) - start
+            )
             return result
 
         return call
 
     buffers = timed("render", "", render)(scene.surface, cameras)
     edges = timed("edges", "", edge_distances)(buffers)
-    side, preference = facing(scene.surface, buffers), Frames(scene.surface, buffers, images, TEXTURE).preference
+    side, preference = (
+        facing(scene.surface, buffers),
+        Frames(scene.surface, buffers, images, TEXTURE).preference,
+    )
     parts = [(module, name, getattr(module, name)) for module, names in PARTS.items() for name in names]
     for module, name, work in parts:
         setattr(module, name, timed(module.__name__.rpartition(".")[2], name.strip("_"), work))
     try:
-        aligned = timed("align", "", alignment.align)(scene.surface, buffers, edges, images, preference, side, quiet)
-        timed("bake", "", baking.bake)(scene.surface, buffers, edges, aligned, preference, side, TEXTURE, VOXELS, 0, quiet)
+        aligned = timed("align", "", alignment.align)(
+            scene.surface, buffers, edges, images, preference, side, quiet
+        )
+        timed("bake", "", baking.bake)(
+            scene.surface, buffers, edges, aligned, preference, side, TEXTURE, VOXELS, 0, quiet
+        )
     finally:
         for module, name, work in parts:
             setattr(module, name, work)

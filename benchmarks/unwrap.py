@@ -1,12 +1,17 @@
 """New UVs: ours beside plain xatlas, in seconds and in quality.
 
-Every layout is made in a process of its own, because xatlas 0.0.11 crashes on some meshes: then its row says so. Columns:
+Every layout is made in a process of its own, because xatlas 0.0.11 crashes on some meshes: then its row says
+so. Columns:
 
 - s, CPU s: wall and processor seconds, workers included. On a busy machine compare processor seconds.
-- L2 ‰: the L2 stretch of Sander et al. 2001, per mille above 1, the stretch of an isometry. L∞: largest stretch of any triangle.
-- angle, size: mean over the surface of the ratio of the singular values, and of |log2| of the area scale; 1 and 0 are best.
-- used: part of the square under triangles. seams: length of all cuts over the square root of the surface's area.
-- tiny: charts of fewer than 8 triangles. double: texels of 2048² under two triangles. usable: what `why_unusable` says.
+- L2 ‰: the L2 stretch of Sander et al. 2001, per mille above 1, the stretch of an isometry. L∞: largest
+  stretch of any triangle.
+- angle, size: mean over the surface of the ratio of the singular values, and of |log2| of the area scale; 1
+  and 0 are best.
+- used: part of the square under triangles. seams: length of all cuts over the square root of the surface's
+  area.
+- tiny: charts of fewer than 8 triangles. double: texels of 2048² under two triangles. usable: what
+  `why_unusable` says.
 """
 
 import multiprocessing
@@ -20,16 +25,31 @@ import trimesh
 import xatlas
 
 from backend.mesh.edges import components, half_lengths, next_half, twins
-from backend.mesh.flatten import l2_stretch, lay_flat, singular_values
-from backend.mesh.unwrap import unwrap
+from backend.mesh.unwrap.flatten import l2_stretch, lay_flat, singular_values
+from backend.mesh.unwrap.unwrap import unwrap
 from backend.mesh.uvs import count_overlaps, why_unusable
 
 from .report import Report, parser
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 SIZE = 2048
-COLUMNS = ["mesh", "triangles", "method", "s", "CPU s", "charts", "tiny", "L2 ‰", "L∞", "angle", "size", "used", "seams", "double",
-           "usable"]
+COLUMNS = [
+    "mesh",
+    "triangles",
+    "method",
+    "s",
+    "CPU s",
+    "charts",
+    "tiny",
+    "L2 ‰",
+    "L∞",
+    "angle",
+    "size",
+    "used",
+    "seams",
+    "double",
+    "usable",
+]
 
 
 def plain_xatlas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -62,7 +82,10 @@ def blob(edge: int) -> trimesh.Trimesh:
     """A sphere with dents and bumps of many sizes, as organic models are."""
     mesh = ball(edge)
     waves = zip(np.random.default_rng(3).normal(size=(12, 3)), np.linspace(3, 14, 12), range(12), strict=True)
-    bumps = sum(np.sin(mesh.vertices @ direction * frequency + phase) / frequency for direction, frequency, phase in waves)
+    bumps = sum(
+        np.sin(mesh.vertices @ direction * frequency + phase) / frequency
+        for direction, frequency, phase in waves
+    )
     mesh.vertices *= 1 + 0.35 * bumps[:, None]
     return mesh
 
@@ -73,7 +96,11 @@ def machine() -> trimesh.Trimesh:
     for index, teeth in enumerate((12, 18, 24, 30, 16, 40)):
         parts.append(_gear(teeth, 0.5 + 0.1 * index).subdivide().apply_translation((1.5 * index - 3, 3, 0)))
     places = np.linspace(-0.9, 0.9, 5)
-    for axis, (x, y) in ((axis, place) for axis in range(3) for place in np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)):
+    for axis, (x, y) in (
+        (axis, place)
+        for axis in range(3)
+        for place in np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
+    ):
         rod = trimesh.creation.cylinder(0.06, 2.0, sections=12).subdivide()
         rod.vertices = np.roll(rod.vertices + np.array([x, y, 0]), axis, axis=1) - np.array([0, 3, 0])
         parts.append(rod)
@@ -96,14 +123,21 @@ def _gear(teeth: int, radius: float) -> trimesh.Trimesh:
     angle = np.arange(4 * teeth) / (4 * teeth) * 2 * np.pi
     rim = np.where(np.arange(4 * teeth) % 4 < 2, radius, 0.82 * radius)
     rings = [(rim, 0.25), (0.35 + 0 * rim, 0.25), (0.35 + 0 * rim, -0.25), (rim, -0.25)]
-    return _torus(np.stack([np.column_stack([r * np.cos(angle), r * np.sin(angle), z + 0 * r]) for r, z in rings]))
+    return _torus(
+        np.stack([np.column_stack([r * np.cos(angle), r * np.sin(angle), z + 0 * r]) for r, z in rings])
+    )
 
 
 def _torus(grid: np.ndarray) -> trimesh.Trimesh:
     """A grid of points (N, M, 3), closed both ways."""
     number = np.arange(grid.shape[0] * grid.shape[1]).reshape(grid.shape[:2])
     below, right = np.roll(number, -1, axis=0), np.roll(number, -1, axis=1)
-    faces = np.concatenate([np.stack([number, below, right], axis=-1), np.stack([right, below, np.roll(below, -1, axis=1)], axis=-1)])
+    faces = np.concatenate(
+        [
+            np.stack([number, below, right], axis=-1),
+            np.stack([right, below, np.roll(below, -1, axis=1)], axis=-1),
+        ]
+    )
     return trimesh.Trimesh(grid.reshape(-1, 3), faces.reshape(-1, 3), process=False)
 
 
@@ -114,8 +148,12 @@ def from_file(path: Path) -> trimesh.Trimesh:
 
 
 MESHES: dict[str, Callable[[], trimesh.Trimesh]] = {
-    "sphere 20k": lambda: ball(32), "machine 93k": machine, "blob 200k": lambda: blob(100), "sphere 200k": lambda: ball(100),
-    "blob 1M": lambda: blob(224), "sphere 1M": lambda: ball(224),
+    "sphere 20k": lambda: ball(32),
+    "machine 93k": machine,
+    "blob 200k": lambda: blob(100),
+    "sphere 200k": lambda: ball(100),
+    "blob 1M": lambda: blob(224),
+    "sphere 1M": lambda: ball(224),
 }
 LARGE = 500_000
 """Triangles from which plain xatlas is left out: it needs more than ten minutes or crashes."""
@@ -133,13 +171,23 @@ def quality(vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray) -> list:
     scale = np.sqrt(area.sum() / (area * largest * smallest).sum())
     largest, smallest = scale * largest, scale * smallest
     edges, corner = twins(faces), wedges.ravel()
-    cut = (corner[edges[:, 0]] != corner[next_half(edges[:, 1])]) | (corner[next_half(edges[:, 0])] != corner[edges[:, 1]])
+    cut = (corner[edges[:, 0]] != corner[next_half(edges[:, 1])]) | (
+        corner[next_half(edges[:, 0])] != corner[edges[:, 1]]
+    )
     seams = half_lengths(vertices, faces)[edges[cut, 0]].sum() / np.sqrt(area.sum())
     covered, double = count_overlaps(np.ascontiguousarray(uvs, np.float32), SIZE)
-    return [int(chart.max()) + 1, int((np.bincount(chart) < 8).sum()), 1000 * (l2_stretch(largest, smallest, area) - 1),
-            float(1 / smallest.min()), float(np.average(largest / smallest, weights=area)),
-            float(np.average(np.abs(np.log2(largest * smallest)), weights=area)), covered / SIZE**2, float(seams), double,
-            why_unusable(uvs) or "yes"]
+    return [
+        int(chart.max()) + 1,
+        int((np.bincount(chart) < 8).sum()),
+        1000 * (l2_stretch(largest, smallest, area) - 1),
+        float(1 / smallest.min()),
+        float(np.average(largest / smallest, weights=area)),
+        float(np.average(np.abs(np.log2(largest * smallest)), weights=area)),
+        covered / SIZE**2,
+        float(seams),
+        double,
+        why_unusable(uvs) or "yes",
+    ]
 
 
 def measured(method: Callable, vertices: np.ndarray, faces: np.ndarray) -> list | None:
@@ -178,7 +226,14 @@ def _arrays(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--only", nargs="+", metavar="NAME", help="these meshes: " + ", ".join(MESHES))
-    options.add_argument("--mesh", nargs="+", type=Path, default=sorted(ASSETS.rglob("*.obj")), metavar="FILE", help="these files besides")
+    options.add_argument(
+        "--mesh",
+        nargs="+",
+        type=Path,
+        default=sorted(ASSETS.rglob("*.obj")),
+        metavar="FILE",
+        help="these files besides",
+    )
     arguments = options.parse_args()
     report = Report(COLUMNS, arguments.json)
     meshes = {path.stem: lambda path=path: from_file(path) for path in arguments.mesh} | MESHES

@@ -1,16 +1,19 @@
-"""The view search: from how many random pictures it finds the camera, and whether it says so where it does not.
+"""The view search: from how many random pictures it finds the camera, and whether it says so where it does
+not.
 
     python -m benchmarks.views [--meshes spot ...] [--pictures warped ...] [--views 20] [--json FILE]
 
-A textured mesh is photographed, unlit and without background, at 512 x 512 from any azimuth, elevations of -40 to 40 degrees, with a field
-of view of 20 to 60 degrees, not quite in the middle. ``found`` counts the views within 3 degrees (all of the rotation) and 2 % of scale
-(image widths per unit, at the object's middle). ``same picture`` counts in addition those under which the bare mesh looks the same: its
-outlines overlap by 98 % and its normals, as the camera sees them, differ by less than 3 degrees in the mean. No search that knows only the
-mesh and a picture of unknown paint can tell such views apart. The last two meshes are symmetric by turns, so that they have many such
-views; they are listed, and do not count in ``five``.
+A textured mesh is photographed, unlit and without background, at 512 x 512 from any azimuth, elevations of
+-40 to 40 degrees, with a field of view of 20 to 60 degrees, not quite in the middle. ``found`` counts the
+views within 3 degrees (all of the rotation) and 2 % of scale (image widths per unit, at the object's middle).
+``same picture`` counts in addition those under which the bare mesh looks the same: its outlines overlap by 98
+% and its normals, as the camera sees them, differ by less than 3 degrees in the mean. No search that knows
+only the mesh and a picture of unknown paint can tell such views apart. The last two meshes are symmetric by
+turns, so that they have many such views; they are listed, and do not count in ``five``.
 
-``told`` are views that missed of which the search reported a doubt, ``doubted`` those that were found of which it did too. Since hardly a
-picture as above is missed, ``--pictures`` takes worse ones too (:mod:`benchmarks.spoiled`).
+``told`` are views that missed of which the search reported a doubt, ``doubted`` those that were found of
+which it did too. Since hardly a picture as above is missed, ``--pictures`` takes worse ones too
+(:mod:`benchmarks.spoiled`).
 """
 
 from collections.abc import Callable
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from backend.paint.draft.view import find_view
+from backend.paint.draft.camera.search import find_view
 from backend.paint.reference import Reference
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import normals, rasterize
@@ -33,14 +36,26 @@ SIZE = 512
 DEGREES, SCALE = 3.0, 0.02
 SAME_OVERLAP, SAME_DEGREES = 0.98, 3.0
 
-COLUMNS = ["mesh", "pictures", "views", "found", "same picture", "missed", "told", "doubted", "degrees, median", "pixels, median",
-           "s, mean", "s, most"]
+COLUMNS = [
+    "mesh",
+    "pictures",
+    "views",
+    "found",
+    "same picture",
+    "missed",
+    "told",
+    "doubted",
+    "degrees, median",
+    "pixels, median",
+    "s, mean",
+    "s, most",
+]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one picture: degrees and share of scale beside the truth, pixels that the mesh lies beside itself (infinite where the
-    picture is of another mesh), and the rest as said above."""
+    """What came of one picture: degrees and share of scale beside the truth, pixels that the mesh lies beside
+    itself (infinite where the picture is of another mesh), and the rest as said above."""
 
     degrees: float
     scale: float
@@ -93,9 +108,18 @@ def summary(trials: list[Trial]) -> tuple:
     told = sum(not trial.confident for trial in missed)
     doubted = sum(not trial.confident for trial in found)
     seconds = [trial.seconds for trial in trials]
-    return (len(trials), len(found), len(found) + sum(trial.same for trial in missed), len(missed), told, doubted,
-            float(np.median([trial.degrees for trial in trials])), float(np.median([trial.pixels for trial in trials])),
-            float(np.mean(seconds)), max(seconds))
+    return (
+        len(trials),
+        len(found),
+        len(found) + sum(trial.same for trial in missed),
+        len(missed),
+        told,
+        doubted,
+        float(np.median([trial.degrees for trial in trials])),
+        float(np.median([trial.pixels for trial in trials])),
+        float(np.mean(seconds)),
+        max(seconds),
+    )
 
 
 def random_camera(scene: Scene, random: np.random.Generator) -> Camera:
@@ -104,7 +128,9 @@ def random_camera(scene: Scene, random: np.random.Generator) -> Camera:
     focal = 0.5 / np.tan(np.radians(random.uniform(20, 60) / 2))
     reach = float(np.linalg.norm(scene.surface.vertices, axis=1).max())
     distance = reach * np.hypot(1, focal / (random.uniform(0.75, 0.95) / 2))
-    return Camera(rotation, distance * rotation[:, 2], focal, tuple(random.uniform(0.48, 0.52, 2)), SIZE, SIZE)
+    return Camera(
+        rotation, distance * rotation[:, 2], focal, tuple(random.uniform(0.48, 0.52, 2)), SIZE, SIZE
+    )
 
 
 def attempt(kind: str, scene: Scene, reference: Reference, camera: Camera) -> Trial:
@@ -117,7 +143,14 @@ def attempt(kind: str, scene: Scene, reference: Reference, camera: Camera) -> Tr
     scale = abs(match.view.zoom * np.linalg.norm(camera.position) / camera.focal - 1)
     points = scene.surface.vertices.astype(np.float64)
     pixels = np.linalg.norm(camera.project(points)[0] - found.project(points)[0], axis=1).mean()
-    return Trial(float(turn), float(scale), float(pixels), same_picture(scene, camera, found), match.confident, clock.seconds)
+    return Trial(
+        float(turn),
+        float(scale),
+        float(pixels),
+        same_picture(scene, camera, found),
+        match.confident,
+        clock.seconds,
+    )
 
 
 def same_picture(scene: Scene, one: Camera, other: Camera) -> bool:
@@ -143,8 +176,16 @@ def rocker_arm() -> Scene:
 
 def chair() -> Scene:
     """Eight boards and sticks: flat faces, holes, and a mirror's symmetry."""
-    parts = [((0.9, 0.9, 0.08), (0, 0, 0.9)), ((0.9, 0.06, 0.5), (0, 0.44, 1.55)), ((0.7, 0.05, 0.06), (0, -0.38, 0.4))]
-    parts += [((0.09, 0.09, 0.9 if y < 0 else 1.8), (x, y, 0.45 if y < 0 else 0.9)) for x in (-0.4, 0.4) for y in (-0.4, 0.4)]
+    parts = [
+        ((0.9, 0.9, 0.08), (0, 0, 0.9)),
+        ((0.9, 0.06, 0.5), (0, 0.44, 1.55)),
+        ((0.7, 0.05, 0.06), (0, -0.38, 0.4)),
+    ]
+    parts += [
+        ((0.09, 0.09, 0.9 if y < 0 else 1.8), (x, y, 0.45 if y < 0 else 0.9))
+        for x in (-0.4, 0.4)
+        for y in (-0.4, 0.4)
+    ]
     boards = [trimesh.creation.box(size).apply_translation(place) for size, place in parts]
     return patterned("chair", trimesh.util.concatenate(boards).subdivide_to_size(0.1))
 
@@ -158,8 +199,14 @@ def lopsided_knot() -> Scene:
 
 
 MESHES: dict[str, Callable[[], Scene]] = {
-    "suzanne": scenes.suzanne, "spot": lambda: scenes.real_mesh("spot"), "rocker-arm": rocker_arm, "chair": chair,
-    "knot": lopsided_knot, "text knot": scenes.text_knot, "fuze": lambda: scenes.real_mesh("fuze")}
+    "suzanne": scenes.suzanne,
+    "spot": lambda: scenes.real_mesh("spot"),
+    "rocker-arm": rocker_arm,
+    "chair": chair,
+    "knot": lopsided_knot,
+    "text knot": scenes.text_knot,
+    "fuze": lambda: scenes.real_mesh("fuze"),
+}
 OTHER = {"spot": "suzanne"}
 """Of which mesh the pictures of another mesh are, where not of spot."""
 

@@ -13,13 +13,16 @@ from . import torch_build
 from .environment import Step, delete, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
 
 REQUIREMENTS = paths.ROOT / "requirements"
-IMPORTS = ("numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, safetensors, accelerate, "
-           "transformers")
+IMPORTS = (
+    "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, "
+    "safetensors, accelerate, transformers"
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the environment shall hold: the steps, the name of torch's build, the space it takes, and a remark on the choice or ""."""
+    """What the environment shall hold: the steps, the name of torch's build, the space it takes, and a remark
+    on the choice or ""."""
 
     steps: tuple[Step, ...]
     variant: str
@@ -76,7 +79,8 @@ def add_test_packages(interpreter: Path) -> None:
 
 
 def condition() -> str:
-    """Of the environment: "absent", "unfinished", "outdated" (installed from other requirements than these) or "complete"."""
+    """Of the environment: "absent", "unfinished", "outdated" (installed from other requirements than these)
+    or "complete"."""
     folder = paths.backend_environment()
     stamp = read_stamp(folder)
     if not folder.exists():
@@ -92,10 +96,16 @@ def _is_complete(stamp: dict, plan: Plan) -> bool:
 
 
 def _stop_server() -> None:
-    """Ends the server that runs in the environment, lest its files change under it. One that cannot even start this has none."""
+    """Ends the server that runs in the environment, lest its files change under it. One that cannot even
+    start this has none."""
     interpreter = paths.environment_python(paths.backend_environment())
     with contextlib.suppress(OSError):
-        subprocess.run([str(interpreter), "-E", "-s", "-m", "backend", "stop"], cwd=paths.ROOT, capture_output=True, check=False)
+        subprocess.run(
+            [str(interpreter), "-E", "-s", "-m", "backend", "stop"],
+            cwd=paths.ROOT,
+            capture_output=True,
+            check=False,
+        )
 
 
 def _plan(wanted: str, installed: str) -> Plan:
@@ -105,7 +115,9 @@ def _plan(wanted: str, installed: str) -> Plan:
         installed: the name of the build that is there, "" for none.
     """
     packages = Step("the packages of requirements/backend.txt", lock=REQUIREMENTS / "backend.txt")
-    on_torch = Step("the packages of requirements/on_torch.txt", ("--no-deps",), lock=REQUIREMENTS / "on_torch.txt")
+    on_torch = Step(
+        "the packages of requirements/on_torch.txt", ("--no-deps",), lock=REQUIREMENTS / "on_torch.txt"
+    )
     package = f"torch=={torch_build.TORCH}"
     if wheel := torch_build.local_wheel(_find_links()):
         version = wheel.name.split("-")[1]
@@ -120,6 +132,12 @@ def _plan(wanted: str, installed: str) -> Plan:
 
 
 def _find_links() -> str:
-    """The folders of ready-made files that pip is configured to use on this machine; "" where there is no pip to ask."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "get", "global.find-links"], capture_output=True, text=True, check=False)
+    """The folders of ready-made files that pip is configured to use on this machine; "" where there is no pip
+    to ask."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout if done.returncode == 0 else ""

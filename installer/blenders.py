@@ -1,4 +1,5 @@
-"""The Blenders on this machine: programs that are installed, and Blender as a Python module in an environment of our own."""
+"""The Blenders on this machine: programs that are installed, and Blender as a Python module in an environment
+of our own."""
 
 import os
 import re
@@ -35,10 +36,14 @@ class Blender:
     module: bool = False
 
     def __str__(self) -> str:
-        return f"Blender {'.'.join(map(str, self.version))} ({'module in ' if self.module else ''}{self.program})"
+        return (
+            f"Blender {'.'.join(map(str, self.version))} "
+            f"({'module in ' if self.module else ''}{self.program})"
+        )
 
     def script_command(self, script: Path, arguments: Sequence[str]) -> list[str]:
-        """The command line that runs a Python script inside it, without a window and without the user's own settings."""
+        """The command line that runs a Python script inside it, without a window and without the user's own
+        settings."""
         if self.module:
             return [str(self.program), str(script), *arguments]
         options = ["--background", "--factory-startup", "--python-exit-code", "1"]
@@ -48,7 +53,9 @@ class Blender:
         """The command line of Blender's own tool that builds and validates extensions."""
         if not self.module:
             return [str(self.program), "--factory-startup", "--command", "extension", *arguments]
-        tool = next(self.program.parents[1].glob("[Ll]ib/**/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
+        tool = next(
+            self.program.parents[1].glob("[Ll]ib/**/bpy/*/scripts/addons_core/bl_pkg/cli/blender_ext.py")
+        )
         return [str(self.program), str(tool), *arguments]
 
 
@@ -63,10 +70,15 @@ def find(given: str = "") -> Blender | None:
     program = Path(shutil.which(given) or given).expanduser()
     version = _version_of(program)
     if version is None:
-        raise Problem(f"{given} is not a Blender that runs. Give the path of Blender's program itself (blender, blender.exe, or "
-                      "Blender.app/Contents/MacOS/Blender).")
+        raise Problem(
+            f"{given} is not a Blender that runs. Give the path of Blender's program itself (blender, "
+            "blender.exe, or Blender.app/Contents/MacOS/Blender)."
+        )
     if version < OLDEST:
-        raise Problem(f"{given} is Blender {'.'.join(map(str, version))}; Orbit Texture needs {'.'.join(map(str, OLDEST))} or newer.")
+        raise Problem(
+            f"{given} is Blender {'.'.join(map(str, version))}; Orbit Texture needs "
+            f"{'.'.join(map(str, OLDEST))} or newer."
+        )
     return Blender(program, version)
 
 
@@ -83,8 +95,14 @@ def find_all() -> list[Blender]:
 def module(version: str, python: str) -> Blender:
     """Blender as a Python module, installed if it is missing. It takes about a minute and a gigabyte."""
     lock = paths.ROOT / "requirements" / f"bpy-{version}.txt"
-    interpreter = ensure(module_folder(version), [Step(f"Blender {version} as a Python module", lock=lock)], python=python,
-                         variant=f"bpy {version}", imports="bpy", gigabytes=MODULE_GIGABYTES)
+    interpreter = ensure(
+        module_folder(version),
+        [Step(f"Blender {version} as a Python module", lock=lock)],
+        python=python,
+        variant=f"bpy {version}",
+        imports="bpy",
+        gigabytes=MODULE_GIGABYTES,
+    )
     return Blender(interpreter, tuple(map(int, version.split("."))), module=True)
 
 
@@ -103,12 +121,15 @@ def newest_module() -> Blender:
     for version, wanted in sorted(MODULES.items(), key=lambda item: (item[1] == here, item[0]), reverse=True):
         if python := find_python(wanted):
             return module(version, python)
-    raise Problem("There is no Blender on this machine, and Blender as a Python module needs Python 3.11 or 3.13. Install Blender 4.2 or "
-                  "newer, or one of these Pythons, and run the same command again.")
+    raise Problem(
+        "There is no Blender on this machine, and Blender as a Python module needs Python 3.11 or 3.13. "
+        "Install Blender 4.2 or newer, or one of these Pythons, and run the same command again."
+    )
 
 
 def find_python(version: str) -> str | None:
-    """An interpreter of exactly this minor version, ``3.11``: the running one, on the PATH, in pyenv, or from the py launcher."""
+    """An interpreter of exactly this minor version, ``3.11``: the running one, on the PATH, in pyenv, or from
+    the py launcher."""
     if "{}.{}".format(*sys.version_info[:2]) == version:
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
@@ -126,17 +147,40 @@ def find_python(version: str) -> str | None:
 
 def _usual_places() -> list[tuple[Path, str]]:
     if sys.platform == "win32":
-        return [(Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")), "Blender Foundation/Blender*/blender.exe"),
-                (Path(os.environ.get("PROGRAMFILES(X86)", r"C:\Program Files (x86)")), "Steam/steamapps/common/Blender/blender.exe")]
+        return [
+            (
+                Path(os.environ.get("PROGRAMFILES", r"C:\Program Files")),
+                "Blender Foundation/Blender*/blender.exe",
+            ),
+            (
+                Path(os.environ.get("PROGRAMFILES(X86)", r"C:\Program Files (x86)")),
+                "Steam/steamapps/common/Blender/blender.exe",
+            ),
+        ]
     if sys.platform == "darwin":
-        return [(place, "Blender*.app/Contents/MacOS/Blender") for place in (Path("/Applications"), Path.home() / "Applications")]
-    return [(Path("/opt"), "blender*/blender"), (Path("/usr/local"), "blender*/blender"), (Path.home(), "blender*/blender"),
-            (Path("/snap/bin"), "blender"), (Path.home(), ".local/share/Steam/steamapps/common/Blender/blender")]
+        return [
+            (place, "Blender*.app/Contents/MacOS/Blender")
+            for place in (Path("/Applications"), Path.home() / "Applications")
+        ]
+    return [
+        (Path("/opt"), "blender*/blender"),
+        (Path("/usr/local"), "blender*/blender"),
+        (Path.home(), "blender*/blender"),
+        (Path("/snap/bin"), "blender"),
+        (Path.home(), ".local/share/Steam/steamapps/common/Blender/blender"),
+    ]
 
 
 def _version_of(program: Path) -> tuple[int, int, int] | None:
     try:
-        done = subprocess.run([str(program), "--version"], capture_output=True, text=True, errors="replace", timeout=120, check=False)
+        done = subprocess.run(
+            [str(program), "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"^Blender (\d+)\.(\d+)(?:\.(\d+))?", done.stdout, re.MULTILINE)

@@ -1,4 +1,5 @@
-"""Private Python environments: made, finished where a run was cut short, remade where they cannot be finished."""
+"""Private Python environments: made, finished where a run was cut short, remade where they cannot be
+finished."""
 
 import hashlib
 import json
@@ -14,18 +15,37 @@ from backend.api import paths
 
 STAMP = "orbit-texture.json"
 
-_NO_NETWORK = "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command again; it continues."
+_NO_NETWORK = (
+    "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command "
+    "again; it continues."
+)
 
 ADVICE = (
-    ("No space left on device", "The disk is full. Free some space and run the same command again; it continues where it stopped."),
-    ("DO NOT MATCH THE HASHES", "A downloaded file is not the one that was pinned. Run the same command again; if it stays so, the "
-                                "package index that pip uses serves other files than the lock was made from."),
-    ("CERTIFICATE_VERIFY_FAILED", "pip does not trust the server's certificate. Behind a company proxy, set PIP_CERT to its file."),
+    (
+        "No space left on device",
+        "The disk is full. Free some space and run the same command again; it continues where it stopped.",
+    ),
+    (
+        "DO NOT MATCH THE HASHES",
+        "A downloaded file is not the one that was pinned. Run the same command again; if it stays so, the "
+        "package index that pip uses serves other files than the lock was made from.",
+    ),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "pip does not trust the server's certificate. Behind a company proxy, set PIP_CERT to its file.",
+    ),
     ("Connection", _NO_NETWORK),
     ("name resolution", _NO_NETWORK),
-    ("No matching distribution found", "The package index has no ready-made file for this Python and this system. Use Python 3.11, 3.12 "
-                                       "or 3.13, 64-bit, on Linux, Windows or an Apple-silicon Mac."),
-    ("Permission denied", "A file cannot be written. Close Blender and every Orbit Texture worker, and check who owns the folder."),
+    (
+        "No matching distribution found",
+        "The package index has no ready-made file for this Python and this system. Use Python 3.11, 3.12 "
+        "or 3.13, 64-bit, on Linux, Windows or an Apple-silicon Mac.",
+    ),
+    (
+        "Permission denied",
+        "A file cannot be written. Close Blender and every Orbit Texture worker, and check who owns the "
+        "folder.",
+    ),
 )
 
 
@@ -59,12 +79,20 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def ensure(folder: Path, steps: Sequence[Step], *, python: str = sys.executable, variant: str = "", imports: str = "",
-           gigabytes: float = 0.0) -> Path:
+def ensure(
+    folder: Path,
+    steps: Sequence[Step],
+    *,
+    python: str = sys.executable,
+    variant: str = "",
+    imports: str = "",
+    gigabytes: float = 0.0,
+) -> Path:
     """Makes sure that the virtual environment holds what the steps install.
 
-    The stamp is written before the first step without a fingerprint and again after the last one with it, so a run that was cut short
-    is seen and finished by the next. An environment of another Python or another variant is remade.
+    The stamp is written before the first step without a fingerprint and again after the last one with it, so
+    a run that was cut short is seen and finished by the next. An environment of another Python or another
+    variant is remade.
 
     Args:
         folder: the environment.
@@ -107,7 +135,8 @@ def fingerprint(steps: Sequence[Step]) -> str:
 
 
 def read_stamp(folder: Path) -> dict:
-    """What the environment was made for; {} where there is none. It has ``complete`` only once everything was installed."""
+    """What the environment was made for; {} where there is none. It has ``complete`` only once everything was
+    installed."""
     try:
         return json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -116,7 +145,10 @@ def read_stamp(folder: Path) -> dict:
 
 def advice(output: str) -> str:
     """What a user can do about a failed run of pip, judged by its output."""
-    return next((text for sign, text in ADVICE if sign in output), "Read the lines above; docs/troubleshooting.md lists the known causes.")
+    return next(
+        (text for sign, text in ADVICE if sign in output),
+        "Read the lines above; docs/troubleshooting.md lists the known causes.",
+    )
 
 
 def pip_install_options() -> list[str]:
@@ -126,11 +158,21 @@ def pip_install_options() -> list[str]:
 
 def run_pip(interpreter: Path, arguments: Sequence[str]) -> None:
     """Runs pip of an environment. Raises :class:`Problem` with the end of its output and advice."""
-    # Isolated from PYTHONPATH and from a user who has told pip to install for the user: the packages belong into this environment.
-    done = subprocess.run([str(interpreter), "-I", "-m", "pip", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", env=os.environ | {"PIP_USER": "0"}, check=False)
+    # Isolated from PYTHONPATH and from a user who has told pip to install for the user: the packages belong
+    # into this environment.
+    done = subprocess.run(
+        [str(interpreter), "-I", "-m", "pip", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=os.environ | {"PIP_USER": "0"},
+        check=False,
+    )
     if done.returncode:
-        tail = "\n".join(line for line in done.stdout.splitlines() if not line.startswith("WARNING: Location"))[-2000:]
+        tail = "\n".join(
+            line for line in done.stdout.splitlines() if not line.startswith("WARNING: Location")
+        )[-2000:]
         raise Problem(f"{tail}\n{advice(done.stdout)}")
 
 
@@ -143,8 +185,10 @@ def delete(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise Problem(f"{folder} cannot be replaced or removed ({error.strerror}). Close Blender and every Orbit Texture worker, check who "
-                      "owns the folder, and run the same command again.") from error
+        raise Problem(
+            f"{folder} cannot be replaced or removed ({error.strerror}). Close Blender and every Orbit "
+            "Texture worker, check who owns the folder, and run the same command again."
+        ) from error
 
 
 def _make(folder: Path, python: str) -> None:
@@ -154,19 +198,25 @@ def _make(folder: Path, python: str) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Problem(f"{folder.parent} cannot be made ({error.strerror}). Check who owns the folder above it, or set ORBIT_TEXTURE_HOME "
-                      "to another, and run the same command again.") from error
+        raise Problem(
+            f"{folder.parent} cannot be made ({error.strerror}). Check who owns the folder above it, or set "
+            "ORBIT_TEXTURE_HOME to another, and run the same command again."
+        ) from error
     done = subprocess.run([python, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Problem(f"{(done.stdout + done.stderr)[-1000:]}\n{python} cannot make virtual environments. On Debian and Ubuntu: "
-                      "apt install python3-venv.")
+        raise Problem(
+            f"{(done.stdout + done.stderr)[-1000:]}\n{python} cannot make virtual environments. On Debian "
+            "and Ubuntu: apt install python3-venv."
+        )
 
 
 def _check_space(folder: Path, gigabytes: float) -> None:
     free = free_gigabytes(folder)
     if free < gigabytes:
-        raise Problem(f"{folder} needs {gigabytes:g} GB and {free:.1f} GB are free. Free some space, or set ORBIT_TEXTURE_HOME to a folder "
-                      "on a larger disk.")
+        raise Problem(
+            f"{folder} needs {gigabytes:g} GB and {free:.1f} GB are free. Free some space, or set "
+            "ORBIT_TEXTURE_HOME to a folder on a larger disk."
+        )
 
 
 def free_gigabytes(folder: Path) -> float:
@@ -177,10 +227,15 @@ def free_gigabytes(folder: Path) -> float:
 
 
 def _check_imports(interpreter: Path, modules: str) -> None:
-    done = subprocess.run([str(interpreter), "-c", f"import {modules}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(interpreter), "-c", f"import {modules}"], capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise Problem(f"{done.stderr[-1500:]}\nThe packages are installed but do not import. A missing lib*.so is a package of the system: "
-                      "docs/troubleshooting.md names it. Otherwise delete the environment and run the same command again.")
+        raise Problem(
+            f"{done.stderr[-1500:]}\nThe packages are installed but do not import. A missing lib*.so is a "
+            "package of the system: docs/troubleshooting.md names it. Otherwise delete the environment and "
+            "run the same command again."
+        )
 
 
 def _version_of(python: str) -> str:
@@ -191,7 +246,12 @@ def _version_of(python: str) -> str:
 
 def _runs(interpreter: Path) -> bool:
     try:
-        return subprocess.run([str(interpreter), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                [str(interpreter), "-m", "pip", "--version"], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 

@@ -13,9 +13,20 @@ from .blenders import Blender
 from .environment import Problem, ensure, run_pip, say
 
 ID = "orbit_texture"
-PARTS = ("__init__.py", "blender_manifest.toml", "install.py", "LICENSE", "README.md", "addon", "backend", "installer", "requirements")
+PARTS = (
+    "__init__.py",
+    "blender_manifest.toml",
+    "install.py",
+    "LICENSE",
+    "README.md",
+    "addon",
+    "backend",
+    "installer",
+    "requirements",
+)
 ABIS = {"3.11": "cp311", "3.12": "abi3"}
-"""The wheels that the zip carries: an oldest Python and an ABI. The stable one, abi3, fits every newer Python too."""
+"""The wheels that the zip carries: an oldest Python and an ABI. The stable one, abi3, fits every newer Python
+too."""
 
 STABLE = "cp312.cp313.cp314"
 """The Pythons for which Blender is told that the wheel of the stable ABI fits."""
@@ -46,27 +57,41 @@ def build(blender: Blender, output: Path) -> Path:
 
 def install(blender: Blender, package: Path) -> None:
     """Installs the zip into a Blender of the user and enables it there."""
-    _run([str(blender.program), "--command", "extension", "install-file", "--repo", "user_default", "--enable", str(package)])
+    _run(
+        [
+            str(blender.program),
+            "--command",
+            "extension",
+            "install-file",
+            "--repo",
+            "user_default",
+            "--enable",
+            str(package),
+        ]
+    )
     say(f"Installed and enabled in {blender}. In the 3D view press N and open the tab Orbit Texture.")
 
 
 def index(blender: Blender, folder: Path) -> Path:
-    """Makes a folder of zips a static extension repository, with Blender's own tool: any web server can offer it as it is.
+    """Makes a folder of zips a static extension repository, with Blender's own tool: any web server can offer
+    it as it is.
 
     Returns:
         The ``index.json`` that Blender reads; beside it lies an ``index.html`` for people.
     """
     _run(blender.extension_command("server-generate", "--repo-dir", str(folder), "--html"))
-    say(f"Repository: {folder}. Put the folder on a web server; users add the address of its index.json in Blender, under "
-        "Edit > Preferences > Get Extensions > Repositories > + > Add Remote Repository.")
+    say(
+        f"Repository: {folder}. Put the folder on a web server; users add the address of its index.json in "
+        "Blender, under Edit > Preferences > Get Extensions > Repositories > + > Add Remote Repository."
+    )
     return folder / "index.json"
 
 
 def stage(tree: Path, wheels: list[Path]) -> Path:
     """Copies what belongs into the zip and names the wheels in the manifest.
 
-    The checkout's manifest names none, because it holds none: Blender refuses a tree whose wheels are missing, and a developer's Blender
-    that is linked to the checkout must accept it.
+    The checkout's manifest names none, because it holds none: Blender refuses a tree whose wheels are
+    missing, and a developer's Blender that is linked to the checkout must accept it.
     """
     tree.mkdir(parents=True)
     for name in PARTS:
@@ -87,8 +112,8 @@ def stage(tree: Path, wheels: list[Path]) -> Path:
 def name_for_blender(wheel: str) -> str:
     """A wheel's file name with its Pythons spelled out in place of abi3; every other name as it is.
 
-    Blender goes by the names alone, and disregards abi3 as soon as another wheel names a minor version: it would refuse a zip with
-    cp311 and abi3 on every Python but 3.11.
+    Blender goes by the names alone, and disregards abi3 as soon as another wheel names a minor version: it
+    would refuse a zip with cp311 and abi3 on every Python but 3.11.
     """
     return wheel.replace("-cp312-abi3-", f"-{STABLE}-{STABLE}-")
 
@@ -114,21 +139,48 @@ def download_wheels(folder: Path) -> list[Path]:
         interpreter = ensure(paths.home() / "tools", ())
         for python, abi in ABIS.items():
             for platform in PLATFORMS.values():
-                run_pip(interpreter, ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder),
-                                      "--python-version", python, "--implementation", "cp", "--abi", abi,
-                                      "--platform", platform, "--require-hashes", "-r", str(lock)])
+                run_pip(
+                    interpreter,
+                    [
+                        "download",
+                        "--quiet",
+                        "--no-deps",
+                        "--only-binary=:all:",
+                        "--dest",
+                        str(folder),
+                        "--python-version",
+                        python,
+                        "--implementation",
+                        "cp",
+                        "--abi",
+                        abi,
+                        "--platform",
+                        platform,
+                        "--require-hashes",
+                        "-r",
+                        str(lock),
+                    ],
+                )
         found = _matching(folder, hashes)
     if len(found) != wanted:
-        raise Problem(f"{folder} holds {len(found)} of the {wanted} wheels that requirements/addon.txt pins. Delete the folder and run the "
-                      "same command again.")
+        raise Problem(
+            f"{folder} holds {len(found)} of the {wanted} wheels that requirements/addon.txt pins. Delete "
+            "the folder and run the same command again."
+        )
     return found
 
 
 def _matching(folder: Path, hashes: set[str]) -> list[Path]:
-    return [wheel for wheel in sorted(folder.glob("*.whl")) if hashlib.sha256(wheel.read_bytes()).hexdigest() in hashes]
+    return [
+        wheel
+        for wheel in sorted(folder.glob("*.whl"))
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() in hashes
+    ]
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
     if done.returncode:
         raise Problem(f"{done.stdout[-2000:]}\nBlender's tool refused: {' '.join(command[:6])}")

@@ -1,4 +1,5 @@
-"""The whole test suite: ruff, the backend's tests, then the add-on's tests in every Blender that can be had."""
+"""The whole test suite: ruff, the backend's tests, then the add-on's tests in every Blender that can be
+had."""
 
 import os
 import subprocess
@@ -26,7 +27,9 @@ class Totals:
     skipped: int = 0
 
     def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+        return f"{self.passed} passed, {self.failed} failed" + (
+            f", {self.skipped} skipped" if self.skipped else ""
+        )
 
 
 def run(arguments: list[str]) -> int:
@@ -38,7 +41,10 @@ def run(arguments: list[str]) -> int:
     interpreter = backend.install(tests=True)
     totals = Totals()
     say("\n== ruff")
-    totals.failed += subprocess.run([str(interpreter), "-m", "ruff", "check", "."], cwd=paths.ROOT, check=False).returncode != 0
+    totals.failed += (
+        subprocess.run([str(interpreter), "-m", "ruff", "check", "."], cwd=paths.ROOT, check=False).returncode
+        != 0
+    )
     _pytest("backend", interpreter, ["tests", "--ignore=tests/blender", *arguments], totals, interpreter)
     for version, wanted in sorted(blenders.MODULES.items(), key=lambda item: item[0] != FULL):
         python = blenders.find_python(wanted)
@@ -49,17 +55,33 @@ def run(arguments: list[str]) -> int:
         blender = blenders.module(version, python)
         backend.add_test_packages(blender.program)
         selection = [] if version == FULL else ["-m", "every_blender"]
-        _pytest(f"Blender {version}", blender.program, ["tests/blender", *selection, *arguments], totals, interpreter)
+        _pytest(
+            f"Blender {version}",
+            blender.program,
+            ["tests/blender", *selection, *arguments],
+            totals,
+            interpreter,
+        )
     say(f"\n{totals}")
     return 1 if totals.failed or not totals.passed else 0
 
 
 def _pytest(title: str, python: Path, arguments: list[str], totals: Totals, backend_python: Path) -> None:
-    """One run of pytest, added to the totals. A run that ends without a report has crashed and counts as one failure."""
+    """One run of pytest, added to the totals. A run that ends without a report has crashed and counts as one
+    failure."""
     say(f"\n== {title}")
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
+        command = [
+            str(python),
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
+            *arguments,
+        ]
         environment = os.environ | {"BACKEND_PYTHON": str(backend_python), "PYTHONDONTWRITEBYTECODE": "1"}
         status = subprocess.run(command, cwd=paths.ROOT, env=environment, check=False).returncode
         before = totals.failed
@@ -72,8 +94,10 @@ def _pytest(title: str, python: Path, arguments: list[str], totals: Totals, back
 
 def _count(report: Path, totals: Totals) -> None:
     for entry in ElementTree.parse(report).getroot().iter("testsuite"):
-        tests, bad, skipped = (sum(int(entry.get(name, 0)) for name in names)
-                               for names in (("tests",), ("failures", "errors"), ("skipped",)))
+        tests, bad, skipped = (
+            sum(int(entry.get(name, 0)) for name in names)
+            for names in (("tests",), ("failures", "errors"), ("skipped",))
+        )
         totals.passed += tests - bad - skipped
         totals.failed += bad
         totals.skipped += skipped

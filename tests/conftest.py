@@ -1,4 +1,5 @@
-"""The suite has two halves: ``tests/blender`` runs in a Python with bpy, everything else in the backend's environment."""
+"""The suite has two halves: ``tests/blender`` runs in a Python with bpy, everything else in the backend's
+environment."""
 
 import contextlib
 import importlib.util
@@ -11,7 +12,7 @@ import pytest
 
 HAS_BPY = importlib.util.find_spec("bpy") is not None
 
-collect_ignore_glob = ["test_*.py"] if HAS_BPY else ["blender/*"]
+collect_ignore = ["addon", "backend", "gui", "installer"] if HAS_BPY else ["blender"]
 
 
 @pytest.fixture
@@ -23,27 +24,35 @@ def run(tmp_path):
 @pytest.fixture
 def watchers(run):
     """Makes clients of the test's own run directory."""
-    from servers import Watcher, end_server  # which bpy's half of the suite has no use for
+    from tests.servers import Watcher, end_server  # which bpy's half of the suite has no use for
 
     with contextlib.ExitStack() as stack:
+
         def make(*options: str, **changes) -> Watcher:
             watcher = Watcher(run, *options, **changes)
             stack.callback(watcher.close)
             return watcher
+
         yield make
     end_server(run)
 
 
 @pytest.fixture
 def disk(tmp_path):
-    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only or full disk."""
+    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only
+    or full disk."""
     made = []
 
     def make(options: str):
         place = tmp_path / f"disk_{len(made)}"
         place.mkdir()
-        if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True).returncode:
+        if (
+            sys.platform != "linux"
+            or os.geteuid() != 0
+            or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True
+            ).returncode
+        ):
             pytest.skip("needs a superuser who may mount")
         made.append(place)
         return place
@@ -52,5 +61,8 @@ def disk(tmp_path):
     for place in made:
         # A process that was just killed may still hold a file.
         until = time.monotonic() + 30
-        while subprocess.run(["umount", str(place)], capture_output=True).returncode and time.monotonic() < until:
+        while (
+            subprocess.run(["umount", str(place)], capture_output=True).returncode
+            and time.monotonic() < until
+        ):
             time.sleep(0.1)

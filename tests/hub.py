@@ -52,7 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = urlsplit(self.path).path
         if path != "/api/agent-harnesses":
-            self.hub.seen.append((self.command, path, self.headers.get("Range", ""), self.headers.get("Authorization", "")))
+            self.hub.seen.append(
+                (self.command, path, self.headers.get("Range", ""), self.headers.get("Authorization", ""))
+            )
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path):
             self._model(match[1])
         elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([0-9a-f]+|main)/(.+)", path):
@@ -74,7 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
             blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             entry = {"rfilename": path, "size": len(data), "blobId": blob}
             if path.endswith(".safetensors"):
-                entry["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 135}
+                entry["lfs"] = {
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                    "size": len(data),
+                    "pointerSize": 135,
+                }
             siblings.append(entry)
         card = {"license": self.hub.licenses[repository]} if repository in self.hub.licenses else None
         body = json.dumps({"id": repository, "sha": COMMIT, "siblings": siblings, "cardData": card}).encode()
@@ -86,7 +92,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, "EntryNotFound")
         data = self.hub.repositories[repository][path]
         digest = hashlib.sha256(data).hexdigest()
-        about = {"X-Repo-Commit": COMMIT, "X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{digest}"', "ETag": f'"{digest}"'}
+        about = {
+            "X-Repo-Commit": COMMIT,
+            "X-Linked-Size": str(len(data)),
+            "X-Linked-Etag": f'"{digest}"',
+            "ETag": f'"{digest}"',
+        }
         if path.endswith(".safetensors"):
             self._head(302, 0, about | {"Location": f"{self.hub.url}/cdn/{repository}/{path}"})
         else:
@@ -103,11 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if path in self.hub.stall:
-            self.wfile.write(data[:max(self.hub.stall[path] - start, 0)])
+            self.wfile.write(data[: max(self.hub.stall[path] - start, 0)])
             self.hub.closing.wait()
             self.close_connection = True
         elif path in self.hub.cut:
-            self.wfile.write(data[:self.hub.cut.pop(path)])
+            self.wfile.write(data[: self.hub.cut.pop(path)])
             self.close_connection = True
         else:
             self.wfile.write(data)

@@ -21,7 +21,9 @@ from backend.render.sample import bilinear
 from backend.render.visibility import edge_distances, facing
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
-needs_assets = pytest.mark.skipif(not ASSETS.is_dir(), reason="the shared test meshes are not beside this checkout")
+needs_assets = pytest.mark.skipif(
+    not ASSETS.is_dir(), reason="the shared test meshes are not beside this checkout"
+)
 
 
 def mesh_data(mesh: trimesh.Trimesh) -> MeshData:
@@ -31,7 +33,9 @@ def mesh_data(mesh: trimesh.Trimesh) -> MeshData:
 def knot() -> trimesh.Trimesh:
     """A thick trefoil tube with a bump: no symmetry, self-occluding."""
     t = np.linspace(0, 2 * np.pi, 160, endpoint=False)
-    centre = np.column_stack([np.sin(t) + 2 * np.sin(2 * t), np.cos(t) - 2 * np.cos(2 * t), -1.6 * np.sin(3 * t) + 0.8 * np.cos(t)])
+    centre = np.column_stack(
+        [np.sin(t) + 2 * np.sin(2 * t), np.cos(t) - 2 * np.cos(2 * t), -1.6 * np.sin(3 * t) + 0.8 * np.cos(t)]
+    )
     tangent = np.roll(centre, -1, 0) - np.roll(centre, 1, 0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     side = np.cross(tangent, [0.0, 0.0, 1.0])
@@ -63,23 +67,33 @@ def at_once(part: str, work):
     return work()
 
 
-def camera_at(azimuth: float, elevation: float, size: int = 512, distance: float = 2.2, focal: float = 1.3) -> Camera:
+def camera_at(
+    azimuth: float, elevation: float, size: int = 512, distance: float = 2.2, focal: float = 1.3
+) -> Camera:
     rotation = look_at_origin(azimuth, elevation)
     return Camera(rotation, distance * rotation[:, 2], focal, width=size, height=size)
 
 
 def paint_solid(points: np.ndarray) -> np.ndarray:
-    """(N, 3) float32 0..255: stripes, checks and blots of strong colours in space, none of them dark or magenta."""
+    """(N, 3) float32 0..255: stripes, checks and blots of strong colours in space, none of them dark or
+    magenta."""
     x, y, z = (points * 9).T
     stripes = np.where(np.sin(3 * x + z) > 0, 1.0, 0.0)
     checks = np.where((np.floor(x) + np.floor(y) + np.floor(z)) % 2 == 0, 1.0, 0.0)
-    red, green, blue = 90 + 150 * stripes, 120 + 120 * checks, 90 + 60 * (points[:, 2] > 0) + 60 * (points[:, 0] > 0)
+    red, green, blue = (
+        90 + 150 * stripes,
+        120 + 120 * checks,
+        90 + 60 * (points[:, 2] > 0) + 60 * (points[:, 0] > 0),
+    )
     return np.column_stack([np.minimum(red, 240), green, blue]).astype(np.float32)
 
 
 def picture(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.ndarray:
-    """(H, W, 4) uint8 RGBA of the solidly painted surface, anti-aliased 2 x 2, with a telling colour under alpha 0."""
-    fine = Camera(camera.rotation, camera.position, camera.focal, camera.centre, 2 * camera.width, 2 * camera.height)
+    """(H, W, 4) uint8 RGBA of the solidly painted surface, anti-aliased 2 x 2, with a telling colour under
+    alpha 0."""
+    fine = Camera(
+        camera.rotation, camera.position, camera.focal, camera.centre, 2 * camera.width, 2 * camera.height
+    )
     buffer = rasterize(surface.vertices, surface.faces, fine)
     color = np.tile(np.float32(background), (*buffer.face.shape, 1))
     color[buffer.mask] = paint_solid(positions(buffer)[buffer.mask])
@@ -90,13 +104,17 @@ def picture(surface: Surface, camera: Camera, background=(255, 0, 255)) -> np.nd
     return np.round(np.concatenate([straight, alpha * 63.75], axis=2)).astype(np.uint8)
 
 
-def wear(surface: Surface, corner_uvs: np.ndarray, texture: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+def wear(
+    surface: Surface, corner_uvs: np.ndarray, texture: np.ndarray, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:
     """``(mask, image)`` of a surface that wears a texture (S, S, 3), read bilinearly as Blender does."""
     buffer = rasterize(surface.vertices, surface.faces, camera)
     weights = np.concatenate([buffer.barycentric, 1 - buffer.barycentric.sum(axis=2, keepdims=True)], axis=2)
     uvs = np.einsum("hwc,hwcx->hwx", weights, corner_uvs[buffer.face])
     size = texture.shape[0]
-    pixels = np.column_stack([uvs[..., 0].ravel() * size, (1 - uvs[..., 1].ravel()) * size]).astype(np.float64)
+    pixels = np.column_stack([uvs[..., 0].ravel() * size, (1 - uvs[..., 1].ravel()) * size]).astype(
+        np.float64
+    )
     return buffer.mask, bilinear(texture, pixels).reshape(*buffer.face.shape, 3)
 
 
@@ -111,28 +129,44 @@ def true_texture(surface: Surface, size: int) -> np.ndarray:
 
 
 def seam_places(surface: Surface, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) pixels of an atlas for the same places of the surface, in the one and in the other triangle of every edge cut in UV space."""
+    """(N, 2) pixels of an atlas for the same places of the surface, in the one and in the other triangle of
+    every edge cut in UV space."""
     pairs, edges = trimesh.graph.face_adjacency(surface.faces, return_edges=True)
     sides = []
     for faces in pairs.T:
         corners = [(surface.faces[faces] == edges[:, [end]]).argmax(axis=1) for end in (0, 1)]
-        sides.append(np.stack([surface.corner_uvs[faces, corner] for corner in corners], axis=1) * (1, -1) + (0, 1))
+        sides.append(
+            np.stack([surface.corner_uvs[faces, corner] for corner in corners], axis=1) * (1, -1) + (0, 1)
+        )
     cut = np.abs(sides[0] - sides[1]).max(axis=(1, 2)) > 1e-6
     t = np.linspace(0, 1, 25)[:, None]
-    return tuple((side[cut, None, 0] * (1 - t) + side[cut, None, 1] * t).reshape(-1, 2) * size for side in sides)
+    return tuple(
+        (side[cut, None, 0] * (1 - t) + side[cut, None, 1] * t).reshape(-1, 2) * size for side in sides
+    )
 
 
 def seam_differences(surface: Surface, image: np.ndarray) -> np.ndarray:
-    """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C), read as a renderer does."""
+    """(N,) float32: largest difference of a channel between the two sides of UV seams in an atlas (S, S, C),
+    read as a renderer does."""
     one, other = (bilinear(image, pixels) for pixels in seam_places(surface, len(image)))
     return np.abs(one - other).max(axis=1)
 
 
-def baked(surface: Surface, buffers: list, frames: list, preference: np.ndarray, size: int, resolution: int, rounds=()) -> Texture:
+def baked(
+    surface: Surface,
+    buffers: list,
+    frames: list,
+    preference: np.ndarray,
+    size: int,
+    resolution: int,
+    rounds=(),
+) -> Texture:
     """The frames as a texture, aligned in the given rounds first."""
     edges, side = edge_distances(buffers), facing(surface, buffers)
     alignment = align(surface, buffers, edges, frames, preference, side, lambda fraction: None, rounds)
-    return bake(surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None)
+    return bake(
+        surface, buffers, edges, alignment, preference, side, size, resolution, 0, lambda fraction: None
+    )
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -145,7 +179,8 @@ def job(mesh: MeshData, reference: np.ndarray, **settings) -> Job:
 
 
 def cast_rays(origins: np.ndarray, directions: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """(N,) distance in ``directions`` to the nearest of triangles (F, 3, 3), infinite for a miss: every ray against every triangle."""
+    """(N,) distance in ``directions`` to the nearest of triangles (F, 3, 3), infinite for a miss: every ray
+    against every triangle."""
     nearest = np.full(len(origins), np.inf)
     a, ab, ac = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     for k, (origin, direction) in enumerate(zip(origins, directions, strict=True)):

@@ -1,14 +1,23 @@
-"""An autoencoder whose weights are set by hand, because a random one loses the colours and a trained one takes minutes.
+"""An autoencoder whose weights are set by hand, because a random one loses the colours and a trained one
+takes minutes.
 
-A latent holds the mean colour of its 8 x 8 pixels and 4 frames, in the network's own range of -1..1, over and over: channel k is red, green
-or blue as k % 3 is 0, 1 or 2. The layers carry red, green, blue, a large constant and their negatives. Beside the constant, colours are so
-small that the norms leave them nearly as they are; and silu(x) - silu(-x) is x.
+A latent holds the mean colour of its 8 x 8 pixels and 4 frames, in the network's own range of -1..1, over and
+over: channel k is red, green or blue as k % 3 is 0, 1 or 2. The layers carry red, green, blue, a large
+constant and their negatives. Beside the constant, colours are so small that the norms leave them nearly as
+they are; and silu(x) - silu(-x) is x.
 """
 
 import torch
 from diffusers import AutoencoderKLWan
 
-CONFIG = {"base_dim": 8, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1, "latents_mean": [0.0] * 16, "latents_std": [1.0] * 16}
+CONFIG = {
+    "base_dim": 8,
+    "z_dim": 16,
+    "dim_mult": [1, 1, 1, 1],
+    "num_res_blocks": 1,
+    "latents_mean": [0.0] * 16,
+    "latents_std": [1.0] * 16,
+}
 CONSTANT = 50.0
 CARRIED = torch.cat([torch.eye(4), torch.diag(torch.tensor([-1.0, -1, -1, 1]))])
 """(8, 4): from red, green, blue and the constant to what the layers carry."""
@@ -29,16 +38,21 @@ def autoencoder() -> AutoencoderKLWan:
     for name, layer in vae.named_modules():
         if name.endswith("resample.1"):
             down = layer.stride == (2, 2)
-            layer.weight[:, :, *(2 * [slice(0, 2) if down else slice(1, 2)])] = (torch.eye(8)[:len(layer.weight)] / (4 if down else 1)
-                                                                                 )[..., None, None]
+            layer.weight[:, :, *(2 * [slice(0, 2) if down else slice(1, 2)])] = (
+                torch.eye(8)[: len(layer.weight)] / (4 if down else 1)
+            )[..., None, None]
         elif name.endswith("time_conv") and "encoder" in name:
             layer.weight[:, :, 1:, 0, 0] = 0.5 * torch.eye(8)[..., None]
         elif name.endswith("time_conv"):
             layer.weight[:, :, -1, 0, 0] = torch.cat([torch.eye(8)] * 2)
         elif name.endswith("conv_shortcut") and not isinstance(layer, torch.nn.Identity):
             layer.weight[:, :, 0, 0, 0] = CARRIED
-    for layer, matrix in ((vae.encoder.conv_in, CARRIED[:, :3]), (vae.encoder.conv_out, torch.cat([SPREAD @ READ, torch.zeros(16, 8)])),
-                          (vae.decoder.conv_in, CARRIED[:, :3] @ torch.linalg.pinv(SPREAD)), (vae.decoder.conv_out, READ)):
+    for layer, matrix in (
+        (vae.encoder.conv_in, CARRIED[:, :3]),
+        (vae.encoder.conv_out, torch.cat([SPREAD @ READ, torch.zeros(16, 8)])),
+        (vae.decoder.conv_in, CARRIED[:, :3] @ torch.linalg.pinv(SPREAD)),
+        (vae.decoder.conv_out, READ),
+    ):
         layer.weight[:, :, -1, 1, 1] = matrix
     for layer in (vae.quant_conv, vae.post_quant_conv):
         layer.weight[:, :, 0, 0, 0] = torch.eye(len(layer.weight))

@@ -1,7 +1,7 @@
 """TRELLIS.2's networks a second time, as slowly and plainly as the specs (trellis2, b, c and f) can be read.
 
-Driven by nothing but a state dict, in its type. Convolutions are dense, on the grid that bounds the cells; levels are dictionaries;
-attention is a loop over tokens. Shares no code with the networks under test.
+Driven by nothing but a state dict, in its type. Convolutions are dense, on the grid that bounds the cells;
+levels are dictionaries; attention is a loop over tokens. Shares no code with the networks under test.
 """
 
 import itertools
@@ -41,15 +41,24 @@ def gather(x, fine, coarse):
     row = {cell: number for number, cell in enumerate(fine)}
     parents = []
     for x0, y0, z0 in coarse:
-        children = [row.get((2 * x0 + dx, 2 * y0 + dy, 2 * z0 + dz)) for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)]
-        parents.append(torch.cat([x.new_zeros(x.shape[1]) if child is None else x[child] for child in children]))
+        children = [
+            row.get((2 * x0 + dx, 2 * y0 + dy, 2 * z0 + dz))
+            for dz in (0, 1)
+            for dy in (0, 1)
+            for dx in (0, 1)
+        ]
+        parents.append(
+            torch.cat([x.new_zeros(x.shape[1]) if child is None else x[child] for child in children])
+        )
     return torch.stack(parents)
 
 
 def scatter(x, coarse, fine):
     row = {cell: number for number, cell in enumerate(coarse)}
     width = x.shape[1] // 8
-    return torch.stack([x[row[a // 2, b // 2, c // 2]].split(width)[a % 2 + 2 * (b % 2) + 4 * (c % 2)] for a, b, c in fine])
+    return torch.stack(
+        [x[row[a // 2, b // 2, c // 2]].split(width)[a % 2 + 2 * (b % 2) + 4 * (c % 2)] for a, b, c in fine]
+    )
 
 
 def convnext(state, name, x, cells):
@@ -93,7 +102,7 @@ def depth(state):
 def encode(state, features, cells):
     h = stages(state, layer(state, "input_layer", features), hierarchy(cells, depth(state)), down)
     latents = layer(state, "to_latent", layer_norm(h, h.shape[1:], eps=1e-5))
-    return latents[:, :latents.shape[1] // 2]
+    return latents[:, : latents.shape[1] // 2]
 
 
 def decode(state, latents, cells):
@@ -132,8 +141,13 @@ def self_attention(state, name, x, cells):
     tokens = [layer(state, name + ".to_qkv", token).reshape(3, heads, size) for token in x]
     results = []
     for head in range(heads):
-        queries, keys = ([turn(rms(token[part, head], gamma[part][head]), cell) for token, cell in zip(tokens, cells, strict=True)]
-                         for part in (0, 1))
+        queries, keys = (
+            [
+                turn(rms(token[part, head], gamma[part][head]), cell)
+                for token, cell in zip(tokens, cells, strict=True)
+            ]
+            for part in (0, 1)
+        )
         results.append(torch.stack(attend(queries, keys, [token[2, head] for token in tokens])))
     return layer(state, name + ".to_out", torch.cat(results, dim=1))
 

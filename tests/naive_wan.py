@@ -1,4 +1,5 @@
-"""A second, independent OrbitPainter: the original tensor names, plain loops and formulas, float64 (specs: orbitpainter a.5 and a.6).
+"""A second, independent OrbitPainter: the original tensor names, plain loops and formulas, float64 (specs:
+orbitpainter a.5 and a.6).
 
 Nothing here is shared with ``backend``; it is what the networks and the sampling are tested against.
 """
@@ -10,8 +11,16 @@ import torch
 
 HEADS, HEAD = 2, 24
 WIDTH = HEADS * HEAD
-CONFIG = {"num_attention_heads": HEADS, "attention_head_dim": HEAD, "ffn_dim": 40, "num_layers": 2, "text_dim": 20, "freq_dim": 32,
-          "out_channels": 16, "patch_size": (1, 2, 2)}
+CONFIG = {
+    "num_attention_heads": HEADS,
+    "attention_head_dim": HEAD,
+    "ffn_dim": 40,
+    "num_layers": 2,
+    "text_dim": 20,
+    "freq_dim": 32,
+    "out_channels": 16,
+    "patch_size": (1, 2, 2),
+}
 RANK = 4
 
 
@@ -22,29 +31,53 @@ def base_tensors(seed: int, config: dict = CONFIG) -> dict[str, torch.Tensor]:
     def tensor(*shape):
         return torch.randn(*shape, generator=random) / math.sqrt(max(shape[-1], 4))
 
-    tensors = {"patch_embedding.weight": tensor(width, 52, 1, 2, 2), "patch_embedding.bias": tensor(width),
-               "ref_conv.weight": tensor(width, 16, 2, 2), "ref_conv.bias": tensor(width),
-               "head.head.weight": tensor(64, width), "head.head.bias": tensor(64), "head.modulation": tensor(1, 2, width)}
-    for name, outwards, inwards in (("text_embedding.0", width, 20), ("text_embedding.2", width, width), ("time_embedding.0", width, 32),
-                                    ("time_embedding.2", width, width), ("time_projection.1", 6 * width, width)):
+    tensors = {
+        "patch_embedding.weight": tensor(width, 52, 1, 2, 2),
+        "patch_embedding.bias": tensor(width),
+        "ref_conv.weight": tensor(width, 16, 2, 2),
+        "ref_conv.bias": tensor(width),
+        "head.head.weight": tensor(64, width),
+        "head.head.bias": tensor(64),
+        "head.modulation": tensor(1, 2, width),
+    }
+    for name, outwards, inwards in (
+        ("text_embedding.0", width, 20),
+        ("text_embedding.2", width, width),
+        ("time_embedding.0", width, 32),
+        ("time_embedding.2", width, width),
+        ("time_projection.1", 6 * width, width),
+    ):
         tensors |= {f"{name}.weight": tensor(outwards, inwards), f"{name}.bias": tensor(outwards)}
     for block in range(config["num_layers"]):
         own = f"blocks.{block}."
-        tensors |= {f"{own}modulation": tensor(1, 6, width), f"{own}norm3.weight": 1 + tensor(width), f"{own}norm3.bias": tensor(width)}
+        tensors |= {
+            f"{own}modulation": tensor(1, 6, width),
+            f"{own}norm3.weight": 1 + tensor(width),
+            f"{own}norm3.bias": tensor(width),
+        }
         for attention in ("self_attn", "cross_attn"):
             for part in "qkvo":
-                tensors |= {f"{own}{attention}.{part}.weight": tensor(width, width), f"{own}{attention}.{part}.bias": tensor(width)}
+                tensors |= {
+                    f"{own}{attention}.{part}.weight": tensor(width, width),
+                    f"{own}{attention}.{part}.bias": tensor(width),
+                }
             tensors |= {f"{own}{attention}.norm_{part}.weight": 1 + tensor(width) for part in "qk"}
-        tensors |= {f"{own}ffn.0.weight": tensor(40, width), f"{own}ffn.0.bias": tensor(40),
-                    f"{own}ffn.2.weight": tensor(width, 40), f"{own}ffn.2.bias": tensor(width)}
+        tensors |= {
+            f"{own}ffn.0.weight": tensor(40, width),
+            f"{own}ffn.0.bias": tensor(40),
+            f"{own}ffn.2.weight": tensor(width, 40),
+            f"{own}ffn.2.bias": tensor(width),
+        }
     return tensors
 
 
 def painter_tensors(seed: int) -> dict[str, torch.Tensor]:
     """Random weights of OrbitPainter's file for that expert."""
     random, base = torch.Generator().manual_seed(seed), base_tensors(0)
-    tensors = {"patch_embedding.weight": torch.randn(WIDTH, 68, 1, 2, 2, generator=random) / 8,
-               "patch_embedding.bias": torch.randn(WIDTH, generator=random)}
+    tensors = {
+        "patch_embedding.weight": torch.randn(WIDTH, 68, 1, 2, 2, generator=random) / 8,
+        "patch_embedding.bias": torch.randn(WIDTH, generator=random),
+    }
     for name, tensor in base.items():
         if name.startswith("blocks.") and tensor.ndim == 2:
             layer, (outwards, inwards) = name.removesuffix(".weight"), tensor.shape
@@ -59,14 +92,18 @@ def together(base: dict, painter: dict) -> dict[str, torch.Tensor]:
     for name, tensor in painter.items():
         if ".lora_A." in name:
             layer = name.split(".lora_A.")[0]
-            whole[f"{layer}.weight"] = whole[f"{layer}.weight"] + painter[f"{layer}.lora_B.default.weight"].double() @ tensor.double()
+            whole[f"{layer}.weight"] = (
+                whole[f"{layer}.weight"]
+                + painter[f"{layer}.lora_B.default.weight"].double() @ tensor.double()
+            )
         elif ".lora_B." not in name:
             whole[name] = tensor.double()
     return whole
 
 
 def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
-    """Random weights of a four-step LoRA for an expert: pairs with alpha for its blocks, differences for some other tensors."""
+    """Random weights of a four-step LoRA for an expert: pairs with alpha for its blocks, differences for some
+    other tensors."""
     random, base, tensors = torch.Generator().manual_seed(seed), base_tensors(0), {}
     for name, tensor in base.items():
         if name.startswith("blocks.") and tensor.ndim == 2:
@@ -74,9 +111,17 @@ def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
             tensors[f"{layer}.lora_down.weight"] = torch.randn(3, inwards, generator=random) / 4
             tensors[f"{layer}.lora_up.weight"] = torch.randn(outwards, 3, generator=random) / 4
             tensors[f"{layer}.alpha"] = torch.tensor(6.0)
-    for name, ending in (("blocks.1.norm3.weight", "diff"), ("head.head.weight", "diff"), ("blocks.0.ffn.0.bias", "diff_b"),
-                         ("time_projection.1.bias", "diff_b"), ("blocks.0.modulation", "diff_m"), ("head.modulation", "diff_m")):
-        tensors[f"diffusion_model.{name.rpartition('.')[0]}.{ending}"] = torch.randn(base[name].shape, generator=random) / 8
+    for name, ending in (
+        ("blocks.1.norm3.weight", "diff"),
+        ("head.head.weight", "diff"),
+        ("blocks.0.ffn.0.bias", "diff_b"),
+        ("time_projection.1.bias", "diff_b"),
+        ("blocks.0.modulation", "diff_m"),
+        ("head.modulation", "diff_m"),
+    ):
+        tensors[f"diffusion_model.{name.rpartition('.')[0]}.{ending}"] = (
+            torch.randn(base[name].shape, generator=random) / 8
+        )
     return tensors
 
 
@@ -103,14 +148,16 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
     tokens, places = [], []
     for row in range(height):
         for column in range(width):
-            patch = reference[:, 2 * row:2 * row + 2, 2 * column:2 * column + 2]
+            patch = reference[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
             tokens.append((w["ref_conv.weight"] * patch).sum(dim=(1, 2, 3)) + w["ref_conv.bias"])
             places.append((0, row, column))
     for frame in range(frames):
         for row in range(height):
             for column in range(width):
-                patch = video[:, frame:frame + 1, 2 * row:2 * row + 2, 2 * column:2 * column + 2]
-                tokens.append((w["patch_embedding.weight"] * patch).sum(dim=(1, 2, 3, 4)) + w["patch_embedding.bias"])
+                patch = video[:, frame : frame + 1, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+                tokens.append(
+                    (w["patch_embedding.weight"] * patch).sum(dim=(1, 2, 3, 4)) + w["patch_embedding.bias"]
+                )
                 places.append((frame + 1, row, column))
     x = torch.stack(tokens)
     half = CONFIG["freq_dim"] // 2
@@ -118,7 +165,11 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
     wave = torch.cat([angles.cos(), angles.sin()])
     time_token = linear(w, "time_embedding.2", silu(linear(w, "time_embedding.0", wave)))
     modulation = linear(w, "time_projection.1", silu(time_token)).view(6, WIDTH)
-    text = linear(w, "text_embedding.2", torch.nn.functional.gelu(linear(w, "text_embedding.0", text), approximate="tanh"))
+    text = linear(
+        w,
+        "text_embedding.2",
+        torch.nn.functional.gelu(linear(w, "text_embedding.0", text), approximate="tanh"),
+    )
     for block in range(CONFIG["num_layers"]):
         own = f"blocks.{block}."
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation + w[f"{own}modulation"][0]
@@ -127,14 +178,18 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
         inner = layer_norm(x) * w[f"{own}norm3.weight"] + w[f"{own}norm3.bias"]
         x = x + attention(w, f"{own}cross_attn", inner, text, None)
         inner = layer_norm(x) * (1 + scale2) + shift2
-        x = x + gate2 * linear(w, f"{own}ffn.2", torch.nn.functional.gelu(linear(w, f"{own}ffn.0", inner), approximate="tanh"))
+        x = x + gate2 * linear(
+            w, f"{own}ffn.2", torch.nn.functional.gelu(linear(w, f"{own}ffn.0", inner), approximate="tanh")
+        )
     shift, scale = w["head.modulation"][0] + time_token
-    x = linear(w, "head.head", layer_norm(x) * (1 + scale) + shift)[height * width:]
+    x = linear(w, "head.head", layer_norm(x) * (1 + scale) + shift)[height * width :]
     result = torch.zeros(16, frames, 2 * height, 2 * width, dtype=torch.float64)
-    for token, (frame, row, column) in zip(x, places[height * width:], strict=True):
+    for token, (frame, row, column) in zip(x, places[height * width :], strict=True):
         for down in range(2):
             for across in range(2):
-                result[:, frame - 1, 2 * row + down, 2 * column + across] = token[(2 * down + across) * 16:(2 * down + across + 1) * 16]
+                result[:, frame - 1, 2 * row + down, 2 * column + across] = token[
+                    (2 * down + across) * 16 : (2 * down + across + 1) * 16
+                ]
     return result
 
 
@@ -152,7 +207,8 @@ def attention(w, own, x, other, places):
 
 
 def rotated(x, places):
-    """Neighbouring pairs turned by the token's time, row and column; time gets the channels that rows and columns leave."""
+    """Neighbouring pairs turned by the token's time, row and column; time gets the channels that rows and
+    columns leave."""
     third = 2 * (HEAD // 6)
     result = x.clone()
     for token, place in enumerate(places):
@@ -183,8 +239,11 @@ def rms_norm(x):
     return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + 1e-6)
 
 
-def film(experts, noisy, position, normal, reference, wanted, unwanted, steps, guidance, first=None, boundary=0.875):
-    """The whole loop: latents (16, T, h, w) at the end, and which expert worked at each step, as letters H and L."""
+def film(
+    experts, noisy, position, normal, reference, wanted, unwanted, steps, guidance, first=None, boundary=0.875
+):
+    """The whole loop: latents (16, T, h, w) at the end, and which expert worked at each step, as letters H
+    and L."""
     levels = [5 * s / (1 + 4 * s) for s in (1 - i / steps for i in range(steps + 1))]
     worked, x = "", noisy.clone()
     if first is not None:
@@ -192,7 +251,10 @@ def film(experts, noisy, position, normal, reference, wanted, unwanted, steps, g
     for now, then in itertools.pairwise(levels):
         high = 1000 * now >= 1000 * boundary
         worked += "H" if high else "L"
-        one, other = (network(experts[0 if high else 1], x, position, normal, reference, 1000 * now, text) for text in (wanted, unwanted))
+        one, other = (
+            network(experts[0 if high else 1], x, position, normal, reference, 1000 * now, text)
+            for text in (wanted, unwanted)
+        )
         x = x + (then - now) * (other + guidance * (one - other))
         if first is not None:
             x[:, 0] = first

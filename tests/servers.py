@@ -25,12 +25,16 @@ def package():
             module = types.ModuleType(name)
             module.__path__ = [str(path)]
             sys.modules[name] = module
-    return importlib.import_module("orbit_texture_tree.addon.client")
+    return importlib.import_module("orbit_texture_tree.addon.jobs.client")
 
 
 client = package()
-api = types.SimpleNamespace(**{name: importlib.import_module(f"orbit_texture_tree.backend.api.{name}")
-                               for name in ("connection", "errors", "events", "job", "messages", "paths", "settings", "wire")})
+api = types.SimpleNamespace(
+    **{
+        name: importlib.import_module(f"orbit_texture_tree.backend.api.{name}")
+        for name in ("connection", "errors", "events", "job", "messages", "paths", "settings", "wire")
+    }
+)
 
 
 def new_id() -> str:
@@ -59,14 +63,27 @@ class Server:
     def __init__(self, run_directory: Path, *options: str):
         self.run_directory = run_directory
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "backend", "serve", "--run-dir", str(run_directory), *(options or SCRIPTED)], cwd=ROOT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            [
+                sys.executable,
+                "-m",
+                "backend",
+                "serve",
+                "--run-dir",
+                str(run_directory),
+                *(options or SCRIPTED),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def connection(self):
         def ours():
             assert self.process.poll() is None, self.process.stdout.read().decode()
             connection = api.connection.Connection.read(self.run_directory)
             return connection if connection and connection.pid == self.process.pid else None
+
         return wait_for(ours)
 
     def kill(self) -> None:
@@ -123,7 +140,8 @@ class Watcher:
         self.client.start()
 
     def submit(self, name: str = "quick", mesh=None, reference=None, id: str | None = None) -> str:
-        """A job that is unlike any other, unless it is given a reference: what the same job has done before is not repeated."""
+        """A job that is unlike any other, unless it is given a reference: what the same job has done before
+        is not repeated."""
         id = id or new_id()
         picture = id.encode() if reference is None else reference
         self.client.submit(id, name, lambda: mesh or triangle_soup(), picture, api.settings.Settings())
@@ -135,12 +153,18 @@ class Watcher:
 
     def until(self, id: str, *states: str, stage: str = "", seconds: float = 30.0):
         """The first event of the job in one of the states (and stage)."""
+
         def found():
-            return next((event for event in self.of(id) if event.state in states and stage in ("", event.stage)), None)
+            return next(
+                (event for event in self.of(id) if event.state in states and stage in ("", event.stage)), None
+            )
+
         try:
             return wait_for(found, seconds)
         except AssertionError:
-            raise AssertionError(f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.problem!r}") from None
+            raise AssertionError(
+                f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.problem!r}"
+            ) from None
 
     def final(self, id: str, seconds: float = 30.0):
         return self.until(id, "finished", "failed", "cancelled", seconds=seconds)
@@ -148,7 +172,11 @@ class Watcher:
     def worker_pid(self) -> int:
         peer = Peer(api.connection.Connection.read(self.run_directory))
         with contextlib.closing(peer):
-            return wait_for(lambda: (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"])
+            return wait_for(
+                lambda: (
+                    (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"]
+                )
+            )
 
     def close(self) -> None:
         self.client.close()

@@ -8,15 +8,27 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, SamConfig, SamModel, UMT5Config, UMT5EncoderModel
-from transformers.models.sam.configuration_sam import SamMaskDecoderConfig, SamPromptEncoderConfig, SamVisionConfig
+from transformers.models.sam.configuration_sam import (
+    SamMaskDecoderConfig,
+    SamPromptEncoderConfig,
+    SamVisionConfig,
+)
 
 from backend.paint.orbitpainter.model import PROMPTS, Card
 from backend.paint.orbitpainter.network import PACKED
-from backend.paint.orbitpainter.sample import EXPERTS
+from backend.paint.orbitpainter.sampler import EXPERTS
 
 CARD = Card(size=32, frames=61, trained=False)
-NETWORK = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 40, "num_layers": 2, "text_dim": 20, "freq_dim": 32,
-           "out_channels": 16, "patch_size": (1, 2, 2)}
+NETWORK = {
+    "num_attention_heads": 2,
+    "attention_head_dim": 24,
+    "ffn_dim": 40,
+    "num_layers": 2,
+    "text_dim": 20,
+    "freq_dim": 32,
+    "out_channels": 16,
+    "patch_size": (1, 2, 2),
+}
 AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
 
 WORDS = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", "dark")
@@ -39,11 +51,24 @@ def write_model(folder: Path, network: dict = NETWORK, vae: AutoencoderKLWan | N
 def write_text_encoder(folder: Path, width: int) -> Path:
     """Folders ``text_encoder`` and ``tokenizer``, random, that know :data:`WORDS`; returns their folder."""
     torch.manual_seed(0)
-    config = UMT5Config(vocab_size=len(WORDS), d_model=width, d_kv=8, num_heads=2, d_ff=32, num_layers=2, pad_token_id=0, eos_token_id=1)
+    config = UMT5Config(
+        vocab_size=len(WORDS),
+        d_model=width,
+        d_kv=8,
+        num_heads=2,
+        d_ff=32,
+        num_layers=2,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
     UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
-    split = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    split = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>")
+    )
     split.pre_tokenizer = pre_tokenizers.Whitespace()
-    words = PreTrainedTokenizerFast(tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
     words.save_pretrained(folder / "tokenizer")
     return folder
 
@@ -51,11 +76,23 @@ def write_text_encoder(folder: Path, width: int) -> Path:
 def write_segmentation(folder: Path) -> Path:
     """A random Segment Anything network; returns its folder."""
     torch.manual_seed(0)
-    vision = SamVisionConfig(hidden_size=16, output_channels=8, num_hidden_layers=1, num_attention_heads=2, window_size=4, num_pos_feats=4,
-                             global_attn_indexes=[], mlp_dim=16)
+    vision = SamVisionConfig(
+        hidden_size=16,
+        output_channels=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        window_size=4,
+        num_pos_feats=4,
+        global_attn_indexes=[],
+        mlp_dim=16,
+    )
     prompt = SamPromptEncoderConfig(hidden_size=8, mask_input_channels=4)
-    decoder = SamMaskDecoderConfig(hidden_size=8, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=16)
-    network = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
+    decoder = SamMaskDecoderConfig(
+        hidden_size=8, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=16
+    )
+    network = SamModel(
+        SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
+    )
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     network.save_pretrained(folder)
@@ -65,4 +102,7 @@ def write_segmentation(folder: Path) -> Path:
 def save(network, folder: Path, kind: torch.dtype = torch.float32) -> None:
     folder.mkdir(parents=True)
     network.save_config(folder)
-    save_file({name: tensor.to(kind) for name, tensor in network.state_dict().items()}, folder / "diffusion_pytorch_model.safetensors")
+    save_file(
+        {name: tensor.to(kind) for name, tensor in network.state_dict().items()},
+        folder / "diffusion_pytorch_model.safetensors",
+    )

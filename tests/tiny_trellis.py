@@ -17,21 +17,37 @@ FLOW = FlowWidths(inputs=8, outputs=4, width=48, condition=32, blocks=2, heads=2
 OPTIONS = {"widths": WIDTHS, "flow": FLOW, "trained": False}
 """Of :func:`backend.weights.trellis2.make`: what is tiny."""
 
-SHAPE, TEXTURE = Statistics((0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0)), Statistics((-0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 0.8))
+SHAPE, TEXTURE = (
+    Statistics((0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0)),
+    Statistics((-0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 0.8)),
+)
 
 
 def networks() -> dict[str, torch.nn.Module]:
     """By their file."""
     torch.manual_seed(0)
-    return {"shape_encoder": Encoder(WIDTHS), "texture_encoder": Encoder(WIDTHS), "texture_decoder": Decoder(WIDTHS),
-            "flow_512": Flow(FLOW), "flow_1024": Flow(FLOW)}
+    return {
+        "shape_encoder": Encoder(WIDTHS),
+        "texture_encoder": Encoder(WIDTHS),
+        "texture_decoder": Decoder(WIDTHS),
+        "flow_512": Flow(FLOW),
+        "flow_1024": Flow(FLOW),
+    }
 
 
 def eye() -> DINOv3ViTModel:
     """A random DINOv3 network."""
     torch.manual_seed(0)
-    return DINOv3ViTModel(DINOv3ViTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
-                                          num_register_tokens=4, patch_size=16)).eval()
+    return DINOv3ViTModel(
+        DINOv3ViTConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=48,
+            num_register_tokens=4,
+            patch_size=16,
+        )
+    ).eval()
 
 
 def write_model(folder: Path) -> Path:
@@ -47,9 +63,18 @@ def write_model(folder: Path) -> Path:
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
     """What a download brings, contents by path by repository, under the published names."""
     made = write_model(scratch / "trellis2")
-    published = json.dumps({"name": "Trellis2TexturingPipeline", "args": {
-        f"{name}_slat_normalization": vars(statistics) for name, statistics in (("shape", SHAPE), ("tex", TEXTURE))}})
+    published = json.dumps(
+        {
+            "name": "Trellis2TexturingPipeline",
+            "args": {
+                f"{name}_slat_normalization": vars(statistics)
+                for name, statistics in (("shape", SHAPE), ("tex", TEXTURE))
+            },
+        }
+    )
     files = (made / f"{name}.safetensors" for name in networks())
     contents = [published.encode(), *(file.read_bytes() for file in files)]
-    return {TRELLIS2_FILES.repository: dict(zip(TRELLIS2_FILES.files, contents, strict=True)),
-            DINOV3.repository: {path: (made / EYE / path).read_bytes() for path in DINOV3.files}}
+    return {
+        TRELLIS2_FILES.repository: dict(zip(TRELLIS2_FILES.files, contents, strict=True)),
+        DINOV3.repository: {path: (made / EYE / path).read_bytes() for path in DINOV3.files},
+    }

@@ -1,6 +1,7 @@
-"""What a download of OrbitPainter brings, tiny and random, under the published names; run, it is the command that downloads it.
+"""What a download of OrbitPainter brings, tiny and random, under the published names; run, it is the command
+that downloads it.
 
-    python -m tests.tiny_weights TARGET ADDRESS [--yes] [--from FOLDER] [--keep-originals]
+python -m tests.tiny_weights TARGET ADDRESS [--yes] [--from FOLDER] [--keep-originals]
 """
 
 import argparse
@@ -16,19 +17,34 @@ TEXT = "blurred dark"
 TEXT_FILE = f"a = 'something'\nb = '{TEXT}'\n".encode()
 
 
-OPTIONS = {"text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(), "config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+OPTIONS = {
+    "text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(),
+    "config": naive_wan.CONFIG,
+    "rank": naive_wan.RANK,
+}
 """Of :func:`backend.weights.install.install`: what is tiny."""
 
 
 def needs(address: str) -> Needs:
     """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
     [path] = UNWANTED_TEXT.files
-    text = Source("Wan-Video/Wan2.2", {path: len(TEXT_FILE)}, "apache-2.0", "Free.", f"{address}/plain/Wan-Video/Wan2.2",
-                  {path: hashlib.sha256(TEXT_FILE).hexdigest()})
+    text = Source(
+        "Wan-Video/Wan2.2",
+        {path: len(TEXT_FILE)},
+        "apache-2.0",
+        "Free.",
+        f"{address}/plain/Wan-Video/Wan2.2",
+        {path: hashlib.sha256(TEXT_FILE).hexdigest()},
+    )
     four_steps = replace(FOUR_STEPS, sha256={})
     others = {FOUR_STEPS.repository: four_steps, UNWANTED_TEXT.repository: text}
-    return replace(ORBITPAINTER, parts={part: tuple((others.get(source.repository, source), path) for source, path in files)
-                                        for part, files in ORBITPAINTER.parts.items()})
+    return replace(
+        ORBITPAINTER,
+        parts={
+            part: tuple((others.get(source.repository, source), path) for source, path in files)
+            for part, files in ORBITPAINTER.parts.items()
+        },
+    )
 
 
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
@@ -48,15 +64,23 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
         name = f"model-0000{number + 1}-of-00003.safetensors"
         save_file(dict(tensors[number::3]), scratch / "text_encoder" / name, metadata={"format": "pt"})
         index |= dict.fromkeys(dict(tensors[number::3]), name)
-    (scratch / "text_encoder" / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    (scratch / "text_encoder" / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": index})
+    )
     tiny_model.write_segmentation(scratch)
     for number, expert in enumerate(("high", "low"), 1):
-        save_file(naive_wan.base_tensors(number), _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"))
+        save_file(
+            naive_wan.base_tensors(number),
+            _file(scratch / f"{expert}_noise_model" / "diffusion_pytorch_model.safetensors"),
+        )
         save_file(naive_wan.painter_tensors(10 + number), scratch / f"{expert}_noise.safetensors")
         [name] = (path for path in FOUR_STEPS.files if expert in path)
         save_file(naive_wan.four_step_tensors(20 + number), scratch / name)
-    hub = {source.repository: {path: (scratch / path).read_bytes() for path in source.files}
-           for source in ORBITPAINTER.sources if not source.address}
+    hub = {
+        source.repository: {path: (scratch / path).read_bytes() for path in source.files}
+        for source in ORBITPAINTER.sources
+        if not source.address
+    }
     return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, TEXT_FILE)}
 
 
@@ -77,7 +101,14 @@ def main() -> int:
     parser.add_argument("--keep-originals", action="store_true")
     options = parser.parse_args()
     try:
-        done = download(needs(options.address), options.target, options.offline, options.yes, options.keep_originals, **OPTIONS)
+        done = download(
+            needs(options.address),
+            options.target,
+            options.offline,
+            options.yes,
+            options.keep_originals,
+            **OPTIONS,
+        )
     except OrbitError as error:
         print(error.message)
         return 2

@@ -9,9 +9,9 @@ from .check_mesh import CheckMesh
 from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
+from .do_first import First
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
-from .first import First
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
 from .move_job import MoveJob
 from .nudge import NudgeView
@@ -25,10 +25,44 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (TextureSelected, TextureScene, SetReference, AddPins, ClearPins, NudgeView, CheckMesh, Cancel, First, MoveJob, Dismiss,
-            Retry, ShowReport, OpenReport, ApplyTake, ShowTake, NextTake, CompareTakes, RemoveTake, RecallSettings, MarkRegion,
-            ClearRegion, RepaintRegion, ExportTextures, ExportGLB, DownloadWeights, InstallBackend, RemoveBackend, StopSetup,
-            Doctor, CopyDiagnostics, ObjectMode, MakeLocal, RecalculateNormals, UseLessMemory, RestartWorker)
+_CLASSES = (
+    TextureSelected,
+    TextureScene,
+    SetReference,
+    AddPins,
+    ClearPins,
+    NudgeView,
+    CheckMesh,
+    Cancel,
+    First,
+    MoveJob,
+    Dismiss,
+    Retry,
+    ShowReport,
+    OpenReport,
+    ApplyTake,
+    ShowTake,
+    NextTake,
+    CompareTakes,
+    RemoveTake,
+    RecallSettings,
+    MarkRegion,
+    ClearRegion,
+    RepaintRegion,
+    ExportTextures,
+    ExportGLB,
+    DownloadWeights,
+    InstallBackend,
+    RemoveBackend,
+    StopSetup,
+    Doctor,
+    CopyDiagnostics,
+    ObjectMode,
+    MakeLocal,
+    RecalculateNormals,
+    UseLessMemory,
+    RestartWorker,
+)
 
 
 def register() -> None:

@@ -4,7 +4,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class ApplyTake(bpy.types.Operator):

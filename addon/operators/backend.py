@@ -8,8 +8,9 @@ from bpy.props import BoolProperty, EnumProperty
 
 from ...backend.api import paths
 from ...backend.api.torch_builds import GIGABYTES
-from .. import setup, timer
-from ..queue import queue
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..setup import install_process
 from ..ui.text import wrapped
 
 _WIDTH = 460
@@ -18,13 +19,13 @@ _DEVICES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 def start(title: str, *arguments: str, then=lambda setup: None) -> None:
     """Runs install.py, and shows how far it is."""
-    setup.start(title, *arguments, then=then)
-    timer.start()
+    install_process.start(title, *arguments, then=then)
+    queue_timer.start()
 
 
 def is_free(cls) -> bool:
     """Nothing is being installed; says so in the poll message of an operator's class."""
-    if setup.busy():
+    if install_process.busy():
         cls.poll_message_set("Wait until the one that runs has ended: see the preferences")
         return False
     return True
@@ -40,13 +41,25 @@ def _is_unused(cls) -> bool:
 class InstallBackend(bpy.types.Operator):
     bl_idname = "orbit_texture.install_backend"
     bl_label = "Install Backend"
-    bl_description = "Install the worker's environment into a folder of its own, after you have seen its size. One that was begun is " \
-        "finished, one that is there is brought up to date"
+    bl_description = (
+        "Install the worker's environment into a folder of its own, after you have seen its size. One that "
+        "was begun is finished, one that is there is brought up to date"
+    )
 
-    device: EnumProperty(name="Device", description="What the worker computes on", default="auto",
-                         items=[("auto", "Automatic", "What is there already, else what this computer has"),
-                                *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items())])
-    anew: BoolProperty(name="From Scratch", description="Delete what is there first, in case its files are broken", options={"SKIP_SAVE"})
+    device: EnumProperty(
+        name="Device",
+        description="What the worker computes on",
+        default="auto",
+        items=[
+            ("auto", "Automatic", "What is there already, else what this computer has"),
+            *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
+        ],
+    )
+    anew: BoolProperty(
+        name="From Scratch",
+        description="Delete what is there first, in case its files are broken",
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context):
@@ -58,27 +71,45 @@ class InstallBackend(bpy.types.Operator):
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # An error asks for it: what is there does not do.
-            self.anew = setup.look()
+            self.anew = install_process.look()
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Install")
 
     def draw(self, context):
         column = self.layout.column()
         folder = paths.backend_environment()
-        wrapped(column, context, rpt_(
-            "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a CPU and {:g} GB for an NVIDIA card; "
-            "{:.0f} GB are free.").format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)), width=_WIDTH)
-        wrapped(column, context, "Blender stays free meanwhile. Your system's Python and Blender's are not changed.", width=_WIDTH)
+        wrapped(
+            column,
+            context,
+            rpt_(
+                "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a "
+                "CPU and {:g} GB for an NVIDIA card; {:.0f} GB are free."
+            ).format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)),
+            width=_WIDTH,
+        )
+        wrapped(
+            column,
+            context,
+            "Blender stays free meanwhile. Your system's Python and Blender's are not changed.",
+            width=_WIDTH,
+        )
         column.prop(self, "device")
         column.prop(self, "anew")
 
     def execute(self, context):
         # It would start a worker again while its files change.
         queue.close()
-        start("Installing the backend", "backend", "--torch", self.device, *(["--anew"] if self.anew else []), then=_installed)
+        start(
+            "Installing the backend",
+            "backend",
+            "--torch",
+            self.device,
+            *(["--anew"] if self.anew else []),
+            then=_installed,
+        )
         return {"FINISHED"}
 
 
-def _installed(done: setup.Setup) -> None:
+def _installed(done: install_process.Setup) -> None:
     """Goes on to the check, which also finds the devices that there are."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()
@@ -91,14 +122,19 @@ class RemoveBackend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not setup.is_installed():
+        if not install_process.is_installed():
             cls.poll_message_set("It is not installed")
             return False
         return _is_unused(cls)
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event, title="Remove the backend?", confirm_text="Remove",
-                                                     message=rpt_("{} is deleted.").format(paths.backend_environment()))
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Remove the backend?",
+            confirm_text="Remove",
+            message=rpt_("{} is deleted.").format(paths.backend_environment()),
+        )
 
     def execute(self, context):
         queue.close()
@@ -113,8 +149,8 @@ class StopSetup(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        if setup.busy():
-            setup.current().stop()
+        if install_process.busy():
+            install_process.current().stop()
         return {"FINISHED"}
 
 

@@ -1,10 +1,11 @@
-"""Cancel: stops one job, or all of them; then it asks what becomes of those that are done, as ``--partial`` says it without a window."""
+"""Cancel: stops one job, or all of them; then it asks what becomes of those that are done, as ``--partial``
+says it without a window."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import EnumProperty, StringProperty
 
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class Cancel(bpy.types.Operator):
@@ -15,9 +16,19 @@ class Cancel(bpy.types.Operator):
 
     job: StringProperty(description="The job to cancel; all of them if empty")
     partial: EnumProperty(
-        name="Done Already", description="What becomes of the objects that went well", default="KEEP", options={"SKIP_SAVE"},
-        items=[("KEEP", "Keep", "Keep the takes that are done, and the stages that are finished"),
-               ("DISCARD", "Discard", "Remove the takes that this batch has made, so that its objects look as before")])
+        name="Done Already",
+        description="What becomes of the objects that went well",
+        default="KEEP",
+        options={"SKIP_SAVE"},
+        items=[
+            ("KEEP", "Keep", "Keep the takes that are done, and the stages that are finished"),
+            (
+                "DISCARD",
+                "Discard",
+                "Remove the takes that this batch has made, so that its objects look as before",
+            ),
+        ],
+    )
 
     def invoke(self, context, event):
         if self.job or not queue.partial():
@@ -28,7 +39,9 @@ class Cancel(bpy.types.Operator):
         done = queue.partial()
         batches = {entry.batch for entry in done}
         count = sum(entry.batch in batches for entry in queue.entries)
-        self.layout.label(text=rpt_("{} of {} objects are done already").format(len(done), count), translate=False)
+        self.layout.label(
+            text=rpt_("{} of {} objects are done already").format(len(done), count), translate=False
+        )
         self.layout.row().prop(self, "partial", expand=True)
 
     def execute(self, context):

@@ -1,14 +1,18 @@
-"""Check Mesh: looks for flipped faces and overlapping UVs in meshes that are too large to be checked by themselves."""
+"""Check Mesh: looks for flipped faces and overlapping UVs in meshes that are too large to be checked by
+themselves."""
 
 import bpy
 
-from .. import inspection
+from ..checks import inspection
 
 
 class CheckMesh(bpy.types.Operator):
     bl_idname = "orbit_texture.check_mesh"
     bl_label = "Check Mesh"
-    bl_description = "Look for flipped faces and overlapping UVs in the active object. Takes a few seconds for a million triangles"
+    bl_description = (
+        "Look for flipped faces and overlapping UVs in the active object. Takes a few seconds for a million "
+        "triangles"
+    )
 
     @classmethod
     def poll(cls, context):

@@ -1,4 +1,5 @@
-"""Compare Takes: the take that the object wears and another one, parted by a line that the mouse moves across the viewport."""
+"""Compare Takes: the take that the object wears and another one, parted by a line that the mouse moves across
+the viewport."""
 
 import blf
 import bpy
@@ -6,24 +7,39 @@ import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
 from gpu_extras.batch import batch_for_shader
 
-from .. import takes, wipe
+from ..objects import takes
+from ..viewport import compare_overlay
 
-_NAVIGATION = {"MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM", "MOUSEROTATE", "MOUSESMARTZOOM",
-               "NDOF_MOTION", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "TIMER", "WINDOW_DEACTIVATE"}
+_NAVIGATION = {
+    "MIDDLEMOUSE",
+    "WHEELUPMOUSE",
+    "WHEELDOWNMOUSE",
+    "TRACKPADPAN",
+    "TRACKPADZOOM",
+    "MOUSEROTATE",
+    "MOUSESMARTZOOM",
+    "NDOF_MOTION",
+    "MOUSEMOVE",
+    "INBETWEEN_MOUSEMOVE",
+    "TIMER",
+    "WINDOW_DEACTIVATE",
+}
 """Left to Blender, so that the view can be turned meanwhile."""
 
 
 def right_of(obj: bpy.types.Object, left: int, right: int) -> int:
     """The take after ``right`` that can be compared with ``left``; after the last comes the first."""
-    others = [index for index in wipe.comparable(obj) if index != left]
+    others = [index for index in compare_overlay.comparable(obj) if index != left]
     return next((index for index in others if index > right), others[0])
 
 
 class CompareTakes(bpy.types.Operator):
     bl_idname = "orbit_texture.compare_takes"
     bl_label = "Compare Takes"
-    bl_description = "Show the shown take left and another one right of a line in the viewport, until Esc. Both are drawn as plain " \
-        "colours without light; nothing on the object changes unless you confirm the right one"
+    bl_description = (
+        "Show the shown take left and another one right of a line in the viewport, until Esc. Both are drawn "
+        "as plain colours without light; nothing on the object changes unless you confirm the right one"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -35,9 +51,11 @@ class CompareTakes(bpy.types.Operator):
         if len(obj.orbit_texture.takes) < 2:
             cls.poll_message_set("The active object has fewer than two takes. Texture it again, then compare")
             return False
-        can_be_drawn = wipe.comparable(obj)
+        can_be_drawn = compare_overlay.comparable(obj)
         if takes.shown(obj) not in can_be_drawn or len(can_be_drawn) < 2:
-            cls.poll_message_set("Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared")
+            cls.poll_message_set(
+                "Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared"
+            )
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
             cls.poll_message_set("Press it in a 3D viewport")
@@ -45,14 +63,17 @@ class CompareTakes(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
+        # which they were.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
         self._left = takes.shown(context.object)
-        earlier = [index for index in wipe.comparable(context.object) if index < self._left]
+        earlier = [index for index in compare_overlay.comparable(context.object) if index < self._left]
         self._right = earlier[-1] if earlier else right_of(context.object, self._left, self._left)
         self._line, self._dragging = 0.5, False
-        self._handles = [bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when)
-                         for draw, when in ((self._draw_takes, "POST_VIEW"), (self._draw_line, "POST_PIXEL"))]
+        self._handles = [
+            bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when)
+            for draw, when in ((self._draw_takes, "POST_VIEW"), (self._draw_line, "POST_PIXEL"))
+        ]
         context.window_manager.modal_handler_add(self)
         self._tell(context)
         return {"RUNNING_MODAL"}
@@ -79,8 +100,12 @@ class CompareTakes(bpy.types.Operator):
     def _is_on(self, context) -> bool:
         """The object, with both takes, is still there."""
         obj = context.object
-        return (obj is not None and obj.session_uid == self._object_uid and context.mode == "OBJECT"
-                and {self._left, self._right} <= set(wipe.comparable(obj)))
+        return (
+            obj is not None
+            and obj.session_uid == self._object_uid
+            and context.mode == "OBJECT"
+            and {self._left, self._right} <= set(compare_overlay.comparable(obj))
+        )
 
     def _move(self, context, x: int) -> None:
         # Called from the sidebar; the line is in the viewport beside it.
@@ -90,9 +115,17 @@ class CompareTakes(bpy.types.Operator):
 
     def _tell(self, context) -> None:
         names = [take.name for take in context.object.orbit_texture.takes]
-        context.area.header_text_set(" | ".join([
-            rpt_("Left {}, right {}").format(names[self._left], names[self._right]), rpt_("Drag: move the line"),
-            rpt_("Tab: next take on the right"), rpt_("Enter: wear the right one"), rpt_("Esc: end")]))
+        context.area.header_text_set(
+            " | ".join(
+                [
+                    rpt_("Left {}, right {}").format(names[self._left], names[self._right]),
+                    rpt_("Drag: move the line"),
+                    rpt_("Tab: next take on the right"),
+                    rpt_("Enter: wear the right one"),
+                    rpt_("Esc: end"),
+                ]
+            )
+        )
         context.area.tag_redraw()
 
     def _end(self, context, result: set) -> set:
@@ -107,8 +140,14 @@ class CompareTakes(bpy.types.Operator):
         context = bpy.context
         if context.area.as_pointer() == self._area and self._is_on(context):
             region = context.region
-            wipe.draw(context.object, self._left, self._right, round(self._line * region.width), (region.width, region.height),
-                      context.region_data.perspective_matrix)
+            compare_overlay.draw(
+                context.object,
+                self._left,
+                self._right,
+                round(self._line * region.width),
+                (region.width, region.height),
+                context.region_data.perspective_matrix,
+            )
 
     def _draw_line(self) -> None:
         context = bpy.context

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import StringProperty
 
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class Dismiss(bpy.types.Operator):

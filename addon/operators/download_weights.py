@@ -5,8 +5,9 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import EnumProperty
 
 from ...backend.api.weights import MODELS, gigabytes
-from .. import timer, weights
-from ..queue import queue
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..setup import weights
 from ..ui.text import wrapped
 
 _WIDTH = 460
@@ -15,11 +16,17 @@ _WIDTH = 460
 class DownloadWeights(bpy.types.Operator):
     bl_idname = "orbit_texture.download_weights"
     bl_label = "Download Weights"
-    bl_description = "Download a model's weights, after you have seen their size and licences. A download that was stopped goes on where " \
-        "it ended"
+    bl_description = (
+        "Download a model's weights, after you have seen their size and licences. A download that was "
+        "stopped goes on where it ended"
+    )
 
-    model: EnumProperty(name="Model", description="Whose weights to download; those that the panel's settings lack, if not given",
-                        items=[(needs.name, needs.title, "") for needs in MODELS.values()], options={"SKIP_SAVE"})
+    model: EnumProperty(
+        name="Model",
+        description="Whose weights to download; those that the panel's settings lack, if not given",
+        items=[(needs.name, needs.title, "") for needs in MODELS.values()],
+        options={"SKIP_SAVE"},
+    )
 
     @classmethod
     def poll(cls, context):
@@ -33,7 +40,9 @@ class DownloadWeights(bpy.types.Operator):
 
     def invoke(self, context, event):
         weights.look()
-        if not self.properties.is_property_set("model") and (missing := weights.missing(context.scene.orbit_texture.to_settings())):
+        if not self.properties.is_property_set("model") and (
+            missing := weights.missing(context.scene.orbit_texture.to_settings())
+        ):
             self.model = missing[0].name
         if weights.there(MODELS[self.model]):
             self.report({"INFO"}, "They are on this computer already")
@@ -50,11 +59,17 @@ class DownloadWeights(bpy.types.Operator):
         for terms in dict.fromkeys(source.terms for source in needs.sources):
             wrapped(column, context, terms, width=_WIDTH)
         sizes = map(gigabytes, (needs.size, needs.stays, needs.peak))
-        wrapped(column, context, rpt_(
-            "Download {} under these terms? About {} stay, and {} are taken on the way. Texturing waits meanwhile. "
-            "Cancel it at any time: it goes on where it ended.").format(*sizes), width=_WIDTH)
+        wrapped(
+            column,
+            context,
+            rpt_(
+                "Download {} under these terms? About {} stay, and {} are taken on the way. Texturing waits "
+                "meanwhile. Cancel it at any time: it goes on where it ended."
+            ).format(*sizes),
+            width=_WIDTH,
+        )
 
     def execute(self, context):
         queue.download(self.model, f"{MODELS[self.model].title}'s weights")
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}

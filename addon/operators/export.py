@@ -7,7 +7,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import export, takes
+from ..objects import export, takes
 
 
 class _Export:
@@ -32,17 +32,27 @@ class ExportTextures(_Export, bpy.types.Operator):
     bl_description = "Write the textures of the shown take as image files into a folder"
 
     directory: StringProperty(subtype="DIR_PATH")
-    format: EnumProperty(name="Format", items=[(key, format.title, "") for key, format in export.FORMATS.items()])
-    naming: StringProperty(name="Names", default=export.NAMING,
-                           description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say")
-    pack: BoolProperty(name="Pack for glTF", description="Metallic and roughness as one image: roughness in green, metallic in blue")
+    format: EnumProperty(
+        name="Format", items=[(key, format.title, "") for key, format in export.FORMATS.items()]
+    )
+    naming: StringProperty(
+        name="Names",
+        default=export.NAMING,
+        description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say",
+    )
+    pack: BoolProperty(
+        name="Pack for glTF",
+        description="Metallic and roughness as one image: roughness in green, metallic in blue",
+    )
 
     def invoke(self, context, event):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
-        files = export.textures(obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack)
+        files = export.textures(
+            obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack
+        )
         self.report({"INFO"}, rpt_("Wrote {} files").format(len(files)))
         return {"FINISHED"}
 
@@ -57,7 +67,9 @@ class ExportGLB(_Export, bpy.types.Operator):
 
     def invoke(self, context, event):
         if not self.filepath:
-            self.filepath = bpy.path.abspath(f"//{export.glb_name(context.object, takes.shown(context.object))}")
+            self.filepath = bpy.path.abspath(
+                f"//{export.glb_name(context.object, takes.shown(context.object))}"
+            )
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -1,12 +1,15 @@
-"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called like one of these."""
+"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called
+like one of these."""
 
 import bmesh
 import bpy
 from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
-from .. import preflight, scene, timer
-from ..queue import queue
+from ..checks import preflight
+from ..jobs import queue_timer
+from ..jobs.queue import queue
+from ..objects import mesh_io
 
 
 class ObjectMode(bpy.types.Operator):
@@ -26,7 +29,10 @@ class ObjectMode(bpy.types.Operator):
 class MakeLocal(bpy.types.Operator):
     bl_idname = "orbit_texture.make_local"
     bl_label = "Make Local"
-    bl_description = "Copy the active object and its mesh from the linked file into this one, so that it can be changed here"
+    bl_description = (
+        "Copy the active object and its mesh from the linked file into this one, so that it can be changed "
+        "here"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -41,12 +47,19 @@ class MakeLocal(bpy.types.Operator):
 class RecalculateNormals(bpy.types.Operator):
     bl_idname = "orbit_texture.recalculate_normals"
     bl_label = "Recalculate Normals"
-    bl_description = "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+    bl_description = (
+        "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context):
-        return context.object is not None and context.object.type == "MESH" and context.mode == "OBJECT" and context.object.data.is_editable
+        return (
+            context.object is not None
+            and context.object.type == "MESH"
+            and context.mode == "OBJECT"
+            and context.object.data.is_editable
+        )
 
     def execute(self, context):
         mesh = context.object.data
@@ -62,7 +75,10 @@ class RecalculateNormals(bpy.types.Operator):
 class UseLessMemory(bpy.types.Operator):
     bl_idname = "orbit_texture.use_less_memory"
     bl_label = "Use Less Memory"
-    bl_description = "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, the painter Draft"
+    bl_description = (
+        "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, "
+        "the painter Draft"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -71,7 +87,7 @@ class UseLessMemory(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.orbit_texture
-        change = preflight.lighter(scene.triangle_count(context.object.data), settings.to_settings())
+        change = preflight.lighter(mesh_io.triangle_count(context.object.data), settings.to_settings())
         if not change:
             self.report({"INFO"}, "There is nothing that takes less, or the memory suffices.")
             return {"CANCELLED"}
@@ -86,7 +102,7 @@ class RestartWorker(bpy.types.Operator):
 
     def execute(self, context):
         queue.restart_server()
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}
 
 
@@ -106,5 +122,5 @@ class Retry(bpy.types.Operator):
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        timer.start()
+        queue_timer.start()
         return {"FINISHED"}

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from ..queue import queue
+from ..jobs.queue import queue
 
 
 class MoveJob(bpy.types.Operator):
@@ -13,7 +13,9 @@ class MoveJob(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The job that waits")
-    direction: EnumProperty(name="Direction", items=[("UP", "Up", "Do it earlier"), ("DOWN", "Down", "Do it later")])
+    direction: EnumProperty(
+        name="Direction", items=[("UP", "Up", "Do it earlier"), ("DOWN", "Down", "Do it later")]
+    )
 
     def execute(self, context):
         entry = queue.find(self.job)

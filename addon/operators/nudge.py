@@ -1,4 +1,5 @@
-"""Nudge View: the reference half transparent over the mesh, seen from the view that a job would get; keys turn that view."""
+"""Nudge View: the reference half transparent over the mesh, seen from the view that a job would get; keys
+turn that view."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +8,8 @@ import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings
-from .. import picture, registration, scene, view
+from ..objects import mesh_io
+from ..viewport import image_overlay, reference_view, registration
 
 _STEP, _FINE = 5.0, 1.0
 """Degrees that an arrow turns the view by, without and with Shift."""
@@ -26,7 +28,8 @@ class Nudge:
 
     Attributes:
         azimuth, elevation: degrees, as :class:`Settings` has them: what is stored in the end.
-        shift: (2,) pixels by which the picture is moved off where it fits; ``zoom`` scales it. Only to look at.
+        shift: (2,) pixels by which the picture is moved off where it fits; ``zoom`` scales it. Only to look
+            at.
         opacity: 0.1..1, of the picture.
     """
 
@@ -41,14 +44,20 @@ def pressed(nudge: Nudge, key: str, shift: bool) -> Nudge:
     """What a key that was pressed, or a turn of the wheel, makes of it; the same if it means nothing."""
     if key in _ARROWS:
         right, up = (direction * (_FINE if shift else _STEP) for direction in _ARROWS[key])
-        azimuth, elevation = view.stepped(nudge.azimuth, nudge.elevation, right, up)
+        azimuth, elevation = reference_view.stepped(nudge.azimuth, nudge.elevation, right, up)
         return replace(nudge, azimuth=azimuth, elevation=elevation)
     if key in _WHEEL:
         return replace(nudge, opacity=round(min(1.0, max(0.1, nudge.opacity + _WHEEL[key])), 1))
     return nudge
 
 
-def dragged(nudge: Nudge, how: str, start: tuple[float, float], mouse: tuple[float, float], middle: tuple[float, float]) -> Nudge:
+def dragged(
+    nudge: Nudge,
+    how: str,
+    start: tuple[float, float],
+    mouse: tuple[float, float],
+    middle: tuple[float, float],
+) -> Nudge:
     """What the mouse's way since the key was pressed makes of it.
 
     Args:
@@ -56,7 +65,12 @@ def dragged(nudge: Nudge, how: str, start: tuple[float, float], mouse: tuple[flo
         start, mouse, middle: of the viewport's pixels.
     """
     if how == "G":
-        return replace(nudge, shift=tuple(before + now - then for before, now, then in zip(nudge.shift, mouse, start, strict=True)))
+        return replace(
+            nudge,
+            shift=tuple(
+                before + now - then for before, now, then in zip(nudge.shift, mouse, start, strict=True)
+            ),
+        )
     reach, began = (max(np.hypot(*np.subtract(place, middle)), 1.0) for place in (mouse, start))
     return replace(nudge, zoom=float(nudge.zoom * reach / began))
 
@@ -64,8 +78,11 @@ def dragged(nudge: Nudge, how: str, start: tuple[float, float], mouse: tuple[flo
 class NudgeView(bpy.types.Operator):
     bl_idname = "orbit_texture.nudge_view"
     bl_label = "Nudge View"
-    bl_description = "Lay the reference over the object, seen from the side that the reference shows, and turn that side with the " \
-        "arrow keys until both agree. Enter stores it as the Given view, Esc leaves everything as it was"
+    bl_description = (
+        "Lay the reference over the object, seen from the side that the reference shows, and turn that side "
+        "with the arrow keys until both agree. Enter stores it as the Given view, Esc leaves everything as "
+        "it was"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -77,8 +94,10 @@ class NudgeView(bpy.types.Operator):
         if panel.image is None or not panel.image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if panel.view == "AUTOMATIC" and view.found(obj) is None:
-            cls.poll_message_set("Automatic finds the view while it textures. Choose another view, or texture once")
+        if panel.view == "AUTOMATIC" and reference_view.found(obj) is None:
+            cls.poll_message_set(
+                "Automatic finds the view while it textures. Choose another view, or texture once"
+            )
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
             cls.poll_message_set("Press it in a 3D viewport")
@@ -88,11 +107,12 @@ class NudgeView(bpy.types.Operator):
     def invoke(self, context, event):
         obj, image = context.object, context.scene.orbit_texture.image
         try:
-            self._nudge = Nudge(*view.known(obj, context))
+            self._nudge = Nudge(*reference_view.known(obj, context))
         except InvalidSettings as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
+        # which they were.
         self._object_uid, self._area = obj.session_uid, context.area.as_pointer()
         self._points, self._subject = _points(obj), registration.subject(_pixels(image))
         self._how, self._start, self._kept = "", (0.0, 0.0), self._nudge
@@ -139,15 +159,29 @@ class NudgeView(bpy.types.Operator):
     def _is_on(self, context) -> bool:
         """The object and its reference are still there."""
         obj = context.object
-        return obj is not None and obj.session_uid == self._object_uid and context.scene.orbit_texture.image is not None
+        return (
+            obj is not None
+            and obj.session_uid == self._object_uid
+            and context.scene.orbit_texture.image is not None
+        )
 
     def _show(self, context) -> None:
         nudge = self._nudge
-        view.turn(context.area.spaces.active.region_3d, context.object, nudge.azimuth, nudge.elevation)
-        context.area.header_text_set(" | ".join([
-            rpt_("Azimuth {:.0f}°, elevation {:.0f}°").format(nudge.azimuth, nudge.elevation),
-            rpt_("Arrows: turn, finer with Shift"), rpt_("G, S: move or scale the picture, only to look"),
-            rpt_("Wheel: opacity {:.0%}").format(nudge.opacity), rpt_("Enter: store"), rpt_("Esc: leave as it was")]))
+        reference_view.turn(
+            context.area.spaces.active.region_3d, context.object, nudge.azimuth, nudge.elevation
+        )
+        context.area.header_text_set(
+            " | ".join(
+                [
+                    rpt_("Azimuth {:.0f}°, elevation {:.0f}°").format(nudge.azimuth, nudge.elevation),
+                    rpt_("Arrows: turn, finer with Shift"),
+                    rpt_("G, S: move or scale the picture, only to look"),
+                    rpt_("Wheel: opacity {:.0%}").format(nudge.opacity),
+                    rpt_("Enter: store"),
+                    rpt_("Esc: leave as it was"),
+                ]
+            )
+        )
         context.area.tag_redraw()
 
     def _end(self, context, result: set) -> set:
@@ -169,9 +203,12 @@ class NudgeView(bpy.types.Operator):
         onto = registration.outline(self._points, np.array(context.region_data.perspective_matrix), size)
         if onto:
             left, bottom, width, height = corner = registration.moved(
-                registration.fitted(self._subject, onto, tuple(image.size)), self._nudge.shift, self._nudge.zoom)
+                registration.fitted(self._subject, onto, tuple(image.size)),
+                self._nudge.shift,
+                self._nudge.zoom,
+            )
             self._middle = left + width / 2, bottom + height / 2
-            picture.draw(image, corner, self._nudge.opacity)
+            image_overlay.draw(image, corner, self._nudge.opacity)
 
 
 def _mouse(context, event) -> tuple[float, float]:
@@ -182,8 +219,8 @@ def _mouse(context, event) -> tuple[float, float]:
 
 def _points(obj: bpy.types.Object) -> np.ndarray:
     """(n, 3) of the object as it is seen, in the world's space."""
-    positions = scene.seen_positions(obj)
-    positions = positions[::len(positions) // _MOST_POINTS + 1]
+    positions = mesh_io.seen_positions(obj)
+    positions = positions[:: len(positions) // _MOST_POINTS + 1]
     matrix = np.array(obj.matrix_world)
     return positions @ matrix[:3, :3].T + matrix[:3, 3]
 

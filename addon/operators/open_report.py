@@ -6,19 +6,25 @@ from pathlib import Path
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import contact_sheet, scene
-from ..queue import queue
+from ..headless import contact_sheet
+from ..jobs.queue import queue
+from ..objects import mesh_io
 
 
 class OpenReport(bpy.types.Operator):
     bl_idname = "orbit_texture.open_report"
     bl_label = "Open Report"
-    bl_description = ("Write a page with a picture of every textured object of the scene, its reference and how it was made, and of what "
-                      "failed, and open it in the browser")
+    bl_description = (
+        "Write a page with a picture of every textured object of the scene, its reference and how it was "
+        "made, and of what failed, and open it in the browser"
+    )
 
     @classmethod
     def poll(cls, context):
-        if not any(obj.orbit_texture.takes for obj in scene.meshes(context.scene.objects)) and not _failures():
+        if (
+            not any(obj.orbit_texture.takes for obj in mesh_io.meshes(context.scene.objects))
+            and not _failures()
+        ):
             cls.poll_message_set("No object of the scene has a take")
             return False
         return True
@@ -26,8 +32,11 @@ class OpenReport(bpy.types.Operator):
     def execute(self, context):
         file = Path(bpy.app.tempdir) / "orbit_texture_report.html"
         try:
-            contact_sheet.write(file, Path(bpy.data.filepath).stem or "Orbit Texture",
-                                [*contact_sheet.rows(scene.meshes(context.scene.objects)), *_failures()])
+            contact_sheet.write(
+                file,
+                Path(bpy.data.filepath).stem or "Orbit Texture",
+                [*contact_sheet.rows(mesh_io.meshes(context.scene.objects)), *_failures()],
+            )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
@@ -37,4 +46,8 @@ class OpenReport(bpy.types.Operator):
 
 
 def _failures() -> list[contact_sheet.Row]:
-    return [contact_sheet.failure(entry.name, "", entry.error.message) for entry in queue.entries if entry.error and not entry.download]
+    return [
+        contact_sheet.failure(entry.name, "", entry.error.message)
+        for entry in queue.entries
+        if entry.error and not entry.download
+    ]

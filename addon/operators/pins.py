@@ -1,4 +1,5 @@
-"""Add Pins: click a point on the mesh, then the same point in the picture, which is shown in a corner of the viewport meanwhile."""
+"""Add Pins: click a point on the mesh, then the same point in the picture, which is shown in a corner of the
+viewport meanwhile."""
 
 import blf
 import bpy
@@ -8,9 +9,9 @@ from bpy_extras.view3d_utils import location_3d_to_region_2d, region_2d_to_origi
 from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
-from .. import picture
-from ..picture import Corner
-from ..pins import FEWEST, MOST
+from ..viewport import image_overlay
+from ..viewport.image_overlay import Corner
+from ..viewport.pins import FEWEST, MOST
 
 _LARGEST = 0.45
 """Of the viewport's width and height, for the picture."""
@@ -33,17 +34,27 @@ def place_in(shown: Corner, x: float, y: float) -> tuple[float, float] | None:
     return (u, v) if 0 <= u <= 1 and 0 <= v <= 1 else None
 
 
-def hit(obj: bpy.types.Object, context: bpy.types.Context, origin: Vector, direction: Vector) -> Vector | None:
-    """The first point of an object, as it is seen, on a ray of the world's space. In the object's space; None if it misses."""
+def hit(
+    obj: bpy.types.Object, context: bpy.types.Context, origin: Vector, direction: Vector
+) -> Vector | None:
+    """The first point of an object, as it is seen, on a ray of the world's space. In the object's space; None
+    if it misses."""
     inverse = obj.matrix_world.inverted_safe()
     evaluated = obj.evaluated_get(context.evaluated_depsgraph_get())
     found, point, _, _ = evaluated.ray_cast(inverse @ origin, inverse.to_3x3() @ direction)
     return point if found else None
 
 
-def click(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None, x: int,
-          y: int) -> Vector | None:
-    """Takes a point of the mesh, or of the picture if one of the mesh waits for it: then the active object gets a pin.
+def click(
+    context: bpy.types.Context,
+    region: bpy.types.Region,
+    view: bpy.types.RegionView3D,
+    waiting: Vector | None,
+    x: int,
+    y: int,
+) -> Vector | None:
+    """Takes a point of the mesh, or of the picture if one of the mesh waits for it: then the active object
+    gets a pin.
 
     Args:
         waiting: the point of the mesh that waits, in the object's space.
@@ -55,30 +66,49 @@ def click(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.
     obj = context.object
     place = place_in(corner(region.width, region.height, context.scene.orbit_texture.image), x, y)
     if place is None:
-        return hit(obj, context, region_2d_to_origin_3d(region, view, (x, y)), region_2d_to_vector_3d(region, view, (x, y))) or waiting
+        return (
+            hit(
+                obj,
+                context,
+                region_2d_to_origin_3d(region, view, (x, y)),
+                region_2d_to_vector_3d(region, view, (x, y)),
+            )
+            or waiting
+        )
     if waiting is not None:
         pin = obj.orbit_texture.pins.add()
         pin.point, pin.place = waiting, place
     return None
 
 
-def draw(context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None) -> None:
+def draw(
+    context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None
+) -> None:
     """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
     obj, image = context.object, context.scene.orbit_texture.image
     left, bottom, width, height = shown = corner(region.width, region.height, image)
-    picture.draw(image, shown)
+    image_overlay.draw(image, shown)
     gpu.state.blend_set("ALPHA")
-    points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + ([waiting] if waiting is not None else [])
+    points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + (
+        [waiting] if waiting is not None else []
+    )
     _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])
-    _draw_marks([Vector((left + pin.place[0] * width, bottom + pin.place[1] * height)) for pin in obj.orbit_texture.pins])
+    _draw_marks(
+        [
+            Vector((left + pin.place[0] * width, bottom + pin.place[1] * height))
+            for pin in obj.orbit_texture.pins
+        ]
+    )
     gpu.state.blend_set("NONE")
 
 
 class AddPins(bpy.types.Operator):
     bl_idname = "orbit_texture.add_pins"
     bl_label = "Add Pins"
-    bl_description = "Click a point on the mesh, then the same point in the picture, 3 to 8 times; Esc ends it. The view of the " \
-        "reference follows from them"
+    bl_description = (
+        "Click a point on the mesh, then the same point in the picture, 3 to 8 times; Esc ends it. The view "
+        "of the reference follows from them"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -96,7 +126,8 @@ class AddPins(bpy.types.Operator):
         return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     def invoke(self, context, event):
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
+        # which they were.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
         self._point = None
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
@@ -124,12 +155,22 @@ class AddPins(bpy.types.Operator):
     def _is_on(self, context) -> bool:
         """The object and its reference are still there."""
         obj = context.object
-        return obj is not None and obj.session_uid == self._object_uid and context.scene.orbit_texture.image is not None
+        return (
+            obj is not None
+            and obj.session_uid == self._object_uid
+            and context.scene.orbit_texture.image is not None
+        )
 
     def _tell(self, context) -> None:
-        text = rpt_("Click a point on the mesh") if self._point is None else rpt_("Click the same point in the picture")
+        text = (
+            rpt_("Click a point on the mesh")
+            if self._point is None
+            else rpt_("Click the same point in the picture")
+        )
         count = len(context.object.orbit_texture.pins)
-        context.area.header_text_set(f"{text} ({rpt_('{} of {} to {}').format(count, FEWEST, MOST)}). {rpt_('Esc ends it')}")
+        context.area.header_text_set(
+            f"{text} ({rpt_('{} of {} to {}').format(count, FEWEST, MOST)}). {rpt_('Esc ends it')}"
+        )
         context.area.tag_redraw()
 
     def _end(self, context):

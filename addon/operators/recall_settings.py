@@ -15,8 +15,13 @@ class RecallSettings(bpy.types.Operator):
     bl_description = "Set the panel as it was when this texture was made"
     bl_options = {"REGISTER", "UNDO"}
 
-    index: IntProperty(name="Take", description="Which take of the active object, counted from 0; -1 for its last job, also one that "
-                                                "was cancelled", default=-1, min=-1)
+    index: IntProperty(
+        name="Take",
+        description="Which take of the active object, counted from 0; -1 for its last job, also one that "
+        "was cancelled",
+        default=-1,
+        min=-1,
+    )
 
     @classmethod
     def poll(cls, context):

@@ -1,10 +1,13 @@
-"""Repaint Region: a new take that differs from the shown one only where the user says; Mark Region and Clear Region say where."""
+"""Repaint Region: a new take that differs from the shown one only where the user says; Mark Region and Clear
+Region say where."""
 
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import reference, region, scene, takes, timer, view
-from ..queue import queue
+from ..jobs import queue_timer, reference
+from ..jobs.queue import queue
+from ..objects import mesh_io, region, takes
+from ..viewport import reference_view
 
 
 class _OnShownTake:
@@ -29,8 +32,10 @@ class _OnShownTake:
 class RepaintRegion(_OnShownTake, bpy.types.Operator):
     bl_idname = "orbit_texture.repaint_region"
     bl_label = "Repaint Region"
-    bl_description = "Paint the selected faces, or what Mark Region marked, anew after the reference. The result is a new take; " \
-        "everywhere else it is as the shown one, texel by texel"
+    bl_description = (
+        "Paint the selected faces, or what Mark Region marked, anew after the reference. The result is a new "
+        "take; everywhere else it is as the shown one, texel by texel"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -50,19 +55,22 @@ class RepaintRegion(_OnShownTake, bpy.types.Operator):
     def run(self, context, obj, take) -> None:
         faces = obj.mode == "EDIT"
         picture = reference.from_image(context.scene.orbit_texture.image)
-        settings = region.settings(obj, take, view.settings_for(obj, context))
+        settings = region.settings(obj, take, reference_view.settings_for(obj, context))
         if obj.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
-        scene.check(obj)
-        marked = scene.selection(obj, take.own_topology) if faces else region.painted(obj, take)
+        mesh_io.check(obj)
+        marked = mesh_io.selection(obj, take.own_topology) if faces else region.painted(obj, take)
         queue.add(region.wearers(obj, take), picture, settings, region.repaint(obj, take, marked))
-        timer.start()
+        queue_timer.start()
 
 
 class MarkRegion(_OnShownTake, bpy.types.Operator):
     bl_idname = "orbit_texture.mark_region"
     bl_label = "Mark Region"
-    bl_description = "Go to Texture Paint Mode and paint a mask over the object: white is painted anew by Repaint Region, black stays"
+    bl_description = (
+        "Go to Texture Paint Mode and paint a mask over the object: white is painted anew by Repaint "
+        "Region, black stays"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod

@@ -7,7 +7,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ...backend.api.errors import OrbitError
-from .. import reference
+from ..jobs import reference
 
 
 class SetReference(bpy.types.Operator):
@@ -17,7 +17,9 @@ class SetReference(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     filepath: StringProperty(subtype="FILE_PATH", description="The image file", options={"SKIP_SAVE"})
-    object_name: StringProperty(name="Object", description="The object; empty for the active one", options={"SKIP_SAVE"})
+    object_name: StringProperty(
+        name="Object", description="The object; empty for the active one", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context):
@@ -53,12 +55,19 @@ class SetReference(bpy.types.Operator):
 def _under_mouse(context, event) -> bpy.types.Object | None:
     """The mesh object of which the mouse shows a face."""
     area = context.area
-    region = next((region for region in area.regions if region.type == "WINDOW"), None) if area and area.type == "VIEW_3D" else None
+    region = (
+        next((region for region in area.regions if region.type == "WINDOW"), None)
+        if area and area.type == "VIEW_3D"
+        else None
+    )
     if region is None:
         return None
     mouse, view = (event.mouse_x - region.x, event.mouse_y - region.y), area.spaces.active.region_3d
-    return hit_by(context, view3d_utils.region_2d_to_origin_3d(region, view, mouse),
-                  view3d_utils.region_2d_to_vector_3d(region, view, mouse))
+    return hit_by(
+        context,
+        view3d_utils.region_2d_to_origin_3d(region, view, mouse),
+        view3d_utils.region_2d_to_vector_3d(region, view, mouse),
+    )
 
 
 def hit_by(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:

@@ -5,8 +5,8 @@ import json
 import bpy
 from bpy.props import IntProperty, StringProperty
 
-from ..queue import queue
-from ..report import sentences
+from ..jobs.queue import queue
+from ..objects.report import sentences
 from ..ui.text import wrapped
 
 _WIDTH = 420
@@ -15,14 +15,21 @@ _WIDTH = 420
 class ShowReport(bpy.types.Operator):
     bl_idname = "orbit_texture.show_report"
     bl_label = "Show Report"
-    bl_description = "Show how a texture was made: how much the views saw, from where the reference was taken, the time of each stage"
+    bl_description = (
+        "Show how a texture was made: how much the views saw, from where the reference was taken, the time "
+        "of each stage"
+    )
     bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The finished job; empty for a take")
     index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_popup(self, width=_WIDTH) if self._report(context) else {"CANCELLED"}
+        return (
+            context.window_manager.invoke_popup(self, width=_WIDTH)
+            if self._report(context)
+            else {"CANCELLED"}
+        )
 
     def draw(self, context):
         for line in sentences(self._report(context)):

@@ -3,7 +3,7 @@
 import bpy
 from bpy.props import IntProperty
 
-from .. import takes
+from ..objects import takes
 
 
 class _OnTakes:
@@ -54,7 +54,9 @@ class NextTake(_OnTakes, bpy.types.Operator):
 class RemoveTake(_OnTake, bpy.types.Operator):
     bl_idname = "orbit_texture.remove_take"
     bl_label = "Remove Take"
-    bl_description = "Remove this take with its material, images and UV map; the object gets back what it wore before"
+    bl_description = (
+        "Remove this take with its material, images and UV map; the object gets back what it wore before"
+    )
 
     def run(self, obj: bpy.types.Object) -> set:
         if obj.orbit_texture.takes[self.index].locked:

@@ -3,14 +3,18 @@
 import bpy
 
 from ...backend.api.errors import OrbitError
-from .. import reference, timer, view
-from ..queue import queue
+from ..jobs import queue_timer, reference
+from ..jobs.queue import queue
+from ..viewport import reference_view
 
 
 class TextureSelected(bpy.types.Operator):
     bl_idname = "orbit_texture.texture_selected"
     bl_label = "Texture Selected"
-    bl_description = "Texture the selected mesh objects after the reference image. Their meshes stay as they are; the result is a new take"
+    bl_description = (
+        "Texture the selected mesh objects after the reference image. Their meshes stay as they are; the "
+        "result is a new take"
+    )
 
     @classmethod
     def poll(cls, context):
@@ -27,11 +31,15 @@ class TextureSelected(bpy.types.Operator):
     def execute(self, context):
         try:
             picture = reference.from_image(context.scene.orbit_texture.image)
-            entries = queue.add_each(context.selected_objects, lambda obj: picture, lambda obj: view.settings_for(obj, context))
+            entries = queue.add_each(
+                context.selected_objects,
+                lambda obj: picture,
+                lambda obj: reference_view.settings_for(obj, context),
+            )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        timer.start()
+        queue_timer.start()
         if all(entry.error for entry in entries):
             self.report({"ERROR"}, entries[0].error.message)
             return {"CANCELLED"}

@@ -11,7 +11,16 @@ from .scene_panel import ReferencePanel, ScenePanel
 from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
-_CLASSES = (MainPanel, TakesPanel, SettingsPanel, PreflightPanel, QueuePanel, ScenePanel, ReferencePanel, ImageDrop)
+_CLASSES = (
+    MainPanel,
+    TakesPanel,
+    SettingsPanel,
+    PreflightPanel,
+    QueuePanel,
+    ScenePanel,
+    ReferencePanel,
+    ImageDrop,
+)
 
 
 def register() -> None:

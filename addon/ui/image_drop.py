@@ -2,7 +2,7 @@
 
 import bpy
 
-from .. import reference
+from ..jobs import reference
 
 
 class ImageDrop(bpy.types.FileHandler):

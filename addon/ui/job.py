@@ -1,7 +1,7 @@
 """One job as the panels draw it: what it does, what is wrong, and the button that mends it."""
 
-from .. import devices
-from ..entry import Entry
+from ..jobs.entry import Entry
+from ..setup import devices
 from .text import status, wrapped
 
 FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "restart_worker"}

@@ -1,4 +1,5 @@
-"""Where else the button is: in the Object menu, which F3 searches, in its context menu, and in the menu of material slots."""
+"""Where else the button is: in the Object menu, which F3 searches, in its context menu, and in the menu of
+material slots."""
 
 import bpy
 

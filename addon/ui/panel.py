@@ -1,11 +1,12 @@
-"""The first panel: the reference, the quality, Texture Selected, and how far it is. Everything else is folded away below."""
+"""The first panel: the reference, the quality, Texture Selected, and how far it is. Everything else is folded
+away below."""
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import previews
-from ..entry import Entry
-from ..queue import queue
+from ..jobs import previews
+from ..jobs.entry import Entry
+from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
@@ -46,19 +47,27 @@ def _draw_pictures(layout, icons: list[int]) -> None:
 
 def _quality(settings) -> str:
     """What is set, in a few words, whether a preset set it or not: "OrbitPainter Fast, 2k"."""
+
     def shown(name: str) -> str:
         return iface_(settings.bl_rna.properties[name].enum_items[getattr(settings, name)].name)
 
-    who = {"orbitpainter": f"{shown('painter')} {shown('quality')}", "draft": iface_("Draft, no AI model")}.get(
-        settings.painter, shown("painter"))
+    who = {
+        "orbitpainter": f"{shown('painter')} {shown('quality')}",
+        "draft": iface_("Draft, no AI model"),
+    }.get(settings.painter, shown("painter"))
     refined = [iface_("refined")] if settings.refine and settings.painter != "trellis2" else []
     return ", ".join([who, shown("texture_size"), *refined])
 
 
 def _current(obj: bpy.types.Object | None) -> Entry | None:
     """The job to watch: the one at work; else the active object's own, if it waits or failed."""
+
     def is_own(entry: Entry) -> bool:
-        return obj is not None and not entry.applied and any(key.session_uid == obj.session_uid for key in entry.keys)
+        return (
+            obj is not None
+            and not entry.applied
+            and any(key.session_uid == obj.session_uid for key in entry.keys)
+        )
 
     at_work = (entry for entry in queue.entries if not entry.settled and not entry.queued)
     return next(at_work, None) or next(filter(is_own, reversed(queue.entries)), None)

@@ -2,8 +2,9 @@
 
 import bpy
 
-from .. import inspection, preflight, scene
-from ..preflight import Finding
+from ..checks import inspection, preflight
+from ..checks.preflight import Finding
+from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import wrapped
 
@@ -23,7 +24,12 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         for finding in notes:
             _draw(self.layout, context, finding)
         if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
-            wrapped(self.layout, context, "Flipped faces and overlapping UVs have not been looked for.", icon="QUESTION")
+            wrapped(
+                self.layout,
+                context,
+                "Flipped faces and overlapping UVs have not been looked for.",
+                icon="QUESTION",
+            )
             self.layout.operator("orbit_texture.check_mesh", icon="VIEWZOOM")
         elif not notes:
             self.layout.label(text="Nothing to know", icon="CHECKMARK")
@@ -41,7 +47,9 @@ def draw_estimate(layout, context) -> None:
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    if text := preflight.forecast(scene.triangle_count(obj.data), context.scene.orbit_texture.to_settings()):
+    if text := preflight.forecast(
+        mesh_io.triangle_count(obj.data), context.scene.orbit_texture.to_settings()
+    ):
         layout.label(text=text, icon="TIME", translate=False)
 
 

@@ -3,8 +3,8 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..entry import Entry
-from ..queue import queue
+from ..jobs.entry import Entry
+from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 
@@ -26,7 +26,9 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
         unsettled = sum(not entry.settled for entry in queue.entries)
         failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in queue.entries)
         if unsettled:
-            self.layout.label(text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False)
+            self.layout.label(
+                text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False
+            )
         elif failed:
             self.layout.label(text=rpt_("{} failed").format(failed), translate=False)
 

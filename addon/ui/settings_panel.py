@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..pins import FEWEST, MOST
+from ..viewport.pins import FEWEST, MOST
 from .base import OrbitPanel
 
 
@@ -38,13 +38,21 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
             row = column.row(align=True)
             row.operator("orbit_texture.add_pins", icon="PINNED")
             row.operator("orbit_texture.clear_pins", text="", icon="X")
-            column.label(text=rpt_("{} of {} to {}").format(len(context.object.orbit_texture.pins) if context.object else 0, FEWEST, MOST),
-                         translate=False)
+            column.label(
+                text=rpt_("{} of {} to {}").format(
+                    len(context.object.orbit_texture.pins) if context.object else 0, FEWEST, MOST
+                ),
+                translate=False,
+            )
         column.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
         obj = context.object
         if obj and obj.orbit_texture.last:
-            self.layout.operator("orbit_texture.recall_settings", text=rpt_("As Last for {}").format(obj.name), translate=False,
-                                 icon="LOOP_BACK").index = -1
+            self.layout.operator(
+                "orbit_texture.recall_settings",
+                text=rpt_("As Last for {}").format(obj.name),
+                translate=False,
+                icon="LOOP_BACK",
+            ).index = -1
 
 
 def _draw_refinement(column, settings) -> None:

@@ -4,18 +4,22 @@ import time
 
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import setup
+from ..setup import install_process
 from .text import clock, wrapped
 
 
 def draw_setup(layout, context, width: int = 0) -> None:
     """What install.py is doing, or why it failed; nothing if it has ended well."""
-    at_work = setup.current()
+    at_work = install_process.current()
     if at_work is None:
         return
     if at_work.running:
         row = layout.row()
-        row.label(text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}", icon="SORTTIME", translate=False)
+        row.label(
+            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}",
+            icon="SORTTIME",
+            translate=False,
+        )
         row.operator("orbit_texture.stop_setup", text="", icon="CANCEL")
         if at_work.lines:
             wrapped(layout, context, at_work.lines[-1].strip(), width=width)

@@ -2,7 +2,8 @@
 
 import bpy
 
-from .. import material, overlay, takes
+from ..objects import material, takes
+from ..viewport import confidence_overlay
 from .base import OrbitPanel
 
 _COLUMNS, _SCALE = 3, 4.0
@@ -29,7 +30,8 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
     if take.material and take.material.preview:
-        # Not the material's icon by way of the layout: Blender renders the material for that, and stands still meanwhile.
+        # Not the material's icon by way of the layout: Blender renders the material for that, and stands
+        # still meanwhile.
         cell.template_icon(take.material.preview.icon_id, scale=_SCALE)
     elif image := material.texture(take.material, "base_color"):
         cell.template_icon(cell.icon(image), scale=_SCALE)
@@ -46,7 +48,7 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     bin = row.row(align=True)
     bin.enabled = not take.locked
     bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
-    if overlay.image_of(obj, "confidence"):
+    if confidence_overlay.image_of(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
     row = layout.row(align=True)
     row.operator("orbit_texture.repaint_region", icon="TPAINT_HLT")

@@ -6,7 +6,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
-from ..entry import Entry
+from ..jobs.entry import Entry
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Of Blender's interface font at scale 1, on average."""
@@ -18,7 +18,9 @@ def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> N
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(textwrap.wrap(rpt_(text), max(20, int(width * CHARACTERS_PER_PIXEL)))):
-        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)
+        column.label(
+            text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False
+        )
 
 
 def status(entry: Entry) -> str:

@@ -1,7 +1,9 @@
-"""The align stage: joint registration of all frames to the surface's consensus (after Zhou and Koltun 2014), coarse to fine.
+"""The align stage: joint registration of all frames to the surface's consensus (after Zhou and Koltun 2014),
+coarse to fine.
 
-In turns, the frames give the surface its colours and each frame is warped towards what the surface shows of it. Drift that is common to
-all views of a place is taken out at the end of each turn, and the exposures keep their mean.
+In turns, the frames give the surface its colours and each frame is warped towards what the surface shows of
+it. Drift that is common to all views of a place is taken out at the end of each turn, and the exposures keep
+their mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from ..fuse.solve import blend, render_back
 from ..mesh.surface import Surface
 from ..render.camera import Camera
 from ..render.rasterize import GBuffer
-from .gauge import common_drift, drift_in_view
+from .common_drift import common_drift, drift_in_view
 from .register import Registration
 
 ROUNDS = ((4.0, 60.0), (2.0, 50.0), (1.0, 30.0), (0.7, 30.0))
@@ -38,7 +40,8 @@ class Alignment:
         views: what each view sees of the atlas.
         colors: per view (N, 3) float32 sRGB, whole numbers 0..255: its pixels, drift and exposure removed.
         drift: per view (N, 2) float32, the pixels each was moved by.
-        before, after: (S, S) float32 atlas: root mean square difference between the frames, 0..255, without alignment and with it.
+        before, after: (S, S) float32 atlas: root mean square difference between the frames, 0..255, without
+            alignment and with it.
     """
 
     views: list[View]
@@ -48,8 +51,16 @@ class Alignment:
     after: np.ndarray
 
 
-def align(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], frames: Sequence[np.ndarray],
-          preference: np.ndarray, side: int, progress: Callable[[float], None], rounds=ROUNDS) -> Alignment:
+def align(
+    surface: Surface,
+    buffers: Sequence[GBuffer],
+    edges: Sequence[np.ndarray],
+    frames: Sequence[np.ndarray],
+    preference: np.ndarray,
+    side: int,
+    progress: Callable[[float], None],
+    rounds=ROUNDS,
+) -> Alignment:
     """Brings frames to agree on the surface.
 
     Args:
@@ -66,15 +77,26 @@ def align(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarr
     weights = [share * view.weights(POWER) for share, view in zip(preference, views, strict=True)]
     size = CONSENSUS_SIZE * max(1, round(max(frame.shape[1] for frame in frames) / 512))
     cameras = [buffer.camera for buffer in buffers]
-    normals = [surface.face_normals[buffer.face.ravel()[view.pixels]] for buffer, view in zip(buffers, views, strict=True)]
-    colors = [frame.reshape(-1, 3)[view.pixels].astype(np.float32) for frame, view in zip(frames, views, strict=True)]
+    normals = [
+        surface.face_normals[buffer.face.ravel()[view.pixels]]
+        for buffer, view in zip(buffers, views, strict=True)
+    ]
+    colors = [
+        frame.reshape(-1, 3)[view.pixels].astype(np.float32)
+        for frame, view in zip(frames, views, strict=True)
+    ]
     consensus, _ = blend(views, weights, colors, size)
     before = after = _disagreement(views, weights, colors, consensus)
     drift = [np.zeros((len(view), 2), np.float32) for view in views]
     if rounds:
-        registrations = [Registration(frame.astype(np.float32), view) for frame, view in zip(frames, views, strict=True)]
+        registrations = [
+            Registration(frame.astype(np.float32), view) for frame, view in zip(frames, views, strict=True)
+        ]
         for done, (blur, tolerance) in enumerate(rounds):
-            _in_parallel(partial(Registration.improve, consensus=consensus, blur=blur, tolerance=tolerance), registrations)
+            _in_parallel(
+                partial(Registration.improve, consensus=consensus, blur=blur, tolerance=tolerance),
+                registrations,
+            )
             _take_out_common_drift(registrations, cameras, normals)
             _keep_mean_tone(registrations)
             interpolation = cv2.INTER_LINEAR if done + 1 < len(rounds) else cv2.INTER_LANCZOS4

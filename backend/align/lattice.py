@@ -1,4 +1,5 @@
-"""A warp as a lattice of control points, and the Gauss-Newton step that moves it (after Zhou and Koltun 2014, section 4)."""
+"""A warp as a lattice of control points, and the Gauss-Newton step that moves it (after Zhou and Koltun 2014,
+section 4)."""
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ SPACING = 16
 """Pixels between control points."""
 
 SMOOTHNESS = 300.0
-"""Cost of one pixel of difference between neighbouring control points, in squared sRGB steps summed over pixels."""
+"""Cost of one pixel of difference between neighbouring control points, in squared sRGB steps summed over
+pixels."""
 
 LARGEST_STEP = 3.0
 """Pixels that a control point may move at once."""
@@ -21,14 +23,20 @@ def flat(shape: tuple[int, int]) -> np.ndarray:
 
 
 def dense(lattice: np.ndarray, shape: tuple[int, int], stride: int = 1) -> np.ndarray:
-    """(H, W, 2) float32 pixels to the right and downwards, linear between the control points, at the middles of squares of ``stride``
-    pixels, of which there are H x W."""
+    """(H, W, 2) float32 pixels to the right and downwards, linear between the control points, at the middles
+    of squares of ``stride`` pixels, of which there are H x W."""
     x, y = ((stride * (np.arange(side) + 0.5) / SPACING).astype(np.float32) for side in (shape[1], shape[0]))
     return cv2.remap(lattice, *np.meshgrid(x, y), cv2.INTER_LINEAR)
 
 
-def moved(lattice: np.ndarray, across: np.ndarray, down: np.ndarray, residual: np.ndarray, weights: np.ndarray,
-          stride: int = 1) -> np.ndarray:
+def moved(
+    lattice: np.ndarray,
+    across: np.ndarray,
+    down: np.ndarray,
+    residual: np.ndarray,
+    weights: np.ndarray,
+    stride: int = 1,
+) -> np.ndarray:
     """The lattice after one Gauss-Newton step.
 
     Args:
@@ -48,7 +56,8 @@ def moved(lattice: np.ndarray, across: np.ndarray, down: np.ndarray, residual: n
 
 @njit(cache=True, nogil=True)
 def _add_pixels(across, down, residual, weights, stride, columns, matrix, right):
-    """Adds the normal equations of all pixels; ``matrix[k, n]`` is the entry k below the diagonal of column n."""
+    """Adds the normal equations of all pixels; ``matrix[k, n]`` is the entry k below the diagonal of column
+    n."""
     for y in range(weights.shape[0]):
         for x in range(weights.shape[1]):
             if weights[y, x] <= 0:
@@ -89,7 +98,9 @@ def _add_smoothness(lattice, matrix, right):
                     continue
                 there = 2 * ((row + along) * columns + column + 1 - along)
                 for axis in range(2):
-                    pull = SMOOTHNESS * (lattice[row + along, column + 1 - along, axis] - lattice[row, column, axis])
+                    pull = SMOOTHNESS * (
+                        lattice[row + along, column + 1 - along, axis] - lattice[row, column, axis]
+                    )
                     matrix[0, here + axis] += SMOOTHNESS
                     matrix[0, there + axis] += SMOOTHNESS
                     matrix[there - here, here + axis] -= SMOOTHNESS

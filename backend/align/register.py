@@ -1,4 +1,5 @@
-"""One frame and its way onto the surface: a warp that removes its drift, and the tone that removes its exposure."""
+"""One frame and its way onto the surface: a warp that removes its drift, and the tone that removes its
+exposure."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ class Registration:
         view: what the frame should show.
         lattice: (R, C, 2) float32 warp of the box.
         offset: (h, w, 2) float32 pixels added to the lattice's warp.
-        gain, shift: (3,) float32, per channel: ``gain * color + shift`` is the frame's colour at the common exposure.
+        gain, shift: (3,) float32, per channel: ``gain * color + shift`` is the frame's colour at the common
+            exposure.
     """
 
     frame: np.ndarray
@@ -39,7 +41,10 @@ class Registration:
         rows, columns = np.divmod(self.view.pixels, self.frame.shape[1])
         self.corner = np.array([columns.min(), rows.min()] if len(rows) else [0, 0]) // COARSEST * COARSEST
         self.rows, self.columns = rows - self.corner[1], columns - self.corner[0]
-        self.shape = tuple(int(places.max(initial=0)) // COARSEST * COARSEST + COARSEST for places in (self.rows, self.columns))
+        self.shape = tuple(
+            int(places.max(initial=0)) // COARSEST * COARSEST + COARSEST
+            for places in (self.rows, self.columns)
+        )
         self.lattice, self.offset = flat(self.shape), np.zeros((*self.shape, 2), np.float32)
 
     def warp(self) -> np.ndarray:
@@ -59,13 +64,16 @@ class Registration:
 
         Args:
             consensus: the texture.
-            blur: sigma in pixels of what is compared; large ones see far, and need no more than a pixel per sigma.
+            blur: sigma in pixels of what is compared; large ones see far, and need no more than a pixel per
+                sigma.
             tolerance: difference in 0..255 from which a pixel counts less and less.
         """
         if not len(self.view):
             return
         stride = min(max(int(blur), 1), COARSEST)
-        seen, trust = (_reduced(self._image(values), stride) for values in (np.float32(1), self.view.weights(0.5)))
+        seen, trust = (
+            _reduced(self._image(values), stride) for values in (np.float32(1), self.view.weights(0.5))
+        )
         frame = _reduced(self.frame, stride)
         share = np.maximum(cv2.GaussianBlur(seen, (0, 0), blur / stride), 1e-3)[..., None]
 
@@ -85,7 +93,9 @@ class Registration:
             image = moved_frame()
             residual = target - image
             mean = (target + image) / 2
-            across, down = (cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / (8 * stride)) for axis in ((1, 0), (0, 1)))
+            across, down = (
+                cv2.Sobel(mean, cv2.CV_32F, *axis, scale=1 / (8 * stride)) for axis in ((1, 0), (0, 1))
+            )
             weights = stride**2 * _robust(trust, residual, tolerance)
             self.lattice = moved(self.lattice, across, down, residual, weights, stride)
         self._match_tone(target, moved_frame(), stride**2 * trust, tolerance)
@@ -98,7 +108,10 @@ class Registration:
 
     def _warp(self, stride: int) -> np.ndarray:
         middle = slice(stride // 2, None, stride)
-        return dense(self.lattice, (self.shape[0] // stride, self.shape[1] // stride), stride) + self.offset[middle, middle]
+        return (
+            dense(self.lattice, (self.shape[0] // stride, self.shape[1] // stride), stride)
+            + self.offset[middle, middle]
+        )
 
     def _moved(self, frame: np.ndarray, stride: int, interpolation: int) -> np.ndarray:
         """The box of a frame that was reduced by ``stride``, drift and exposure removed."""
@@ -113,14 +126,17 @@ class Registration:
         return image
 
     def _match_tone(self, target: np.ndarray, image: np.ndarray, trust: np.ndarray, tolerance: float) -> None:
-        """Mean and contrast per channel become those of the target; contrast is compared both ways, so that noise does not shrink it."""
+        """Mean and contrast per channel become those of the target; contrast is compared both ways, so that
+        noise does not shrink it."""
         weights = _robust(trust, target - image, tolerance)
         total = weights.sum()
         if total < 100:
             return
         wanted, mean = (np.einsum("yx,yxc->c", weights, colors) / total for colors in (target, image))
-        wanted_variance, variance = (np.einsum("yx,yxc->c", weights, np.square(colors - middle)) / total
-                                     for colors, middle in ((target, wanted), (image, mean)))
+        wanted_variance, variance = (
+            np.einsum("yx,yxc->c", weights, np.square(colors - middle)) / total
+            for colors, middle in ((target, wanted), (image, mean))
+        )
         factor = np.clip(np.sqrt((wanted_variance + 1) / (variance + 1)), 0.8, 1.25)
         self.gain, self.shift = self.gain * factor, factor * (self.shift - mean) + wanted
 
@@ -130,7 +146,9 @@ def _reduced(image: np.ndarray, stride: int) -> np.ndarray:
     if stride == 1:
         return image
     height, width = image.shape[0] // stride, image.shape[1] // stride
-    return cv2.resize(image[:height * stride, :width * stride], (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        image[: height * stride, : width * stride], (width, height), interpolation=cv2.INTER_AREA
+    )
 
 
 def _robust(trust: np.ndarray, residual: np.ndarray, tolerance: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The connection file, the keys in it, and the two sockets that use them.
 
-The server makes the keys, anew at each start, and writes them into a file that only its user can read. Who can read that file
-is let in, everyone else is dropped in the handshake, before a byte of his is looked at.
+The server makes the keys, anew at each start, and writes them into a file that only its user can read. Who
+can read that file is let in, everyone else is dropped in the handshake, before a byte of his is looked at.
 """
 
 import contextlib
@@ -49,12 +49,16 @@ class Connection:
         try:
             # O_EXCL: the file is new, so its mode is ours and nobody has it open already.
             temporary.unlink(missing_ok=True)
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            with open(
+                os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+            ) as file:
                 json.dump(asdict(self), file)
             os.replace(temporary, run_directory / _FILE)
         except OSError as error:
-            raise StorageError(f"The folder {run_directory} cannot be written ({error.strerror}). Free some space or mend its "
-                               "permissions, then try again.") from error
+            raise StorageError(
+                f"The folder {run_directory} cannot be written ({error.strerror}). Free some space or mend "
+                "its permissions, then try again."
+            ) from error
 
     @staticmethod
     def read(run_directory: Path) -> "Connection | None":
@@ -81,10 +85,15 @@ def make_private(directory: Path) -> None:
         if os.name == "posix" and directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:
-        raise StorageError(f"The folder {directory} cannot be used ({error.strerror}). Mend its permissions or set ORBIT_TEXTURE_HOME "
-                           "to another folder.") from error
+        raise StorageError(
+            f"The folder {directory} cannot be used ({error.strerror}). Mend its permissions or set "
+            "ORBIT_TEXTURE_HOME to another folder."
+        ) from error
     if not os.access(directory, os.W_OK):
-        raise StorageError(f"The folder {directory} is read-only. Mend its permissions or set ORBIT_TEXTURE_HOME to another folder.")
+        raise StorageError(
+            f"The folder {directory} is read-only. Mend its permissions or set ORBIT_TEXTURE_HOME to another "
+            "folder."
+        )
 
 
 class Gate:
@@ -92,7 +101,8 @@ class Gate:
 
     Attributes:
         socket: ROUTER. :meth:`admit` must be called whenever :attr:`doorkeeper` is readable.
-        doorkeeper: answers libzmq's ZAP requests (ZeroMQ RFC 27). pyzmq's own authenticator needs asyncio and, on Windows, tornado.
+        doorkeeper: answers libzmq's ZAP requests (ZeroMQ RFC 27). pyzmq's own authenticator needs asyncio
+            and, on Windows, tornado.
     """
 
     def __init__(self, context: zmq.Context):
@@ -111,19 +121,34 @@ class Gate:
 
     def admit(self) -> None:
         """Answers one request of a stranger at the door."""
-        version, request, domain, _address, _identity, mechanism, *credentials = self.doorkeeper.recv_multipart()
-        known = (domain == _ZAP_DOMAIN and mechanism == b"CURVE" and len(credentials) == 1
-                 and z85.encode(credentials[0]) == self.client_key)
-        self.doorkeeper.send_multipart([version, request, b"200" if known else b"400", b"OK" if known else b"NO ACCESS", b"", b""])
+        version, request, domain, _address, _identity, mechanism, *credentials = (
+            self.doorkeeper.recv_multipart()
+        )
+        known = (
+            domain == _ZAP_DOMAIN
+            and mechanism == b"CURVE"
+            and len(credentials) == 1
+            and z85.encode(credentials[0]) == self.client_key
+        )
+        self.doorkeeper.send_multipart(
+            [version, request, b"200" if known else b"400", b"OK" if known else b"NO ACCESS", b"", b""]
+        )
 
     def connection(self, started: float) -> Connection:
         """What clients of this process, begun at ``started``, need to know."""
-        return Connection(self.socket.last_endpoint.decode(), self.server_key.decode(), self.client_key.decode(),
-                          self.client_secret.decode(), os.getpid(), started)
+        return Connection(
+            self.socket.last_endpoint.decode(),
+            self.server_key.decode(),
+            self.client_key.decode(),
+            self.client_secret.decode(),
+            os.getpid(),
+            started,
+        )
 
 
 def connect(context: zmq.Context, connection: Connection) -> zmq.Socket:
-    """The client's DEALER socket. It connects in the background; nothing is queued while the server is away."""
+    """The client's DEALER socket. It connects in the background; nothing is queued while the server is
+    away."""
     socket = context.socket(zmq.DEALER)
     _common_options(socket)
     socket.immediate = True
@@ -139,6 +164,7 @@ def _common_options(socket: zmq.Socket) -> None:
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 256
     socket.maxmsgsize = wire.MAX_FRAME
-    # An array is one frame and nothing is heard while it arrives, so a shorter patience would end a large upload.
+    # An array is one frame and nothing is heard while it arrives, so a shorter patience would end a large
+    # upload.
     socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 10_000
     socket.handshake_ivl = 5000

@@ -1,4 +1,5 @@
-"""What a computer works on, and how much memory that has: as events carry it, and as the doctor leaves it for Blender."""
+"""What a computer works on, and how much memory that has: as events carry it, and as the doctor leaves it for
+Blender."""
 
 import contextlib
 import json

@@ -6,7 +6,8 @@ class OrbitError(Exception):
 
     Attributes:
         message: what is wrong and what to do, in one or two sentences.
-        fix: name of the action that mends it, which the panel offers as a button (see ``addon/ui``); "" where there is none.
+        fix: name of the action that mends it, which the panel offers as a button (see ``addon/ui``); "" where
+            there is none.
     """
 
     code = "internal"
@@ -23,7 +24,10 @@ class OrbitError(Exception):
     def from_dict(data: dict) -> "OrbitError":
         """The error that :meth:`to_dict` described; an unknown code becomes a plain :class:`OrbitError`."""
         kind = _BY_CODE.get(data.get("code"), OrbitError)
-        return kind(str(data.get("message", "The worker reported an error without a message.")), str(data.get("fix", "")))
+        return kind(
+            str(data.get("message", "The worker reported an error without a message.")),
+            str(data.get("fix", "")),
+        )
 
 
 class InvalidMesh(OrbitError):
@@ -55,7 +59,9 @@ class Cancelled(OrbitError):
 
     code = "cancelled"
 
-    def __init__(self, message: str = "Cancelled. Stages that were finished are kept for the next run.", fix: str = ""):
+    def __init__(
+        self, message: str = "Cancelled. Stages that were finished are kept for the next run.", fix: str = ""
+    ):
         super().__init__(message, fix)
 
 
@@ -107,6 +113,21 @@ class DownloadFailed(OrbitError):
     code = "download_failed"
 
 
-_BY_CODE = {kind.code: kind for kind in (InvalidMesh, InvalidImage, InvalidSettings, InvalidTarget, Cancelled, WorkerDied, NoWorker,
-                                         VersionMismatch, ProtocolError, StorageError, OutOfMemory, InvalidWeights,
-                                         DownloadFailed)}
+_BY_CODE = {
+    kind.code: kind
+    for kind in (
+        InvalidMesh,
+        InvalidImage,
+        InvalidSettings,
+        InvalidTarget,
+        Cancelled,
+        WorkerDied,
+        NoWorker,
+        VersionMismatch,
+        ProtocolError,
+        StorageError,
+        OutOfMemory,
+        InvalidWeights,
+        DownloadFailed,
+    )
+}

@@ -54,13 +54,28 @@ class JobEvent:
 
     def to_dict(self) -> dict:
         """Everything but result and preview, which travel in messages of their own."""
-        return {"job": self.job, "state": self.state.value, "stage": self.stage, "fraction": self.fraction,
-                "seconds_left": self.seconds_left, "message": self.message, "error": self.error.to_dict() if self.error else None,
-                "device": self.device.to_dict() if self.device else None}
+        return {
+            "job": self.job,
+            "state": self.state.value,
+            "stage": self.stage,
+            "fraction": self.fraction,
+            "seconds_left": self.seconds_left,
+            "message": self.message,
+            "error": self.error.to_dict() if self.error else None,
+            "device": self.device.to_dict() if self.device else None,
+        }
 
     @staticmethod
     def from_dict(data: dict) -> "JobEvent":
         error = OrbitError.from_dict(data["error"]) if data.get("error") else None
         device = Device(**data["device"]) if data.get("device") else None
-        return JobEvent(data["job"], State(data["state"]), data.get("stage", ""), float(data.get("fraction", 0.0)),
-                        data.get("seconds_left"), data.get("message", ""), error, device=device)
+        return JobEvent(
+            data["job"],
+            State(data["state"]),
+            data.get("stage", ""),
+            float(data.get("fraction", 0.0)),
+            data.get("seconds_left"),
+            data.get("message", ""),
+            error,
+            device=device,
+        )

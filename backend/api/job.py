@@ -20,13 +20,14 @@ NOTHING_MARKED = "Nothing is marked, so nothing would change. Mark the region to
 
 @dataclass(frozen=True)
 class MeshData:
-    """Triangles of the mesh as its owner has them. The worker never sends geometry back, only UVs per triangle corner.
+    """Triangles of the mesh as its owner has them. The worker never sends geometry back, only UVs per
+    triangle corner.
 
     Attributes:
         vertices: (V, 3) float32, world space, Z up, front = -Y.
         faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside.
-        polygons: (F,) int32, the polygon that each triangle was cut from: corners of one polygon on one vertex share their UV.
-            None where every triangle is a polygon of its own.
+        polygons: (F,) int32, the polygon that each triangle was cut from: corners of one polygon on one
+            vertex share their UV. None where every triangle is a polygon of its own.
         corner_normals: (F, 3, 3) float32 unit shading normals, or None.
         corner_uvs: (F, 3, 2) float32 of the layer to use if it is usable, v up; or None.
         slots: (F,) int32, the material slot of each triangle; None where there is but one.
@@ -43,8 +44,12 @@ class MeshData:
         count = len(self.faces)
         _expect("vertices", self.vertices, np.float32, (None, 3))
         _expect("faces", self.faces, np.int32, (None, 3))
-        for name, dtype, shape in (("polygons", np.int32, (count,)), ("corner_normals", np.float32, (count, 3, 3)),
-                                   ("corner_uvs", np.float32, (count, 3, 2)), ("slots", np.int32, (count,))):
+        for name, dtype, shape in (
+            ("polygons", np.int32, (count,)),
+            ("corner_normals", np.float32, (count, 3, 3)),
+            ("corner_uvs", np.float32, (count, 3, 2)),
+            ("slots", np.int32, (count,)),
+        ):
             if (value := getattr(self, name)) is not None:
                 _expect(name, value, dtype, shape)
         if count == 0:
@@ -57,8 +62,10 @@ class MeshData:
 def check_triangle_count(count: int) -> None:
     """Raises :class:`InvalidMesh` for a mesh with more triangles than a job takes."""
     if count > MAX_TRIANGLES:
-        raise InvalidMesh(f"The mesh has {count:,} triangles and the limit is {MAX_TRIANGLES:,}. "
-                          "Texture a decimated copy, or split the mesh into parts.")
+        raise InvalidMesh(
+            f"The mesh has {count:,} triangles and the limit is {MAX_TRIANGLES:,}. "
+            "Texture a decimated copy, or split the mesh into parts."
+        )
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,10 @@ class Kept:
     """An earlier result on the mesh's UVs, of which only a region is painted anew.
 
     Attributes:
-        textures: image files by name, each (N,) uint8, as :class:`Result` has them; ``base_color`` is among them.
-        region: what is painted anew, where it is not 0: a triangle of the job each, (F,) uint8; or a mask on the UV map, (H, W) uint8, row
-            0 at the top, whose greys take that much of the new texture.
+        textures: image files by name, each (N,) uint8, as :class:`Result` has them; ``base_color`` is among
+            them.
+        region: what is painted anew, where it is not 0: a triangle of the job each, (F,) uint8; or a mask on
+            the UV map, (H, W) uint8, row 0 at the top, whose greys take that much of the new texture.
     """
 
     textures: dict[str, np.ndarray]
@@ -92,8 +100,8 @@ class Job:
         id: chosen by the client, unique, ``[0-9a-f]{32}``.
         name: what the user calls the object; for messages only.
         mesh: the triangles.
-        reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8, sRGB-encoded
-            straight-alpha RGBA, row 0 at the top.
+        reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8,
+            sRGB-encoded straight-alpha RGBA, row 0 at the top.
         settings: how to texture it.
         kept: the texture of which only a region is painted anew; None for a whole new one.
     """
@@ -116,10 +124,19 @@ class Job:
     def arrays(self) -> dict[str, np.ndarray]:
         """The part of the job that travels as raw frames."""
         mesh = self.mesh
-        parts = {"vertices": mesh.vertices, "faces": mesh.faces, "polygons": mesh.polygons,
-                 "corner_normals": mesh.corner_normals, "corner_uvs": mesh.corner_uvs, "slots": mesh.slots, "reference": self.reference}
+        parts = {
+            "vertices": mesh.vertices,
+            "faces": mesh.faces,
+            "polygons": mesh.polygons,
+            "corner_normals": mesh.corner_normals,
+            "corner_uvs": mesh.corner_uvs,
+            "slots": mesh.slots,
+            "reference": self.reference,
+        }
         if self.kept:
-            parts |= {"region": self.kept.region} | {f"{KEEP}{name}": data for name, data in self.kept.textures.items()}
+            parts |= {"region": self.kept.region} | {
+                f"{KEEP}{name}": data for name, data in self.kept.textures.items()
+            }
         return {name: array for name, array in parts.items() if array is not None}
 
     @staticmethod
@@ -134,7 +151,9 @@ class Job:
         region = arrays.get("region")
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
-        arrays = {name: array for name, array in arrays.items() if name != "region" and not name.startswith(KEEP)}
+        arrays = {
+            name: array for name, array in arrays.items() if name != "region" and not name.startswith(KEEP)
+        }
         known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "slots", "reference"}
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
@@ -146,7 +165,14 @@ class Job:
         if not (encoded or pixels):
             raise ProtocolError("The reference must be an encoded file (N,) uint8 or pixels (H, W, 4).")
         mesh = MeshData(**{name: array for name, array in arrays.items() if name != "reference"})
-        return Job(body["job"], body["name"], mesh, reference, Settings.from_dict(body["settings"]), Kept(kept, region) if kept else None)
+        return Job(
+            body["job"],
+            body["name"],
+            mesh,
+            reference,
+            Settings.from_dict(body["settings"]),
+            Kept(kept, region) if kept else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -154,12 +180,15 @@ class Result:
     """What a finished job gives back.
 
     Attributes:
-        corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None where the mesh's own UVs were used as they are.
-        textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey, 1 = well seen) and
-            ``coverage`` (1 = a view saw it, 0 = filled from near surface). Of a layout on several UDIM tiles one per tile, with its
-            number: ``base_color.1001``, ``base_color.1002`` …
-        report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``, ``notes`` (sentences).
-        sheet: PNG file (N,) uint8, to look at: the reference, then the textured mesh from four sides, each as wide as high; or None.
+        corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None where the mesh's own UVs
+            were used as they are.
+        textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey,
+            1 = well seen) and ``coverage`` (1 = a view saw it, 0 = filled from near surface). Of a layout on
+            several UDIM tiles one per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
+        report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``,
+            ``notes`` (sentences).
+        sheet: PNG file (N,) uint8, to look at: the reference, then the textured mesh from four sides, each as
+            wide as high; or None.
     """
 
     corner_uvs: np.ndarray | None
@@ -169,18 +198,29 @@ class Result:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The part of the result that travels as raw frames."""
-        parts = {"corner_uvs": self.corner_uvs, "sheet": self.sheet} | {f"texture.{name}": data for name, data in self.textures.items()}
+        parts = {"corner_uvs": self.corner_uvs, "sheet": self.sheet} | {
+            f"texture.{name}": data for name, data in self.textures.items()
+        }
         return {name: array for name, array in parts.items() if array is not None}
 
     @staticmethod
     def from_parts(report: dict, arrays: dict[str, np.ndarray]) -> "Result":
         """The result that :meth:`arrays` and ``report`` described."""
-        textures = {name.removeprefix("texture."): array for name, array in arrays.items() if name.startswith("texture.")}
+        textures = {
+            name.removeprefix("texture."): array
+            for name, array in arrays.items()
+            if name.startswith("texture.")
+        }
         return Result(arrays.get("corner_uvs"), textures, report, arrays.get("sheet"))
 
 
 def _expect(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
-    sizes_fit = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    sizes_fit = array.ndim == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+    )
     if array.dtype != dtype or not sizes_fit:
         wanted = tuple("any" if size is None else size for size in shape)
-        raise ProtocolError(f"The array '{name}' must be {np.dtype(dtype)} of shape {wanted}, not {array.dtype} of shape {array.shape}.")
+        raise ProtocolError(
+            f"The array '{name}' must be {np.dtype(dtype)} of shape {wanted}, not {array.dtype} of shape "
+            f"{array.shape}."
+        )

@@ -28,12 +28,27 @@ FROM_CLIENT = {
 FROM_SERVER = {
     "welcome": {"version": str, "pid": int},
     "pong": {},
-    "event": {"job": str, "state": str, "stage": str, "fraction": int | float, "seconds_left": int | float | None,
-              "message": str, "error": dict | None, "device": dict | None},
+    "event": {
+        "job": str,
+        "state": str,
+        "stage": str,
+        "fraction": int | float,
+        "seconds_left": int | float | None,
+        "message": str,
+        "error": dict | None,
+        "device": dict | None,
+    },
     "preview": {"job": str},
     "result": {"job": str, "report": dict},
     "jobs": {"jobs": list},
-    "facts": {"version": str, "pid": int, "worker_pid": int | None, "worker_ready": bool, "clients": int, "run_directory": str},
+    "facts": {
+        "version": str,
+        "pid": int,
+        "worker_pid": int | None,
+        "worker_ready": bool,
+        "clients": int,
+        "run_directory": str,
+    },
     "error": {"code": str, "message": str, "fix": str},
 }
 
@@ -46,13 +61,16 @@ _MAX_NAME = 1024
 
 
 def check(type: str, body: dict) -> None:
-    """Raises :class:`ProtocolError` unless ``body`` has exactly the fields that a message of this type has, each of its kind."""
+    """Raises :class:`ProtocolError` unless ``body`` has exactly the fields that a message of this type has,
+    each of its kind."""
     if type not in _FIELDS:
         raise ProtocolError(f"There is no message of the type '{type}'.")
     fields = _FIELDS[type]
     if set(body) != set(fields):
         odd = sorted(set(body) ^ set(fields))[0]
-        raise ProtocolError(f"A message '{type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or unknown.")
+        raise ProtocolError(
+            f"A message '{type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or unknown."
+        )
     for name, kind in fields.items():
         value = body[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

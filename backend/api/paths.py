@@ -1,4 +1,5 @@
-"""Where Orbit Texture keeps its files on this machine. Standard library only: install.py imports it before anything is installed."""
+"""Where Orbit Texture keeps its files on this machine. Standard library only: install.py imports it before
+anything is installed."""
 
 import contextlib
 import os
@@ -26,7 +27,8 @@ _AT_START = _manifest_file()
 
 
 def replaced() -> bool:
-    """The tree was installed anew since this process started, so what it has yet to import or to start is not its own.
+    """The tree was installed anew since this process started, so what it has yet to import or to start is not
+    its own.
 
     Not yet while there is no tree: an installation may be just about to write it.
     """
@@ -34,7 +36,8 @@ def replaced() -> bool:
 
 
 def home() -> Path:
-    """The folder of everything we write: ``$ORBIT_TEXTURE_HOME`` or the platform's place for application data."""
+    """The folder of everything we write: ``$ORBIT_TEXTURE_HOME`` or the platform's place for application
+    data."""
     if chosen := os.environ.get("ORBIT_TEXTURE_HOME"):
         return Path(chosen).expanduser().resolve()
     if sys.platform == "win32":

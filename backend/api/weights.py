@@ -1,7 +1,9 @@
-"""Which files a model needs, how large they are and under which terms: what a user agrees to before anything is downloaded.
+"""Which files a model needs, how large they are and under which terms: what a user agrees to before anything
+is downloaded.
 
-Plain data, so that Blender's dialog and the command line show the same. Sizes are approximate: the server tells exact ones before it is
-asked for a file. What is pinned here and what at the first download is told in :mod:`backend.weights`.
+Plain data, so that Blender's dialog and the command line show the same. Sizes are approximate: the server
+tells exact ones before it is asked for a file. What is pinned here and what at the first download is told in
+:mod:`backend.weights`.
 """
 
 from dataclasses import dataclass, field
@@ -77,90 +79,141 @@ def _of(source: Source, *prefixes: str) -> tuple[tuple[Source, str], ...]:
 
 _APACHE = "Apache 2.0: free for any use, also commercial; who passes it on keeps the licence and its notices."
 
-EXPERTS = Source("alibaba-pai/Wan2.2-Fun-A14B-Control", {
-    "high_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
-    "low_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000}, "apache-2.0", _APACHE)
+EXPERTS = Source(
+    "alibaba-pai/Wan2.2-Fun-A14B-Control",
+    {
+        "high_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
+        "low_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
+    },
+    "apache-2.0",
+    _APACHE,
+)
 """The video model's two experts, which OrbitPainter's weights change."""
 
-ORBITPAINTER_LORA = Source("Yuehavingfun/orbitpainter-single", {
-    "high_noise.safetensors": 310_000_000,
-    "low_noise.safetensors": 310_000_000}, "mit",
-    "MIT, as the authors' project page says: free for any use, also commercial; who passes it on keeps the notice.")
+ORBITPAINTER_LORA = Source(
+    "Yuehavingfun/orbitpainter-single",
+    {"high_noise.safetensors": 310_000_000, "low_noise.safetensors": 310_000_000},
+    "mit",
+    "MIT, as the authors' project page says: free for any use, also commercial; who passes it on keeps the "
+    "notice.",
+)
 """OrbitPainter's own."""
 
-WAN = Source("Wan-AI/Wan2.2-T2V-A14B-Diffusers", {
-    "vae/config.json": 724,
-    "vae/diffusion_pytorch_model.safetensors": 508_000_000,
-    "text_encoder/config.json": 855,
-    "text_encoder/model-00001-of-00003.safetensors": 4_940_000_000,
-    "text_encoder/model-00002-of-00003.safetensors": 4_980_000_000,
-    "text_encoder/model-00003-of-00003.safetensors": 1_440_000_000,
-    "text_encoder/model.safetensors.index.json": 22_500,
-    "tokenizer/special_tokens_map.json": 7_080,
-    "tokenizer/spiece.model": 4_550_000,
-    "tokenizer/tokenizer.json": 16_800_000,
-    "tokenizer/tokenizer_config.json": 61_800}, "apache-2.0", _APACHE)
-"""Autoencoder, text encoder and tokenizer of the video model, as diffusers has them; the text encoder is needed for the conversion only."""
+WAN = Source(
+    "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+    {
+        "vae/config.json": 724,
+        "vae/diffusion_pytorch_model.safetensors": 508_000_000,
+        "text_encoder/config.json": 855,
+        "text_encoder/model-00001-of-00003.safetensors": 4_940_000_000,
+        "text_encoder/model-00002-of-00003.safetensors": 4_980_000_000,
+        "text_encoder/model-00003-of-00003.safetensors": 1_440_000_000,
+        "text_encoder/model.safetensors.index.json": 22_500,
+        "tokenizer/special_tokens_map.json": 7_080,
+        "tokenizer/spiece.model": 4_550_000,
+        "tokenizer/tokenizer.json": 16_800_000,
+        "tokenizer/tokenizer_config.json": 61_800,
+    },
+    "apache-2.0",
+    _APACHE,
+)
+"""Autoencoder, text encoder and tokenizer of the video model, as diffusers has them; the text encoder is
+needed for the conversion only."""
 
-FOUR_STEPS = Source("lightx2v/Wan2.2-Distill-Loras", {
-    "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
-    "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000}, "apache-2.0", _APACHE, sha256={
-    "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors":
-        "89003385f8a9d53ba58fd6ede647fdc90292e8568a54683fcfe6db5556a31769",
-    "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors":
-        "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322"})
+FOUR_STEPS = Source(
+    "lightx2v/Wan2.2-Distill-Loras",
+    {
+        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
+        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": 614_000_000,
+    },
+    "apache-2.0",
+    _APACHE,
+    sha256={
+        "wan2.2_t2v_A14b_high_noise_lora_rank64_lightx2v_4step_1217.safetensors": "89003385f8a9d53ba58fd6ede647fdc90292e8568a54683fcfe6db5556a31769",  # noqa: E501
+        "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322",  # noqa: E501
+    },
+)
 """The LoRA of the quality 'fast', for both experts."""
 
-SEGMENTATION = Source("facebook/sam-vit-base", {
-    "config.json": 6_570,
-    "model.safetensors": 375_000_000}, "apache-2.0", _APACHE)
+SEGMENTATION = Source(
+    "facebook/sam-vit-base", {"config.json": 6_570, "model.safetensors": 375_000_000}, "apache-2.0", _APACHE
+)
 """A network that finds the object in a reference without alpha."""
 
-UNWANTED_TEXT = Source("Wan-Video/Wan2.2", {"wan/configs/shared_config.py": 945}, "apache-2.0", _APACHE,
-            "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
-            {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"})
+UNWANTED_TEXT = Source(
+    "Wan-Video/Wan2.2",
+    {"wan/configs/shared_config.py": 945},
+    "apache-2.0",
+    _APACHE,
+    "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
+    {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"},
+)
 """A file in which the unwanted text stands in quotes."""
 
 UNWANTED_SHA256 = "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e"
 """Hash of that text in UTF-8, by which it is found in the file."""
 
-ORBITPAINTER = Needs("orbitpainter", "OrbitPainter", {
-    "prompts.safetensors": _of(WAN, "text_encoder/", "tokenizer/") + _of(UNWANTED_TEXT),
-    "vae": _of(WAN, "vae/"),
-    "segmentation": _of(SEGMENTATION),
-    "fast_high.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
-    "fast_low.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
-    "high": _of(EXPERTS, "high") + _of(ORBITPAINTER_LORA, "high"),
-    "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low"),
-    "model.json": ()}, stays=59_000_000_000, peak=90_000_000_000)
+ORBITPAINTER = Needs(
+    "orbitpainter",
+    "OrbitPainter",
+    {
+        "prompts.safetensors": _of(WAN, "text_encoder/", "tokenizer/") + _of(UNWANTED_TEXT),
+        "vae": _of(WAN, "vae/"),
+        "segmentation": _of(SEGMENTATION),
+        "fast_high.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
+        "fast_low.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
+        "high": _of(EXPERTS, "high") + _of(ORBITPAINTER_LORA, "high"),
+        "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low"),
+        "model.json": (),
+    },
+    stays=59_000_000_000,
+    peak=90_000_000_000,
+)
 
 _MIT = "MIT: free for any use, also commercial; who passes it on keeps the notice."
 
-TRELLIS2_FILES = Source("microsoft/TRELLIS.2-4B", {
-    "texturing_pipeline.json": 5_000,
-    "ckpts/shape_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
-    "ckpts/tex_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
-    "ckpts/tex_dec_next_dc_f16c32_fp16.safetensors": 949_000_000,
-    "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16.safetensors": 2_620_000_000,
-    "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16.safetensors": 2_620_000_000}, "mit", _MIT)
-"""Of the texture model: both encoders, the decoder, its flow for both resolutions, and the statistics of its latents."""
+TRELLIS2_FILES = Source(
+    "microsoft/TRELLIS.2-4B",
+    {
+        "texturing_pipeline.json": 5_000,
+        "ckpts/shape_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
+        "ckpts/tex_enc_next_dc_f16c32_fp16.safetensors": 709_000_000,
+        "ckpts/tex_dec_next_dc_f16c32_fp16.safetensors": 949_000_000,
+        "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16.safetensors": 2_620_000_000,
+        "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16.safetensors": 2_620_000_000,
+    },
+    "mit",
+    _MIT,
+)
+"""Of the texture model: both encoders, the decoder, its flow for both resolutions, and the statistics of its
+latents."""
 
-DINOV3 = Source("facebook/dinov3-vitl16-pretrain-lvd1689m", {
-    "config.json": 750,
-    "model.safetensors": 1_213_000_000}, "other",
-    "DINOv3 License: free for any use that it does not forbid, also commercial; who passes it on keeps it. Its authors want to know who "
-    "downloads it: accept their terms on its page on huggingface.co with an account there, and set HF_TOKEN to a token of that account.",
-    gated=True)
+DINOV3 = Source(
+    "facebook/dinov3-vitl16-pretrain-lvd1689m",
+    {"config.json": 750, "model.safetensors": 1_213_000_000},
+    "other",
+    "DINOv3 License: free for any use that it does not forbid, also commercial; who passes it on keeps it. "
+    "Its authors want to know who downloads it: accept their terms on its page on huggingface.co with an "
+    "account there, and set HF_TOKEN to a token of that account.",
+    gated=True,
+)
 """The eye of the texture model."""
 
-TRELLIS2 = Needs("trellis2", "TRELLIS.2", {
-    "model.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
-    "dinov3": _of(DINOV3),
-    "shape_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/shape_enc"),
-    "texture_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_enc"),
-    "texture_decoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_dec"),
-    "flow_512.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_512"),
-    "flow_1024.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024")}, stays=8_800_000_000, peak=11_400_000_000)
+TRELLIS2 = Needs(
+    "trellis2",
+    "TRELLIS.2",
+    {
+        "model.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
+        "dinov3": _of(DINOV3),
+        "shape_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/shape_enc"),
+        "texture_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_enc"),
+        "texture_decoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_dec"),
+        "flow_512.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_512"),
+        "flow_1024.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024"),
+    },
+    stays=8_800_000_000,
+    peak=11_400_000_000,
+)
 
 MODELS = {needs.name: needs for needs in (ORBITPAINTER, TRELLIS2)}
 """Everything that can be downloaded, by name."""
@@ -168,4 +221,10 @@ MODELS = {needs.name: needs for needs in (ORBITPAINTER, TRELLIS2)}
 
 def gigabytes(size: int) -> str:
     """A size for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB" if size >= 5e4 else f"{size / 1e3:.1f} kB"
+    return (
+        f"{size / 1e9:.1f} GB"
+        if size >= 5e7
+        else f"{size / 1e6:.1f} MB"
+        if size >= 5e4
+        else f"{size / 1e3:.1f} kB"
+    )

@@ -34,24 +34,35 @@ class Message:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def pack(type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None) -> list[bytes | memoryview]:
-    """The frames of a message. Array frames share memory with C-ordered ``arrays``: leave those alone until they are sent.
+def pack(
+    type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None
+) -> list[bytes | memoryview]:
+    """The frames of a message. Array frames share memory with C-ordered ``arrays``: leave those alone until
+    they are sent.
 
     Raises:
         ProtocolError: the message does not follow the protocol or exceeds its limits.
     """
     body = body or {}
     arrays = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
-    described = [{"name": name, "dtype": array.dtype.name, "shape": list(array.shape)} for name, array in arrays.items()]
+    described = [
+        {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
+        for name, array in arrays.items()
+    ]
     messages.check(type, body)
     _check_arrays(type, described, [array.nbytes for array in arrays.values()])
     try:
-        header = json.dumps({"v": messages.PROTOCOL, "type": type, "body": body, "arrays": described}, allow_nan=False).encode()
+        header = json.dumps(
+            {"v": messages.PROTOCOL, "type": type, "body": body, "arrays": described}, allow_nan=False
+        ).encode()
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"The body of a message '{type}' cannot be written as JSON: {error}.") from error
     if len(header) > MAX_HEADER:
         raise ProtocolError(f"The header of a message '{type}' is too long.")
-    return [header, *(array.reshape(-1).view(np.uint8).data if array.size else b"" for array in arrays.values())]
+    return [
+        header,
+        *(array.reshape(-1).view(np.uint8).data if array.size else b"" for array in arrays.values()),
+    ]
 
 
 def unpack(frames: Sequence[bytes | memoryview]) -> Message:
@@ -63,7 +74,10 @@ def unpack(frames: Sequence[bytes | memoryview]) -> Message:
     """
     header = _header(frames[0] if frames else b"")
     if header.get("v") != messages.PROTOCOL:
-        raise VersionMismatch("Blender and the worker are of different versions of Orbit Texture. Restart the worker.", "restart_worker")
+        raise VersionMismatch(
+            "Blender and the worker are of different versions of Orbit Texture. Restart the worker.",
+            "restart_worker",
+        )
     if set(header) != {"v", "type", "body", "arrays"}:
         raise ProtocolError("A message's header must have the fields v, type, body and arrays.")
     type, body, described = header["type"], header["body"], header["arrays"]
@@ -97,17 +111,27 @@ def _refuse_constant(name: str):
 
 
 def _check_arrays(type: str, described: list, sizes: list[int]) -> None:
-    """Raises :class:`ProtocolError` unless the frames' ``sizes`` in bytes are what the header describes, within the limits."""
+    """Raises :class:`ProtocolError` unless the frames' ``sizes`` in bytes are what the header describes,
+    within the limits."""
     if described and type not in messages.WITH_ARRAYS:
         raise ProtocolError(f"A message '{type}' carries no arrays.")
     if len(described) != len(sizes) or len(described) > MAX_ARRAYS:
-        raise ProtocolError(f"A message '{type}' describes {len(described)} arrays and carries {len(sizes)} (limit {MAX_ARRAYS}).")
+        raise ProtocolError(
+            f"A message '{type}' describes {len(described)} arrays and carries {len(sizes)} (limit "
+            f"{MAX_ARRAYS})."
+        )
     if sum(sizes) > MAX_TOTAL or max(sizes, default=0) > MAX_FRAME:
-        raise ProtocolError(f"The arrays of a message '{type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all, of which an array may "
-                            f"have {MAX_FRAME >> 20} MiB and a message {MAX_TOTAL >> 20} MiB.")
+        raise ProtocolError(
+            f"The arrays of a message '{type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all, of which "
+            f"an array may have {MAX_FRAME >> 20} MiB and a message {MAX_TOTAL >> 20} MiB."
+        )
     names = set()
     for entry, size in zip(described, sizes, strict=True):
-        if not isinstance(entry, dict) or set(entry) != {"name", "dtype", "shape"} or not isinstance(entry["name"], str):
+        if (
+            not isinstance(entry, dict)
+            or set(entry) != {"name", "dtype", "shape"}
+            or not isinstance(entry["name"], str)
+        ):
             raise ProtocolError("An array must be described by its name, dtype and shape.")
         name, dtype, shape = entry["name"], entry["dtype"], entry["shape"]
         if name in names or not 0 < len(name) <= 64:
@@ -115,6 +139,8 @@ def _check_arrays(type: str, described: list, sizes: list[int]) -> None:
         names.add(name)
         if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise ProtocolError(f"The array '{name}' must be one of {', '.join(_DTYPES)}.")
-        whole = isinstance(shape, list) and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in shape)
+        whole = isinstance(shape, list) and all(
+            isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in shape
+        )
         if not whole or len(shape) > MAX_DIMENSIONS or math.prod(shape) * _DTYPES[dtype].itemsize != size:
             raise ProtocolError(f"The array '{name}' does not have the shape that its header says.")

@@ -1,6 +1,7 @@
 """The bake stage: aligned frames become a texture.
 
-Where views agree, the texture is what re-renders them all; where they do not, the graph cut's view decides (specs: baking 5).
+Where views agree, the texture is what re-renders them all; where they do not, the graph cut's view decides
+(specs: baking 5).
 """
 
 from collections.abc import Callable, Sequence
@@ -49,12 +50,14 @@ class Texture:
 
     Attributes:
         base_color: (S, S, 3) uint8 sRGB, row 0 at the top, padded beyond the islands.
-        confidence: (S, S, 1) uint8 linear: how squarely the texel's views see it and how well they agree, 0 where none does.
+        confidence: (S, S, 1) uint8 linear: how squarely the texel's views see it and how well they agree, 0
+            where none does.
         coverage: (S, S, 1) uint8, 255 where a view sees the texel, else 0.
-        disagreement: (S, S, 3) uint8: root mean square difference between frames, 0..255, before alignment in red, after it in green.
+        disagreement: (S, S, 3) uint8: root mean square difference between frames, 0..255, before alignment in
+            red, after it in green.
         covered: share of the texels that a view sees.
-        metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a refinement, alpha also if the
-            surface is opaque.
+        metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a
+            refinement, alpha also if the surface is opaque.
         notes: sentences for the user.
     """
 
@@ -72,11 +75,23 @@ class Texture:
 def bare(size: int) -> Texture:
     """A texture that no view has seen, size x size texels of it."""
     nothing = np.zeros((size, size, 1), np.uint8)
-    return Texture(np.full((size, size, 3), 128, np.uint8), nothing, nothing, np.zeros((size, size, 3), np.uint8), 0.0)
+    return Texture(
+        np.full((size, size, 3), 128, np.uint8), nothing, nothing, np.zeros((size, size, 3), np.uint8), 0.0
+    )
 
 
-def bake(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], alignment: Alignment, preference: np.ndarray,
-         side: int, size: int, voxel_resolution: int, seed: int, progress: Callable[[float], None]) -> Texture:
+def bake(
+    surface: Surface,
+    buffers: Sequence[GBuffer],
+    edges: Sequence[np.ndarray],
+    alignment: Alignment,
+    preference: np.ndarray,
+    side: int,
+    size: int,
+    voxel_resolution: int,
+    seed: int,
+    progress: Callable[[float], None],
+) -> Texture:
     """Fuses the frames.
 
     Args:
@@ -106,7 +121,9 @@ def bake(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarra
     progress(0.45)
     texels = locate(surface, small)
     start, weight = blend(views, weights, colors, small)
-    local_doubt, squareness = interpolate(voxels, np.column_stack([doubt, sight.max(axis=1)]), texels.positions).T
+    local_doubt, squareness = interpolate(
+        voxels, np.column_stack([doubt, sight.max(axis=1)]), texels.positions
+    ).T
     index = voxels.index_of(texels.positions)
     wanted = np.where(index >= 0, labels[index], -1)
     seen = _start_at_labels(start, weight, texels, local_doubt, wanted, surface, buffers, views, colors)
@@ -117,18 +134,23 @@ def bake(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarra
     confidence = np.where(seen, squareness * (1 - 0.8 * local_doubt), 0)
     filled = fill_unseen(texels.positions, texels.normals, fused.reshape(-1, 3)[texels.place], seen, seed)
     progress(0.9)
-    differences = np.column_stack([alignment.before.ravel(), alignment.after.ravel(), np.zeros(alignment.after.size)]).astype(np.float32)
+    differences = np.column_stack(
+        [alignment.before.ravel(), alignment.after.ravel(), np.zeros(alignment.after.size)]
+    ).astype(np.float32)
     differences = cv2.resize(differences.reshape(*alignment.after.shape, 3), (size, size))
     maps = [to_image(texels, values) for values in (filled, confidence[:, None], 255 * seen[:, None])]
     base_color, confidence, coverage = (enlarged(image, size) for image in maps)
     on_surface = enlarged(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
     base_color = equalise(base_color, on_surface, surface.faces, surface.corner_uvs)
     progress(1.0)
-    return Texture(base_color, confidence, coverage, np.clip(differences, 0, 255).astype(np.uint8), float(seen.mean()))
+    return Texture(
+        base_color, confidence, coverage, np.clip(differences, 0, 255).astype(np.uint8), float(seen.mean())
+    )
 
 
 def fitting_size(alignment: Alignment, size: int) -> int:
-    """The atlas on which frames are fused: no more than about two texels per pixel of the frames, for more cannot be told apart."""
+    """The atlas on which frames are fused: no more than about two texels per pixel of the frames, for more
+    cannot be told apart."""
     steps = [np.sqrt(np.abs(np.linalg.det(view.spread[::97]))) for view in alignment.views if len(view)]
     texels = 2 / float(np.median(np.concatenate(steps))) if steps else size
     while size / 2 >= texels:
@@ -136,7 +158,9 @@ def fitting_size(alignment: Alignment, size: int) -> int:
     return size
 
 
-def view_quality(voxels: Voxels, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], preference: np.ndarray, side: int) -> np.ndarray:
+def view_quality(
+    voxels: Voxels, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], preference: np.ndarray, side: int
+) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
@@ -163,15 +187,20 @@ def enlarged(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC).reshape(size, size, -1)
 
 
-def _start_at_labels(start, weight, texels: Texels, doubt, labels, surface, buffers, views, colors) -> np.ndarray:
-    """Contested texels start at their label's colour, for a few steps would not lead away from a blend of views that differ; so do texels
-    that lie between the pixels of all views. The rest of the atlas repeats its nearest neighbour, as pixels at borders read some of it.
-    Returns (N,) bool, whether a view sees the texel."""
+def _start_at_labels(
+    start, weight, texels: Texels, doubt, labels, surface, buffers, views, colors
+) -> np.ndarray:
+    """Contested texels start at their label's colour, for a few steps would not lead away from a blend of
+    views that differ; so do texels that lie between the pixels of all views. The rest of the atlas repeats
+    its nearest neighbour, as pixels at borders read some of it. Returns (N,) bool, whether a view sees the
+    texel."""
     hit = weight > 0
     if hit.any():
         start[...] = start[hit][nearest(hit)]
     flat, weight = start.reshape(-1, 3), weight.ravel()[texels.place]
-    chosen, read = color(texels, np.where((doubt > 0) | (weight == 0), labels, -1), surface, buffers, views, colors)
+    chosen, read = color(
+        texels, np.where((doubt > 0) | (weight == 0), labels, -1), surface, buffers, views, colors
+    )
     share = (np.where(weight > 0, doubt, 1) * read)[:, None]
     flat[texels.place] = (1 - share) * flat[texels.place] + share * chosen
     return (weight > 0) | read

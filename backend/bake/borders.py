@@ -7,12 +7,14 @@ LEAST = 0.05
 
 
 def border_weights(edges: np.ndarray, colors: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
-    """The cost of a border between two voxels: little along an edge of the image, and little where all views show the same colour.
+    """The cost of a border between two voxels: little along an edge of the image, and little where all views
+    show the same colour.
 
-    A step in colour hides a seam: ``exp(-beta |c_m - c_n|^2)`` with beta = 1 / (2 <|c_m - c_n|^2>), the contrast term of Boykov and
-    Jolly 2001 with the scale of GrabCut (Rother, Kolmogorov and Blake 2004, Eq. 5). The paper says colour-gradient-adaptive and no more.
-    Views that agree make no seam at all: the difference of the two views that Lempitsky and Ivanov 2007 charge is taken here as the
-    difference to be expected of any two, so that the energy stays Potts.
+    A step in colour hides a seam: ``exp(-beta |c_m - c_n|^2)`` with beta = 1 / (2 <|c_m - c_n|^2>), the
+    contrast term of Boykov and Jolly 2001 with the scale of GrabCut (Rother, Kolmogorov and Blake 2004, Eq.
+    5). The paper says colour-gradient-adaptive and no more. Views that agree make no seam at all: the
+    difference of the two views that Lempitsky and Ivanov 2007 charge is taken here as the difference to be
+    expected of any two, so that the energy stays Potts.
 
     Args:
         edges: (E, 2) int32 pairs of voxels.

@@ -1,4 +1,5 @@
-"""Alpha-expansion on a Potts energy whose nodes each have their own few labels (Boykov, Veksler and Zabih 2001).
+"""Alpha-expansion on a Potts energy whose nodes each have their own few labels (Boykov, Veksler and Zabih
+2001).
 
 All costs are whole numbers, so that a move either lowers the energy or does not.
 """
@@ -86,18 +87,46 @@ def expand(graph: Graph, candidates: Candidates, labels: np.ndarray) -> np.ndarr
         better = False
         for alpha in range(len(first) - 1):
             own = slice(first[alpha], first[alpha + 1])
-            nodes, places = _stirred(alpha, holder[own], place[own], labels, graph.first, graph.neighbor, changed, tried[alpha], index)
+            nodes, places = _stirred(
+                alpha,
+                holder[own],
+                place[own],
+                labels,
+                graph.first,
+                graph.neighbor,
+                changed,
+                tried[alpha],
+                index,
+            )
             now += 1
             tried[alpha] = now
-            if len(nodes) and (takes := _cut(alpha, nodes, places, graph, candidates.cost, labels, cost, index)) is not None:
-                _take(alpha, nodes[takes], places[takes], candidates.cost, labels, cost, graph.first, graph.neighbor, changed, now)
+            if (
+                len(nodes)
+                and (takes := _cut(alpha, nodes, places, graph, candidates.cost, labels, cost, index))
+                is not None
+            ):
+                _take(
+                    alpha,
+                    nodes[takes],
+                    places[takes],
+                    candidates.cost,
+                    labels,
+                    cost,
+                    graph.first,
+                    graph.neighbor,
+                    changed,
+                    now,
+                )
                 better = True
     return labels
 
 
 def _cut(alpha, nodes, places, graph, costs, labels, cost, index):
-    """(K,) bool: which of the nodes take ``alpha``, all of them decided together at the least cost; None if none should."""
-    keep, switch, ends, capacity = _terms(alpha, nodes, places, graph.first, graph.neighbor, graph.weight, costs, labels, cost, index)
+    """(K,) bool: which of the nodes take ``alpha``, all of them decided together at the least cost; None if
+    none should."""
+    keep, switch, ends, capacity = _terms(
+        alpha, nodes, places, graph.first, graph.neighbor, graph.weight, costs, labels, cost, index
+    )
     before = keep.sum()
     if before == 0:
         return None
@@ -162,7 +191,8 @@ def _cheapest(first, label, cost):
 
 @njit(cache=True, nogil=True)
 def _holders(first, label):
-    """The candidates by label instead of by node: where each label begins, the nodes, and their places among the candidates."""
+    """The candidates by label instead of by node: where each label begins, the nodes, and their places among
+    the candidates."""
     start = np.zeros(label.max() + 2, np.int64)
     for k in range(label.size):
         start[label[k] + 1] += 1
@@ -179,7 +209,8 @@ def _holders(first, label):
 
 @njit(cache=True, nogil=True)
 def _stirred(alpha, holder, place, labels, first, neighbor, changed, tried, index):
-    """The nodes that could switch to ``alpha``, less the connected groups in and around which nothing changed since it was tried.
+    """The nodes that could switch to ``alpha``, less the connected groups in and around which nothing changed
+    since it was tried.
 
     Leaves in ``index`` each node's place in the answer, -1 elsewhere.
     """
@@ -213,8 +244,8 @@ def _stirred(alpha, holder, place, labels, first, neighbor, changed, tried, inde
 
 @njit(cache=True, nogil=True)
 def _terms(alpha, nodes, places, first, neighbor, weight, costs, labels, cost, index):
-    """The move as a cut: what each node pays to keep its label or to switch, and what a pair pays if the first keeps and the second
-    switches (Kolmogorov and Zabih 2004, section 4.1). Clears ``index``."""
+    """The move as a cut: what each node pays to keep its label or to switch, and what a pair pays if the
+    first keeps and the second switches (Kolmogorov and Zabih 2004, section 4.1). Clears ``index``."""
     keep, switch = np.empty(nodes.size, np.int64), np.empty(nodes.size, np.int64)
     arcs = 0
     for i in range(nodes.size):

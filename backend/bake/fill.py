@@ -5,8 +5,8 @@ from numba import njit
 from scipy.spatial import cKDTree
 
 NORMAL_REACH = 0.1
-"""How far apart opposite sides of the surface count as, in half units of the mesh's longest side: over a thin wall, nearer than this, the
-wall's own side is preferred."""
+"""How far apart opposite sides of the surface count as, in half units of the mesh's longest side: over a thin
+wall, nearer than this, the wall's own side is preferred."""
 
 NEIGHBORS = 8
 """Seen places that an unseen one is mixed from."""
@@ -21,8 +21,11 @@ GROUP_CELLS = 512
 """Sources are looked for once per cell of a grid this fine."""
 
 
-def fill_unseen(points: np.ndarray, normals: np.ndarray, colors: np.ndarray, seen: np.ndarray, seed: int) -> np.ndarray:
-    """Unseen places take a mean of the nearest seen surface, by distance and agreement of normals (AssetGen 7.4).
+def fill_unseen(
+    points: np.ndarray, normals: np.ndarray, colors: np.ndarray, seen: np.ndarray, seed: int
+) -> np.ndarray:
+    """Unseen places take a mean of the nearest seen surface, by distance and agreement of normals (AssetGen
+    7.4).
 
     Args:
         points: (N, 3) float32 in -0.5..0.5, texels or voxels.
@@ -40,18 +43,22 @@ def fill_unseen(points: np.ndarray, normals: np.ndarray, colors: np.ndarray, see
     if not len(unseen):
         return colors
     source = _sources(points, seen, unseen, np.random.default_rng(seed))
-    # A metric of position and normal finds the wall's own side even where the other side's points are the nearest in space.
+    # A metric of position and normal finds the wall's own side even where the other side's points are the
+    # nearest in space.
     tree = cKDTree(np.hstack([points[source], NORMAL_REACH * normals[source]]))
     member, group = _groups(points[unseen], normals[unseen])
     asking = unseen[member]
-    _, near = tree.query(np.hstack([points[asking], NORMAL_REACH * normals[asking]]), k=min(NEIGHBORS, len(source)), workers=-1)
+    _, near = tree.query(
+        np.hstack([points[asking], NORMAL_REACH * normals[asking]]), k=min(NEIGHBORS, len(source)), workers=-1
+    )
     filled = colors.copy()
     _mix(unseen, source[near.reshape(len(asking), -1)], group, points, normals, colors, filled)
     return filled
 
 
 def nearest_by_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(N,) int64: breadth-first, the voxel whose colour or label flows to each one over shared sides (Ink3D 3.3).
+    """(N,) int64: breadth-first, the voxel whose colour or label flows to each one over shared sides (Ink3D
+    3.3).
 
     Args:
         edges: (E, 2) int32 pairs of voxels that share a side.
@@ -71,7 +78,8 @@ def nearest_by_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _groups(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places that share a fine cell and a main direction also share the sources they are mixed from, each with its own weights.
+    """Places that share a fine cell and a main direction also share the sources they are mixed from, each
+    with its own weights.
 
     Returns:
         The index of one member per group, and the group (N,) of every place.
@@ -89,7 +97,10 @@ def _sources(points, seen, unseen, random) -> np.ndarray:
     _mark(points, unseen, close)
     rim = _marked(points, seen, close)
     known = np.flatnonzero(seen)
-    picks = [some if len(some) <= limit else some[random.integers(0, len(some), limit)] for some, limit in ((known, SPARSE), (rim, DENSE))]
+    picks = [
+        some if len(some) <= limit else some[random.integers(0, len(some), limit)]
+        for some, limit in ((known, SPARSE), (rim, DENSE))
+    ]
     return np.unique(np.concatenate(picks))
 
 

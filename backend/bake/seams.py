@@ -1,7 +1,9 @@
-"""UV seams: the texels on both sides of one are changed, as little as possible, until both show the same colours along it.
+"""UV seams: the texels on both sides of one are changed, as little as possible, until both show the same
+colours along it.
 
-A renderer reads a texture bilinearly, so what an edge shows depends on texels of the island and of its padding. Along every seam edge
-the two readings are set equal at a few places per texel, as least squares over the texels that those readings touch.
+A renderer reads a texture bilinearly, so what an edge shows depends on texels of the island and of its
+padding. Along every seam edge the two readings are set equal at a few places per texel, as least squares over
+the texels that those readings touch.
 """
 
 import numpy as np
@@ -11,22 +13,28 @@ PER_TEXEL = 3
 """Places along a seam per texel: a bilinear reading along a line is a parabola between texel centres."""
 
 FAITH = 0.3
-"""Weight of a texel's own colour against the equality of one place on a seam. Measured: leaves 3 % of the mean difference."""
+"""Weight of a texel's own colour against the equality of one place on a seam. Measured: leaves 3 % of the
+mean difference."""
 
 PADDING_FREEDOM = 3.0
-"""How much more readily padding changes than the surface; then the surface changes by a third of what it otherwise would."""
+"""How much more readily padding changes than the surface; then the surface changes by a third of what it
+otherwise would."""
 
 STEPS = 40
 """Conjugate-gradient steps at most; 30 to 35 do."""
 
 
-def equalise(image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray) -> np.ndarray:
-    """An atlas whose two sides of every UV seam show the same colours. Only texels that a bilinear reading of a seam touches change.
+def equalise(
+    image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray
+) -> np.ndarray:
+    """An atlas whose two sides of every UV seam show the same colours. Only texels that a bilinear reading of
+    a seam touches change.
 
     Args:
         image: (S, S, C) uint8 or float32, row 0 at the top, padded beyond the islands.
         on_surface: (S, S) bool: the texels that are not padding.
-        faces: (F, 3) int32 over welded vertices: a shared edge has the same two numbers in both its triangles.
+        faces: (F, 3) int32 over welded vertices: a shared edge has the same two numbers in both its
+            triangles.
         corner_uvs: (F, 3, 2) float32 in 0..1, v up.
 
     Returns:
@@ -38,7 +46,9 @@ def equalise(image: np.ndarray, on_surface: np.ndarray, faces: np.ndarray, corne
     index = np.hstack([first[0], second[0]])
     touched, column = np.unique(index, return_inverse=True)
     rows = np.arange(0, index.size + 1, index.shape[1])
-    difference = csr_matrix((np.hstack([first[1], -second[1]]).ravel(), column.ravel(), rows), (len(index), len(touched)))
+    difference = csr_matrix(
+        (np.hstack([first[1], -second[1]]).ravel(), column.ravel(), rows), (len(index), len(touched))
+    )
     freedom = np.where(on_surface.ravel()[touched], 1, PADDING_FREEDOM).astype(np.float32)
     values = image.reshape(-1, image.shape[2])[touched].astype(np.float32)
     values += freedom[:, None] * _solve(difference @ diags(freedom), -(difference @ values))
@@ -53,7 +63,8 @@ def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel:
     """Places along all seams as the two sides read them.
 
     Returns:
-        Per side ``(texels, weights)``, each (N, 4): flat index into an atlas of ``size`` squared, and float32 bilinear weights.
+        Per side ``(texels, weights)``, each (N, 4): flat index into an atlas of ``size`` squared, and float32
+        bilinear weights.
     """
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
     pixels = np.stack([corner_uvs[..., 0], 1 - corner_uvs[..., 1]], axis=2).astype(np.float64) * size
@@ -71,7 +82,10 @@ def seam_places(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel:
     count = np.maximum(np.ceil(per_texel * np.maximum(length[one], length[other])).astype(np.int64), 1)
     edge = np.repeat(np.arange(len(count)), count)
     along = ((np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge])[:, None]
-    return tuple(_bilinear(pixels[side, 0][edge] * (1 - along) + pixels[side, 1][edge] * along, size) for side in (one, other))
+    return tuple(
+        _bilinear(pixels[side, 0][edge] * (1 - along) + pixels[side, 1][edge] * along, size)
+        for side in (one, other)
+    )
 
 
 def _bilinear(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +94,14 @@ def _bilinear(places: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     corner = np.minimum(places.astype(np.int64), size - 2)
     right, down = (places - corner).T
     weights = [(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down]
-    return (corner[:, 1] * size + corner[:, 0])[:, None] + np.array([0, 1, size, size + 1]), np.stack(weights, axis=1).astype(np.float32)
+    return (corner[:, 1] * size + corner[:, 0])[:, None] + np.array([0, 1, size, size + 1]), np.stack(
+        weights, axis=1
+    ).astype(np.float32)
 
 
 def _solve(matrix: csr_matrix, target: np.ndarray) -> np.ndarray:
-    """(N, C) least-squares solution of ``matrix @ x = target`` with x held to 0 by ``FAITH``: conjugate gradients on all channels."""
+    """(N, C) least-squares solution of ``matrix @ x = target`` with x held to 0 by ``FAITH``: conjugate
+    gradients on all channels."""
     matrix, transposed = matrix.tocsr(), matrix.T.tocsr()
     residual = transposed @ target
     x, direction = np.zeros_like(residual), residual

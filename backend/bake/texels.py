@@ -51,8 +51,11 @@ class Texels:
 
 
 def nearest(mask: np.ndarray) -> np.ndarray:
-    """(S, S) int32: for every pixel the nearest one in a mask (S, S) bool, itself where it is in; numbered in the mask's flat order."""
-    _, label = cv2.distanceTransformWithLabels((~mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    """(S, S) int32: for every pixel the nearest one in a mask (S, S) bool, itself where it is in; numbered in
+    the mask's flat order."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~mask).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     count = np.count_nonzero(mask)
     number = np.zeros(count + 1, np.int32)
     number[label[mask]] = np.arange(count, dtype=np.int32)
@@ -75,11 +78,19 @@ def _interpolate(place, face, barycentric, faces, vertices, positions):
         u, v = barycentric[place[k], 0], barycentric[place[k], 1]
         a, b, c = faces[face[k], 0], faces[face[k], 1], faces[face[k], 2]
         for axis in range(3):
-            positions[k, axis] = u * vertices[a, axis] + v * vertices[b, axis] + (1 - u - v) * vertices[c, axis]
+            positions[k, axis] = (
+                u * vertices[a, axis] + v * vertices[b, axis] + (1 - u - v) * vertices[c, axis]
+            )
 
 
-def color(texels: Texels, wanted: np.ndarray, surface: Surface, buffers: Sequence[GBuffer], views: Sequence[View],
-          colors: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def color(
+    texels: Texels,
+    wanted: np.ndarray,
+    surface: Surface,
+    buffers: Sequence[GBuffer],
+    views: Sequence[View],
+    colors: Sequence[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
     """What single views show of texels, over the patch of the frame that each covers (AssetGen 7.4).
 
     Args:
@@ -101,7 +112,9 @@ def color(texels: Texels, wanted: np.ndarray, surface: Surface, buffers: Sequenc
             frame, mask = np.zeros((shape[0] * shape[1], 3), np.float32), np.zeros(shape, bool)
             frame[views[view].pixels] = colors[view]
             mask.ravel()[views[view].pixels] = True
-            pixels, jacobians = project(buffers[view].camera, texels.positions[index], steps, texels.face[index])
+            pixels, jacobians = project(
+                buffers[view].camera, texels.positions[index], steps, texels.face[index]
+            )
             result[index] = sample(pyramid(frame.reshape(*shape, 3), mask), pixels, jacobians)
 
     with ThreadPoolExecutor() as pool:
@@ -110,5 +123,6 @@ def color(texels: Texels, wanted: np.ndarray, surface: Surface, buffers: Sequenc
 
 
 def to_image(texels: Texels, values: np.ndarray) -> np.ndarray:
-    """(S, S, C) uint8 atlas of values (N, C) float32 0..255; every texel off the surface repeats the nearest one on it."""
+    """(S, S, C) uint8 atlas of values (N, C) float32 0..255; every texel off the surface repeats the nearest
+    one on it."""
     return np.clip(np.round(values), 0, 255).astype(np.uint8)[texels.nearest]

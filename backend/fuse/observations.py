@@ -15,7 +15,8 @@ FLATTEST = 0.05
 """Cosine between surface and view below which a view's pixels are too stretched to use."""
 
 EDGE_PIXELS = 6.0
-"""A view is trusted fully this many pixels away from a silhouette or depth edge; background bleeds in nearer to it (specs: baking 5)."""
+"""A view is trusted fully this many pixels away from a silhouette or depth edge; background bleeds in nearer
+to it (specs: baking 5)."""
 
 
 TILES = 256
@@ -27,10 +28,12 @@ class View:
     """The pixels of one view that show the surface well enough to use.
 
     Attributes:
-        pixels: (N,) int32 flat index into the image; ordered by tiles of the atlas, so that reads of it stay in the cache.
+        pixels: (N,) int32 flat index into the image; ordered by tiles of the atlas, so that reads of it stay
+            in the cache.
         points: (N, 3) float32 on the surface.
         places: (N, 2) float32 what each reads of the atlas, as fractions from its left and from its top.
-        spread: (N, 2, 2) float32 how much the place moves per pixel: a column per pixel axis, a row per atlas axis.
+        spread: (N, 2, 2) float32 how much the place moves per pixel: a column per pixel axis, a row per atlas
+            axis.
         cosine: (N,) float32 between surface and view.
         edge: (N,) float32 0..1, 0 at silhouettes and depth edges, 1 where they are far.
     """
@@ -47,10 +50,12 @@ class View:
 
     def weights(self, power: float) -> np.ndarray:
         """(N,) float32, how much each pixel counts: the cosine to a power, less at edges."""
-        return self.cosine**np.float32(power) * self.edge
+        return self.cosine ** np.float32(power) * self.edge
 
 
-def observe_atlas(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], side: int) -> list[View]:
+def observe_atlas(
+    surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], side: int
+) -> list[View]:
     """The usable pixels of every view.
 
     Args:
@@ -66,7 +71,9 @@ def observe_atlas(surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[
         points = positions(buffer).reshape(-1, 3)[pixels]
         face = buffer.face.ravel()[pixels]
         spread = project(buffer.camera, points, steps, face)[1]
-        cosine = np.einsum("nx,nx->n", surface.face_normals[face], buffer.camera.directions_to(points)).astype(np.float32)
+        cosine = np.einsum(
+            "nx,nx->n", surface.face_normals[face], buffer.camera.directions_to(points)
+        ).astype(np.float32)
         cosine = side * cosine if side else np.abs(cosine)
         places = np.empty((len(pixels), 2), np.float32)
         _places(face, buffer.barycentric.reshape(-1, 2)[pixels], surface.corner_uvs, places)

@@ -1,7 +1,7 @@
 """The texture whose renderings match the frames: weighted linear least squares, one row per pixel.
 
-A pixel is the mean of four bilinear reads spread over its area, so that the solution also undoes the frames' own sampling: measured
-7 dB above the best blend where frames agree (specs: baking 5 has 5 dB with one read).
+A pixel is the mean of four bilinear reads spread over its area, so that the solution also undoes the frames'
+own sampling: measured 7 dB above the best blend where frames agree (specs: baking 5 has 5 dB with one read).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,17 @@ from numba import njit
 from .observations import View
 
 CHUNKS = 4
-"""Sums are built in this many parts, whatever the machine, so that the same job gives the same bits everywhere."""
+"""Sums are built in this many parts, whatever the machine, so that the same job gives the same bits
+everywhere."""
 
 
 RINGING = 0.1
 """How far beyond the range of its neighbours a texel may go, as a share of that range."""
 
 
-def blend(views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+def blend(
+    views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[np.ndarray], size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean of what the pixels around each texel show.
 
     Args:
@@ -36,7 +39,12 @@ def blend(views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence
     channels = colors[0].shape[1]
 
     def add(view: int, total: np.ndarray) -> None:
-        _scatter(views[view].places, weights[view], np.column_stack([colors[view], np.ones(len(views[view]), np.float32)]), total)
+        _scatter(
+            views[view].places,
+            weights[view],
+            np.column_stack([colors[view], np.ones(len(views[view]), np.float32)]),
+            total,
+        )
 
     total = _sum(len(views), add, (size, size, channels + 1))
     weight = total[..., channels]
@@ -50,9 +58,16 @@ def render_back(view: View, texture: np.ndarray) -> np.ndarray:
     return result
 
 
-def fit(views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[np.ndarray], start: np.ndarray, steps: int,
-        progress: Callable[[float], None] = lambda fraction: None) -> np.ndarray:
-    """(S, S, 3) float32 texture that minimises ``sum w (read - color)^2``, by preconditioned conjugate gradients.
+def fit(
+    views: Sequence[View],
+    weights: Sequence[np.ndarray],
+    colors: Sequence[np.ndarray],
+    start: np.ndarray,
+    steps: int,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> np.ndarray:
+    """(S, S, 3) float32 texture that minimises ``sum w (read - color)^2``, by preconditioned conjugate
+    gradients.
 
     Args:
         views: where pixels read the atlas.
@@ -64,10 +79,20 @@ def fit(views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[n
     """
 
     def residual(view: int, total: np.ndarray) -> None:
-        _read_and_scatter(views[view].places, views[view].spread, weights[view], colors[view], start, np.float32(-1), total)
+        _read_and_scatter(
+            views[view].places, views[view].spread, weights[view], colors[view], start, np.float32(-1), total
+        )
 
     def normal(view: int, total: np.ndarray) -> None:
-        _read_and_scatter(views[view].places, views[view].spread, weights[view], colors[view], direction, np.float32(0), total)
+        _read_and_scatter(
+            views[view].places,
+            views[view].spread,
+            weights[view],
+            colors[view],
+            direction,
+            np.float32(0),
+            total,
+        )
 
     result = start.copy()
     remainder = _sum(len(views), residual, start.shape)
@@ -91,7 +116,8 @@ def fit(views: Sequence[View], weights: Sequence[np.ndarray], colors: Sequence[n
 
 
 def _held(result: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The result within the range of the start's 3 x 3 neighbours and a little beyond: hard edges in frames must not ring."""
+    """The result within the range of the start's 3 x 3 neighbours and a little beyond: hard edges in frames
+    must not ring."""
     square = np.ones((3, 3), np.uint8)
     low, high = cv2.erode(start, square), cv2.dilate(start, square)
     margin = np.float32(RINGING) * (high - low) + 4
@@ -99,7 +125,8 @@ def _held(result: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def _scale(views: Sequence[View], weights: Sequence[np.ndarray], size: int) -> np.ndarray:
-    """(S, S, 1) float32 preconditioner: texels that many pixels read move as far as texels that few read, very few excepted (noise)."""
+    """(S, S, 1) float32 preconditioner: texels that many pixels read move as far as texels that few read,
+    very few excepted (noise)."""
     ones = [np.ones((len(view), 1), np.float32) for view in views]
     total = blend(views, weights, ones, size)[1][..., None]
     return 1 / (total + np.median(total[total > 0])) if (total > 0).any() else total
@@ -170,14 +197,21 @@ def _read_and_scatter(places, spread, weights, colors, texture, sign, total):
         value[:] = 0
         for tap in range(4):
             x, y = np.float32((tap % 2) * 0.5 - 0.25), np.float32((tap // 2) * 0.5 - 0.25)
-            j, i, u, v = _texel(places[k, 0] + spread[k, 0, 0] * x + spread[k, 0, 1] * y,
-                                places[k, 1] + spread[k, 1, 0] * x + spread[k, 1, 1] * y, size)
+            j, i, u, v = _texel(
+                places[k, 0] + spread[k, 0, 0] * x + spread[k, 0, 1] * y,
+                places[k, 1] + spread[k, 1, 0] * x + spread[k, 1, 1] * y,
+                size,
+            )
             a, b, c, d = (1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v
             column[tap], row[tap] = j, i
             share[tap, 0], share[tap, 1], share[tap, 2], share[tap, 3] = a, b, c, d
             for channel in range(3):
-                value[channel] += (a * texture[i, j, channel] + b * texture[i, j + 1, channel]
-                                   + c * texture[i + 1, j, channel] + d * texture[i + 1, j + 1, channel])
+                value[channel] += (
+                    a * texture[i, j, channel]
+                    + b * texture[i, j + 1, channel]
+                    + c * texture[i + 1, j, channel]
+                    + d * texture[i + 1, j + 1, channel]
+                )
         for channel in range(3):
             value[channel] = weights[k] * quarter * (quarter * value[channel] + sign * colors[k, channel])
         for tap in range(4):

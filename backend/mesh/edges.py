@@ -1,4 +1,5 @@
-"""Which triangles hang together, and across which edges. A half-edge is ``3 * face + corner``: from that corner to the next."""
+"""Which triangles hang together, and across which edges. A half-edge is ``3 * face + corner``: from that
+corner to the next."""
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -11,7 +12,8 @@ def next_half(half: np.ndarray) -> np.ndarray:
 
 
 def twins(faces: np.ndarray) -> np.ndarray:
-    """(N, 2) int64 half-edges of every edge that just two triangles share, each running it in the other direction."""
+    """(N, 2) int64 half-edges of every edge that just two triangles share, each running it in the other
+    direction."""
     start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
     key = np.minimum(start, end) * (int(faces.max()) + 1) + np.maximum(start, end)
     order = np.argsort(key, kind="stable")
@@ -27,10 +29,13 @@ def half_lengths(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(F,) int64 numbers from 0 of the pieces that hang together by corners (F, 3) or by polygons (F,), both integers from 0."""
+    """(F,) int64 numbers from 0 of the pieces that hang together by corners (F, 3) or by polygons (F,), both
+    integers from 0."""
     size = int(corners.max(initial=-1)) + 1
     nodes = size + int(polygon.max(initial=-1)) + 1
-    links = coo_matrix((np.ones(corners.size, bool), (corners.ravel(), size + np.repeat(polygon, 3))), shape=(nodes, nodes))
+    links = coo_matrix(
+        (np.ones(corners.size, bool), (corners.ravel(), size + np.repeat(polygon, 3))), shape=(nodes, nodes)
+    )
     piece = connected_components(links, directed=False)[1][size + polygon]
     return np.unique(piece, return_inverse=True)[1]
 
@@ -38,7 +43,9 @@ def components(corners: np.ndarray, polygon: np.ndarray) -> np.ndarray:
 def pieces(links: np.ndarray) -> np.ndarray:
     """(N,) int32 piece of each of N things, given (2, M) which hang together."""
     count = int(links.max()) + 1
-    return connected_components(coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False)[1]
+    return connected_components(
+        coo_matrix((np.ones(links.shape[1], bool), links), shape=(count, count)), directed=False
+    )[1]
 
 
 def border_edges(faces: np.ndarray) -> np.ndarray:

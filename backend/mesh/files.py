@@ -19,7 +19,8 @@ Y_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
 """Rows that take a y-up position of glTF and OBJ to Z up; PLY and STL are Z up already."""
 
 Maps = dict[str, Image.Image]
-"""A material's textures by name: ``base_color``, and maybe ``metallic`` and ``roughness``, and ``alpha``; others are left out."""
+"""A material's textures by name: ``base_color``, and maybe ``metallic`` and ``roughness``, and ``alpha``;
+others are left out."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,11 @@ class MeshFile:
     def data(self) -> MeshData:
         """The mesh as a job wants it."""
         vertices = self.vertices @ Y_UP.T if self.y_up else self.vertices
-        return MeshData(np.ascontiguousarray(vertices), self.faces, corner_uvs=None if self.uvs is None else self.uvs[self.faces])
+        return MeshData(
+            np.ascontiguousarray(vertices),
+            self.faces,
+            corner_uvs=None if self.uvs is None else self.uvs[self.faces],
+        )
 
 
 @dataclass(frozen=True)
@@ -69,38 +74,64 @@ def read_mesh(path: Path) -> MeshFile:
     if len(mesh.faces) == 0:
         raise InvalidMesh(f"{path.name} holds no faces.")
     uvs = getattr(mesh.visual, "uv", None)
-    return MeshFile(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32),
-                    None if uvs is None else np.asarray(uvs, np.float32), _y_up(path))
+    return MeshFile(
+        np.asarray(mesh.vertices, np.float32),
+        np.asarray(mesh.faces, np.int32),
+        None if uvs is None else np.asarray(uvs, np.float32),
+        _y_up(path),
+    )
 
 
 def read_textured(path: Path) -> TexturedMesh:
-    """The triangles of a file and the base colours that they wear; all its parts in one, each with its own picture.
+    """The triangles of a file and the base colours that they wear; all its parts in one, each with its own
+    picture.
 
     Raises:
         InvalidMesh: not there, not readable, without faces, or none of its parts has a texture.
     """
-    parts = [part for part in _loaded(path, "scene").dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)]
+    parts = [
+        part
+        for part in _loaded(path, "scene").dump()
+        if isinstance(part, trimesh.Trimesh) and len(part.faces)
+    ]
     if not parts:
         raise InvalidMesh(f"{path.name} holds no faces.")
     images = tuple(map(_base_color, parts))
-    if not any(np.ptp(image, axis=(0, 1)).any() for image in images):  # trimesh's stand-in for a missing picture is one colour, too
-        raise InvalidMesh(f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export both with it.")
+    if not any(
+        np.ptp(image, axis=(0, 1)).any() for image in images
+    ):  # trimesh's stand-in for a missing picture is one colour, too
+        raise InvalidMesh(
+            f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export "
+            "both with it."
+        )
     counts = np.array([len(part.vertices) for part in parts])
-    faces = np.concatenate([part.faces + start for part, start in zip(parts, np.cumsum(counts) - counts, strict=True)])
-    uvs = np.concatenate([part.visual.uv if _textured(part) else np.zeros((len(part.vertices), 2)) for part in parts])
-    mesh = MeshFile(np.concatenate([part.vertices for part in parts]).astype(np.float32), faces.astype(np.int32), uvs.astype(np.float32),
-                    _y_up(path))
+    faces = np.concatenate(
+        [part.faces + start for part, start in zip(parts, np.cumsum(counts) - counts, strict=True)]
+    )
+    uvs = np.concatenate(
+        [part.visual.uv if _textured(part) else np.zeros((len(part.vertices), 2)) for part in parts]
+    )
+    mesh = MeshFile(
+        np.concatenate([part.vertices for part in parts]).astype(np.float32),
+        faces.astype(np.int32),
+        uvs.astype(np.float32),
+        _y_up(path),
+    )
     return TexturedMesh(mesh, images, np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts]))
 
 
-def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, textures: Mapping[int, Maps]) -> None:
-    """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats want it; positions and faces stay.
+def write_mesh(
+    path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, textures: Mapping[int, Maps]
+) -> None:
+    """Writes the mesh with its texture. A vertex is written once per UV that it has, as these formats want
+    it; positions and faces stay.
 
     Args:
         path: ``.glb`` or ``.obj``.
         mesh: as :func:`read_mesh` gave it.
         corner_uvs: (F, 3, 2) float32, or None to keep the file's own.
-        textures: by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material of their own.
+        textures: by UDIM tile. These formats know no tiles: the faces of each become a mesh with a material
+            of their own.
 
     Raises:
         StorageError: the file cannot be written.
@@ -111,17 +142,26 @@ def write_mesh(path: Path, mesh: MeshFile, corner_uvs: np.ndarray | None, textur
     scene = trimesh.Scene()
     for index, (tile, maps) in enumerate(textures.items()):
         name = f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture"
-        scene.add_geometry(_wearing(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()), geom_name=name)
+        scene.add_geometry(
+            _wearing(mesh, corners, np.flatnonzero(place == index), maps, name, path.suffix.lower()),
+            geom_name=name,
+        )
     try:
         scene.export(path)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space.") from error
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space."
+        ) from error
 
 
-def _wearing(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str) -> trimesh.Trimesh:
+def _wearing(
+    mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps, name: str, suffix: str
+) -> trimesh.Trimesh:
     """The chosen faces of a mesh with a material."""
     vertex, corners = mesh.faces[chosen].ravel(), corners[chosen].reshape(-1, 2)
-    _, first, index = np.unique(np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True)
+    _, first, index = np.unique(
+        np.column_stack([vertex, corners.view(np.int32)]), axis=0, return_index=True, return_inverse=True
+    )
     vertices = mesh.vertices[vertex[first]]
     if not mesh.y_up:
         vertices = vertices @ Y_UP
@@ -133,7 +173,8 @@ def _wearing(mesh: MeshFile, corners: np.ndarray, chosen: np.ndarray, maps: Maps
 
 
 def _material(name: str, maps: Maps) -> PBRMaterial:
-    """A material as glTF knows it: roughness in green and metallic in blue of one image, alpha in that of the base colour."""
+    """A material as glTF knows it: roughness in green and metallic in blue of one image, alpha in that of the
+    base colour."""
     color, alpha = maps["base_color"], maps.get("alpha")
     if alpha is not None:
         color = color.copy()
@@ -141,13 +182,21 @@ def _material(name: str, maps: Maps) -> PBRMaterial:
     if "metallic" not in maps:
         return PBRMaterial(name=name, baseColorTexture=color, metallicFactor=0.0, roughnessFactor=0.6)
     packed = Image.merge("RGB", [Image.new("L", color.size), maps["roughness"], maps["metallic"]])
-    return PBRMaterial(name=name, baseColorTexture=color, metallicRoughnessTexture=packed, metallicFactor=1.0, roughnessFactor=1.0,
-                       alphaMode="OPAQUE" if alpha is None else "BLEND")
+    return PBRMaterial(
+        name=name,
+        baseColorTexture=color,
+        metallicRoughnessTexture=packed,
+        metallicFactor=1.0,
+        roughnessFactor=1.0,
+        alphaMode="OPAQUE" if alpha is None else "BLEND",
+    )
 
 
 def _loaded(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
     if path.suffix.lower() not in READABLE:
-        raise InvalidMesh(f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE)}.")
+        raise InvalidMesh(
+            f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE)}."
+        )
     if not path.is_file():
         raise InvalidMesh(f"There is no file {path}.")
     try:
@@ -162,7 +211,9 @@ def _y_up(path: Path) -> bool:
 
 def _picture(part: trimesh.Trimesh) -> Image.Image | None:
     material = getattr(part.visual, "material", None)
-    return material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
+    return (
+        material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
+    )
 
 
 def _textured(part: trimesh.Trimesh) -> bool:
@@ -173,14 +224,28 @@ def _base_color(part: trimesh.Trimesh) -> np.ndarray:
     """(H, W, 3) uint8 sRGB: a part's picture, or one pixel in its colour."""
     material = getattr(part.visual, "material", part.visual)
     if isinstance(material, PBRMaterial):
-        pixels = np.asarray(_picture(part).convert("RGB")) if _textured(part) else np.full((1, 1, 3), 255, np.uint8)
-        return pixels if material.baseColorFactor is None else _tinted(pixels, material.baseColorFactor[:3] / 255)
-    return np.asarray(_picture(part).convert("RGB")) if _textured(part) else np.uint8(material.main_color[:3]).reshape(1, 1, 3)
+        pixels = (
+            np.asarray(_picture(part).convert("RGB"))
+            if _textured(part)
+            else np.full((1, 1, 3), 255, np.uint8)
+        )
+        return (
+            pixels
+            if material.baseColorFactor is None
+            else _tinted(pixels, material.baseColorFactor[:3] / 255)
+        )
+    return (
+        np.asarray(_picture(part).convert("RGB"))
+        if _textured(part)
+        else np.uint8(material.main_color[:3]).reshape(1, 1, 3)
+    )
 
 
 def _tinted(pixels: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """sRGB pixels times a linear colour, as glTF multiplies them."""
     encoded = np.arange(256)[:, None] / 255
     linear = factor * np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    table = np.round(255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)).astype(np.uint8)
+    table = np.round(
+        255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    ).astype(np.uint8)
     return np.stack([table[pixels[..., channel], channel] for channel in range(3)], axis=-1)

@@ -14,8 +14,8 @@ SMALL = 0.003
 
 
 def parts(surface: Surface) -> np.ndarray:
-    """(F,) int32 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour; loose pieces are parts, and so
-    is what differs from all around it in its material slot, however small."""
+    """(F,) int32 numbers from 0 of the parts: regions between sharp edges, the small ones with a neighbour;
+    loose pieces are parts, and so is what differs from all around it in its material slot, however small."""
     once, same = _without_doubles(surface.faces)
     faces, normals = surface.faces[once], surface.face_normals[once]
     pairs = twins(faces)
@@ -26,7 +26,10 @@ def parts(surface: Surface) -> np.ndarray:
     smooth = (normals[sides[:, 0]] * normals[sides[:, 1]]).sum(axis=1) > np.cos(np.radians(CREASE))
     each = np.arange(len(faces))
     part = pieces(np.hstack([sides[smooth].T, [each, each]]))
-    lengths, areas = half_lengths(surface.vertices, faces)[pairs[:, 0]], triangle_areas(surface.vertices, faces)
+    lengths, areas = (
+        half_lengths(surface.vertices, faces)[pairs[:, 0]],
+        triangle_areas(surface.vertices, faces),
+    )
     while True:
         joined = _joined(part, part[sides], lengths, np.bincount(part, areas))
         if joined.max() == part.max():
@@ -35,13 +38,15 @@ def parts(surface: Surface) -> np.ndarray:
 
 
 def _without_doubles(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (N,) with every triangle once, and (F,) which of those each face is: edges of doubled faces would all be borders."""
+    """Faces (N,) with every triangle once, and (F,) which of those each face is: edges of doubled faces would
+    all be borders."""
     _, first, same = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_inverse=True)
     return np.sort(first), np.argsort(np.argsort(first))[same.ravel()]
 
 
 def _joined(part: np.ndarray, borders: np.ndarray, lengths: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Parts (F,) after every small one has gone to a neighbour; ``borders`` (N, 2) are the parts on both sides of edges."""
+    """Parts (F,) after every small one has gone to a neighbour; ``borders`` (N, 2) are the parts on both
+    sides of edges."""
     count = len(areas)
     between = borders[:, 0] != borders[:, 1]
     rows, columns = borders[between].T

@@ -56,10 +56,14 @@ def _cross(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def smooth_normals(vertices: np.ndarray, faces: np.ndarray, crease_degrees: float = 45.0) -> np.ndarray:
-    """(F, 3, 3) float32 corner normals: the vertex's area-weighted mean, or the face's own beyond the crease angle."""
+    """(F, 3, 3) float32 corner normals: the vertex's area-weighted mean, or the face's own beyond the crease
+    angle."""
     face = triangle_normals(vertices, faces)
     weighted = face * triangle_areas(vertices, faces)[:, None]
-    vertex = np.stack([np.bincount(faces.ravel(), np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)], axis=1)
+    vertex = np.stack(
+        [np.bincount(faces.ravel(), np.repeat(weighted[:, axis], 3), len(vertices)) for axis in range(3)],
+        axis=1,
+    )
     vertex /= np.maximum(np.linalg.norm(vertex, axis=1, keepdims=True), 1e-30)
     corner = vertex[faces]
     smooth = np.einsum("fcx,fx->fc", corner, face) > np.cos(np.radians(crease_degrees))

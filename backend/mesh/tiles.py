@@ -1,4 +1,5 @@
-"""UDIM tiles: an artist's layout over several unit squares becomes one square atlas, and its images are cut into tiles again.
+"""UDIM tiles: an artist's layout over several unit squares becomes one square atlas, and its images are cut
+into tiles again.
 
 A tile's number is 1001 + column + 10 * row, with column and row the whole parts of its u and v.
 """
@@ -34,7 +35,8 @@ def gather(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     """A layout that keeps to its tiles as one atlas, a grid of them.
 
     Returns:
-        ``corner_uvs`` (F, 3, 2) float32 in 0..1, and the numbers of the tiles, ascending: they fill the grid from the bottom left.
+        ``corner_uvs`` (F, 3, 2) float32 in 0..1, and the numbers of the tiles, ascending: they fill the grid
+        from the bottom left.
     """
     numbers = tile_numbers(corner_uvs)
     tiles, index = np.unique(numbers, return_inverse=True)
@@ -45,7 +47,8 @@ def gather(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 def tile_size(tiles: tuple[int, ...], texture_size: int) -> int:
-    """Texels along a side of each tile: ``texture_size``, halved while all of them together would exceed :data:`LARGEST_ATLAS`."""
+    """Texels along a side of each tile: ``texture_size``, halved while all of them together would exceed
+    :data:`LARGEST_ATLAS`."""
     while texture_size * _side(tiles) > LARGEST_ATLAS:
         texture_size //= 2
     return texture_size
@@ -66,7 +69,8 @@ def cut(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
 
 
 def join(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:
-    """The atlas that :func:`cut` cuts into these images, all (S, S, C) of one size; unused tiles of its grid are 0."""
+    """The atlas that :func:`cut` cuts into these images, all (S, S, C) of one size; unused tiles of its grid
+    are 0."""
     size, _, channels = images[tiles[0]].shape
     atlas = np.zeros((size * _side(tiles), size * _side(tiles), channels), images[tiles[0]].dtype)
     for tile, part in cut(atlas, tiles).items():

@@ -19,7 +19,10 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     if not np.isfinite(corner_uvs).all():
         return "the active UV map holds NaN or infinite values"
     if not keeps_to_tiles(corner_uvs):
-        return "the active UV map leaves the 0 to 1 square, and faces lie across its border or outside the UDIM tiles"
+        return (
+            "the active UV map leaves the 0 to 1 square, and faces lie across its border or outside the "
+            "UDIM tiles"
+        )
     atlas, tiles = gather(corner_uvs)
     if len(tiles) > MOST_TILES:
         return f"the active UV map spreads over {len(tiles):,} UDIM tiles, and {MOST_TILES} are the most"
@@ -36,7 +39,8 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
 
 
 def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
-    """``(covered, shared)``: texels of a ``size`` square that lie on one triangle or more, and on two or more."""
+    """``(covered, shared)``: texels of a ``size`` square that lie on one triangle or more, and on two or
+    more."""
     hits = np.zeros((size, size), np.uint8)
     _count(corner_uvs, hits)
     return int((hits > 0).sum()), int((hits > 1).sum())
@@ -50,8 +54,8 @@ def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.n
         size: width and height of the atlas.
 
     Returns:
-        ``face`` (size, size) int32, -1 off the surface, row 0 at the top, and ``barycentric`` (size, size, 2) float32: weights of the
-        triangle's first two corners.
+        ``face`` (size, size) int32, -1 off the surface, row 0 at the top, and ``barycentric`` (size, size, 2)
+        float32: weights of the triangle's first two corners.
     """
     face = np.full((size, size), -1, np.int32)
     barycentric = np.zeros((size, size, 2), np.float32)
@@ -64,7 +68,14 @@ def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.n
 
 @njit(cache=True, nogil=True)
 def _corners(uv, size):
-    return uv[0, 0] * size, (1 - uv[0, 1]) * size, uv[1, 0] * size, (1 - uv[1, 1]) * size, uv[2, 0] * size, (1 - uv[2, 1]) * size
+    return (
+        uv[0, 0] * size,
+        (1 - uv[0, 1]) * size,
+        uv[1, 0] * size,
+        (1 - uv[1, 1]) * size,
+        uv[2, 0] * size,
+        (1 - uv[2, 1]) * size,
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -98,8 +109,12 @@ def _count(uvs, hits):
         for row in range(first_row, end_row):
             for column in range(first_column, end_column):
                 px, py = column + 0.5, row + 0.5
-                if (hits[row, column] < 2 and _inside(x0, y0, x1, y1, px, py) and _inside(x1, y1, x2, y2, px, py)
-                        and _inside(x2, y2, x0, y0, px, py)):
+                if (
+                    hits[row, column] < 2
+                    and _inside(x0, y0, x1, y1, px, py)
+                    and _inside(x1, y1, x2, y2, px, py)
+                    and _inside(x2, y2, x0, y0, px, py)
+                ):
                     hits[row, column] += 1
 
 

@@ -1,4 +1,5 @@
-"""The voxels that a surface passes through, by exact triangle/box overlap (Schwarz and Seidel 2010, section 4)."""
+"""The voxels that a surface passes through, by exact triangle/box overlap (Schwarz and Seidel 2010, section
+4)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ class Voxels:
 
 
 def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's eight nearest cells, else 0."""
+    """(M, C) float32 at points (M, 3): trilinear mean of values (N, C) over the occupied ones of a point's
+    eight nearest cells, else 0."""
     result, grid = np.zeros((len(points), values.shape[1]), np.float32), voxels.grid
     parts = [slice(start, start + POINTS) for start in range(0, len(points), POINTS)]
     with ThreadPoolExecutor() as pool:
@@ -60,7 +62,9 @@ def interpolate(voxels: Voxels, values: np.ndarray, points: np.ndarray) -> np.nd
 def voxelize(surface: Surface, resolution: int) -> Voxels:
     """The surface's voxels."""
     # A face on the grid's far side belongs to the last cell, not to one beyond.
-    corners = np.clip((surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution, 0, resolution - 1e-6)
+    corners = np.clip(
+        (surface.vertices[surface.faces].astype(np.float64) + 0.5) * resolution, 0, resolution - 1e-6
+    )
     counts = np.zeros(len(corners) + 1, np.int64)
     _overlaps(corners, resolution, counts[1:], np.empty(0, np.int64), counts)
     starts = np.cumsum(counts)
@@ -74,13 +78,21 @@ def voxelize(surface: Surface, resolution: int) -> Voxels:
     normals = _mean(surface.face_normals[face], weight, inverse, len(unique))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
     centres = (cells + 0.5) / resolution - 0.5
-    height = np.einsum("nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face])
+    height = np.einsum(
+        "nx,nx->n", surface.vertices[surface.faces[face, 0]] - centres[inverse], surface.face_normals[face]
+    )
     offsets = _mean(surface.face_normals[face] * height[:, None], weight, inverse, len(unique))
     offsets = np.clip(offsets, -0.5 / resolution, 0.5 / resolution)
     one = np.empty(len(unique), np.int32)
     one[inverse] = face
-    return Voxels(resolution, cells, (centres + offsets).astype(np.float32), normals.astype(np.float32), side_neighbours(cells, resolution),
-                  one)
+    return Voxels(
+        resolution,
+        cells,
+        (centres + offsets).astype(np.float32),
+        normals.astype(np.float32),
+        side_neighbours(cells, resolution),
+        one,
+    )
 
 
 def keys_of(cells: np.ndarray, resolution: int) -> np.ndarray:
@@ -111,7 +123,9 @@ def side_neighbours(cells: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def _mean(values, weight, inverse, count):
-    total = np.stack([np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1)
+    total = np.stack(
+        [np.bincount(inverse, values[:, axis] * weight, count) for axis in range(values.shape[1])], axis=1
+    )
     return total / np.bincount(inverse, weight, count)[:, None]
 
 
@@ -120,7 +134,11 @@ def _index_of(grid, points):
     last = grid.shape[0] - 1
     result = np.empty(points.shape[0], np.int32)
     for k in range(points.shape[0]):
-        i, j, h = int((points[k, 0] + 0.5) * (last + 1)), int((points[k, 1] + 0.5) * (last + 1)), int((points[k, 2] + 0.5) * (last + 1))
+        i, j, h = (
+            int((points[k, 0] + 0.5) * (last + 1)),
+            int((points[k, 1] + 0.5) * (last + 1)),
+            int((points[k, 2] + 0.5) * (last + 1)),
+        )
         result[k] = grid[min(max(i, 0), last), min(max(j, 0), last), min(max(h, 0), last)]
     return result
 
@@ -129,7 +147,11 @@ def _index_of(grid, points):
 def _interpolate(grid, values, points, result):
     last = grid.shape[0] - 1
     for k in range(points.shape[0]):
-        x, y, z = (points[k, 0] + 0.5) * (last + 1) - 0.5, (points[k, 1] + 0.5) * (last + 1) - 0.5, (points[k, 2] + 0.5) * (last + 1) - 0.5
+        x, y, z = (
+            (points[k, 0] + 0.5) * (last + 1) - 0.5,
+            (points[k, 1] + 0.5) * (last + 1) - 0.5,
+            (points[k, 2] + 0.5) * (last + 1) - 0.5,
+        )
         x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
         total = 0.0
         for corner in range(8):
@@ -177,11 +199,18 @@ def _overlaps(corners, resolution, counts, keys, starts):
         u, v = (w + 1) % 3, (w + 2) % 3
         found = 0
         low_w, high_w = min(a[w], b[w], c[w]), max(a[w], b[w], c[w])
-        for iu in range(max(0, int(np.floor(min(a[u], b[u], c[u])))), min(resolution - 1, int(np.floor(max(a[u], b[u], c[u])))) + 1):
-            for iv in range(max(0, int(np.floor(min(a[v], b[v], c[v])))), min(resolution - 1, int(np.floor(max(a[v], b[v], c[v])))) + 1):
+        for iu in range(
+            max(0, int(np.floor(min(a[u], b[u], c[u])))),
+            min(resolution - 1, int(np.floor(max(a[u], b[u], c[u])))) + 1,
+        ):
+            for iv in range(
+                max(0, int(np.floor(min(a[v], b[v], c[v])))),
+                min(resolution - 1, int(np.floor(max(a[v], b[v], c[v])))) + 1,
+            ):
                 if edge_misses(a, b, c, u, v, iu, iv):
                     continue
-                # The plane's height over the cell's square bounds which cells of the column it can pass through.
+                # The plane's height over the cell's square bounds which cells of the column it can pass
+                # through.
                 middle = a[w] - (n[u] * (iu + 0.5 - a[u]) + n[v] * (iv + 0.5 - a[v])) / n[w]
                 reach = 0.5 * (abs(n[u]) + abs(n[v])) / abs(n[w])
                 first = max(0, int(np.floor(max(middle - reach, low_w))))

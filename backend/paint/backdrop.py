@@ -1,4 +1,5 @@
-"""A smooth backdrop behind the object: its colour everywhere, and the soft shadows that the object throws on it."""
+"""A smooth backdrop behind the object: its colour everywhere, and the soft shadows that the object throws on
+it."""
 
 import cv2
 import numpy as np
@@ -20,19 +21,21 @@ STEEP = 1.5
 """CIE Lab distance from pixel to pixel from which on a change is an edge and no soft shadow's."""
 
 LARGEST = 0.5
-"""Part of what differs from the backdrop that may be shadow; more is an object of nearly the backdrop's colour."""
+"""Part of what differs from the backdrop that may be shadow; more is an object of nearly the backdrop's
+colour."""
 
 
 def fit_backdrop(lab: np.ndarray, border: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """The quadratic in image coordinates that most of the border's colours lie on, and how far they are from it.
+    """The quadratic in image coordinates that most of the border's colours lie on, and how far they are from
+    it.
 
     Args:
         lab: (H, W, 3) float32 CIE Lab.
         border: (H, W) bool.
 
     Returns:
-        (H, W, 3) float32 CIE Lab, and the distance within which 98 % of the backdrop's own border pixels stay; None where the border is
-        not smooth.
+        (H, W, 3) float32 CIE Lab, and the distance within which 98 % of the backdrop's own border pixels
+        stay; None where the border is not smooth.
     """
     y, x = np.meshgrid(np.linspace(-1, 1, lab.shape[0]), np.linspace(-1, 1, lab.shape[1]), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=2)
@@ -58,8 +61,8 @@ def fit_backdrop(lab: np.ndarray, border: np.ndarray) -> tuple[np.ndarray, float
 def soft_shadow(color: np.ndarray, backdrop: np.ndarray, solid: np.ndarray) -> np.ndarray:
     """(H, W) bool: the part of what differs from the backdrop that is only the backdrop in soft shadow.
 
-    It is darker by the same factor in all channels, and the way to it from the open backdrop crosses no sharp edge. A grey object before a
-    grey backdrop has the factor too, but an outline.
+    It is darker by the same factor in all channels, and the way to it from the open backdrop crosses no sharp
+    edge. A grey object before a grey backdrop has the factor too, but an outline.
 
     Args:
         color, backdrop: (H, W, 3) float32 sRGB 0..1.
@@ -78,6 +81,9 @@ def soft_shadow(color: np.ndarray, backdrop: np.ndarray, solid: np.ndarray) -> n
 
 
 def slope(color: np.ndarray) -> np.ndarray:
-    """(H, W) float32 CIE Lab distance from pixel to pixel in an image (H, W, 3) float32 sRGB, of which one pixel's noise is smoothed."""
+    """(H, W) float32 CIE Lab distance from pixel to pixel in an image (H, W, 3) float32 sRGB, of which one
+    pixel's noise is smoothed."""
     lab = cv2.GaussianBlur(cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB), (0, 0), 1.0)
-    return np.sqrt(sum((cv2.Sobel(lab, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1))))
+    return np.sqrt(
+        sum((cv2.Sobel(lab, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1)))
+    )

@@ -1,4 +1,5 @@
-"""White balance: a slight colour cast taken off the reference, where something in it tells what ought to be grey."""
+"""White balance: a slight colour cast taken off the reference, where something in it tells what ought to be
+grey."""
 
 from dataclasses import replace
 
@@ -26,12 +27,14 @@ HALF = 0.5
 
 
 def balanced(reference: Reference, mode: str) -> Reference:
-    """The reference without its cast, and with a note that says so; the reference itself where there is nothing to remove.
+    """The reference without its cast, and with a note that says so; the reference itself where there is
+    nothing to remove.
 
     Args:
         reference: the picture.
-        mode: 'off'; 'auto', only where a plain backdrop and the nearly grey parts of the object before it have the same slight cast; 'on',
-            whatever the backdrop says, or without one half of what the object's own shades of grey say.
+        mode: 'off'; 'auto', only where a plain backdrop and the nearly grey parts of the object before it
+            have the same slight cast; 'on', whatever the backdrop says, or without one half of what the
+            object's own shades of grey say.
 
     Raises:
         InvalidImage: no object can be told from the background.
@@ -45,11 +48,16 @@ def balanced(reference: Reference, mode: str) -> Reference:
     if np.abs(gains - 1).max() < 0.01:
         return reference
     color = np.clip(reference.color * gains, 0, 1).astype(np.float32)
-    return replace(reference, color=color, notes=(*reference.notes, "White Balance: a colour cast was taken off the reference."))
+    return replace(
+        reference,
+        color=color,
+        notes=(*reference.notes, "White Balance: a colour cast was taken off the reference."),
+    )
 
 
 def backdrop_color(reference: Reference) -> np.ndarray | None:
-    """(3,) float32 sRGB: the median of the border before a smooth backdrop; None where there is none, or it is no grey under a cast."""
+    """(3,) float32 sRGB: the median of the border before a smooth backdrop; None where there is none, or it
+    is no grey under a cast."""
     small = cv2.resize(reference.color, (256, 256), interpolation=cv2.INTER_AREA)
     lab, rim = cv2.cvtColor(small, cv2.COLOR_RGB2LAB), border((256, 256))
     found = fit_backdrop(lab, rim)
@@ -80,7 +88,8 @@ def shades_of_grey(reference: Reference) -> np.ndarray:
 
 
 def gains_of(grey: np.ndarray) -> np.ndarray:
-    """(3,) float64 factors that make a colour (3,) grey of the same brightness (Rec. 709 luma), no stronger than 1.5 either way.
+    """(3,) float64 factors that make a colour (3,) grey of the same brightness (Rec. 709 luma), no stronger
+    than 1.5 either way.
 
     sRGB's encoding is nearly a power, so that a factor on encoded values is one on light (von Kries).
     """

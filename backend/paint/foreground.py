@@ -22,7 +22,8 @@ HOLE = 0.08
 
 
 def cut_out(reference: Reference) -> Reference:
-    """The reference with an alpha that holds only the object: its own alpha, else a segmentation seeded from the border.
+    """The reference with an alpha that holds only the object: its own alpha, else a segmentation seeded from
+    the border.
 
     Raises:
         InvalidImage: no object can be told from the background, or the image's own alpha leaves nothing.
@@ -30,9 +31,12 @@ def cut_out(reference: Reference) -> Reference:
     alpha = segment(reference.color) if reference.opaque else reference.alpha
     solid = largest_part(alpha > 0.5)
     if solid.sum() < 0.002 * solid.size:
-        raise InvalidImage("No object was found in the reference image. Use an image with a plain or transparent background."
-                           if reference.opaque else "Hardly anything in the reference image is more than half opaque. Use an image whose "
-                           "object is opaque, and large enough to see.")
+        raise InvalidImage(
+            "No object was found in the reference image. Use an image with a plain or transparent background."
+            if reference.opaque
+            else "Hardly anything in the reference image is more than half opaque. Use an image whose "
+            "object is opaque, and large enough to see."
+        )
     return reference.with_alpha(np.where(solid, alpha, 0).astype(np.float32))
 
 
@@ -48,9 +52,10 @@ def largest_part(mask: np.ndarray) -> np.ndarray:
 def segment(color: np.ndarray) -> np.ndarray:
     """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows mostly background.
 
-    Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a smooth backdrop, with and
-    without its soft shadows; where the border is not smooth, GrabCut (Rother et al. 2004) started from what differs from the colours of the
-    border, or of the border without its lower side, at which pictures often cut an object off.
+    Several hypotheses are made and the one of the highest :func:`likelihood` is taken: what differs from a
+    smooth backdrop, with and without its soft shadows; where the border is not smooth, GrabCut (Rother et al.
+    2004) started from what differs from the colours of the border, or of the border without its lower side,
+    at which pictures often cut an object off.
     """
     height, width = color.shape[:2]
     small = _shrunk(color, WORKING_SIZE)
@@ -58,7 +63,10 @@ def segment(color: np.ndarray) -> np.ndarray:
     if not masks:
         smaller = _shrunk(small, GRAB_CUT_SIZE)
         cut = [_grab_cut(smaller, border(smaller.shape[:2], lower)) for lower in (True, False)]
-        masks = [cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5 for mask in cut]
+        masks = [
+            cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+            for mask in cut
+        ]
     solid = max(masks, key=lambda mask: likelihood(mask, small)).astype(np.float32)
     return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
@@ -66,8 +74,8 @@ def segment(color: np.ndarray) -> np.ndarray:
 def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
     """0..1: how much a mask (H, W) bool looks like the object of an image (H, W, 3) float32 sRGB.
 
-    The product of three shares: of its outline that lies on edges of the image, of its colours that the rest of the image does not have,
-    and of the image's border that it leaves free.
+    The product of three shares: of its outline that lies on edges of the image, of its colours that the rest
+    of the image does not have, and of the image's border that it leaves free.
     """
     if not mask.any() or mask.all():
         return 0.0
@@ -83,19 +91,22 @@ def likelihood(mask: np.ndarray, color: np.ndarray) -> float:
 def _shrunk(image: np.ndarray, size: int) -> np.ndarray:
     height, width = image.shape[:2]
     scale = min(1.0, size / max(height, width))
-    return cv2.resize(image, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        image, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
 
 
 def border(shape: tuple[int, int], lower: bool = True) -> np.ndarray:
     """(H, W) bool: the outermost pixels of an image, with or without its lower side."""
     outermost = np.ones(shape, bool)
     rim = max(1, round(0.015 * max(shape)))
-    outermost[rim:-rim if lower else None, rim:-rim] = False
+    outermost[rim : -rim if lower else None, rim:-rim] = False
     return outermost
 
 
 def _before_backdrop(color: np.ndarray) -> list[np.ndarray]:
-    """What differs from a smooth backdrop, (H, W) bool each: with its soft shadows, and without; none where the border is not smooth."""
+    """What differs from a smooth backdrop, (H, W) bool each: with its soft shadows, and without; none where
+    the border is not smooth."""
     lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
     found = fit_backdrop(lab, border(lab.shape[:2]))
     if found is None:
@@ -108,7 +119,8 @@ def _before_backdrop(color: np.ndarray) -> list[np.ndarray]:
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    """A mask without its small holes, which mostly are paint like the background; what is seen between the legs of a chair stays open."""
+    """A mask without its small holes, which mostly are paint like the background; what is seen between the
+    legs of a chair stays open."""
     holes, count = ndimage.label(ndimage.binary_fill_holes(mask) & ~mask)
     if count == 0:
         return mask
@@ -125,14 +137,24 @@ def _grab_cut(image: np.ndarray, border: np.ndarray) -> np.ndarray:
     """(H, W) bool; the border is background."""
     lab = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB)
     distance = _distance_from_colors(lab, lab[border])
-    threshold = max(6.0, cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)[0])
+    threshold = max(
+        6.0, cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)[0]
+    )
     trimap = np.where(distance > threshold, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     trimap[border] = cv2.GC_BGD
     if not (trimap == cv2.GC_PR_FGD).any():
         return np.zeros(trimap.shape, bool)
     cv2.setRNGSeed(0)
     pixels = np.round(image[..., ::-1] * 255).astype(np.uint8)
-    cv2.grabCut(np.ascontiguousarray(pixels), trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(
+        np.ascontiguousarray(pixels),
+        trimap,
+        None,
+        np.zeros((1, 65)),
+        np.zeros((1, 65)),
+        5,
+        cv2.GC_INIT_WITH_MASK,
+    )
     return _filled(_opened(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))))
 
 
@@ -145,13 +167,17 @@ def _distance_from_colors(lab: np.ndarray, border: np.ndarray) -> np.ndarray:
 
 
 def confirmed_by(mesh: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W) float32: a segmented alpha and the inside of the matching mesh's mask (H, W) bool: paint of the background's colour."""
+    """(H, W) float32: a segmented alpha and the inside of the matching mesh's mask (H, W) bool: paint of the
+    background's colour."""
     inset = 1 + max(alpha.shape) // 200
-    return np.maximum(alpha, cv2.erode(mesh.astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)).astype(np.float32))
+    return np.maximum(
+        alpha, cv2.erode(mesh.astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)).astype(np.float32)
+    )
 
 
 def extend(reference: Reference, inset: int) -> np.ndarray:
-    """(H, W, 3) float32: the object's colours from ``inset`` pixels within its outline, continued beyond: no background shines through."""
+    """(H, W, 3) float32: the object's colours from ``inset`` pixels within its outline, continued beyond: no
+    background shines through."""
     solid = cv2.erode((reference.alpha > 0.98).astype(np.uint8), np.ones((2 * inset + 1,) * 2, np.uint8)) > 0
     if not solid.any():
         solid = reference.alpha > 0.5

@@ -47,11 +47,22 @@ class Painter(Protocol):
 
     share: float
 
-    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+    def orbits(
+        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+    ) -> list[Orbit]:
         """The views that the painter wants to paint."""
         ...
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep, show: Show) -> Painting:
-        """The frames of all views, in the order of the orbits' cameras; ``show`` is shown them as they come."""
+    def paint(
+        self,
+        surface: Surface,
+        buffers: Sequence[GBuffer],
+        reference: Reference,
+        settings: Settings,
+        progress: Progress,
+        keep: Keep,
+        show: Show,
+    ) -> Painting:
+        """The frames of all views, in the order of the orbits' cameras; ``show`` is shown them as they
+        come."""
         ...

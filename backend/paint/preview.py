@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 Show = Callable[[np.ndarray], None]
-"""Shows pictures (N, SIZE, SIZE, 3) uint8 sRGB in place of those before; cheap, and may be called at any time."""
+"""Shows pictures (N, SIZE, SIZE, 3) uint8 sRGB in place of those before; cheap, and may be called at any
+time."""
 
 SIZE = 64
 """Pixels along a picture's side."""
@@ -30,5 +31,7 @@ def _square(frame: np.ndarray) -> np.ndarray:
     height, width = (max(1, round(SIZE * side / max(frame.shape[:2]))) for side in frame.shape[:2])
     picture = np.zeros((SIZE, SIZE, 3), np.uint8)
     top, left = (SIZE - height) // 2, (SIZE - width) // 2
-    picture[top:top + height, left:left + width] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    picture[top : top + height, left : left + width] = cv2.resize(
+        frame, (width, height), interpolation=cv2.INTER_AREA
+    )
     return picture

@@ -47,14 +47,18 @@ def decode(data: np.ndarray) -> Reference:
     """
     image, notes = _open(data) if data.ndim == 1 else (_from_pixels(data), [])
     if min(image.size) < SMALLEST:
-        raise InvalidImage(f"The reference image is only {image.width} x {image.height} pixels. "
-                           f"Choose one of at least {SMALLEST} x {SMALLEST}.")
+        raise InvalidImage(
+            f"The reference image is only {image.width} x {image.height} pixels. "
+            f"Choose one of at least {SMALLEST} x {SMALLEST}."
+        )
     if max(image.size) > LARGEST:
         image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, np.float32) / 255
     if pixels[..., 3].max() < 0.5:
         raise InvalidImage("The reference image is transparent everywhere. Choose one that shows the object.")
-    return Reference(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]), tuple(notes))
+    return Reference(
+        np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]), tuple(notes)
+    )
 
 
 def _from_pixels(pixels: np.ndarray) -> Image.Image:
@@ -73,11 +77,17 @@ def _open(data: np.ndarray) -> tuple[Image.Image, list[str]]:
             notes.append(f"The reference is animated; its first of {image.n_frames} frames was used.")
         image.load()
     except UnidentifiedImageError:
-        raise InvalidImage("The reference is not an image file that can be read. Save it as PNG, JPEG or WebP and try again.") from None
+        raise InvalidImage(
+            "The reference is not an image file that can be read. Save it as PNG, JPEG or WebP and try again."
+        ) from None
     except Image.DecompressionBombError:
-        raise InvalidImage("The reference image has too many pixels. Scale it down to 8192 pixels or less and try again.") from None
+        raise InvalidImage(
+            "The reference image has too many pixels. Scale it down to 8192 pixels or less and try again."
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InvalidImage(f"The reference image is damaged or cut short ({error}). Save or download it again.") from None
+        raise InvalidImage(
+            f"The reference image is damaged or cut short ({error}). Save or download it again."
+        ) from None
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         notes.append("The reference has more than 8 bits per channel; 8 were used.")

@@ -9,7 +9,8 @@ from numba import njit
 from .columns import Cells
 
 REACH = 0.875
-"""In cells, how far from a centre the surface is looked for: an edge of a cell lies no farther than sqrt(3) / 2 from its centre."""
+"""In cells, how far from a centre the surface is looked for: an edge of a cell lies no farther than sqrt(3) /
+2 from its centre."""
 
 SLABS = 64
 """That the grid is cut into along x; a core works on one at a time."""
@@ -24,7 +25,8 @@ def closest_points(grid: Cells, vertices: np.ndarray, faces: np.ndarray) -> tupl
         faces: (F, 3) int32.
 
     Returns:
-        ``face`` (N,) int32, of equally near ones the first; and ``barycentric`` (N, 2) float32, weights of its first two corners.
+        ``face`` (N,) int32, of equally near ones the first; and ``barycentric`` (N, 2) float32, weights of
+        its first two corners.
     """
     corners = ((vertices.astype(np.float64) + 0.5) * grid.resolution)[faces]
     low, high = (end(corners[..., 0], axis=1) for end in (np.min, np.max))
@@ -34,7 +36,18 @@ def closest_points(grid: Cells, vertices: np.ndarray, faces: np.ndarray) -> tupl
 
     def slab(first: int, last: int) -> None:
         inside = np.flatnonzero((low <= last + 1) & (high >= first - 1))
-        _project(corners[inside], inside, grid.starts, grid.heights, grid.resolution, first, last, nearest, barycentric, distance)
+        _project(
+            corners[inside],
+            inside,
+            grid.starts,
+            grid.heights,
+            grid.resolution,
+            first,
+            last,
+            nearest,
+            barycentric,
+            distance,
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(slab, bounds[:-1], bounds[1:]))
@@ -49,7 +62,9 @@ def _project(corners, numbers, starts, heights, resolution, first, last, nearest
         a, b, c = corners[f, 0], corners[f, 1], corners[f, 2]
         for axis in range(3):
             low[axis] = max(int(np.floor(min(a[axis], b[axis], c[axis]) - REACH)), 0 if axis else first)
-            high[axis] = min(int(np.ceil(max(a[axis], b[axis], c[axis]) + REACH)), resolution if axis else last)
+            high[axis] = min(
+                int(np.ceil(max(a[axis], b[axis], c[axis]) + REACH)), resolution if axis else last
+            )
         n = np.cross(b - a, c - a)
         length = np.sqrt((n * n).sum())
         if length == 0:
@@ -70,7 +85,8 @@ def _project(corners, numbers, starts, heights, resolution, first, last, nearest
 
 @njit(cache=True, nogil=True)
 def _closest(a, b, c, x, y, z):
-    """Weights of a and b in the triangle's point nearest to (x, y, z), and its squared distance (Ericson 2005, section 5.1.5)."""
+    """Weights of a and b in the triangle's point nearest to (x, y, z), and its squared distance (Ericson
+    2005, section 5.1.5)."""
     ab_a = ac_a = ab_b = ac_b = ab_c = ac_c = 0.0
     for axis, p in enumerate((x, y, z)):
         ab, ac = b[axis] - a[axis], c[axis] - a[axis]

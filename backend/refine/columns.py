@@ -9,7 +9,8 @@ from numba import njit
 
 @dataclass(frozen=True)
 class Cells:
-    """Occupied cells of a cubic grid over normalised space, -0.5 to 0.5, in ascending order of x, then y, then z.
+    """Occupied cells of a cubic grid over normalised space, -0.5 to 0.5, in ascending order of x, then y,
+    then z.
 
     Attributes:
         cells: (N, 3) int32.
@@ -30,7 +31,9 @@ class Cells:
     @cached_property
     def starts(self) -> np.ndarray:
         """(R * R + 1,) int64: where the cells of each column begin, columns counted along y, then x."""
-        return column_starts(self.cells[:, 0].astype(np.int64) * self.resolution + self.cells[:, 1], self.resolution**2)
+        return column_starts(
+            self.cells[:, 0].astype(np.int64) * self.resolution + self.cells[:, 1], self.resolution**2
+        )
 
 
 def column_starts(column: np.ndarray, count: int) -> np.ndarray:

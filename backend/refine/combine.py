@@ -1,12 +1,13 @@
 """What a refinement changed, brought back onto the texture without losing what the views saw.
 
-A voxel model reads the baked colours and decodes them twice: as they are (before), and refined (after). Decoding alone blurs, so on what
-the views saw not the decoded colour but its change, after minus before, is added to the texture: in full where they saw it badly, not at
-all where they saw it well. What no view saw takes the decoded colour itself; it comes in over a strip along what was seen, where the
-texture passes from the one to the other. All of this is worked out on cells, so it is as smooth as they are, across UV seams too.
+A voxel model reads the baked colours and decodes them twice: as they are (before), and refined (after).
+Decoding alone blurs, so on what the views saw not the decoded colour but its change, after minus before, is
+added to the texture: in full where they saw it badly, not at all where they saw it well. What no view saw
+takes the decoded colour itself; it comes in over a strip along what was seen, where the texture passes from
+the one to the other. All of this is worked out on cells, so it is as smooth as they are, across UV seams too.
 
-A refinement that changes nothing is the identity: before and after are equal, and the texture comes back as it is, also where no view saw
-it, and without maps of the material, for nothing was learnt of either.
+A refinement that changes nothing is the identity: before and after are equal, and the texture comes back as
+it is, also where no view saw it, and without maps of the material, for nothing was learnt of either.
 """
 
 from dataclasses import replace
@@ -28,26 +29,37 @@ POOR, GOOD = 0.2, 0.6
 """Confidence up to which the whole change is added, and from which on nothing is; a smooth ramp between."""
 
 STRIP = 1 / 64
-"""Width of the strip in which unseen surface passes to the decoded colour, in units of the mesh's longest side."""
+"""Width of the strip in which unseen surface passes to the decoded colour, in units of the mesh's longest
+side."""
 
 CLEAR, CLEAR_SHARE = 0.5, 0.01
-"""The material is see-through if the refined alpha is below the first on at least the second of what was seen; of all, if nothing was."""
+"""The material is see-through if the refined alpha is below the first on at least the second of what was
+seen; of all, if nothing was."""
 
 FINE = 4
 """Texels along a cell's side that are more than enough to hold what cells say."""
 
 
-def combine(surface: Surface, texture: Texture, grid: Cells, colors: VoxelColors, before: np.ndarray, after: np.ndarray) -> Texture:
+def combine(
+    surface: Surface,
+    texture: Texture,
+    grid: Cells,
+    colors: VoxelColors,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> Texture:
     """The refined texture.
 
     Args:
         surface, texture: of the bake.
         grid: N cells of the surface's dual grid.
         colors: what the texture says of them.
-        before, after: (N, 6) float32 0..1: base colour, sRGB-encoded, metallic, roughness and alpha as the model decodes them.
+        before, after: (N, 6) float32 0..1: base colour, sRGB-encoded, metallic, roughness and alpha as the
+            model decodes them.
 
     Returns:
-        The texture with another base colour, and with metallic and roughness; with alpha only if the material is see-through.
+        The texture with another base colour, and with metallic and roughness; with alpha only if the material
+        is see-through.
     """
     if np.array_equal(before, after):
         return texture
@@ -64,7 +76,9 @@ def combine(surface: Surface, texture: Texture, grid: Cells, colors: VoxelColors
         return cv2.resize(atlas, (size, size), interpolation=cv2.INTER_LINEAR).reshape(size, size, -1)
 
     def material_map(channel: int) -> np.ndarray:
-        return _bytes(equalise(image(255 * after[:, [channel]]), on_surface, surface.faces, surface.corner_uvs))
+        return _bytes(
+            equalise(image(255 * after[:, [channel]]), on_surface, surface.faces, surface.corner_uvs)
+        )
 
     change, share = image(added), image(replaced[:, None])[..., 0]
     for channel in range(3):
@@ -72,12 +86,20 @@ def combine(surface: Surface, texture: Texture, grid: Cells, colors: VoxelColors
     # The bake has made both sides of every seam match; the change has to match, too.
     change = equalise(change, on_surface, surface.faces, surface.corner_uvs)
     change += texture.base_color
-    return replace(texture, base_color=_bytes(change), metallic=material_map(3), roughness=material_map(4),
-                   alpha=material_map(5) if see_through else None)
+    return replace(
+        texture,
+        base_color=_bytes(change),
+        metallic=material_map(3),
+        roughness=material_map(4),
+        alpha=material_map(5) if see_through else None,
+    )
 
 
-def _shares(grid: Cells, colors: VoxelColors, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a texel of base colour c becomes is ``c + added - replaced * c``, with ``added`` (N, 3) float32 0..255 and ``replaced`` (N,)."""
+def _shares(
+    grid: Cells, colors: VoxelColors, before: np.ndarray, after: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a texel of base colour c becomes is ``c + added - replaced * c``, with ``added`` (N, 3) float32
+    0..255 and ``replaced`` (N,)."""
     replaced = _smooth(_depth(grid, colors.coverage > 0.5))
     taken = (1 - replaced) * (1 - _smooth((colors.confidence - POOR) / (GOOD - POOR)))
     added = taken[:, None] * (after - before)[:, :3] + replaced[:, None] * after[:, :3]

@@ -14,14 +14,17 @@ POINTS = 1 << 17
 
 
 def interpolate(grid: Cells, values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(M, C) float32 at points (M, 3) in -0.5..0.5: trilinear mean of values (N, C) over the occupied ones of a point's eight nearest cells
-    (TRELLIS.2's lookup); where none of them is occupied, the value of the nearest cell."""
+    """(M, C) float32 at points (M, 3) in -0.5..0.5: trilinear mean of values (N, C) over the occupied ones of
+    a point's eight nearest cells (TRELLIS.2's lookup); where none of them is occupied, the value of the
+    nearest cell."""
     result, found = np.zeros((len(points), values.shape[1]), np.float32), np.empty(len(points), bool)
     parts = [slice(start, start + POINTS) for start in range(0, len(points), POINTS)]
     values = np.ascontiguousarray(values, np.float32)
 
     def one(part: slice) -> None:
-        _interpolate(grid.starts, grid.heights, grid.resolution, values, points[part], result[part], found[part])
+        _interpolate(
+            grid.starts, grid.heights, grid.resolution, values, points[part], result[part], found[part]
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(one, parts))

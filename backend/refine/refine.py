@@ -1,4 +1,5 @@
-"""The refine stage: TRELLIS.2 goes over the baked voxels, and what it changed comes back onto the texture (Ink3D 3.3)."""
+"""The refine stage: TRELLIS.2 goes over the baked voxels, and what it changed comes back onto the texture
+(Ink3D 3.3)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +21,9 @@ from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
 from .combine import combine
 from .trellis2.dual_grid import dual_grid
-from .trellis2.eye import framed
+from .trellis2.image_encoder import framed
 from .trellis2.model import Model, folder
-from .trellis2.repaint import Strength, repaint
+from .trellis2.sdedit import Strength, repaint
 from .voxel_colors import voxel_colors
 
 BESIDE = 2_000_000_000
@@ -41,12 +42,22 @@ def check(device: str = "auto") -> None:
     if model.device.type == "cpu":
         needed, free = model.size + BESIDE, psutil.virtual_memory().available
         if free < needed:
-            raise OutOfMemory(f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} are free. Close "
-                              "other programs, or texture without refinement.", "retry")
+            raise OutOfMemory(
+                f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
+                "are free. Close other programs, or texture without refinement.",
+                "retry",
+            )
     model.check()
 
 
-def refine(surface: Surface, texture: Texture, images: Sequence[Reference], settings: Settings, progress: Progress, keep: Keep) -> Texture:
+def refine(
+    surface: Surface,
+    texture: Texture,
+    images: Sequence[Reference],
+    settings: Settings,
+    progress: Progress,
+    keep: Keep,
+) -> Texture:
     """The refined texture; one that no view has seen is made anew.
 
     Args:
@@ -63,8 +74,11 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
     """
     model = Model(folder(), device_called(settings.device))
     anew = not texture.coverage.any()
-    strength = Strength(1.0, 2 * settings.refine_steps, settings.seed) if anew else \
-        Strength(settings.refine_strength, settings.refine_steps, settings.seed)
+    strength = (
+        Strength(1.0, 2 * settings.refine_steps, settings.seed)
+        if anew
+        else Strength(settings.refine_strength, settings.refine_steps, settings.seed)
+    )
     if not strength.start:
         return texture
     grid = dual_grid(surface.vertices, surface.faces, settings.refine_resolution)
@@ -78,24 +92,50 @@ def refine(surface: Surface, texture: Texture, images: Sequence[Reference], sett
     progress(0.2)
     pictures = [framed(image, settings.refine_resolution) for image in images]
     try:
-        before, after = repaint(model, grid, None if anew else colors.values, pictures, strength,
-                                lambda fraction: progress(0.2 + 0.7 * fraction), keep)
+        before, after = repaint(
+            model,
+            grid,
+            None if anew else colors.values,
+            pictures,
+            strength,
+            lambda fraction: progress(0.2 + 0.7 * fraction),
+            keep,
+        )
     except torch.OutOfMemoryError as error:
-        smaller = "Refine at 512, or not at all" if settings.refine_resolution > 512 else "Texture without refinement"
-        raise OutOfMemory(f"The card has too little memory to refine {len(grid):,} voxels. {smaller}, or close other programs that use "
-                          "the card.", "retry") from error
+        smaller = (
+            "Refine at 512, or not at all"
+            if settings.refine_resolution > 512
+            else "Texture without refinement"
+        )
+        raise OutOfMemory(
+            f"The card has too little memory to refine {len(grid):,} voxels. {smaller}, or close other "
+            "programs that use the card.",
+            "retry",
+        ) from error
     refined = combine(surface, texture, grid, colors, before, after)
-    return refined if model.card.trained else replace(refined, notes=("TRELLIS.2's weights are random: its colours mean nothing.",))
+    return (
+        refined
+        if model.card.trained
+        else replace(refined, notes=("TRELLIS.2's weights are random: its colours mean nothing.",))
+    )
 
 
-def seen_images(reference: Reference, orbits: Sequence[Orbit], buffers: Sequence[GBuffer], frames: Sequence[np.ndarray],
-                count: int) -> list[Reference]:
-    """The images to follow: the reference and, if there are more, painted views of other sides, evenly around the first long orbit."""
+def seen_images(
+    reference: Reference,
+    orbits: Sequence[Orbit],
+    buffers: Sequence[GBuffer],
+    frames: Sequence[np.ndarray],
+    count: int,
+) -> list[Reference]:
+    """The images to follow: the reference and, if there are more, painted views of other sides, evenly around
+    the first long orbit."""
     images = [cut_out(reference)]
     starts = np.cumsum([0, *(len(orbit.cameras) for orbit in orbits)])
     for orbit, start in zip(orbits, starts, strict=False):
         if len(orbit.cameras) >= count > 1:
             turned = np.linspace(0, len(orbit.cameras), count, endpoint=False).astype(int)[1:]
             views = [(frames[start + view], buffers[start + view].mask) for view in turned]
-            return images + [Reference(frame.astype(np.float32) / 255, mask.astype(np.float32)) for frame, mask in views]
+            return images + [
+                Reference(frame.astype(np.float32) / 255, mask.astype(np.float32)) for frame, mask in views
+            ]
     return images

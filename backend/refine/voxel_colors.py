@@ -15,7 +15,8 @@ from .closest import closest_points
 from .columns import Cells
 
 MATERIAL = (0.0, 0.6, 1.0)
-"""Metallic, roughness and alpha of what was painted, of which the bake says nothing: as Blender shows it without their maps."""
+"""Metallic, roughness and alpha of what was painted, of which the bake says nothing: as Blender shows it
+without their maps."""
 
 LARGEST = 4096
 """Atlas that is read: a cell of a 1024 grid is larger than its texels."""
@@ -31,7 +32,8 @@ class VoxelColors:
     Attributes:
         values: (N, 6) float32 0..1: base colour, sRGB-encoded, then metallic, roughness, alpha.
         confidence: (N,) float32 0..1.
-        coverage: (N,) float32 0..1, how much of the cell's surface a view sees. Where none does, the colour is the bake's filling.
+        coverage: (N,) float32 0..1, how much of the cell's surface a view sees. Where none does, the colour
+            is the bake's filling.
     """
 
     values: np.ndarray
@@ -40,7 +42,8 @@ class VoxelColors:
 
 
 def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors:
-    """Reads the texture where the surface is nearest to each cell's centre, as a mean over about one cell of it."""
+    """Reads the texture where the surface is nearest to each cell's centre, as a mean over about one cell of
+    it."""
     size = min(len(texture.base_color), LARGEST)
     maps = np.concatenate([texture.base_color, texture.confidence, texture.coverage], axis=2)
     maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_AREA)
@@ -63,7 +66,13 @@ def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors
 
 
 def texels_per_cell(surface: Surface, size: int, resolution: int) -> np.ndarray:
-    """(F,) float32: how many texels of an atlas of ``size`` squared lie along a cell's side, in each triangle."""
-    across, along = surface.corner_uvs[:, 1] - surface.corner_uvs[:, 0], surface.corner_uvs[:, 2] - surface.corner_uvs[:, 0]
+    """(F,) float32: how many texels of an atlas of ``size`` squared lie along a cell's side, in each
+    triangle."""
+    across, along = (
+        surface.corner_uvs[:, 1] - surface.corner_uvs[:, 0],
+        surface.corner_uvs[:, 2] - surface.corner_uvs[:, 0],
+    )
     area = 0.5 * np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0])
-    return (size / resolution * np.sqrt(area / np.maximum(triangle_areas(surface.vertices, surface.faces), 1e-30))).astype(np.float32)
+    return (
+        size / resolution * np.sqrt(area / np.maximum(triangle_areas(surface.vertices, surface.faces), 1e-30))
+    ).astype(np.float32)

@@ -1,6 +1,7 @@
 """Pinhole and orthographic cameras.
 
-Axes as in OpenGL and Blender: columns right, up, back; a camera looks along -back. Pixel centres lie at +0.5, row 0 is the top.
+Axes as in OpenGL and Blender: columns right, up, back; a camera looks along -back. Pixel centres lie at +0.5,
+row 0 is the top.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ class Camera:
         rotation: (3, 3) float64, columns right, up, back.
         position: (3,) float64.
         focal: focal length in image widths; for an orthographic camera image widths per unit.
-        centre: where the optical axis meets the image, as fractions of width (from the left) and of height (from the top).
+        centre: where the optical axis meets the image, as fractions of width (from the left) and of height
+            (from the top).
         width, height: pixels.
         orthographic: parallel projection.
     """
@@ -30,7 +32,8 @@ class Camera:
     orthographic: bool = False
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(pixels, depth)`` of (N, 3) points: (N, 2) float64 column and row, and (N,) distance along the view axis."""
+        """``(pixels, depth)`` of (N, 3) points: (N, 2) float64 column and row, and (N,) distance along the
+        view axis."""
         local = (points - self.position) @ self.rotation
         depth = -local[:, 2]
         scale = self.focal * self.width / (1.0 if self.orthographic else depth[:, None])
@@ -46,15 +49,34 @@ class Camera:
 
     def pack(self) -> np.ndarray:
         """The camera as 20 float64, for numba kernels and files; see :meth:`unpack`."""
-        return np.array([*self.rotation.ravel(), *self.position, self.focal * self.width, self.centre[0] * self.width,
-                         self.centre[1] * self.height, self.width, self.height, float(self.orthographic), 0.0, 0.0])
+        return np.array(
+            [
+                *self.rotation.ravel(),
+                *self.position,
+                self.focal * self.width,
+                self.centre[0] * self.width,
+                self.centre[1] * self.height,
+                self.width,
+                self.height,
+                float(self.orthographic),
+                0.0,
+                0.0,
+            ]
+        )
 
     @staticmethod
     def unpack(packed: np.ndarray) -> "Camera":
         """The camera that :meth:`pack` made."""
         width, height = int(packed[15]), int(packed[16])
-        return Camera(packed[:9].reshape(3, 3), packed[9:12], packed[12] / width, (packed[13] / width, packed[14] / height),
-                      width, height, bool(packed[17]))
+        return Camera(
+            packed[:9].reshape(3, 3),
+            packed[9:12],
+            packed[12] / width,
+            (packed[13] / width, packed[14] / height),
+            width,
+            height,
+            bool(packed[17]),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +95,8 @@ class Orbit:
 
 
 def look_at_origin(azimuth: float, elevation: float, roll: float = 0.0) -> np.ndarray:
-    """(3, 3) float64 rotation of a camera that looks at the origin; degrees, azimuth 0 in front (-Y), counter-clockwise from above."""
+    """(3, 3) float64 rotation of a camera that looks at the origin; degrees, azimuth 0 in front (-Y),
+    counter-clockwise from above."""
     a, e, r = np.radians([azimuth, elevation, roll])
     back = np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
     right = np.array([np.cos(a), np.sin(a), 0.0])
@@ -82,12 +105,17 @@ def look_at_origin(azimuth: float, elevation: float, roll: float = 0.0) -> np.nd
 
 
 def horizontal_orbit(count: int, radius: float, focal: float, size: int, azimuth: float = 0.0) -> Orbit:
-    """``count`` views around the vertical axis, counter-clockwise seen from above, starting at ``azimuth`` degrees."""
+    """``count`` views around the vertical axis, counter-clockwise seen from above, starting at ``azimuth``
+    degrees."""
     rotations = [look_at_origin(azimuth + 360.0 * k / count, 0.0) for k in range(count)]
-    return Orbit("horizontal", tuple(Camera(r, radius * r[:, 2], focal, width=size, height=size) for r in rotations))
+    return Orbit(
+        "horizontal", tuple(Camera(r, radius * r[:, 2], focal, width=size, height=size) for r in rotations)
+    )
 
 
 def vertical_orbit(count: int, radius: float, focal: float, size: int, azimuth: float = 0.0) -> Orbit:
     """``count`` views over the top: up from ``azimuth``, behind upside-down, below, and back."""
     rotations = [look_at_origin(azimuth, 360.0 * k / count) for k in range(count)]
-    return Orbit("vertical", tuple(Camera(r, radius * r[:, 2], focal, width=size, height=size) for r in rotations))
+    return Orbit(
+        "vertical", tuple(Camera(r, radius * r[:, 2], focal, width=size, height=size) for r in rotations)
+    )

@@ -1,11 +1,12 @@
 """Triangles on the pixels of a view: the compiled loops of :mod:`.rasterize`.
 
-Corners are moved to a grid of 1/4096 pixel, on which every edge function is exact in float64 (Pineda 1988): two triangles that share an
-edge agree on its sides, so that no pixel between them stays empty.
+Corners are moved to a grid of 1/4096 pixel, on which every edge function is exact in float64 (Pineda 1988):
+two triangles that share an edge agree on its sides, so that no pixel between them stays empty.
 
-A fine mesh has more triangles than the view has pixels, so most of the work is to learn that a triangle shows nothing. It is done for a
-block of them at a time, each step in a loop without branches: which have a pixel centre in their box; where their corners are; what a
-triangle whose box holds but one pixel shows there. Only larger ones are walked pixel by pixel.
+A fine mesh has more triangles than the view has pixels, so most of the work is to learn that a triangle shows
+nothing. It is done for a block of them at a time, each step in a loop without branches: which have a pixel
+centre in their box; where their corners are; what a triangle whose box holds but one pixel shows there. Only
+larger ones are walked pixel by pixel.
 """
 
 from typing import NamedTuple
@@ -24,16 +25,20 @@ _BACK, _FRONT, _LARGE_FRONT, _LARGE_BACK, _NOTHING = range(5)
 
 
 class Projected(NamedTuple):
-    """A mesh on the screen of one camera; arrays are flat, for with a constant stride LLVM vectorises the loops over them.
+    """A mesh on the screen of one camera; arrays are flat, for with a constant stride LLVM vectorises the
+    loops over them.
 
     Attributes:
         points: (2 * V,) float32 column and row of each vertex.
         pairs: (V,) uint64, the same memory: both in one load.
         near: (V,) float32 1 / depth, or -depth for an orthographic camera; NaN before NEAR.
-        cells: (V,) uint32, the first pixel centre not before each vertex, kept within the image: column in 16 low bits, row in 16 high.
-        corners: (3 * F,) uint32 vertices of the triangles. Unsigned, because numba looks at the sign of every signed index.
+        cells: (V,) uint32, the first pixel centre not before each vertex, kept within the image: column in 16
+            low bits, row in 16 high.
+        corners: (3 * F,) uint32 vertices of the triangles. Unsigned, because numba looks at the sign of every
+            signed index.
         orthographic: whether nearness is linear on the screen as it is.
-        sign: of the area of a triangle that shows its front. Rows run downwards: counter-clockwise in the world is a negative area.
+        sign: of the area of a triangle that shows its front. Rows run downwards: counter-clockwise in the
+            world is a negative area.
     """
 
     points: np.ndarray
@@ -46,7 +51,8 @@ class Projected(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """What is drawn on: pixels of ``height`` rows of ``width``; see :class:`.rasterize.GBuffer`, ``nearness`` is :attr:`Projected.near`."""
+    """What is drawn on: pixels of ``height`` rows of ``width``; see :class:`.rasterize.GBuffer`, ``nearness``
+    is :attr:`Projected.near`."""
 
     width: int
     height: int
@@ -60,8 +66,10 @@ class Glance(NamedTuple):
     """A block of triangles at the first pixel of their box, each quantity of all triangles in a row.
 
     Attributes:
-        pairs: (3 * _BLOCK,) uint64 their corners; ``points`` (6 * _BLOCK,) float32 are the same memory; ``near`` (3 * _BLOCK,) float32.
-        kind: (_BLOCK,) uint32: the side that a triangle of one pixel shows there, the side of a larger one, or nothing.
+        pairs: (3 * _BLOCK,) uint64 their corners; ``points`` (6 * _BLOCK,) float32 are the same memory;
+            ``near`` (3 * _BLOCK,) float32.
+        kind: (_BLOCK,) uint32: the side that a triangle of one pixel shows there, the side of a larger one,
+            or nothing.
         place: (_BLOCK,) uint32 the pixel.
         shown: (3 * _BLOCK,) float32 nearness and the weights of the first two corners there.
     """
@@ -77,19 +85,44 @@ class Glance(NamedTuple):
 def project(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> Projected:
     """Triangles (F, 3) over vertices (V, 3), as a camera sees them."""
     count = len(vertices)
-    points, near, cells = np.empty(2 * count, np.float32), np.empty(count, np.float32), np.empty(count, np.uint32)
+    points, near, cells = (
+        np.empty(2 * count, np.float32),
+        np.empty(count, np.float32),
+        np.empty(count, np.uint32),
+    )
     _project(np.ascontiguousarray(vertices, np.float32).ravel(), camera.pack(), points, near, cells)
     corners = np.ascontiguousarray(faces, np.int32).ravel().view(np.uint32)
     mirrored = np.linalg.det(camera.rotation) < 0
-    return Projected(points, points.view(np.uint64), near, cells, corners, camera.orthographic, 1.0 if mirrored else -1.0)
+    return Projected(
+        points, points.view(np.uint64), near, cells, corners, camera.orthographic, 1.0 if mirrored else -1.0
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _project(vertices, camera, points, near, cells):
-    orthographic, focal, centre_x, centre_y, width, height = camera[17] > 0, camera[12], camera[13], camera[14], camera[15], camera[16]
-    focal, centre_x, centre_y, unit = focal * _SUBPIXELS, centre_x * _SUBPIXELS, centre_y * _SUBPIXELS, np.float32(1 / _SUBPIXELS)
+    orthographic, focal, centre_x, centre_y, width, height = (
+        camera[17] > 0,
+        camera[12],
+        camera[13],
+        camera[14],
+        camera[15],
+        camera[16],
+    )
+    focal, centre_x, centre_y, unit = (
+        focal * _SUBPIXELS,
+        centre_x * _SUBPIXELS,
+        centre_y * _SUBPIXELS,
+        np.float32(1 / _SUBPIXELS),
+    )
     px, py, pz = camera[9], camera[10], camera[11]
-    right_x, right_y, right_z, up_x, up_y, up_z = camera[0], camera[3], camera[6], camera[1], camera[4], camera[7]
+    right_x, right_y, right_z, up_x, up_y, up_z = (
+        camera[0],
+        camera[3],
+        camera[6],
+        camera[1],
+        camera[4],
+        camera[7],
+    )
     back_x, back_y, back_z = camera[2], camera[5], camera[8]
     for k in range(cells.shape[0]):
         x, y, z = vertices[3 * k] - px, vertices[3 * k + 1] - py, vertices[3 * k + 2] - pz
@@ -107,26 +140,48 @@ def _project(vertices, camera, points, near, cells):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def draw(mesh, canvas):
-    """Draws a :class:`Projected` mesh on a :class:`Canvas`: the nearest wins, of equals one that shows its front.
+    """Draws a :class:`Projected` mesh on a :class:`Canvas`: the nearest wins, of equals one that shows its
+    front.
 
     Backs come last: of a closed shape they are hidden by then, and what is hidden costs little.
     """
     count = mesh.corners.shape[0] // 3
     pairs = np.empty(3 * _BLOCK, np.uint64)
-    glance = Glance(pairs, pairs.view(np.float32), np.empty(3 * _BLOCK, np.float32), np.empty(_BLOCK, np.uint32),
-                    np.empty(_BLOCK, np.uint32), np.empty(3 * _BLOCK, np.float32))
-    block, small, fronts = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
+    glance = Glance(
+        pairs,
+        pairs.view(np.float32),
+        np.empty(3 * _BLOCK, np.float32),
+        np.empty(_BLOCK, np.uint32),
+        np.empty(_BLOCK, np.uint32),
+        np.empty(3 * _BLOCK, np.float32),
+    )
+    block, small, fronts = (
+        np.empty(_BLOCK, np.uint32),
+        np.empty(_BLOCK, np.uint32),
+        np.empty(_BLOCK, np.uint32),
+    )
     backs, waiting = np.empty(count, np.uint32), 0
-    later, place, near, hidden = np.empty(count, np.uint32), np.empty(count, np.uint32), np.empty(count, np.float32), 0
+    later, place, near, hidden = (
+        np.empty(count, np.uint32),
+        np.empty(count, np.uint32),
+        np.empty(count, np.float32),
+        0,
+    )
     for start in range(0, count, _BLOCK):
         found = _on_centres(mesh, start, min(start + _BLOCK, count), block)
         _gather(mesh, block, found, glance)
-        _evaluate(glance, found, mesh.sign, mesh.orthographic, np.float32(canvas.width), np.float32(canvas.height))
+        _evaluate(
+            glance, found, mesh.sign, mesh.orthographic, np.float32(canvas.width), np.float32(canvas.height)
+        )
         shown = large = 0
         for k in range(found):
             small[shown], fronts[large], backs[waiting] = k, block[k], block[k]
             kind = glance.kind[k]
-            shown, large, waiting = shown + (kind <= _FRONT), large + (kind == _LARGE_FRONT), waiting + (kind == _LARGE_BACK)
+            shown, large, waiting = (
+                shown + (kind <= _FRONT),
+                large + (kind == _LARGE_FRONT),
+                waiting + (kind == _LARGE_BACK),
+            )
         hidden = _draw_small(small[:shown], block, glance, canvas, later, place, near, hidden)
         _draw_large(fronts[:large], True, mesh, canvas)
     for k in range(hidden):
@@ -138,7 +193,8 @@ def draw(mesh, canvas):
 
 @njit(cache=True, nogil=True)
 def _on_centres(mesh, start, stop, block):
-    """How many of the triangles have a pixel centre in their box; their numbers go to ``block``. Without a branch: most small ones miss."""
+    """How many of the triangles have a pixel centre in their box; their numbers go to ``block``. Without a
+    branch: most small ones miss."""
     cells, corners, count = mesh.cells, mesh.corners, 0
     for f in range(start, stop):
         a, b, c = cells[corners[3 * f]], cells[corners[3 * f + 1]], cells[corners[3 * f + 2]]
@@ -191,13 +247,17 @@ def _evaluate(glance, count, sign, orthographic, width, height):
 
 @njit(cache=True, nogil=True)
 def _draw_small(order, block, glance, canvas, later, place, near, hidden):
-    """Draws triangles of one pixel that show their front. Backs that are not hidden yet wait, with pixel and nearness: so many by now."""
+    """Draws triangles of one pixel that show their front. Backs that are not hidden yet wait, with pixel and
+    nearness: so many by now."""
     for k in order:
         at, here = glance.place[k], glance.shown[k]
         if here > canvas.nearness[at]:
             if glance.kind[k] == _FRONT:
                 canvas.nearness[at], canvas.face[at], canvas.front[at] = here, block[k], True
-                canvas.barycentric[2 * at], canvas.barycentric[2 * at + 1] = glance.shown[k + _BLOCK], glance.shown[k + 2 * _BLOCK]
+                canvas.barycentric[2 * at], canvas.barycentric[2 * at + 1] = (
+                    glance.shown[k + _BLOCK],
+                    glance.shown[k + 2 * _BLOCK],
+                )
             else:
                 later[hidden], place[hidden], near[hidden] = block[k], at, here
                 hidden += 1
@@ -264,7 +324,8 @@ def _hidden(nearness, place, columns, rows, width, nearest):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _span(weight, step, first, last):
-    """The columns from ``first`` to ``last`` on which an edge function is not negative; exact, as are its arguments."""
+    """The columns from ``first`` to ``last`` on which an edge function is not negative; exact, as are its
+    arguments."""
     if step > 0:
         return max(first, np.ceil(-weight / step)), last
     if step < 0:

@@ -1,4 +1,5 @@
-"""What a texel sees of a frame: not a point but the patch of pixels that the texel covers, narrow where the surface turns away.
+"""What a texel sees of a frame: not a point but the patch of pixels that the texel covers, narrow where the
+surface turns away.
 
 AssetGen 7.4: the Jacobian of texel to pixel, a mip chain, and up to 8 taps along the patch's longer axis.
 """
@@ -27,7 +28,8 @@ class Pyramid:
 
 
 def pyramid(frame: np.ndarray, mask: np.ndarray) -> Pyramid:
-    """The mip chain of a frame down to one pixel. No level holds anything of the background: it repeats near foreground there.
+    """The mip chain of a frame down to one pixel. No level holds anything of the background: it repeats near
+    foreground there.
 
     Args:
         frame: (H, W, C) uint8 or float32.
@@ -40,15 +42,16 @@ def pyramid(frame: np.ndarray, mask: np.ndarray) -> Pyramid:
     levels = np.column_stack([np.cumsum(counts) - counts, shapes]).astype(np.int64)
     pixels = np.zeros((counts.sum(), frame.shape[2]), np.float32)
     weights = np.zeros(counts.sum(), np.float32)
-    pixels[:counts[0]] = frame.reshape(-1, frame.shape[2])
-    weights[:counts[0]] = mask.ravel()
+    pixels[: counts[0]] = frame.reshape(-1, frame.shape[2])
+    weights[: counts[0]] = mask.ravel()
     _fill_levels(pixels, weights, levels)
     return Pyramid(pixels, levels)
 
 
 @njit(cache=True, nogil=True)
 def _fill_levels(pixels, weights, levels):
-    """Down: each level is the weighted mean of 2 x 2 of the one before. Up again: what has no weight repeats the level above it."""
+    """Down: each level is the weighted mean of 2 x 2 of the one before. Up again: what has no weight repeats
+    the level above it."""
     channels = pixels.shape[1]
     for level in range(1, levels.shape[0]):
         below, below_height, below_width = levels[level - 1]
@@ -79,18 +82,24 @@ def _fill_levels(pixels, weights, levels):
 
 
 def tangents(vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, size: int) -> np.ndarray:
-    """(F, 3, 2) float32: how far a texel step to the right and one downwards move in space; 0 for triangles without area in UV."""
+    """(F, 3, 2) float32: how far a texel step to the right and one downwards move in space; 0 for triangles
+    without area in UV."""
     corners = vertices[faces].astype(np.float64)
     texels = corner_uvs.astype(np.float64) * (size, -size)
     across, along = texels[:, 1] - texels[:, 0], texels[:, 2] - texels[:, 0]
     area = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
-    inverse = np.stack([np.stack([along[:, 1], -along[:, 0]], axis=1), np.stack([-across[:, 1], across[:, 0]], axis=1)], axis=1)
+    inverse = np.stack(
+        [np.stack([along[:, 1], -along[:, 0]], axis=1), np.stack([-across[:, 1], across[:, 0]], axis=1)],
+        axis=1,
+    )
     inverse /= np.where(np.abs(area) > 1e-12, area, np.inf)[:, None, None]
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=2)
     return (edges @ inverse).astype(np.float32)
 
 
-def project(camera: Camera, positions: np.ndarray, tangents: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project(
+    camera: Camera, positions: np.ndarray, tangents: np.ndarray, faces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where texels land in a view, and how large.
 
     Args:
@@ -100,7 +109,8 @@ def project(camera: Camera, positions: np.ndarray, tangents: np.ndarray, faces: 
         faces: (N,) int32 face of each texel.
 
     Returns:
-        ``pixels`` (N, 2) float32 column and row, and ``jacobians`` (N, 2, 2) float32: a column per texel step, a row per pixel axis.
+        ``pixels`` (N, 2) float32 column and row, and ``jacobians`` (N, 2, 2) float32: a column per texel
+        step, a row per pixel axis.
     """
     pixels = np.empty((len(positions), 2), np.float32)
     jacobians = np.empty((len(positions), 2, 2), np.float32)
@@ -140,7 +150,8 @@ def sample(mips: Pyramid, pixels: np.ndarray, jacobians: np.ndarray) -> np.ndarr
 
     Args:
         mips: the frame.
-        pixels: (N, 2) float32 or float64 column and row of the patches' centres; pixel centres lie at +0.5, edges are repeated.
+        pixels: (N, 2) float32 or float64 column and row of the patches' centres; pixel centres lie at +0.5,
+            edges are repeated.
         jacobians: (N, 2, 2) float32, see :func:`project`.
     """
     result = np.zeros((len(pixels), mips.pixels.shape[1]), np.float32)
@@ -152,7 +163,9 @@ def sample(mips: Pyramid, pixels: np.ndarray, jacobians: np.ndarray) -> np.ndarr
 def _sample(values, levels, pixels, jacobians, result):
     top_level = levels.shape[0] - 1
     for k in range(pixels.shape[0]):
-        major, minor, axis_x, axis_y = _axes(jacobians[k, 0, 0], jacobians[k, 0, 1], jacobians[k, 1, 0], jacobians[k, 1, 1])
+        major, minor, axis_x, axis_y = _axes(
+            jacobians[k, 0, 0], jacobians[k, 0, 1], jacobians[k, 1, 0], jacobians[k, 1, 1]
+        )
         if major <= 1:
             _add_bilinear(values, levels, 0, pixels[k, 0], pixels[k, 1], np.float32(1), result, k)
             continue
@@ -163,7 +176,10 @@ def _sample(values, levels, pixels, jacobians, result):
         share = np.float32(1 / taps) - between
         for tap in range(taps):
             along = (tap + 0.5) / taps - 0.5
-            x, y = (pixels[k, 0] + along * axis_x) / (1 << fine), (pixels[k, 1] + along * axis_y) / (1 << fine)
+            x, y = (
+                (pixels[k, 0] + along * axis_x) / (1 << fine),
+                (pixels[k, 1] + along * axis_y) / (1 << fine),
+            )
             _add_bilinear(values, levels, fine, x, y, share, result, k)
             if between > 0:
                 _add_bilinear(values, levels, fine + 1, x / 2, y / 2, between, result, k)
@@ -171,7 +187,8 @@ def _sample(values, levels, pixels, jacobians, result):
 
 @njit(cache=True, nogil=True, inline="always")
 def _axes(a, b, c, d):
-    """Lengths of the axes of the ellipse that the unit circle becomes under [[a, b], [c, d]], and its longer axis."""
+    """Lengths of the axes of the ellipse that the unit circle becomes under [[a, b], [c, d]], and its longer
+    axis."""
     xx, xy, yy = a * a + b * b, a * c + b * d, c * c + d * d
     middle, spread = 0.5 * (xx + yy), np.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
     major, minor = np.sqrt(middle + spread), np.sqrt(max(middle - spread, 0.0))
@@ -193,5 +210,9 @@ def _add_bilinear(values, levels, level, x, y, weight, result, k):
     a, b = weight * (1 - fx) * (1 - fy), weight * fx * (1 - fy)
     c, d = weight * (1 - fx) * fy, weight * fx * fy
     for channel in range(values.shape[1]):
-        result[k, channel] += (a * values[here, channel] + b * values[here + right, channel]
-                           + c * values[here + down, channel] + d * values[here + down + right, channel])
+        result[k, channel] += (
+            a * values[here, channel]
+            + b * values[here + right, channel]
+            + c * values[here + down, channel]
+            + d * values[here + down + right, channel]
+        )

@@ -12,7 +12,7 @@ def position_image(buffer: GBuffer) -> np.ndarray:
 
 
 def normal_image(buffer: GBuffer, surface: Surface) -> np.ndarray:
-    """(H, W, 3) uint8: world-space shading normal towards the viewer, (n + 1) / 2 as the high byte of 16 bits; the background, without a
-    normal, is grey 128."""
+    """(H, W, 3) uint8: world-space shading normal towards the viewer, (n + 1) / 2 as the high byte of 16
+    bits; the background, without a normal, is grey 128."""
     share = np.clip((normals(buffer, surface) + 1) / 2, 0, 1)
     return ((share * 65535 + np.float32(0.5)).astype(np.uint16) >> 8).astype(np.uint8)

@@ -11,11 +11,13 @@ from .rasterize import rasterize, seen_points
 from .sample import bilinear
 
 Color = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""``color(face (N,), weights (N, 3), points (N, 3)) -> (N, 3)`` float32 sRGB 0..255: the colours of points on a surface's faces."""
+"""``color(face (N,), weights (N, 3), points (N, 3)) -> (N, 3)`` float32 sRGB 0..255: the colours of points on
+a surface's faces."""
 
 
 def photograph(surface: Surface, color: Color, camera: Camera, samples: int = 3) -> np.ndarray:
-    """(H, W, 3) float32 sRGB 0..255: the colours that a camera sees, unlit, ``samples`` squared samples per pixel, black background."""
+    """(H, W, 3) float32 sRGB 0..255: the colours that a camera sees, unlit, ``samples`` squared samples per
+    pixel, black background."""
     fine = replace(camera, width=samples * camera.width, height=samples * camera.height)
     buffer = rasterize(surface.vertices, surface.faces, fine)
     image = np.zeros((*buffer.face.shape, 3), np.float32)

@@ -1,4 +1,5 @@
-"""A z-buffer in numba: which triangle each pixel of a view sees, and where on it. ``benchmarks/render.py`` measures it against Embree."""
+"""A z-buffer in numba: which triangle each pixel of a view sees, and where on it. ``benchmarks/render.py``
+measures it against Embree."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -39,7 +40,9 @@ class GBuffer:
         return self.face >= 0
 
 
-def render(surface: Surface, cameras: Iterable[Camera], progress: Callable[[float], None] = lambda fraction: None) -> list[GBuffer]:
+def render(
+    surface: Surface, cameras: Iterable[Camera], progress: Callable[[float], None] = lambda fraction: None
+) -> list[GBuffer]:
     """The G-buffer of every camera, drawn by all cores."""
     cameras = list(cameras)
     buffers = []
@@ -53,12 +56,24 @@ def render(surface: Surface, cameras: Iterable[Camera], progress: Callable[[floa
 def rasterize(vertices: np.ndarray, faces: np.ndarray, camera: Camera) -> GBuffer:
     """The G-buffer of triangles (F, 3) over vertices (V, 3); both sides of a triangle are seen."""
     shape = camera.height, camera.width
-    face, barycentric, front = np.full(shape, -1, np.int32), np.zeros((*shape, 2), np.float32), np.zeros(shape, bool)
+    face, barycentric, front = (
+        np.full(shape, -1, np.int32),
+        np.zeros((*shape, 2), np.float32),
+        np.zeros(shape, bool),
+    )
     nearness = np.full(shape, -np.inf if camera.orthographic else 0, np.float32)
-    draw(project(vertices, faces, camera),
-         Canvas(camera.width, camera.height, face.ravel(), barycentric.ravel(), nearness.ravel(), front.ravel()))
+    draw(
+        project(vertices, faces, camera),
+        Canvas(
+            camera.width, camera.height, face.ravel(), barycentric.ravel(), nearness.ravel(), front.ravel()
+        ),
+    )
     with np.errstate(divide="ignore"):
-        depth = np.negative(nearness, out=nearness) if camera.orthographic else np.reciprocal(nearness, out=nearness)
+        depth = (
+            np.negative(nearness, out=nearness)
+            if camera.orthographic
+            else np.reciprocal(nearness, out=nearness)
+        )
     return GBuffer(camera, face, barycentric, depth, front)
 
 
@@ -77,8 +92,8 @@ def positions(buffer: GBuffer) -> np.ndarray:
 def normals(buffer: GBuffer, surface: Surface) -> np.ndarray:
     """(H, W, 3) float32 unit shading normals, 0 on the background.
 
-    They are turned where the triangle shows its back, as Cycles turns them; a shading normal that bends away from the viewer at the rim
-    of a smooth shape stays as it is.
+    They are turned where the triangle shows its back, as Cycles turns them; a shading normal that bends away
+    from the viewer at the rim of a smooth shape stays as it is.
     """
     image = np.zeros((*buffer.face.shape, 3), np.float32)
     _normals(buffer.face, buffer.barycentric, buffer.front, surface.corner_normals.ravel(), image)
@@ -102,7 +117,8 @@ def _positions(depth, camera, image):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _normals(face, barycentric, front, corner_normals, image):
-    """Row by row; the sum of what was touched is of no use but keeps the compiler from leaving the touching out."""
+    """Row by row; the sum of what was touched is of no use but keeps the compiler from leaving the touching
+    out."""
     touched = np.float32(0)
     for row in range(face.shape[0]):
         touched += _touch(face[row], corner_normals)
@@ -113,7 +129,8 @@ def _normals(face, barycentric, front, corner_normals, image):
 
 @njit(cache=True, nogil=True)
 def _touch(face, corner_normals):
-    """Reads both ends of the faces' normals. Of a fine mesh they lie all over the memory: asked for together, they arrive together."""
+    """Reads both ends of the faces' normals. Of a fine mesh they lie all over the memory: asked for together,
+    they arrive together."""
     total = np.float32(0)
     for k in range(face.shape[0]):
         f = np.uint32(max(face[k], 0))
@@ -129,8 +146,11 @@ def _interpolate(face, barycentric, corner_normals, image):
             u, v = barycentric[2 * k], barycentric[2 * k + 1]
             w = _ONE - u - v
             for axis in range(3):
-                image[3 * k + axis] = (u * corner_normals[9 * f + axis] + v * corner_normals[9 * f + 3 + axis]
-                                       + w * corner_normals[9 * f + 6 + axis])
+                image[3 * k + axis] = (
+                    u * corner_normals[9 * f + axis]
+                    + v * corner_normals[9 * f + 3 + axis]
+                    + w * corner_normals[9 * f + 6 + axis]
+                )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

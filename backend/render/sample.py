@@ -5,7 +5,8 @@ from numba import njit
 
 
 def bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(N, C) float32: an image (H, W, C) at places (N, 2) in pixels (column, row; centres at +0.5), edges repeated."""
+    """(N, C) float32: an image (H, W, C) at places (N, 2) in pixels (column, row; centres at +0.5), edges
+    repeated."""
     result = np.empty((len(pixels), image.shape[2]), np.float32)
     _bilinear(image, pixels, result)
     return result

@@ -16,7 +16,13 @@ def write_video(path: Path, frames: list[np.ndarray], frames_per_second: int = 2
         stream.width, stream.height, stream.pix_fmt = width - width % 2, height - height % 2, "yuv420p"
         stream.options = {"crf": "14"}
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[: stream.height, : stream.width]), "rgb24")))
+            container.mux(
+                stream.encode(
+                    av.VideoFrame.from_ndarray(
+                        np.ascontiguousarray(frame[: stream.height, : stream.width]), "rgb24"
+                    )
+                )
+            )
         container.mux(stream.encode())
 
 
@@ -30,5 +36,5 @@ def contact_sheet(frames: list[np.ndarray], columns: int, tile: int = 256) -> np
         image.thumbnail((tile, tile), Image.Resampling.LANCZOS)
         pasted = np.asarray(image)
         top, left = row * tile + (tile - pasted.shape[0]) // 2, column * tile + (tile - pasted.shape[1]) // 2
-        sheet[top:top + pasted.shape[0], left:left + pasted.shape[1]] = pasted
+        sheet[top : top + pasted.shape[0], left : left + pasted.shape[1]] = pasted
     return sheet

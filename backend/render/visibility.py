@@ -12,11 +12,13 @@ from .camera import Camera
 from .rasterize import GBuffer
 
 SLOPE_PIXELS = 1.5
-"""A point may lie behind its pixel by this many pixels of the surface's slope, because the pixel saw another point of that slope."""
+"""A point may lie behind its pixel by this many pixels of the surface's slope, because the pixel saw another
+point of that slope."""
 
 
 def facing(surface: Surface, buffers: Sequence[GBuffer]) -> int:
-    """How the mesh winds its triangles: 1 outward, -1 inward, 0 both or neither, so that every triangle has to count as two-sided."""
+    """How the mesh winds its triangles: 1 outward, -1 inward, 0 both or neither, so that every triangle has
+    to count as two-sided."""
     front = back = 0
     for buffer in buffers:
         shown = np.zeros(len(surface.faces), bool)
@@ -36,7 +38,8 @@ def edge_distances(buffers: Sequence[GBuffer]) -> list[np.ndarray]:
 
 
 def edge_distance(buffer: GBuffer) -> np.ndarray:
-    """(H, W) float32 pixels from each pixel to the nearest silhouette or jump in depth; 0 on the background."""
+    """(H, W) float32 pixels from each pixel to the nearest silhouette or jump in depth; 0 on the
+    background."""
     depth = np.where(buffer.mask, buffer.depth, np.float32(1e6))
     inner = np.ones(depth.shape, np.uint8)
     inner[~buffer.mask] = 0
@@ -44,7 +47,9 @@ def edge_distance(buffer: GBuffer) -> np.ndarray:
     for axis in (0, 1):
         before, after = np.roll(depth, 1, axis), np.roll(depth, -1, axis)
         bend = np.abs(before + after - 2 * depth)
-        step = 4.0 * _pixel_size(buffer.camera, depth) + 0.5 * np.minimum(np.abs(before - depth), np.abs(after - depth))
+        step = 4.0 * _pixel_size(buffer.camera, depth) + 0.5 * np.minimum(
+            np.abs(before - depth), np.abs(after - depth)
+        )
         inner[(bend > step)] = 0
     padded = np.pad(inner, 1)
     return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -54,7 +59,9 @@ def _pixel_size(camera: Camera, depth):
     return (1.0 if camera.orthographic else depth) / (camera.focal * camera.width)
 
 
-def observe(points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def observe(
+    points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What a view sees of points.
 
     Args:
@@ -65,8 +72,8 @@ def observe(points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.
         side: the surface's :func:`facing`.
 
     Returns:
-        ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,) float32, pixels to the
-        nearest edge.
+        ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,)
+        float32, pixels to the nearest edge.
     """
     cosine = np.zeros(len(points), np.float32)
     edge = np.zeros(len(points), np.float32)
@@ -91,7 +98,9 @@ def _observe(points, normals, camera, depth, edges, side, cosine, edge):
         if orthographic:
             towards = normals[k, 0] * camera[2] + normals[k, 1] * camera[5] + normals[k, 2] * camera[8]
         else:
-            towards = -(normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / np.sqrt(dx * dx + dy * dy + dz * dz)
+            towards = -(normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / np.sqrt(
+                dx * dx + dy * dy + dz * dz
+            )
         c = abs(towards) if side == 0 else towards * side
         if c <= 0.01:
             continue

@@ -25,17 +25,26 @@ _log = logging.getLogger(__name__)
 
 KEEP_SECONDS = 14 * 24 * 3600
 KEEP_BYTES = 8 * 2**30
-"""A job that nobody collects is kept this long, and the oldest go earlier when all of them together take more than this."""
+"""A job that nobody collects is kept this long, and the oldest go earlier when all of them together take more
+than this."""
 
 _MAX_CRASHES = 3
 """A job that was at work each time when this many servers went down is not tried again."""
 
 
 class Jobs:
-    """Everything here runs on the server's thread and returns at once; what touches big files runs on a thread of its own."""
+    """Everything here runs on the server's thread and returns at once; what touches big files runs on a
+    thread of its own."""
 
-    def __init__(self, run_directory: Path, journal: Journal, supervisor: Supervisor, publish: Callable[[JobEvent], None],
-                 show: Callable[[str, np.ndarray], None], post: Callable[[Callable[[], None]], None]):
+    def __init__(
+        self,
+        run_directory: Path,
+        journal: Journal,
+        supervisor: Supervisor,
+        publish: Callable[[JobEvent], None],
+        show: Callable[[str, np.ndarray], None],
+        post: Callable[[Callable[[], None]], None],
+    ):
         """
         Args:
             publish: tells every client.
@@ -69,7 +78,9 @@ class Jobs:
     def submit(self, body: dict, arrays: dict) -> JobEvent | None:
         """Takes a new job. For one that is known already nothing happens, and where it stands is returned."""
         id = body["job"]
-        earlier = [self._directory / other for other, event in reversed(self._events.items()) if event.state.final]
+        earlier = [
+            self._directory / other for other, event in reversed(self._events.items()) if event.state.final
+        ]
         return self._receive(id, body["name"], partial(_save, self._directory / id, body, arrays, earlier))
 
     def download(self, id: str, model: str) -> JobEvent | None:
@@ -93,7 +104,8 @@ class Jobs:
             self.advance()
 
     def order(self, ids: list[str]) -> None:
-        """Puts jobs before all others that wait, in this order; those that do not wait any more stay where they are."""
+        """Puts jobs before all others that wait, in this order; those that do not wait any more stay where
+        they are."""
         if self._arriving.intersection(ids):
             # What is being received is saved by then: the disk's thread does one thing after the other.
             self._on_disk(lambda: None, lambda saved: self.order(ids))
@@ -169,7 +181,13 @@ class Jobs:
             self._publish(JobEvent(id, State.FAILED, error=_presentable(error)))
             return
         is_next = all(event.state.final for event in self._events.values())
-        self._set(JobEvent(id, State.QUEUED, message="Starting the worker" if is_next and not self._supervisor.ready else ""))
+        self._set(
+            JobEvent(
+                id,
+                State.QUEUED,
+                message="Starting the worker" if is_next and not self._supervisor.ready else "",
+            )
+        )
         if id in self._cancelled:
             self._cancelled.discard(id)
             self.cancel(id)
@@ -237,25 +255,38 @@ class Jobs:
 
 
 def _save(folder: Path, body: dict, arrays: dict, earlier: list[Path]) -> None:
-    """Someone who was cancelled or failed may try again with a new job: what ``earlier`` jobs finished is not done again."""
+    """Someone who was cancelled or failed may try again with a new job: what ``earlier`` jobs finished is not
+    done again."""
     store.save_job(folder, Job.from_parts(body, arrays))
     store.inherit(folder, earlier)
 
 
 def _recovered(entry: Entry) -> JobEvent:
     if entry.state == State.RUNNING and entry.crashes + 1 >= _MAX_CRASHES:
-        return JobEvent(entry.id, State.FAILED, entry.stage, error=WorkerDied(
-            f"The server went down {_MAX_CRASHES} times while it worked on this job. Choose a smaller texture or a simpler mesh.", "retry"))
+        return JobEvent(
+            entry.id,
+            State.FAILED,
+            entry.stage,
+            error=WorkerDied(
+                f"The server went down {_MAX_CRASHES} times while it worked on this job. Choose a smaller "
+                "texture or a simpler mesh.",
+                "retry",
+            ),
+        )
     if not entry.state.final:
         return JobEvent(entry.id, State.QUEUED)
-    return JobEvent(entry.id, entry.state, entry.stage, 1.0 if entry.state == State.FINISHED else 0.0, error=entry.error)
+    return JobEvent(
+        entry.id, entry.state, entry.stage, 1.0 if entry.state == State.FINISHED else 0.0, error=entry.error
+    )
 
 
 def _presentable(error: Exception) -> OrbitError:
     if isinstance(error, OrbitError):
         return error
     _log.error("a job could not be taken", exc_info=error)
-    return OrbitError(f"The job could not be taken ({type(error).__name__}: {error}). The details are in server.log.")
+    return OrbitError(
+        f"The job could not be taken ({type(error).__name__}: {error}). The details are in server.log."
+    )
 
 
 def _complain(future: Future) -> None:
@@ -264,7 +295,8 @@ def _complain(future: Future) -> None:
 
 
 def _remove_strangers(directory: Path, known: set[str]) -> None:
-    """Deletes the folders of jobs that the journal does not know: they were discarded, or never arrived in full."""
+    """Deletes the folders of jobs that the journal does not know: they were discarded, or never arrived in
+    full."""
     if directory.exists():
         for folder in directory.iterdir():
             if folder.name not in known:

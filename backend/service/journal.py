@@ -74,12 +74,34 @@ class Journal:
     def add(self, id: str, name: str) -> None:
         """Notes a new job, which is ``QUEUED``."""
         now = time.time()
-        self._execute("INSERT INTO jobs (id, name, state, created, updated) VALUES (?, ?, ?, ?, ?)", id, name, State.QUEUED.value, now, now)
+        self._execute(
+            "INSERT INTO jobs (id, name, state, created, updated) VALUES (?, ?, ?, ?, ?)",
+            id,
+            name,
+            State.QUEUED.value,
+            now,
+            now,
+        )
 
-    def update(self, id: str, state: State, stage: str = "", error: OrbitError | None = None, crashes: int | None = None) -> None:
+    def update(
+        self,
+        id: str,
+        state: State,
+        stage: str = "",
+        error: OrbitError | None = None,
+        crashes: int | None = None,
+    ) -> None:
         """Notes where a job stands now. ``crashes`` stays what it was unless given."""
-        self._execute("UPDATE jobs SET state = ?, stage = ?, error = ?, crashes = coalesce(?, crashes), updated = ? WHERE id = ?",
-                      state.value, stage, json.dumps(error.to_dict()) if error else None, crashes, time.time(), id)
+        self._execute(
+            "UPDATE jobs SET state = ?, stage = ?, error = ?, crashes = coalesce(?, crashes), updated = ? "
+            "WHERE id = ?",
+            state.value,
+            stage,
+            json.dumps(error.to_dict()) if error else None,
+            crashes,
+            time.time(),
+            id,
+        )
 
     def first(self, id: str) -> None:
         """Makes a job count as the oldest, which is the next to be done."""
@@ -90,9 +112,23 @@ class Journal:
 
     def entries(self) -> list[Entry]:
         """All jobs, oldest first."""
-        rows = self._execute("SELECT id, name, state, stage, error, crashes, created, updated FROM jobs ORDER BY created, rowid")
-        return [Entry(id, name, State(state), stage, OrbitError.from_dict(json.loads(error)) if error else None, crashes, created, updated)
-                for id, name, state, stage, error, crashes, created, updated in rows]
+        rows = self._execute(
+            "SELECT id, name, state, stage, error, crashes, created, updated FROM jobs ORDER BY created, "
+            "rowid"
+        )
+        return [
+            Entry(
+                id,
+                name,
+                State(state),
+                stage,
+                OrbitError.from_dict(json.loads(error)) if error else None,
+                crashes,
+                created,
+                updated,
+            )
+            for id, name, state, stage, error, crashes, created, updated in rows
+        ]
 
     def close(self) -> None:
         self._database.close()
@@ -108,5 +144,8 @@ class Journal:
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise JournalInUse(f"Another server already runs in {self._path.parent}.") from error
-            raise StorageError(f"The journal {self._path} cannot be used ({error}). Free some space or mend its permissions, then "
-                               "restart the worker.", "restart_worker") from error
+            raise StorageError(
+                f"The journal {self._path} cannot be used ({error}). Free some space or mend its "
+                "permissions, then restart the worker.",
+                "restart_worker",
+            ) from error

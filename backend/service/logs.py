@@ -8,7 +8,8 @@ _KEEP = 1 * 2**20
 
 
 def shrink(path: Path) -> None:
-    """Cuts a log file that has become too long down to its end. A process that appends to it may go on doing so."""
+    """Cuts a log file that has become too long down to its end. A process that appends to it may go on doing
+    so."""
     with contextlib.suppress(OSError):
         if path.stat().st_size > _LIMIT:
             with open(path, "r+b") as file:

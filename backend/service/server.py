@@ -39,11 +39,14 @@ _SHRINK_SECONDS = 60.0
 _END_SECONDS = 3.0
 
 
-def serve(run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str = PIPELINE, replace: bool = False) -> None:
+def serve(
+    run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str = PIPELINE, replace: bool = False
+) -> None:
     """Serves the jobs of ``run_directory`` until told to end, or until idle for ``idle_seconds``.
 
     Args:
-        replace: end the server that runs there now, whatever its version and however stuck it is, and take its place.
+        replace: end the server that runs there now, whatever its version and however stuck it is, and take
+            its place.
 
     Where a server runs already there is nothing to do: that is said, and is no error.
 
@@ -91,7 +94,9 @@ class Server:
         self._mailbox = Mailbox()
         self._gate = Gate(self._context)
         self._supervisor = Supervisor(run_directory, pipeline, self._mailbox.put)
-        self._jobs = Jobs(run_directory, self._journal, self._supervisor, self._publish, self._show, self._mailbox.put)
+        self._jobs = Jobs(
+            run_directory, self._journal, self._supervisor, self._publish, self._show, self._mailbox.put
+        )
         self._connection = self._gate.connection(psutil.Process().create_time())
         self._answers: dict[str, Callable[[bytes, wire.Message], None]] = {
             "ping": lambda client, message: self._send(client, "pong"),
@@ -129,7 +134,9 @@ class Server:
                     call()
                 self._supervisor.tick()
                 now = time.monotonic()
-                if self._jobs.busy or any(now - client.heard < _PRESENT_SECONDS for client in self._clients.values()):
+                if self._jobs.busy or any(
+                    now - client.heard < _PRESENT_SECONDS for client in self._clients.values()
+                ):
                     last_busy = now
                 elif now - last_busy > self._idle_seconds:
                     _log.info("nothing to do; ending")
@@ -152,10 +159,13 @@ class Server:
     def _patience(self) -> float:
         """Seconds until something has to be done even if nothing happens."""
         deadline = self._supervisor.deadline
-        return _TICK_SECONDS if deadline is None else min(max(deadline - time.monotonic(), 0.0), _TICK_SECONDS)
+        return (
+            _TICK_SECONDS if deadline is None else min(max(deadline - time.monotonic(), 0.0), _TICK_SECONDS)
+        )
 
     def _receive(self) -> None:
-        """Takes one message and answers it. Whatever is wrong with it, the sender is told and nothing else happens."""
+        """Takes one message and answers it. Whatever is wrong with it, the sender is told and nothing else
+        happens."""
         identity, *frames = self._gate.socket.recv_multipart(copy=False)
         client = identity.bytes
         try:
@@ -173,11 +183,18 @@ class Server:
             self._send(client, "error", error.to_dict())
         except Exception:
             _log.exception("a message could not be answered")
-            self._send(client, "error", OrbitError("The server failed at this message. The details are in server.log.").to_dict())
+            self._send(
+                client,
+                "error",
+                OrbitError("The server failed at this message. The details are in server.log.").to_dict(),
+            )
 
     def _welcome(self, client: bytes, version: str) -> None:
         if version != VERSION:
-            raise VersionMismatch(f"Blender runs Orbit Texture {version} and the worker {VERSION}. Restart the worker.", "restart_worker")
+            raise VersionMismatch(
+                f"Blender runs Orbit Texture {version} and the worker {VERSION}. Restart the worker.",
+                "restart_worker",
+            )
         self._clients[client] = _Client()
         self._send(client, "welcome", {"version": VERSION, "pid": os.getpid()})
 
@@ -208,9 +225,18 @@ class Server:
         self._jobs.fetch(id, reply)
 
     def _status(self, client: bytes, message: wire.Message) -> None:
-        self._send(client, "facts", {"version": VERSION, "pid": os.getpid(), "worker_pid": self._supervisor.pid,
-                                     "worker_ready": self._supervisor.ready, "clients": len(self._clients),
-                                     "run_directory": str(self._directory)})
+        self._send(
+            client,
+            "facts",
+            {
+                "version": VERSION,
+                "pid": os.getpid(),
+                "worker_pid": self._supervisor.pid,
+                "worker_ready": self._supervisor.ready,
+                "clients": len(self._clients),
+                "run_directory": str(self._directory),
+            },
+        )
 
     def _send_jobs(self, client: bytes) -> None:
         self._send(client, "jobs", {"jobs": [event.to_dict() for event in self._jobs.events()]})
@@ -228,7 +254,9 @@ class Server:
         if known and known.missed:
             return
         try:
-            self._gate.socket.send_multipart([client, *wire.pack(type, body, arrays)], zmq.NOBLOCK, copy=False)
+            self._gate.socket.send_multipart(
+                [client, *wire.pack(type, body, arrays)], zmq.NOBLOCK, copy=False
+            )
         except zmq.Again:
             if known:
                 known.missed = True
@@ -240,7 +268,8 @@ class Server:
 
 
 def end_running(run_directory: Path) -> None:
-    """Ends the server that runs, if one does, whatever its version and however stuck it is. Its jobs are safe in the journal.
+    """Ends the server that runs, if one does, whatever its version and however stuck it is. Its jobs are safe
+    in the journal.
 
     Raises:
         NoWorker: it cannot be ended.
@@ -265,7 +294,8 @@ def end_running(run_directory: Path) -> None:
 
 
 def _log_to(path: Path) -> None:
-    """From here on everything goes to the log file, since whoever started the server need not be there to read; a terminal is."""
+    """From here on everything goes to the log file, since whoever started the server need not be there to
+    read; a terminal is."""
     if not sys.stderr.isatty():
         with open(path, "ab") as file:
             sys.stdout.flush()

@@ -25,7 +25,8 @@ from . import logs
 _log = logging.getLogger(__name__)
 
 CANCEL_GRACE = 0.7
-"""Seconds in which a cancelled job may end by itself. Then its worker is killed, since native code cannot be interrupted."""
+"""Seconds in which a cancelled job may end by itself. Then its worker is killed, since native code cannot be
+interrupted."""
 
 
 class Supervisor:
@@ -79,11 +80,20 @@ class Supervisor:
             with open(self._log_path, "ab") as log:
                 # A session of its own makes it the head of a process group, which can be killed as a whole.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-E", "-s", "-m", "backend", "worker", "--pipeline", self._pipeline], cwd=ROOT,
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8", bufsize=1,
-                    start_new_session=True)
+                    [sys.executable, "-E", "-s", "-m", "backend", "worker", "--pipeline", self._pipeline],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    encoding="utf-8",
+                    bufsize=1,
+                    start_new_session=True,
+                )
         except OSError as error:
-            self.on_broken(WorkerDied(f"The worker cannot be started ({error.strerror or error}).", "install_backend"))
+            self.on_broken(
+                WorkerDied(f"The worker cannot be started ({error.strerror or error}).", "install_backend")
+            )
             return
         threading.Thread(target=self._read, args=(self._process,), name="worker", daemon=True).start()
 
@@ -106,7 +116,8 @@ class Supervisor:
             self.start()
             self._done(None)
         elif self._process and self._process.poll() is not None:
-            # What it started may still hold its output open, which hides the end from the thread that reads it.
+            # What it started may still hold its output open, which hides the end from the thread that reads
+            # it.
             _kill_tree(self._process)
 
     def stop(self) -> None:
@@ -140,9 +151,13 @@ class Supervisor:
             self.ready = True
             self.on_ready()
         elif event["event"] == "progress":
-            self.on_progress(event["stage"], event["fraction"], Device(**event["device"]) if event["device"] else None)
+            self.on_progress(
+                event["stage"], event["fraction"], Device(**event["device"]) if event["device"] else None
+            )
         elif event["event"] == "preview":
-            self.on_preview(np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"]))
+            self.on_preview(
+                np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"])
+            )
         elif event["event"] == "finished":
             self._done(None)
         else:
@@ -162,10 +177,20 @@ class Supervisor:
         self.stop()
         if self.job:
             self.start()
-            self._done(WorkerDied(f"The worker {cause}. Finished stages are kept: retry the job to go on from there.", "retry"))
+            self._done(
+                WorkerDied(
+                    f"The worker {cause}. Finished stages are kept: retry the job to go on from there.",
+                    "retry",
+                )
+            )
         elif not was_ready:
-            self.on_broken(WorkerDied(f"The worker does not start: it {cause}. Install the backend again; the details are in "
-                                      f"{self._log_path}.", "install_backend"))
+            self.on_broken(
+                WorkerDied(
+                    f"The worker does not start: it {cause}. Install the backend again; the details are in "
+                    f"{self._log_path}.",
+                    "install_backend",
+                )
+            )
 
     def _done(self, error: OrbitError | None) -> None:
         job, cancelled = self.job, self._kill_at is not None

@@ -59,7 +59,8 @@ def main(pipeline: str = PIPELINE) -> None:
 
 
 class Worker:
-    """Reads requests on a thread of its own, so that a cancellation is heard while the main thread computes."""
+    """Reads requests on a thread of its own, so that a cancellation is heard while the main thread
+    computes."""
 
     def __init__(self, send: Callable[[dict], object]):
         self._send = send
@@ -90,7 +91,9 @@ class Worker:
         progress = _Progress(id, self._cancelled, self._send)
         try:
             if model := store.load_download(folder):
-                from ..weights.job import bring  # huggingface_hub takes a second to import, which no other job needs
+                from ..weights.job import (
+                    bring,
+                )  # huggingface_hub takes a second to import, which no other job needs
 
                 result = bring(model, progress)
             else:
@@ -108,7 +111,8 @@ class Worker:
 
 
 class _Progress:
-    """What the pipeline calls as it goes: raises :class:`Cancelled` if the user wants that, and reports, but not too often.
+    """What the pipeline calls as it goes: raises :class:`Cancelled` if the user wants that, and reports, but
+    not too often.
 
     Attributes:
         stage: the one at work.
@@ -128,12 +132,26 @@ class _Progress:
         if stage != self.stage or now - self._sent >= _PROGRESS_INTERVAL:
             self.stage, self._sent = stage, now
             device = self.at_work(stage)
-            self._send({"event": "progress", "job": self._id, "stage": stage, "fraction": min(max(float(fraction), 0.0), 1.0),
-                        "device": device.to_dict() if device else None})
+            self._send(
+                {
+                    "event": "progress",
+                    "job": self._id,
+                    "stage": stage,
+                    "fraction": min(max(float(fraction), 0.0), 1.0),
+                    "device": device.to_dict() if device else None,
+                }
+            )
 
     def show(self, pictures: np.ndarray) -> None:
         """Sends pictures (N, S, S, 3) uint8."""
-        self._send({"event": "preview", "job": self._id, "shape": pictures.shape, "pictures": base64.b64encode(pictures).decode("ascii")})
+        self._send(
+            {
+                "event": "preview",
+                "job": self._id,
+                "shape": pictures.shape,
+                "pictures": base64.b64encode(pictures).decode("ascii"),
+            }
+        )
 
 
 def _at_work(settings: Settings, stage: str) -> Device:
@@ -145,18 +163,26 @@ def explain(error: Exception, stage: str) -> OrbitError:
     """The error for the user, given what the pipeline raised in ``stage``."""
     if isinstance(error, OrbitError):
         return error
-    # torch's class of this name is not a MemoryError, and the name is all we can know without importing torch here.
+    # torch's class of this name is not a MemoryError, and the name is all we can know without importing torch
+    # here.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return OutOfMemory("There is not enough memory for this job. Close other programs, or choose a smaller texture or a simpler mesh.",
-                           "retry")
+        return OutOfMemory(
+            "There is not enough memory for this job. Close other programs, or choose a smaller texture or a "
+            "simpler mesh.",
+            "retry",
+        )
     if isinstance(error, OSError) and error.errno in _WRITE_ERRORS:
         return store.storage_error(error, Path(error.filename or "the job's folder"))
-    return OrbitError(f"The stage '{stage or 'prepare'}' failed unexpectedly ({type(error).__name__}: {error}). "
-                      "The details are in worker.log in the run folder.", "retry")
+    return OrbitError(
+        f"The stage '{stage or 'prepare'}' failed unexpectedly ({type(error).__name__}: {error}). "
+        "The details are in worker.log in the run folder.",
+        "retry",
+    )
 
 
 def _die_with_server() -> None:
-    """Linux ends this process when the server's ends, even while native code keeps us from reading the end of the input."""
+    """Linux ends this process when the server's ends, even while native code keeps us from reading the end of
+    the input."""
     if sys.platform == "linux":
         import ctypes
 
@@ -165,7 +191,8 @@ def _die_with_server() -> None:
 
 
 def _stand_back() -> None:
-    """Blender comes first: in the race for processors, and when the kernel looks for someone to kill because memory ran out."""
+    """Blender comes first: in the race for processors, and when the kernel looks for someone to kill because
+    memory ran out."""
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 5)
     if sys.platform == "linux":

@@ -1,8 +1,8 @@
 """What a training has reached, so that it goes on after an interruption as if there had been none.
 
-    <folder>/step_000050/   painter.safetensors    what has been learnt, named and shaped as OrbitPainter's published file
-                            optimizer.safetensors  AdamW's two means of every tensor of that
-                            recipe.json            how it is trained
+<folder>/step_000050/   painter.safetensors    what has been learnt, named and shaped as OrbitPainter's
+                        published file optimizer.safetensors  AdamW's two means of every tensor of that
+                        recipe.json            how it is trained
 """
 
 import json
@@ -20,7 +20,9 @@ PAINTER, OPTIMIZER, RECIPE = "painter.safetensors", "optimizer.safetensors", "re
 MEANS = ("exp_avg", "exp_avg_sq")
 
 
-def save(folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optimizer: Optimizer, recipe: dict) -> None:
+def save(
+    folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optimizer: Optimizer, recipe: dict
+) -> None:
     """Writes the checkpoint of a step; when it is there, whole, older ones are deleted.
 
     Raises:
@@ -28,7 +30,11 @@ def save(folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optim
     """
 
     def write(part: Path) -> None:
-        means = {f"{name}.{mean}": optimizer.state[tensor][mean] for name, tensor in learning.items() for mean in MEANS}
+        means = {
+            f"{name}.{mean}": optimizer.state[tensor][mean]
+            for name, tensor in learning.items()
+            for mean in MEANS
+        }
         tensors.save({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
         tensors.save(means, part / OPTIMIZER)
         (part / RECIPE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
@@ -59,7 +65,9 @@ def recipe_of(checkpoint: Path) -> dict:
     try:
         return json.loads((checkpoint / RECIPE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidWeights(f"{checkpoint / RECIPE} cannot be read ({error}). Begin anew in another folder.") from error
+        raise InvalidWeights(
+            f"{checkpoint / RECIPE} cannot be read ({error}). Begin anew in another folder."
+        ) from error
 
 
 def restore(checkpoint: Path, learning: dict[str, torch.nn.Parameter], optimizer: Optimizer) -> None:
@@ -69,10 +77,14 @@ def restore(checkpoint: Path, learning: dict[str, torch.nn.Parameter], optimizer
         InvalidWeights: the file is missing, damaged or of another model.
     """
     file = tensors.Tensors([checkpoint / OPTIMIZER])
-    file.expect({f"{name}.{mean}": tuple(tensor.shape) for name, tensor in learning.items() for mean in MEANS})
+    file.expect(
+        {f"{name}.{mean}": tuple(tensor.shape) for name, tensor in learning.items() for mean in MEANS}
+    )
     means, steps = file.all(), torch.tensor(float(step_of(checkpoint)))
     for name, tensor in learning.items():
-        optimizer.state[tensor] = {"step": steps.clone()} | {mean: means[f"{name}.{mean}"].to(tensor.device) for mean in MEANS}
+        optimizer.state[tensor] = {"step": steps.clone()} | {
+            mean: means[f"{name}.{mean}"].to(tensor.device) for mean in MEANS
+        }
 
 
 def _all(folder: Path) -> list[Path]:

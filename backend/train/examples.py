@@ -1,4 +1,5 @@
-"""Textured meshes as latents: what OrbitPainter sees of them and what it should paint, encoded once and kept in a folder."""
+"""Textured meshes as latents: what OrbitPainter sees of them and what it should paint, encoded once and kept
+in a folder."""
 
 import hashlib
 import json
@@ -17,7 +18,7 @@ from safetensors import safe_open
 from ..api.errors import InvalidMesh
 from ..mesh.files import TexturedMesh, read_textured
 from ..mesh.prepare import clean
-from ..paint.orbitpainter import agx, cameras, films
+from ..paint.orbitpainter import agx, cameras, clips
 from ..paint.orbitpainter.layouts import passes
 from ..paint.orbitpainter.model import Card, Model
 from ..paint.orbitpainter.network import condition
@@ -40,8 +41,8 @@ class Example:
     """One run of the network on one asset.
 
     Attributes:
-        file: of the asset's latents: ``N.position``, ``N.normal`` and ``N.color`` (1, 16, T, h, w) of every run, ``references`` (R, 16, 1,
-            h, w), all float32.
+        file: of the asset's latents: ``N.position``, ``N.normal`` and ``N.color`` (1, 16, T, h, w) of every
+            run, ``references`` (R, 16, 1, h, w), all float32.
         run: its number N.
     """
 
@@ -49,16 +50,20 @@ class Example:
     run: int
 
     def read(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(color, condition)``: latents (1, 16, T, h, w) of the film to paint, and all that the network sees beside the noise, with one
-        of the references."""
+        """``(color, condition)``: latents (1, 16, T, h, w) of the film to paint, and all that the network
+        sees beside the noise, with one of the references."""
         with safe_open(self.file, "pt") as file:
-            position, normal, color = (file.get_tensor(f"{self.run}.{name}") for name in ("position", "normal", "color"))
+            position, normal, color = (
+                file.get_tensor(f"{self.run}.{name}") for name in ("position", "normal", "color")
+            )
             references = file.get_slice("references")
             chosen = int(random.integers(references.get_shape()[0]))
-            return color, condition(position, normal, references[chosen:chosen + 1])
+            return color, condition(position, normal, references[chosen : chosen + 1])
 
 
-def examples(assets: Sequence[Path], model: Model, folder: Path, tell: Callable[[str], None]) -> list[Example]:
+def examples(
+    assets: Sequence[Path], model: Model, folder: Path, tell: Callable[[str], None]
+) -> list[Example]:
     """The examples of all assets; those that ``folder`` holds already are not made again.
 
     Args:
@@ -83,7 +88,10 @@ def examples(assets: Sequence[Path], model: Model, folder: Path, tell: Callable[
         except InvalidMesh as error:
             tell(f"Left out: {error.message}")
     if not found:
-        raise InvalidMesh("None of the files can be trained on. Give mesh files with UVs and a base colour texture, GLB or OBJ.")
+        raise InvalidMesh(
+            "None of the files can be trained on. Give mesh files with UVs and a base colour texture, GLB or "
+            "OBJ."
+        )
     return found
 
 
@@ -112,16 +120,32 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
     def color(*where: np.ndarray) -> np.ndarray:
         return 255 * agx.encode(bare(*where) / np.float32(255))
 
-    views = [camera for orbit in cameras.orbits(card.size, card.frames, card.mirror) for camera in orbit.cameras]
+    views = [
+        camera for orbit in cameras.orbits(card.size, card.frames, card.mirror) for camera in orbit.cameras
+    ]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        colors = list(pool.map(lambda camera: np.round(photograph(surface, color, camera, SAMPLES)).astype(np.uint8), views))
+        colors = list(
+            pool.map(
+                lambda camera: np.round(photograph(surface, color, camera, SAMPLES)).astype(np.uint8), views
+            )
+        )
     if colors[0].max() <= DARKEST:
-        raise InvalidMesh(f"{name} is black from the front, so that nothing can be learnt from it. Turn it, or leave it away.")
+        raise InvalidMesh(
+            f"{name} is black from the front, so that nothing can be learnt from it. Turn it, or leave it "
+            "away."
+        )
     buffers = render(surface, views)
-    pictures = {"position": [position_image(buffer) for buffer in buffers],
-                "normal": [normal_image(buffer, surface) for buffer in buffers], "color": colors}
-    runs, encode = passes(card.layout, card.frames), partial(films.encoded, vae)
-    tensors = {f"{number}.{kind}": encode(images, run.films) for number, run in enumerate(runs) for kind, images in pictures.items()}
+    pictures = {
+        "position": [position_image(buffer) for buffer in buffers],
+        "normal": [normal_image(buffer, surface) for buffer in buffers],
+        "color": colors,
+    }
+    runs, encode = passes(card.layout, card.frames), partial(clips.encoded, vae)
+    tensors = {
+        f"{number}.{kind}": encode(images, run.films)
+        for number, run in enumerate(runs)
+        for kind, images in pictures.items()
+    }
     random, copies = np.random.default_rng(0), len(runs[0].films[0][0])
     stills = [np.hstack([reference(surface, color, card.size, random)] * copies) for _ in range(REFERENCES)]
     tensors["references"] = torch.cat([encode([still], [[(0,)]]) for still in stills])

@@ -1,4 +1,5 @@
-"""What is learnt: to go from noise to the picture, at the noise levels that an expert works at (specs: orbitpainter a.9; Ink3D eq. 7)."""
+"""What is learnt: to go from noise to the picture, at the noise levels that an expert works at (specs:
+orbitpainter a.9; Ink3D eq. 7)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +7,7 @@ import torch
 from diffusers import WanTransformer3DModel
 
 from ..paint.orbitpainter.network import velocity
-from ..paint.orbitpainter.sample import Sampling
+from ..paint.orbitpainter.sampler import Sampling
 
 LEVELS = 1000
 """Noise levels of the training."""
@@ -40,8 +41,14 @@ def moments(expert: str) -> Moments:
     return Moments(times, levels[nearest].float(), weights[nearest].float())
 
 
-def loss(network: WanTransformer3DModel, color: torch.Tensor, condition: torch.Tensor, text: torch.Tensor, noise: torch.Tensor,
-         at: Moments) -> torch.Tensor:
+def loss(
+    network: WanTransformer3DModel,
+    color: torch.Tensor,
+    condition: torch.Tensor,
+    text: torch.Tensor,
+    noise: torch.Tensor,
+    at: Moments,
+) -> torch.Tensor:
     """() float32: the weighted mean square error of the network's velocity.
 
     Args:
@@ -52,4 +59,6 @@ def loss(network: WanTransformer3DModel, color: torch.Tensor, condition: torch.T
         at: a single moment, N = 1.
     """
     noisy = (1 - at.level) * color + at.level * noise
-    return at.weight[0] * torch.nn.functional.mse_loss(velocity(network, noisy, condition, at.time, text), noise - color)
+    return at.weight[0] * torch.nn.functional.mse_loss(
+        velocity(network, noisy, condition, at.time, text), noise - color
+    )

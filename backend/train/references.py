@@ -1,4 +1,5 @@
-"""References for training: the asset from near its front, a little larger or smaller and turned (specs: orbitpainter a.9)."""
+"""References for training: the asset from near its front, a little larger or smaller and turned (specs:
+orbitpainter a.9)."""
 
 import cv2
 import numpy as np
@@ -45,9 +46,12 @@ def random_warp(random: np.random.Generator) -> tuple[float, float]:
 
 
 def warped(picture: np.ndarray, scale: float, degrees: float) -> np.ndarray:
-    """(H, W, 3) uint8: a picture (H, W, 3) float32 0..255 over black, scaled and turned about its middle; what comes in is black."""
+    """(H, W, 3) uint8: a picture (H, W, 3) float32 0..255 over black, scaled and turned about its middle;
+    what comes in is black."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
     # Over black, the picture is its own product with its alpha: the warp of one is that of the other.
-    turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_CONSTANT)
+    turned = cv2.warpAffine(
+        picture, matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_CONSTANT
+    )
     return np.clip(np.round(turned), 0, 255).astype(np.uint8)

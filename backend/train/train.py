@@ -11,7 +11,7 @@ import torch
 from ..api.errors import InvalidSettings
 from ..device import best_device
 from ..paint.orbitpainter.model import Model
-from ..paint.orbitpainter.sample import noise
+from ..paint.orbitpainter.sampler import noise
 from ..tensors import shards
 from . import checkpoints
 from .examples import Example, examples
@@ -30,7 +30,7 @@ class Recipe:
     """How an expert is trained; the defaults are the published ones.
 
     Attributes:
-        expert: one of :data:`backend.paint.orbitpainter.sample.EXPERTS`.
+        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERTS`.
         seed: of what is random.
         rate: of AdamW.
         decay: of its weights.
@@ -42,8 +42,19 @@ class Recipe:
     decay: float = 0.01
 
 
-def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Path, painter: Path | None, model: Path, cache: Path,
-        output: Path, resume: bool, tell: Callable[[str], None], progress: Callable[[int, float], None]) -> Path:
+def run(
+    assets: Sequence[Path],
+    recipe: Recipe,
+    steps: int,
+    base: Path,
+    painter: Path | None,
+    model: Path,
+    cache: Path,
+    output: Path,
+    resume: bool,
+    tell: Callable[[str], None],
+    progress: Callable[[int, float], None],
+) -> Path:
     """Trains an expert on textured mesh files; the checkpoint of the last step.
 
     Args:
@@ -60,7 +71,8 @@ def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Path, painter:
         progress: told the steps done, and the mean loss of the latest.
 
     Raises:
-        InvalidSettings: the folder holds a training and was not to be resumed, or the other way round, or the loss is lost.
+        InvalidSettings: the folder holds a training and was not to be resumed, or the other way round, or the
+            loss is lost.
         InvalidMesh, InvalidWeights: what was given cannot be used.
         StorageError: a folder cannot be written.
     """
@@ -68,11 +80,15 @@ def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Path, painter:
         raise InvalidSettings("A training needs at least one step (--steps) and a rate above 0 (--rate).")
     checkpoint = checkpoints.latest(output)
     if checkpoint and not resume:
-        raise InvalidSettings(f"{output} holds a training already. Go on with it (--resume), or choose another folder.")
+        raise InvalidSettings(
+            f"{output} holds a training already. Go on with it (--resume), or choose another folder."
+        )
     if resume and not checkpoint:
         raise InvalidSettings(f"{output} holds no training to go on with. Leave --resume away.")
     if checkpoint and (begun := checkpoints.recipe_of(checkpoint)) != asdict(recipe):
-        raise InvalidSettings(f"The training in {output} was begun with {begun}. Go on with the same, or choose another folder.")
+        raise InvalidSettings(
+            f"The training in {output} was begun with {begun}. Go on with the same, or choose another folder."
+        )
     model = Model(model, best_device())
     found = examples(assets, model, cache, tell)
     tell(f"{len(found)} films to learn; the expert is loaded.")
@@ -81,11 +97,20 @@ def run(assets: Sequence[Path], recipe: Recipe, steps: int, base: Path, painter:
     return train(expert, found, model.prompts().wanted, recipe, steps, output, progress)
 
 
-def train(expert: Expert, found: Sequence[Example], text: torch.Tensor, recipe: Recipe, steps: int, folder: Path,
-          progress: Callable[[int, float], None]) -> Path:
-    """Trains an expert, from the newest checkpoint of ``folder`` if there is one; the checkpoint of the last step.
+def train(
+    expert: Expert,
+    found: Sequence[Example],
+    text: torch.Tensor,
+    recipe: Recipe,
+    steps: int,
+    folder: Path,
+    progress: Callable[[int, float], None],
+) -> Path:
+    """Trains an expert, from the newest checkpoint of ``folder`` if there is one; the checkpoint of the last
+    step.
 
-    Every step draws its numbers from the seed and its own number, so that it does not matter where a training was interrupted.
+    Every step draws its numbers from the seed and its own number, so that it does not matter where a training
+    was interrupted.
 
     Args:
         expert: as it was at that checkpoint.
@@ -106,7 +131,10 @@ def train(expert: Expert, found: Sequence[Example], text: torch.Tensor, recipe: 
             group["lr"] = recipe.rate / 3 if step < GENTLE_STEPS else recipe.rate
         value = step_loss(expert, found, text, levels, recipe.seed, step)
         if not value.isfinite():
-            raise InvalidSettings(f"The loss of step {step + 1} is not a number. Go on from the last checkpoint with a lower --rate.")
+            raise InvalidSettings(
+                f"The loss of step {step + 1} is not a number. Go on from the last checkpoint with a lower "
+                "--rate."
+            )
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -117,12 +145,22 @@ def train(expert: Expert, found: Sequence[Example], text: torch.Tensor, recipe: 
     return checkpoints.latest(folder)
 
 
-def step_loss(expert: Expert, found: Sequence[Example], text: torch.Tensor, levels: Moments, seed: int, step: int) -> torch.Tensor:
-    """() the loss of a step: all examples in turn, in another order every time; reference, noise and its level at random."""
+def step_loss(
+    expert: Expert, found: Sequence[Example], text: torch.Tensor, levels: Moments, seed: int, step: int
+) -> torch.Tensor:
+    """() the loss of a step: all examples in turn, in another order every time; reference, noise and its
+    level at random."""
     round_, place = divmod(step, len(found))
     example = found[np.random.default_rng((seed, round_)).permutation(len(found))[place]]
     random = np.random.default_rng((seed, step, 1))
     color, condition = (part.to(text.device) for part in example.read(random))
     chosen = random.integers(len(levels.time))
-    at = Moments(*(part[chosen:chosen + 1].to(text.device) for part in vars(levels).values()))
-    return loss(expert.network, color, condition, text, noise(color.shape, int(random.integers(2**63))).to(text.device), at)
+    at = Moments(*(part[chosen : chosen + 1].to(text.device) for part in vars(levels).values()))
+    return loss(
+        expert.network,
+        color,
+        condition,
+        text,
+        noise(color.shape, int(random.integers(2**63))).to(text.device),
+        at,
+    )

@@ -10,8 +10,15 @@ from .manifest import Manifest
 from .plan import left, look, room, surprise
 
 
-def download(needs: Needs, target: Path, offline: Path | None, agreed: bool, keep: bool, gated: Path | None = None,
-             **options) -> bool:
+def download(
+    needs: Needs,
+    target: Path,
+    offline: Path | None,
+    agreed: bool,
+    keep: bool,
+    gated: Path | None = None,
+    **options,
+) -> bool:
     """From nothing to a model that works; returns whether there is one now.
 
     Args:
@@ -49,14 +56,22 @@ def offer(needs: Needs, manifest: Manifest, target: Path, offline: Path | None, 
     lines = []
     for source in needs.sources:
         size = sum(file.size for file in manifest.files if file.repository == source.repository)
-        lines.append(f"{source.repository:40} {gigabytes(size):>9}  {manifest.licenses.get(source.repository) or source.license}")
+        lines.append(
+            f"{source.repository:40} {gigabytes(size):>9}  "
+            f"{manifest.licenses.get(source.repository) or source.license}"
+        )
     lines += [f"  {source.repository} is gated." for source in needs.sources if source.gated]
     lines += [f"  {terms}" for terms in dict.fromkeys(source.terms for source in needs.sources)]
     if offline:
         lines.append(f"Everything is in {offline}.")
     else:
-        lines.append(f"To download: {gigabytes(left(needs, manifest, target))} of {gigabytes(manifest.size)}.")
-    lines.append(f"{target} needs up to {gigabytes(room(needs, manifest, target, bool(offline), keep))} of free space on the way.")
+        lines.append(
+            f"To download: {gigabytes(left(needs, manifest, target))} of {gigabytes(manifest.size)}."
+        )
+    lines.append(
+        f"{target} needs up to {gigabytes(room(needs, manifest, target, bool(offline), keep))} of free space "
+        "on the way."
+    )
     return "\n".join(lines)
 
 

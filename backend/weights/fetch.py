@@ -1,7 +1,8 @@
 """One file from a server: what has arrived is kept when the way breaks, and nothing unchecked gets its name.
 
-The downloads of huggingface_hub as we pin it begin a file anew after a failure (each writes to a name of its own, which it deletes when it
-fails), which at 28 GB a file is hours. Hence its inner ``http_get``, which goes on from where a file ends.
+The downloads of huggingface_hub as we pin it begin a file anew after a failure (each writes to a name of its
+own, which it deletes when it fails), which at 28 GB a file is hours. Hence its inner ``http_get``, which goes
+on from where a file ends.
 """
 
 import contextlib
@@ -74,7 +75,8 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
 
 
 def damage(file: File, path: Path, tell: Tell) -> str:
-    """What is wrong with a file that should be ``file``; "" if nothing is known to be. ``tell`` is told of no bytes, but may raise."""
+    """What is wrong with a file that should be ``file``; "" if nothing is known to be. ``tell`` is told of no
+    bytes, but may raise."""
     if not file.digest:
         return ""
     kind, expected = file.digest.split(":")
@@ -87,7 +89,10 @@ def damage(file: File, path: Path, tell: Tell) -> str:
     found = digest.hexdigest()
     if found == expected:
         return ""
-    return f"{file.place.as_posix()} is another file than it should be: its {kind} hash is {found} instead of {expected}."
+    return (
+        f"{file.place.as_posix()} is another file than it should be: its {kind} hash is {found} instead of "
+        f"{expected}."
+    )
 
 
 def _get(file: File, stream: "_Counted") -> None:
@@ -101,8 +106,11 @@ def _get(file: File, stream: "_Counted") -> None:
             if error.errno is not None or not str(error).startswith("Consistency check"):
                 raise
             name = file.place.as_posix()
-            raise DownloadFailed(f"{name}: the server gave {stream.tell()} of {file.size} bytes. What has arrived is kept: run "
-                                 "the command again.", "retry") from error
+            raise DownloadFailed(
+                f"{name}: the server gave {stream.tell()} of {file.size} bytes. What has arrived is kept: "
+                "run the command again.",
+                "retry",
+            ) from error
 
 
 def _unfinished(target: Path) -> Path:
@@ -121,7 +129,7 @@ class _Counted(io.FileIO):
         view = memoryview(chunk)
         # A raw file may take less than it is given.
         while view:
-            view = view[super().write(view):]
+            view = view[super().write(view) :]
         self._tell(len(chunk))
         return len(chunk)
 

@@ -1,6 +1,8 @@
-"""A model's weights from nothing: fetched and converted part by part, so that the disk holds the originals of one part at a time.
+"""A model's weights from nothing: fetched and converted part by part, so that the disk holds the originals of
+one part at a time.
 
-A part that is finished stays when a later one fails or the user stops; the folder that the model is read from appears at the end, whole.
+A part that is finished stays when a later one fails or the user stops; the folder that the model is read from
+appears at the end, whole.
 """
 
 import contextlib
@@ -26,19 +28,28 @@ Progress = Callable[[str, float], None]
 """Told what is being done and the fraction of everything that is done; may raise to stop."""
 
 
-def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, offline: Path | None = None, keep: bool = False,
-            **options) -> None:
+def install(
+    needs: Needs,
+    manifest: Manifest,
+    target: Path,
+    progress: Progress,
+    offline: Path | None = None,
+    keep: bool = False,
+    **options,
+) -> None:
     """Brings and converts what :func:`backend.weights.plan.look` found. The user has agreed to it.
 
     Args:
         target: the model's folder; what was there before stays until the new one is whole.
         offline: see :func:`backend.weights.plan.look`; its files stay.
-        keep: leave the downloaded files and the manifest in the :func:`backend.weights.plan.workplace`, which is then such a folder itself.
+        keep: leave the downloaded files and the manifest in the :func:`backend.weights.plan.workplace`, which
+            is then such a folder itself.
         options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
         StorageError: there is too little room, or the folder cannot be written.
-        DownloadFailed, InvalidWeights: what could not be brought or was not what it should be; what is good stays for the next run.
+        DownloadFailed, InvalidWeights: what could not be brought or was not what it should be; what is good
+            stays for the next run.
     """
     _check_room(room(needs, manifest, target, bool(offline), keep), target)
     work, parts_folder = workplace(target), made(target)
@@ -60,7 +71,11 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
             for part, files in parts.items():
                 bring = partial(_checked, folder=offline) if offline else partial(fetch, folder=work)
                 paths = [bring(file, tell=tally.add) for file in files]
-                tally.make(part, files, partial(_maker(needs).make, part, paths, offline or work, parts_folder, **options))
+                tally.make(
+                    part,
+                    files,
+                    partial(_maker(needs).make, part, paths, offline or work, parts_folder, **options),
+                )
                 if not (offline or keep):
                     for path in paths:
                         path.unlink()
@@ -80,7 +95,8 @@ def install(needs: Needs, manifest: Manifest, target: Path, progress: Progress, 
 
 
 def put_gated(needs: Needs, folder: Path, target: Path) -> None:
-    """Puts a user's own files of repositories that want to know who downloads them where a download finds them, and checks them then.
+    """Puts a user's own files of repositories that want to know who downloads them where a download finds
+    them, and checks them then.
 
     Raises:
         InvalidWeights: the folder lacks one.
@@ -118,7 +134,10 @@ class _Tally:
     """Turns bytes into the fraction of everything that is done."""
 
     def __init__(self, parts: dict[str, list[File]], there: int, progress: Progress):
-        self._total = sum(sum(file.size for file in files) + _CONVERTED_BYTE * bytes_of(part, files) for part, files in parts.items())
+        self._total = sum(
+            sum(file.size for file in files) + _CONVERTED_BYTE * bytes_of(part, files)
+            for part, files in parts.items()
+        )
         self._done, self._progress = float(there), progress
         self._tell("download", 0)
 
@@ -159,7 +178,9 @@ def _alone(target: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise DownloadFailed(f"Another process is downloading {target.name} already. Wait for it, or cancel it.") from None
+        raise DownloadFailed(
+            f"Another process is downloading {target.name} already. Wait for it, or cancel it."
+        ) from None
     try:
         yield
     finally:
@@ -170,5 +191,9 @@ def _check_room(needed: int, target: Path) -> None:
     there = next(folder for folder in target.parents if folder.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
-        raise StorageError(f"The disk of {target} has {gigabytes(free)} free, and bringing the weights takes up to {gigabytes(needed)}. "
-                           "Free some space, or set ORBIT_TEXTURE_MODELS to a folder on a larger disk.", "retry")
+        raise StorageError(
+            f"The disk of {target} has {gigabytes(free)} free, and bringing the weights takes up to "
+            f"{gigabytes(needed)}. Free some space, or set ORBIT_TEXTURE_MODELS to a folder on a larger "
+            "disk.",
+            "retry",
+        )

@@ -1,4 +1,5 @@
-"""Weights as a job of the worker: what the button in Blender starts, after its user has agreed to the list."""
+"""Weights as a job of the worker: what the button in Blender starts, after its user has agreed to the
+list."""
 
 from ..api import paths
 from ..api.errors import DownloadFailed

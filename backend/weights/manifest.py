@@ -8,7 +8,12 @@ from pathlib import Path
 
 import httpx2
 from huggingface_hub import HfApi, hf_hub_url, is_offline_mode
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
 
 from ..api.errors import DownloadFailed
 from ..api.weights import Needs, Source
@@ -24,7 +29,8 @@ class File:
     Attributes:
         repository, path: where it is there, and under the folder of the download.
         size: in bytes.
-        digest: ``sha256:…``, or ``git:…``, git's hash of a blob, of a small file of which the Hub knows no other; "" if unknown.
+        digest: ``sha256:…``, or ``git:…``, git's hash of a blob, of a small file of which the Hub knows no
+            other; "" if unknown.
         commit: of the repository on the Hub; "" at an own address.
         address: see :class:`backend.api.weights.Source`.
     """
@@ -39,7 +45,11 @@ class File:
     @property
     def url(self) -> str:
         """Where to get it; of the Hub, at ``HF_ENDPOINT``."""
-        return f"{self.address}/{self.path}" if self.address else hf_hub_url(self.repository, self.path, revision=self.commit)
+        return (
+            f"{self.address}/{self.path}"
+            if self.address
+            else hf_hub_url(self.repository, self.path, revision=self.commit)
+        )
 
     @property
     def place(self) -> Path:
@@ -82,7 +92,9 @@ class Manifest:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
-            raise DownloadFailed(f"{folder / FILE} cannot be read ({error}). Delete it, then run: {needs.command}") from error
+            raise DownloadFailed(
+                f"{folder / FILE} cannot be read ({error}). Delete it, then run: {needs.command}"
+            ) from error
         wanted = {(source.repository, path) for source in needs.sources for path in source.files}
         return manifest if {(file.repository, file.path) for file in manifest.files} == wanted else None
 
@@ -96,8 +108,10 @@ def ask(needs: Needs) -> Manifest:
     files, licenses = [], {}
     for source in needs.sources:
         if source.address:
-            files += [File(source.repository, path, size, f"sha256:{source.sha256[path]}", address=source.address)
-                      for path, size in source.files.items()]
+            files += [
+                File(source.repository, path, size, f"sha256:{source.sha256[path]}", address=source.address)
+                for path, size in source.files.items()
+            ]
             licenses[source.repository] = source.license
         else:
             found, licenses[source.repository] = _ask_hub(source)
@@ -112,7 +126,10 @@ def _ask_hub(source: Source) -> tuple[list[File], str]:
     files = []
     for path in source.files:
         if path not in there:
-            raise DownloadFailed(f"{source.repository} has no file '{path}' any more. Update Orbit Texture, which may know its new name.")
+            raise DownloadFailed(
+                f"{source.repository} has no file '{path}' any more. Update Orbit Texture, which may know "
+                "its new name."
+            )
         entry = there[path]
         hub = f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}"
         digest = f"sha256:{source.sha256[path]}" if path in source.sha256 else hub
@@ -133,16 +150,23 @@ def network(what: str) -> Iterator[None]:
     try:
         yield
     except GatedRepoError as error:
-        raise DownloadFailed(f"{what}: its authors want to know who downloads it. Accept their terms on its page on huggingface.co, then "
-                             "set HF_TOKEN to a token of your account. Or download its files there yourself and run the command with "
-                             "--gated and their folder.") from error
+        raise DownloadFailed(
+            f"{what}: its authors want to know who downloads it. Accept their terms on its page on "
+            "huggingface.co, then set HF_TOKEN to a token of your account. Or download its files there "
+            "yourself and run the command with --gated and their folder."
+        ) from error
     except RepositoryNotFoundError as error:
-        raise DownloadFailed(f"{what} is not there, or not public. If you have access to it, set HF_TOKEN to a token of your account.") \
-            from error
+        raise DownloadFailed(
+            f"{what} is not there, or not public. If you have access to it, set HF_TOKEN to a token of your "
+            "account."
+        ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError) as error:
         if is_offline_mode():
             raise DownloadFailed(f"{what} cannot be asked for: HF_HUB_OFFLINE is set. Unset it.") from error
         status = getattr(getattr(error, "response", None), "status_code", "")
         cause = f"the server answers {status}" if status else f"{type(error).__name__}: {error}"
-        raise DownloadFailed(f"{what} cannot be downloaded ({cause}). What has arrived is kept: when the connection works again, "
-                             "start the download again.", "retry") from error
+        raise DownloadFailed(
+            f"{what} cannot be downloaded ({cause}). What has arrived is kept: when the connection works "
+            "again, start the download again.",
+            "retry",
+        ) from error

@@ -1,4 +1,5 @@
-"""The parts of OrbitPainter's folder, each made of some of the downloaded files; see :mod:`backend.paint.orbitpainter.model`."""
+"""The parts of OrbitPainter's folder, each made of some of the downloaded files; see
+:mod:`backend.paint.orbitpainter.model`."""
 
 import hashlib
 import re
@@ -20,8 +21,15 @@ from ..paint.orbitpainter.segmentation import load_segmentation
 from ..store import appear_whole
 
 
-def make(part: str, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None],
-         text_sha256: str = UNWANTED_SHA256, **options) -> None:
+def make(
+    part: str,
+    files: list[Path],
+    originals: Path,
+    made: Path,
+    progress: Callable[[float], None],
+    text_sha256: str = UNWANTED_SHA256,
+    **options,
+) -> None:
     """Makes a part, which appears whole.
 
     Args:
@@ -62,8 +70,11 @@ def make(part: str, files: list[Path], originals: Path, made: Path, progress: Ca
 
 def _check_memory(needed: int) -> None:
     if (free := psutil.virtual_memory().available) < needed:
-        raise OutOfMemory(f"The text encoder, needed this once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} are free. "
-                          "Close other programs, then start the download again: it goes on from here.", "retry")
+        raise OutOfMemory(
+            f"The text encoder, needed this once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
+            "are free. Close other programs, then start the download again: it goes on from here.",
+            "retry",
+        )
 
 
 def unwanted(file: Path, sha256: str) -> str:
@@ -75,7 +86,10 @@ def unwanted(file: Path, sha256: str) -> str:
     for quoted in re.findall(r"""(?<=')[^'\n]*(?=')|(?<=")[^"\n]*(?=")""", file.read_text(encoding="utf-8")):
         if hashlib.sha256(quoted.encode()).hexdigest() == sha256:
             return quoted
-    raise InvalidWeights(f"{file} does not hold the negative prompt that Wan's authors publish. Delete it and download it again.")
+    raise InvalidWeights(
+        f"{file} does not hold the negative prompt that Wan's authors publish. Delete it and download it "
+        "again."
+    )
 
 
 def check(folder: Path) -> None:

@@ -1,4 +1,5 @@
-"""What is to be brought for a model's weights, how much that is, and the room that it takes. Nothing is written here."""
+"""What is to be brought for a model's weights, how much that is, and the room that it takes. Nothing is
+written here."""
 
 from pathlib import Path
 
@@ -16,7 +17,8 @@ _PROMPTS_BYTES = 20_000_000
 
 
 def workplace(target: Path) -> Path:
-    """Where everything is until the folder ``target`` is whole: the manifest, the originals by repository and path, the finished parts."""
+    """Where everything is until the folder ``target`` is whole: the manifest, the originals by repository and
+    path, the finished parts."""
     return target.with_name(f"{target.name}.download")
 
 
@@ -29,7 +31,8 @@ def look(needs: Needs, target: Path, offline: Path | None = None) -> Manifest:
     """What there is to bring. Nothing is downloaded yet, and nothing written.
 
     Args:
-        offline: a folder with all files, by repository and path, and their manifest if it is there; None for the servers.
+        offline: a folder with all files, by repository and path, and their manifest if it is there; None for
+            the servers.
 
     Raises:
         DownloadFailed: a server cannot be reached, or lacks something.
@@ -38,13 +41,28 @@ def look(needs: Needs, target: Path, offline: Path | None = None) -> Manifest:
     folder = offline or workplace(target)
     pinned = Manifest.read(folder, needs)
     if offline or is_offline_mode():
-        wanted = [file for part in (needs.parts if offline else unfinished(needs, target)) for file in needs.parts[part]]
-        if missing := [(source, path) for source, path in wanted if not (folder / source.repository / path).is_file()]:
+        wanted = [
+            file
+            for part in (needs.parts if offline else unfinished(needs, target))
+            for file in needs.parts[part]
+        ]
+        if missing := [
+            (source, path) for source, path in wanted if not (folder / source.repository / path).is_file()
+        ]:
             why = "" if offline else "HF_HUB_OFFLINE is set, so nothing is downloaded. "
-            raise InvalidWeights("\n".join([
-                f"{why}These files are missing in {folder}:",
-                *(f"  {source.repository}/{path}\n    from {_origin(source, path)}" for source, path in missing),
-                f"Put each there under the name that the list shows, then run: {needs.command} --from {folder}"]))
+            raise InvalidWeights(
+                "\n".join(
+                    [
+                        f"{why}These files are missing in {folder}:",
+                        *(
+                            f"  {source.repository}/{path}\n    from {_origin(source, path)}"
+                            for source, path in missing
+                        ),
+                        f"Put each there under the name that the list shows, then run: {needs.command} "
+                        f"--from {folder}",
+                    ]
+                )
+            )
         return pinned or _found(needs, folder)
     return pinned or ask(needs)
 
@@ -53,16 +71,26 @@ def surprise(needs: Needs, manifest: Manifest) -> str:
     """What a server says that the user of our list could not know, as a sentence; "" if nothing."""
     for source in needs.sources:
         if (stated := manifest.licenses.get(source.repository, "")) not in ("", source.license):
-            return f"{source.repository} is under the licence '{stated}' now, not '{source.license}' as this version of Orbit Texture says."
+            return (
+                f"{source.repository} is under the licence '{stated}' now, not '{source.license}' as this "
+                "version of Orbit Texture says."
+            )
     if manifest.size > MUCH_MORE * needs.size:
-        return f"The files take {gigabytes(manifest.size)}, not {gigabytes(needs.size)} as this version of Orbit Texture says."
+        return (
+            f"The files take {gigabytes(manifest.size)}, not {gigabytes(needs.size)} as this version of "
+            "Orbit Texture says."
+        )
     return ""
 
 
 def left(needs: Needs, manifest: Manifest, target: Path) -> int:
     """Bytes that are still to be downloaded."""
     work = workplace(target)
-    return sum(file.size - present(file, work) for part in unfinished(needs, target) for file in files_of(part, needs, manifest))
+    return sum(
+        file.size - present(file, work)
+        for part in unfinished(needs, target)
+        for file in files_of(part, needs, manifest)
+    )
 
 
 def room(needs: Needs, manifest: Manifest, target: Path, offline: bool, keep: bool) -> int:
@@ -99,7 +127,8 @@ def _origin(source: Source, path: str) -> str:
 
 
 def _found(needs: Needs, folder: Path) -> Manifest:
-    """A manifest of what is in a folder. Only what we pin has a hash; the conversion checks names, shapes and types of the rest."""
+    """A manifest of what is in a folder. Only what we pin has a hash; the conversion checks names, shapes and
+    types of the rest."""
     files = []
     for source in needs.sources:
         for path in source.files:

@@ -1,4 +1,5 @@
-"""The parts of TRELLIS.2's folder, each made of some of the downloaded files; see :mod:`backend.refine.trellis2.model`."""
+"""The parts of TRELLIS.2's folder, each made of some of the downloaded files; see
+:mod:`backend.refine.trellis2.model`."""
 
 import json
 import os
@@ -9,12 +10,14 @@ from pathlib import Path
 import torch
 
 from ..api.errors import InvalidWeights
-from ..refine.trellis2.eye import load_eye
+from ..refine.trellis2.image_encoder import load_eye
 from ..refine.trellis2.model import CARD, EYE, Card, Model, Statistics
 from ..store import appear_whole
 
 
-def make(part: str, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options) -> None:
+def make(
+    part: str, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options
+) -> None:
     """Makes a part, which appears whole.
 
     Args:
@@ -48,14 +51,22 @@ def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
     """
     try:
         published = json.loads(file.read_text(encoding="utf-8"))["args"]
-        found = [Statistics(*(tuple(map(float, published[f"{name}_slat_normalization"][key])) for key in ("mean", "std")))
-                 for name in ("shape", "tex")]
+        found = [
+            Statistics(
+                *(tuple(map(float, published[f"{name}_slat_normalization"][key])) for key in ("mean", "std"))
+            )
+            for name in ("shape", "tex")
+        ]
     except (ValueError, TypeError, KeyError) as error:
-        raise InvalidWeights(f"{file} does not hold the statistics of TRELLIS.2's latents ({error!r}). Delete it and download it "
-                             "again.") from error
+        raise InvalidWeights(
+            f"{file} does not hold the statistics of TRELLIS.2's latents ({error!r}). Delete it and download "
+            "it again."
+        ) from error
     lengths = {len(numbers) for statistics in found for numbers in (statistics.mean, statistics.std)}
     if len(lengths) != 1:
-        raise InvalidWeights(f"{file} holds statistics of latents of different sizes. Delete it and download it again.")
+        raise InvalidWeights(
+            f"{file} holds statistics of latents of different sizes. Delete it and download it again."
+        )
     return found[0], found[1]
 
 

@@ -1,4 +1,5 @@
-"""Marks every object that wears a take as an asset, whose preview is the picture of its textured front, and writes a library's .blend.
+"""Marks every object that wears a take as an asset, whose preview is the picture of its textured front, and
+writes a library's .blend.
 
     blender -b textured.blend --python docs/examples/asset_library.py -- library/props.blend
 
@@ -28,11 +29,12 @@ def mark(obj: bpy.types.Object) -> bool:
 
 
 def second_picture(image: bpy.types.Image) -> np.ndarray:
-    """(S, S, 4) float32: of the pictures that lie side by side in a take's sheet, the first after the reference."""
+    """(S, S, 4) float32: of the pictures that lie side by side in a take's sheet, the first after the
+    reference."""
     width, size = image.size
     pixels = np.empty((size, width, 4), np.float32)
     image.pixels.foreach_get(pixels.ravel())
-    return pixels[:, size:2 * size]
+    return pixels[:, size : 2 * size]
 
 
 def set_preview(obj: bpy.types.Object, picture: np.ndarray) -> None:

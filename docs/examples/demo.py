@@ -1,9 +1,12 @@
-"""Textures Suzanne from one picture of her and shows what came out. ``install.py demo`` runs it inside Blender:
+"""Textures Suzanne from one picture of her and shows what came out. ``install.py demo`` runs it inside
+Blender:
 
-    blender -b --factory-startup --python docs/examples/demo.py -- --addon orbit_texture-0.1.0.zip --output out/demo
+    blender -b --factory-startup --python docs/examples/demo.py --
+        --addon orbit_texture-0.1.0.zip --output out/demo
 
-It paints Suzanne with a procedural material and takes her picture, then starts a new file with a bare Suzanne (no material, no UVs) and
-textures her from that picture alone. What the output folder holds is listed at the end.
+It paints Suzanne with a procedural material and takes her picture, then starts a new file with a bare Suzanne
+(no material, no UVs) and textures her from that picture alone. What the output folder holds is listed at the
+end.
 """
 
 import argparse
@@ -55,14 +58,23 @@ def main(options: argparse.Namespace) -> int:
 
 
 def enable_addon(package: Path) -> None:
-    """Installs the extension, unless these very files are installed already: what the worker has compiled lies beside them."""
+    """Installs the extension, unless these very files are installed already: what the worker has compiled
+    lies beside them."""
     with zipfile.ZipFile(package) as archive:
         contents = repr(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))
     marker = Path(bpy.utils.user_resource("EXTENSIONS", create=True)) / "installed-by-demo.txt"
-    if marker.exists() and marker.read_text(encoding="utf-8") == contents and addon_utils.enable(EXTENSION, default_set=True):
+    if (
+        marker.exists()
+        and marker.read_text(encoding="utf-8") == contents
+        and addon_utils.enable(EXTENSION, default_set=True)
+    ):
         return
-    bpy.ops.extensions.package_install_files(filepath=str(package), repo="user_default", enable_on_install=True)
-    importlib.import_module(f"{EXTENSION}.addon.queue").queue.restart_server()  # one that runs still has the files that were replaced
+    bpy.ops.extensions.package_install_files(
+        filepath=str(package), repo="user_default", enable_on_install=True
+    )
+    importlib.import_module(
+        f"{EXTENSION}.addon.jobs.queue"
+    ).queue.restart_server()  # one that runs still has the files that were replaced
     marker.write_text(contents, encoding="utf-8")
 
 
@@ -89,13 +101,18 @@ def show(report: dict, folder: Path) -> None:
     print(f"{'whole demo':15} {report['total_seconds']:8.2f}")
     print("A stage that an earlier run has finished is not repeated; its seconds are those of that run.")
     print(f"\nSeen from the reference's camera: {report['psnr']:.1f} dB PSNR")
-    print("Over 24 views: " + ", ".join(f"{count} pixels of {name}" for name, count in report["bad_pixels"].items()))
+    print(
+        "Over 24 views: "
+        + ", ".join(f"{count} pixels of {name}" for name, count in report["bad_pixels"].items())
+    )
     print(f"\nLook at {folder / 'contact_sheet.png'} or open {folder / 'demo.blend'}")
 
 
 def parse() -> argparse.Namespace:
-    arguments = sys.argv[sys.argv.index("--") + 1:] if "--" in sys.argv else sys.argv[1:]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--addon", type=Path, required=True, help="the extension's zip")
     parser.add_argument("--output", type=Path, required=True, help="folder for what it makes")
     return parser.parse_args(arguments)
@@ -104,5 +121,6 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     status = main(parse())
     sys.stdout.flush()
-    # As a Python module some Blenders (4.2, 4.5) crash or hang when the interpreter ends with an extension enabled.
+    # As a Python module some Blenders (4.2, 4.5) crash or hang when the interpreter ends with an extension
+    # enabled.
     os._exit(status)

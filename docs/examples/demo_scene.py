@@ -1,4 +1,5 @@
-"""The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs inside Blender."""
+"""The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs
+inside Blender."""
 
 import contextlib
 import math
@@ -11,9 +12,16 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-AZIMUTH, ELEVATION = 30.0, 12.0  # where the reference is taken from: degrees left of the front (-Y) and above the horizon
+AZIMUTH, ELEVATION = (
+    30.0,
+    12.0,
+)  # where the reference is taken from: degrees left of the front (-Y) and above the horizon
 DISTANCE, LENS = 7.4, 85.0  # Blender units and millimetres, on a 36 mm sensor
-BACKGROUND = (1.0, 0.0, 1.0)  # under zero alpha; nothing on the mesh is magenta, so a leak of background cannot hide
+BACKGROUND = (
+    1.0,
+    0.0,
+    1.0,
+)  # under zero alpha; nothing on the mesh is magenta, so a leak of background cannot hide
 
 CREAM, NAVY, TAN, BROWN = (0.93, 0.83, 0.66), (0.08, 0.13, 0.42), (0.80, 0.50, 0.27), (0.50, 0.25, 0.12)
 RED, TEAL, WHITE, GREEN = (0.85, 0.14, 0.12), (0.10, 0.60, 0.58), (0.97, 0.97, 0.95), (0.20, 0.62, 0.22)
@@ -39,9 +47,12 @@ def add_suzanne() -> bpy.types.Object:
 
 
 def add_camera(azimuth: float, elevation: float, distance: float = DISTANCE) -> bpy.types.Object:
-    """A camera that looks at the origin; azimuth counter-clockwise from -Y, both in degrees. It becomes the scene's camera."""
+    """A camera that looks at the origin; azimuth counter-clockwise from -Y, both in degrees. It becomes the
+    scene's camera."""
     turn, rise = math.radians(azimuth), math.radians(elevation)
-    place = Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise))) * distance
+    place = (
+        Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise))) * distance
+    )
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.lens = LENS
     camera.location = place
@@ -113,9 +124,11 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
     bpy.data.images.remove(image)
 
 
-def render_reference(folder: Path, add_mesh: Callable[[], bpy.types.Object] = add_suzanne, size: int = 1024,
-                     samples: int = 10) -> np.ndarray:
-    """Paints a mesh, Suzanne or another of her size, and writes ``reference.png``, seen from AZIMUTH and ELEVATION. Returns its pixels."""
+def render_reference(
+    folder: Path, add_mesh: Callable[[], bpy.types.Object] = add_suzanne, size: int = 1024, samples: int = 10
+) -> np.ndarray:
+    """Paints a mesh, Suzanne or another of her size, and writes ``reference.png``, seen from AZIMUTH and
+    ELEVATION. Returns its pixels."""
     new_scene()
     lettering = _render_lettering(folder / "lettering.png")
     mesh = add_mesh().data
@@ -131,7 +144,12 @@ def render_reference(folder: Path, add_mesh: Callable[[], bpy.types.Object] = ad
 
 def _render_lettering(path: Path) -> bpy.types.Image:
     """An image of the words on the face: alpha 1 where there is ink; it spans -1..1 in x and z."""
-    words = (("ORBIT", 0.24, 0.66), ("made by", 0.075, -0.39), ("its own demo", 0.075, -0.47), ("2358", 0.14, -0.62))
+    words = (
+        ("ORBIT", 0.24, 0.66),
+        ("made by", 0.075, -0.39),
+        ("its own demo", 0.075, -0.47),
+        ("2358", 0.14, -0.62),
+    )
     ink = bpy.data.materials.new("Ink")
     emit(ink, (1, 1, 1))
     curves = []
@@ -155,28 +173,38 @@ def _render_lettering(path: Path) -> bpy.types.Image:
 
 
 def _painted_material(lettering: bpy.types.Image) -> bpy.types.Material:
-    """Stripes on the head, a checker on the ears, words on the face, ringed eyes: all from object coordinates, no UVs."""
+    """Stripes on the head, a checker on the ears, words on the face, ringed eyes: all from object
+    coordinates, no UVs."""
     material = bpy.data.materials.new("Painted")
     paint = _Paint(material)
     x, y, z = paint.xyz()
     side = paint.math("ABSOLUTE", x)
-    waves = paint.math("FRACT", paint.math("MULTIPLY", paint.math("ADD", z, paint.math("MULTIPLY", y, 0.6)), 7.0))
+    waves = paint.math(
+        "FRACT", paint.math("MULTIPLY", paint.math("ADD", z, paint.math("MULTIPLY", y, 0.6)), 7.0)
+    )
     colour = paint.mix(paint.math("LESS_THAN", waves, 0.45), BROWN, TAN)
-    face = paint.math("MULTIPLY", paint.ellipse(side, z, (0.0, 0.05), (0.68, 0.86)), paint.math("LESS_THAN", y, -0.22))
+    face = paint.math(
+        "MULTIPLY", paint.ellipse(side, z, (0.0, 0.05), (0.68, 0.86)), paint.math("LESS_THAN", y, -0.22)
+    )
     colour = paint.mix(face, colour, CREAM)
     muzzle = paint.math("MULTIPLY", paint.ellipse(side, z, (0.0, -0.48), (0.46, 0.34)), face)
     colour = paint.mix(muzzle, colour, TEAL)
     colour = paint.mix(paint.math("GREATER_THAN", side, 0.80), colour, paint.checker(6.5, RED, WHITE))
     colour = paint.mix(paint.math("MULTIPLY", paint.lettering(lettering), face), colour, NAVY)
     for radius, ring in ((0.25, WHITE), (0.15, GREEN), (0.085, NAVY)):
-        eye = paint.math("MULTIPLY", paint.ellipse(side, z, (0.36, 0.24), (radius, radius)), paint.math("LESS_THAN", y, -0.35))
+        eye = paint.math(
+            "MULTIPLY",
+            paint.ellipse(side, z, (0.36, 0.24), (radius, radius)),
+            paint.math("LESS_THAN", y, -0.35),
+        )
         colour = paint.mix(eye, colour, ring)
     paint.emit(colour)
     return material
 
 
 class _Paint:
-    """A material's node tree written as arithmetic: every method adds a node and returns its output socket."""
+    """A material's node tree written as arithmetic: every method adds a node and returns its output
+    socket."""
 
     def __init__(self, material: bpy.types.Material):
         self.tree = _emission_tree(material)
@@ -192,8 +220,10 @@ class _Paint:
 
     def ellipse(self, x, z, centre, radii):
         """1 inside the ellipse, else 0."""
-        across, up = (self.math("POWER", self.math("DIVIDE", self.math("SUBTRACT", value, middle), radius), 2.0)
-                      for value, middle, radius in zip((x, z), centre, radii, strict=True))
+        across, up = (
+            self.math("POWER", self.math("DIVIDE", self.math("SUBTRACT", value, middle), radius), 2.0)
+            for value, middle, radius in zip((x, z), centre, radii, strict=True)
+        )
         return self.math("LESS_THAN", self.math("ADD", across, up), 1.0)
 
     def mix(self, factor, a, b):
@@ -201,8 +231,12 @@ class _Paint:
         return node.outputs[0]
 
     def checker(self, scale: float, a, b):
-        shifted = self._node("ShaderNodeVectorMath", {0: self.coordinates, 1: (0.0713, 0.0713, 0.0713)}).outputs[0]
-        return self._node("ShaderNodeTexChecker", {"Vector": shifted, "Color1": a, "Color2": b, "Scale": scale}).outputs["Color"]
+        shifted = self._node(
+            "ShaderNodeVectorMath", {0: self.coordinates, 1: (0.0713, 0.0713, 0.0713)}
+        ).outputs[0]
+        return self._node(
+            "ShaderNodeTexChecker", {"Vector": shifted, "Color1": a, "Color2": b, "Scale": scale}
+        ).outputs["Color"]
 
     def lettering(self, image: bpy.types.Image):
         """The ink of an image that spans -1..1 in x and z, stamped along y."""
@@ -247,4 +281,7 @@ def emit(material: bpy.types.Material, colour: tuple) -> None:
 
 def _linear(colour: tuple) -> tuple:
     """An sRGB colour as the linear RGBA that a node socket takes."""
-    return (*(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour), 1.0)
+    return (
+        *(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour),
+        1.0,
+    )

@@ -1,4 +1,5 @@
-"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the contact sheet."""
+"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the
+contact sheet."""
 
 import contextlib
 import math
@@ -11,14 +12,19 @@ import numpy as np
 CHECKED_VIEWS = [(azimuth, elevation) for elevation in (-35, 10, 55) for azimuth in range(0, 360, 45)]
 SHEET_VIEWS = [(azimuth, 10) for azimuth in range(0, 360, 45)]
 BLACK = 0.06  # the brightest channel of a pixel that counts as black; the darkest paint of the demo has 0.42
-MAGENTA = 0.2  # how far red and blue exceed green in a pixel that counts as background; mixtures of the demo's paints stay below 0.19
+# how far red and blue exceed green in a pixel that counts as background; mixtures of the demo's paints stay
+# below 0.19
+MAGENTA = 0.2
 
 
 @contextlib.contextmanager
 def flat(shaded: bool = False):
-    """Shows each material's base colour as emission, so that no light changes it; ``shaded`` darkens what turns away from the camera."""
+    """Shows each material's base colour as emission, so that no light changes it; ``shaded`` darkens what
+    turns away from the camera."""
     wires = []
-    for material in {slot.material for item in bpy.context.scene.objects for slot in item.material_slots if slot.material}:
+    for material in {
+        slot.material for item in bpy.context.scene.objects for slot in item.material_slots if slot.material
+    }:
         tree = material.node_tree
         principled = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
         surface = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL").inputs["Surface"]
@@ -37,8 +43,8 @@ def flat(shaded: bool = False):
 
 
 def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
-    """Peak signal to noise ratio in dB between the reference and the textured mesh, seen from the reference's camera, over the pixels
-    that lie inside both silhouettes, one pixel away from their edge.
+    """Peak signal to noise ratio in dB between the reference and the textured mesh, seen from the reference's
+    camera, over the pixels that lie inside both silhouettes, one pixel away from their edge.
 
     Args:
         reference: (H, W, 4) as ``demo_scene.render_reference`` returns it.
@@ -52,8 +58,8 @@ def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
 
 
 def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
-    """Counts the bad pixels of the mesh over 24 views: ``black`` and ``background``. There is no light, so a face that has no texture,
-    and a texel that was left empty, is black too."""
+    """Counts the bad pixels of the mesh over 24 views: ``black`` and ``background``. There is no light, so a
+    face that has no texture, and a texel that was left empty, is black too."""
     counts = {"black": 0, "background": 0}
     path = scratch / "check.png"
     with flat():
@@ -69,7 +75,8 @@ def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
 
 
 def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
-    """Writes the reference and, beside it, eight labelled views of the textured mesh, ``(2 size, 6 size)`` pixels."""
+    """Writes the reference and, beside it, eight labelled views of the textured mesh, ``(2 size, 6 size)``
+    pixels."""
     with flat(shaded=True):
         tiles = []
         for azimuth, elevation in SHEET_VIEWS:
@@ -77,7 +84,7 @@ def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
                 tiles.append(demo_scene.render(path, size, 8))
     with _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION), _label("reference"), _hidden_meshes():
         label = demo_scene.render(path, 2 * size, 4)
-    rows = [np.concatenate(tiles[start:start + 4], axis=1) for start in (0, 4)]
+    rows = [np.concatenate(tiles[start : start + 4], axis=1) for start in (0, 4)]
     large = _over(label, _resized(reference, 2 * size))
     sheet = np.concatenate([large, np.concatenate(rows, axis=0)], axis=1)
     backdrop = np.full_like(sheet, 0.22)
@@ -87,7 +94,10 @@ def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
 
 def _shade(tree: bpy.types.NodeTree, emission: bpy.types.Node) -> list[bpy.types.Node]:
     """Emission strength 0.35 at the rim, 1 where the surface faces the camera."""
-    geometry, dot, ramp = (tree.nodes.new(kind) for kind in ("ShaderNodeNewGeometry", "ShaderNodeVectorMath", "ShaderNodeMapRange"))
+    geometry, dot, ramp = (
+        tree.nodes.new(kind)
+        for kind in ("ShaderNodeNewGeometry", "ShaderNodeVectorMath", "ShaderNodeMapRange")
+    )
     dot.operation = "DOT_PRODUCT"
     ramp.inputs["To Min"].default_value = 0.35
     tree.links.new(geometry.outputs["Normal"], dot.inputs[0])
@@ -144,7 +154,9 @@ def _eroded(mask: np.ndarray) -> np.ndarray:
     """The mask without its outermost pixels (8-neighbours)."""
     padded = np.pad(mask, 1)
     height, width = mask.shape
-    return np.logical_and.reduce([padded[down:down + height, right:right + width] for down in range(3) for right in range(3)])
+    return np.logical_and.reduce(
+        [padded[down : down + height, right : right + width] for down in range(3) for right in range(3)]
+    )
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

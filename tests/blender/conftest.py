@@ -1,6 +1,8 @@
-"""Runs the tests inside bpy, with the checkout installed as the extension ``bl_ext.user_default.orbit_texture``.
+"""Runs the tests inside bpy, with the checkout installed as the extension
+``bl_ext.user_default.orbit_texture``.
 
-``BACKEND_PYTHON`` names the interpreter of the backend's environment; without it the tests that need a worker are skipped.
+``BACKEND_PYTHON`` names the interpreter of the backend's environment; without it the tests that need a worker
+are skipped.
 """
 
 import os
@@ -41,7 +43,9 @@ needs_worker = pytest.mark.skipif(not _backend_python, reason="BACKEND_PYTHON is
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "worker: needs the backend's environment (BACKEND_PYTHON)")
-    config.addinivalue_line("markers", "every_blender: runs in each Blender that we support, not only in the newest of 5.0")
+    config.addinivalue_line(
+        "markers", "every_blender: runs in each Blender that we support, not only in the newest of 5.0"
+    )
 
 
 def pytest_collection_modifyitems(items):
@@ -63,7 +67,7 @@ def graphics(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def empty_file():
     """Every test starts in an empty file with an empty queue."""
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     # Factory settings disable extensions too.
@@ -79,8 +83,19 @@ def _scripted_server():
     home = _scratch / "scripted"
     home.mkdir()
     (home / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)
-    server = subprocess.Popen([_backend_python, "-m", "backend", "serve", "--run-dir", str(home / "run"),
-                               "--pipeline", "tests.pipelines.scripted:run"], cwd=ROOT)
+    server = subprocess.Popen(
+        [
+            _backend_python,
+            "-m",
+            "backend",
+            "serve",
+            "--run-dir",
+            str(home / "run"),
+            "--pipeline",
+            "tests.pipelines.scripted:run",
+        ],
+        cwd=ROOT,
+    )
     until = time.monotonic() + 20
     while not (home / "run" / "connection.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -100,7 +115,7 @@ def scripted_worker(_scripted_server, monkeypatch):
 @pytest.fixture
 def own_server(tmp_path, monkeypatch):
     """A home, and hence a server, of the test's own, which reaches no model: it gets this environment."""
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
     from bl_ext.user_default.orbit_texture.backend.api import connection, paths
 
     (tmp_path / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)

@@ -1,9 +1,11 @@
-"""Draws a file of meshes with the backend's rasteriser: the other half of ``test_cycles.py``, run by the backend's Python.
+"""Draws a file of meshes with the backend's rasteriser: the other half of ``test_cycles.py``, run by the
+backend's Python.
 
     python -m tests.blender.drawn MESHES.npz DRAWN.npz SIZE VIEW...
 
-A view is ``horizontal:K``, ``vertical:K`` (mirrored, as published), ``straight:K``, or ``parallel:AZIMUTH:ELEVATION:WIDTH`` in degrees and
-units. For each mesh and view the result has ``MESH/VIEW/mask``, ``/position`` and ``/normal``.
+A view is ``horizontal:K``, ``vertical:K`` (mirrored, as published), ``straight:K``, or
+``parallel:AZIMUTH:ELEVATION:WIDTH`` in degrees and units. For each mesh and view the result has
+``MESH/VIEW/mask``, ``/position`` and ``/normal``.
 """
 
 import sys
@@ -30,8 +32,17 @@ def main(source: str, target: str, size: str, *views: str) -> None:
     drawn = {}
     with np.load(source, allow_pickle=False) as meshes:
         for name in {key.partition("/")[0] for key in meshes}:
-            vertices, faces, corner_normals = (meshes[f"{name}/{part}"] for part in ("vertices", "faces", "corner_normals"))
-            surface = Surface(vertices, faces, corner_normals, np.zeros((len(faces), 3, 2), np.float32), np.arange(len(faces)), False)
+            vertices, faces, corner_normals = (
+                meshes[f"{name}/{part}"] for part in ("vertices", "faces", "corner_normals")
+            )
+            surface = Surface(
+                vertices,
+                faces,
+                corner_normals,
+                np.zeros((len(faces), 3, 2), np.float32),
+                np.arange(len(faces)),
+                False,
+            )
             for view in views:
                 buffer = rasterize(vertices, faces, camera(view, int(size)))
                 drawn[f"{name}/{view}/mask"] = buffer.mask

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from bl_ext.user_default.orbit_texture.addon import scene
-from bl_ext.user_default.orbit_texture.addon.identity import key_of
-from bl_ext.user_default.orbit_texture.addon.queue import Entry, queue
-from bl_ext.user_default.orbit_texture.addon.scene import Target
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
+from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
+from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import Target
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def suzanne(uvs: bool = True) -> bpy.types.Object:
@@ -29,7 +31,8 @@ def cube(uvs: bool = True) -> bpy.types.Object:
 
 
 def scripted(script: str, uvs: bool = False) -> bpy.types.Object:
-    """A cube whose name is a script for ``tests/pipelines/scripted.py``; like no other, since a worker does not repeat what it has done."""
+    """A cube whose name is a script for ``tests/pipelines/scripted.py``; like no other, since a worker does
+    not repeat what it has done."""
     obj = cube(uvs)
     obj.name = script
     obj.scale.x = 1 + np.random.default_rng().random()
@@ -62,20 +65,30 @@ def select(*objects: bpy.types.Object) -> None:
 
 def png(width: int = 16, height: int = 16, color: tuple = (200, 90, 30)) -> bytes:
     """A PNG of one colour (three channels) or grey (one)."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2 if len(color) == 3 else 0, 0, 0, 0)
     rows = (b"\0" + bytes(color) * width) * height
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def result(target: Target, new_uvs: bool = True, **grey: int) -> Result:
-    """A result for the target, with a chart per triangle if it brings UVs of its own, and with more maps, each of one grey."""
+    """A result for the target, with a chart per triangle if it brings UVs of its own, and with more maps,
+    each of one grey."""
     count = len(target.snapshot.loops)
     uvs = np.random.default_rng(0).random((count, 3, 2), np.float32) if new_uvs else None
-    textures = {"base_color": np.frombuffer(png(), np.uint8), "confidence": np.frombuffer(png(color=(255,)), np.uint8),
-                "coverage": np.frombuffer(png(color=(255,)), np.uint8)}
+    textures = {
+        "base_color": np.frombuffer(png(), np.uint8),
+        "confidence": np.frombuffer(png(color=(255,)), np.uint8),
+        "coverage": np.frombuffer(png(color=(255,)), np.uint8),
+    }
     textures |= {name: np.frombuffer(png(color=(value,)), np.uint8) for name, value in grey.items()}
     return Result(uvs, textures, {"seconds": {"bake": 1.0}, "notes": ["A note."]})
 
@@ -98,11 +111,16 @@ def reference(folder: Path, name: str = "reference.png") -> Path:
 
 def block_counts() -> dict[str, int]:
     """How many data-blocks of each kind the file holds."""
-    return {prop.identifier: len(getattr(bpy.data, prop.identifier))
-            for prop in bpy.data.bl_rna.properties if prop.type == "COLLECTION"}
+    return {
+        prop.identifier: len(getattr(bpy.data, prop.identifier))
+        for prop in bpy.data.bl_rna.properties
+        if prop.type == "COLLECTION"
+    }
 
 
-def apply(*objects, new_uvs: bool = True, textures: dict | None = None, sheet: bytes | None = None, **more) -> Entry:
+def apply(
+    *objects, new_uvs: bool = True, textures: dict | None = None, sheet: bytes | None = None, **more
+) -> Entry:
     """A result on objects that share a mesh, as Blender's timer applies it.
 
     Args:
@@ -110,11 +128,17 @@ def apply(*objects, new_uvs: bool = True, textures: dict | None = None, sheet: b
         sheet: PNG file of the result's sheet.
         more: of the :class:`Entry`.
     """
-    target = scene.read(objects[0])
+    target = mesh_io.read(objects[0])
     made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
-    entry = Entry(objects[0].name, **{"settings": Settings()} | more, keys=tuple(map(key_of, objects)), target=target,
-                  topology=target.topology, result=made)
+    entry = Entry(
+        objects[0].name,
+        **{"settings": Settings()} | more,
+        keys=tuple(map(key_of, objects)),
+        target=target,
+        topology=target.topology,
+        result=made,
+    )
     queue.entries.append(entry)
     queue.poll()
     return entry
@@ -126,7 +150,8 @@ def slots(obj: bpy.types.Object) -> list[tuple[str, str | None]]:
 
 
 def poll_until_settled(queue, look=lambda: None, seconds: float = 240.0) -> list[float]:
-    """Polls as Blender's timer does, and looks each time, until nothing is under way; the seconds that each callback took."""
+    """Polls as Blender's timer does, and looks each time, until nothing is under way; the seconds that each
+    callback took."""
     calls, until = [], time.monotonic() + seconds
     while queue.busy:
         assert time.monotonic() < until, [entry.event for entry in queue.entries]

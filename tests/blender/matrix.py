@@ -2,9 +2,10 @@
 
     python3 tests/blender/matrix.py --assets FOLDER_OF_OBJ_FILES [--only spot cube] [--versions 5.0.1]
 
-Each mesh is painted with the demo's material and photographed; then the bare mesh is textured from that picture, in each Blender that
-``install.py test`` uses. A row tells whether it went well, the seconds of the job, how close the textured mesh comes to the picture,
-and how many pixels over 24 views are black or show the picture's background.
+Each mesh is painted with the demo's material and photographed; then the bare mesh is textured from that
+picture, in each Blender that ``install.py test`` uses. A row tells whether it went well, the seconds of the
+job, how close the textured mesh comes to the picture, and how many pixels over 24 views are black or show the
+picture's background.
 """
 
 import argparse
@@ -23,16 +24,29 @@ BUILT_IN = ("triangle", "cube", "suzanne", "million")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--assets", type=Path, help="folder with .obj files, searched with its subfolders")
-    parser.add_argument("--only", nargs="*", help=f"names of meshes: {', '.join(BUILT_IN)}, or those of the files")
-    parser.add_argument("--versions", nargs="*", default=list(blenders.MODULES), choices=list(blenders.MODULES))
+    parser.add_argument(
+        "--only", nargs="*", help=f"names of meshes: {', '.join(BUILT_IN)}, or those of the files"
+    )
+    parser.add_argument(
+        "--versions", nargs="*", default=list(blenders.MODULES), choices=list(blenders.MODULES)
+    )
     options = parser.parse_args()
-    meshes = [*BUILT_IN, *(str(path) for path in sorted(options.assets.rglob("*.obj")))] if options.assets else list(BUILT_IN)
+    meshes = (
+        [*BUILT_IN, *(str(path) for path in sorted(options.assets.rglob("*.obj")))]
+        if options.assets
+        else list(BUILT_IN)
+    )
     if options.only:
         meshes = [mesh for mesh in meshes if Path(mesh).stem in options.only]
     backend.install()
-    print("| Blender | mesh | triangles | state | seconds | PSNR dB | black | background |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| Blender | mesh | triangles | state | seconds | PSNR dB | black | background "
+        "|\n|---|---|---|---|---|---|---|---|"
+    )
     good = True
     for version in options.versions:
         if python := blenders.find_python(blenders.MODULES[version]):
@@ -47,12 +61,24 @@ def _row(blender: blenders.Blender, version: str, mesh: str) -> bool:
         extensions.mkdir(parents=True)
         (extensions / "orbit_texture").symlink_to(ROOT, target_is_directory=True)
         command = blender.script_command(Path(__file__).with_name("matrix_cell.py"), [mesh, scratch])
-        done = subprocess.run(command, env=os.environ | {"BLENDER_USER_RESOURCES": scratch}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            env=os.environ | {"BLENDER_USER_RESOURCES": scratch},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         try:
             cell = json.loads((Path(scratch) / "cell.json").read_text(encoding="utf-8"))
         except OSError:
-            cell = {"state": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"ended with {done.returncode}"}
-    columns = (cell.get(name, "") for name in ("triangles", "state", "seconds", "psnr", "black", "background"))
+            cell = {
+                "state": done.stderr.strip().splitlines()[-1]
+                if done.stderr.strip()
+                else f"ended with {done.returncode}"
+            }
+    columns = (
+        cell.get(name, "") for name in ("triangles", "state", "seconds", "psnr", "black", "background")
+    )
     print(f"| {version} | {Path(mesh).stem} | " + " | ".join(map(str, columns)) + " |", flush=True)
     return cell["state"] == "finished"
 

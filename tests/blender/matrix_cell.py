@@ -1,4 +1,5 @@
-"""One cell of matrix.py, inside Blender: ``matrix_cell.py MESH FOLDER`` textures a mesh and writes ``cell.json``."""
+"""One cell of matrix.py, inside Blender: ``matrix_cell.py MESH FOLDER`` textures a mesh and writes
+``cell.json``."""
 
 import importlib
 import json
@@ -60,14 +61,21 @@ def _linked(item):
 
 
 def main(mesh: str, folder: Path) -> None:
-    built_in = {"triangle": add_triangle, "cube": add_cube, "suzanne": demo_scene.add_suzanne, "million": add_million}
+    built_in = {
+        "triangle": add_triangle,
+        "cube": add_cube,
+        "suzanne": demo_scene.add_suzanne,
+        "million": add_million,
+    }
     add = built_in.get(mesh, lambda: add_file(mesh))
     reference = demo_scene.render_reference(folder, add)
     demo_scene.new_scene()
     item = add()
     item.data.calc_loop_triangles()
     addon_utils.enable(EXTENSION, default_set=True)
-    outcome = importlib.import_module(f"{EXTENSION}.addon.headless").texture([item], folder / "reference.png")[0]
+    outcome = importlib.import_module(f"{EXTENSION}.addon.headless").texture(
+        [item], folder / "reference.png"
+    )[0]
     cell = {"triangles": len(item.data.loop_triangles), "state": outcome["state"]}
     if outcome["error"]:
         cell["state"] += ": " + outcome["error"]["message"]

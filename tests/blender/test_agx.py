@@ -1,4 +1,5 @@
-"""The table of Blender's AgX view transform beside Blender itself. ``python -m tests.blender.test_agx`` makes the table."""
+"""The table of Blender's AgX view transform beside Blender itself. ``python -m tests.blender.test_agx`` makes
+the table."""
 
 from pathlib import Path
 

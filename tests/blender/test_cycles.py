@@ -1,4 +1,5 @@
-"""The backend's G-buffers against what Cycles renders of the same meshes from the published cameras (specs: orbitpainter b.2 to b.4)."""
+"""The backend's G-buffers against what Cycles renders of the same meshes from the published cameras (specs:
+orbitpainter b.2 to b.4)."""
 
 import os
 import subprocess
@@ -12,7 +13,15 @@ from mathutils import Matrix
 pytestmark = [pytest.mark.worker, pytest.mark.every_blender]
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 160
-VIEWS = ("horizontal:0", "horizontal:37", "vertical:13", "vertical:68", "straight:13", "parallel:40:-25:1.3", "parallel:200:50:1.3")
+VIEWS = (
+    "horizontal:0",
+    "horizontal:37",
+    "vertical:13",
+    "vertical:68",
+    "straight:13",
+    "parallel:40:-25:1.3",
+    "parallel:200:50:1.3",
+)
 
 
 def monkey() -> None:
@@ -23,7 +32,9 @@ def monkey() -> None:
 
 def torus() -> None:
     """Smooth, coarse enough for its shading normals to differ from its faces."""
-    bpy.ops.mesh.primitive_torus_add(major_segments=20, minor_segments=9, major_radius=0.34, minor_radius=0.13, rotation=(0.9, 0.4, 0))
+    bpy.ops.mesh.primitive_torus_add(
+        major_segments=20, minor_segments=9, major_radius=0.34, minor_radius=0.13, rotation=(0.9, 0.4, 0)
+    )
     bpy.ops.object.shade_smooth()
 
 
@@ -54,9 +65,19 @@ def rendered(tmp_path_factory) -> tuple[dict, dict]:
         arrays |= {f"{name}/{part}": array for part, array in triangles(bpy.context.object.data).items()}
         for view in VIEWS:
             place_camera(scene.camera, view)
-            cycles |= {f"{name}/{view}/{part}": array for part, array in render(scene, folder / "view.exr").items()}
+            cycles |= {
+                f"{name}/{view}/{part}": array for part, array in render(scene, folder / "view.exr").items()
+            }
     np.savez(folder / "meshes.npz", **arrays)
-    command = [os.environ["BACKEND_PYTHON"], "-m", "tests.blender.drawn", folder / "meshes.npz", folder / "drawn.npz", str(SIZE), *VIEWS]
+    command = [
+        os.environ["BACKEND_PYTHON"],
+        "-m",
+        "tests.blender.drawn",
+        folder / "meshes.npz",
+        folder / "drawn.npz",
+        str(SIZE),
+        *VIEWS,
+    ]
     subprocess.run(command, cwd=ROOT, check=True, timeout=120)
     with np.load(folder / "drawn.npz", allow_pickle=False) as drawn:
         return cycles, dict(drawn)
@@ -66,7 +87,8 @@ def rendered(tmp_path_factory) -> tuple[dict, dict]:
 @pytest.mark.parametrize("mesh", MESHES)
 def test_a_view_is_what_cycles_renders(rendered, mesh, view):
     (mask, position, normal), (drawn_mask, drawn_position, drawn_normal) = (
-        [images[f"{mesh}/{view}/{part}"] for part in ("mask", "position", "normal")] for images in rendered)
+        [images[f"{mesh}/{view}/{part}"] for part in ("mask", "position", "normal")] for images in rendered
+    )
     assert mask.sum() > 2000
     assert not (mask & ~grown(drawn_mask)).any(), "Cycles sees the surface more than a pixel outside of ours"
     assert not (drawn_mask & ~grown(mask)).any(), "we see the surface more than a pixel outside of Cycles's"
@@ -81,7 +103,7 @@ def grown(mask: np.ndarray) -> np.ndarray:
     """(H, W) bool: the mask and its eight neighbours."""
     padded = np.pad(mask, 1)
     height, width = mask.shape
-    return np.any([padded[y:y + height, x:x + width] for y in range(3) for x in range(3)], axis=0)
+    return np.any([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
 
 
 def empty_scene() -> bpy.types.Scene:
@@ -104,8 +126,9 @@ def empty_scene() -> bpy.types.Scene:
 
 
 def make_diffuse(obj: bpy.types.Object) -> None:
-    """The normal pass averages the normals of a material's closures: a diffuse one has the shading normal, while the Principled BSDF
-    bends those that would reflect a glancing ray into the surface (6 % of this coarse monkey's pixels, by up to 42 degrees)."""
+    """The normal pass averages the normals of a material's closures: a diffuse one has the shading normal,
+    while the Principled BSDF bends those that would reflect a glancing ray into the surface (6 % of this
+    coarse monkey's pixels, by up to 42 degrees)."""
     material = bpy.data.materials.new("Diffuse")
     material.use_nodes = True
     nodes = material.node_tree.nodes
@@ -122,7 +145,9 @@ def place_camera(camera: bpy.types.Object, view: str) -> None:
     data.lens, data.sensor_width, data.type = 35, 32, "PERSP"
     if kind == "parallel":
         azimuth, elevation = np.radians([float(numbers[0]) - 90, float(numbers[1])])
-        back = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+        back = np.array(
+            [np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)]
+        )
         right = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
         up = np.cross(back, right)
         data.type, data.ortho_scale = "ORTHO", float(numbers[2])
@@ -139,9 +164,13 @@ def place_camera(camera: bpy.types.Object, view: str) -> None:
 
 
 def triangles(mesh: bpy.types.Mesh) -> dict[str, np.ndarray]:
-    """``vertices`` (V, 3) float32, ``faces`` (F, 3) int32 and ``corner_normals`` (F, 3, 3) float32 as Blender shades them."""
+    """``vertices`` (V, 3) float32, ``faces`` (F, 3) int32 and ``corner_normals`` (F, 3, 3) float32 as Blender
+    shades them."""
     mesh.calc_loop_triangles()
-    arrays = {"vertices": np.empty((len(mesh.vertices), 3), np.float32), "faces": np.empty((len(mesh.loop_triangles), 3), np.int32)}
+    arrays = {
+        "vertices": np.empty((len(mesh.vertices), 3), np.float32),
+        "faces": np.empty((len(mesh.loop_triangles), 3), np.int32),
+    }
     mesh.vertices.foreach_get("co", arrays["vertices"].ravel())
     mesh.loop_triangles.foreach_get("vertices", arrays["faces"].ravel())
     loops, normals = np.empty_like(arrays["faces"]), np.empty((len(mesh.loops), 3), np.float32)
@@ -155,12 +184,16 @@ def render(scene: bpy.types.Scene, path: Path) -> dict[str, np.ndarray]:
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
     channels = {name.split(".", 1)[1]: values for name, values in read_exr(path).items()}
-    vectors = {part.lower(): np.stack([channels[f"{part}.{axis}"] for axis in "XYZ"], axis=-1) for part in ("Position", "Normal")}
+    vectors = {
+        part.lower(): np.stack([channels[f"{part}.{axis}"] for axis in "XYZ"], axis=-1)
+        for part in ("Position", "Normal")
+    }
     return vectors | {"mask": channels["Combined.A"] > 0.5}
 
 
 def read_exr(path: Path) -> dict[str, np.ndarray]:
-    """(H, W) float32 per channel of an uncompressed OpenEXR file of 32-bit scan lines, in one part (Blender 4) or several (5).
+    """(H, W) float32 per channel of an uncompressed OpenEXR file of 32-bit scan lines, in one part (Blender
+    4) or several (5).
 
     Blender's own reader gives scripts none of a multilayer file's channels.
     """
@@ -176,22 +209,28 @@ def read_exr(path: Path) -> dict[str, np.ndarray]:
     lines = (bottom - top + 1) * len(parts)
     at += 1 + 8 * lines
     for _ in range(lines):
-        part = int.from_bytes(data[at:at + 4], "little") if several else 0
+        part = int.from_bytes(data[at : at + 4], "little") if several else 0
         at += 4 if several else 0
-        size = int.from_bytes(data[at + 4:at + 8], "little")
-        parts[part][1].append(np.frombuffer(data, np.float32, size // 4, at + 8).reshape(-1, right - left + 1))
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        parts[part][1].append(
+            np.frombuffer(data, np.float32, size // 4, at + 8).reshape(-1, right - left + 1)
+        )
         at += 8 + size
-    return {name: image for names, rows in parts for name, image in zip(names, np.stack(rows, axis=1), strict=True)}
+    return {
+        name: image
+        for names, rows in parts
+        for name, image in zip(names, np.stack(rows, axis=1), strict=True)
+    }
 
 
 def read_exr_header(data: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
     """The attributes of one part, and where the next begins."""
     header = {}
     while data[at]:
-        name, kind = data[at:at + 64].split(b"\0")[:2]
+        name, kind = data[at : at + 64].split(b"\0")[:2]
         at += len(name) + len(kind) + 2
-        size = int.from_bytes(data[at:at + 4], "little")
-        header[name] = data[at + 4:at + 4 + size]
+        size = int.from_bytes(data[at : at + 4], "little")
+        header[name] = data[at + 4 : at + 4 + size]
         at += 4 + size
     return header, at + 1
 

@@ -1,4 +1,5 @@
-"""The zip in a Blender that has nothing else: built, validated, installed, enabled, driven, with the wheels that it carries."""
+"""The zip in a Blender that has nothing else: built, validated, installed, enabled, driven, with the wheels
+that it carries."""
 
 import functools
 import json
@@ -52,7 +53,9 @@ while queue.busy and time.monotonic() < until:
     time.sleep(0.02)
 [entry] = queue.entries
 print(json.dumps({"applied": entry.applied, "error": entry.error and entry.error.message,
-                  "takes": len(bpy.context.object.orbit_texture.takes), "own folder untouched": files() == before}), flush=True)
+                  "takes": len(bpy.context.object.orbit_texture.takes),
+                  "own folder untouched": files() == before}),
+      flush=True)
 queue.close()
 """
 
@@ -70,7 +73,9 @@ def package(blender, tmp_path_factory):
     beside_the_backend = Path(os.environ.get("BACKEND_PYTHON", folder / "a" / "b" / "python")).parents[2]
     wheels = extension.download_wheels(beside_the_backend / "wheels")
     tree = extension.stage(folder / "tree", wheels)
-    subprocess.run(blender.extension_command("build", "--source-dir", str(tree), "--output-dir", str(folder)), check=True)
+    subprocess.run(
+        blender.extension_command("build", "--source-dir", str(tree), "--output-dir", str(folder)), check=True
+    )
     package = next(folder.glob("*.zip"))
     subprocess.run(blender.extension_command("validate", str(package)), check=True)
     return package
@@ -85,10 +90,15 @@ def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
 
 
 @pytest.mark.worker
-def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(package, scripted_worker, tmp_path):
-    import make
+def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(
+    package, scripted_worker, tmp_path
+):
+    from tests.blender import make
+
     (tmp_path / "picture.png").write_bytes(make.png())
-    [facts] = run_blender(FROM_DISK + JOB, tmp_path, source=str(package), picture=str(tmp_path / "picture.png"))
+    [facts] = run_blender(
+        FROM_DISK + JOB, tmp_path, source=str(package), picture=str(tmp_path / "picture.png")
+    )
     assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}
 
 
@@ -106,7 +116,9 @@ def test_blender_installs_from_a_repository_that_it_is_given_the_address_of(pack
 
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        [facts] = run_blender(FROM_REPOSITORY + IMPORTS, tmp_path, source=f"http://127.0.0.1:{server.server_port}/index.json")
+        [facts] = run_blender(
+            FROM_REPOSITORY + IMPORTS, tmp_path, source=f"http://127.0.0.1:{server.server_port}/index.json"
+        )
         server.shutdown()
     assert facts["button"]
     assert [request.split()[1].partition("?")[0] for request in asked] == ["/index.json", f"/{package.name}"]
@@ -116,9 +128,17 @@ def run_blender(script: str, tmp_path: Path, **values: str) -> list[dict]:
     """The JSON lines that a script prints in a Blender with an empty profile and without pyzmq."""
     start = "import json, os, sys, threading, time\nfrom pathlib import Path\nimport bpy\n"
     given = "".join(f"{name} = {value!r}\n" for name, value in values.items())
-    done = subprocess.run([sys.executable, "-S", "-c", start + given + script + "os._exit(0)"], capture_output=True, text=True, check=False,
-                          env=os.environ | {"PYTHONPATH": str(packages_without_pyzmq(tmp_path)),
-                                            "BLENDER_USER_RESOURCES": str(tmp_path / "user")})
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", start + given + script + "os._exit(0)"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(packages_without_pyzmq(tmp_path)),
+            "BLENDER_USER_RESOURCES": str(tmp_path / "user"),
+        },
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -126,6 +146,7 @@ def run_blender(script: str, tmp_path: Path, **values: str) -> list[dict]:
 def packages_without_pyzmq(tmp_path: Path) -> Path:
     """A folder like this Python's site-packages, in which ``import zmq`` fails."""
     import bpy
+
     folder = tmp_path / "packages"
     folder.mkdir()
     site_packages = next(parent for parent in Path(bpy.__file__).parents if parent.name == "site-packages")

@@ -1,17 +1,19 @@
-"""OrbitPainter behind Blender's button, with tiny random networks: colours without meaning, through every part of the product."""
+"""OrbitPainter behind Blender's button, with tiny random networks: colours without meaning, through every
+part of the product."""
 
 import os
 import subprocess
 
 import bpy
-import make
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon import weights
-from bl_ext.user_default.orbit_texture.addon.queue import queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+from bl_ext.user_default.orbit_texture.addon.setup import weights
 from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER
-from conftest import ROOT
+
+from tests.blender import make
+from tests.blender.make import ROOT
 
 pytestmark = pytest.mark.worker
 
@@ -20,7 +22,12 @@ def button(tmp_path):
     obj = make.suzanne()
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
-    settings.painter, settings.quality, settings.texture_size, settings.voxel_resolution = "orbitpainter", "balanced", "1024", "128"
+    settings.painter, settings.quality, settings.texture_size, settings.voxel_resolution = (
+        "orbitpainter",
+        "balanced",
+        "1024",
+        "128",
+    )
     bpy.ops.orbit_texture.texture_selected()
     make.poll_until_settled(queue)
     return obj
@@ -28,13 +35,21 @@ def button(tmp_path):
 
 def test_without_weights_the_button_says_where_they_belong(tmp_path):
     button(tmp_path)
-    assert f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}" in queue.entries[0].error.message
+    assert (
+        f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}"
+        in queue.entries[0].error.message
+    )
     assert queue.entries[0].error.fix == "download_weights"
 
 
 def test_random_networks_paint_a_take_that_says_so(tmp_path):
-    script = "import pathlib, sys; from tests.tiny_model import write_model; write_model(pathlib.Path(sys.argv[1]))"
-    subprocess.run([os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True)
+    script = (
+        "import pathlib, sys; from tests.tiny_model import write_model; "
+        "write_model(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run(
+        [os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True
+    )
     assert not weights.there(ORBITPAINTER)
     download = queue.download("orbitpainter", "OrbitPainter's weights")
     make.poll_until_settled(queue)

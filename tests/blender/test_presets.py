@@ -16,9 +16,15 @@ def choose(name: str) -> None:
     bpy.ops.script.execute_preset(filepath=file, menu_idname="ORBIT_TEXTURE_PT_presets")
 
 
-@pytest.mark.parametrize(("name", "painter", "quality"), [
-    ("Draft", "draft", "quality"), ("Fast", "orbitpainter", "fast"), ("Balanced", "orbitpainter", "balanced"),
-    ("Quality", "orbitpainter", "quality")])
+@pytest.mark.parametrize(
+    ("name", "painter", "quality"),
+    [
+        ("Draft", "draft", "quality"),
+        ("Fast", "orbitpainter", "fast"),
+        ("Balanced", "orbitpainter", "balanced"),
+        ("Quality", "orbitpainter", "quality"),
+    ],
+)
 def test_our_presets_set_the_painter_and_its_quality(name, painter, quality):
     panel = bpy.context.scene.orbit_texture
     panel.painter, panel.quality, panel.texture_size, panel.seed = "orbitpainter", "balanced", "8192", 3

@@ -21,7 +21,9 @@ def test_the_panel_has_every_setting_with_its_choices_range_and_description(sett
     prop = owner.bl_rna.properties[setting.name]
     assert prop.description == setting.metadata["doc"]
     if setting.metadata["choices"]:
-        assert [item.identifier for item in prop.enum_items] == [str(value) for value in setting.metadata["choices"]]
+        assert [item.identifier for item in prop.enum_items] == [
+            str(value) for value in setting.metadata["choices"]
+        ]
     elif isinstance(setting.default, bool):
         assert (prop.type, prop.default) == ("BOOLEAN", setting.default)
     elif isinstance(setting.default, str):
@@ -39,7 +41,9 @@ def test_a_given_view_is_part_of_the_settings():
 def test_every_operator_and_property_says_what_it_does():
     assert all(cls.bl_description for cls in operators._CLASSES)
     for cls in (properties.SceneProperties,):
-        assert all(prop.description for prop in cls.bl_rna.properties if prop.identifier not in {"rna_type", "name"})
+        assert all(
+            prop.description for prop in cls.bl_rna.properties if prop.identifier not in {"rna_type", "name"}
+        )
 
 
 def test_disabling_the_extension_leaves_nothing_behind():

@@ -1,26 +1,30 @@
 """A real Blender window on a virtual screen, with a mouse and a keyboard.
 
-The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make one from Debian 13, with
-Blender 4.3 (2 GB, about two minutes; apt's sources tell which mirror this machine uses):
+The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make
+one from Debian 13, with Blender 4.3 (2 GB, about two minutes; apt's sources tell which mirror this machine
+uses):
 
     apt-get install debootstrap
     debootstrap --variant=minbase --include=ca-certificates trixie /srv/trixie MIRROR
     cp /etc/resolv.conf /srv/trixie/etc/
     mount -t proc proc /srv/trixie/proc; mount -t sysfs sys /srv/trixie/sys; mount --bind /dev /srv/trixie/dev
     chroot /srv/trixie apt-get update
-    chroot /srv/trixie apt-get install -y --no-install-recommends blender xvfb xdotool imagemagick x11-utils xauth \\
+    chroot /srv/trixie apt-get install -y --no-install-recommends blender xvfb xdotool imagemagick \\
+        x11-utils xauth \\
         libgl1-mesa-dri libegl1 libegl-mesa0 python3-numpy
 
-Debian's unstable distribution, ``sid`` in place of ``trixie``, had Blender 5.2 in November 2026. It needs ``python3-cattr`` and
-``python3-requests`` too and, where the mirror lags behind, ``apt-get -o Acquire::Check-Valid-Until=false update``. Debian leaves out the
-brushes; for the test that paints with one, copy the folder ``5.2/datafiles/assets`` of Blender as a module (``pip download bpy``) to
+Debian's unstable distribution, ``sid`` in place of ``trixie``, had Blender 5.2 in November 2026. It needs
+``python3-cattr`` and ``python3-requests`` too and, where the mirror lags behind, ``apt-get -o
+Acquire::Check-Valid-Until=false update``. Debian leaves out the brushes; for the test that paints with one,
+copy the folder ``5.2/datafiles/assets`` of Blender as a module (``pip download bpy``) to
 ``/srv/sid/usr/share/blender/datafiles``.
 
 Then, with one folder or several, separated as in PATH:
 
     ORBIT_TEXTURE_CHROOT=/srv/trixie:/srv/sid python3 install.py test -k 'window or repository'
 
-Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set, in a folder for each chroot.
+Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set, in a folder for each
+chroot.
 """
 
 import contextlib
@@ -62,26 +66,52 @@ class Window:
         (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
         tree = extension.stage(self.scratch / "staged", extension.download_wheels(paths.home() / "wheels"))
         package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
-        self.run("--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch))
+        self.run(
+            "--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch)
+        )
         self.run("--command", "extension", "validate", str(package))
         return package
 
     def install(self) -> None:
         """Installs and enables the add-on before there is a window."""
-        self.run("--command", "extension", "install-file", "-r", "user_default", "--enable", str(self.build()))
+        self.run(
+            "--command", "extension", "install-file", "-r", "user_default", "--enable", str(self.build())
+        )
 
     def run(self, *arguments: str) -> None:
         """Runs Blender without a window until it ends well."""
-        assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(encoding="utf-8")
+        assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(
+            encoding="utf-8"
+        )
 
     def start(self) -> None:
-        """Renders the demo's reference and the same in other colours, and opens the window with a bare Suzanne in it."""
+        """Renders the demo's reference and the same in other colours, and opens the window with a bare
+        Suzanne in it."""
         examples = paths.ROOT / "docs" / "examples"
-        self.run("--background", "--python-exit-code", "1", "--python-expr",
-                 f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; "
-                 f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)")
-        self.processes.append(subprocess.Popen(["chroot", str(self.chroot), "Xvfb", DISPLAY, "-screen", "0",
-                                                f"{SCREEN[0]}x{SCREEN[1]}x24", "-nolisten", "tcp"], stderr=subprocess.DEVNULL))
+        self.run(
+            "--background",
+            "--python-exit-code",
+            "1",
+            "--python-expr",
+            f"import sys; sys.path.insert(0, {str(examples)!r}); import demo_scene, pathlib; "
+            f"demo_scene.render_reference(pathlib.Path({str(self.scratch)!r}), size=512)",
+        )
+        self.processes.append(
+            subprocess.Popen(
+                [
+                    "chroot",
+                    str(self.chroot),
+                    "Xvfb",
+                    DISPLAY,
+                    "-screen",
+                    "0",
+                    f"{SCREEN[0]}x{SCREEN[1]}x24",
+                    "-nolisten",
+                    "tcp",
+                ],
+                stderr=subprocess.DEVNULL,
+            )
+        )
         picture = cv2.imread(str(self.scratch / "reference.png"), cv2.IMREAD_UNCHANGED)
         cv2.imwrite(str(self.scratch / "other.png"), picture[..., [2, 0, 1, *range(3, picture.shape[2])]])
         self.open()
@@ -90,8 +120,11 @@ class Window:
         """Opens the window, as Blender's factory settings have it or with a file."""
         self.state_file.unlink(missing_ok=True)
         script = Path(__file__).with_name("in_window.py")
-        self.processes.append(self._blender("-p", "0", "0", *map(str, SCREEN), *file, "--python", str(script), "--",
-                                            str(self.state_file)))
+        self.processes.append(
+            self._blender(
+                "-p", "0", "0", *map(str, SCREEN), *file, "--python", str(script), "--", str(self.state_file)
+            )
+        )
 
     def quit(self, x: int, y: int) -> None:
         """Ends Blender as a user does, with the mouse at a place of the viewport."""
@@ -107,7 +140,9 @@ class Window:
                     return state
             assert self.processes[-1].poll() is None, "Blender ended"
             time.sleep(0.1)
-        raise AssertionError(f"nothing after {seconds} s; the last state is {self.state_file.read_text(encoding='utf-8')}")
+        raise AssertionError(
+            f"nothing after {seconds} s; the last state is {self.state_file.read_text(encoding='utf-8')}"
+        )
 
     def click(self, x: int, y: int) -> None:
         """Moves the mouse to a place on the screen (y down) and presses its left button."""
@@ -150,7 +185,8 @@ class Window:
         self._in_screen("xdotool", "key", "Return")
 
     def settle(self, seconds: float = 3.0) -> None:
-        """Waits, and until Blender has gone three times through events, timers and drawing: what is drawn is then what it knows."""
+        """Waits, and until Blender has gone three times through events, timers and drawing: what is drawn is
+        then what it knows."""
         time.sleep(seconds)
         rounds = json.loads(self.state_file.read_text(encoding="utf-8"))["rounds"]
         self.wait(lambda state: state["rounds"] >= rounds + 3, 90)
@@ -166,14 +202,19 @@ class Window:
     def close(self) -> None:
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM) if os.getpgid(process.pid) == process.pid else process.terminate()
+                os.killpg(process.pid, signal.SIGTERM) if os.getpgid(
+                    process.pid
+                ) == process.pid else process.terminate()
             process.wait(20)
         with contextlib.suppress(OSError, ValueError):
-            server = json.loads((self.scratch / "home" / "run" / "connection.json").read_text(encoding="utf-8"))
+            server = json.loads(
+                (self.scratch / "home" / "run" / "connection.json").read_text(encoding="utf-8")
+            )
             os.kill(server["pid"], signal.SIGTERM)
 
     def _point(self, x: int, y: int) -> None:
-        """Moves the mouse, between what Blender is busy with: on a machine under load it loses what comes faster than it looks."""
+        """Moves the mouse, between what Blender is busy with: on a machine under load it loses what comes
+        faster than it looks."""
         self.settle(0.1)
         self._in_screen("xdotool", "mousemove", str(x), str(y))
         self.settle(0.7)
@@ -182,21 +223,53 @@ class Window:
         subprocess.run(["chroot", str(self.chroot), "env", f"DISPLAY={DISPLAY}", *command], check=True)
 
     def _blender(self, *arguments: str) -> subprocess.Popen:
-        """Blender in the chroot; the tree, the backend's environment and the scratch folder lie there at the same paths as here."""
+        """Blender in the chroot; the tree, the backend's environment and the scratch folder lie there at the
+        same paths as here."""
         shared = dict.fromkeys(map(str, (paths.ROOT, sys.prefix, sys.base_prefix, self.scratch)))
         for folder in shared:
             (self.chroot / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
         binds = "; ".join(f"mount --bind '{folder}' '{self.chroot}{folder}'" for folder in shared)
-        environment = ["PATH=/usr/bin:/bin", "HOME=/tmp", "LANG=C.UTF-8", f"DISPLAY={DISPLAY}", "LIBGL_ALWAYS_SOFTWARE=1",
-                       f"BLENDER_USER_RESOURCES={self.scratch / 'blender'}", f"ORBIT_TEXTURE_HOME={self.scratch / 'home'}"]
+        environment = [
+            "PATH=/usr/bin:/bin",
+            "HOME=/tmp",
+            "LANG=C.UTF-8",
+            f"DISPLAY={DISPLAY}",
+            "LIBGL_ALWAYS_SOFTWARE=1",
+            f"BLENDER_USER_RESOURCES={self.scratch / 'blender'}",
+            f"ORBIT_TEXTURE_HOME={self.scratch / 'home'}",
+        ]
         log = (self.scratch / "blender.log").open("ab")
-        return subprocess.Popen(["unshare", "--mount", "sh", "-ec", f'{binds}; exec chroot "$@"', "sh", str(self.chroot), "env", "-i",
-                                 *environment, "blender", *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-ec",
+                f'{binds}; exec chroot "$@"',
+                "sh",
+                str(self.chroot),
+                "env",
+                "-i",
+                *environment,
+                "blender",
+                *arguments,
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 CHROOTS = [Path(folder) for folder in os.environ.get("ORBIT_TEXTURE_CHROOT", "").split(os.pathsep) if folder]
-NONE = pytest.param(None, id="none", marks=pytest.mark.skip(
-    reason="ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one"))
+NONE = pytest.param(
+    None,
+    id="none",
+    marks=pytest.mark.skip(
+        reason=(
+            "ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one"
+        )
+    ),
+)
 
 
 @pytest.fixture(params=[pytest.param(chroot, id=chroot.name) for chroot in CHROOTS] or [NONE])

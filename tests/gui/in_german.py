@@ -1,17 +1,27 @@
-"""Runs inside Blender with a few German words, and fails if a sentence that is put together while it runs is not German.
+"""Runs inside Blender with a few German words, and fails if a sentence that is put together while it runs is
+not German.
 
-Started by test_window.py: ``blender --background --python-exit-code 1 --python in_german.py``; pip's bpy knows no languages.
+Started by test_window.py: ``blender --background --python-exit-code 1 --python in_german.py``; pip's bpy
+knows no languages.
 """
 
 import bpy
-from bl_ext.user_default.orbit_texture.addon import preflight, report
-from bl_ext.user_default.orbit_texture.addon.queue import Entry
+from bl_ext.user_default.orbit_texture.addon.checks import preflight
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry
+from bl_ext.user_default.orbit_texture.addon.objects import report
 from bl_ext.user_default.orbit_texture.addon.ui.text import status
 from bl_ext.user_default.orbit_texture.backend.api.events import JobEvent, State
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
-GERMAN = {("*", "There is no UV map. The texture brings one, '{}'."): "Es gibt keine UV-Map. Die Textur bringt eine mit, '{}'.",
-          ("*", "Paint"): "Malen", ("*", "{} left"): "noch {}", ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}"}
+GERMAN = {
+    (
+        "*",
+        "There is no UV map. The texture brings one, '{}'.",
+    ): "Es gibt keine UV-Map. Die Textur bringt eine mit, '{}'.",
+    ("*", "Paint"): "Malen",
+    ("*", "{} left"): "noch {}",
+    ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}",
+}
 
 
 def equal(found, expected) -> None:
@@ -25,7 +35,12 @@ equal(bpy.app.translations.locale, "de_DE")
 
 cube = bpy.data.objects["Cube"]
 cube.data.uv_layers.remove(cube.data.uv_layers[0])
-equal([finding.sentence for finding in preflight.findings(cube, Settings(), None)],
-      ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."])
+equal(
+    [finding.sentence for finding in preflight.findings(cube, Settings(), None)],
+    ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."],
+)
 equal(report.sentences({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
-equal(status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))), "Malen 50%, noch 0:35")
+equal(
+    status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
+    "Malen 50%, noch 0:35",
+)

@@ -1,4 +1,5 @@
-"""Runs inside the window of Blender: prepares the scene, does what a mouse cannot do here, and writes what it sees ten times a second.
+"""Runs inside the window of Blender: prepares the scene, does what a mouse cannot do here, and writes what it
+sees ten times a second.
 
 Started by test_window.py: ``blender --python in_window.py -- state.json``.
 """
@@ -51,7 +52,9 @@ def add_sister() -> None:
 def drop(file: str) -> None:
     """Has Blender do what follows when a file is dropped where the mouse is; nothing is active before."""
     area = _area()
-    with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "WINDOW")):
+    with bpy.context.temp_override(
+        area=area, region=next(region for region in area.regions if region.type == "WINDOW")
+    ):
         if file.endswith(".zip"):
             bpy.ops.extensions.package_install_files("INVOKE_DEFAULT", url=file)
         else:
@@ -68,12 +71,13 @@ def open_preferences() -> None:
 def add_takes() -> None:
     """Two takes on Suzanne: the reference, and the same in other colours, thrown onto her from the front."""
     import numpy as np
-    from bl_ext.user_default.orbit_texture.addon import scene, takes
+    from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
     from bl_ext.user_default.orbit_texture.backend.api.job import Result
     from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+
     obj = bpy.context.object
     for picture in ("reference.png", "other.png"):
-        target = scene.read(obj)
+        target = mesh_io.read(obj)
         corners = target.snapshot.positions[target.snapshot.corner_vertices[target.loops]]
         textures = {"base_color": np.fromfile(STATE.with_name(picture), np.uint8)}
         takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
@@ -82,6 +86,7 @@ def add_takes() -> None:
 def marked() -> float:
     """How much of the active object's mask is white, 0..1."""
     import numpy as np
+
     image = bpy.context.object and bpy.context.object.orbit_texture.region
     if not image:
         return 0.0
@@ -92,7 +97,9 @@ def marked() -> float:
 
 def in_sidebar(operator: str) -> None:
     area = _area()
-    with bpy.context.temp_override(area=area, region=next(region for region in area.regions if region.type == "UI")):
+    with bpy.context.temp_override(
+        area=area, region=next(region for region in area.regions if region.type == "UI")
+    ):
         getattr(bpy.ops.orbit_texture, operator)("INVOKE_DEFAULT")
 
 
@@ -111,8 +118,14 @@ def watch() -> float:
         bpy.ops.ed.undo_push(message=line)  # as Blender does after what a mouse does
         ORDER.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
-    state = {"tab": region.active_panel_category, "longest_gap": _gaps["longest"], "dirty": bpy.data.is_dirty,
-             "version": bpy.app.version_string[:3], "rounds": next(_rounds), "installed": PACKAGE in bpy.context.preferences.addons}
+    state = {
+        "tab": region.active_panel_category,
+        "longest_gap": _gaps["longest"],
+        "dirty": bpy.data.is_dirty,
+        "version": bpy.app.version_string[:3],
+        "rounds": next(_rounds),
+        "installed": PACKAGE in bpy.context.preferences.addons,
+    }
     if state["installed"]:
         state |= look_at_add_on()
     temporary = STATE.with_suffix(".new")
@@ -123,17 +136,30 @@ def watch() -> float:
 
 
 def look_at_add_on() -> dict:
-    from bl_ext.user_default.orbit_texture.addon import diagnostics, previews, takes
-    from bl_ext.user_default.orbit_texture.addon.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.jobs import previews
+    from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+    from bl_ext.user_default.orbit_texture.addon.objects import takes
+    from bl_ext.user_default.orbit_texture.addon.setup import diagnostics
+
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
-        "jobs": [{"name": entry.name, "state": entry.event.state, "stage": entry.event.stage, "applied": entry.applied,
-                  "pictures": len(previews.icons(entry.job)),
-                  "error": entry.error.message if entry.error else ""} for entry in queue.entries],
+        "jobs": [
+            {
+                "name": entry.name,
+                "state": entry.event.state,
+                "stage": entry.event.stage,
+                "applied": entry.applied,
+                "pictures": len(previews.icons(entry.job)),
+                "error": entry.error.message if entry.error else "",
+            }
+            for entry in queue.entries
+        ],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
         "shown": [takes.shown(item) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
-        "references": [item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes],
+        "references": [
+            item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes
+        ],
         "pins": [[tuple(pin.place) for pin in item.orbit_texture.pins] for item in meshes],
         "view": bpy.context.scene.orbit_texture.view,
         "azimuth": bpy.context.scene.orbit_texture.azimuth,

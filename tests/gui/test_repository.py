@@ -1,4 +1,5 @@
-"""The static repository, as a user without a window adds it: by its address, with Blender's own command line."""
+"""The static repository, as a user without a window adds it: by its address, with Blender's own command
+line."""
 
 import functools
 import threading
@@ -22,7 +23,9 @@ def test_blender_adds_syncs_and_installs_from_the_repositorys_address(window):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/index.json"
-        window.run("--command", "extension", "repo-add", "--url", address, "--name", "Ours", "--clear-all", "ours")
+        window.run(
+            "--command", "extension", "repo-add", "--url", address, "--name", "Ours", "--clear-all", "ours"
+        )
         window.run("--online-mode", "--command", "extension", "sync")
         window.run("--online-mode", "--command", "extension", "install", "--enable", "ours.orbit_texture")
         server.shutdown()

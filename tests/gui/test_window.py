@@ -1,11 +1,12 @@
-"""What an artist does, with mouse and keyboard, in a real window of Blender. The pictures of docs/tour.md are of this run."""
+"""What an artist does, with mouse and keyboard, in a real window of Blender. The pictures of docs/tour.md are
+of this run."""
 
 from pathlib import Path
 
 import pytest
 
-# Where things are in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a click misses, look at
-# the pictures.
+# Where things are in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a
+# click misses, look at the pictures.
 VIEWPORT = (300, 600)
 SUZANNE = (550, 270)
 EMPTY_SPACE = (500, 400)
@@ -120,7 +121,9 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
+    window.do(
+        "bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))"
+    )
     window.do("in_sidebar('add_pins')")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
@@ -139,8 +142,12 @@ def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
-    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))")
-    window.do("bpy.context.scene.orbit_texture.view = 'GIVEN'; bpy.context.scene.orbit_texture.elevation = 12")
+    window.do(
+        "bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('reference.png')))"
+    )
+    window.do(
+        "bpy.context.scene.orbit_texture.view = 'GIVEN'; bpy.context.scene.orbit_texture.elevation = 12"
+    )
     for last_key in ("Escape", "Return"):
         window.do("in_sidebar('nudge_view')")
         window.wait(lambda state: abs(state["looks_from"]) < 0.1, 20)
@@ -152,7 +159,12 @@ def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
         if last_key == "Return":
             window.picture("nudge")
         window.press(last_key, *VIEWPORT)
-        window.wait(lambda state, last_key=last_key: abs(state["looks_from"] - (24 if last_key == "Return" else 30)) < 0.1, 20)
+        window.wait(
+            lambda state, last_key=last_key: (
+                abs(state["looks_from"] - (24 if last_key == "Return" else 30)) < 0.1
+            ),
+            20,
+        )
     window.wait(lambda state: abs(state["azimuth"] - 24) < 0.1, 20)
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["azimuth"] == 0, 20)
@@ -164,7 +176,9 @@ def test_a_button_moves_a_job_that_waits_up(window):
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.wait(lambda state: window.click(*TAB[state["version"]]) or state["tab"] == "Orbit Texture", 60)
     window.do("add_sister(); add_sister()")
-    window.do("bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('other.png')))")
+    window.do(
+        "bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(STATE.with_name('other.png')))"
+    )
     window.do("bpy.context.scene.orbit_texture.targets = 'VISIBLE'; bpy.ops.orbit_texture.texture_scene()")
     state = window.wait(lambda state: len(state["jobs"]) == 3 and state["jobs"][0]["stage"], 90)
     window.click(*JOBS_PANEL)
@@ -211,4 +225,6 @@ def test_a_region_is_marked_with_a_brush(window):
 
 def test_sentences_that_are_put_together_are_translated(window):
     window.install()
-    window.run("--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py")))
+    window.run(
+        "--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py"))
+    )

@@ -1,9 +1,11 @@
-"""A pipeline whose stages do what the job's name says, so that the service can be tested with real processes and without textures.
+"""A pipeline whose stages do what the job's name says, so that the service can be tested with real processes
+and without textures.
 
-A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports progress meanwhile;
-``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that holds the interpreter; ``children`` starts a
-process and waits for it; ``show:N`` shows N pictures; ``crash``, ``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A
-finished stage leaves a file with its name, and is skipped the next time.
+A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports
+progress meanwhile; ``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that
+holds the interpreter; ``children`` starts a process and waits for it; ``show:N`` shows N pictures; ``crash``,
+``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file with its
+name, and is skipped the next time.
 """
 
 import errno
@@ -31,7 +33,13 @@ def run(job: Job, folder: Path, progress, show) -> Result:
         if done.exists():
             continue
         action, _, argument = actions.get(stage, "sleep:0").partition(":")
-        _perform(action, argument, lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)), show, folder)
+        _perform(
+            action,
+            argument,
+            lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)),
+            show,
+            folder,
+        )
         with open(folder / "ran.txt", "a") as file:
             file.write(f"{stage}\n")
         done.touch()
@@ -75,7 +83,8 @@ def _perform(action: str, argument: str, progress, show, folder: Path) -> None:
 
 
 def _hold_interpreter(seconds: float) -> None:
-    """Machine code that never lets another thread run, as numba's does: no thread of this process hears a cancellation."""
+    """Machine code that never lets another thread run, as numba's does: no thread of this process hears a
+    cancellation."""
     import ctypes
 
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))

@@ -18,14 +18,14 @@ from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import COUNT, Show, strip
 from ..reference import Reference
-from .lay import Layer
-from .match import doubts
-from .picture import BOLD, CAREFUL, Caution, Picture
-from .shading import unlit
-from .symmetry import Mirror, find_mirror
-from .synthesis import Guess, Look, synthesize
-from .view import find_view
-from .warp import bent
+from .camera.ranking import doubts
+from .camera.search import find_view
+from .fill.patch_rendering import Layer
+from .fill.synthesis import Guess, Look, synthesize
+from .image.projection import BOLD, CAREFUL, Caution, Picture
+from .image.shading import unlit
+from .image.symmetry import Mirror, find_mirror
+from .image.warp import bent
 
 VIEWS, SIZE, RADIUS = 24, 640, 2.4
 """The draft's orbits: views each, pixels, distance in longest sides of the mesh."""
@@ -34,7 +34,8 @@ VOXELS = 192
 """Resolution of the grid that holds the completed colours."""
 
 SAMPLE = 10_000
-"""Visible voxels that hidden ones take their colour from: they give only the broad colours, so a sample of them is enough."""
+"""Visible voxels that hidden ones take their colour from: they give only the broad colours, so a sample of
+them is enough."""
 
 
 class Draft:
@@ -42,38 +43,69 @@ class Draft:
 
     share = 0.4
 
-    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
-        """The reference's own view, then an orbit around and one over the top, both starting at its side of the mesh."""
+    def orbits(
+        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+    ) -> list[Orbit]:
+        """The reference's own view, then an orbit around and one over the top, both starting at its side of
+        the mesh."""
         cut = cut_out(reference)
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
         view, (height, width) = match.view, cut.alpha.shape
         reach = float(np.linalg.norm(surface.vertices, axis=1).max())
         focal = 0.48 * np.sqrt(RADIUS**2 - reach**2) / reach
-        return [Orbit("reference", (view.camera(width, height),), doubts(match, direction is not None)),
-                horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth), vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth)]
+        return [
+            Orbit("reference", (view.camera(width, height),), doubts(match, direction is not None)),
+            horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth),
+            vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth),
+        ]
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep, show: Show) -> Painting:
-        """Every view of the surface as the reference colours it, in seconds: no part of it is worth keeping."""
+    def paint(
+        self,
+        surface: Surface,
+        buffers: Sequence[GBuffer],
+        reference: Reference,
+        settings: Settings,
+        progress: Progress,
+        keep: Keep,
+        show: Show,
+    ) -> Painting:
+        """Every view of the surface as the reference colours it, in seconds: no part of it is worth
+        keeping."""
         straight = bent(reference, buffers[0].camera, surface)
-        picture = Picture(unlit(straight, buffers[0].camera, surface, settings.remove_shading), buffers[0], facing(surface, buffers))
+        picture = Picture(
+            unlit(straight, buffers[0].camera, surface, settings.remove_shading),
+            buffers[0],
+            facing(surface, buffers),
+        )
         voxels = voxelize(surface, VOXELS)
         mirror = agreeing_mirror(find_mirror(voxels, surface.slots, settings.seed), picture, voxels)
         progress(0.1)
         completed = complete(picture, mirror, voxels, settings.seed)
 
-        known, shown = (partial(mirrored_look_up, picture, mirror, caution=caution) for caution in (CAREFUL, BOLD))
+        known, shown = (
+            partial(mirrored_look_up, picture, mirror, caution=caution) for caution in (CAREFUL, BOLD)
+        )
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
             return interpolate(voxels, completed, points)
 
         outward = outward_normals(surface, buffers)
-        patchwork = synthesize(surface, outward, picture, known, guess, settings.seed, lambda fraction: progress(0.1 + 0.5 * fraction))
+        patchwork = synthesize(
+            surface,
+            outward,
+            picture,
+            known,
+            guess,
+            settings.seed,
+            lambda fraction: progress(0.1 + 0.5 * fraction),
+        )
         hidden = guess if patchwork is None else Layer(patchwork).look_up
         frames = []
         with ThreadPoolExecutor() as pool:
-            for frame in pool.map(lambda buffer: paint_view(shown, hidden, buffer, surface, outward), buffers):
+            for frame in pool.map(
+                lambda buffer: paint_view(shown, hidden, buffer, surface, outward), buffers
+            ):
                 frames.append(frame)
                 progress(0.6 + 0.4 * len(frames) / len(buffers))
                 if len(frames) % COUNT == 0:
@@ -81,7 +113,10 @@ class Draft:
         frames[0] = picture.over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
-        notes = [*reference.notes, "Draft: the image was projected, no AI model painted the sides it does not show."]
+        notes = [
+            *reference.notes,
+            "Draft: the image was projected, no AI model painted the sides it does not show.",
+        ]
         if straight is not reference:
             notes.append("The image was bent a little, so that its outline and edges lie on the mesh's.")
         if mirror is not None:
@@ -103,9 +138,15 @@ def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> 
     return mirror if difference < 0.6 * chance + 0.02 else None
 
 
-def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray, normals: np.ndarray,
-                     caution: Caution = CAREFUL) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust from the picture, then from the mirrored side unless that shows print; see :meth:`Picture.look_up`."""
+def mirrored_look_up(
+    picture: Picture,
+    mirror: Mirror | None,
+    points: np.ndarray,
+    normals: np.ndarray,
+    caution: Caution = CAREFUL,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colours and trust from the picture, then from the mirrored side unless that shows print; see
+    :meth:`Picture.look_up`."""
     colors, trust = picture.look_up(points, normals, caution)
     if mirror is None:
         return colors, trust
@@ -117,18 +158,23 @@ def mirrored_look_up(picture: Picture, mirror: Mirror | None, points: np.ndarray
 
 
 def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels, seed: int) -> np.ndarray:
-    """(N, 3) float32 sRGB: a colour for every voxel; hidden ones continue near surface of like orientation, smoothly."""
+    """(N, 3) float32 sRGB: a colour for every voxel; hidden ones continue near surface of like orientation,
+    smoothly."""
     colors, trust = mirrored_look_up(picture, mirror, voxels.positions, voxels.normals)
     known = trust > 0.5
     if not known.any():
         known = trust > 0
     if not known.any():
         inside = picture.edges > 0
-        return np.tile(picture.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5), (len(voxels), 1)).astype(np.float32)
+        return np.tile(
+            picture.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5), (len(voxels), 1)
+        ).astype(np.float32)
     feature = np.hstack([voxels.positions, 0.15 * voxels.normals])
     sample = np.flatnonzero(known)
     sample = np.random.default_rng(seed).choice(sample, min(len(sample), SAMPLE), replace=False)
-    distance, near = cKDTree(feature[sample]).query(feature[~known], k=min(16, len(sample)), eps=0.5, workers=-1)
+    distance, near = cKDTree(feature[sample]).query(
+        feature[~known], k=min(16, len(sample)), eps=0.5, workers=-1
+    )
     distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
     weight = 1 / (distance + 1e-3) ** 2
     colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[sample[near]])
@@ -136,7 +182,8 @@ def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels, seed: int)
 
 
 def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int = 60) -> np.ndarray:
-    """Lets colours flow between neighbouring voxels, known ones fixed, so that the completed part joins the rest without a step."""
+    """Lets colours flow between neighbouring voxels, known ones fixed, so that the completed part joins the
+    rest without a step."""
     count = len(colors)
     links = coo_matrix((np.ones(len(edges), np.float32), edges.T), shape=(count, count)).tocsr()
     links = links + links.T
@@ -148,14 +195,17 @@ def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int
 
 
 def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
-    """(F, 3) float32 face normals towards the side from which the views see each face more often, whatever way the mesh winds it."""
+    """(F, 3) float32 face normals towards the side from which the views see each face more often, whatever
+    way the mesh winds it."""
     votes = np.zeros(len(surface.faces), np.int64)
     for buffer in buffers:
         np.add.at(votes, buffer.face[buffer.mask], np.where(buffer.front[buffer.mask], 1, -1))
     return np.where(votes[:, None] < 0, -surface.face_normals, surface.face_normals)
 
 
-def paint_view(known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray) -> np.ndarray:
+def paint_view(
+    known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray
+) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
     points, face = seen_points(buffer), buffer.face[seen]

@@ -1,7 +1,8 @@
-"""Blender's AgX view transform, through which the colours of the published training films went, and back (specs: orbitpainter b.5).
+"""Blender's AgX view transform, through which the colours of the published training films went, and back
+(specs: orbitpainter b.5).
 
-``agx.png`` holds what Blender makes of a grid of sRGB colours; ``tests/blender/test_agx.py`` compares it with Blender's own and can make it
-anew.
+``agx.png`` holds what Blender makes of a grid of sRGB colours; ``tests/blender/test_agx.py`` compares it with
+Blender's own and can make it anew.
 """
 
 from functools import cache
@@ -28,7 +29,8 @@ def encode(color: np.ndarray) -> np.ndarray:
 
 
 def decode(color: np.ndarray) -> np.ndarray:
-    """(..., 3) float32 0..1 sRGB: the base colour that Blender shows as ``color``; of colours that it never shows, one near."""
+    """(..., 3) float32 0..1 sRGB: the base colour that Blender shows as ``color``; of colours that it never
+    shows, one near."""
     result = _looked_up(_start(), color)
     _refine(_table(), np.ascontiguousarray(color, np.float32).reshape(-1, 3), result.reshape(-1, 3))
     return result
@@ -43,7 +45,8 @@ def _table() -> np.ndarray:
 
 @cache
 def _start() -> np.ndarray:
-    """(_COARSE, _COARSE, _COARSE, 3) float32: on a grid of shown colours, the base colour of the table that comes closest."""
+    """(_COARSE, _COARSE, _COARSE, 3) float32: on a grid of shown colours, the base colour of the table that
+    comes closest."""
     _, nearest = cKDTree(_table().reshape(-1, 3)).query(_grid(_COARSE))
     return _grid(SIDE)[nearest].reshape(_COARSE, _COARSE, _COARSE, 3).astype(np.float32)
 
@@ -67,7 +70,8 @@ def _interpolate(table, color, result):
 
 @njit(cache=True, nogil=True)
 def _refine(table, wanted, color):
-    """Newton's steps towards the colours (N, 3) that the table shows as ``wanted``, each as long as it helps."""
+    """Newton's steps towards the colours (N, 3) that the table shows as ``wanted``, each as long as it
+    helps."""
     slopes, trial_slopes, trial, step = np.empty((3, 3)), np.empty((3, 3)), np.empty(3), np.empty(3)
     for k in range(color.shape[0]):
         missing = wanted[k] - np.array(_shown(table, color[k], slopes))
@@ -91,14 +95,23 @@ def _refine(table, wanted, color):
 
 @njit(cache=True, nogil=True)
 def _determinant(a, b, c):
-    return a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+    return (
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        + a[1] * (b[2] * c[0] - b[0] * c[2])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
 
 
 @njit(cache=True, nogil=True)
 def _shown(table, color, slopes):
-    """The table's colour, linear between its grid; ``slopes`` (3, 3) takes how it changes with red, green and blue."""
+    """The table's colour, linear between its grid; ``slopes`` (3, 3) takes how it changes with red, green and
+    blue."""
     last = table.shape[0] - 1
-    red, green, blue = (min(max(color[0], 0), 1) * last, min(max(color[1], 0), 1) * last, min(max(color[2], 0), 1) * last)
+    red, green, blue = (
+        min(max(color[0], 0), 1) * last,
+        min(max(color[1], 0), 1) * last,
+        min(max(color[2], 0), 1) * last,
+    )
     i, j, m = min(int(red), last - 1), min(int(green), last - 1), min(int(blue), last - 1)
     red, green, blue = red - i, green - j, blue - m
     total_red, total_green, total_blue = 0.0, 0.0, 0.0
@@ -108,7 +121,11 @@ def _shown(table, color, slopes):
         u, v, w = (red if a else 1 - red), (green if b else 1 - green), (blue if c else 1 - blue)
         entry = table[i + a, j + b, m + c]
         share = u * v * w
-        total_red, total_green, total_blue = total_red + share * entry[0], total_green + share * entry[1], total_blue + share * entry[2]
+        total_red, total_green, total_blue = (
+            total_red + share * entry[0],
+            total_green + share * entry[1],
+            total_blue + share * entry[2],
+        )
         for channel in range(3):
             slopes[0, channel] += (last if a else -last) * v * w * entry[channel]
             slopes[1, channel] += (last if b else -last) * u * w * entry[channel]

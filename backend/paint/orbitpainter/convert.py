@@ -1,7 +1,8 @@
-"""From the published files to networks that diffusers loads: every tensor checked, the LoRA merged, the reference slot folded in.
+"""From the published files to networks that diffusers loads: every tensor checked, the LoRA merged, the
+reference slot folded in.
 
-Tensors pass one by one, so that an expert of 28 GB needs the memory of one shard. Names of the files are those of the original Wan code;
-diffusers' own converter knows theirs (specs: orbitpainter c.3 to c.5).
+Tensors pass one by one, so that an expert of 28 GB needs the memory of one shard. Names of the files are
+those of the original Wan code; diffusers' own converter knows theirs (specs: orbitpainter c.3 to c.5).
 """
 
 import json
@@ -18,10 +19,10 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from ...api.errors import InvalidWeights
 from ...store import appear_whole
 from ...tensors import Tensors, save, shards
-from . import fast
+from . import distilled_lora
 from .model import PROMPTS, Card, embedded
 from .network import LATENT, PACKED, PUBLISHED, PUBLISHED_CHANNELS, adapted_layers, fold, load
-from .sample import EXPERTS
+from .sampler import EXPERTS
 
 RANK = 32
 """Of the published LoRA."""
@@ -30,10 +31,18 @@ SHARD = "2GB"
 _NAMES = "diffusion_pytorch_model{suffix}.safetensors"
 
 
-def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: dict = PUBLISHED, rank: int = RANK,
-                   dtype: torch.dtype = torch.bfloat16, shard: str = SHARD,
-                   progress: Callable[[float], None] = lambda fraction: None) -> None:
-    """Writes the folder of one expert for ``WanTransformer3DModel.from_pretrained``; it appears at the end, whole.
+def convert_expert(
+    base: Sequence[Path],
+    painter: Path,
+    target: Path,
+    config: dict = PUBLISHED,
+    rank: int = RANK,
+    dtype: torch.dtype = torch.bfloat16,
+    shard: str = SHARD,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> None:
+    """Writes the folder of one expert for ``WanTransformer3DModel.from_pretrained``; it appears at the end,
+    whole.
 
     Args:
         base: the files of the base model's expert.
@@ -75,10 +84,20 @@ def convert_expert(base: Sequence[Path], painter: Path, target: Path, config: di
     appear_whole(target, write)
 
 
-def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, prompts: Path, target: Path, card: Card,
-                  progress: Callable[[str, float], None], four_steps: dict[str, Path] | None = None, config: dict = PUBLISHED,
-                  **options) -> None:
-    """Writes a painter's whole folder, see :mod:`backend.paint.orbitpainter.model`; what was there before stays until it is whole.
+def convert_model(
+    base: dict[str, Path],
+    painter: dict[str, Path],
+    vae: Path,
+    prompts: Path,
+    target: Path,
+    card: Card,
+    progress: Callable[[str, float], None],
+    four_steps: dict[str, Path] | None = None,
+    config: dict = PUBLISHED,
+    **options,
+) -> None:
+    """Writes a painter's whole folder, see :mod:`backend.paint.orbitpainter.model`; what was there before
+    stays until it is whole.
 
     Args:
         base: per expert the file, or the folder of files, of the base model.
@@ -101,9 +120,16 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
 
     def write(folder: Path) -> None:
         for name, file in (four_steps or {}).items():
-            copy_four_steps(file, folder / fast.FILES[name], config)
+            copy_four_steps(file, folder / distilled_lora.FILES[name], config)
         for name in EXPERTS:
-            convert_expert(shards(base[name]), painter[name], folder / name, config, progress=partial(progress, name), **options)
+            convert_expert(
+                shards(base[name]),
+                painter[name],
+                folder / name,
+                config,
+                progress=partial(progress, name),
+                **options,
+            )
         shutil.copytree(vae, folder / "vae")
         shutil.copy(prompts, folder / PROMPTS)
         card.write(folder)
@@ -112,12 +138,13 @@ def convert_model(base: dict[str, Path], painter: dict[str, Path], vae: Path, pr
 
 
 def copy_four_steps(file: Path, target: Path, config: dict) -> None:
-    """Copies a four-step LoRA, see :mod:`backend.paint.orbitpainter.fast`, for experts of a configuration.
+    """Copies a four-step LoRA, see :mod:`backend.paint.orbitpainter.distilled_lora`, for experts of a
+    configuration.
 
     Raises:
         InvalidWeights: the file is damaged or of another model.
     """
-    fast.Adapter(file, _shapes(_empty(config)))
+    distilled_lora.Adapter(file, _shapes(_empty(config)))
     shutil.copy(file, target)
 
 
@@ -130,8 +157,10 @@ def original_names(base: Tensors, shapes: dict[str, tuple[int, ...]]) -> dict[st
     names = convert_wan_transformer_to_diffusers({name: name for name in base.shapes})
     for name in shapes:
         if name not in names:
-            raise InvalidWeights(f"{base.title}: the tensor that diffusers calls '{name}' is missing. The download is incomplete, or of "
-                                 "another model.")
+            raise InvalidWeights(
+                f"{base.title}: the tensor that diffusers calls '{name}' is missing. The download is "
+                "incomplete, or of another model."
+            )
     return {name: names[name] for name in shapes}
 
 
@@ -158,15 +187,21 @@ def base_shapes(shapes: dict, original: dict) -> dict[str, tuple[int, ...]]:
     """
     expected = {original[name]: shape for name, shape in shapes.items()}
     width, _, *kernel = expected["patch_embedding.weight"]
-    return expected | {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["base"], *kernel), "ref_conv.bias": (width,),
-                       "ref_conv.weight": (width, LATENT, *kernel[1:])}
+    return expected | {
+        "patch_embedding.weight": (width, PUBLISHED_CHANNELS["base"], *kernel),
+        "ref_conv.bias": (width,),
+        "ref_conv.weight": (width, LATENT, *kernel[1:]),
+    }
 
 
 def painter_shapes(shapes: dict, original: dict, rank: int) -> dict[str, tuple[int, ...]]:
     """The tensors of OrbitPainter's file for such an expert; arguments as of :func:`base_shapes`."""
     by_original = {original[name]: shape for name, shape in shapes.items()}
     width, _, *kernel = by_original["patch_embedding.weight"]
-    expected = {"patch_embedding.weight": (width, PUBLISHED_CHANNELS["painter"], *kernel), "patch_embedding.bias": (width,)}
+    expected = {
+        "patch_embedding.weight": (width, PUBLISHED_CHANNELS["painter"], *kernel),
+        "patch_embedding.bias": (width,),
+    }
     layers = sum(name.endswith("self_attn.q.weight") for name in by_original)
     for layer in adapted_layers(layers):
         (outwards, inwards), (down, up) = by_original[f"{layer}.weight"], adapter_names(layer)
@@ -177,7 +212,12 @@ def painter_shapes(shapes: dict, original: dict, rank: int) -> dict[str, tuple[i
 def _merged(base: Tensors, painter: Tensors, name: str) -> torch.Tensor:
     """A tensor of the result, by its original name."""
     if name == "patch_embedding.weight":
-        return fold(painter.read(name), painter.read("patch_embedding.bias"), base.read("ref_conv.weight"), base.read("ref_conv.bias"))
+        return fold(
+            painter.read(name),
+            painter.read("patch_embedding.bias"),
+            base.read("ref_conv.weight"),
+            base.read("ref_conv.bias"),
+        )
     if name == "patch_embedding.bias":
         return painter.read(name)
     down, up = adapter_names(name.removesuffix(".weight"))

@@ -1,9 +1,10 @@
-"""Geometry-aware sparse attention: tokens of different frames that show the same place attend to each other (Ink3D 3.2).
+"""Geometry-aware sparse attention: tokens of different frames that show the same place attend to each other
+(Ink3D 3.2).
 
-A second branch beside the self-attention of every block, over the video's tokens only. What the paper leaves open is decided here: places
-are voxels of a grid of 64, where a token's own sweep over four frames is as wide as the neighbourhood; a token without surface has no
-neighbour, and one without neighbours gets zero; a gate per block, zero at first, adds the branch to the full attention (specs:
-orbitpainter d).
+A second branch beside the self-attention of every block, over the video's tokens only. What the paper leaves
+open is decided here: places are voxels of a grid of 64, where a token's own sweep over four frames is as wide
+as the neighbourhood; a token without surface has no neighbour, and one without neighbours gets zero; a gate
+per block, zero at first, adds the branch to the full attention (specs: orbitpainter d).
 """
 
 import copy
@@ -46,29 +47,40 @@ class Neighbours:
         return Neighbours(self.first.to(device), self.index.to(device))
 
     def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""
+        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are
+        none."""
         result = torch.zeros_like(query)
         for start, stop, index, present in self._chunks():
             if not present.any():
                 continue
             scores = torch.einsum("nhd,nkhd->nhk", query[start:stop], key[index]) / query.shape[-1] ** 0.5
-            weights = torch.softmax(scores.float().masked_fill(~present[:, None], -torch.inf), dim=-1).nan_to_num(0.0).to(value.dtype)
+            weights = (
+                torch.softmax(scores.float().masked_fill(~present[:, None], -torch.inf), dim=-1)
+                .nan_to_num(0.0)
+                .to(value.dtype)
+            )
             result[start:stop] = torch.einsum("nhk,nkhd->nhd", weights, value[index])
         return result
 
     def _chunks(self):
-        """``(start, stop, index, present)`` of some tokens after the other: (n, K) neighbours, padded, and (n, K) bool which are."""
+        """``(start, stop, index, present)`` of some tokens after the other: (n, K) neighbours, padded, and
+        (n, K) bool which are."""
         for start in range(0, len(self.first) - 1, CHUNK):
-            first = self.first[start:start + CHUNK + 1]
+            first = self.first[start : start + CHUNK + 1]
             count = first.diff()
             place = torch.arange(int(count.max()), device=first.device)
             present = place < count[:, None]
-            yield start, start + len(count), self.index[(first[:-1, None] + place).clamp(max=max(len(self.index) - 1, 0))], present
+            yield (
+                start,
+                start + len(count),
+                self.index[(first[:-1, None] + place).clamp(max=max(len(self.index) - 1, 0))],
+                present,
+            )
 
 
 def token_places(positions: Sequence[np.ndarray], films: Sequence[Film]) -> tuple[np.ndarray, np.ndarray]:
-    """``(voxel, frame)`` of the video's tokens, in the network's order: (N, 3) int32, -1 where less than half shows surface; (N,) int32
-    latent frame.
+    """``(voxel, frame)`` of the video's tokens, in the network's order: (N, 3) int32, -1 where less than half
+    shows surface; (N,) int32 latent frame.
 
     Args:
         positions: per view (H, W, 3) uint8 as :func:`backend.render.maps.position_image` encodes them.
@@ -76,7 +88,7 @@ def token_places(positions: Sequence[np.ndarray], films: Sequence[Film]) -> tupl
     """
     voxels, frames = [], []
     for film in films:
-        groups = [film[:1], *(film[1 + 4 * k:5 + 4 * k] for k in range(latent_frames(len(film)) - 1))]
+        groups = [film[:1], *(film[1 + 4 * k : 5 + 4 * k] for k in range(latent_frames(len(film)) - 1))]
         for group in groups:
             images = np.stack([np.hstack([positions[view] for view in frame]) for frame in group])
             seen = (np.abs(images.astype(np.int16) - BACKGROUND) > 1).any(axis=-1)
@@ -94,19 +106,25 @@ def token_places(positions: Sequence[np.ndarray], films: Sequence[Film]) -> tupl
 def neighbours(voxel: np.ndarray, frame: np.ndarray) -> Neighbours:
     """Tokens of other frames whose voxels lie within :data:`RADIUS` of each other along every axis."""
     shown = np.flatnonzero(voxel[:, 0] >= 0)
-    pairs = shown[cKDTree(voxel[shown]).query_pairs(RADIUS + 0.5, p=np.inf, output_type="ndarray").astype(np.int64)].reshape(-1, 2)
+    pairs = shown[
+        cKDTree(voxel[shown]).query_pairs(RADIUS + 0.5, p=np.inf, output_type="ndarray").astype(np.int64)
+    ].reshape(-1, 2)
     pairs = pairs[frame[pairs[:, 0]] != frame[pairs[:, 1]]]
     one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
     table = coo_array((np.ones(len(one), bool), (one, other)), shape=(len(voxel), len(voxel))).tocsr()
     table.sort_indices()
-    return Neighbours(torch.from_numpy(table.indptr.astype(np.int64)), torch.from_numpy(table.indices.astype(np.int64)))
+    return Neighbours(
+        torch.from_numpy(table.indptr.astype(np.int64)), torch.from_numpy(table.indices.astype(np.int64))
+    )
 
 
 class Attends(Protocol):
-    """Knows who attends to whom: :class:`Neighbours`, or on a GPU :class:`backend.paint.orbitpainter.flex.Blocks`."""
+    """Knows who attends to whom: :class:`Neighbours`, or on a GPU
+    :class:`backend.paint.orbitpainter.flex_attention.Blocks`."""
 
     def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are none."""
+        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are
+        none."""
         ...
 
 
@@ -124,10 +142,14 @@ class SparseBranch(nn.Module):
         self.heads = attention.heads
         self.gate = nn.Parameter(torch.zeros(1))
 
-    def forward(self, tokens: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], near: Attends) -> torch.Tensor:
+    def forward(
+        self, tokens: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], near: Attends
+    ) -> torch.Tensor:
         """(1, N, C) of tokens (1, N, C), with the cosines and sines of their places, (1, N, 1, D)."""
-        query, key, value = (part[0].unflatten(-1, (self.heads, -1)) for part in (
-            self.norm_q(self.to_q(tokens)), self.norm_k(self.to_k(tokens)), self.to_v(tokens)))
+        query, key, value = (
+            part[0].unflatten(-1, (self.heads, -1))
+            for part in (self.norm_q(self.to_q(tokens)), self.norm_k(self.to_k(tokens)), self.to_v(tokens))
+        )
         query, key = (_rotated(part, *rotary) for part in (query, key))
         return self.gate * self.to_out[0](near.attend(query, key, value).flatten(1))[None]
 
@@ -144,10 +166,24 @@ class WithBranch:
     def __init__(self, full):
         self.full, self.reference, self.near = full, 0, None
 
-    def __call__(self, attention, hidden_states, encoder_hidden_states=None, attention_mask=None, rotary_emb=None, **rest):
-        result = self.full(attention, hidden_states, encoder_hidden_states, attention_mask, rotary_emb, **rest)
-        video = attention.gasa(hidden_states[:, self.reference:], tuple(part[:, self.reference:] for part in rotary_emb), self.near)
-        return torch.cat([result[:, :self.reference], result[:, self.reference:] + video], dim=1)
+    def __call__(
+        self,
+        attention,
+        hidden_states,
+        encoder_hidden_states=None,
+        attention_mask=None,
+        rotary_emb=None,
+        **rest,
+    ):
+        result = self.full(
+            attention, hidden_states, encoder_hidden_states, attention_mask, rotary_emb, **rest
+        )
+        video = attention.gasa(
+            hidden_states[:, self.reference :],
+            tuple(part[:, self.reference :] for part in rotary_emb),
+            self.near,
+        )
+        return torch.cat([result[:, : self.reference], result[:, self.reference :] + video], dim=1)
 
 
 def add_branches(network: WanTransformer3DModel) -> None:
@@ -172,4 +208,6 @@ def _rotated(part: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> to
     """Neighbouring pairs of channels, turned; each angle stands twice in the tables."""
     one, two = part.unflatten(-1, (-1, 2)).unbind(-1)
     cosine, sine = cosine[0, ..., 0::2], sine[0, ..., 1::2]
-    return torch.stack([one * cosine - two * sine, one * sine + two * cosine], dim=-1).flatten(-2).to(part.dtype)
+    return (
+        torch.stack([one * cosine - two * sine, one * sine + two * cosine], dim=-1).flatten(-2).to(part.dtype)
+    )

@@ -1,4 +1,5 @@
-"""How two orbits become films for a network that knows one: the published ways, and the paper's (specs: orbitpainter a.8, b.6).
+"""How two orbits become films for a network that knows one: the published ways, and the paper's (specs:
+orbitpainter a.8, b.6).
 
 A film is a list of frames, a frame the views that lie in it side by side.
 """
@@ -52,11 +53,18 @@ def joint(around: Sequence[int], over: Sequence[int]) -> list[Pass]:
     return [Pass([_film(around), _film(over)])]
 
 
-LAYOUTS = {"horizontal": horizontal, "sequential": sequential, "beside": beside, "interleaved": interleaved, "joint": joint}
+LAYOUTS = {
+    "horizontal": horizontal,
+    "sequential": sequential,
+    "beside": beside,
+    "interleaved": interleaved,
+    "joint": joint,
+}
 
 
 def passes(layout: str, frames: int) -> list[Pass]:
-    """The runs of the network that a layout needs, for films of so many frames; views are numbered, the horizontal orbit's first."""
+    """The runs of the network that a layout needs, for films of so many frames; views are numbered, the
+    horizontal orbit's first."""
     return LAYOUTS[layout](range(frames - 1), range(frames - 1, 2 * (frames - 1)))
 
 

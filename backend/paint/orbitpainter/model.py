@@ -13,16 +13,16 @@ from ...api.errors import InvalidWeights
 from ...api.weights import ORBITPAINTER
 from ...tensors import Tensors
 from ..reference import Reference
-from . import fast
+from . import distilled_lora
+from .device_placement import placed
+from .memory_plan import RUNGS, Rung
 from .network import load
-from .place import placed
-from .plan import RUNGS, Rung
-from .sample import EXPERTS, Prompts, Sampling
+from .sampler import EXPERTS, Prompts, Sampling
 from .segmentation import load_segmentation, segmented
 
 CARD, PROMPTS, SEGMENTATION = "model.json", "prompts.safetensors", "segmentation"
-"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing, as may those of
-:mod:`backend.paint.orbitpainter.fast`."""
+"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing, as
+may those of :mod:`backend.paint.orbitpainter.distilled_lora`."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,17 @@ class Card:
         """
         file = folder / CARD
         if not file.is_file():
-            raise InvalidWeights(f"OrbitPainter's weights are not in {folder}. Run: {ORBITPAINTER.command}. Or paint with Draft, which "
-                                 "needs none.", "download_weights")
+            raise InvalidWeights(
+                f"OrbitPainter's weights are not in {folder}. Run: {ORBITPAINTER.command}. Or paint with "
+                "Draft, which needs none.",
+                "download_weights",
+            )
         try:
             return Card(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
-            raise InvalidWeights(f"{file} cannot be read ({error}). Delete the folder, then run: {ORBITPAINTER.command}") from error
+            raise InvalidWeights(
+                f"{file} cannot be read ({error}). Delete the folder, then run: {ORBITPAINTER.command}"
+            ) from error
 
     def write(self, folder: Path) -> None:
         (folder / CARD).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
@@ -90,19 +95,21 @@ class Model:
         sampling: what the experts are for.
     """
 
-    def __init__(self, folder: Path, device: torch.device, rung: Rung = RUNGS[0], sampling: Sampling | None = None):
+    def __init__(
+        self, folder: Path, device: torch.device, rung: Rung = RUNGS[0], sampling: Sampling | None = None
+    ):
         self.folder, self.device, self.rung, self.sampling = folder, device, rung, sampling or Sampling()
         self.card = Card.read(folder)
         self._name, self._network = "", None
 
     def expert(self, name: str) -> WanTransformer3DModel:
-        """One of :data:`backend.paint.orbitpainter.sample.EXPERTS`; the other one is let go first."""
+        """One of :data:`backend.paint.orbitpainter.sampler.EXPERTS`; the other one is let go first."""
         if name != self._name:
             self.rest()
             network, adapter = load(WanTransformer3DModel, self.folder / name), None
             if self.sampling.distilled:
                 shapes = {key: tuple(tensor.shape) for key, tensor in network.named_parameters()}
-                adapter = fast.Adapter(self.folder / fast.FILES[name], shapes)
+                adapter = distilled_lora.Adapter(self.folder / distilled_lora.FILES[name], shapes)
             self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
         return self._network
 
@@ -125,9 +132,14 @@ class Model:
         return Prompts(*(text.to(self.device) for text in embedded(self.folder / PROMPTS)))
 
     def segmented(self, reference: Reference) -> Reference:
-        """The reference with the alpha that the segmentation network gives it; as it is where the folder holds no such network."""
+        """The reference with the alpha that the segmentation network gives it; as it is where the folder
+        holds no such network."""
         part = self.folder / SEGMENTATION
-        return reference.with_alpha(segmented(load_segmentation(part), reference.color)) if part.is_dir() else reference
+        return (
+            reference.with_alpha(segmented(load_segmentation(part), reference.color))
+            if part.is_dir()
+            else reference
+        )
 
     def config(self) -> dict:
         """Of an expert, as diffusers writes it."""
@@ -142,10 +154,16 @@ class Model:
         for part in (*EXPERTS, "vae"):
             files = sorted((self.folder / part).glob("*.safetensors"))
             if not files:
-                raise InvalidWeights(f"{self.folder / part} holds no weights. Delete the folder, then run: {ORBITPAINTER.command}")
+                raise InvalidWeights(
+                    f"{self.folder / part} holds no weights. Delete the folder, then run: "
+                    f"{ORBITPAINTER.command}"
+                )
             Tensors(files)
-        for file in fast.FILES.values():
+        for file in distilled_lora.FILES.values():
             if self.sampling.distilled and not (self.folder / file).is_file():
-                raise InvalidWeights(f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. Give them to "
-                                     "'python -m backend convert' as --fast-high and --fast-low, or choose another quality.")
+                raise InvalidWeights(
+                    f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. "
+                    "Give them to 'python -m backend convert' as --fast-high and --fast-low, or choose "
+                    "another quality."
+                )
         embedded(self.folder / PROMPTS)

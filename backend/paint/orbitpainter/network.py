@@ -1,8 +1,10 @@
-"""The two experts as stock diffusers networks, and the one convention that is ours: how frames, condition and reference are packed.
+"""The two experts as stock diffusers networks, and the one convention that is ours: how frames, condition and
+reference are packed.
 
-The published network has a patch embedding of 68 channels and a convolution of its own for the reference, whose tokens come before those
-of the first frame. Both are one patch embedding of 65 channels here: the reference is a frame of its own, ahead of the others, in channels
-that are zero elsewhere, and a last channel that is 1 there carries the difference of the two biases (specs: orbitpainter c.4).
+The published network has a patch embedding of 68 channels and a convolution of its own for the reference,
+whose tokens come before those of the first frame. Both are one patch embedding of 65 channels here: the
+reference is a frame of its own, ahead of the others, in channels that are zero elsewhere, and a last channel
+that is 1 there carries the difference of the two biases (specs: orbitpainter c.4).
 """
 
 from collections.abc import Iterator
@@ -18,21 +20,35 @@ from .gasa import add_branches
 LATENT = 16
 """Channels of a latent."""
 
-PUBLISHED = {"num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824, "num_layers": 40, "text_dim": 4096, "freq_dim": 256,
-             "out_channels": LATENT, "patch_size": (1, 2, 2)}
+PUBLISHED = {
+    "num_attention_heads": 40,
+    "attention_head_dim": 128,
+    "ffn_dim": 13824,
+    "num_layers": 40,
+    "text_dim": 4096,
+    "freq_dim": 256,
+    "out_channels": LATENT,
+    "patch_size": (1, 2, 2),
+}
 """The published experts, all but their ``in_channels``."""
 
-ADAPTED = (*(f"{attention}.{part}" for attention in ("self_attn", "cross_attn") for part in "qkvo"), "ffn.0", "ffn.2")
+ADAPTED = (
+    *(f"{attention}.{part}" for attention in ("self_attn", "cross_attn") for part in "qkvo"),
+    "ffn.0",
+    "ffn.2",
+)
 """The linear layers of every block that LoRAs change, in the original Wan code's names."""
 
 PUBLISHED_CHANNELS = {"base": 52, "painter": 68}
-"""Channels of the patch embedding, of the base model and of OrbitPainter: noise 16, position 16, 20 that are always zero, normal 16."""
+"""Channels of the patch embedding, of the base model and of OrbitPainter: noise 16, position 16, 20 that are
+always zero, normal 16."""
 
 VIDEO_CHANNELS = (*range(0, 32), *range(52, 68))
 """Of the 68, those that are ever filled."""
 
 PACKED = len(VIDEO_CHANNELS) + LATENT + 1
-"""Channels of the folded patch embedding: noise, position, normal, reference, and whether this is the reference's frame."""
+"""Channels of the folded patch embedding: noise, position, normal, reference, and whether this is the
+reference's frame."""
 
 
 def adapted_layers(blocks: int) -> Iterator[str]:
@@ -65,24 +81,31 @@ def blank(kind: type[ModelMixin], folder: Path) -> ModelMixin:
     try:
         config = kind.load_config(folder)
     except OSError as error:
-        raise InvalidWeights(f"{folder} holds no model that can be read. Download the weights again, or choose another folder.") from error
+        raise InvalidWeights(
+            f"{folder} holds no model that can be read. Download the weights again, or choose another folder."
+        ) from error
     with torch.device("meta"):
         return kind.from_config(config)
 
 
 def filled(network: ModelMixin, tensors: dict[str, torch.Tensor]) -> ModelMixin:
-    """A network of :func:`blank` with its weights, in their types; what diffusers wants exact becomes float32."""
+    """A network of :func:`blank` with its weights, in their types; what diffusers wants exact becomes
+    float32."""
     network.load_state_dict(tensors, assign=True)
     for name, parameter in network.named_parameters():
         if set(name.split(".")) & set(network._keep_in_fp32_modules or ()):
             parameter.data = parameter.data.float()
     if isinstance(network, WanTransformer3DModel):  # whose tables of angles are in no file
         config = network.config
-        network.rope = type(network.rope)(config.attention_head_dim, config.patch_size, config.rope_max_seq_len)
+        network.rope = type(network.rope)(
+            config.attention_head_dim, config.patch_size, config.rope_max_seq_len
+        )
     return network.eval().requires_grad_(False)
 
 
-def fold(weight: torch.Tensor, bias: torch.Tensor, reference_weight: torch.Tensor, reference_bias: torch.Tensor) -> torch.Tensor:
+def fold(
+    weight: torch.Tensor, bias: torch.Tensor, reference_weight: torch.Tensor, reference_bias: torch.Tensor
+) -> torch.Tensor:
     """The weight (D, 65, 1, 2, 2) of the folded patch embedding; its bias is ``bias``.
 
     Args:
@@ -105,14 +128,21 @@ def condition(position: torch.Tensor, normal: torch.Tensor, reference: torch.Ten
     """
     films = torch.cat([position, normal], dim=1)
     ahead = torch.zeros_like(films[:, :, :1])
-    slot = torch.zeros(1, LATENT + 1, films.shape[2] + 1, *films.shape[3:], dtype=films.dtype, device=films.device)
+    slot = torch.zeros(
+        1, LATENT + 1, films.shape[2] + 1, *films.shape[3:], dtype=films.dtype, device=films.device
+    )
     slot[:, :LATENT, :1] = reference
     slot[:, LATENT, 0] = 1
     return torch.cat([torch.cat([ahead, films], dim=2), slot], dim=1)
 
 
-def velocity(network: WanTransformer3DModel, latents: torch.Tensor, packed_condition: torch.Tensor, time: torch.Tensor,
-             text: torch.Tensor) -> torch.Tensor:
+def velocity(
+    network: WanTransformer3DModel,
+    latents: torch.Tensor,
+    packed_condition: torch.Tensor,
+    time: torch.Tensor,
+    text: torch.Tensor,
+) -> torch.Tensor:
     """(1, 16, T, h, w) float32: where the network wants the latents to go, noise minus picture.
 
     Args:
@@ -123,13 +153,16 @@ def velocity(network: WanTransformer3DModel, latents: torch.Tensor, packed_condi
         text: (1, 512, C) embedding of the prompt, zero beyond its end.
     """
     ahead = torch.zeros_like(latents[:, :, :1])
-    packed = torch.cat([torch.cat([ahead, latents], dim=2).to(packed_condition.dtype), packed_condition], dim=1)
+    packed = torch.cat(
+        [torch.cat([ahead, latents], dim=2).to(packed_condition.dtype), packed_condition], dim=1
+    )
     kind = network.patch_embedding.weight.dtype  # what is worked in, also where weights rest in fewer bits
     return network(packed.to(kind), time, text.to(kind), return_dict=False)[0][:, :, 1:].float()
 
 
 def encode(vae: AutoencoderKLWan, film: torch.Tensor) -> torch.Tensor:
-    """(1, 16, T, H / 8, W / 8) normalised latents of a film (1, 3, F, H, W) in -1..1; F is 1 more than a multiple of 4, T = (F + 3) / 4."""
+    """(1, 16, T, H / 8, W / 8) normalised latents of a film (1, 3, F, H, W) in -1..1; F is 1 more than a
+    multiple of 4, T = (F + 3) / 4."""
     latents = vae.encode(film.to(vae.dtype)).latent_dist.mode().float()
     mean, deviation = _statistics(vae, latents)
     return (latents - mean) / deviation
@@ -142,6 +175,9 @@ def decode(vae: AutoencoderKLWan, latents: torch.Tensor) -> torch.Tensor:
 
 
 def _statistics(vae: AutoencoderKLWan, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    vectors = (torch.tensor(values, dtype=like.dtype, device=like.device) for values in (vae.config.latents_mean, vae.config.latents_std))
+    vectors = (
+        torch.tensor(values, dtype=like.dtype, device=like.device)
+        for values in (vae.config.latents_mean, vae.config.latents_std)
+    )
     mean, deviation = (vector.view(1, -1, 1, 1, 1) for vector in vectors)
     return mean, deviation

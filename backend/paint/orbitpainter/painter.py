@@ -20,16 +20,19 @@ from ..foreground import cut_out
 from ..painter import Keep, Painting, Progress
 from ..preview import Show, strip, unseen
 from ..reference import Reference
-from . import agx, cameras, cost, films, flex, gasa
+from . import agx, cameras, clips, cost_model, flex_attention, gasa
+from .latent_preview import Sketch
 from .layouts import PATCH, Pass, latent_frames, passes
+from .memory_plan import Rung, rungs
 from .model import Card, Model, folder
 from .network import LATENT, condition
-from .plan import Rung, rungs
-from .sample import Sampling, denoise, noise
-from .sketch import Sketch
+from .sampler import Sampling, denoise, noise
 
-QUALITY = {"quality": Sampling(), "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
-           "fast": Sampling(steps=4, guidance=1.0, distilled=True)}
+QUALITY = {
+    "quality": Sampling(),
+    "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
+    "fast": Sampling(steps=4, guidance=1.0, distilled=True),
+}
 """How a film is made, by the setting's name."""
 
 
@@ -38,14 +41,24 @@ class OrbitPainter:
 
     share = 0.9
 
-    def orbits(self, surface: Surface, reference: Reference, settings: Settings, progress: Progress) -> list[Orbit]:
+    def orbits(
+        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+    ) -> list[Orbit]:
         """The views that the weights know."""
         card = Card.read(folder())
         both = cameras.orbits(card.size, card.frames, card.mirror)
         return both[:1] if card.layout == "horizontal" else both
 
-    def paint(self, surface: Surface, buffers: Sequence[GBuffer], reference: Reference, settings: Settings, progress: Progress,
-              keep: Keep, show: Show) -> Painting:
+    def paint(
+        self,
+        surface: Surface,
+        buffers: Sequence[GBuffer],
+        reference: Reference,
+        settings: Settings,
+        progress: Progress,
+        keep: Keep,
+        show: Show,
+    ) -> Painting:
         """Every view as the model paints it; each pass is kept as soon as it is done.
 
         Raises:
@@ -62,7 +75,9 @@ class OrbitPainter:
         spent: list[tuple[float, float]] = []
         for number, one in enumerate(needed):
             told = partial(_told, progress, number, len(needed))
-            paint = partial(paint_pass, model, one, positions, normals, reference, painted, settings, told, show)
+            paint = partial(
+                paint_pass, model, one, positions, normals, reference, painted, settings, told, show
+            )
             frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
             painted |= {int(view): frame for view, frame in frames.items()}
             show(_base_color(strip([frame for _, frame in sorted(painted.items())]), settings))
@@ -70,8 +85,13 @@ class OrbitPainter:
         notes = list(reference.notes)
         if spent:  # and not all read from disk
             expected, taken = (_spoken(sum(seconds)) for seconds in zip(*spent, strict=True))
-            peak = max(model.rung.card(tokens(model.card, one), model.sampling.skipped_below is not None) for one in needed)
-            room = f", for which {peak:.0f} GB of the card were reckoned" if model.device.type == "cuda" else ""
+            peak = max(
+                model.rung.card(tokens(model.card, one), model.sampling.skipped_below is not None)
+                for one in needed
+            )
+            room = (
+                f", for which {peak:.0f} GB of the card were reckoned" if model.device.type == "cuda" else ""
+            )
             notes.append(f"OrbitPainter worked with {model.rung}{room}; expected {expected}, took {taken}.")
         if not model.card.trained:
             notes.append("OrbitPainter's weights are random: the colours mean nothing.")
@@ -84,7 +104,9 @@ def tokens(card: Card, one: Pass) -> int:
     return frames * len(one.films[0][0]) * (card.size // PATCH) ** 2
 
 
-def smaller_until_it_fits(paint: Callable[[], dict[int, np.ndarray]], model: Model, choice: Sequence[Rung]) -> dict[int, np.ndarray]:
+def smaller_until_it_fits(
+    paint: Callable[[], dict[int, np.ndarray]], model: Model, choice: Sequence[Rung]
+) -> dict[int, np.ndarray]:
     """What ``paint`` returns with the model on the first of the rungs on which its work fits the card.
 
     Raises:
@@ -97,12 +119,23 @@ def smaller_until_it_fits(paint: Callable[[], dict[int, np.ndarray]], model: Mod
             return paint()
         except torch.OutOfMemoryError:
             continue
-    raise OutOfMemory("The card has too little memory for OrbitPainter, even with 4-bit weights that are streamed block by block. Close "
-                      "other programs that use it, or paint with Draft.")
+    raise OutOfMemory(
+        "The card has too little memory for OrbitPainter, even with 4-bit weights that are streamed block by "
+        "block. Close other programs that use it, or paint with Draft."
+    )
 
 
-def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals: Sequence[np.ndarray], reference: Reference,
-               painted: dict[int, np.ndarray], settings: Settings, progress: Progress, show: Show = unseen) -> dict[int, np.ndarray]:
+def paint_pass(
+    model: Model,
+    one: Pass,
+    positions: Sequence[np.ndarray],
+    normals: Sequence[np.ndarray],
+    reference: Reference,
+    painted: dict[int, np.ndarray],
+    settings: Settings,
+    progress: Progress,
+    show: Show = unseen,
+) -> dict[int, np.ndarray]:
     """The pictures (H, W, 3) uint8 by view that one run of the network gives.
 
     Args:
@@ -115,12 +148,12 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
         progress: told the fraction done.
         show: shown at every step, roughly, what the film is going to be.
     """
-    shown = films.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
+    shown = clips.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
     with torch.no_grad():
         vae = model.autoencoder()
-        position, normal = (films.encoded(vae, images, one.films) for images in (positions, normals))
-        still = films.encoded(vae, [shown], [[(0,)]])
-        first = None if one.follows is None else films.encoded(vae, [painted[one.follows]], [[(0,)]])
+        position, normal = (clips.encoded(vae, images, one.films) for images in (positions, normals))
+        still = clips.encoded(vae, [shown], [[(0,)]])
+        first = None if one.follows is None else clips.encoded(vae, [painted[one.follows]], [[(0,)]])
         del vae
         sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
 
@@ -129,19 +162,35 @@ def paint_pass(model: Model, one: Pass, positions: Sequence[np.ndarray], normals
 
         progress(0.05)
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
-        expert = partial(_aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2))
-        latents = denoise(expert, start, condition(position, normal, still), model.prompts(), model.sampling,
-                          lambda fraction: progress(0.05 + 0.85 * fraction), first, look)
+        expert = partial(
+            _aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2)
+        )
+        latents = denoise(
+            expert,
+            start,
+            condition(position, normal, still),
+            model.prompts(),
+            model.sampling,
+            lambda fraction: progress(0.05 + 0.85 * fraction),
+            first,
+            look,
+        )
         model.rest()
-        return films.decoded(model.autoencoder(), latents, one.films)
+        return clips.decoded(model.autoencoder(), latents, one.films)
 
 
 def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
     """(..., 3) uint8 sRGB of a frame, or several, as the model paints them."""
-    return np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8) if settings.view_transform == "agx" else frame
+    return (
+        np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8)
+        if settings.view_transform == "agx"
+        else frame
+    )
 
 
-def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, name: str) -> WanTransformer3DModel:
+def _aimed(
+    model: Model, near: Callable[[], gasa.Neighbours], reference: int, name: str
+) -> WanTransformer3DModel:
     """An expert, ready for the film of which ``near`` tells the neighbours."""
     network = model.expert(name)
     if gasa.branched(network):
@@ -152,14 +201,26 @@ def _aimed(model: Model, near: Callable[[], gasa.Neighbours], reference: int, na
 def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Attends:
     places = gasa.token_places(positions, one.films)
     near = gasa.neighbours(*places)
-    return flex.blocks(*places, near, model.device) if model.device.type == "cuda" and has_triton() else near.to(model.device)
+    return (
+        flex_attention.blocks(*places, near, model.device)
+        if model.device.type == "cuda" and has_triton()
+        else near.to(model.device)
+    )
 
 
-def _clocked(model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list) -> dict[str, np.ndarray]:
-    """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were expected, and those it took."""
-    speed, start = cost.speed(model.device), time.monotonic()
+def _clocked(
+    model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list
+) -> dict[str, np.ndarray]:
+    """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were
+    expected, and those it took."""
+    speed, start = cost_model.speed(model.device), time.monotonic()
     frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
-    spent.append((cost.seconds(model.config(), count, model.sampling, model.rung, speed), time.monotonic() - start))
+    spent.append(
+        (
+            cost_model.seconds(model.config(), count, model.sampling, model.rung, speed),
+            time.monotonic() - start,
+        )
+    )
     return {str(view): frame for view, frame in frames.items()}
 
 

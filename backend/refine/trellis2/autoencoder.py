@@ -1,4 +1,5 @@
-"""TRELLIS.2's encoders and texture decoder: a latent for every 16 x 16 x 16 cells (specs: trellis2, b.3 and b.4)."""
+"""TRELLIS.2's encoders and texture decoder: a latent for every 16 x 16 x 16 cells (specs: trellis2, b.3 and
+b.4)."""
 
 from dataclasses import dataclass
 
@@ -41,11 +42,14 @@ class Encoder(nn.Module):
         """(T, 32) float32, the mean of the latents, in the order of the coarsest level; not normalised.
 
         Args:
-            features: (N, 6) float32 of the finest level's cells. Of a shape: the dual vertex's place in its cell, 0 to 1, and which of
-                three edges cross the surface, all minus 0.5. Of a texture: base colour (sRGB-encoded), metallic, roughness, alpha, -1 to 1.
+            features: (N, 6) float32 of the finest level's cells. Of a shape: the dual vertex's place in its
+                cell, 0 to 1, and which of three edges cross the surface, all minus 0.5. Of a texture: base
+                colour (sRGB-encoded), metallic, roughness, alpha, -1 to 1.
             levels: see :func:`backend.refine.trellis2.sparse.levels`.
         """
-        h = by_rows(lambda rows: self.input_layer(rows).to(self.dtype), features, self.input_layer.out_features)
+        h = by_rows(
+            lambda rows: self.input_layer(rows).to(self.dtype), features, self.input_layer.out_features
+        )
         h = _through(self.blocks, h, levels)
         mean, _ = self.to_latent(self.norm(h.float())).chunk(2, dim=1)
         return mean
@@ -63,7 +67,8 @@ class Decoder(nn.Module):
         self.output_layer = nn.Linear(widths.channels[0], widths.features)
 
     def forward(self, latents: torch.Tensor, levels: list[Level]) -> torch.Tensor:
-        """(N, 6) float32 in the order of the finest level: features as the texture encoder's, about -1 to 1, not clamped.
+        """(N, 6) float32 in the order of the finest level: features as the texture encoder's, about -1 to 1,
+        not clamped.
 
         Args:
             latents: (T, 32) float32, not normalised.
@@ -73,10 +78,14 @@ class Decoder(nn.Module):
         return by_rows(lambda rows: self.output_layer(self.norm(rows.float())), h, h.shape[1])
 
 
-def _stages(channels: tuple[int, ...], blocks: tuple[int, ...], change: type[Down] | type[Up], dtype: torch.dtype) -> nn.ModuleList:
+def _stages(
+    channels: tuple[int, ...], blocks: tuple[int, ...], change: type[Down] | type[Up], dtype: torch.dtype
+) -> nn.ModuleList:
     """For every level its ConvNeXt blocks, and what goes on to the next; nothing after the last."""
-    stages = nn.ModuleList(nn.ModuleList(ConvNeXt(width, dtype) for _ in range(count))
-                           for width, count in zip(channels, blocks, strict=True))
+    stages = nn.ModuleList(
+        nn.ModuleList(ConvNeXt(width, dtype) for _ in range(count))
+        for width, count in zip(channels, blocks, strict=True)
+    )
     for stage, here, there in zip(stages, channels, channels[1:], strict=False):
         stage.append(change(here, there, dtype))
     return stages
@@ -85,5 +94,5 @@ def _stages(channels: tuple[int, ...], blocks: tuple[int, ...], change: type[Dow
 def _through(stages: nn.ModuleList, x: torch.Tensor, levels: list[Level]) -> torch.Tensor:
     for number, stage in enumerate(stages):
         for block in stage:
-            x = block(x, *levels[number:number + 2])
+            x = block(x, *levels[number : number + 2])
     return x

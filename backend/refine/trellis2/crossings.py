@@ -1,10 +1,12 @@
-"""Where a mesh meets a grid: lines that triangles cross, cells that triangles overlap, cells that segments pass through.
+"""Where a mesh meets a grid: lines that triangles cross, cells that triangles overlap, cells that segments
+pass through.
 
-Lengths are in cells, the grid's corner is 0. Every walk keeps to a slab, the cells whose x is ``first`` to before ``last``, so that slabs
-can be worked out beside each other.
+Lengths are in cells, the grid's corner is 0. Every walk keeps to a slab, the cells whose x is ``first`` to
+before ``last``, so that slabs can be worked out beside each other.
 
-The walks are generators, which numba cannot read back from its cache; their callers it can. It compiles a caller anew when the caller's
-file changes, not when this one does: whoever edits here deletes ``__pycache__``.
+The walks are generators, which numba cannot read back from its cache; their callers it can. It compiles a
+caller anew when the caller's file changes, not when this one does: whoever edits here deletes
+``__pycache__``.
 """
 
 import numpy as np
@@ -15,10 +17,12 @@ from ...mesh.voxels import edge_misses
 
 @njit(nogil=True)
 def crossings(a, b, c, axis, resolution, first, last):
-    """The grid lines along ``axis`` that a triangle crosses, as ``(column, row, place)``: the line's node in the other two axes, and where.
+    """The grid lines along ``axis`` that a triangle crosses, as ``(column, row, place)``: the line's node in
+    the other two axes, and where.
 
-    A scan line over the triangle seen along the axis. A node on its low side is out, one on its high side in, so that of two triangles that
-    share an edge one is crossed there. The order of the operations is TRELLIS.2's, which decides where a crossing is a tie.
+    A scan line over the triangle seen along the axis. A node on its low side is out, one on its high side in,
+    so that of two triangles that share an edge one is crossed there. The order of the operations is
+    TRELLIS.2's, which decides where a crossing is a tie.
     """
     u, v = (axis + 1) % 3, (axis + 2) % 3
     if b[v] < a[v]:
@@ -64,7 +68,8 @@ def _between(a, b, row, u, v, w):
 
 @njit(nogil=True)
 def overlaps(a, b, c, n, resolution, first, last):
-    """The cells ``(x, y, z)`` that a triangle with normal n touches or overlaps (Schwarz and Seidel 2010, section 4); none if n is zero."""
+    """The cells ``(x, y, z)`` that a triangle with normal n touches or overlaps (Schwarz and Seidel 2010,
+    section 4); none if n is zero."""
     w = 0
     for axis in range(1, 3):
         if abs(n[axis]) > abs(n[w]):
@@ -85,7 +90,9 @@ def overlaps(a, b, c, n, resolution, first, last):
                 continue
             # Over the cell's square the plane's height lies within reach of the middle.
             middle = a[w] - (n[u] * (i + 0.5 - a[u]) + n[v] * (j + 0.5 - a[v])) / n[w]
-            for k in range(max(low[w], int(np.ceil(middle - reach)) - 1), min(high[w], int(np.floor(middle + reach)) + 1)):
+            for k in range(
+                max(low[w], int(np.ceil(middle - reach)) - 1), min(high[w], int(np.floor(middle + reach)) + 1)
+            ):
                 if not (edge_misses(a, b, c, v, w, j, k) or edge_misses(a, b, c, w, u, k, i)):
                     cell[u], cell[v], cell[w] = i, j, k
                     yield cell[0], cell[1], cell[2]

@@ -1,7 +1,8 @@
-"""The flexible dual grid of a mesh: the form in which TRELLIS.2's shape encoder reads one (Xiang et al. 2025, O-Voxel).
+"""The flexible dual grid of a mesh: the form in which TRELLIS.2's shape encoder reads one (Xiang et al. 2025,
+O-Voxel).
 
-A cell is occupied if the surface crosses one of its twelve edges. Its dual vertex is the place in it that lies nearest to the planes of the
-triangles there and, where the mesh ends, to the mesh's border.
+A cell is occupied if the surface crosses one of its twelve edges. Its dual vertex is the place in it that
+lies nearest to the planes of the triangles there and, where the mesh ends, to the mesh's border.
 """
 
 import os
@@ -18,7 +19,8 @@ from .crossings import crossings, overlaps, passes
 from .quadrics import COEFFICIENTS, add_line, add_plane, add_point, minimise
 
 SHRINK = np.float32(0.99999)
-"""Keeps the longest side's ends inside the grid, as in the model's training. It moves no vertex by more than 0.005 cells of 1024."""
+"""Keeps the longest side's ends inside the grid, as in the model's training. It moves no vertex by more than
+0.005 cells of 1024."""
 
 BORDER_WEIGHT = 0.2
 """Of the squared distance to the mesh's border, against 1 of that to a plane."""
@@ -42,8 +44,8 @@ class DualGrid(Cells):
 
     Attributes:
         offsets: (N, 3) float32 the dual vertex in each cell, 0..1 from the cell's low to its high corner.
-        crossed: (N, 3) bool, whether the surface crosses the cell's edge along x, y, z: of the four edges along an axis the one at the
-            high end of the other two.
+        crossed: (N, 3) bool, whether the surface crosses the cell's edge along x, y, z: of the four edges
+            along an axis the one at the high end of the other two.
     """
 
     offsets: np.ndarray
@@ -54,8 +56,8 @@ def dual_grid(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> DualG
     """The dual grid of a mesh, worked out by all cores.
 
     Args:
-        vertices: (V, 3) float32 in -0.5..0.5, welded: an edge that only one face uses counts as the mesh's border. They are shrunk by
-            :data:`SHRINK` first.
+        vertices: (V, 3) float32 in -0.5..0.5, welded: an edge that only one face uses counts as the mesh's
+            border. They are shrunk by :data:`SHRINK` first.
         faces: (F, 3) int32.
         resolution: cells along each side.
     """
@@ -77,7 +79,10 @@ def grid_of(points: np.ndarray, faces: np.ndarray, resolution: int) -> DualGrid:
         return _slab(corners[inside], normals[inside], border, resolution, first, last)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        cells, offsets, crossed = (np.concatenate(parts) for parts in zip(*pool.map(slab, range(0, resolution, thickness)), strict=True))
+        cells, offsets, crossed = (
+            np.concatenate(parts)
+            for parts in zip(*pool.map(slab, range(0, resolution, thickness)), strict=True)
+        )
     return DualGrid(cells, resolution, offsets, crossed)
 
 
@@ -103,17 +108,22 @@ def _mark(corners, first, last, marks):
     for f in range(len(corners)):
         for axis in range(3):
             u, v = (axis + 1) % 3, (axis + 2) % 3
-            for column, row, place in crossings(corners[f, 0], corners[f, 1], corners[f, 2], axis, resolution, first, last):
+            for column, row, place in crossings(
+                corners[f, 0], corners[f, 1], corners[f, 2], axis, resolution, first, last
+            ):
                 cell[axis] = int(place)
                 for corner in range(4):
                     cell[u], cell[v] = column - (corner & 1), row - (corner >> 1)
                     if first <= cell[0] < last:
-                        marks[cell[0] - first, cell[1], cell[2]] |= OCCUPIED | ((1 << axis) if corner == 3 else 0)
+                        marks[cell[0] - first, cell[1], cell[2]] |= OCCUPIED | (
+                            (1 << axis) if corner == 3 else 0
+                        )
 
 
 @njit(cache=True, nogil=True)
 def _add_crossings(corners, normals, starts, heights, resolution, first, last, quadrics):
-    """Every crossing pulls the four cells around its edge towards the triangle's plane and, a little, towards itself."""
+    """Every crossing pulls the four cells around its edge towards the triangle's plane and, a little, towards
+    itself."""
     cell, point = np.empty(3, np.int64), np.empty(3)
     for f in range(len(corners)):
         a, b, c, n = corners[f, 0], corners[f, 1], corners[f, 2], normals[f]

@@ -1,4 +1,5 @@
-"""TRELLIS.2's texture flow, a transformer over latents: where noisy ones go, given a shape and a picture (specs: trellis2, b.5)."""
+"""TRELLIS.2's texture flow, a transformer over latents: where noisy ones go, given a shape and a picture
+(specs: trellis2, b.5)."""
 
 import math
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class FlowWidths:
 
 
 class Flow(nn.Module):
-    """The texture flow. The keys and values of an image are kept as long as its condition tensor lives; do not change that in place."""
+    """The texture flow. The keys and values of an image are kept as long as its condition tensor lives; do
+    not change that in place."""
 
     def __init__(self, widths: FlowWidths = FlowWidths(), dtype: torch.dtype = torch.bfloat16):
         super().__init__()
@@ -53,7 +55,9 @@ class Flow(nn.Module):
         self.out_layer = nn.Linear(widths.width, widths.outputs)
         self._seen = WeakTensorKeyDictionary()
 
-    def forward(self, x: torch.Tensor, time: float, cells: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, time: float, cells: torch.Tensor, condition: torch.Tensor
+    ) -> torch.Tensor:
         """(T, 32) float32 velocity, noise minus texture.
 
         Args:
@@ -71,7 +75,9 @@ class Flow(nn.Module):
 
     def _keys_values(self, condition: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         if condition not in self._seen:
-            self._seen[condition] = [block.cross_attn.keys_values(condition.to(self.dtype)) for block in self.blocks]
+            self._seen[condition] = [
+                block.cross_attn.keys_values(condition.to(self.dtype)) for block in self.blocks
+            ]
         return self._seen[condition]
 
 
@@ -84,12 +90,17 @@ class TimeEmbedder(nn.Module):
 
     def forward(self, time: float) -> torch.Tensor:
         half, device = FREQUENCIES // 2, self.mlp[0].weight.device
-        angles = 1000 * time * torch.exp(-math.log(BASE) * torch.arange(half, dtype=torch.float32, device=device) / half)
+        angles = (
+            1000
+            * time
+            * torch.exp(-math.log(BASE) * torch.arange(half, dtype=torch.float32, device=device) / half)
+        )
         return self.mlp(torch.cat([angles.cos(), angles.sin()]))
 
 
 class Block(nn.Module):
-    """Attention among the tokens, attention to the image, feed-forward; the first and the last modulated by the time."""
+    """Attention among the tokens, attention to the image, feed-forward; the first and the last modulated by
+    the time."""
 
     def __init__(self, widths: FlowWidths, dtype: torch.dtype):
         super().__init__()
@@ -101,9 +112,16 @@ class Block(nn.Module):
         self.norm3 = LayerNorm(widths.width, affine=False)
         self.mlp = FeedForward(widths, dtype)
 
-    def forward(self, h: torch.Tensor, modulation: torch.Tensor, turns: torch.Tensor, key: torch.Tensor,
-                value: torch.Tensor) -> torch.Tensor:
-        """(T, C) of (T, C), with a modulation (6 C,) that is the same for all blocks, and :func:`rotations`."""
+    def forward(
+        self,
+        h: torch.Tensor,
+        modulation: torch.Tensor,
+        turns: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+    ) -> torch.Tensor:
+        """(T, C) of (T, C), with a modulation (6 C,) that is the same for all blocks, and
+        :func:`rotations`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + modulation).to(h.dtype).chunk(6)
         h = h + gate1 * self.self_attn(self.norm1(h) * (1 + scale1) + shift1, turns)
         h = h + self.cross_attn(self.norm2(h), key, value)
@@ -154,7 +172,7 @@ class HeadNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(widths.heads, widths.width // widths.heads))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (normalize(x.float(), dim=2, eps=1e-12) * x.shape[2]**0.5 * self.gamma).to(x.dtype)
+        return (normalize(x.float(), dim=2, eps=1e-12) * x.shape[2] ** 0.5 * self.gamma).to(x.dtype)
 
 
 class FeedForward(nn.Module):
@@ -162,15 +180,19 @@ class FeedForward(nn.Module):
 
     def __init__(self, widths: FlowWidths, dtype: torch.dtype):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(widths.width, widths.hidden, dtype=dtype), nn.GELU(approximate="tanh"),
-                                 nn.Linear(widths.hidden, widths.width, dtype=dtype))
+        self.mlp = nn.Sequential(
+            nn.Linear(widths.width, widths.hidden, dtype=dtype),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(widths.hidden, widths.width, dtype=dtype),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.mlp(x)
 
 
 def rotations(cells: torch.Tensor, head: int) -> torch.Tensor:
-    """(T, 1, D / 2) complex64 turns of the pairs of a head's D channels: a third each for x, y and z, what is left over unturned."""
+    """(T, 1, D / 2) complex64 turns of the pairs of a head's D channels: a third each for x, y and z, what is
+    left over unturned."""
     pairs, each = head // 2, head // 6
     frequencies = BASE ** (-torch.arange(each, device=cells.device) / each)
     angles = cells.float()[:, :, None] * frequencies

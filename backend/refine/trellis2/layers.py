@@ -1,4 +1,5 @@
-"""The blocks of TRELLIS.2's autoencoders (specs: trellis2, b.1 and b.2), by the published names of their tensors.
+"""The blocks of TRELLIS.2's autoencoders (specs: trellis2, b.1 and b.2), by the published names of their
+tensors.
 
 Convolutions and linear layers hold the network's type; norms are float32, and work in it.
 """
@@ -40,7 +41,11 @@ class ConvNeXt(nn.Module):
         super().__init__()
         self.conv = SubMConv3(channels, channels, dtype)
         self.norm = LayerNorm(channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels, dtype=dtype), nn.SiLU(), nn.Linear(4 * channels, channels, dtype=dtype))
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 4 * channels, dtype=dtype),
+            nn.SiLU(),
+            nn.Linear(4 * channels, channels, dtype=dtype),
+        )
 
     def forward(self, x: torch.Tensor, level: Level, following: Level | None = None) -> torch.Tensor:
         """(n, C) of (n, C); what level follows does not matter."""
@@ -61,7 +66,8 @@ class Down(nn.Module):
         """(n_coarse, Cout) of (n_fine, Cin)."""
         h = self.conv1(_activated(self.norm1, x), fine)
         h = self.conv2(_activated(self.norm2, space_to_channel(h, fine, coarse)), coarse)
-        # The mean of 8 Cin / Cout channels at a time; they are all one child's, so it may be taken before the children are put together.
+        # The mean of 8 Cin / Cout channels at a time; they are all one child's, so it may be taken before the
+        # children are put together.
         mean = x.view(len(x), h.shape[1] // 8, -1).mean(2)
         return h + space_to_channel(mean, fine, coarse)
 

@@ -1,4 +1,5 @@
-"""Weights into networks, strictly: what is missing, unknown or of another shape is an error, never a random tensor."""
+"""Weights into networks, strictly: what is missing, unknown or of another shape is an error, never a random
+tensor."""
 
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load(network: Network, tensors: Tensors, device: torch.device | str = "cpu") -> Network:
-    """The network with its weights, ready to work; whatever type a file has, each becomes what the network holds it as.
+    """The network with its weights, ready to work; whatever type a file has, each becomes what the network
+    holds it as.
 
     Args:
         network: made on the meta device.
@@ -23,5 +25,7 @@ def load(network: Network, tensors: Tensors, device: torch.device | str = "cpu")
     """
     wanted = network.state_dict()
     tensors.expect({name: tuple(tensor.shape) for name, tensor in wanted.items()})
-    network.load_state_dict({name: tensors.read(name).to(device, tensor.dtype) for name, tensor in wanted.items()}, assign=True)
+    network.load_state_dict(
+        {name: tensors.read(name).to(device, tensor.dtype) for name, tensor in wanted.items()}, assign=True
+    )
     return network.eval().requires_grad_(False)

@@ -12,12 +12,13 @@ from ...api.errors import InvalidWeights
 from ...api.weights import TRELLIS2
 from ...tensors import Tensors
 from .autoencoder import Decoder, Encoder, Widths
-from .eye import Eye, load_eye
 from .flow import Flow, FlowWidths
+from .image_encoder import Eye, load_eye
 from .loading import load
 
 CARD, EYE = "model.json", "dinov3"
-"""Of the folder, beside a file for each network: what the networks are, and the folder of the network that looks at images."""
+"""Of the folder, beside a file for each network: what the networks are, and the folder of the network that
+looks at images."""
 
 
 PUBLISHED, PUBLISHED_FLOW = Widths(), FlowWidths()
@@ -25,7 +26,8 @@ PUBLISHED, PUBLISHED_FLOW = Widths(), FlowWidths()
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without either."""
+    """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without
+    either."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -64,14 +66,21 @@ class Card:
         """
         file = folder / CARD
         if not file.is_file():
-            raise InvalidWeights(f"TRELLIS.2's weights are not in {folder}. Run: {TRELLIS2.command}. Or texture without refinement, which "
-                                 "needs none.", "download_weights")
+            raise InvalidWeights(
+                f"TRELLIS.2's weights are not in {folder}. Run: {TRELLIS2.command}. Or texture without "
+                "refinement, which needs none.",
+                "download_weights",
+            )
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             kinds = {"shape": Statistics, "texture": Statistics, "widths": Widths, "flow": FlowWidths}
-            return Card(**{name: kind(**_tuples(data[name])) for name, kind in kinds.items()}, trained=data["trained"])
+            return Card(
+                **{name: kind(**_tuples(data[name])) for name, kind in kinds.items()}, trained=data["trained"]
+            )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InvalidWeights(f"{file} cannot be read ({error!r}). Delete the folder, then run: {TRELLIS2.command}") from error
+            raise InvalidWeights(
+                f"{file} cannot be read ({error!r}). Delete the folder, then run: {TRELLIS2.command}"
+            ) from error
 
     def write(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
@@ -87,13 +96,16 @@ class Model:
 
     Args:
         folder: see :data:`CARD`.
-        device: where they work. The CPU works in float32, which it is quickest in; a GPU as published, in half precision.
+        device: where they work. The CPU works in float32, which it is quickest in; a GPU as published, in
+            half precision.
     """
 
     def __init__(self, folder: Path, device: torch.device):
         self.folder, self.device, self.card = folder, device, Card.read(folder)
         halves = device.type != "cpu"
-        self._torso, self._flow = (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
+        self._torso, self._flow = (
+            (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
+        )
 
     @property
     def size(self) -> int:
@@ -123,16 +135,26 @@ class Model:
             InvalidWeights: one is missing or damaged, or of another model.
         """
         for kind, name, widths in self._networks():
-            expected = {key: tuple(tensor.shape) for key, tensor in _empty(kind, widths, torch.float32).state_dict().items()}
+            expected = {
+                key: tuple(tensor.shape)
+                for key, tensor in _empty(kind, widths, torch.float32).state_dict().items()
+            }
             Tensors([self._file(name)]).expect(expected)
         if not (self.folder / EYE / "config.json").is_file():
-            raise InvalidWeights(f"{self.folder / EYE} holds no network that looks at images. Delete the folder, then run: "
-                                 f"{TRELLIS2.command}")
+            raise InvalidWeights(
+                f"{self.folder / EYE} holds no network that looks at images. Delete the folder, then run: "
+                f"{TRELLIS2.command}"
+            )
 
     def _networks(self) -> list[tuple[type[nn.Module], str, Widths | FlowWidths]]:
         card = self.card
-        return [(Encoder, "shape_encoder", card.widths), (Encoder, "texture_encoder", card.widths),
-                (Decoder, "texture_decoder", card.widths), (Flow, "flow_512", card.flow), (Flow, "flow_1024", card.flow)]
+        return [
+            (Encoder, "shape_encoder", card.widths),
+            (Encoder, "texture_encoder", card.widths),
+            (Decoder, "texture_decoder", card.widths),
+            (Flow, "flow_512", card.flow),
+            (Flow, "flow_1024", card.flow),
+        ]
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"

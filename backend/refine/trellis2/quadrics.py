@@ -1,6 +1,8 @@
-"""Squared distances to planes, points and lines, summed per cell, and the place in the cell where the sum is least.
+"""Squared distances to planes, points and lines, summed per cell, and the place in the cell where the sum is
+least.
 
-A quadric is (9,) float64: of the energy x'Ax - 2b'x over x in 0..1, local to the cell, A's xx, xy, xz, yy, yz, zz and b's x, y, z.
+A quadric is (9,) float64: of the energy x'Ax - 2b'x over x in 0..1, local to the cell, A's xx, xy, xz, yy,
+yz, zz and b's x, y, z.
 """
 
 import numpy as np
@@ -11,7 +13,8 @@ COEFFICIENTS = 9
 
 @njit(cache=True, nogil=True)
 def add_plane(quadrics, row, n, point, cell):
-    """To a row of quadrics (N, 9) the squared distance to the plane with unit normal n (3,) through a point (3,), seen from a cell (3,)."""
+    """To a row of quadrics (N, 9) the squared distance to the plane with unit normal n (3,) through a point
+    (3,), seen from a cell (3,)."""
     distance = n[0] * (point[0] - cell[0]) + n[1] * (point[1] - cell[1]) + n[2] * (point[2] - cell[2])
     place = 0
     for i in range(3):
@@ -47,7 +50,8 @@ def add_line(quadrics, row, weight, d, point, cell):
 def minimise(quadrics, places):
     """Writes into places (N, 3) where in 0..1 each positive definite quadric (N, 9) is least.
 
-    Where the free minimum lies outside the cell, the least of those of its sides, edges and corners that lie inside is the one.
+    Where the free minimum lies outside the cell, the least of those of its sides, edges and corners that lie
+    inside is the one.
     """
     matrix, vector, x = np.empty((3, 3)), np.empty(3), np.empty(3)
     for row in range(len(quadrics)):
@@ -69,8 +73,8 @@ def minimise(quadrics, places):
 
 @njit(cache=True, nogil=True)
 def _least(a, b, number, x):
-    """The energy of the least x with some axes fixed, infinite if it is outside 0..1. The digits of ``number``, base 3, say which: 0 for a
-    free axis, 1 and 2 for one fixed to 0 and to 1."""
+    """The energy of the least x with some axes fixed, infinite if it is outside 0..1. The digits of
+    ``number``, base 3, say which: 0 for a free axis, 1 and 2 for one fixed to 0 and to 1."""
     i, j, free = -1, -1, 0
     for axis in range(3):
         fixed = number % 3
@@ -102,8 +106,16 @@ def _least(a, b, number, x):
 @njit(cache=True, nogil=True)
 def _solve(a, b, x):
     """a x = b for symmetric a (3, 3) by its adjugate."""
-    c00, c01, c02 = a[1, 1] * a[2, 2] - a[1, 2] ** 2, a[0, 2] * a[1, 2] - a[0, 1] * a[2, 2], a[0, 1] * a[1, 2] - a[0, 2] * a[1, 1]
-    c11, c12, c22 = a[0, 0] * a[2, 2] - a[0, 2] ** 2, a[0, 1] * a[0, 2] - a[0, 0] * a[1, 2], a[0, 0] * a[1, 1] - a[0, 1] ** 2
+    c00, c01, c02 = (
+        a[1, 1] * a[2, 2] - a[1, 2] ** 2,
+        a[0, 2] * a[1, 2] - a[0, 1] * a[2, 2],
+        a[0, 1] * a[1, 2] - a[0, 2] * a[1, 1],
+    )
+    c11, c12, c22 = (
+        a[0, 0] * a[2, 2] - a[0, 2] ** 2,
+        a[0, 1] * a[0, 2] - a[0, 0] * a[1, 2],
+        a[0, 0] * a[1, 1] - a[0, 1] ** 2,
+    )
     determinant = a[0, 0] * c00 + a[0, 1] * c01 + a[0, 2] * c02
     x[0] = (c00 * b[0] + c01 * b[1] + c02 * b[2]) / determinant
     x[1] = (c01 * b[0] + c11 * b[1] + c12 * b[2]) / determinant

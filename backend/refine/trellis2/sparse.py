@@ -1,6 +1,8 @@
-"""Sparse voxel grids: who neighbours whom at five scales, and the three operations that move features over them.
+"""Sparse voxel grids: who neighbours whom at five scales, and the three operations that move features over
+them.
 
-Features are (n, C) tensors with a row for each occupied cell; there is no batch. See specs: trellis2, b.1 and c.
+Features are (n, C) tensors with a row for each occupied cell; there is no batch. See specs: trellis2, b.1 and
+c.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,10 +24,13 @@ class Level:
     """The occupied cells of one scale.
 
     Attributes:
-        coords: (n, 3) int64; at the finest level in the order they were given, at all others lexicographic: x slowest, z fastest.
-        neighbours: (n, 27) int32 row of the cell at coords + (i - 1, j - 1, k - 1) in column 9 i + 3 j + k, -1 where there is none.
+        coords: (n, 3) int64; at the finest level in the order they were given, at all others lexicographic: x
+            slowest, z fastest.
+        neighbours: (n, 27) int32 row of the cell at coords + (i - 1, j - 1, k - 1) in column 9 i + 3 j + k,
+            -1 where there is none.
         parent: (n,) int64 row of the cell of the next level that holds this one; None at the coarsest.
-        child: (n,) int64 which of its parent's eight cells this is, x mod 2 + 2 (y mod 2) + 4 (z mod 2); None at the coarsest.
+        child: (n,) int64 which of its parent's eight cells this is, x mod 2 + 2 (y mod 2) + 4 (z mod 2); None
+            at the coarsest.
     """
 
     coords: torch.Tensor
@@ -43,7 +48,8 @@ class Level:
 
 
 def levels(cells: np.ndarray | torch.Tensor) -> list[Level]:
-    """The five levels over distinct cells (N, 3) of non-negative integers, finest first, on the device where the cells are."""
+    """The five levels over distinct cells (N, 3) of non-negative integers, finest first, on the device where
+    the cells are."""
     coords, result = torch.as_tensor(cells).long(), []
     for _ in SCALES[1:]:
         parents, parent = _distinct(coords // 2)
@@ -56,7 +62,8 @@ def levels(cells: np.ndarray | torch.Tensor) -> list[Level]:
 def convolve(x: torch.Tensor, level: Level, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """The submanifold convolution (n, Co): every cell sums over those of its 27 neighbours that exist.
 
-    Gathers, multiplies and adds up one place of the kernel after the other, for a chunk of the rows. The sum is float32.
+    Gathers, multiplies and adds up one place of the kernel after the other, for a chunk of the rows. The sum
+    is float32.
 
     Args:
         x: (n, Ci).
@@ -84,7 +91,8 @@ def space_to_channel(x: torch.Tensor, fine: Level, coarse: Level) -> torch.Tenso
 
 
 def channel_to_space(x: torch.Tensor, fine: Level) -> torch.Tensor:
-    """(n_fine, C / 8), every child's part of its parent's features (n_coarse, C), in the children's own order."""
+    """(n_fine, C / 8), every child's part of its parent's features (n_coarse, C), in the children's own
+    order."""
     return x.view(len(x) * 8, -1).index_select(0, fine.place)
 
 
@@ -125,7 +133,8 @@ def _distinct(coords: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _neighbours(coords: torch.Tensor) -> torch.Tensor:
-    """(n, 27) int32, see :class:`Level`. Half of the places are searched for; the others are the same pairs, seen from the neighbour."""
+    """(n, 27) int32, see :class:`Level`. Half of the places are searched for; the others are the same pairs,
+    seen from the neighbour."""
     side = int(coords.max()) + 3
     keys = _keys(coords, side)
     ascending, order = keys.sort()

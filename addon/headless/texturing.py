@@ -1,0 +1,237 @@
+"""Texturing without a window, for scripts and the command line: a plain loop, no timers."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import bpy
+
+from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
+from ...backend.api.settings import Settings
+from ...backend.api.weights import MODELS
+from ..jobs import reference
+from ..jobs.entry import Entry
+from ..jobs.queue import queue
+from ..objects import mesh_io
+from .rules import Plan
+
+POLL_INTERVAL = 0.05
+"""Seconds."""
+
+Listener = Callable[[dict], None]
+"""Takes one JSON-able event, see docs/headless.md; its ``event`` says of which kind it is."""
+
+
+def texture(
+    objects: Iterable[bpy.types.Object],
+    image: bpy.types.Image | str | Path,
+    settings: Settings | None = None,
+    listener: Listener = lambda event: None,
+) -> list[dict]:
+    """Textures objects after one image and waits for it: the same queue and the same operator as the button.
+
+    Args:
+        image: an image of the .blend, or a file.
+
+    Returns:
+        One dict per mesh: ``object``, ``objects`` (those that share the mesh), ``state`` (finished, failed,
+        cancelled), ``error`` (code, message and fix, or None) and ``report`` (of the take, or None).
+
+    Raises:
+        InvalidImage: the image is missing or not a still image.
+        KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
+    """
+    picture = (
+        reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    )
+    return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
+
+
+def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
+    """As :func:`texture`, each object as the plan says.
+
+    Args:
+        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went
+            well.
+    """
+    objects = list(objects)
+    for sentence in plan.idle(objects):
+        listener({"event": "note", "message": sentence})
+    entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
+    return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
+
+
+def run_into(
+    output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True
+) -> list[dict]:
+    """As :func:`run`, and writes the open file with its new takes as a copy.
+
+    Args:
+        keep: write it after each object, before that object's event, so that whatever happens later, what is
+            done stays; else once, in the end, and only if no object failed; see :func:`run`.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    written = False
+
+    def told(event: dict) -> None:
+        nonlocal written
+        if keep and event["event"] == "object" and event["state"] == "finished":
+            save(output)
+            written = True
+        listener(event)
+
+    try:
+        outcomes = run(objects, plan, told, keep)
+        if not keep and all(outcome["state"] == "finished" for outcome in outcomes):
+            save(output)
+            written = True
+    finally:
+        if written:
+            listener({"event": "saved", "file": str(output)})
+    return outcomes
+
+
+def download(model: str, listener: Listener) -> dict:
+    """Brings a model's weights, to which the user has agreed, as the button does, and waits for them.
+
+    Returns:
+        ``download`` (the model), ``state`` (finished, failed, cancelled) and ``error``.
+    """
+    [outcome] = _run(
+        [queue.download(model, f"{MODELS[model].title}'s weights")],
+        lambda entry: {"download": entry.download, "state": _state(entry), "error": _error(entry)},
+        listener,
+    )
+    return outcome
+
+
+def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
+    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the
+    mesh objects in there.
+
+    Raises:
+        InvalidTarget: there is no such object, or no mesh at all.
+    """
+    if names is None:
+        if found := mesh_io.meshes(mesh_io.visible()):
+            return found
+        raise InvalidTarget("The file shows no mesh object.")
+    if missing := [name for name in names if name not in bpy.data.objects]:
+        raise InvalidTarget(
+            f"The file has no object called '{missing[0]}'. Its mesh objects are: "
+            f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}."
+        )
+    named = [bpy.data.objects[name] for name in names]
+    return list(dict.fromkeys(inner for obj in named for inner in (mesh_io.meshes([obj]) or [obj])))
+
+
+def check_output(output: Path) -> None:
+    """Makes the folder of a .blend to be written, so that hours of work do not end at a missing one.
+
+    Raises:
+        InvalidSettings: the file is not called ``.blend``.
+        StorageError: the folder cannot be written.
+    """
+    if output.suffix != ".blend":
+        raise InvalidSettings(f"The output must be a .blend file, not {output.name}.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output.parent).close()
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written: {error.strerror}. Choose another folder.") from error
+
+
+def save(output: Path) -> None:
+    """Writes the open file as a copy.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(output), copy=True, check_existing=False)
+    except RuntimeError as error:
+        raise StorageError(f"{output} cannot be written: {str(error).strip()}") from error
+
+
+def _run(
+    entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True
+) -> list[dict]:
+    """Waits for jobs, whose rows do not stay, and returns what became of each."""
+    try:
+        _wait(entries, outcome_of, listener)
+        outcomes = [outcome_of(entry) for entry in entries]
+    except (KeyboardInterrupt, OrbitError):
+        _cancel(entries)
+        if not keep:
+            _take_back(entries)
+        raise
+    finally:
+        queue.entries = [entry for entry in queue.entries if entry not in entries]
+    if keep or all(entry.applied for entry in entries):
+        return outcomes
+    _take_back(entries)
+    return [
+        outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
+        for outcome in outcomes
+    ]
+
+
+def _take_back(entries: list[Entry]) -> None:
+    for entry in entries:
+        if entry.applied:
+            queue.take_back(entry)
+
+
+def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:
+    """Polls until every entry is settled, or its result cannot be applied, and tells what happens."""
+    told: dict[int, dict] = {}
+    unsettled = list(entries)
+    while unsettled:
+        queue.poll()
+        for entry in list(unsettled):
+            progress = entry.event.to_dict()
+            if not entry.error and told.get(id(entry)) != progress:
+                told[id(entry)] = progress
+                listener({"event": "progress", "object": entry.name, **progress})
+            if entry.waits:
+                entry.error = InvalidTarget(entry.waits)
+            if entry.settled:
+                unsettled.remove(entry)
+                listener({"event": "download" if entry.download else "object", **outcome_of(entry)})
+        time.sleep(POLL_INTERVAL)
+
+
+def _cancel(entries: list[Entry]) -> None:
+    """Cancels what is under way and waits until the server has heard of it."""
+    for entry in entries:
+        if not entry.settled:
+            queue.cancel(entry)
+    patience = time.monotonic() + 3.0
+    while queue.busy and time.monotonic() < patience:
+        queue.poll()
+        time.sleep(POLL_INTERVAL)
+
+
+def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
+    first = next(obj for obj in objects if obj.name_full == entry.name)
+    sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
+    report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
+    return {
+        "object": entry.name,
+        "objects": [obj.name_full for obj in sharing],
+        "state": _state(entry),
+        "error": _error(entry),
+        "report": report,
+    }
+
+
+def _state(entry: Entry) -> str:
+    return "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
+
+
+def _error(entry: Entry) -> dict | None:
+    return entry.error.to_dict() if entry.error else None

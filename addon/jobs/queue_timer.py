@@ -1,0 +1,63 @@
+"""Keeps the queue and an installation going while Blender runs: one timer, and the moments when a file is
+opened or saved."""
+
+import bpy
+from bpy.app.handlers import persistent
+
+from ..setup import devices, install_process, weights
+from ..viewport import redraw
+from .queue import queue
+
+BUSY_INTERVAL = 0.1
+"""Seconds between two looks at the queue while something is under way."""
+
+
+def start() -> None:
+    """Starts the timer unless it runs. Without a window there are no timers: ``headless.py`` polls in a loop
+    of its own."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=BUSY_INTERVAL, persistent=True)
+
+
+def _tick() -> float | None:
+    queue.poll()
+    install_process.poll()
+    redraw.viewports()
+    return BUSY_INTERVAL if queue.busy or install_process.busy() else None
+
+
+@persistent
+def _file_opened(_file) -> None:
+    weights.look()
+    devices.look()
+    install_process.look()
+    if not bpy.app.background:
+        queue.recover()
+        if queue.busy:
+            start()
+
+
+@persistent
+def _file_saving(_file) -> None:
+    queue.saving()
+
+
+@persistent
+def _file_saved(_file) -> None:
+    queue.saved()
+
+
+def register() -> None:
+    bpy.app.handlers.load_post.append(_file_opened)
+    bpy.app.handlers.save_pre.append(_file_saving)
+    bpy.app.handlers.save_post.append(_file_saved)
+
+
+def unregister() -> None:
+    bpy.app.handlers.save_post.remove(_file_saved)
+    bpy.app.handlers.save_pre.remove(_file_saving)
+    bpy.app.handlers.load_post.remove(_file_opened)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    install_process.forget()
+    queue.close()

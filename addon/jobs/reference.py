@@ -1,0 +1,66 @@
+"""The reference image, as the client takes it: an encoded file or pixels."""
+
+from functools import partial
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...backend.api.errors import InvalidImage
+from .client import Reference
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+
+
+def from_file(path: str | Path) -> Path:
+    """The image file behind a path as Blender writes it (``//`` is the .blend's folder).
+
+    Raises:
+        InvalidImage: there is no such file.
+    """
+    file = Path(bpy.path.abspath(str(path))).expanduser()
+    if not file.is_file():
+        raise InvalidImage(f"There is no reference image at {file}. Choose another file.")
+    return file
+
+
+def from_image(image: bpy.types.Image) -> Reference:
+    """An image of the .blend: its packed file, its file on disk, or, when it was painted or made here, what
+    makes its pixels of a copy.
+
+    Raises:
+        InvalidImage: the image is a movie, a sequence, tiled, or has no pixels.
+    """
+    if image.source not in {"FILE", "GENERATED"} or image.type not in {"IMAGE", "UV_TEST"}:
+        raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose one picture.")
+    if image.source == "FILE" and not image.is_dirty:
+        if image.packed_file:
+            return bytes(image.packed_file.data)
+        return from_file(bpy.path.abspath(image.filepath, library=image.library))
+    return _pixels(image)
+
+
+def find(folder: str, name: str) -> Path | None:
+    """The image in ``folder`` that is called like the object, or None."""
+    directory = Path(bpy.path.abspath(folder)).expanduser()
+    candidates = (directory / f"{name}{extension}" for extension in EXTENSIONS)
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _pixels(image: bpy.types.Image) -> Reference:
+    width, height = image.size
+    if width == 0 or height == 0:
+        raise InvalidImage(f"The image '{image.name}' has no pixels. Choose another image.")
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    is_linear = image.is_float and image.colorspace_settings.name != "sRGB"
+    return partial(_upright_srgb, pixels.reshape(height, width, 4), is_linear)
+
+
+def _upright_srgb(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
+    """Blender's pixels (H, W, 4) float32 with row 0 at the top, sRGB-encoded."""
+    pixels = pixels[::-1].copy()
+    if is_linear:
+        linear = np.clip(pixels[..., :3], 0.0, 1.0)
+        pixels[..., :3] = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return pixels

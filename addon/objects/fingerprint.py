@@ -1,0 +1,198 @@
+"""A fingerprint of everything a take must not change: the proof behind "mesh untouched"."""
+
+import hashlib
+from collections.abc import Iterable
+
+import bpy
+import numpy as np
+
+WEIGHTED_VERTICES = 20_000
+"""Vertex weights can only be read one by one, so those of at most this many vertices, evenly spread, are
+looked at."""
+
+_ATTRIBUTE_FIELDS = {
+    "FLOAT": ("value", np.float32, 1),
+    "INT": ("value", np.int32, 1),
+    "INT8": ("value", np.int32, 1),
+    "BOOLEAN": ("value", np.bool_, 1),
+    "FLOAT_VECTOR": ("vector", np.float32, 3),
+    "FLOAT2": ("vector", np.float32, 2),
+    "FLOAT_COLOR": ("color", np.float32, 4),
+    "BYTE_COLOR": ("color", np.float32, 4),
+    "INT32_2D": ("value", np.int32, 2),
+    "INT16_2D": ("value", np.int32, 2),
+    "QUATERNION": ("value", np.float32, 4),
+    "FLOAT4X4": ("value", np.float32, 16),
+}
+
+
+State = list[list[bytes | np.ndarray]]
+"""What was read of a mesh, then of each object that has it."""
+
+
+def fingerprint(obj: bpy.types.Object, ignore: str = "") -> str:
+    """A hash over the object and its mesh: vertices, edges, loops, polygons, UV layers and every other
+    attribute, normals, weights, shape keys, modifiers, constraints, transforms, parent and names.
+
+    Materials and their slots are left out: they are what a take is meant to change.
+
+    Args:
+        ignore: name of one UV layer to leave out, the one that the take added.
+    """
+    return fingerprints(read([obj], ignore))[0]
+
+
+def read(objects: list[bpy.types.Object], ignore: str = "") -> State:
+    """Everything that :func:`fingerprint` sums up, of objects that share one mesh. To compare two is faster
+    than to hash both."""
+    mesh = []
+    _add_mesh(mesh, objects[0].data, ignore)
+    _add_weights(mesh, objects[0])
+    state = [mesh]
+    for obj in objects:
+        state.append([])
+        _add_object(state[-1], obj)
+    return state
+
+
+def same(before: State, after: State) -> bool:
+    """Whether all bytes are the same."""
+    return len(before) == len(after) and all(
+        len(a) == len(b) and all(map(_same_bytes, a, b)) for a, b in zip(before, after, strict=True)
+    )
+
+
+def fingerprints(state: State) -> list[str]:
+    """BLAKE2b of each object with the mesh, as hexadecimal digits."""
+    mesh, *objects = (_hash(parts) for parts in state)
+    return [_hash([mesh, obj]).hex() for obj in objects]
+
+
+def _hash(parts: Iterable[bytes | np.ndarray]) -> bytes:
+    digest = hashlib.blake2b(digest_size=32)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _same_bytes(a: bytes | np.ndarray, b: bytes | np.ndarray) -> bool:
+    return np.array_equal(np.frombuffer(a, np.uint8), np.frombuffer(b, np.uint8))
+
+
+def _add_object(parts: list, obj: bpy.types.Object) -> None:
+    settings = (
+        "name",
+        "parent",
+        "parent_type",
+        "parent_bone",
+        "location",
+        "rotation_mode",
+        "rotation_euler",
+        "rotation_quaternion",
+        "rotation_axis_angle",
+        "scale",
+        "delta_location",
+        "delta_scale",
+        "matrix_world",
+        "matrix_local",
+        "matrix_parent_inverse",
+        "active_shape_key_index",
+        "show_only_shape_key",
+        "hide_render",
+        "hide_viewport",
+        "pass_index",
+    )
+    _add(parts, {name: _plain(getattr(obj, name)) for name in settings})
+    for item in (*obj.modifiers, *obj.constraints, *obj.vertex_groups):
+        _add(parts, _settings_of(item))
+
+
+def _add_mesh(parts: list, mesh: bpy.types.Mesh, ignore: str) -> None:
+    layers = [layer for layer in mesh.uv_layers if layer.name != ignore]
+    # A first layer becomes the active one by itself; otherwise the active layers must stay the same.
+    active = [(layer.name, layer.active, layer.active_render) for layer in layers]
+    _add(parts, [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), active])
+    for attribute in sorted(mesh.attributes, key=lambda attribute: attribute.name):
+        if ignore and (
+            attribute.name == ignore or attribute.name in {f".{kind}.{ignore}" for kind in ("vs", "es", "pn")}
+        ):
+            continue  # the layer and, before Blender 5.0, its selection and pins
+        _add(parts, [attribute.name, attribute.domain, attribute.data_type])
+        _add_attribute(parts, attribute)
+    if len(mesh.loops) != 3 * len(mesh.polygons):
+        # Slow to read; where all polygons are triangles there is only one way. Their materials are an
+        # attribute, if they have several.
+        _add_array(parts, mesh.polygons, "loop_start", np.int32, 1)
+    _add_array(parts, mesh.corner_normals, "vector", np.float32, 3)
+    if mesh.shape_keys:
+        for key in mesh.shape_keys.key_blocks:
+            _add(parts, _settings_of(key))
+            _add_array(parts, key.data, "co", np.float32, 3)
+
+
+def _add_attribute(parts: list, attribute) -> None:
+    if attribute.data_type in _ATTRIBUTE_FIELDS:
+        _add_array(parts, attribute.data, *_ATTRIBUTE_FIELDS[attribute.data_type])
+    else:
+        _add(parts, [_plain(item.value) for item in attribute.data])
+
+
+def _add_weights(parts: list, obj: bpy.types.Object) -> None:
+    vertices = obj.data.vertices
+    if obj.vertex_groups:
+        step = -(-len(vertices) // WEIGHTED_VERTICES)
+        _add(
+            parts,
+            [
+                [(weight.group, weight.weight) for weight in vertices[index].groups]
+                for index in range(0, len(vertices), step)
+            ],
+        )
+
+
+def _add_array(parts: list, collection, name: str, dtype, width: int) -> None:
+    values = np.empty(len(collection) * width, dtype)
+    collection.foreach_get(name, values)
+    parts.append(values)
+
+
+def _add(parts: list, values) -> None:
+    parts.append(repr(values).encode())
+
+
+def _settings_of(item) -> dict:
+    """Every setting of a modifier, constraint, vertex group or shape key; of Geometry Nodes also the
+    inputs."""
+    settings = {}
+    for prop in item.bl_rna.properties:
+        # Runtime values (execution_time of a modifier) differ from one evaluation to the next.
+        if prop.type != "COLLECTION" and prop.identifier not in {"rna_type", "execution_time"}:
+            settings[prop.identifier] = _plain(getattr(item, prop.identifier))
+    if isinstance(item, bpy.types.NodesModifier):
+        settings |= _node_inputs(item)
+    return settings
+
+
+def _node_inputs(modifier: bpy.types.NodesModifier) -> dict:
+    if not hasattr(modifier, "properties"):
+        return {name: _plain(value) for name, value in modifier.items()}
+    inputs = modifier.properties.inputs  # since Blender 5.2
+    names = [
+        prop.identifier
+        for prop in inputs.bl_rna.properties
+        if prop.type == "POINTER" and prop.identifier != "rna_type"
+    ]
+    return {name: _settings_of(getattr(inputs, name)) for name in names}
+
+
+def _plain(value):
+    """A value whose ``repr`` depends on nothing but its content."""
+    if isinstance(value, bpy.types.ID):
+        return value.name
+    if isinstance(value, bpy.types.bpy_struct):
+        return getattr(value, "name", type(value).__name__)
+    if hasattr(value, "__len__") and not isinstance(value, (str, bytes, set)):
+        return [_plain(item) for item in value]
+    if isinstance(value, set):
+        return sorted(value)
+    return value

@@ -1,0 +1,296 @@
+"""A Blender object as plain arrays, and UVs back onto its mesh.
+
+Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable
+
+import bpy
+import numpy as np
+
+from ...backend.api.errors import InvalidMesh, InvalidTarget
+from ...backend.api.job import check_triangle_count
+from ..checks.mesh_check import Faces
+from .snapshot import Connectivity, Snapshot, Target, triangle_loops
+
+UV_LAYER = "Orbit Texture"
+MAX_UV_LAYERS = 8
+
+_SELECTED = ".select_poly"
+"""The attribute of the polygons that are selected; there is none if none is."""
+
+
+def check(obj: bpy.types.Object | None) -> None:
+    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be
+    textured."""
+    if obj is None:
+        raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
+    if obj.type != "MESH":
+        kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
+        convert = (
+            " or convert it with Object > Convert > Mesh"
+            if obj.type in {"CURVE", "SURFACE", "META", "FONT"}
+            else ""
+        )
+        raise InvalidTarget(
+            f"'{obj.name}' is not a mesh (its type is {kind}). Select a mesh object{convert}."
+        )
+    if obj.library and not obj.visible_get():
+        raise InvalidTarget(
+            f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed "
+            "here. Open that file and texture it there. Or select its instance here, then Object > Apply > "
+            "Make Instances Real, and Object > Relations > Make Local > Selected Objects and Data."
+        )
+    if not obj.is_editable or not obj.data.is_editable:
+        raise InvalidTarget(
+            f"'{obj.name}' is linked from another file and cannot be changed here. "
+            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
+            fix="make_local",
+        )
+    if obj.mode != "OBJECT" or obj.data.is_editmode:
+        mode = obj.mode.replace("_", " ").title()
+        raise InvalidTarget(
+            f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode"
+        )
+    if not obj.visible_get() and obj not in meshes(visible()):
+        if obj.name in bpy.context.view_layer.objects:
+            raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
+        raise InvalidTarget(
+            f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object."
+        )
+    if len(obj.data.polygons) == 0:
+        raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
+    check_triangle_count(triangle_count(obj.data))
+
+
+def visible() -> list[bpy.types.Object]:
+    """What the viewport shows, without the objects of collections that are instanced."""
+    return [obj for obj in bpy.context.view_layer.objects if obj.visible_get()]
+
+
+def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each
+    once, however often it is."""
+    found, opened, waiting = {}, set(), deque(objects)
+    while waiting:
+        obj = waiting.popleft()
+        if obj.type == "MESH":
+            found[obj] = None
+        elif (
+            obj.instance_type == "COLLECTION" and (inside := obj.instance_collection) and inside not in opened
+        ):
+            opened.add(inside)
+            waiting += [inner for inner in inside.all_objects if not inner.hide_viewport]
+    return list(found)
+
+
+def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
+    """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
+
+    Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
+
+    Args:
+        own_topology: leave out modifiers that change the topology even then.
+        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
+
+    Raises:
+        InvalidTarget, InvalidMesh: as :func:`check` says.
+    """
+    check(obj)
+    mesh, layer = obj.data, layer or layer_to_send(obj)
+    own = _connectivity(mesh)
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        if _has_topology(seen, own):
+            return Target(_snapshot(seen, obj, mesh, layer), own, False, layer)
+        if layer in seen.uv_layers and not own_topology:
+            check_triangle_count(triangle_count(seen))
+            return Target(_snapshot(seen, obj, seen, layer), own, True, layer)
+    finally:
+        evaluated.to_mesh_clear()
+    note = (
+        "The modifiers change the topology, so the mesh was textured as it is without them; the texture "
+        "shows through them."
+    )
+    return Target(_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
+
+
+def faces(obj: bpy.types.Object) -> Faces:
+    """The object's own mesh, without modifiers, with the UV layer that would be sent."""
+    mesh, layer = obj.data, layer_to_send(obj)
+    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    corner_vertices = _corner_vertices(mesh)
+    return Faces(
+        positions,
+        _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
+        corner_vertices,
+        _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
+        triangle_loops(positions, corner_vertices, *_triangles(mesh)),
+        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+    )
+
+
+def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None
+    without the UV layer."""
+    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    if layer not in seen.uv_layers:
+        return None
+    positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+    corner_vertices = _corner_vertices(seen)
+    loops = triangle_loops(positions, corner_vertices, *_triangles(seen)).ravel()
+    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[
+        loops
+    ]
+
+
+def seen_positions(obj: bpy.types.Object) -> np.ndarray:
+    """(N, 3) float32 vertices that the viewport shows, in the object's space."""
+    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+
+
+def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+
+    Raises:
+        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+    """
+    own = obj.data
+    evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    seen = evaluated.to_mesh()
+    try:
+        mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
+        chosen = mesh.attributes.get(_SELECTED)
+        if chosen is None and _SELECTED in own.attributes:
+            raise InvalidTarget(
+                f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
+                "Paint the region instead, with Mark Region."
+            )
+        if chosen is None:
+            return np.zeros(triangle_count(mesh), np.uint8)
+        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def layout(mesh: bpy.types.Mesh, layer: str) -> str:
+    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it
+    stays the same."""
+    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
+    digest.update(_corner_vertices(mesh))
+    return digest.hexdigest()
+
+
+def triangle_count(mesh: bpy.types.Mesh) -> int:
+    """How many triangles the polygons are."""
+    return len(mesh.loops) - 2 * len(mesh.polygons)
+
+
+def layer_to_send(obj: bpy.types.Object) -> str:
+    """The layer of the newest take that still exists, else the active one."""
+    layers = obj.data.uv_layers
+    for take in reversed(obj.orbit_texture.takes):
+        if take.owns_uv_layer and take.uv_layer in layers:
+            return take.uv_layer
+    return layers.active.name if layers.active else ""
+
+
+def topology(obj: bpy.types.Object, target: Target) -> str:
+    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer
+    those of the object's mesh."""
+    return _connectivity(obj.data).fingerprint(target.loops)
+
+
+def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
+    """Adds a UV layer and returns its name; the layers that are active stay so.
+
+    Args:
+        loops: (F, 3) int32 loop of each triangle corner.
+        corner_uvs: (F, 3, 2) float32, v up.
+
+    Raises:
+        InvalidTarget: the mesh has no room for another layer.
+    """
+    if len(mesh.uv_layers) >= MAX_UV_LAYERS:
+        raise InvalidTarget(
+            f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one "
+            "and retry.",
+            fix="retry",
+        )
+    active = mesh.uv_layers.active_index
+    rendered = next((layer.name for layer in mesh.uv_layers if layer.active_render), None)
+    name = mesh.uv_layers.new(name=UV_LAYER, do_init=False).name
+    uvs = np.zeros((len(mesh.loops), 2), np.float32)
+    uvs[loops.ravel()] = corner_uvs.reshape(-1, 2)
+    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the
+    # array (Blender 4.2 to 5.0).
+    mesh.attributes[name].data.foreach_set("vector", uvs.ravel())
+    if rendered is not None:
+        mesh.uv_layers.active_index = active
+        mesh.uv_layers[rendered].active_render = True
+    mesh.update_tag()
+    return name
+
+
+def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
+    """Copies only: what is made of them is made on another thread."""
+    polygons, cut = _triangles(mesh)
+    slots = mesh.attributes.get("material_index")
+    return Snapshot(
+        positions=_get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
+        corner_vertices=_corner_vertices(mesh),
+        normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
+        uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+        polygons=polygons,
+        cut=cut,
+        matrix=np.array(obj.matrix_world, np.float64),
+        slot_count=len(mesh.materials),
+        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
+    )
+
+
+def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """``polygons`` and ``cut`` of a mesh, as :class:`Snapshot` has them."""
+    count = triangle_count(mesh)
+    if len(mesh.loops) == 3 * len(mesh.polygons):
+        return None, None
+    mesh.calc_loop_triangles()
+    polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found
+    # faster than read.
+    three_in_one = (polygons[2:] == polygons[:-2]).any()
+    return polygons, _get(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
+
+
+def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
+    return Connectivity(len(mesh.vertices), len(mesh.polygons), _corner_vertices(mesh))
+
+
+def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
+    """(P,) int32 corners of each polygon."""
+    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
+
+
+def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    return _get(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
+
+
+def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
+    if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (
+        own.vertices,
+        len(own.corner_vertices),
+        own.polygons,
+    ):
+        return False
+    return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
+
+
+def _get(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
+    values = np.empty(count * width, dtype)
+    collection.foreach_get(attribute, values)
+    return values.reshape(count, width) if width > 1 else values

@@ -1,0 +1,31 @@
+"""A take's report as sentences for people."""
+
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.app.translations import pgettext_rpt as rpt_
+
+
+def sentences(report: dict) -> list[str]:
+    """What a report tells, the most telling first; what it lacks is left out."""
+    lines = []
+    if "coverage" in report:
+        lines.append(
+            rpt_("The painted views saw {:.0%} of the texture; the rest is filled from nearby").format(
+                report["coverage"]
+            )
+        )
+    if view := report.get("view"):
+        lines.append(
+            rpt_("The reference shows azimuth {:.0f}°, elevation {:.0f}°").format(
+                view["azimuth"], view["elevation"]
+            )
+        )
+    if "views" in report:
+        lines.append(rpt_("{:,} triangles seen in {} views").format(report["triangles"], report["views"]))
+    if seconds := report.get("seconds"):
+        parts = ", ".join(f"{iface_(stage.title())} {value:.1f}" for stage, value in seconds.items())
+        lines.append(rpt_("{:.0f} seconds: {}").format(sum(seconds.values()), parts))
+    if settings := report.get("settings"):
+        lines.append(rpt_("Painter {painter}, texture {texture_size}, seed {seed}").format(**settings))
+    if report.get("mesh") == "untouched":
+        lines.append(rpt_("Mesh untouched"))
+    return lines + report.get("notes", [])

@@ -1,0 +1,185 @@
+"""A mesh at one moment: copies of Blender's arrays, and what a job makes of them, on whatever thread has the
+time. No bpy here."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...backend.api.job import MeshData
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The arrays of a mesh as Blender holds them.
+
+    Attributes:
+        positions: (V, 3) float32, in the object's space.
+        corner_vertices: (L,) int32, the vertex of each loop.
+        normals: (L, 3) float32, the shading normal of each loop, in the object's space.
+        uvs: (L, 2) float32 of the layer to send, v up; or None.
+        polygons: (F,) int32, the polygon of each triangle; None where every polygon is a triangle.
+        cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has
+            more than four corners.
+        matrix: (4, 4) float64, from the object's space to the world's.
+        slot_count: how many material slots there are.
+        slots: (P,) int32, the material slot of each polygon, which need not exist; None where all are 0.
+    """
+
+    positions: np.ndarray
+    corner_vertices: np.ndarray
+    normals: np.ndarray
+    uvs: np.ndarray | None
+    polygons: np.ndarray | None
+    cut: np.ndarray | None
+    matrix: np.ndarray
+    slot_count: int
+    slots: np.ndarray | None
+
+    @cached_property
+    def loops(self) -> np.ndarray:
+        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world.
+        Takes a while."""
+        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.cut)
+        return loops[:, [0, 2, 1]] if mirrors(self.matrix) else loops
+
+    def mesh_data(self) -> MeshData:
+        """The mesh as it travels to the worker, in world space. Takes a while for a large one."""
+        linear, offset = self.matrix[:3, :3], self.matrix[:3, 3]
+        return MeshData(
+            vertices=(self.positions @ linear.T + offset).astype(np.float32),
+            faces=self.corner_vertices[self.loops],
+            polygons=self.polygons,
+            corner_normals=self._world_normals()[self.loops],
+            corner_uvs=None if self.uvs is None else self.uvs[self.loops],
+            slots=self._triangle_slots(),
+        )
+
+    def _triangle_slots(self) -> np.ndarray | None:
+        """(F,) int32, the material slot that Blender shows of each triangle; None where they all have one."""
+        if self.slots is None or self.slot_count < 2:
+            return None
+        slots = np.clip(self.slots, 0, self.slot_count - 1)
+        if (slots == slots[0]).all():
+            return None
+        return slots if self.polygons is None else slots[self.polygons]
+
+    def _world_normals(self) -> np.ndarray:
+        """(L, 3) float32, of unit length, or zero where there is none."""
+        # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an
+        # inverse.
+        x, y, z = self.matrix[:3, :3]
+        cofactor = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)])
+        if mirrors(self.matrix):
+            cofactor = -cofactor
+        normals = self.normals @ cofactor.T.astype(np.float32)
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+
+
+@dataclass(frozen=True)
+class Connectivity:
+    """Which corners make up which polygons of an object's own mesh.
+
+    Attributes:
+        vertices, polygons: how many.
+        corner_vertices: (L,) int32, the vertex of each loop.
+    """
+
+    vertices: int
+    polygons: int
+    corner_vertices: np.ndarray
+
+    def fingerprint(self, loops: np.ndarray | None) -> str:
+        """A hash over all of it and over the loops (F, 3) int32 of its triangles, if there are any. Takes a
+        while."""
+        digest = hashlib.blake2b(np.array([self.vertices, self.polygons], np.int64), digest_size=32)
+        digest.update(self.corner_vertices)
+        if loops is not None:
+            # Of nothing but triangles, the first tells how all the others lie.
+            only_triangles = len(self.corner_vertices) == 3 * self.polygons
+            digest.update(np.ascontiguousarray(loops[:1] if only_triangles else loops))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a job needs to know about an object, taken when the button is pressed.
+
+    Attributes:
+        snapshot: the mesh that travels to the worker.
+        own: the object's own mesh.
+        evaluated: the snapshot's triangles are those of the evaluated mesh, whose loops the object does not
+            have.
+        uv_layer: name of the layer that was sent, "" if none.
+        notes: sentences for the take's report.
+    """
+
+    snapshot: Snapshot
+    own: Connectivity
+    evaluated: bool
+    uv_layer: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def loops(self) -> np.ndarray | None:
+        """(F, 3) int32, the loop of the object's own mesh behind each triangle corner; None if the object
+        does not have them."""
+        return None if self.evaluated else self.snapshot.loops
+
+    @cached_property
+    def topology(self) -> str:
+        """Fingerprint of the connectivity of the object's own mesh and of :attr:`loops`."""
+        return self.own.fingerprint(self.loops)
+
+    def mesh_data(self) -> MeshData:
+        """The mesh as it travels to the worker. Whoever asks for :attr:`topology` afterwards need not
+        wait."""
+        mesh = self.snapshot.mesh_data()
+        self.topology  # noqa: B018 (worked out here, where nobody waits)
+        return mesh
+
+
+def mirrors(matrix: np.ndarray) -> bool:
+    """Whether what goes through the matrix (4, 4) comes out inside out."""
+    return bool(np.linalg.det(matrix[:3, :3]) < 0)
+
+
+def triangle_loops(
+    positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None
+) -> np.ndarray:
+    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
+    if polygons is None:
+        return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
+    return split_quads(positions, corner_vertices, polygons) if cut is None else cut
+
+
+def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:
+    """Loops (F, 3) int32 of the triangles of a mesh of triangles and quads, split as Blender splits them.
+
+    Args:
+        positions: (V, 3) float32.
+        corner_vertices: (L,) int32, the vertex of each loop.
+        polygons: (F,) int32, the polygon of each triangle.
+    """
+    triangles = np.bincount(polygons).astype(np.int32)
+    starts = np.cumsum(triangles + 2, dtype=np.int32) - triangles - 2
+    loops = np.repeat(starts, triangles)[:, None] + np.arange(3, dtype=np.int32)
+    is_second = np.append(False, polygons[1:] == polygons[:-1])
+    loops[:, 1] += is_second
+    loops[:, 2] += is_second
+
+    quads = starts[triangles == 2]
+    a, b, c, d = (np.take(positions, np.take(corner_vertices, quads + corner), axis=0) for corner in range(4))
+    b, c, d = b - a, c - a, d - a
+    # (b x c) . (d x c) > 0: both other corners lie on one side of the diagonal a c, so the quad must be split
+    # along b d.
+    flipped = np.flatnonzero(is_second)[_dot(b, d) * _dot(c, c) > _dot(b, c) * _dot(c, d)]
+    loops[flipped - 1, 2] += 1
+    loops[flipped, 0] += 1
+    return loops
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ni,ni->n", a, b)

@@ -1,0 +1,109 @@
+"""The picture bent onto the mesh."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+
+from backend.paint.draft.image.warp import along, bend, bent
+from backend.paint.reference import Reference
+from backend.render.camera import Camera
+from backend.render.rasterize import positions, rasterize
+from tests.meshes import camera_at, knot, surface_of
+
+SIZE = 320
+
+
+@pytest.fixture(scope="module")
+def plaque():
+    """A slab with two bars and a block on its front, none of which its outline shows."""
+    bars = [((0.1, 0.1, 0.6), (x, -0.2, 0)) for x in (-0.3, 0.3)]
+    parts = [((1, 0.3, 0.9), (0, 0, 0)), ((0.25, 0.1, 0.3), (0, -0.2, 0)), *bars]
+    return surface_of(
+        trimesh.util.concatenate(
+            [trimesh.creation.box(size).apply_translation(place) for size, place in parts]
+        )
+    )
+
+
+def by_part(surface, camera: Camera) -> Reference:
+    """What is raised in one colour, the rest in another."""
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    color = np.where(
+        positions(buffer)[..., 1:2] < -0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6])
+    )
+    return Reference(color.astype(np.float32), buffer.mask.astype(np.float32))
+
+
+def swirl(pixels: float) -> np.ndarray:
+    """(H, W, 2) float32: a smooth displacement of so many pixels at the most, as somebody who draws from
+    memory makes it."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+    return (
+        pixels * np.stack([np.sin(5 * y + 1) * np.cos(3 * x), np.cos(4 * x) * np.sin(4 * y + 2)], axis=-1)
+    ).astype(np.float32)
+
+
+def beside(flow: np.ndarray | None, drawn: np.ndarray, mask: np.ndarray) -> float:
+    """Mean pixels by which a picture that was drawn with a displacement lies beside the mesh once it is read
+    along a flow in cells."""
+    places = np.stack(np.meshgrid(*2 * [np.arange(SIZE, dtype=np.float32)]), axis=-1)
+    flow = (
+        0 * drawn
+        if flow is None
+        else cv2.resize(flow, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) * np.float32(SIZE / flow.shape[1])
+    )
+    left = flow + cv2.remap(drawn, places + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return float(np.linalg.norm(left, axis=2)[mask].mean())
+
+
+def test_a_picture_that_fits_is_left_alone(plaque):
+    surface, camera = surface_of(knot()), camera_at(30, 12, SIZE)
+    for thing in (surface, plaque):
+        reference = by_part(thing, camera)
+        assert bent(reference, camera, thing) is reference
+
+
+def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque):
+    sheet = surface_of(
+        trimesh.Trimesh(
+            [(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False
+        )
+    )
+    reference = by_part(plaque, camera_at(0, 0, SIZE))
+    assert bent(reference, camera_at(0, 0, SIZE), sheet) is reference
+
+
+def test_a_bent_picture_is_pulled_onto_the_mesh(plaque):
+    camera, drawn = camera_at(12, 8, SIZE), swirl(4)
+    whole = by_part(plaque, camera)
+    flow = bend(along(whole, drawn), camera, plaque)
+    assert beside(flow, drawn, whole.alpha > 0) < 0.5 * beside(None, drawn, whole.alpha > 0)
+
+
+def test_inner_edges_are_pulled_where_the_outline_tells_nothing(plaque):
+    camera, whole = camera_at(12, 8, SIZE), by_part(plaque, camera_at(12, 8, SIZE))
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
+    drawn = swirl(2) + 4 * np.exp(-(x**2 + y**2) / 0.02)[..., None].astype(np.float32)
+    picture = along(whole, drawn)
+    plain = replace(picture, color=np.full_like(picture.color, 0.5))
+    middle = np.hypot(x, y) < 0.1
+    with_edges, without = (beside(bend(one, camera, plaque), drawn, middle) for one in (picture, plain))
+    assert with_edges < 0.5 * without
+
+
+def test_a_picture_of_something_else_is_not_forced_onto_the_mesh(plaque):
+    camera = camera_at(12, 8, SIZE)
+    alpha = np.zeros((SIZE, SIZE), np.float32)
+    cv2.circle(alpha, (SIZE // 2, SIZE // 2), 70, 1, -1)
+    assert bend(Reference(np.full((SIZE, SIZE, 3), 0.5, np.float32), alpha), camera, plaque) is None
+
+
+def test_no_place_moves_by_more_than_three_hundredths_of_the_object(plaque):
+    camera, drawn = camera_at(12, 8, SIZE), swirl(14)
+    picture = along(by_part(plaque, camera), drawn)
+    flow = bend(picture, camera, plaque)
+    size = np.sqrt((picture.alpha > 0.5).sum())
+    assert flow is None or np.linalg.norm(flow, axis=2).max() * SIZE / flow.shape[1] < 0.031 * size

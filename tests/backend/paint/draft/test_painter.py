@@ -1,0 +1,223 @@
+"""The draft painter: finding the view, projecting, mirroring, completing."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend.api.settings import Settings
+from backend.mesh.prepare import clean
+from backend.mesh.voxels import voxelize
+from backend.paint.draft.camera.search import find_view, simplified
+from backend.paint.draft.image.symmetry import find_mirror
+from backend.paint.draft.painter import Draft
+from backend.paint.preview import unseen
+from backend.paint.reference import decode
+from backend.render.camera import Camera, look_at_origin
+from backend.render.rasterize import positions, rasterize, render
+from tests.meshes import at_once, baked, camera_at, knot, mesh_data, picture, psnr, surface_of, wear
+
+
+def quiet(fraction: float) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def surface():
+    return surface_of(knot())
+
+
+def pixel_error(surface, true: Camera, found: Camera) -> float:
+    """Mean distance in pixels of the reference between where a point is and where the found camera puts
+    it."""
+    buffer = rasterize(surface.vertices, surface.faces, true)
+    points = positions(buffer)[buffer.mask].astype(np.float64)
+    return float(np.linalg.norm(true.project(points)[0] - found.project(points)[0], axis=1).mean())
+
+
+@pytest.mark.parametrize(
+    ("azimuth", "elevation", "roll", "distance", "focal"),
+    [(30, 12, 0, 2.2, 1.2), (-70, 35, 0, 3.5, 1.8), (140, -20, 4, 2.0, 1.1), (10, 60, -3, 2.8, 1.4)],
+)
+def test_the_view_is_found_to_a_fraction_of_a_pixel(surface, azimuth, elevation, roll, distance, focal):
+    rotation = look_at_origin(azimuth, elevation, roll)
+    camera = Camera(rotation, distance * rotation[:, 2], focal, (0.47, 0.54), 512, 400)
+    alpha = rasterize(surface.vertices, surface.faces, camera).mask.astype(np.float32)
+    match = find_view(surface, alpha, None, quiet)
+    assert match.overlap > 0.99
+    assert pixel_error(surface, camera, match.view.camera(512, 400)) < 0.5
+
+
+def test_a_given_direction_is_kept_and_the_framing_is_found(surface):
+    camera = camera_at(40, 20, 384)
+    alpha = rasterize(surface.vertices, surface.faces, camera).mask.astype(np.float32)
+    view = find_view(surface, alpha, (40.0, 20.0), quiet).view
+    assert (view.azimuth, view.elevation) == (40.0, 20.0)
+    assert pixel_error(surface, camera, view.camera(384, 384)) < 0.5
+
+
+@pytest.mark.parametrize(("azimuth", "expected"), [(30, 30), (-60, 30), (120, 30), (-35, -35)])
+def test_of_views_with_one_outline_the_one_nearest_the_front_is_taken(azimuth, expected):
+    box = surface_of(trimesh.creation.box())
+    alpha = rasterize(box.vertices, box.faces, camera_at(azimuth, 15, 256)).mask.astype(np.float32)
+    view = find_view(box, alpha, None, quiet).view
+    assert view.azimuth == pytest.approx(expected, abs=2)
+    assert view.elevation == pytest.approx(15, abs=2)
+
+
+def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
+    heavy = surface_of(trimesh.creation.icosphere(7))
+    light = simplified(heavy)
+    assert len(light.faces) < 0.6 * len(heavy.faces)
+    masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 384)).mask for mesh in (heavy, light)]
+    assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
+
+
+def test_a_heavy_mesh_of_small_leaves_keeps_its_outline_too():
+    random = np.random.default_rng(0)
+    places = trimesh.creation.icosphere(4).vertices[random.integers(0, 2562, 70_000)] * random.uniform(
+        0.8, 1, (70_000, 1)
+    )
+    leaves = places[:, None] + 0.001 * random.normal(size=(70_000, 3, 3))
+    tree = clean(
+        mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False))
+    )
+    masks = [
+        rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))
+    ]
+    assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
+
+
+def box_with_head(size, head) -> trimesh.Trimesh:
+    return trimesh.util.concatenate(
+        [trimesh.creation.box(size), trimesh.creation.box((0.3, 0.3, 0.6)).apply_translation(head)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mesh", "normal"),
+    [
+        (trimesh.creation.capsule(2, 0.5), (1, 0, 0)),
+        (box_with_head((1, 2, 1), (0, -1, 0.8)), (1, 0, 0)),
+        (box_with_head((2, 1, 1), (-1, 0, 0.8)), (0, 1, 0)),
+        (knot(), None),
+    ],
+    ids=["capsule", "left-right", "front-back", "knot"],
+)
+def test_the_plane_of_symmetry_is_found_where_there_is_one(mesh, normal):
+    mirror = find_mirror(voxelize(surface_of(mesh), 96), None, 0)
+    if normal is None:
+        assert mirror is None
+    else:
+        np.testing.assert_allclose(np.abs(mirror.normal), normal, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("slot", "normal"),
+    [
+        (lambda x, y, z: np.floor(12 * np.abs(x)) + 10 * np.floor(9 * z), (1, 0, 0)),
+        (lambda x, y, z: x > 0, (0, 1, 0)),
+        (lambda x, y, z: (x > 0) & (y > 0), None),
+    ],
+    ids=["alike on both sides", "one on either side", "one in a corner"],
+)
+def test_a_mirror_has_to_map_the_material_slots_onto_themselves_too(slot, normal):
+    surface = clean(mesh_data(trimesh.creation.icosphere(5).apply_scale((1, 0.8, 0.6))))
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    mirror = find_mirror(voxelize(surface, 96), slot(*middles.T).astype(np.int32), 0)
+    assert mirror is None if normal is None else np.allclose(np.abs(mirror.normal), normal)
+
+
+def paint_and_bake(surface, reference: np.ndarray, **settings):
+    """Texture, painting and cameras of the draft from a picture (H, W, 4) uint8."""
+    chosen, settings = Draft(), Settings(**settings)
+    reference = decode(reference)
+    cameras = [
+        camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras
+    ]
+    buffers = render(surface, cameras)
+    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
+    texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
+    return texture, painting
+
+
+@pytest.fixture(scope="module")
+def textured(surface):
+    camera = camera_at(35, 15, 768, 2.4, 1.5)
+    image = picture(surface, camera)
+    return camera, image, *paint_and_bake(surface, image)
+
+
+def test_from_the_references_view_the_mesh_looks_like_the_reference(surface, textured):
+    camera, image, texture, _ = textured
+    mask, worn = wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera)
+    inside = mask & (image[..., 3] == 255)
+    assert psnr(worn[inside], image[inside, :3]) > 28
+
+
+def test_no_hole_no_black_and_no_background_from_24_views(surface, textured):
+    texture = textured[2].base_color.astype(np.float32)
+    for azimuth in range(0, 360, 45):
+        for elevation in (-50, 0, 50):
+            mask, worn = wear(surface, surface.corner_uvs, texture, camera_at(azimuth, elevation, 192))
+            red, green, blue = worn[mask].T
+            assert worn[mask].max(axis=1).min() > 60, "black"
+            assert not ((green < 70) & (red > 160) & (blue > 160)).any(), "the magenta under alpha 0"
+
+
+def test_the_report_says_plainly_that_it_is_a_draft(textured):
+    assert any("no AI model" in note for note in textured[3].notes)
+
+
+def symmetric_thing():
+    return surface_of(
+        trimesh.util.concatenate(
+            [
+                trimesh.creation.capsule(1.2, 0.5),
+                trimesh.creation.box((2.4, 0.3, 0.4)).apply_translation((0, 0, 1.1)),
+                trimesh.creation.box((0.3, 0.8, 0.3)).apply_translation((0, -0.6, 0.3)),
+            ]
+        )
+    )
+
+
+def two_sided(surface, camera, left, right) -> np.ndarray:
+    """A picture of a mesh with one colour for x < 0 and another for x > 0, with a pattern along z that both
+    share."""
+    image = picture(surface, camera)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    points = positions(buffer)
+    shade = 0.6 + 0.4 * (np.sin(40 * points[..., 2]) > 0)[..., None]
+    color = np.where(points[..., :1] < 0, np.float32(left), np.float32(right)) * shade
+    image[..., :3][buffer.mask] = color[buffer.mask]
+    return image
+
+
+def test_the_hidden_side_of_a_symmetric_mesh_mirrors_the_visible_one():
+    surface = symmetric_thing()
+    camera = camera_at(55, 10, 512, 2.6, 1.4)
+    texture, painting = paint_and_bake(
+        surface, two_sided(surface, camera, (220, 120, 90), (220, 120, 90)), azimuth=55.0, elevation=10.0
+    )
+    assert any("symmetric" in note for note in painting.notes)
+    here, there = (
+        wear(surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256))[1]
+        for a in (60, -60)
+    )
+    shown = rasterize(surface.vertices, surface.faces, camera_at(60, 10, 256)).mask
+    assert psnr(here[shown], there[:, ::-1][shown]) > 20
+
+
+def test_a_mirror_that_contradicts_the_picture_is_not_used():
+    surface = symmetric_thing()
+    camera = camera_at(15, 10, 512, 2.6, 1.4)
+    _, painting = paint_and_bake(
+        surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), azimuth=15.0, elevation=10.0
+    )
+    assert not any("symmetric" in note for note in painting.notes)
+
+
+def test_the_same_seed_gives_the_same_texture():
+    surface = surface_of(trimesh.creation.torus(1, 0.4, 24, 12))
+    image = picture(surface, camera_at(20, 40, 256))
+    first, second = (paint_and_bake(surface, image, seed=5)[0] for _ in range(2))
+    assert np.array_equal(first.base_color, second.base_color)

@@ -1,0 +1,278 @@
+"""The four-step LoRA: its file, what it adds to an expert, and the four steps, beside a naive
+implementation."""
+
+import sys
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+from safetensors.torch import load_file, save_file
+
+from backend import __main__ as command
+from backend.api.errors import InvalidWeights
+from backend.paint.orbitpainter import distilled_lora, network
+from backend.paint.orbitpainter.convert import convert_expert, convert_model
+from backend.paint.orbitpainter.device_placement import placed
+from backend.paint.orbitpainter.memory_plan import RUNGS
+from backend.paint.orbitpainter.model import PROMPTS, Card, Model
+from backend.paint.orbitpainter.network import condition, velocity
+from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, denoise
+from tests import naive_wan, tiny_model
+
+CPU = torch.device("cpu")
+OPTIONS = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Both experts' published files and four-step LoRAs, tiny."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, seed in zip(EXPERTS, (1, 2), strict=True):
+        save_file(naive_wan.base_tensors(seed), folder / f"{name}-base.safetensors")
+        save_file(naive_wan.painter_tensors(10 + seed), folder / f"{name}-painter.safetensors")
+        save_file(naive_wan.four_step_tensors(20 + seed), folder / f"{name}-fast.safetensors")
+    tiny_model.write_model(folder / "tiny")
+    return folder
+
+
+def of(files, part):
+    return {name: files / f"{name}-{part}.safetensors" for name in EXPERTS}
+
+
+def convert(files, target, four_steps, **options):
+    convert_model(
+        of(files, "base"),
+        of(files, "painter"),
+        files / "tiny" / "vae",
+        files / "tiny" / PROMPTS,
+        target,
+        Card(size=32, frames=61),
+        lambda *what: None,
+        four_steps,
+        **OPTIONS,
+        **options,
+    )
+    return target
+
+
+@pytest.fixture(scope="module")
+def folder(files, tmp_path_factory):
+    return convert(
+        files, tmp_path_factory.mktemp("models") / "orbitpainter", of(files, "fast"), dtype=torch.float32
+    )
+
+
+@pytest.fixture(scope="module")
+def stored(files, tmp_path_factory):
+    """The same in 16 bits."""
+    return convert(files, tmp_path_factory.mktemp("stored") / "orbitpainter", of(files, "fast"))
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    random = torch.Generator().manual_seed(5)
+    noisy, position, normal = (torch.randn(1, 16, 3, 4, 6, generator=random) for _ in range(3))
+    reference, text = torch.randn(1, 16, 1, 4, 6, generator=random), torch.zeros(1, 512, 20)
+    text[0, :5] = torch.randn(5, 20, generator=random)
+    return noisy, position, normal, reference, text
+
+
+def test_the_noise_levels_are_those_of_the_distillation():
+    sampling = QUALITY["fast"]
+    torch.testing.assert_close(
+        sampling.levels(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
+    )
+    assert [sampling.expert(level) for level in sampling.levels().tolist()[:-1]] == [
+        "high",
+        "high",
+        "low",
+        "low",
+    ]
+    assert [sampling.texts(name) for name in EXPERTS] == [("wanted",), ("wanted",)]
+
+
+def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
+    noisy, position, normal, reference, text = inputs
+    experts = {name: Model(folder, CPU, sampling=QUALITY["fast"]).expert(name) for name in EXPERTS}
+    broken = Prompts(text, torch.full_like(text, torch.nan))
+    mine = denoise(
+        experts.get,
+        noisy,
+        condition(position, normal, reference),
+        broken,
+        QUALITY["fast"],
+        lambda fraction: None,
+    )
+    weights = [
+        naive_wan.with_four_steps(
+            naive_wan.together(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed)),
+            naive_wan.four_step_tensors(20 + seed),
+        )
+        for seed in (1, 2)
+    ]
+    words = text[0].double()
+    other, worked = naive_wan.film(
+        weights,
+        *(part[0].double() for part in (noisy, position, normal)),
+        reference[0, :, 0].double(),
+        words,
+        words,
+        4,
+        1.0,
+    )
+    assert worked == "HHLL"
+    assert other.abs().mean() > 0.3
+    torch.testing.assert_close(mine[0].double(), other, atol=2e-4, rtol=0)
+
+
+def plain(files, tmp_path):
+    target = tmp_path / "plain"
+    convert_expert(
+        [files / "high-base.safetensors"],
+        files / "high-painter.safetensors",
+        target,
+        dtype=torch.float32,
+        **OPTIONS,
+    )
+    return network.load(WanTransformer3DModel, target)
+
+
+def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
+    """Halves of a LoRA of scale 2 with alpha, and the whole of one of scale 1 without it, in the names of
+    another trainer."""
+    tensors = load_file(files / "high-fast.safetensors")
+    other = {}
+    for name, tensor in tensors.items():
+        if not name.endswith(".alpha"):
+            name = (
+                name.removeprefix("diffusion_model.")
+                .replace("lora_down", "lora_A")
+                .replace("lora_up", "lora_B")
+            )
+            other[name] = 2 * tensor if "lora_B" in name else tensor
+    save_file(other, tmp_path / "other.safetensors")
+    merged = []
+    for file in (files / "high-fast.safetensors", tmp_path / "other.safetensors"):
+        expert = plain(files, tmp_path)
+        adapter = distilled_lora.Adapter(
+            file, {name: tuple(tensor.shape) for name, tensor in expert.named_parameters()}
+        )
+        merged.append(placed(expert, RUNGS[0], CPU, QUALITY["fast"], adapter).state_dict())
+    for name, tensor in merged[0].items():
+        torch.testing.assert_close(tensor, merged[1][name], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=str)
+def test_every_rung_holds_the_merged_weights(stored, inputs, rung):
+    noisy, position, normal, reference, text = inputs
+    asked = noisy, condition(position, normal, reference), torch.tensor([900.0]), text
+    with torch.no_grad():
+        without, whole, held = (
+            velocity(Model(stored, CPU, *how).expert("high"), *asked)
+            for how in ((RUNGS[0],), (RUNGS[0], QUALITY["fast"]), (rung, QUALITY["fast"]))
+        )
+    assert (without - whole).abs().mean() > 0.1 * whole.abs().mean()
+    if rung.precision == "bf16":
+        assert torch.equal(whole, held)
+    else:
+        assert (
+            0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+        )
+
+
+DOWN = "diffusion_model.blocks.1.cross_attn.k.lora_down.weight"
+
+
+def without(name):
+    return lambda tensors: {key: tensor for key, tensor in tensors.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without(DOWN), f"'{DOWN}' is missing"),
+        (without(DOWN.replace("down", "up")), f"'{DOWN.replace('down', 'up')}' is missing"),
+        (
+            lambda tensors: tensors | {DOWN: torch.zeros(3, 47)},
+            r"lora_down.weight' has the shape \(3, 47\) instead of \(3, 48\)",
+        ),
+        (
+            lambda tensors: tensors | {DOWN: torch.zeros(2, 48)},
+            r"lora_up.weight' has the shape \(48, 3\) instead of \(48, 2\)",
+        ),
+        (lambda tensors: tensors | {DOWN: torch.zeros(3, 48, dtype=torch.int32)}, "the type I32"),
+        (
+            lambda tensors: tensors | {DOWN.replace("lora_down.weight", "alpha"): torch.ones(3)},
+            r"alpha' has the shape \(3,\)",
+        ),
+        (
+            lambda tensors: (
+                tensors | {"diffusion_model.blocks.0.cross_attn.k_img.lora_down.weight": torch.zeros(3, 48)}
+            ),
+            "k_img.*is unknown",
+        ),
+        (
+            lambda tensors: tensors | {"diffusion_model.patch_embedding.diff_b": torch.zeros(48)},
+            "patch_embedding.diff_b' is unknown",
+        ),
+        (
+            lambda tensors: tensors | {"diffusion_model.blocks.0.norm3.lora_down.weight": torch.zeros(3, 48)},
+            "norm3.*is unknown",
+        ),
+        (
+            lambda tensors: {
+                name.replace("blocks.1.", "blocks.2."): tensor for name, tensor in tensors.items()
+            },
+            "blocks.1.*is missing",
+        ),
+        (
+            lambda tensors: tensors | {"diffusion_model.head.diff_m": torch.zeros(1, 3, 48)},
+            r"head.diff_m' has the shape \(1, 3, 48\)",
+        ),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_tensor_before_anything_is_converted(files, tmp_path, change, words):
+    wrong = tmp_path / "wrong.safetensors"
+    save_file(change(load_file(files / "low-fast.safetensors")), wrong)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(InvalidWeights, match=rf"wrong\.safetensors.*{words}"):
+        convert(files, tmp_path / "model", of(files, "fast") | {"low": wrong})
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_a_model_without_the_files_says_what_fast_needs(files, folder, tmp_path):
+    target = convert(files, tmp_path / "model", None)
+    Model(target, CPU).check()
+    with pytest.raises(
+        InvalidWeights, match=r"Fast needs .*fast_high.safetensors is missing.*--fast-high and --fast-low"
+    ):
+        Model(target, CPU, sampling=QUALITY["fast"]).check()
+    Model(folder, CPU, sampling=QUALITY["fast"]).check()
+
+
+def test_one_of_the_two_files_alone_is_refused(files, monkeypatch, capsys, tmp_path):
+    given = [
+        f"--{kind}-{name}={files / name}-{part}.safetensors"
+        for kind, part in (("base", "base"), ("painter", "painter"))
+        for name in EXPERTS
+    ]
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "backend",
+            "convert",
+            *given,
+            "--vae",
+            "x",
+            "--prompts",
+            "y",
+            "--fast-high",
+            "z",
+            "-o",
+            str(tmp_path / "model"),
+        ],
+    )
+    assert command.main() == 2
+    assert "both --fast-high and --fast-low" in capsys.readouterr().err

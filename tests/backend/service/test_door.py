@@ -1,0 +1,222 @@
+"""Who gets in, and who does not."""
+
+import contextlib
+import dataclasses
+import os
+import socket
+import stat
+import time
+
+import numpy as np
+import pytest
+import zmq
+
+from tests.servers import Peer, Server, api, new_id
+
+BROWSER = (
+    "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://example.com\r\nContent-Type: "
+    "text/plain;charset=UTF-8\r\nContent-Length: {length}\r\nUser-Agent: Mozilla/5.0\r\n\r\n"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("door") / "run")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def peer(server):
+    with contextlib.closing(Peer(server.connection())) as peer:
+        yield peer
+
+
+def test_the_connection_file_is_for_its_user_only(server):
+    server.connection()
+    assert stat.S_IMODE(os.stat(server.run_directory).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(server.run_directory / "connection.json").st_mode) == 0o600
+
+
+def test_the_server_listens_on_this_machine_only(server):
+    assert server.connection().endpoint.startswith("tcp://127.0.0.1:")
+
+
+def zmtp_1_frames(*frames: bytes) -> bytes:
+    """What an old ZeroMQ would send after an anonymous greeting: the form in which a page's bytes become
+    messages."""
+    flags = [b"\x01"] * (len(frames) - 1) + [b"\x00"]
+    return b"\x01\x00" + b"".join(
+        bytes([len(frame) + 1]) + more + frame for more, frame in zip(flags, frames, strict=True)
+    )
+
+
+PAYLOADS = {
+    "an empty body": b"",
+    "a short body": b"hello",
+    "a message of ours as the body": api.wire.pack("shutdown")[0],
+    "frames of an old ZeroMQ": zmtp_1_frames(b"", *api.wire.pack("shutdown")),
+    "many zeros": bytes(70_000),
+    "a megabyte": b"\x01\x00" + bytes(range(256)) * 4096,
+}
+
+
+def strangers_bytes(endpoint: str, data: bytes) -> bytes:
+    """What a raw socket hears back after it has sent ``data``."""
+    heard = b""
+    with (
+        socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))) as stranger,
+        contextlib.suppress(OSError),
+    ):
+        stranger.settimeout(0.3)
+        stranger.sendall(data)
+        stranger.shutdown(socket.SHUT_WR)
+        while chunk := stranger.recv(4096):
+            heard += chunk
+    return heard
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize("form", ["a browser's POST", "bytes as they are"])
+def test_what_a_web_page_sends_to_the_port_reaches_no_one(payload, form):
+    context = zmq.Context()
+    gate = api.connection.Gate(context)
+    try:
+        connection = gate.connection(0.0)
+        body = PAYLOADS[payload]
+        head = (
+            BROWSER.format(port=connection.endpoint.rpartition(":")[2], length=len(body)).encode()
+            if form == "a browser's POST"
+            else b""
+        )
+        strangers_bytes(connection.endpoint, head + body)
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            assert not gate.doorkeeper.poll(0), "a stranger got as far as the doorkeeper"
+            assert not gate.socket.poll(20), gate.socket.recv_multipart()
+    finally:
+        context.destroy(linger=0)
+
+
+def test_a_socket_without_encryption_would_have_received_it():
+    """The test above can fail: the same bytes do arrive at a socket with ZeroMQ's defaults."""
+    context = zmq.Context()
+    try:
+        open_door = context.socket(zmq.ROUTER)
+        open_door.bind("tcp://127.0.0.1:*")
+        strangers_bytes(open_door.last_endpoint.decode(), PAYLOADS["frames of an old ZeroMQ"])
+        assert open_door.poll(2000)
+    finally:
+        context.destroy(linger=0)
+
+
+def refused(socket_options: dict, endpoint: str) -> bool:
+    """A DEALER with these options hears no answer to its hello."""
+    context = zmq.Context()
+    try:
+        dealer = context.socket(zmq.DEALER)
+        dealer.linger = 0
+        for option, value in socket_options.items():
+            setattr(dealer, option, value)
+        dealer.connect(endpoint)
+        dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}))
+        return not dealer.poll(700)
+    finally:
+        context.destroy(linger=0)
+
+
+def test_only_the_key_in_the_connection_file_opens_the_door(server, peer):
+    connection = server.connection()
+    public, secret = zmq.curve_keypair()
+    server_key, client_key = connection.server_key.encode(), connection.client_key.encode()
+    assert refused({}, connection.endpoint), "a client without encryption got in"
+    stranger = {"curve_serverkey": server_key, "curve_publickey": public, "curve_secretkey": secret}
+    assert refused(stranger, connection.endpoint), "another key got in"
+    assert refused(stranger | {"curve_publickey": client_key}, connection.endpoint), (
+        "the right name with another key got in"
+    )
+    assert refused({"plain_username": b"a", "plain_password": b"b"}, connection.endpoint), "a password"
+    known = {
+        "curve_serverkey": server_key,
+        "curve_publickey": client_key,
+        "curve_secretkey": connection.client_secret.encode(),
+    }
+    assert not refused(known, connection.endpoint)
+    assert peer.ask("ping", answer="pong")
+
+
+def test_nothing_is_answered_before_hello(server):
+    with contextlib.closing(Peer(server.connection(), greet=False)) as peer:
+        assert "hello" in peer.ask("list", answer="error").body["message"]
+        peer.say("shutdown")
+        assert peer.hear("error")
+    assert server.process.poll() is None
+
+
+def test_a_client_of_another_version_is_told_to_restart_the_worker(server):
+    with contextlib.closing(Peer(server.connection(), greet=False)) as peer:
+        error = peer.ask("hello", {"version": "99.0.0"}, answer="error").body
+        assert (error["code"], error["fix"]) == ("version_mismatch", "restart_worker")
+        assert "99.0.0" in error["message"]
+        assert peer.ask("list", answer="error")
+
+
+def test_a_client_of_another_protocol_is_told_so_whatever_it_says(server):
+    with contextlib.closing(Peer(server.connection(), greet=False)) as peer:
+        peer.say_frames([b'{"v": 99, "type": "greetings", "anything": [1]}', b"more"])
+        assert peer.hear("error").body["code"] == "version_mismatch"
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b""],
+        [b"junk", b"more junk"],
+        [b"{}"],
+        [b"\x80\x04pickle"],
+        api.wire.pack("pong"),
+        [api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}})[0], bytes(100)],
+    ],
+)
+def test_a_message_that_does_not_follow_the_protocol_is_refused_and_changes_nothing(peer, frames):
+    peer.say_frames(frames)
+    assert peer.hear("error").body["code"] in ("protocol", "version_mismatch")
+    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    ("settings", "vertices", "faces", "code"),
+    [
+        ({"nonsense": 1}, [[0, 0, 0]], [[0, 0, 0]], "invalid_settings"),
+        ({}, [[0, 0, 0]], [[0, 1, 2]], "protocol"),
+        ({}, [[0, 0, 0]], [[0, 0]], "protocol"),
+        ({}, [[0, 0, 0]], np.zeros((0, 3)), "invalid_mesh"),
+    ],
+)
+def test_a_job_with_unusable_content_fails_with_a_sentence_and_leaves_nothing(
+    server, peer, settings, vertices, faces, code
+):
+    id = new_id()
+    arrays = {
+        "vertices": np.array(vertices, np.float32),
+        "faces": np.array(faces, np.int32),
+        "reference": np.zeros(3, np.uint8),
+    }
+    peer.say("submit", {"job": id, "name": "broken", "settings": settings}, arrays)
+    event = peer.hear("event").body
+    assert (event["job"], event["state"], event["error"]["code"]) == (id, "failed", code)
+    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+    assert not (server.run_directory / "jobs" / id).exists()
+
+
+def test_the_connection_file_survives_being_read_while_it_is_written(tmp_path):
+    connection = api.connection.Connection("tcp://127.0.0.1:1", "s" * 40, "c" * 40, "k" * 40, 1, 2.0)
+    assert api.connection.Connection.read(tmp_path) is None
+    connection.write(tmp_path)
+    assert api.connection.Connection.read(tmp_path) == connection
+    dataclasses.replace(connection, pid=2).remove(tmp_path)
+    assert api.connection.Connection.read(tmp_path) == connection, "removed the file of another server"
+    connection.remove(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "connection.json").write_text("{half")
+    assert api.connection.Connection.read(tmp_path) is None

@@ -1,0 +1,296 @@
+"""The story of a job, in this process and from the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from backend import pipeline
+from backend.api.errors import Cancelled, InvalidSettings, StorageError
+from backend.api.settings import Settings
+from backend.mesh.files import read_mesh
+from backend.mesh.uvs import rasterize_atlas
+from backend.render.photograph import photograph
+from backend.render.sheet import around
+from backend.stages import SHARE
+from tests.meshes import (
+    ASSETS,
+    camera_at,
+    decoded,
+    job,
+    knot,
+    mesh_data,
+    needs_assets,
+    paint_solid,
+    picture,
+    psnr,
+    surface_of,
+    wear,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def picture_of(
+    mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15, size: int = 384
+) -> np.ndarray:
+    return picture(surface_of(mesh), camera_at(azimuth, elevation, size))
+
+
+@pytest.fixture(scope="module")
+def knot_job():
+    return job(mesh_data(knot()), picture_of(knot()), texture_size=1024, voxel_resolution=128)
+
+
+class Watcher:
+    """Remembers what a job told."""
+
+    def __init__(self, cancel_in: str = ""):
+        self.told, self.cancel_in = [], cancel_in
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        self.told.append((stage, fraction))
+        if stage == self.cancel_in:
+            raise Cancelled
+
+
+def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
+    watcher = Watcher()
+    result = pipeline.run(knot_job, tmp_path, watcher)
+    assert result.corner_uvs.shape == (len(knot_job.mesh.faces), 3, 2)
+    assert decoded(result.textures["base_color"]).shape == (1024, 1024, 3)
+    confidence, coverage = decoded(result.textures["confidence"]), decoded(result.textures["coverage"])
+    assert confidence.shape == coverage.shape == (1024, 1024)
+    assert set(np.unique(coverage)) == {0, 255}
+    assert (coverage[confidence > 0] == 255).all()
+    assert (confidence[coverage == 0] == 0).all()
+    on = rasterize_atlas(result.corner_uvs, 1024)[0] >= 0
+    assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
+    assert json.loads(json.dumps(result.report)) == result.report
+    assert set(result.report["seconds"]) == {"prepare", "render", "paint", "align", "bake"}
+    fractions = [fraction for _, fraction in watcher.told]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < fractions[-1] <= 1
+
+
+def test_a_second_run_does_nothing_again_and_gives_the_same(knot_job, tmp_path):
+    first = pipeline.run(knot_job, tmp_path, Watcher())
+    stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
+    second = pipeline.run(knot_job, tmp_path, Watcher())
+    assert stamps == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
+    assert second.report == first.report
+    assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
+
+
+def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
+    first = pipeline.run(knot_job, tmp_path, Watcher())
+    for path in tmp_path.glob("*.npz"):
+        np.savez(path, seconds=np.array(1.0), format=np.array(1), vertices=np.zeros((0, 3)))
+    second = pipeline.run(knot_job, tmp_path, Watcher())
+    assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
+
+
+@pytest.mark.parametrize("stage", ["render", "paint", "align", "bake"])
+def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
+    with pytest.raises(Cancelled):
+        pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
+    done = list(SHARE)[: list(SHARE).index(stage)]
+    assert {path.stem for path in tmp_path.iterdir()} == set(done)
+
+
+def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
+    uvs = (
+        pipeline.run(knot_job, tmp_path / "a", Watcher()).corner_uvs
+        if (tmp_path / "a").mkdir() is None
+        else None
+    )
+    (tmp_path / "b").mkdir()
+    again = job(
+        type(knot_job.mesh)(knot_job.mesh.vertices, knot_job.mesh.faces, corner_uvs=uvs),
+        knot_job.reference,
+        texture_size=1024,
+    )
+    assert pipeline.run(again, tmp_path / "b", Watcher()).corner_uvs is None
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_half_stage(knot_job, disk):
+    place = disk("size=300k")
+    with pytest.raises(StorageError, match="disk is full"):
+        pipeline.run(knot_job, place, Watcher())
+    assert list(place.iterdir()) == []
+
+
+SHAPES = {
+    "cube": trimesh.creation.box(),
+    "one triangle": trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_simple_shapes_follow_the_picture(shape, tmp_path):
+    mesh = SHAPES[shape]
+    result = pipeline.run(
+        job(mesh_data(mesh), picture_of(mesh), texture_size=1024, azimuth=30.0, elevation=15.0),
+        tmp_path,
+        Watcher(),
+    )
+    surface = surface_of(mesh)
+    camera = camera_at(30, 15, 384)
+    mask, worn = wear(
+        surface, result.corner_uvs, decoded(result.textures["base_color"]).astype(np.float32), camera
+    )
+    image = picture(surface, camera)
+    inside = mask & (image[..., 3] == 255)
+    assert psnr(worn[inside], image[inside, :3]) > 22
+    for azimuth in (0, 90, 180, 270):
+        for elevation in (-60, 0, 60):
+            mask, worn = wear(
+                surface,
+                result.corner_uvs,
+                decoded(result.textures["base_color"]).astype(np.float32),
+                camera_at(azimuth, elevation, 128),
+            )
+            assert worn[mask].max(axis=1).min(initial=255) > 60, "a black texel"
+
+
+@needs_assets
+@pytest.mark.parametrize("name", ["spot/spot_triangulated.obj", "fuze/fuze.obj", "rocker-arm.obj"])
+def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
+    mesh = read_mesh(ASSETS / name).data()
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    result = pipeline.run(job(mesh, picture_of(solid, 20, 25, 512)), tmp_path, Watcher())
+    surface, camera = surface_of(solid), camera_at(20, 25, 512)
+    uvs = mesh.corner_uvs if result.corner_uvs is None else result.corner_uvs
+    mask, worn = wear(surface, uvs, decoded(result.textures["base_color"]).astype(np.float32), camera)
+    image = picture(surface, camera)
+    inside = mask & (image[..., 3] == 255)
+    assert psnr(worn[inside], image[inside, :3]) > 24
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"painter": "oil"}, "'painter' must be one of draft"),
+        ({"texture_size": 1000}, "'texture_size' must be one of"),
+        ({"seed": -1}, "'seed' must lie between"),
+        ({"seed": True}, "'seed' must be a int"),
+        ({"azimuth": 10.0}, "both azimuth and elevation"),
+        ({"azimuth": float("nan"), "elevation": 0.0}, "'azimuth' must be a number"),
+        ({"strength": 3}, "no setting called 'strength'"),
+    ],
+)
+def test_bad_settings_get_a_sentence(settings, sentence):
+    with pytest.raises(InvalidSettings, match=sentence):
+        Settings.from_dict(settings)
+
+
+def run_cli(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "backend", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    ball = trimesh.creation.icosphere(3)
+    for suffix in ("glb", "obj", "ply"):
+        ball.export(folder / f"ball.{suffix}")
+    Image.fromarray(picture_of(ball)).save(folder / "reference.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("ball.glb", "out.glb"), ("ball.obj", "out.obj"), ("ball.ply", "out.glb")]
+)
+def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
+    done = run_cli(
+        "texture",
+        files / source,
+        "--image",
+        files / "reference.png",
+        "-o",
+        tmp_path / target,
+        "--texture-size",
+        1024,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bake" in done.stdout
+    before, after = read_mesh(files / source), trimesh.load(tmp_path / target, force="mesh", process=False)
+    assert len(after.faces) == len(before.faces)
+    assert after.visual.material is not None
+    corners = before.data().vertices[before.faces]
+    again = read_mesh(tmp_path / target).data()
+    np.testing.assert_allclose(again.vertices[again.faces], corners, atol=1e-5)
+
+
+def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
+    common = (files / "ball.glb", "--image", files / "reference.png", "-o", tmp_path, "--texture-size", 1024)
+    shown = {}
+    for stage in ("render", "paint", "bake"):
+        done = run_cli(stage, *common)
+        assert done.returncode == 0, done.stderr
+        shown[stage] = {Path(line).name for line in done.stdout.splitlines()}
+        assert all((tmp_path / name).stat().st_size > 0 for name in shown[stage])
+    assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= shown["render"]
+    assert "horizontal_color.mp4" in shown["paint"]
+    assert {
+        "base_color.png",
+        "confidence.png",
+        "coverage.png",
+        "disagreement.png",
+        "textured.glb",
+        "report.json",
+    } <= shown["bake"]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "image", "output", "sentence"),
+    [
+        ("nothing.glb", "reference.png", "out.glb", "There is no file"),
+        ("reference.png", "reference.png", "out.glb", "not a mesh file"),
+        ("broken.glb", "reference.png", "out.glb", "cannot be read"),
+        ("ball.glb", "nothing.png", "out.glb", "cannot be read"),
+        ("ball.glb", "broken.glb", "out.glb", "not an image file"),
+        ("ball.glb", "reference.png", "out.xyz", "must end in one of"),
+    ],
+)
+def test_the_command_line_answers_bad_files_with_a_sentence(files, tmp_path, mesh, image, output, sentence):
+    (files / "broken.glb").write_bytes(b"glTF broken")
+    done = run_cli("texture", files / mesh, "--image", files / image, "-o", tmp_path / output)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, tmp_path):
+    result = pipeline.run(knot_job, tmp_path, Watcher())
+    sheet = decoded(result.sheet).astype(np.float32)
+    assert sheet.shape == (256, 5 * 256, 3)
+    reference, *sides = np.split(sheet, 5, axis=1)
+    given = cv2.resize(
+        knot_job.reference[..., :3] * (knot_job.reference[..., 3:] / 255),
+        (256, 256),
+        interpolation=cv2.INTER_AREA,
+    )
+    assert np.abs(reference - given).mean() < 3
+    surface = surface_of(knot())
+    for number, (side, camera) in enumerate(
+        zip(sides, around(surface.vertices, result.report["view"]["azimuth"]), strict=True)
+    ):
+        truth = photograph(surface, lambda face, weights, points: paint_solid(points), camera)
+        assert ((side.max(axis=-1) > 8) == (truth.max(axis=-1) > 8)).mean() > 0.99
+        if number == 0:
+            assert np.abs(side - truth).mean() < 10
+    assert np.abs(sides[0] - sides[2]).mean() > 20

@@ -1,0 +1,66 @@
+"""The button's other places, and images that are dropped on an object."""
+
+import bpy
+import pytest
+from bl_ext.user_default.orbit_texture.addon.operators import set_reference
+from mathutils import Vector
+
+from tests.blender import make
+
+pytestmark = pytest.mark.every_blender
+
+
+@pytest.fixture
+def picture(tmp_path):
+    (tmp_path / "reference.png").write_bytes(make.png())
+    return str(tmp_path / "reference.png")
+
+
+def test_a_dropped_image_becomes_the_objects_reference_and_the_panels_and_selects_the_object(picture):
+    first, second = make.cube(), make.cube()
+    assert bpy.context.object == second
+    bpy.ops.orbit_texture.set_reference(filepath=picture, object_name=first.name)
+    image = first.orbit_texture.reference
+    assert bpy.path.abspath(image.filepath) == picture
+    assert bpy.context.scene.orbit_texture.image == image
+    assert second.orbit_texture.reference is None
+    assert bpy.context.selected_objects == [first]
+    assert bpy.context.object == first
+    bpy.ops.orbit_texture.set_reference(filepath=picture, object_name=second.name)
+    assert second.orbit_texture.reference == image
+
+
+def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
+    make.cube()
+    with pytest.raises(RuntimeError, match="no reference image at"):
+        bpy.ops.orbit_texture.set_reference(filepath=str(tmp_path / "nothing.png"))
+
+
+def test_a_drop_beside_every_mesh_is_a_sentence(picture):
+    bpy.ops.object.empty_add()
+    with pytest.raises(RuntimeError, match="no mesh object under the mouse"):
+        bpy.ops.orbit_texture.set_reference(filepath=picture)
+
+
+def test_the_nearest_mesh_under_the_mouse_is_meant():
+    near, far = make.cube(), make.cube()
+    near.location, far.location = (0, -3, 0), (0, 3, 0)
+    bpy.context.view_layer.update()
+    assert set_reference.hit_by(bpy.context, Vector((0, -20, 0)), Vector((0, 1, 0))) == near
+    assert set_reference.hit_by(bpy.context, Vector((0, 20, 0)), Vector((0, -1, 0))) == far
+    assert set_reference.hit_by(bpy.context, Vector((5, -20, 0)), Vector((0, 1, 0))) is None
+
+
+def test_the_viewport_takes_image_files():
+    [handler] = [
+        cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname == "ORBIT_TEXTURE_FH_image"
+    ]
+    assert {".png", ".jpg", ".webp"} <= set(handler.bl_file_extensions.split(";"))
+    assert handler.bl_import_operator == bpy.ops.orbit_texture.set_reference.idname_py()
+
+
+@pytest.mark.parametrize(
+    "menu", ["VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu"]
+)
+def test_the_menus_hold_the_button(menu):
+    assert any("orbit_texture" in draw.__module__ for draw in getattr(bpy.types, menu)._dyn_ui_initialize())

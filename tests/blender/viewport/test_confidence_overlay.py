@@ -1,0 +1,90 @@
+"""The confidence of a take over its object: seen in an offscreen picture, and nowhere in the file."""
+
+import bpy
+import gpu
+import numpy as np
+import pytest
+from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
+from bl_ext.user_default.orbit_texture.addon.viewport import confidence_overlay
+from mathutils import Matrix
+
+from tests.blender import make
+
+
+def drawn(obj, kind: str) -> np.ndarray:
+    """The middle pixel of the overlay seen from the front, RGBA 0..255."""
+    target = gpu.types.GPUOffScreen(16, 16)
+    with target.bind():
+        framebuffer = gpu.state.active_framebuffer_get()
+        framebuffer.clear(color=(0, 0, 0, 0), depth=1)
+        confidence_overlay.draw(
+            obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
+        )
+        pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
+    target.free()
+    return np.array(pixels.to_list(), np.uint8).reshape(16, 16, 4)[8, 8]
+
+
+@pytest.mark.parametrize(("confidence", "color"), [(255, (0, 255)), (0, (255, 0)), (128, (255, 255))])
+def test_what_was_well_seen_is_green_and_what_was_not_is_red(graphics, confidence, color):
+    obj = make.cube(uvs=False)
+    make.apply(obj, textures={"confidence": make.png(color=(confidence,))})
+    red, green, blue, alpha = drawn(obj, "confidence").astype(float) / drawn(obj, "confidence")[3] * 255
+    assert (red, green) == pytest.approx(color, abs=4)
+    assert (blue, alpha) == (0, 255)
+
+
+def test_the_overlay_follows_a_mesh_that_changes(graphics):
+    obj = make.cube(uvs=False)
+    make.apply(obj)
+    assert drawn(obj, "coverage")[3] > 0
+    obj.data.transform(Matrix.Translation((10, 0, 0)))
+    obj.data.update()
+    bpy.context.view_layer.update()
+    assert drawn(obj, "coverage")[3] == 0
+
+
+def test_a_mask_is_seen_over_the_take_while_it_is_painted(graphics):
+    obj = make.cube()
+    make.apply(obj, new_uvs=False)
+    bpy.ops.orbit_texture.mark_region()
+    mask = obj.orbit_texture.region
+    red, green, blue, alpha = drawn(obj, "region").astype(int)
+    assert red > green > blue, "the take's orange"
+    assert alpha == 255
+    mask.pixels.foreach_set(np.ones(mask.size[0] * mask.size[1] * 4, np.float32))
+    mask.update()
+    marked = drawn(obj, "region").astype(int)
+    assert marked[0] > red + 20
+    assert marked[1] < green
+    assert marked[2] > blue + 100
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert drawn(obj, "region")[3] == 0
+
+
+def test_nothing_is_drawn_without_a_take(graphics):
+    assert drawn(make.cube(), "confidence")[3] == 0
+
+
+def test_the_file_knows_nothing_of_the_overlay(tmp_path):
+    obj = make.cube(uvs=False)
+    make.apply(obj)
+    slots, counts = make.slots(obj), make.block_counts()
+    links = [
+        (link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links
+    ]
+    bpy.context.window_manager.orbit_texture_overlay = "CONFIDENCE"
+    assert (make.slots(obj), make.block_counts()) == (slots, counts)
+    assert [
+        (link.from_node.name, link.to_node.name) for link in obj.material_slots[0].material.node_tree.links
+    ] == links
+
+
+def test_triangles_and_uvs_of_what_the_viewport_shows():
+    obj = make.suzanne()
+    obj.modifiers.new("Array", "ARRAY")
+    positions, uvs = mesh_io.corners(obj, "UVMap")
+    assert positions.shape == (2 * 968 * 3, 3)
+    assert uvs.shape == (2 * 968 * 3, 2)
+    assert np.ptp(positions[:, 0]) > 4
+    assert mesh_io.corners(obj, "Nothing") is None

@@ -1,0 +1,71 @@
+"""What goes into the add-on's zip."""
+
+import re
+import tomllib
+
+from backend.api import paths
+from installer import extension
+
+NAMES = [
+    "pyzmq-27.3.0-cp312.cp313.cp314-cp312.cp313.cp314-win_amd64.whl",
+    "pyzmq-27.3.0-cp311-cp311-win_amd64.whl",
+]
+
+
+def manifest() -> str:
+    return (paths.ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+
+
+def test_the_checkouts_manifest_names_no_wheels_so_that_blender_accepts_a_linked_checkout():
+    assert "wheels" not in tomllib.loads(manifest())
+
+
+def test_the_zips_manifest_is_the_checkouts_with_the_wheels_added():
+    changed = tomllib.loads(extension.with_wheels(manifest(), NAMES))
+    assert changed.pop("wheels") == ["./wheels/" + name for name in sorted(NAMES)]
+    assert changed == tomllib.loads(manifest())
+
+
+def test_the_wheels_are_added_to_a_manifest_without_tables():
+    assert tomllib.loads(extension.with_wheels('id = "x"\n', NAMES))["wheels"]
+
+
+def test_the_zip_holds_the_product_and_nothing_else(tmp_path):
+    wheel = tmp_path / NAMES[1]
+    wheel.write_bytes(b"a wheel")
+    tree = extension.stage(tmp_path / "tree", [wheel])
+    assert {entry.name for entry in tree.iterdir()} == {*extension.PARTS, "wheels"}
+    assert (tree / "wheels" / NAMES[1]).read_bytes() == b"a wheel"
+    assert not [path for path in tree.rglob("*") if path.name == "__pycache__" or path.name.startswith(".")]
+
+
+def test_a_wheel_of_the_stable_abi_is_named_by_the_pythons_that_it_fits(tmp_path):
+    wheel = tmp_path / "pyzmq-27.3.0-cp312-abi3-win_amd64.whl"
+    wheel.write_bytes(b"a wheel")
+    tree = extension.stage(tmp_path / "tree", [wheel])
+    assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == [
+        "./wheels/" + NAMES[0]
+    ]
+    assert (tree / "wheels" / NAMES[0]).read_bytes() == b"a wheel"
+
+
+def test_every_pinned_package_has_a_hash():
+    for lock in (paths.ROOT / "requirements").glob("*.txt"):
+        packages = re.findall(r"^([a-z0-9-]+)==.*\n(.*)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+        assert packages
+        assert [name for name, following in packages if "--hash=sha256:" not in following] == [], lock.name
+
+
+def test_the_locks_are_made_from_what_is_asked_for():
+    for wanted in (paths.ROOT / "requirements").glob("*.in"):
+        lock = wanted.with_suffix(".txt").read_text(encoding="utf-8")
+        for package in re.findall(
+            r"^([A-Za-z0-9_-]+==[^\s;]+)", wanted.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            assert package.lower().replace("_", "-") in lock, f"{package} of {wanted.name} is not in its lock"
+
+
+def test_the_license_is_the_whole_text_of_the_gpl():
+    text = (paths.ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Version 3, 29 June 2007" in text
+    assert "How to Apply These Terms to Your New Programs" in text
