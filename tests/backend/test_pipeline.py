@@ -1,4 +1,4 @@
-"""The story of a job, in this process and from the command line."""
+"""One job, stage by stage, in this process and from the command line."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.contact_sheet import cameras_around
 from backend.render.photograph import photograph
-from backend.stages import SHARE
+from backend.stages import STAGES
 from tests.meshes import (
     ASSETS,
     camera_at,
@@ -100,7 +100,7 @@ def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
         pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
-    done = list(SHARE)[: list(SHARE).index(stage)]
+    done = STAGES[: STAGES.index(stage)]
     assert {path.stem for path in tmp_path.iterdir()} == set(done)
 
 
@@ -231,7 +231,7 @@ def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
     before, after = read_mesh(files / source), trimesh.load(tmp_path / target, force="mesh", process=False)
     assert len(after.faces) == len(before.faces)
     assert after.visual.material is not None
-    corners = before.data().vertices[before.faces]
+    corners = before.to_mesh_data().vertices[before.faces]
     again = read_mesh(tmp_path / target).to_mesh_data()
     np.testing.assert_allclose(again.vertices[again.faces], corners, atol=1e-5)
 
