@@ -115,7 +115,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
         InvalidMesh: there is nothing to see of it.
     """
     surface = clean(mesh.mesh.to_mesh_data())
-    bare = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.source])
+    bare = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
 
     def color(*where: np.ndarray) -> np.ndarray:
         return 255 * agx.encode(bare(*where) / np.float32(255))
