@@ -8,7 +8,7 @@ from backend.bake.seams import equalise_seams
 from backend.mesh.uvs import rasterize_atlas
 from tests.meshes import knot, points_on_seams, seam_differences, surface_of, true_texture
 
-ATLAS_SIZE = 1024
+SEAM_ATLAS_SIZE = 1024
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +16,10 @@ def atlas():
     """A knot, its texels, and a padded texture of hard-edged colours that no two views would quite agree
     on."""
     surface = surface_of(knot())
-    on = rasterize_atlas(surface.corner_uvs, ATLAS_SIZE)[0] >= 0
+    on = rasterize_atlas(surface.corner_uvs, SEAM_ATLAS_SIZE)[0] >= 0
     image = np.clip(
-        true_texture(surface, ATLAS_SIZE)
-        + np.random.default_rng(0).normal(0, 6, (ATLAS_SIZE, ATLAS_SIZE, 3)),
+        true_texture(surface, SEAM_ATLAS_SIZE)
+        + np.random.default_rng(0).normal(0, 6, (SEAM_ATLAS_SIZE, SEAM_ATLAS_SIZE, 3)),
         0,
         255,
     )
@@ -47,9 +47,9 @@ def test_equalised_seams_show_the_same_on_both_sides(atlas, dtype, rest):
 def test_texels_away_from_seams_and_most_of_the_surface_are_unchanged(atlas):
     surface, on, image = atlas
     change = np.abs(equalise_seams(image, on, surface.faces, surface.corner_uvs) - image).max(axis=2)
-    far = np.ones((ATLAS_SIZE, ATLAS_SIZE), np.uint8)
-    for pixels in points_on_seams(surface, ATLAS_SIZE):
-        column, row = np.clip(pixels, 0, ATLAS_SIZE - 1).astype(int).T
+    far = np.ones((SEAM_ATLAS_SIZE, SEAM_ATLAS_SIZE), np.uint8)
+    for pixels in points_on_seams(surface, SEAM_ATLAS_SIZE):
+        column, row = np.clip(pixels, 0, SEAM_ATLAS_SIZE - 1).astype(int).T
         far[row, column] = 0
     far = cv2.distanceTransform(far, cv2.DIST_L2, 5) > 2.5
     assert (change[far] == 0).all()
@@ -61,7 +61,7 @@ def test_texels_away_from_seams_and_most_of_the_surface_are_unchanged(atlas):
 
 def test_an_atlas_without_seams_or_without_differences_stays(atlas):
     surface, on, _ = atlas
-    plain = np.full((ATLAS_SIZE, ATLAS_SIZE, 3), 130, np.uint8)
+    plain = np.full((SEAM_ATLAS_SIZE, SEAM_ATLAS_SIZE, 3), 130, np.uint8)
     assert np.array_equal(equalise_seams(plain, on, surface.faces, surface.corner_uvs), plain)
     corners = np.float32([[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]])
     faces = np.int32([[0, 1, 2], [0, 2, 3]])

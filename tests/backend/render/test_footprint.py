@@ -8,19 +8,19 @@ from backend.render.footprint import build_mipmap, project_texels, sample_footpr
 from backend.render.sample import sample_bilinear
 from tests.meshes import camera_at, knot, surface_of
 
-FRAME_SIZE = 128
-EVERYWHERE = np.ones((FRAME_SIZE, FRAME_SIZE), bool)
+STRIPES_SIZE = 128
+EVERYWHERE = np.ones((STRIPES_SIZE, STRIPES_SIZE), bool)
 
 
 def stripes(degrees: float, period: float) -> np.ndarray:
     """(SIDE, SIDE, 1) float32 waves between 0 and 200 that run along a direction."""
-    row, column = np.mgrid[:FRAME_SIZE, :FRAME_SIZE] + 0.5
+    row, column = np.mgrid[:STRIPES_SIZE, :STRIPES_SIZE] + 0.5
     across = np.cos(np.radians(degrees)) * row - np.sin(np.radians(degrees)) * column
     return (100 + 100 * np.cos(2 * np.pi * across / period)).astype(np.float32)[..., None]
 
 
 def places(count: int = 4000) -> np.ndarray:
-    return np.random.default_rng(0).uniform(40, FRAME_SIZE - 40, (count, 2)).astype(np.float32)
+    return np.random.default_rng(0).uniform(40, STRIPES_SIZE - 40, (count, 2)).astype(np.float32)
 
 
 def patches(count: int, long: float, short: float, degrees: float) -> np.ndarray:
@@ -34,8 +34,8 @@ def patches(count: int, long: float, short: float, degrees: float) -> np.ndarray
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_texel_no_larger_than_a_pixel_reads_bilinearly(dtype):
-    frame = np.random.default_rng(1).integers(0, 256, (FRAME_SIZE, FRAME_SIZE - 1, 3)).astype(dtype)
-    where = np.random.default_rng(2).uniform(-3, FRAME_SIZE + 3, (4000, 2)).astype(np.float32)
+    frame = np.random.default_rng(1).integers(0, 256, (STRIPES_SIZE, STRIPES_SIZE - 1, 3)).astype(dtype)
+    where = np.random.default_rng(2).uniform(-3, STRIPES_SIZE + 3, (4000, 2)).astype(np.float32)
     mips = build_mipmap(frame, EVERYWHERE[:, 1:])
     for long in (0.1, 0.6, 0.99):
         np.testing.assert_allclose(
