@@ -117,7 +117,7 @@ def bake(
         preference: (T,) 0..1 per view, how much the painter trusts it.
         winding: the surface's, see :func:`backend.render.visibility.find_winding`.
         size: width and height of the texture.
-        voxel_resolution: of the grid on which views are chosen.
+        voxel_resolution: cells along the grid on which views are selected.
         seed: of the random exemplars that unseen texels are filled from.
         progress: called with the fraction done.
         config: weights and costs.
@@ -164,23 +164,41 @@ def bake(
     fused = fit_texture(
         views, weights, colors, start, config.fit_steps, lambda fraction: progress(0.5 + 0.3 * fraction)
     )
-    # Texels that no view sees are filled, and everything becomes images of the size that was asked for.
+    # Texels that no view sees are filled.
     confidence = np.where(seen, squareness * (1 - config.doubt_penalty * local_doubt), 0)
     filled = fill_unseen(texels.positions, texels.normals, fused.reshape(-1, 3)[texels.place], seen, seed)
     progress(0.9)
+    texture = _make_texture(surface, alignment, texels, filled, confidence, seen, size)
+    progress(1.0)
+    return texture
+
+
+def _make_texture(
+    surface: Surface,
+    alignment: Alignment,
+    texels: Texels,
+    colors: np.ndarray,
+    confidence: np.ndarray,
+    seen: np.ndarray,
+    size: int,
+) -> Texture:
+    """The images of a texture from colours (N, 3), confidence (N,) and whether a view sees it (N,) of each
+    texel."""
     differences = np.column_stack(
         [alignment.before.ravel(), alignment.after.ravel(), np.zeros(alignment.after.size)]
     ).astype(np.float32)
     differences = cv2.resize(differences.reshape(*alignment.after.shape, 3), (size, size))
     base_color, confidence, coverage = (
         upscale(to_atlas(texels, values), size)
-        for values in (filled, confidence[:, None], 255 * seen[:, None])
+        for values in (colors, confidence[:, None], 255 * seen[:, None])
     )
     on_surface = upscale(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
-    base_color = equalise_seams(base_color, on_surface, surface.faces, surface.corner_uvs)
-    progress(1.0)
     return Texture(
-        base_color, confidence, coverage, np.clip(differences, 0, 255).astype(np.uint8), float(seen.mean())
+        base_color=equalise_seams(base_color, on_surface, surface.faces, surface.corner_uvs),
+        confidence=confidence,
+        coverage=coverage,
+        disagreement=np.clip(differences, 0, 255).astype(np.uint8),
+        covered=float(seen.mean()),
     )
 
 
