@@ -40,7 +40,7 @@ class ScreenMesh(NamedTuple):
     Attributes:
         points: (2 * V,) float32 column and row of each vertex.
         pairs: (V,) uint64, the same memory: both in one load.
-        near: (V,) float32 1 / depth, or -depth for an orthographic camera; NaN before NEAR.
+        near: (V,) float32 1 / depth, or -depth for an orthographic camera; NaN before :data:`NEAR_PLANE`.
         cells: (V,) uint32, the first pixel centre not before each vertex, kept within the image: column in 16
             low bits, row in 16 high.
         corners: (3 * F,) uint32 vertices of the triangles. Unsigned, because numba checks the sign of every
