@@ -55,8 +55,9 @@ class TexturedMesh:
     """A mesh with its base colours.
 
     Attributes:
-        mesh: with UVs, 0 where a part has none.
-        images: (H, W, 3) uint8 sRGB each, repeated beyond UVs of 0..1; one pixel for a part in one colour.
+        mesh: with UVs, 0 where a geometry has none.
+        images: (H, W, 3) uint8 sRGB each, repeated beyond UVs of 0..1; one pixel for a geometry in one
+            colour.
         image_of: (F,) int, the image of each face.
     """
 
@@ -66,7 +67,7 @@ class TexturedMesh:
 
 
 def read_mesh(path: Path) -> MeshFile:
-    """The triangles of a file, those of all its parts in one mesh.
+    """The triangles of a file, those of all its geometries in one mesh.
 
     Raises:
         InvalidMesh: not there, not readable, or without faces.
@@ -84,37 +85,48 @@ def read_mesh(path: Path) -> MeshFile:
 
 
 def read_textured(path: Path) -> TexturedMesh:
-    """The triangles of a file with their base colours, all its parts in one mesh, each with its own image.
+    """The triangles of a file with their base colours, all its geometries in one mesh, each with its own
+    image.
 
     Raises:
-        InvalidMesh: not there, not readable, without faces, or none of its parts has a texture.
+        InvalidMesh: not there, not readable, without faces, or no geometry has a texture.
     """
-    parts = [
-        part for part in _load(path, "scene").dump() if isinstance(part, trimesh.Trimesh) and len(part.faces)
+    geometries = [
+        geometry
+        for geometry in _load(path, "scene").dump()
+        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces)
     ]
-    if not parts:
+    if not geometries:
         raise InvalidMesh(f"{path.name} holds no faces.")
-    images = tuple(map(_base_color, parts))
+    images = tuple(map(_base_color, geometries))
     # trimesh's stand-in for a missing image is one colour, too.
     if not any(np.ptp(image, axis=(0, 1)).any() for image in images):
         raise InvalidMesh(
             f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export "
             "both with it."
         )
-    counts = np.array([len(part.vertices) for part in parts])
+    counts = np.array([len(geometry.vertices) for geometry in geometries])
     faces = np.concatenate(
-        [part.faces + start for part, start in zip(parts, np.cumsum(counts) - counts, strict=True)]
+        [
+            geometry.faces + start
+            for geometry, start in zip(geometries, np.cumsum(counts) - counts, strict=True)
+        ]
     )
     uvs = np.concatenate(
-        [part.visual.uv if _has_texture(part) else np.zeros((len(part.vertices), 2)) for part in parts]
+        [
+            geometry.visual.uv if _has_texture(geometry) else np.zeros((len(geometry.vertices), 2))
+            for geometry in geometries
+        ]
     )
     mesh = MeshFile(
-        np.concatenate([part.vertices for part in parts]).astype(np.float32),
+        np.concatenate([geometry.vertices for geometry in geometries]).astype(np.float32),
         faces.astype(np.int32),
         uvs.astype(np.float32),
         _y_up(path),
     )
-    return TexturedMesh(mesh, images, np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts]))
+    return TexturedMesh(
+        mesh, images, np.repeat(np.arange(len(geometries)), [len(geometry.faces) for geometry in geometries])
+    )
 
 
 def write_mesh(
@@ -192,7 +204,7 @@ def _material(name: str, maps: Maps) -> PBRMaterial:
 
 
 def _load(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
-    """A file as trimesh reads it, as one "mesh" or as a "scene" of parts."""
+    """A file as trimesh reads it, as one "mesh" or as a "scene" of geometries."""
     if path.suffix.lower() not in READABLE_SUFFIXES:
         raise InvalidMesh(
             f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE_SUFFIXES)}."
@@ -210,26 +222,26 @@ def _y_up(path: Path) -> bool:
     return path.suffix.lower() in (".glb", ".gltf", ".obj")
 
 
-def _base_color_image(part: trimesh.Trimesh) -> Image.Image | None:
-    """The image of a part's material, whichever kind of material its format makes; None without one."""
-    material = getattr(part.visual, "material", None)
+def _base_color_image(geometry: trimesh.Trimesh) -> Image.Image | None:
+    """The image of a geometry's material, whichever kind of material its format makes; None without one."""
+    material = getattr(geometry.visual, "material", None)
     return (
         material.baseColorTexture if isinstance(material, PBRMaterial) else getattr(material, "image", None)
     )
 
 
-def _has_texture(part: trimesh.Trimesh) -> bool:
-    """Whether a part has both an image and UVs for it."""
-    return _base_color_image(part) is not None and part.visual.uv is not None
+def _has_texture(geometry: trimesh.Trimesh) -> bool:
+    """Whether a geometry has both an image and UVs for it."""
+    return _base_color_image(geometry) is not None and geometry.visual.uv is not None
 
 
-def _base_color(part: trimesh.Trimesh) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB: a part's image, or one pixel in its colour."""
-    material = getattr(part.visual, "material", part.visual)
+def _base_color(geometry: trimesh.Trimesh) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB: a geometry's image, or one pixel in its colour."""
+    material = getattr(geometry.visual, "material", geometry.visual)
     if isinstance(material, PBRMaterial):
         pixels = (
-            np.asarray(_base_color_image(part).convert("RGB"))
-            if _has_texture(part)
+            np.asarray(_base_color_image(geometry).convert("RGB"))
+            if _has_texture(geometry)
             else np.full((1, 1, 3), 255, np.uint8)
         )
         return (
@@ -238,8 +250,8 @@ def _base_color(part: trimesh.Trimesh) -> np.ndarray:
             else _multiply_linear(pixels, material.baseColorFactor[:3] / 255)
         )
     return (
-        np.asarray(_base_color_image(part).convert("RGB"))
-        if _has_texture(part)
+        np.asarray(_base_color_image(geometry).convert("RGB"))
+        if _has_texture(geometry)
         else np.uint8(material.main_color[:3]).reshape(1, 1, 3)
     )
 
