@@ -9,7 +9,6 @@ from .check_mesh import CheckMesh
 from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
-from .do_first import First
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
@@ -19,6 +18,7 @@ from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .repaint import ClearRegion, MarkRegion, RepaintRegion
+from .run_first import First
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake

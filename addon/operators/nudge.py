@@ -9,7 +9,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings
 from ..objects import mesh_io
-from ..viewport import image_overlay, reference_view, registration
+from ..viewport import image_overlay, image_placement, reference_view
 
 _STEP, _FINE = 5.0, 1.0
 """Degrees that an arrow turns the view by, without and with Shift."""
@@ -114,7 +114,7 @@ class NudgeView(bpy.types.Operator):
         # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
         # which they were.
         self._object_uid, self._area = obj.session_uid, context.area.as_pointer()
-        self._points, self._subject = _points(obj), registration.subject(_pixels(image))
+        self._points, self._subject = _points(obj), image_placement.subject(_pixels(image))
         self._how, self._start, self._kept = "", (0.0, 0.0), self._nudge
         self._middle = (0.0, 0.0)
         region = context.space_data.region_3d
@@ -200,10 +200,10 @@ class NudgeView(bpy.types.Operator):
         if context.area.as_pointer() != self._area or not self._is_on(context):
             return
         size, image = (context.region.width, context.region.height), context.scene.orbit_texture.image
-        onto = registration.outline(self._points, np.array(context.region_data.perspective_matrix), size)
+        onto = image_placement.outline(self._points, np.array(context.region_data.perspective_matrix), size)
         if onto:
-            left, bottom, width, height = corner = registration.moved(
-                registration.fitted(self._subject, onto, tuple(image.size)),
+            left, bottom, width, height = corner = image_placement.moved(
+                image_placement.fitted(self._subject, onto, tuple(image.size)),
                 self._nudge.shift,
                 self._nudge.zoom,
             )

@@ -4,7 +4,7 @@ import bpy
 
 from . import menus
 from .image_drop import ImageDrop
-from .panel import MainPanel
+from .main_panel import MainPanel
 from .preflight_panel import PreflightPanel
 from .queue_panel import QueuePanel
 from .scene_panel import ReferencePanel, ScenePanel

@@ -7,7 +7,7 @@ import gpu
 import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.operators.nudge import Nudge, NudgeView, dragged, pressed
-from bl_ext.user_default.orbit_texture.addon.viewport import image_overlay, reference_view, registration
+from bl_ext.user_default.orbit_texture.addon.viewport import image_overlay, image_placement, reference_view
 from mathutils import Euler, Matrix
 
 from tests.blender import make
@@ -49,15 +49,15 @@ def square(background: tuple, alpha: float) -> np.ndarray:
 
 @pytest.mark.parametrize("pixels", [square((1, 1, 1), 1), square((0, 0, 0), 0), square((1, 0, 0), 0)])
 def test_what_a_picture_shows_is_told_from_a_plain_or_transparent_background(pixels):
-    assert registration.subject(pixels) == pytest.approx((0.2, 0.2, 0.2, 0.4))
+    assert image_placement.subject(pixels) == pytest.approx((0.2, 0.2, 0.2, 0.4))
 
 
 def test_a_picture_of_one_colour_is_taken_whole():
-    assert registration.subject(np.ones((8, 8, 4), np.float32)) == (0, 0, 1, 1)
+    assert image_placement.subject(np.ones((8, 8, 4), np.float32)) == (0, 0, 1, 1)
 
 
 def test_what_a_picture_shows_comes_to_lie_on_the_mesh_and_the_picture_keeps_its_shape():
-    left, bottom, width, height = registration.fitted((0.2, 0.2, 0.2, 0.4), (300, 100, 50, 50), (100, 50))
+    left, bottom, width, height = image_placement.fitted((0.2, 0.2, 0.2, 0.4), (300, 100, 50, 50), (100, 50))
     assert width == pytest.approx(2 * height)
     assert (left + 0.2 * width, bottom + 0.2 * height, 0.2 * width, 0.4 * height) == pytest.approx(
         (300, 100, 50, 50)
@@ -66,12 +66,12 @@ def test_what_a_picture_shows_comes_to_lie_on_the_mesh_and_the_picture_keeps_its
 
 def test_the_outline_is_where_blender_shows_the_points_and_none_if_one_is_behind_the_viewer():
     points = np.array([(0, 0, 0), (2, 1, 0)], float)
-    assert registration.outline(points, np.diag((0.25, 0.25, 1, 1)), (400, 200)) == pytest.approx(
+    assert image_placement.outline(points, np.diag((0.25, 0.25, 1, 1)), (400, 200)) == pytest.approx(
         (200, 100, 100, 25)
     )
     behind = np.eye(4)
     behind[3] = (-1, 0, 0, 1)
-    assert registration.outline(points, behind, (400, 200)) is None
+    assert image_placement.outline(points, behind, (400, 200)) is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_moving_and_scaling_the_picture_leave_the_view_alone():
     assert (nudge.shift, nudge.azimuth, nudge.elevation) == ((5, -2), 30, 10)
     nudge = dragged(nudge, "S", (10, 0), (20, 0), (0, 0))
     assert (nudge.zoom, nudge.shift, nudge.azimuth, nudge.elevation) == (2, (5, -2), 30, 10)
-    assert registration.moved((0, 0, 10, 20), nudge.shift, nudge.zoom) == (0, -12, 20, 40)
+    assert image_placement.moved((0, 0, 10, 20), nudge.shift, nudge.zoom) == (0, -12, 20, 40)
 
 
 @pytest.mark.parametrize("side", [(0, 0), (35, 20), (-110, -15), (90, 89)])
