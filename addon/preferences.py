@@ -15,7 +15,7 @@ from ..backend.api.weights import MODELS, gigabytes
 from .jobs.queue import queue
 from .setup import devices, diagnostics, install_process, weights
 from .ui.setup import draw_setup
-from .ui.text import wrapped
+from .ui.text import draw_wrapped_text
 
 _PACKAGE = __package__.partition(".addon")[0]
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
@@ -147,7 +147,9 @@ def _draw_doctor(layout, context, width) -> None:
     row.operator("orbit_texture.doctor")
     row.operator("orbit_texture.copy_diagnostics")
     for finding in diagnostics.findings():
-        wrapped(layout, context, f"{finding.name}: {finding.detail}", icon=_ICONS[finding.state], width=width)
+        draw_wrapped_text(
+            layout, context, f"{finding.name}: {finding.detail}", icon=_ICONS[finding.state], width=width
+        )
         if finding.state == "ok":
             continue
         if finding.button:
@@ -156,7 +158,7 @@ def _draw_doctor(layout, context, width) -> None:
             for key, value in properties.items():
                 setattr(button, key, value)
         else:
-            wrapped(layout, context, finding.fix, icon="BLANK1", width=width)
+            draw_wrapped_text(layout, context, finding.fix, icon="BLANK1", width=width)
 
 
 def register() -> None:

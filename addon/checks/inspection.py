@@ -27,12 +27,12 @@ def known(obj: bpy.types.Object) -> MeshCheck | None:
 
 def inspect(obj: bpy.types.Object) -> MeshCheck:
     """Checks a mesh object that is in Object Mode, and remembers it."""
-    _known[_key(obj)] = found = mesh_check.check(mesh_io.faces(obj))
+    _known[_key(obj)] = found = mesh_check.check(mesh_io.read_faces(obj))
     return found
 
 
 def _key(obj: bpy.types.Object) -> tuple[int, str]:
-    return obj.data.session_uid, mesh_io.layer_to_send(obj)
+    return obj.data.session_uid, mesh_io.job_uv_layer(obj)
 
 
 def _waiting(obj: bpy.types.Object | None) -> bool:
@@ -51,7 +51,7 @@ def _inspect_active() -> None:
     obj = bpy.context.object
     if _waiting(obj):
         inspect(obj)
-        redraw.viewports()
+        redraw.tag_viewports()
 
 
 @persistent

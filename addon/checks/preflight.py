@@ -45,7 +45,7 @@ def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
         checked: what is known about its faces and UV map, if anything is.
     """
     try:
-        mesh_io.check(obj)
+        mesh_io.check_object(obj)
     except OrbitError as error:
         return [*_of_painter(settings), Finding(error.code, error.message, error.fix, urgent=True)]
     return [
@@ -171,7 +171,7 @@ def _of_faces(checked: MeshCheck | None) -> list[Finding]:
 
 
 def _of_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Finding]:
-    layer, name = mesh_io.layer_to_send(obj), mesh_io.UV_LAYER
+    layer, name = mesh_io.job_uv_layer(obj), mesh_io.UV_LAYER
     if not layer:
         return [Finding("uv_map", rpt_("There is no UV map. The texture brings one, '{}'.").format(name))]
     if not checked or not (checked.uvs_overlap or checked.uvs_leave_tiles):
@@ -208,7 +208,7 @@ def _of_modifiers(obj: bpy.types.Object) -> list[Finding]:
     if (len(seen.vertices), len(seen.loops)) == (len(obj.data.vertices), len(obj.data.loops)):
         return []
     names = ", ".join(modifier.name for modifier in obj.modifiers if modifier.show_viewport)
-    if mesh_io.layer_to_send(obj):
+    if mesh_io.job_uv_layer(obj):
         sentence = rpt_("What the modifiers add ({}) is textured too, if the UV map is usable through them.")
     else:
         sentence = rpt_(

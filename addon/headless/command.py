@@ -58,7 +58,7 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
         picture and (lambda: picture),
         options.folder,
         rules.read_file(Path(options.rules)) if options.rules else (),
-        region.read_file(Path(options.region).expanduser().resolve()) if options.region else None,
+        region.read_mask_file(Path(options.region).expanduser().resolve()) if options.region else None,
     )
     output = Path(options.output).expanduser().resolve()
     texturing.check_output(output)
@@ -88,7 +88,7 @@ def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
         raise InvalidSettings("Say what to write: --textures FOLDER, --glb FOLDER, or both.")
     objects = texturing.find_objects(options.objects)
     good = True
-    for obj in objects if options.objects else [obj for obj in objects if takes.shown(obj) >= 0]:
+    for obj in objects if options.objects else [obj for obj in objects if takes.shown_index(obj) >= 0]:
         try:
             files = _export_one(obj, options)
         except OrbitError as error:
@@ -102,7 +102,9 @@ def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
 def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path]:
     """Writes what the options ask for of an object; returns the files."""
     names = [take.name for take in obj.orbit_texture.takes]
-    index = names.index(options.take) if options.take in names else -1 if options.take else takes.shown(obj)
+    index = (
+        names.index(options.take) if options.take in names else -1 if options.take else takes.shown_index(obj)
+    )
     if index < 0:
         raise InvalidTarget(
             f"'{obj.name}' has no take called '{options.take}'."
@@ -112,10 +114,10 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
     files = []
     if options.textures:
         folder = Path(options.textures).expanduser().resolve()
-        files += export.textures(obj, index, folder, options.format, options.naming, options.pack)
+        files += export.write_textures(obj, index, folder, options.format, options.naming, options.pack)
     if options.glb:
-        files.append(Path(options.glb).expanduser().resolve() / export.glb_name(obj, index))
-        export.glb(obj, index, files[-1])
+        files.append(Path(options.glb).expanduser().resolve() / export.glb_file_name(obj, index))
+        export.write_glb(obj, index, files[-1])
     return files
 
 
@@ -208,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     out.add_argument("--take", metavar="NAME", help="the take that each object wears if not given")
     out.add_argument("--textures", metavar="FOLDER", help="folder for the textures")
     out.add_argument("--format", choices=export.FORMATS, default="png8", help="of the textures (%(default)s)")
-    out.add_argument("--naming", default=export.NAMING, help="of the textures (%(default)s)")
+    out.add_argument("--naming", default=export.DEFAULT_NAMING, help="of the textures (%(default)s)")
     out.add_argument(
         "--pack", action="store_true", help="metallic and roughness as one image, as glTF wants them"
     )

@@ -11,7 +11,7 @@ import bpy
 
 from ...backend.api.errors import StorageError
 from ..objects import material, takes
-from ..objects.report import sentences
+from ..objects.report import describe_report
 
 _CAPTIONS = ("Reference", "Its side", "Right of it", "Behind", "Left of it")
 
@@ -51,7 +51,7 @@ def rows(objects: Iterable[bpy.types.Object]) -> list[Row]:
     """A row for each mesh of the open file that wears a take; objects that wear the same one share a row."""
     wearing: dict[bpy.types.Material, list[bpy.types.Object]] = {}
     for obj in objects:
-        if (index := takes.shown(obj)) >= 0:
+        if (index := takes.shown_index(obj)) >= 0:
             wearing.setdefault(obj.orbit_texture.takes[index].material, []).append(obj)
     return [_row(shader, sharing) for shader, sharing in wearing.items()]
 
@@ -83,13 +83,13 @@ def write(file: Path, title: str, found: Iterable[Row]) -> None:
 
 
 def _row(shader: bpy.types.Material, sharing: list[bpy.types.Object]) -> Row:
-    take = sharing[0].orbit_texture.takes[takes.shown(sharing[0])]
-    image = material.texture(shader, material.SHEET)
+    take = sharing[0].orbit_texture.takes[takes.shown_index(sharing[0])]
+    image = material.find_image(shader, material.SHEET)
     return Row(
         ", ".join(obj.name for obj in sharing),
         Path(bpy.data.filepath).name,
         take.name,
-        sentences(json.loads(take.report)),
+        describe_report(json.loads(take.report)),
         bytes(image.packed_file.data) if image and image.packed_file else None,
     )
 

@@ -73,7 +73,9 @@ class Plan:
 
     def repaint_of(self, obj: bpy.types.Object) -> region.Repaint | None:
         """Raises :class:`InvalidTarget` if the object wears no take that can be repainted."""
-        return None if self.mask is None else region.repaint(obj, region.worn(obj), self.mask)
+        return (
+            None if self.mask is None else region.prepare_repaint(obj, region.get_shown_take(obj), self.mask)
+        )
 
     def settings_of(self, obj: bpy.types.Object) -> Settings:
         """Raises :class:`InvalidSettings` for a custom property that is no setting, or a value that it cannot
@@ -84,7 +86,11 @@ class Plan:
         for rule in self._meant(obj):
             said |= rule.settings
         settings = Settings.from_dict(said)
-        return settings if self.mask is None else region.settings(obj, region.worn(obj), settings)
+        return (
+            settings
+            if self.mask is None
+            else region.repaint_settings(obj, region.get_shown_take(obj), settings)
+        )
 
     def reference_of(self, obj: bpy.types.Object) -> Reference:
         """The reference of the last rule that names one, else the object's own, else its innermost

@@ -117,7 +117,7 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
         InvalidTarget: there is no such object, or no mesh at all.
     """
     if names is None:
-        if found := mesh_io.meshes(mesh_io.visible()):
+        if found := mesh_io.mesh_objects(mesh_io.visible_objects()):
             return found
         raise InvalidTarget("The file shows no mesh object.")
     if missing := [name for name in names if name not in bpy.data.objects]:
@@ -126,7 +126,7 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
             f"{', '.join(obj.name for obj in bpy.data.objects if obj.type == 'MESH') or 'none'}."
         )
     named = [bpy.data.objects[name] for name in names]
-    return list(dict.fromkeys(inner for obj in named for inner in (mesh_io.meshes([obj]) or [obj])))
+    return list(dict.fromkeys(inner for obj in named for inner in (mesh_io.mesh_objects([obj]) or [obj])))
 
 
 def check_output(output: Path) -> None:

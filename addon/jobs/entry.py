@@ -10,7 +10,7 @@ from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Kept, Result
 from ...backend.api.settings import Settings
 from ..objects import identity
-from ..objects.snapshot import Target
+from ..objects.snapshot import TargetMesh
 from .client import Reference
 
 
@@ -47,8 +47,8 @@ class Entry:
     settings: Settings | None
     keys: tuple[identity.ObjectKey, ...] = ()
     reference: Reference | None = None
-    target: Target | None = None
-    fallback: Target | None = None
+    target: TargetMesh | None = None
+    fallback: TargetMesh | None = None
     own_topology: bool = False
     layer: str = ""
     kept: Kept | None = None

@@ -15,7 +15,7 @@ from ...backend.api.events import JobEvent, State
 from ...backend.api.settings import Settings
 from ..checks import estimate
 from ..objects import identity, mesh_io, takes
-from ..objects.region import Repaint
+from ..objects.region import RegionRepaint
 from ..setup import weights
 from . import previews
 from .client import Client, Reference
@@ -62,7 +62,7 @@ class Queue:
         objects: list[bpy.types.Object],
         reference: Reference,
         settings: Settings,
-        repaint: Repaint | None = None,
+        repaint: RegionRepaint | None = None,
     ) -> Entry:
         """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
 
@@ -89,7 +89,7 @@ class Queue:
         objects: Iterable[bpy.types.Object],
         reference_of: Callable[[bpy.types.Object], Reference],
         settings_of: Callable[[bpy.types.Object], Settings],
-        repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None,
+        repaint_of: Callable[[bpy.types.Object], RegionRepaint | None] = lambda obj: None,
     ) -> list[Entry]:
         """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not
         stop the others.
@@ -141,15 +141,15 @@ class Queue:
         """
         try:
             objects = [obj for key in entry.keys if (obj := identity.find(key))]
-            target = entry.target or mesh_io.read(objects[0], entry.own_topology, entry.layer)
-            if mesh_io.topology(objects[0], target) != entry.expected_topology:
+            target = entry.target or mesh_io.read_mesh(objects[0], entry.own_topology, entry.layer)
+            if mesh_io.topology_fingerprint(objects[0], target) != entry.expected_topology:
                 raise InvalidTarget(
                     f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
                     "texture does not fit. Undo the change and retry, or texture it again.",
                     fix="retry",
                 )
             objects = [obj for obj in objects if obj.data == objects[0].data]
-            takes.add(objects, target, entry.result, entry.settings, entry.thumbnail)
+            takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail)
         except OrbitError as error:
             entry.error = error
             raise
@@ -229,7 +229,7 @@ class Queue:
                 for index, take in enumerate(obj.orbit_texture.takes)
                 if take.job == entry.job and not take.locked
             ]:
-                takes.remove(obj, index)
+                takes.remove_take(obj, index)
 
     def saving(self) -> None:
         """Before the file is saved: its objects name the jobs that they wait for, though an undo may have
@@ -303,7 +303,7 @@ class Queue:
         repaint_of: Callable,
     ) -> Entry:
         try:
-            mesh_io.check(objects[0])
+            mesh_io.check_object(objects[0])
             return self.add(
                 objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0])
             )
@@ -314,10 +314,10 @@ class Queue:
     @staticmethod
     def _read(entry: Entry, obj: bpy.types.Object) -> None:
         if entry.kept:
-            entry.target = mesh_io.read(obj, entry.own_topology, entry.layer)
+            entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer)
             return
-        entry.target = mesh_io.read(obj)
-        entry.fallback = mesh_io.read(obj, own_topology=True) if entry.target.evaluated else None
+        entry.target = mesh_io.read_mesh(obj)
+        entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.evaluated else None
         entry.own_topology = False
 
     def _submit(self, entry: Entry) -> None:

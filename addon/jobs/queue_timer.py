@@ -22,7 +22,7 @@ def start() -> None:
 def _tick() -> float | None:
     queue.poll()
     install_process.poll()
-    redraw.viewports()
+    redraw.tag_viewports()
     return BUSY_INTERVAL if queue.busy or install_process.busy() else None
 
 

@@ -12,7 +12,7 @@ from . import material, takes
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """How Blender writes an image.
 
     Attributes:
@@ -24,30 +24,30 @@ class Format:
 
     title: str
     suffix: str
-    kind: str
-    depth: str
-    linear: bool = False
+    file_format: str
+    color_depth: str
+    is_linear: bool = False
 
 
 FORMATS = {
-    "png8": Format("PNG, 8 bit", ".png", "PNG", "8"),
-    "png16": Format("PNG, 16 bit", ".png", "PNG", "16"),
-    "exr": Format("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", linear=True),
+    "png8": ImageFormat("PNG, 8 bit", ".png", "PNG", "8"),
+    "png16": ImageFormat("PNG, 16 bit", ".png", "PNG", "16"),
+    "exr": ImageFormat("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", is_linear=True),
 }
 
-NAMING = "{object}_{take}_{map}{tile}"
+DEFAULT_NAMING = "{object}_{take}_{map}{tile}"
 """``tile`` is empty, or a point and the number of a UDIM tile."""
 
-PACKED = "metallic_roughness"
+METALLIC_ROUGHNESS = "metallic_roughness"
 """The image of which glTF reads the roughness from green and the metallic from blue (glTF 2.0, 3.9.2)."""
 
 
-def textures(
+def write_textures(
     obj: bpy.types.Object,
     index: int,
     folder: Path,
     format: str = "png8",
-    naming: str = NAMING,
+    naming: str = DEFAULT_NAMING,
     pack: bool = False,
 ) -> list[Path]:
     """Writes the maps of a take that its material uses. Values are as in the take; 16 bits add room for what
@@ -67,21 +67,25 @@ def textures(
         StorageError: a file cannot be written.
     """
     take = obj.orbit_texture.takes[index]
-    images = {name: image for name in material.SOCKETS if (image := material.texture(take.material, name))}
+    images = {name: image for name in material.SOCKETS if (image := material.find_image(take.material, name))}
     if "base_color" not in images:
         raise InvalidTarget(
             f"The images of '{take.name}' are gone from its material. Texture the object again."
         )
     contents = {
-        (name, tile): png for name, image in images.items() for tile, png in material.files(image).items()
+        (name, tile): png
+        for name, image in images.items()
+        for tile, png in material.read_image_files(image).items()
     }
-    pixels = {key: _decoded(png) for key, png in contents.items() if pack or format != "png8"}
+    pixels = {key: _decode_png(png) for key, png in contents.items() if pack or format != "png8"}
     if pack:
         for tile in [tile for name, tile in list(pixels) if name == "metallic"]:
-            pixels[PACKED, tile] = _packed(pixels.pop(("metallic", tile)), pixels.pop(("roughness", tile)))
+            pixels[METALLIC_ROUGHNESS, tile] = _pack_metallic_roughness(
+                pixels.pop(("metallic", tile)), pixels.pop(("roughness", tile))
+            )
     else:
         pixels = pixels or dict.fromkeys(contents)
-    files = {key: folder / f"{_name(naming, obj, take, *key)}{FORMATS[format].suffix}" for key in pixels}
+    files = {key: folder / f"{_file_name(naming, obj, take, *key)}{FORMATS[format].suffix}" for key in pixels}
     if len(set(files.values())) < len(files):
         raise InvalidSettings(
             f"The naming '{naming}' gives two textures the same name. Use {{map}}, and {{tile}} for UDIM "
@@ -92,11 +96,11 @@ def textures(
         if format == "png8" and key in contents:
             _write_bytes(file, contents[key])
         else:
-            _write(file, pixels[key], FORMATS[format], is_color=key[0] == "base_color")
+            _write_image(file, pixels[key], FORMATS[format], is_color=key[0] == "base_color")
     return list(files.values())
 
 
-def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
+def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
     """Writes the object as it wears a take, by Blender's own exporter. What is shown and selected stays as it
     was.
 
@@ -114,9 +118,9 @@ def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
             f"'{obj.name}' is hidden or not in Object Mode. Show it and leave its mode first."
         )
     _make_folder(file.parent)
-    selected, shown = list(bpy.context.selected_objects), takes.shown(obj)
+    selected, shown = list(bpy.context.selected_objects), takes.shown_index(obj)
     try:
-        takes.show(obj, index)
+        takes.show_take(obj, index)
         for other in selected:
             other.select_set(False)
         obj.select_set(True)
@@ -128,15 +132,15 @@ def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
         for other in selected:
             other.select_set(True)
         if shown >= 0:
-            takes.show(obj, shown)
+            takes.show_take(obj, shown)
 
 
-def glb_name(obj: bpy.types.Object, index: int) -> str:
+def glb_file_name(obj: bpy.types.Object, index: int) -> str:
     """What to call an object's file."""
     return f"{bpy.path.clean_name(obj.name)}_{bpy.path.clean_name(obj.orbit_texture.takes[index].name)}.glb"
 
 
-def _decoded(png: bytes) -> np.ndarray:
+def _decode_png(png: bytes) -> np.ndarray:
     """(H, W, 4) float32 values of a PNG file as they are in it, row 0 at the bottom."""
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
         (Path(folder) / "texture.png").write_bytes(png)
@@ -147,14 +151,14 @@ def _decoded(png: bytes) -> np.ndarray:
     return pixels
 
 
-def _packed(metallic: np.ndarray, roughness: np.ndarray) -> np.ndarray:
+def _pack_metallic_roughness(metallic: np.ndarray, roughness: np.ndarray) -> np.ndarray:
     pixels = np.ones_like(metallic)
     pixels[..., 1], pixels[..., 2] = roughness[..., 0], metallic[..., 0]
     return pixels
 
 
-def _write(file: Path, pixels: np.ndarray, format: Format, is_color: bool) -> None:
-    if format.linear and is_color:
+def _write_image(file: Path, pixels: np.ndarray, format: ImageFormat, is_color: bool) -> None:
+    if format.is_linear and is_color:
         color = pixels[..., :3]
         pixels[..., :3] = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     height, width = pixels.shape[:2]
@@ -165,7 +169,11 @@ def _write(file: Path, pixels: np.ndarray, format: Format, is_color: bool) -> No
     try:
         image.pixels.foreach_set(pixels.ravel())
         settings = scene.render.image_settings
-        settings.file_format, settings.color_mode, settings.color_depth = format.kind, "RGB", format.depth
+        settings.file_format, settings.color_mode, settings.color_depth = (
+            format.file_format,
+            "RGB",
+            format.color_depth,
+        )
         image.save_render(str(file), scene=scene)
     except RuntimeError as error:
         raise StorageError(f"{file} cannot be written: {str(error).strip()}") from error
@@ -188,7 +196,7 @@ def _make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
-def _name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
+def _file_name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
     try:
         return naming.format(
             object=bpy.path.clean_name(obj.name),

@@ -38,9 +38,9 @@ def find(key: ObjectKey) -> bpy.types.Object | None:
     """The object, or None if it is not in the open file."""
     same_session = (obj for obj in bpy.data.objects if obj.session_uid == key.session_uid)
     same_id = (obj for obj in bpy.data.objects if obj.orbit_texture.id == key.id)
-    return next(same_session, None) or next(same_id, None) or _without_id(key)
+    return next(same_session, None) or next(same_id, None) or _find_by_name(key)
 
 
-def _without_id(key: ObjectKey) -> bpy.types.Object | None:
+def _find_by_name(key: ObjectKey) -> bpy.types.Object | None:
     obj = bpy.data.objects.get(key.name) if key.file and key.file == bpy.data.filepath else None
     return obj if obj and not obj.orbit_texture.id else None

@@ -13,16 +13,16 @@ import numpy as np
 from ...backend.api.errors import InvalidMesh, InvalidTarget
 from ...backend.api.job import check_triangle_count
 from ..checks.mesh_check import Faces
-from .snapshot import Connectivity, Snapshot, Target, triangle_loops
+from .snapshot import Connectivity, Snapshot, TargetMesh, triangle_loops
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
 
-_SELECTED = ".select_poly"
+_SELECTION_ATTRIBUTE = ".select_poly"
 """The attribute of the polygons that are selected; there is none if none is."""
 
 
-def check(obj: bpy.types.Object | None) -> None:
+def check_object(obj: bpy.types.Object | None) -> None:
     """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be
     textured."""
     if obj is None:
@@ -54,7 +54,7 @@ def check(obj: bpy.types.Object | None) -> None:
         raise InvalidTarget(
             f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode"
         )
-    if not obj.visible_get() and obj not in meshes(visible()):
+    if not obj.visible_get() and obj not in mesh_objects(visible_objects()):
         if obj.name in bpy.context.view_layer.objects:
             raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
         raise InvalidTarget(
@@ -65,12 +65,12 @@ def check(obj: bpy.types.Object | None) -> None:
     check_triangle_count(triangle_count(obj.data))
 
 
-def visible() -> list[bpy.types.Object]:
+def visible_objects() -> list[bpy.types.Object]:
     """What the viewport shows, without the objects of collections that are instanced."""
     return [obj for obj in bpy.context.view_layer.objects if obj.visible_get()]
 
 
-def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+def mesh_objects(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     """The mesh objects among these, and those of the collections that they instance, also linked ones. Each
     once, however often it is."""
     found, opened, waiting = {}, set(), deque(objects)
@@ -86,7 +86,7 @@ def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     return list(found)
 
 
-def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
+def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> TargetMesh:
     """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
 
     Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
@@ -98,62 +98,64 @@ def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> 
     Raises:
         InvalidTarget, InvalidMesh: as :func:`check` says.
     """
-    check(obj)
-    mesh, layer = obj.data, layer or layer_to_send(obj)
+    check_object(obj)
+    mesh, layer = obj.data, layer or job_uv_layer(obj)
     own = _connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = evaluated.to_mesh()
+    evaluated_mesh = evaluated.to_mesh()
     try:
-        if _has_topology(seen, own):
-            return Target(_snapshot(seen, obj, mesh, layer), own, False, layer)
-        if layer in seen.uv_layers and not own_topology:
-            check_triangle_count(triangle_count(seen))
-            return Target(_snapshot(seen, obj, seen, layer), own, True, layer)
+        if _has_same_topology(evaluated_mesh, own):
+            return TargetMesh(_take_snapshot(evaluated_mesh, obj, mesh, layer), own, False, layer)
+        if layer in evaluated_mesh.uv_layers and not own_topology:
+            check_triangle_count(triangle_count(evaluated_mesh))
+            return TargetMesh(_take_snapshot(evaluated_mesh, obj, evaluated_mesh, layer), own, True, layer)
     finally:
         evaluated.to_mesh_clear()
     note = (
         "The modifiers change the topology, so the mesh was textured as it is without them; the texture "
         "shows through them."
     )
-    return Target(_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
+    return TargetMesh(_take_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
 
 
-def faces(obj: bpy.types.Object) -> Faces:
+def read_faces(obj: bpy.types.Object) -> Faces:
     """The object's own mesh, without modifiers, with the UV layer that would be sent."""
-    mesh, layer = obj.data, layer_to_send(obj)
-    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    mesh, layer = obj.data, job_uv_layer(obj)
+    positions = _read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
     corner_vertices = _corner_vertices(mesh)
     return Faces(
         positions,
-        _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
+        _read_array(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
         corner_vertices,
-        _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
+        _read_array(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
         triangle_loops(positions, corner_vertices, *_triangles(mesh)),
-        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+        _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
     )
 
 
-def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
+def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None
     without the UV layer."""
-    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    if layer not in seen.uv_layers:
+    evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    if layer not in evaluated_mesh.uv_layers:
         return None
-    positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
-    corner_vertices = _corner_vertices(seen)
-    loops = triangle_loops(positions, corner_vertices, *_triangles(seen)).ravel()
-    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[
-        loops
-    ]
+    positions = _read_array(
+        evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3
+    )
+    corner_vertices = _corner_vertices(evaluated_mesh)
+    loops = triangle_loops(positions, corner_vertices, *_triangles(evaluated_mesh)).ravel()
+    return positions[corner_vertices[loops]], _read_array(
+        evaluated_mesh.attributes[layer].data, "vector", len(evaluated_mesh.loops), 2
+    )[loops]
 
 
-def seen_positions(obj: bpy.types.Object) -> np.ndarray:
+def evaluated_positions(obj: bpy.types.Object) -> np.ndarray:
     """(N, 3) float32 vertices that the viewport shows, in the object's space."""
-    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+    evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    return _read_array(evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3)
 
 
-def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+def selected_triangles(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
     """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
 
     Raises:
@@ -161,27 +163,31 @@ def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
     """
     own = obj.data
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = evaluated.to_mesh()
+    evaluated_mesh = evaluated.to_mesh()
     try:
-        mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
-        chosen = mesh.attributes.get(_SELECTED)
-        if chosen is None and _SELECTED in own.attributes:
+        mesh = (
+            own if own_topology or _has_same_topology(evaluated_mesh, _connectivity(own)) else evaluated_mesh
+        )
+        chosen = mesh.attributes.get(_SELECTION_ATTRIBUTE)
+        if chosen is None and _SELECTION_ATTRIBUTE in own.attributes:
             raise InvalidTarget(
                 f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
                 "Paint the region instead, with Mark Region."
             )
         if chosen is None:
             return np.zeros(triangle_count(mesh), np.uint8)
-        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        values = _read_array(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
         return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
     finally:
         evaluated.to_mesh_clear()
 
 
-def layout(mesh: bpy.types.Mesh, layer: str) -> str:
+def layout_fingerprint(mesh: bpy.types.Mesh, layer: str) -> str:
     """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it
     stays the same."""
-    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
+    digest = hashlib.blake2b(
+        _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32
+    )
     digest.update(_corner_vertices(mesh))
     return digest.hexdigest()
 
@@ -191,7 +197,7 @@ def triangle_count(mesh: bpy.types.Mesh) -> int:
     return len(mesh.loops) - 2 * len(mesh.polygons)
 
 
-def layer_to_send(obj: bpy.types.Object) -> str:
+def job_uv_layer(obj: bpy.types.Object) -> str:
     """The layer of the newest take that still exists, else the active one."""
     layers = obj.data.uv_layers
     for take in reversed(obj.orbit_texture.takes):
@@ -200,13 +206,13 @@ def layer_to_send(obj: bpy.types.Object) -> str:
     return layers.active.name if layers.active else ""
 
 
-def topology(obj: bpy.types.Object, target: Target) -> str:
+def topology_fingerprint(obj: bpy.types.Object, target: TargetMesh) -> str:
     """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer
     those of the object's mesh."""
     return _connectivity(obj.data).fingerprint(target.loops)
 
 
-def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
+def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
     """Adds a UV layer and returns its name; the layers that are active stay so.
 
     Args:
@@ -237,20 +243,22 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     return name
 
 
-def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
+def _take_snapshot(
+    mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str
+) -> Snapshot:
     """Copies only: what is made of them is made on another thread."""
-    polygons, cut = _triangles(mesh)
+    polygons, loop_triangles = _triangles(mesh)
     slots = mesh.attributes.get("material_index")
     return Snapshot(
-        positions=_get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
+        positions=_read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
         corner_vertices=_corner_vertices(mesh),
-        normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
-        uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+        normals=_read_array(mesh.corner_normals, "vector", len(mesh.loops), 3),
+        uvs=_read_array(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
         polygons=polygons,
-        cut=cut,
+        loop_triangles=loop_triangles,
         matrix=np.array(obj.matrix_world, np.float64),
         slot_count=len(mesh.materials),
-        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
+        slots=_read_array(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
     )
 
 
@@ -260,11 +268,11 @@ def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | No
     if len(mesh.loops) == 3 * len(mesh.polygons):
         return None, None
     mesh.calc_loop_triangles()
-    polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+    polygons = _read_array(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
     # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found
     # faster than read.
     three_in_one = (polygons[2:] == polygons[:-2]).any()
-    return polygons, _get(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
+    return polygons, _read_array(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
 
 def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
@@ -273,14 +281,14 @@ def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
 
 def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
     """(P,) int32 corners of each polygon."""
-    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
+    return _read_array(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
 def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
-    return _get(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
+    return _read_array(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
 
 
-def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
+def _has_same_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
     if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (
         own.vertices,
         len(own.corner_vertices),
@@ -290,7 +298,7 @@ def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
     return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
 
 
-def _get(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
+def _read_array(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
     values = np.empty(count * width, dtype)
     collection.foreach_get(attribute, values)
     return values.reshape(count, width) if width > 1 else values

@@ -14,12 +14,12 @@ from ...backend.api.job import MAPS, Kept
 from ...backend.api.settings import Settings
 from . import material, mesh_io, takes
 
-LARGEST_MASK = 2048
+MAX_MASK_SIZE = 2048
 """Texels along a side of the mask: its border is soft anyway."""
 
 
 @dataclass(frozen=True)
-class Repaint:
+class RegionRepaint:
     """What a job that repaints a region needs beside the mesh and the reference.
 
     Attributes:
@@ -34,9 +34,9 @@ class Repaint:
     own_topology: bool
 
 
-def worn(obj: bpy.types.Object):
+def get_shown_take(obj: bpy.types.Object):
     """The take that the object wears. Raises :class:`InvalidTarget` if it wears none."""
-    index = takes.shown(obj)
+    index = takes.shown_index(obj)
     if index < 0:
         raise InvalidTarget(
             f"'{obj.name}' wears no take of which a region could be repainted. Texture it first."
@@ -44,41 +44,41 @@ def worn(obj: bpy.types.Object):
     return obj.orbit_texture.takes[index]
 
 
-def check(obj: bpy.types.Object, take) -> None:
+def check_layout(obj: bpy.types.Object, take) -> None:
     """Raises :class:`InvalidTarget` if the take's texture does not lie on the object's mesh as it did."""
     if take.uv_layer not in obj.data.uv_layers:
         raise InvalidTarget(
             f"The UV map '{take.uv_layer}' of '{take.name}' is gone. Texture the whole object instead."
         )
-    if take.layout and take.layout != mesh_io.layout(obj.data, take.uv_layer):
+    if take.layout and take.layout != mesh_io.layout_fingerprint(obj.data, take.uv_layer):
         raise InvalidTarget(
             f"The faces or the UV map of '{obj.name}' were changed since '{take.name}' was made, so its "
             "texture does not lie right any more. Undo that, or texture the whole object."
         )
 
 
-def repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> Repaint:
+def prepare_repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> RegionRepaint:
     """What a job needs to keep a take's texture but for what is marked, see :class:`Kept`.
 
     Raises:
         InvalidTarget: nothing is marked; the take's images are gone or painted over, or it does not lie on
             this mesh.
     """
-    check(obj, take)
+    check_layout(obj, take)
     textures = {
         f"{name}.{tile}" if tile else name: np.frombuffer(data, np.uint8)
         for name in MAPS
-        if (image := material.texture(take.material, name))
-        for tile, data in material.files(image).items()
+        if (image := material.find_image(take.material, name))
+        for tile, data in material.read_image_files(image).items()
     }
     if not any(name.startswith("base_color") for name in textures):
         raise InvalidTarget(
             f"The images of '{take.name}' are gone from its material. Texture the whole object instead."
         )
-    return Repaint(Kept(textures, marked), take.uv_layer, take.own_topology)
+    return RegionRepaint(Kept(textures, marked), take.uv_layer, take.own_topology)
 
 
-def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
+def repaint_settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
     """As wanted, in the take's size, and with a seed that none of the object's takes has, for the same seed
     paints the same again."""
     made = json.loads(take.settings)
@@ -87,27 +87,27 @@ def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
     return Settings.from_dict(wanted.to_dict() | {"seed": seed, "texture_size": made["texture_size"]})
 
 
-def wearers(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
+def objects_showing(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
     """The object, then those that share its mesh and wear the same take."""
-    others = [other for other in takes.users_of(obj.data) if other != obj and takes.shown(other) >= 0]
+    others = [other for other in takes.mesh_users(obj.data) if other != obj and takes.shown_index(other) >= 0]
     return [
         obj,
         *(
             other
             for other in others
-            if other.orbit_texture.takes[takes.shown(other)].material == take.material
+            if other.orbit_texture.takes[takes.shown_index(other)].material == take.material
         ),
     ]
 
 
-def mask(obj: bpy.types.Object, take) -> bpy.types.Image:
+def find_or_create_mask(obj: bpy.types.Object, take) -> bpy.types.Image:
     """The object's mask on the take's UV map; a black one if it has none there.
 
     Raises:
         InvalidTarget: nothing can be painted on that UV map.
     """
-    check(obj, take)
-    image = material.texture(take.material, "base_color")
+    check_layout(obj, take)
+    image = material.find_image(take.material, "base_color")
     if image is None or image.source == "TILED":
         raise InvalidTarget(
             f"The texture of '{take.name}' lies on several UDIM tiles, or is gone. Select faces in Edit Mode "
@@ -120,21 +120,21 @@ def mask(obj: bpy.types.Object, take) -> bpy.types.Image:
         )
     own = obj.orbit_texture
     if own.region is None or own.region_layer != take.uv_layer:
-        size = min(json.loads(take.settings)["texture_size"], LARGEST_MASK)
+        size = min(json.loads(take.settings)["texture_size"], MAX_MASK_SIZE)
         own.region = bpy.data.images.new(f"{obj.name} Region", size, size, is_data=True)
         own.region.generated_color = (0, 0, 0, 1)
         own.region_layer = take.uv_layer
     return own.region
 
 
-def clear(obj: bpy.types.Object) -> None:
+def remove_mask(obj: bpy.types.Object) -> None:
     """Removes the mask."""
     image, obj.orbit_texture.region = obj.orbit_texture.region, None
     if image.users == 0:
         bpy.data.images.remove(image)
 
 
-def painted(obj: bpy.types.Object, take) -> np.ndarray:
+def read_mask(obj: bpy.types.Object, take) -> np.ndarray:
     """(H, W) uint8 of what is painted on the object's mask, row 0 at the top.
 
     Raises:
@@ -146,10 +146,10 @@ def painted(obj: bpy.types.Object, take) -> np.ndarray:
             f"The region was marked on the UV map '{own.region_layer}', and '{take.name}' lies on "
             f"'{take.uv_layer}'. Press Mark Region and paint it again."
         )
-    return _brightness(own.region)
+    return _read_brightness(own.region)
 
 
-def read_file(file: Path) -> np.ndarray:
+def read_mask_file(file: Path) -> np.ndarray:
     """(H, W) uint8 of a mask that is an image file. Raises :class:`InvalidImage` if it cannot be read."""
     try:
         image = bpy.data.images.load(str(file))
@@ -158,12 +158,12 @@ def read_file(file: Path) -> np.ndarray:
     try:
         if not all(image.size):
             raise InvalidImage(f"The region's mask {file} is not an image file that can be read.")
-        return _brightness(image)
+        return _read_brightness(image)
     finally:
         bpy.data.images.remove(image)
 
 
-def _brightness(image: bpy.types.Image) -> np.ndarray:
+def _read_brightness(image: bpy.types.Image) -> np.ndarray:
     """(H, W) uint8, row 0 at the top: 0 is black, whatever colour the rest has."""
     width, height = image.size
     pixels = np.empty((height, width, 4), np.float32)

@@ -4,7 +4,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 
-def sentences(report: dict) -> list[str]:
+def describe_report(report: dict) -> list[str]:
     """What a report tells, the most telling first; what it lacks is left out."""
     lines = []
     if "coverage" in report:

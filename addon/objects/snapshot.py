@@ -32,7 +32,7 @@ class Snapshot:
     normals: np.ndarray
     uvs: np.ndarray | None
     polygons: np.ndarray | None
-    cut: np.ndarray | None
+    loop_triangles: np.ndarray | None
     matrix: np.ndarray
     slot_count: int
     slots: np.ndarray | None
@@ -41,8 +41,8 @@ class Snapshot:
     def loops(self) -> np.ndarray:
         """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world.
         Takes a while."""
-        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.cut)
-        return loops[:, [0, 2, 1]] if mirrors(self.matrix) else loops
+        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.loop_triangles)
+        return loops[:, [0, 2, 1]] if is_mirroring(self.matrix) else loops
 
     def mesh_data(self) -> MeshData:
         """The mesh as it travels to the worker, in world space. Takes a while for a large one."""
@@ -71,7 +71,7 @@ class Snapshot:
         # inverse.
         x, y, z = self.matrix[:3, :3]
         cofactor = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)])
-        if mirrors(self.matrix):
+        if is_mirroring(self.matrix):
             cofactor = -cofactor
         normals = self.normals @ cofactor.T.astype(np.float32)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -104,7 +104,7 @@ class Connectivity:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetMesh:
     """What a job needs to know about an object, taken when the button is pressed.
 
     Attributes:
@@ -141,18 +141,21 @@ class Target:
         return mesh
 
 
-def mirrors(matrix: np.ndarray) -> bool:
+def is_mirroring(matrix: np.ndarray) -> bool:
     """Whether what goes through the matrix (4, 4) comes out inside out."""
     return bool(np.linalg.det(matrix[:3, :3]) < 0)
 
 
 def triangle_loops(
-    positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None
+    positions: np.ndarray,
+    corner_vertices: np.ndarray,
+    polygons: np.ndarray | None,
+    loop_triangles: np.ndarray | None,
 ) -> np.ndarray:
     """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
     if polygons is None:
         return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
-    return split_quads(positions, corner_vertices, polygons) if cut is None else cut
+    return split_quads(positions, corner_vertices, polygons) if loop_triangles is None else loop_triangles
 
 
 def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:

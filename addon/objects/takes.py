@@ -13,9 +13,9 @@ from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io
 
 
-def add(
+def add_take(
     objects: Iterable[bpy.types.Object],
-    target: mesh_io.Target,
+    target: mesh_io.TargetMesh,
     result: Result,
     settings: Settings,
     thumbnail: np.ndarray | None = None,
@@ -41,16 +41,18 @@ def add(
             "it again."
         )
 
-    before = fingerprint.read(objects)
+    before = fingerprint.read_state(objects)
     made_layer = (
-        "" if result.corner_uvs is None else mesh_io.write_uv_layer(mesh, target.loops, result.corner_uvs)
+        "" if result.corner_uvs is None else mesh_io.add_uv_layer(mesh, target.loops, result.corner_uvs)
     )
     layer = made_layer or target.uv_layer
     try:
         looks = {} if result.sheet is None else {material.SHEET: result.sheet}
-        shader = material.build(f"{first.name} {_new_name(first)}", result.textures | looks, layer)
-        if not fingerprint.same(before, fingerprint.read(objects, ignore=made_layer)):
-            material.remove(shader)
+        take_material = material.build(
+            f"{first.name} {_next_take_name(first)}", result.textures | looks, layer
+        )
+        if not fingerprint.is_same(before, fingerprint.read_state(objects, ignore=made_layer)):
+            material.remove(take_material)
             raise OrbitError(
                 f"The texture was not applied to '{first.name}', because its mesh would have changed. Please "
                 "report this."
@@ -61,27 +63,27 @@ def add(
         raise
 
     if thumbnail is not None:
-        material.set_preview(shader, thumbnail)
+        material.set_preview(take_material, thumbnail)
     owns_layer = bool(made_layer) or any(
         take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh)
     )
-    layout = mesh_io.layout(mesh, layer)
+    layout = mesh_io.layout_fingerprint(mesh, layer)
     for obj, mark in zip(objects, fingerprint.fingerprints(before), strict=True):
         report = result.report | {
             "mesh": "untouched",
             "fingerprint": mark,
             "notes": [*result.report.get("notes", []), *target.notes],
         }
-        _add_slot(obj)
+        _add_missing_slot(obj)
         take = obj.orbit_texture.takes.add()
-        take.name = _new_name(obj)
-        take.material, take.uv_layer, take.owns_uv_layer = shader, layer, owns_layer
+        take.name = _next_take_name(obj)
+        take.material, take.uv_layer, take.owns_uv_layer = take_material, layer, owns_layer
         take.own_topology, take.layout = target.loops is not None, layout
         take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
-        show(obj, len(obj.orbit_texture.takes) - 1)
+        show_take(obj, len(obj.orbit_texture.takes) - 1)
 
 
-def show(obj: bpy.types.Object, index: int) -> None:
+def show_take(obj: bpy.types.Object, index: int) -> None:
     """Puts the take's material into every slot of the object. The mesh keeps its own materials and each face
     its slot."""
     _save_slots(obj)
@@ -90,23 +92,28 @@ def show(obj: bpy.types.Object, index: int) -> None:
         slot.material = obj.orbit_texture.takes[index].material
 
 
-def shown(obj: bpy.types.Object) -> int:
+def shown_index(obj: bpy.types.Object) -> int:
     """Index of the take that the object wears, -1 if none."""
-    worn = obj.material_slots[0].material if obj.material_slots else None
+    first_material = obj.material_slots[0].material if obj.material_slots else None
     return next(
-        (index for index, take in enumerate(obj.orbit_texture.takes) if worn and take.material == worn), -1
+        (
+            index
+            for index, take in enumerate(obj.orbit_texture.takes)
+            if first_material and take.material == first_material
+        ),
+        -1,
     )
 
 
-def remove(obj: bpy.types.Object, index: int) -> None:
+def remove_take(obj: bpy.types.Object, index: int) -> None:
     """Removes a take with its material, images, UV layer and slot, as far as no other take uses them.
 
     The take before it is shown if the object wore this one, or the materials from before the first take if
     there is none.
     """
     own, mesh = obj.orbit_texture, obj.data
-    was_shown = shown(obj) == index
-    shader, layer, owns_layer = (
+    was_shown = shown_index(obj) == index
+    take_material, layer, owns_layer = (
         own.takes[index].material,
         own.takes[index].uv_layer,
         own.takes[index].owns_uv_layer,
@@ -114,33 +121,33 @@ def remove(obj: bpy.types.Object, index: int) -> None:
     if len(own.takes) == 1:
         _restore_slots(obj)
     elif was_shown:
-        show(obj, index - 1 if index else 1)
+        show_take(obj, index - 1 if index else 1)
     own.takes.remove(index)
     if len(own.takes) == 0:
         own.slots.clear()
-        _remove_slot(obj)
+        _remove_added_slot(obj)
     if owns_layer and layer in mesh.uv_layers and not any(take.uv_layer == layer for take in _takes_on(mesh)):
         mesh.uv_layers.remove(mesh.uv_layers[layer])
-    if shader:
-        material.remove(shader)
+    if take_material:
+        material.remove(take_material)
 
 
-def users_of(mesh: bpy.types.Mesh) -> list[bpy.types.Object]:
+def mesh_users(mesh: bpy.types.Mesh) -> list[bpy.types.Object]:
     """The objects that share the mesh."""
     return [obj for obj in bpy.data.objects if obj.data == mesh]
 
 
 def _takes_on(mesh: bpy.types.Mesh):
-    return (take for obj in users_of(mesh) for take in obj.orbit_texture.takes)
+    return (take for obj in mesh_users(mesh) for take in obj.orbit_texture.takes)
 
 
-def _new_name(obj: bpy.types.Object) -> str:
+def _next_take_name(obj: bpy.types.Object) -> str:
     """The first free "Take 1", "Take 2" …"""
     names = {take.name for take in obj.orbit_texture.takes}
     return next(name for number in range(1, len(names) + 2) if (name := f"Take {number}") not in names)
 
 
-def _wears_take(obj: bpy.types.Object, slot: bpy.types.MaterialSlot) -> bool:
+def _shows_take(obj: bpy.types.Object, slot: bpy.types.MaterialSlot) -> bool:
     return slot.material is not None and any(
         take.material == slot.material for take in obj.orbit_texture.takes
     )
@@ -153,7 +160,7 @@ def _save_slots(obj: bpy.types.Object) -> None:
     while len(saved) < len(obj.material_slots):
         saved.add()
     for slot, kept in zip(obj.material_slots, saved, strict=False):
-        if not _wears_take(obj, slot):
+        if not _shows_take(obj, slot):
             kept.link = slot.link
             slot.link = "OBJECT"  # shows the object's own material, which a slot linked to the mesh hides
             kept.material = slot.material
@@ -162,23 +169,23 @@ def _save_slots(obj: bpy.types.Object) -> None:
 
 def _restore_slots(obj: bpy.types.Object) -> None:
     for slot, kept in zip(obj.material_slots, obj.orbit_texture.slots, strict=False):
-        if _wears_take(obj, slot):
+        if _shows_take(obj, slot):
             slot.material = kept.material
             slot.link = kept.link
 
 
-def _add_slot(obj: bpy.types.Object) -> None:
+def _add_missing_slot(obj: bpy.types.Object) -> None:
     """Gives a mesh without a slot one. The objects that share the mesh share the slot, so they know that it
     is ours too."""
     if not obj.material_slots:
         obj.data.materials.append(None)
-        for user in users_of(obj.data):
+        for user in mesh_users(obj.data):
             user.orbit_texture.owns_slot = True
 
 
-def _remove_slot(obj: bpy.types.Object) -> None:
+def _remove_added_slot(obj: bpy.types.Object) -> None:
     """Takes the added slot away once no object needs it, and leaves the faces' slot numbers as they are."""
-    mesh, users = obj.data, users_of(obj.data)
+    mesh, users = obj.data, mesh_users(obj.data)
     needed = any(user.orbit_texture.takes or slot.material for user in users for slot in user.material_slots)
     if not obj.orbit_texture.owns_slot or needed or len(mesh.materials) != 1:
         return

@@ -18,14 +18,14 @@ from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .repaint import ClearRegion, MarkRegion, RepaintRegion
-from .run_first import First
+from .run_first import RunFirst
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (
+_OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
@@ -34,7 +34,7 @@ _CLASSES = (
     NudgeView,
     CheckMesh,
     Cancel,
-    First,
+    RunFirst,
     MoveJob,
     Dismiss,
     Retry,
@@ -66,10 +66,10 @@ _CLASSES = (
 
 
 def register() -> None:
-    for cls in _CLASSES:
+    for cls in _OPERATORS:
         bpy.utils.register_class(cls)
 
 
 def unregister() -> None:
-    for cls in reversed(_CLASSES):
+    for cls in reversed(_OPERATORS):
         bpy.utils.unregister_class(cls)

@@ -11,19 +11,19 @@ from ...backend.api.torch_builds import GIGABYTES
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import install_process
-from ..ui.text import wrapped
+from ..ui.text import draw_wrapped_text
 
-_WIDTH = 460
-_DEVICES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
+DIALOG_WIDTH = 460
+_DEVICE_NAMES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 
-def start(title: str, *arguments: str, then=lambda setup: None) -> None:
+def start_installer(title: str, *arguments: str, then=lambda setup: None) -> None:
     """Runs install.py, and shows how far it is."""
     install_process.start(title, *arguments, then=then)
     queue_timer.start()
 
 
-def is_free(cls) -> bool:
+def is_installer_idle(cls) -> bool:
     """Nothing is being installed; says so in the poll message of an operator's class."""
     if install_process.busy():
         cls.poll_message_set("Wait until the one that runs has ended: see the preferences")
@@ -31,11 +31,11 @@ def is_free(cls) -> bool:
     return True
 
 
-def _is_unused(cls) -> bool:
+def _is_backend_idle(cls) -> bool:
     if queue.busy:
         cls.poll_message_set("A job is not done. Wait for it, or cancel it")
         return False
-    return is_free(cls)
+    return is_installer_idle(cls)
 
 
 class InstallBackend(bpy.types.Operator):
@@ -52,7 +52,7 @@ class InstallBackend(bpy.types.Operator):
         default="auto",
         items=[
             ("auto", "Automatic", "What is there already, else what this computer has"),
-            *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
+            *((build, f"{_DEVICE_NAMES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
         ],
     )
     anew: BoolProperty(
@@ -66,31 +66,31 @@ class InstallBackend(bpy.types.Operator):
         if not bpy.app.online_access:
             cls.poll_message_set("Blender is offline. Allow Online Access in the preferences, under System")
             return False
-        return _is_unused(cls)
+        return _is_backend_idle(cls)
 
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # An error asks for it: what is there does not do.
             self.anew = install_process.look()
-        return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Install")
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Install")
 
     def draw(self, context):
         column = self.layout.column()
         folder = paths.backend_environment()
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
             rpt_(
                 "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a "
                 "CPU and {:g} GB for an NVIDIA card; {:.0f} GB are free."
             ).format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)),
-            width=_WIDTH,
+            width=DIALOG_WIDTH,
         )
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
             "Blender stays free meanwhile. Your system's Python and Blender's are not changed.",
-            width=_WIDTH,
+            width=DIALOG_WIDTH,
         )
         column.prop(self, "device")
         column.prop(self, "anew")
@@ -98,18 +98,18 @@ class InstallBackend(bpy.types.Operator):
     def execute(self, context):
         # It would start a worker again while its files change.
         queue.close()
-        start(
+        start_installer(
             "Installing the backend",
             "backend",
             "--torch",
             self.device,
             *(["--anew"] if self.anew else []),
-            then=_installed,
+            then=_check_after_install,
         )
         return {"FINISHED"}
 
 
-def _installed(done: install_process.Setup) -> None:
+def _check_after_install(done: install_process.Setup) -> None:
     """Goes on to the check, which also finds the devices that there are."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()
@@ -125,7 +125,7 @@ class RemoveBackend(bpy.types.Operator):
         if not install_process.is_installed():
             cls.poll_message_set("It is not installed")
             return False
-        return _is_unused(cls)
+        return _is_backend_idle(cls)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
@@ -138,7 +138,7 @@ class RemoveBackend(bpy.types.Operator):
 
     def execute(self, context):
         queue.close()
-        start("Removing the backend", "backend", "--remove")
+        start_installer("Removing the backend", "backend", "--remove")
         return {"FINISHED"}
 
 

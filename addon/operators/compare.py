@@ -10,7 +10,7 @@ from gpu_extras.batch import batch_for_shader
 from ..objects import takes
 from ..viewport import compare_overlay
 
-_NAVIGATION = {
+_NAVIGATION_EVENTS = {
     "MIDDLEMOUSE",
     "WHEELUPMOUSE",
     "WHEELDOWNMOUSE",
@@ -27,9 +27,9 @@ _NAVIGATION = {
 """Left to Blender, so that the view can be turned meanwhile."""
 
 
-def right_of(obj: bpy.types.Object, left: int, right: int) -> int:
+def next_comparable(obj: bpy.types.Object, left: int, right: int) -> int:
     """The take after ``right`` that can be compared with ``left``; after the last comes the first."""
-    others = [index for index in compare_overlay.comparable(obj) if index != left]
+    others = [index for index in compare_overlay.comparable_takes(obj) if index != left]
     return next((index for index in others if index > right), others[0])
 
 
@@ -51,8 +51,8 @@ class CompareTakes(bpy.types.Operator):
         if len(obj.orbit_texture.takes) < 2:
             cls.poll_message_set("The active object has fewer than two takes. Texture it again, then compare")
             return False
-        can_be_drawn = compare_overlay.comparable(obj)
-        if takes.shown(obj) not in can_be_drawn or len(can_be_drawn) < 2:
+        can_be_drawn = compare_overlay.comparable_takes(obj)
+        if takes.shown_index(obj) not in can_be_drawn or len(can_be_drawn) < 2:
             cls.poll_message_set(
                 "Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared"
             )
@@ -66,54 +66,54 @@ class CompareTakes(bpy.types.Operator):
         # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
         # which they were.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
-        self._left = takes.shown(context.object)
-        earlier = [index for index in compare_overlay.comparable(context.object) if index < self._left]
-        self._right = earlier[-1] if earlier else right_of(context.object, self._left, self._left)
-        self._line, self._dragging = 0.5, False
+        self._left = takes.shown_index(context.object)
+        earlier = [index for index in compare_overlay.comparable_takes(context.object) if index < self._left]
+        self._right = earlier[-1] if earlier else next_comparable(context.object, self._left, self._left)
+        self._divider, self._dragging = 0.5, False
         self._handles = [
             bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when)
-            for draw, when in ((self._draw_takes, "POST_VIEW"), (self._draw_line, "POST_PIXEL"))
+            for draw, when in ((self._draw_takes, "POST_VIEW"), (self._draw_divider, "POST_PIXEL"))
         ]
         context.window_manager.modal_handler_add(self)
-        self._tell(context)
+        self._update_header(context)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if context.area is None or not self._is_on(context) or event.type in {"ESC", "RIGHTMOUSE"}:
+        if context.area is None or not self._is_target_valid(context) or event.type in {"ESC", "RIGHTMOUSE"}:
             return self._end(context, {"CANCELLED"})
         if event.type in {"RET", "NUMPAD_ENTER"} and event.value == "PRESS":
-            takes.show(context.object, self._right)
+            takes.show_take(context.object, self._right)
             return self._end(context, {"FINISHED"})
         if event.type == "TAB" and event.value == "PRESS":
-            self._right = right_of(context.object, self._left, self._right)
-            self._tell(context)
+            self._right = next_comparable(context.object, self._left, self._right)
+            self._update_header(context)
         elif event.type == "LEFTMOUSE":
             self._dragging = event.value == "PRESS"
         if self._dragging:
             self._move(context, event.mouse_x)
-        is_for_blender = event.type in _NAVIGATION or event.type.startswith("NUMPAD_")
+        is_for_blender = event.type in _NAVIGATION_EVENTS or event.type.startswith("NUMPAD_")
         return {"PASS_THROUGH"} if is_for_blender and not self._dragging else {"RUNNING_MODAL"}
 
     def cancel(self, context):
         self._end(context, {"CANCELLED"})
 
-    def _is_on(self, context) -> bool:
+    def _is_target_valid(self, context) -> bool:
         """The object, with both takes, is still there."""
         obj = context.object
         return (
             obj is not None
             and obj.session_uid == self._object_uid
             and context.mode == "OBJECT"
-            and {self._left, self._right} <= set(compare_overlay.comparable(obj))
+            and {self._left, self._right} <= set(compare_overlay.comparable_takes(obj))
         )
 
     def _move(self, context, x: int) -> None:
         # Called from the sidebar; the line is in the viewport beside it.
         region = next(region for region in context.area.regions if region.type == "WINDOW")
-        self._line = min(1.0, max(0.0, (x - region.x) / region.width))
+        self._divider = min(1.0, max(0.0, (x - region.x) / region.width))
         context.area.tag_redraw()
 
-    def _tell(self, context) -> None:
+    def _update_header(self, context) -> None:
         names = [take.name for take in context.object.orbit_texture.takes]
         context.area.header_text_set(
             " | ".join(
@@ -138,25 +138,25 @@ class CompareTakes(bpy.types.Operator):
 
     def _draw_takes(self) -> None:
         context = bpy.context
-        if context.area.as_pointer() == self._area and self._is_on(context):
+        if context.area.as_pointer() == self._area and self._is_target_valid(context):
             region = context.region
-            compare_overlay.draw(
+            compare_overlay.draw_takes(
                 context.object,
                 self._left,
                 self._right,
-                round(self._line * region.width),
+                round(self._divider * region.width),
                 (region.width, region.height),
                 context.region_data.perspective_matrix,
             )
 
-    def _draw_line(self) -> None:
+    def _draw_divider(self) -> None:
         context = bpy.context
-        if context.area.as_pointer() == self._area and self._is_on(context):
+        if context.area.as_pointer() == self._area and self._is_target_valid(context):
             names = [context.object.orbit_texture.takes[index].name for index in (self._left, self._right)]
-            draw_line(round(self._line * context.region.width), context.region.height, *names)
+            draw_divider(round(self._divider * context.region.width), context.region.height, *names)
 
 
-def draw_line(x: int, height: int, left: str, right: str) -> None:
+def draw_divider(x: int, height: int, left: str, right: str) -> None:
     """Draws the line and on each side of it what is seen there, in the viewport's pixels."""
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     shader.uniform_float("color", (1.0, 1.0, 1.0, 1.0))

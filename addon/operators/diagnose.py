@@ -5,7 +5,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ..setup import diagnostics, weights
-from .backend import is_free, start
+from .backend import is_installer_idle, start_installer
 
 
 class Doctor(bpy.types.Operator):
@@ -18,11 +18,11 @@ class Doctor(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return is_free(cls)
+        return is_installer_idle(cls)
 
     def execute(self, context):
         weights.look()
-        start("Checking the installation", "doctor", "--json", then=diagnostics.learn)
+        start_installer("Checking the installation", "doctor", "--json", then=diagnostics.learn)
         return {"FINISHED"}
 
 

@@ -8,9 +8,9 @@ from ...backend.api.weights import MODELS, gigabytes
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import weights
-from ..ui.text import wrapped
+from ..ui.text import draw_wrapped_text
 
-_WIDTH = 460
+DIALOG_WIDTH = 460
 
 
 class DownloadWeights(bpy.types.Operator):
@@ -47,7 +47,7 @@ class DownloadWeights(bpy.types.Operator):
         if weights.there(MODELS[self.model]):
             self.report({"INFO"}, "They are on this computer already")
             return {"CANCELLED"}
-        return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Download")
 
     def draw(self, context):
         column = self.layout.column()
@@ -57,16 +57,16 @@ class DownloadWeights(bpy.types.Operator):
             row.label(text=source.repository, translate=False)
             row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
         for terms in dict.fromkeys(source.terms for source in needs.sources):
-            wrapped(column, context, terms, width=_WIDTH)
+            draw_wrapped_text(column, context, terms, width=DIALOG_WIDTH)
         sizes = map(gigabytes, (needs.size, needs.stays, needs.peak))
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
             rpt_(
                 "Download {} under these terms? About {} stay, and {} are taken on the way. Texturing waits "
                 "meanwhile. Cancel it at any time: it goes on where it ended."
             ).format(*sizes),
-            width=_WIDTH,
+            width=DIALOG_WIDTH,
         )
 
     def execute(self, context):

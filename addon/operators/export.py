@@ -10,23 +10,23 @@ from ...backend.api.errors import OrbitError
 from ..objects import export, takes
 
 
-class _Export:
+class _ExportOperator:
     @classmethod
     def poll(cls, context):
-        if context.object is None or takes.shown(context.object) < 0:
+        if context.object is None or takes.shown_index(context.object) < 0:
             cls.poll_message_set("The active object shows no take")
             return False
         return True
 
     def execute(self, context):
         try:
-            return self.run(context.object, takes.shown(context.object))
+            return self.run(context.object, takes.shown_index(context.object))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
 
 
-class ExportTextures(_Export, bpy.types.Operator):
+class ExportTextures(_ExportOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.export_textures"
     bl_label = "Export Textures"
     bl_description = "Write the textures of the shown take as image files into a folder"
@@ -37,7 +37,7 @@ class ExportTextures(_Export, bpy.types.Operator):
     )
     naming: StringProperty(
         name="Names",
-        default=export.NAMING,
+        default=export.DEFAULT_NAMING,
         description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say",
     )
     pack: BoolProperty(
@@ -50,14 +50,14 @@ class ExportTextures(_Export, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
-        files = export.textures(
+        files = export.write_textures(
             obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack
         )
         self.report({"INFO"}, rpt_("Wrote {} files").format(len(files)))
         return {"FINISHED"}
 
 
-class ExportGLB(_Export, bpy.types.Operator):
+class ExportGLB(_ExportOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.export_glb"
     bl_label = "Export GLB"
     bl_description = "Write the active object with the take that it wears as a GLB file"
@@ -68,13 +68,13 @@ class ExportGLB(_Export, bpy.types.Operator):
     def invoke(self, context, event):
         if not self.filepath:
             self.filepath = bpy.path.abspath(
-                f"//{export.glb_name(context.object, takes.shown(context.object))}"
+                f"//{export.glb_file_name(context.object, takes.shown_index(context.object))}"
             )
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
         file = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb"))
-        export.glb(obj, index, file)
+        export.write_glb(obj, index, file)
         self.report({"INFO"}, rpt_("Wrote {}").format(file.name))
         return {"FINISHED"}

@@ -22,7 +22,7 @@ class OpenReport(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if (
-            not any(obj.orbit_texture.takes for obj in mesh_io.meshes(context.scene.objects))
+            not any(obj.orbit_texture.takes for obj in mesh_io.mesh_objects(context.scene.objects))
             and not _failures()
         ):
             cls.poll_message_set("No object of the scene has a take")
@@ -35,7 +35,7 @@ class OpenReport(bpy.types.Operator):
             contact_sheet.write(
                 file,
                 Path(bpy.data.filepath).stem or "Orbit Texture",
-                [*contact_sheet.rows(mesh_io.meshes(context.scene.objects)), *_failures()],
+                [*contact_sheet.rows(mesh_io.mesh_objects(context.scene.objects)), *_failures()],
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)

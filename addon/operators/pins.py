@@ -10,31 +10,31 @@ from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
 from ..viewport import image_overlay
-from ..viewport.image_overlay import Corner
-from ..viewport.pins import FEWEST, MOST
+from ..viewport.image_overlay import Rectangle
+from ..viewport.pins import MAX_PINS, MIN_PINS
 
-_LARGEST = 0.45
+_MAX_IMAGE_FRACTION = 0.45
 """Of the viewport's width and height, for the picture."""
 
-_MARGIN = 20
+_IMAGE_MARGIN = 20
 """Pixels between the picture and the viewport's lower left corner."""
 
-_COLOR = (1.0, 0.6, 0.1, 1.0)
+_PIN_COLOR = (1.0, 0.6, 0.1, 1.0)
 
 
-def corner(width: int, height: int, image: bpy.types.Image) -> Corner:
+def image_rectangle(width: int, height: int, image: bpy.types.Image) -> Rectangle:
     """Where the picture is shown in a viewport of this size."""
-    scale = min(_LARGEST * width / image.size[0], _LARGEST * height / image.size[1])
-    return _MARGIN, _MARGIN, scale * image.size[0], scale * image.size[1]
+    scale = min(_MAX_IMAGE_FRACTION * width / image.size[0], _MAX_IMAGE_FRACTION * height / image.size[1])
+    return _IMAGE_MARGIN, _IMAGE_MARGIN, scale * image.size[0], scale * image.size[1]
 
 
-def place_in(shown: Corner, x: float, y: float) -> tuple[float, float] | None:
+def to_image_point(shown: Rectangle, x: float, y: float) -> tuple[float, float] | None:
     """Of a pixel of the viewport in the picture, 0..1 with y up; None beside it."""
     u, v = (x - shown[0]) / shown[2], (y - shown[1]) / shown[3]
     return (u, v) if 0 <= u <= 1 and 0 <= v <= 1 else None
 
 
-def hit(
+def ray_cast(
     obj: bpy.types.Object, context: bpy.types.Context, origin: Vector, direction: Vector
 ) -> Vector | None:
     """The first point of an object, as it is seen, on a ray of the world's space. In the object's space; None
@@ -45,11 +45,11 @@ def hit(
     return point if found else None
 
 
-def click(
+def handle_click(
     context: bpy.types.Context,
     region: bpy.types.Region,
     view: bpy.types.RegionView3D,
-    waiting: Vector | None,
+    pending_point: Vector | None,
     x: int,
     y: int,
 ) -> Vector | None:
@@ -64,33 +64,38 @@ def click(
         The point that waits from now on. A click beside mesh and picture changes nothing.
     """
     obj = context.object
-    place = place_in(corner(region.width, region.height, context.scene.orbit_texture.image), x, y)
+    place = to_image_point(
+        image_rectangle(region.width, region.height, context.scene.orbit_texture.image), x, y
+    )
     if place is None:
         return (
-            hit(
+            ray_cast(
                 obj,
                 context,
                 region_2d_to_origin_3d(region, view, (x, y)),
                 region_2d_to_vector_3d(region, view, (x, y)),
             )
-            or waiting
+            or pending_point
         )
-    if waiting is not None:
+    if pending_point is not None:
         pin = obj.orbit_texture.pins.add()
-        pin.point, pin.place = waiting, place
+        pin.point, pin.place = pending_point, place
     return None
 
 
-def draw(
-    context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None
+def draw_pins(
+    context: bpy.types.Context,
+    region: bpy.types.Region,
+    view: bpy.types.RegionView3D,
+    pending_point: Vector | None,
 ) -> None:
     """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
     obj, image = context.object, context.scene.orbit_texture.image
-    left, bottom, width, height = shown = corner(region.width, region.height, image)
-    image_overlay.draw(image, shown)
+    left, bottom, width, height = shown = image_rectangle(region.width, region.height, image)
+    image_overlay.draw_image(image, shown)
     gpu.state.blend_set("ALPHA")
     points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + (
-        [waiting] if waiting is not None else []
+        [pending_point] if pending_point is not None else []
     )
     _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])
     _draw_marks(
@@ -120,7 +125,7 @@ class AddPins(bpy.types.Operator):
         if image is None or not image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if len(obj.orbit_texture.pins) >= MOST:
+        if len(obj.orbit_texture.pins) >= MAX_PINS:
             cls.poll_message_set("There are as many pins as can be. Clear them to begin again")
             return False
         return context.space_data is not None and context.space_data.type == "VIEW_3D"
@@ -129,15 +134,19 @@ class AddPins(bpy.types.Operator):
         # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
         # which they were.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
-        self._point = None
+        self._pending_point = None
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.scene.orbit_texture.view = "PINS"
         context.window_manager.modal_handler_add(self)
-        self._tell(context)
+        self._update_header(context)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if event.type in {"ESC", "RET", "RIGHTMOUSE"} or context.area is None or not self._is_on(context):
+        if (
+            event.type in {"ESC", "RET", "RIGHTMOUSE"}
+            or context.area is None
+            or not self._is_target_valid(context)
+        ):
             return self._end(context)
         # Called from the sidebar; the clicks come in the viewport beside it.
         region = next(region for region in context.area.regions if region.type == "WINDOW")
@@ -145,14 +154,16 @@ class AddPins(bpy.types.Operator):
         if event.type != "LEFTMOUSE" or not (0 <= x < region.width and 0 <= y < region.height):
             return {"PASS_THROUGH"}
         if event.value == "PRESS":
-            self._point = click(context, region, context.area.spaces.active.region_3d, self._point, x, y)
-            self._tell(context)
-        return self._end(context) if len(context.object.orbit_texture.pins) >= MOST else {"RUNNING_MODAL"}
+            self._pending_point = handle_click(
+                context, region, context.area.spaces.active.region_3d, self._pending_point, x, y
+            )
+            self._update_header(context)
+        return self._end(context) if len(context.object.orbit_texture.pins) >= MAX_PINS else {"RUNNING_MODAL"}
 
     def cancel(self, context):
         self._end(context)
 
-    def _is_on(self, context) -> bool:
+    def _is_target_valid(self, context) -> bool:
         """The object and its reference are still there."""
         obj = context.object
         return (
@@ -161,10 +172,10 @@ class AddPins(bpy.types.Operator):
             and context.scene.orbit_texture.image is not None
         )
 
-    def _tell(self, context) -> None:
+    def _update_header(self, context) -> None:
         text = (
             rpt_("Click a point on the mesh")
-            if self._point is None
+            if self._pending_point is None
             else rpt_("Click the same point in the picture")
         )
         count = len(context.object.orbit_texture.pins)
@@ -182,8 +193,8 @@ class AddPins(bpy.types.Operator):
 
     def _draw(self) -> None:
         context = bpy.context
-        if context.area.as_pointer() == self._area and self._is_on(context):
-            draw(context, context.region, context.region_data, self._point)
+        if context.area.as_pointer() == self._area and self._is_target_valid(context):
+            draw_pins(context, context.region, context.region_data, self._pending_point)
 
 
 class ClearPins(bpy.types.Operator):
@@ -207,11 +218,11 @@ def _draw_marks(places: list[Vector | None]) -> None:
     if not numbered:
         return
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", _COLOR)
+    shader.uniform_float("color", _PIN_COLOR)
     gpu.state.point_size_set(9)
     batch_for_shader(shader, "POINTS", {"pos": [(*place, 0.0) for _, place in numbered]}).draw(shader)
     blf.size(0, 16)
-    blf.color(0, *_COLOR)
+    blf.color(0, *_PIN_COLOR)
     for number, place in numbered:
         blf.position(0, place.x + 8, place.y + 8, 0)
         blf.draw(0, str(number))

@@ -6,7 +6,7 @@ from bpy.props import StringProperty
 from ..jobs.queue import queue
 
 
-class First(bpy.types.Operator):
+class RunFirst(bpy.types.Operator):
     bl_idname = "orbit_texture.first"
     bl_label = "Do First"
     bl_description = "Do this job before the others that wait. The one at work goes on"

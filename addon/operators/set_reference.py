@@ -29,7 +29,7 @@ class SetReference(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        if obj := _under_mouse(context, event):
+        if obj := _object_under_mouse(context, event):
             self.object_name = obj.name
         return self.execute(context)
 
@@ -52,7 +52,7 @@ class SetReference(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _under_mouse(context, event) -> bpy.types.Object | None:
+def _object_under_mouse(context, event) -> bpy.types.Object | None:
     """The mesh object of which the mouse shows a face."""
     area = context.area
     region = (
@@ -63,14 +63,14 @@ def _under_mouse(context, event) -> bpy.types.Object | None:
     if region is None:
         return None
     mouse, view = (event.mouse_x - region.x, event.mouse_y - region.y), area.spaces.active.region_3d
-    return hit_by(
+    return ray_cast_mesh(
         context,
         view3d_utils.region_2d_to_origin_3d(region, view, mouse),
         view3d_utils.region_2d_to_vector_3d(region, view, mouse),
     )
 
 
-def hit_by(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:
+def ray_cast_mesh(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:
     """The mesh object that a ray hits first."""
     hit, *_, obj, _matrix = context.scene.ray_cast(context.evaluated_depsgraph_get(), origin, ray)
     return obj if hit and obj.type == "MESH" else None

@@ -6,10 +6,10 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from ..jobs.queue import queue
-from ..objects.report import sentences
-from ..ui.text import wrapped
+from ..objects.report import describe_report
+from ..ui.text import draw_wrapped_text
 
-_WIDTH = 420
+_REPORT_WIDTH = 420
 
 
 class ShowReport(bpy.types.Operator):
@@ -26,20 +26,20 @@ class ShowReport(bpy.types.Operator):
 
     def invoke(self, context, event):
         return (
-            context.window_manager.invoke_popup(self, width=_WIDTH)
+            context.window_manager.invoke_popup(self, width=_REPORT_WIDTH)
             if self._report(context)
             else {"CANCELLED"}
         )
 
     def draw(self, context):
-        for line in sentences(self._report(context)):
-            wrapped(self.layout, context, line, width=_WIDTH, icon="DOT")
+        for line in describe_report(self._report(context)):
+            draw_wrapped_text(self.layout, context, line, width=_REPORT_WIDTH, icon="DOT")
 
     def execute(self, context):
         report = self._report(context)
         if not report:
             return {"CANCELLED"}
-        self.report({"INFO"}, "\n".join(sentences(report)))
+        self.report({"INFO"}, "\n".join(describe_report(report)))
         return {"FINISHED"}
 
     def _report(self, context) -> dict | None:

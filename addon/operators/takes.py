@@ -6,7 +6,7 @@ from bpy.props import IntProperty
 from ..objects import takes
 
 
-class _OnTakes:
+class _TakesOperator:
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -20,7 +20,7 @@ class _OnTakes:
         return True
 
 
-class _OnTake(_OnTakes):
+class _TakeOperator(_TakesOperator):
     index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
 
     def execute(self, context):
@@ -30,28 +30,28 @@ class _OnTake(_OnTakes):
         return self.run(context.object)
 
 
-class ShowTake(_OnTake, bpy.types.Operator):
+class ShowTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.show_take"
     bl_label = "Show Take"
     bl_description = "Put this take's material on the object"
 
     def run(self, obj: bpy.types.Object) -> set:
-        takes.show(obj, self.index)
+        takes.show_take(obj, self.index)
         return {"FINISHED"}
 
 
-class NextTake(_OnTakes, bpy.types.Operator):
+class NextTake(_TakesOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.next_take"
     bl_label = "Show Next Take"
     bl_description = "Put the next take's material on the object; after the last comes the first"
 
     def execute(self, context):
         obj = context.object
-        takes.show(obj, (takes.shown(obj) + 1) % len(obj.orbit_texture.takes))
+        takes.show_take(obj, (takes.shown_index(obj) + 1) % len(obj.orbit_texture.takes))
         return {"FINISHED"}
 
 
-class RemoveTake(_OnTake, bpy.types.Operator):
+class RemoveTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.remove_take"
     bl_label = "Remove Take"
     bl_description = (
@@ -62,5 +62,5 @@ class RemoveTake(_OnTake, bpy.types.Operator):
         if obj.orbit_texture.takes[self.index].locked:
             self.report({"ERROR"}, "The take is locked. Unlock it first.")
             return {"CANCELLED"}
-        takes.remove(obj, self.index)
+        takes.remove_take(obj, self.index)
         return {"FINISHED"}

@@ -26,7 +26,7 @@ class TextureScene(bpy.types.Operator):
     def execute(self, context):
         settings = context.scene.orbit_texture
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
-        meshes = [obj for obj in mesh_io.meshes(objects) if not queue.running_on(obj)]
+        meshes = [obj for obj in mesh_io.mesh_objects(objects) if not queue.running_on(obj)]
         if not meshes:
             self.report(
                 {"ERROR"},
@@ -36,7 +36,7 @@ class TextureScene(bpy.types.Operator):
             )
             return {"CANCELLED"}
         try:
-            plan = _plan(context)
+            plan = _plan_from_panel(context)
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
@@ -54,11 +54,11 @@ class TextureScene(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _plan(context: bpy.types.Context) -> Plan:
+def _plan_from_panel(context: bpy.types.Context) -> Plan:
     """What the panel says; raises :class:`InvalidSettings` for a file of rules that cannot be read."""
     settings = context.scene.orbit_texture
     return Plan(
-        lambda obj: reference_view.settings_for(obj, context),
+        lambda obj: reference_view.settings_with_view(obj, context),
         settings.image and (lambda: reference.from_image(settings.image)),
         settings.folder,
         read_file(Path(bpy.path.abspath(settings.rules))) if settings.rules else (),

@@ -30,11 +30,11 @@ class TextureSelected(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            picture = reference.from_image(context.scene.orbit_texture.image)
+            image = reference.from_image(context.scene.orbit_texture.image)
             entries = queue.add_each(
                 context.selected_objects,
-                lambda obj: picture,
-                lambda obj: reference_view.settings_for(obj, context),
+                lambda obj: image,
+                lambda obj: reference_view.settings_with_view(obj, context),
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)

@@ -11,7 +11,7 @@ from .scene_panel import ReferencePanel, ScenePanel
 from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
-_CLASSES = (
+_PANELS = (
     MainPanel,
     TakesPanel,
     SettingsPanel,
@@ -24,12 +24,12 @@ _CLASSES = (
 
 
 def register() -> None:
-    for cls in _CLASSES:
+    for cls in _PANELS:
         bpy.utils.register_class(cls)
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
-    for cls in reversed(_CLASSES):
+    for cls in reversed(_PANELS):
         bpy.utils.unregister_class(cls)

@@ -2,7 +2,7 @@
 
 from ..jobs.entry import Entry
 from ..setup import devices
-from .text import status, wrapped
+from .text import describe_status, draw_wrapped_text
 
 FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "restart_worker"}
 """The fixes of errors that have an operator of the same name."""
@@ -11,18 +11,18 @@ FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "re
 def draw_job(layout, context, entry: Entry) -> None:
     """Progress of a job at work, the error of one that failed; nothing of one that is done."""
     if entry.error:
-        wrapped(layout, context, entry.error.message)
+        draw_wrapped_text(layout, context, entry.error.message)
         _draw_fix(layout.row(), entry)
     elif entry.result:
-        wrapped(layout, context, status(entry))
+        draw_wrapped_text(layout, context, describe_status(entry))
         if entry.waits and context.mode != "OBJECT":
             layout.operator("orbit_texture.object_mode")
     elif not entry.applied:
         row = layout.row(align=True)
-        row.progress(factor=entry.event.fraction, text=status(entry))
+        row.progress(factor=entry.event.fraction, text=describe_status(entry))
         row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
         if entry.event.device:
-            wrapped(layout, context, devices.fullness(entry.event.device), icon="SYSTEM")
+            draw_wrapped_text(layout, context, devices.fullness(entry.event.device), icon="SYSTEM")
 
 
 def _draw_fix(row, entry: Entry) -> None:

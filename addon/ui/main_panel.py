@@ -12,7 +12,7 @@ from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
 from .setup import draw_setup
 
-_COLUMNS, _SCALE = 4, 2.8
+_PREVIEW_COLUMNS, _PREVIEW_SCALE = 4, 2.8
 """Of the small pictures of a job at work."""
 
 
@@ -24,42 +24,44 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         settings = context.scene.orbit_texture
         layout = self.layout
         layout.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
-        layout.popover("ORBIT_TEXTURE_PT_presets", text=_quality(settings), icon="PRESET", translate=False)
+        layout.popover(
+            "ORBIT_TEXTURE_PT_presets", text=_describe_settings(settings), icon="PRESET", translate=False
+        )
         draw_urgent(layout, context)
         draw_setup(layout, context)
         row = layout.row()
         row.scale_y = 1.5
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
-        if entry := _current(context.object):
+        if entry := _current_entry(context.object):
             draw_job(layout, context, entry)
-            _draw_pictures(layout, previews.icons(entry.job))
+            _draw_previews(layout, previews.icons(entry.job))
         else:
             draw_estimate(layout, context)
 
 
-def _draw_pictures(layout, icons: list[int]) -> None:
+def _draw_previews(layout, icons: list[int]) -> None:
     """What a job is painting, if it has shown anything."""
     if icons:
-        grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
+        grid = layout.grid_flow(row_major=True, columns=_PREVIEW_COLUMNS, even_columns=True, align=True)
         for icon in icons:
-            grid.template_icon(icon, scale=_SCALE)
+            grid.template_icon(icon, scale=_PREVIEW_SCALE)
 
 
-def _quality(settings) -> str:
+def _describe_settings(settings) -> str:
     """What is set, in a few words, whether a preset set it or not: "OrbitPainter Fast, 2k"."""
 
-    def shown(name: str) -> str:
+    def choice_name(name: str) -> str:
         return iface_(settings.bl_rna.properties[name].enum_items[getattr(settings, name)].name)
 
-    who = {
-        "orbitpainter": f"{shown('painter')} {shown('quality')}",
+    painter = {
+        "orbitpainter": f"{choice_name('painter')} {choice_name('quality')}",
         "draft": iface_("Draft, no AI model"),
-    }.get(settings.painter, shown("painter"))
+    }.get(settings.painter, choice_name("painter"))
     refined = [iface_("refined")] if settings.refine and settings.painter != "trellis2" else []
-    return ", ".join([who, shown("texture_size"), *refined])
+    return ", ".join([painter, choice_name("texture_size"), *refined])
 
 
-def _current(obj: bpy.types.Object | None) -> Entry | None:
+def _current_entry(obj: bpy.types.Object | None) -> Entry | None:
     """The job to watch: the one at work; else the active object's own, if it waits or failed."""
 
     def is_own(entry: Entry) -> bool:

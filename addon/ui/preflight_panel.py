@@ -6,7 +6,7 @@ from ..checks import inspection, preflight
 from ..checks.preflight import Finding
 from ..objects import mesh_io
 from .base import OrbitPanel
-from .text import wrapped
+from .text import draw_wrapped_text
 
 
 class PreflightPanel(OrbitPanel, bpy.types.Panel):
@@ -22,9 +22,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
     def draw(self, context):
         notes = [finding for finding in _findings(context) if not finding.urgent]
         for finding in notes:
-            _draw(self.layout, context, finding)
+            _draw_finding(self.layout, context, finding)
         if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
-            wrapped(
+            draw_wrapped_text(
                 self.layout,
                 context,
                 "Flipped faces and overlapping UVs have not been looked for.",
@@ -39,7 +39,7 @@ def draw_urgent(layout, context) -> None:
     """What should be mended before the button is pressed, each with the button that mends it."""
     for finding in _findings(context):
         if finding.urgent:
-            _draw(layout.box(), context, finding)
+            _draw_finding(layout.box(), context, finding)
 
 
 def draw_estimate(layout, context) -> None:
@@ -60,7 +60,7 @@ def _findings(context) -> list[Finding]:
     return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
 
 
-def _draw(layout, context, finding: Finding) -> None:
-    wrapped(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
+def _draw_finding(layout, context, finding: Finding) -> None:
+    draw_wrapped_text(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
     if finding.fix:
         layout.operator(f"orbit_texture.{finding.fix}")

@@ -3,7 +3,7 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..viewport.pins import FEWEST, MOST
+from ..viewport.pins import MAX_PINS, MIN_PINS
 from .base import OrbitPanel
 
 
@@ -40,7 +40,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
             row.operator("orbit_texture.clear_pins", text="", icon="X")
             column.label(
                 text=rpt_("{} of {} to {}").format(
-                    len(context.object.orbit_texture.pins) if context.object else 0, FEWEST, MOST
+                    len(context.object.orbit_texture.pins) if context.object else 0, MIN_PINS, MAX_PINS
                 ),
                 translate=False,
             )

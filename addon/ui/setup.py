@@ -5,7 +5,7 @@ import time
 from bpy.app.translations import pgettext_iface as iface_
 
 from ..setup import install_process
-from .text import clock, wrapped
+from .text import draw_wrapped_text, format_duration
 
 
 def draw_setup(layout, context, width: int = 0) -> None:
@@ -16,12 +16,14 @@ def draw_setup(layout, context, width: int = 0) -> None:
     if at_work.running:
         row = layout.row()
         row.label(
-            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}",
+            text=f"{iface_(at_work.title)}, {format_duration(time.monotonic() - at_work.begun)}",
             icon="SORTTIME",
             translate=False,
         )
         row.operator("orbit_texture.stop_setup", text="", icon="CANCEL")
         if at_work.lines:
-            wrapped(layout, context, at_work.lines[-1].strip(), width=width)
+            draw_wrapped_text(layout, context, at_work.lines[-1].strip(), width=width)
     elif at_work.status:
-        wrapped(layout, context, f"{iface_(at_work.title)}: {at_work.reason}", icon="ERROR", width=width)
+        draw_wrapped_text(
+            layout, context, f"{iface_(at_work.title)}: {at_work.reason}", icon="ERROR", width=width
+        )

@@ -12,7 +12,7 @@ CHARACTERS_PER_PIXEL = 1 / 6.5
 """Of Blender's interface font at scale 1, on average."""
 
 
-def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> None:
+def draw_wrapped_text(layout, context, text: str, icon: str = "NONE", width: int = 0) -> None:
     """Draws a sentence over as many lines as ``width``, in pixels at scale 1, needs; 0 for the panel's."""
     width = width or context.region.width / context.preferences.system.ui_scale - 60
     column = layout.column(align=True)
@@ -23,7 +23,7 @@ def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> N
         )
 
 
-def status(entry: Entry) -> str:
+def describe_status(entry: Entry) -> str:
     """What an entry is doing, in a few words: "Paint 42 %, 0:35 left"."""
     event = entry.event
     if entry.applied:
@@ -34,11 +34,15 @@ def status(entry: Entry) -> str:
         return rpt_(entry.waits) or iface_("Applying")
     if event.state is State.QUEUED:
         return rpt_(event.message) or iface_("Waiting")
-    left = ", " + rpt_("{} left").format(clock(event.seconds_left)) if event.seconds_left is not None else ""
+    left = (
+        ", " + rpt_("{} left").format(format_duration(event.seconds_left))
+        if event.seconds_left is not None
+        else ""
+    )
     return f"{iface_(event.stage.title() or 'Starting')} {event.fraction:.0%}{left}"
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time span as 0:35 or 1:02:03."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -10,24 +10,28 @@ import gpu
 from ..objects import material
 from . import surface_shader
 
-_FRAGMENT = """
+_TAKE_FRAGMENT_SHADER = """
 void main() {
     color = vec4(texture(image, texel).rgb, 1.0);
 }
 """
 
 
-def comparable(obj: bpy.types.Object) -> list[int]:
+def comparable_takes(obj: bpy.types.Object) -> list[int]:
     """The takes that can be drawn, counted from 0: not those on UDIM tiles, nor those whose image or UV map
     is gone."""
     return [
         index
         for index, take in enumerate(obj.orbit_texture.takes)
-        if (image := _image(take)) and image.source != "TILED" and take.uv_layer in obj.data.uv_layers
+        if (image := _base_color_image(take))
+        and image.source != "TILED"
+        and take.uv_layer in obj.data.uv_layers
     ]
 
 
-def draw(obj: bpy.types.Object, left: int, right: int, line: int, size: tuple[int, int], matrix) -> None:
+def draw_takes(
+    obj: bpy.types.Object, left: int, right: int, divider: int, size: tuple[int, int], matrix
+) -> None:
     """Draws two takes of an object into the framebuffer that is bound.
 
     Args:
@@ -36,15 +40,17 @@ def draw(obj: bpy.types.Object, left: int, right: int, line: int, size: tuple[in
         size: width and height in pixels of what is drawn to.
         matrix: (4, 4), from the world's space to the clip space.
     """
-    before = gpu.state.scissor_get()
+    scissor_before = gpu.state.scissor_get()
     gpu.state.scissor_test_set(True)
-    for index, begin, end in ((left, 0, line), (right, line, size[0])):
+    for index, begin, end in ((left, 0, divider), (right, divider, size[0])):
         take = obj.orbit_texture.takes[index]
         gpu.state.scissor_set(begin, 0, end - begin, size[1])
-        surface_shader.draw(obj, take.uv_layer, {"image": _image(take)}, _FRAGMENT, matrix)
-    gpu.state.scissor_set(*before)
+        surface_shader.draw_on_surface(
+            obj, take.uv_layer, {"image": _base_color_image(take)}, _TAKE_FRAGMENT_SHADER, matrix
+        )
+    gpu.state.scissor_set(*scissor_before)
     gpu.state.scissor_test_set(False)
 
 
-def _image(take) -> bpy.types.Image | None:
-    return material.texture(take.material, "base_color")
+def _base_color_image(take) -> bpy.types.Image | None:
+    return material.find_image(take.material, "base_color")

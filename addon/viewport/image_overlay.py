@@ -6,10 +6,10 @@ import bpy
 import gpu
 from gpu_extras.batch import batch_for_shader
 
-Corner = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 """Left, bottom, width, height in the viewport's pixels."""
 
-_VERTEX = """
+_IMAGE_VERTEX_SHADER = """
 void main() {
     texel = uv;
     gl_Position = matrix * vec4(position, 0.0, 1.0);
@@ -17,7 +17,7 @@ void main() {
 """
 # The image comes linear and multiplied by its alpha; the viewport's framebuffer turns what is linear into
 # sRGB.
-_FRAGMENT = """
+_IMAGE_FRAGMENT_SHADER = """
 void main() {
     vec4 seen = texture(image, texel);
     color = vec4(seen.rgb / max(seen.a, 1e-6), seen.a * opacity);
@@ -25,18 +25,18 @@ void main() {
 """
 
 
-def draw(image: bpy.types.Image, corner: Corner, opacity: float = 1.0) -> None:
+def draw_image(image: bpy.types.Image, rectangle: Rectangle, opacity: float = 1.0) -> None:
     """Draws an image into a viewport's framebuffer, with the matrices that are set."""
     shader = _shader()
-    left, bottom, width, height = corner
-    places = [
+    left, bottom, width, height = rectangle
+    corners = [
         (left, bottom),
         (left + width, bottom),
         (left, bottom + height),
         (left + width, bottom + height),
     ]
     batch = batch_for_shader(
-        shader, "TRI_STRIP", {"position": places, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]}
+        shader, "TRI_STRIP", {"position": corners, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]}
     )
     gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("ALPHA")
@@ -50,16 +50,16 @@ def draw(image: bpy.types.Image, corner: Corner, opacity: float = 1.0) -> None:
 
 @cache
 def _shader() -> gpu.types.GPUShader:
-    between = gpu.types.GPUStageInterfaceInfo("orbit_texture_picture")
-    between.smooth("VEC2", "texel")
+    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_picture")
+    interface.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")
     info.push_constant("FLOAT", "opacity")
     info.sampler(0, "FLOAT_2D", "image")
     info.vertex_in(0, "VEC2", "position")
     info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(between)
+    info.vertex_out(interface)
     info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_VERTEX)
-    info.fragment_source(_FRAGMENT)
+    info.vertex_source(_IMAGE_VERTEX_SHADER)
+    info.fragment_source(_IMAGE_FRAGMENT_SHADER)
     return gpu.shader.create_from_info(info)

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-_DIFFERENT = 0.1
+_BACKGROUND_TOLERANCE = 0.1
 """Of a channel's range: a pixel that differs more from the picture's border shows the object."""
 
-_FEWEST = 0.01
+_MIN_SUBJECT_FRACTION = 0.01
 """Of a row or column: with fewer pixels of the object it counts as empty, whatever specks are in it."""
 
-Box = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 """Left, bottom, width, height."""
 
 
-def subject(pixels: np.ndarray) -> Box:
+def find_subject(pixels: np.ndarray) -> Rectangle:
     """The box of what a picture shows, in parts of its width and height.
 
     A rough guess that is good enough to look at: what is not transparent, else what differs from the border;
@@ -25,8 +25,8 @@ def subject(pixels: np.ndarray) -> Box:
         shown = pixels[..., 3] > 0.5
     else:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        shown = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _DIFFERENT
-    columns, rows = (np.flatnonzero(shown.mean(axis=axis) > _FEWEST) for axis in (0, 1))
+        shown = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND_TOLERANCE
+    columns, rows = (np.flatnonzero(shown.mean(axis=axis) > _MIN_SUBJECT_FRACTION) for axis in (0, 1))
     if len(columns) == 0 or len(rows) == 0:
         return 0.0, 0.0, 1.0, 1.0
     height, width = shown.shape
@@ -38,7 +38,7 @@ def subject(pixels: np.ndarray) -> Box:
     )
 
 
-def outline(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Box | None:
+def project_bounds(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
     """The box of points in a viewport, in pixels; None if one is behind the viewer.
 
     Args:
@@ -54,7 +54,7 @@ def outline(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Bo
     return tuple(map(float, (*low, *(high - low))))
 
 
-def fitted(part: Box, onto: Box, size: tuple[int, int]) -> Box:
+def place_image(subject: Rectangle, target: Rectangle, size: tuple[int, int]) -> Rectangle:
     """Where a whole picture lies whose part, of :func:`subject`, covers a box: middle on middle and of the
     same area.
 
@@ -62,17 +62,17 @@ def fitted(part: Box, onto: Box, size: tuple[int, int]) -> Box:
         size: of the picture, in its pixels; it keeps its shape.
     """
     width, height = size
-    scale = np.sqrt(max(onto[2] * onto[3], 1.0) / (part[2] * width * part[3] * height))
+    scale = np.sqrt(max(target[2] * target[3], 1.0) / (subject[2] * width * subject[3] * height))
     width, height = float(scale * width), float(scale * height)
     return (
-        onto[0] + onto[2] / 2 - (part[0] + part[2] / 2) * width,
-        onto[1] + onto[3] / 2 - (part[1] + part[3] / 2) * height,
+        target[0] + target[2] / 2 - (subject[0] + subject[2] / 2) * width,
+        target[1] + target[3] / 2 - (subject[1] + subject[3] / 2) * height,
         width,
         height,
     )
 
 
-def moved(box: Box, shift: tuple[float, float], zoom: float) -> Box:
+def transform_box(box: Rectangle, shift: tuple[float, float], zoom: float) -> Rectangle:
     """A box that is scaled around its middle and then moved."""
     left, bottom, width, height = box
     return (

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...backend.api.errors import InvalidSettings
 
-FEWEST, MOST = 3, 8
+MIN_PINS, MAX_PINS = 3, 8
 
 _STEPS = (2.0, 0.5, 0.1)
 """Degrees between the directions that are tried, round by round."""
@@ -19,7 +19,7 @@ _ALIKE, _POOR = 0.02, 0.2
 no fit."""
 
 
-def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float]:
+def view_from_pins(points: np.ndarray, image_points: np.ndarray) -> tuple[float, float]:
     """The direction from which the points look as they lie in the picture, by least squares.
 
     The camera is upright and far away: its picture is the points' orthographic one, scaled and moved.
@@ -34,23 +34,23 @@ def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float
     Raises:
         InvalidSettings: too few or too many, all in one place, no view fits them, or more than one.
     """
-    if not FEWEST <= len(points) <= MOST:
+    if not MIN_PINS <= len(points) <= MAX_PINS:
         raise InvalidSettings(
-            f"The view needs {FEWEST} to {MOST} pins, and there are {len(points)}. Add Pins in the settings."
+            f"The view needs {MIN_PINS} to {MAX_PINS} pins, and there are {len(points)}. Add Pins in the settings."
         )
-    points, places = points - points.mean(0), places - places.mean(0)
-    spread = np.sqrt((places**2).sum())
+    points, image_points = points - points.mean(0), image_points - image_points.mean(0)
+    spread = np.sqrt((image_points**2).sum())
     if spread < 1e-6 or np.abs(points).max() < 1e-9:
         raise InvalidSettings("The pins lie in one place. Clear them, and set them far apart.")
     azimuths, elevations = np.arange(-180, 180, _STEPS[0]), np.arange(-88, 88.1, _STEPS[0])
     directions = np.stack(np.meshgrid(azimuths, elevations, indexing="ij"), axis=-1).reshape(-1, 2)
-    errors = _errors(points, places, directions) / spread
+    errors = _fit_errors(points, image_points, directions) / spread
     best = directions[errors.argmin()]
-    others = _backs(directions) @ _backs(best[None])[0] < np.cos(np.radians(_OTHER))
+    others = _camera_directions(directions) @ _camera_directions(best[None])[0] < np.cos(np.radians(_OTHER))
     for coarser, step in pairwise(_STEPS):
         around = np.arange(-coarser, coarser + step / 2, step)
         nearby = best + np.stack(np.meshgrid(around, around, indexing="ij"), axis=-1).reshape(-1, 2)
-        nearby_errors = _errors(points, places, nearby) / spread
+        nearby_errors = _fit_errors(points, image_points, nearby) / spread
         best = nearby[nearby_errors.argmin()]
     if nearby_errors.min() > _POOR:
         raise InvalidSettings(
@@ -63,7 +63,7 @@ def view_from_pins(points: np.ndarray, places: np.ndarray) -> tuple[float, float
     return (float(best[0]) + 180) % 360 - 180, float(np.clip(best[1], -90, 90))
 
 
-def _errors(points: np.ndarray, places: np.ndarray, directions: np.ndarray) -> np.ndarray:
+def _fit_errors(points: np.ndarray, image_points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """(m,) root of the summed squares between the places and the points as each direction shows them, scaled
     to fit best.
 
@@ -71,15 +71,17 @@ def _errors(points: np.ndarray, places: np.ndarray, directions: np.ndarray) -> n
         points, places: (n, 3) and (n, 2), each around their mean.
         directions: (m, 2) azimuth and elevation in degrees.
     """
-    backs, azimuths = _backs(directions), np.radians(directions[:, 0])
+    camera_directions, azimuths = _camera_directions(directions), np.radians(directions[:, 0])
     rights = np.stack([np.cos(azimuths), np.sin(azimuths), np.zeros_like(azimuths)], axis=-1)
-    seen = np.einsum("mij,nj->mni", np.stack([rights, np.cross(backs, rights)], axis=1), points)
-    fit, size = (seen * places).sum((1, 2)), np.maximum((seen**2).sum((1, 2)), 1e-20)
+    projected = np.einsum(
+        "mij,nj->mni", np.stack([rights, np.cross(camera_directions, rights)], axis=1), points
+    )
+    fit, size = (projected * image_points).sum((1, 2)), np.maximum((projected**2).sum((1, 2)), 1e-20)
     # What is left at the best scale, which is fit / size; a negative one would turn the picture upside down.
-    return np.sqrt(np.maximum((places**2).sum() - np.maximum(fit, 0) ** 2 / size, 0))
+    return np.sqrt(np.maximum((image_points**2).sum() - np.maximum(fit, 0) ** 2 / size, 0))
 
 
-def _backs(directions: np.ndarray) -> np.ndarray:
+def _camera_directions(directions: np.ndarray) -> np.ndarray:
     """(m, 3) unit vectors from the mesh to the camera, of azimuths and elevations in degrees (m, 2)."""
     a, e = np.radians(directions).T
     return np.stack([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)], axis=-1)

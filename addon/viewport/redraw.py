@@ -3,7 +3,7 @@
 import bpy
 
 
-def viewports() -> None:
+def tag_viewports() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in ("VIEW_3D", "PREFERENCES"):

@@ -11,7 +11,7 @@ import numpy as np
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
 from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
 from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
-from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import Target
+from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import TargetMesh
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
@@ -79,7 +79,7 @@ def png(width: int = 16, height: int = 16, color: tuple = (200, 90, 30)) -> byte
     )
 
 
-def result(target: Target, new_uvs: bool = True, **grey: int) -> Result:
+def result(target: TargetMesh, new_uvs: bool = True, **grey: int) -> Result:
     """A result for the target, with a chart per triangle if it brings UVs of its own, and with more maps,
     each of one grey."""
     count = len(target.snapshot.loops)
@@ -128,7 +128,7 @@ def apply(
         sheet: PNG file of the result's sheet.
         more: of the :class:`Entry`.
     """
-    target = mesh_io.read(objects[0])
+    target = mesh_io.read_mesh(objects[0])
     made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
     entry = Entry(

@@ -9,7 +9,7 @@ import bpy
 from bl_ext.user_default.orbit_texture.addon.checks import preflight
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry
 from bl_ext.user_default.orbit_texture.addon.objects import report
-from bl_ext.user_default.orbit_texture.addon.ui.text import status
+from bl_ext.user_default.orbit_texture.addon.ui.text import describe_status
 from bl_ext.user_default.orbit_texture.backend.api.events import JobEvent, State
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
@@ -39,8 +39,8 @@ equal(
     [finding.sentence for finding in preflight.findings(cube, Settings(), None)],
     ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."],
 )
-equal(report.sentences({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
+equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
 equal(
-    status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
+    describe_status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
     "Malen 50%, noch 0:35",
 )

@@ -77,10 +77,12 @@ def add_takes() -> None:
 
     obj = bpy.context.object
     for picture in ("reference.png", "other.png"):
-        target = mesh_io.read(obj)
+        target = mesh_io.read_mesh(obj)
         corners = target.snapshot.positions[target.snapshot.corner_vertices[target.loops]]
         textures = {"base_color": np.fromfile(STATE.with_name(picture), np.uint8)}
-        takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
+        takes.add_take(
+            [obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings()
+        )
 
 
 def marked() -> float:
@@ -155,7 +157,7 @@ def look_at_add_on() -> dict:
             for entry in queue.entries
         ],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
-        "shown": [takes.shown(item) for item in meshes],
+        "shown": [takes.shown_index(item) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [
             item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes

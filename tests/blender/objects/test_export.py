@@ -41,7 +41,7 @@ def values(file: Path) -> np.ndarray:
 
 def test_png_files_of_8_bits_are_the_takes_own(tmp_path):
     obj = textured()
-    files = export.textures(obj, 0, tmp_path / "new")
+    files = export.write_textures(obj, 0, tmp_path / "new")
     assert {file.name: file.read_bytes() for file in files} == {
         f"Cube_Take_1_{name}.png": png for name, png in MAPS.items()
     }
@@ -53,7 +53,8 @@ def test_16_bits_keep_the_values_whatever_the_scenes_view_transform_and_leave_no
     bpy.context.scene.view_settings.exposure = 3
     before = make.block_counts()
     files = {
-        file.stem.removeprefix("Cube_Take_1_"): file for file in export.textures(obj, 0, tmp_path, format)
+        file.stem.removeprefix("Cube_Take_1_"): file
+        for file in export.write_textures(obj, 0, tmp_path, format)
     }
     assert make.block_counts() == before
     encoded = np.array(COLOR) / 255
@@ -66,7 +67,9 @@ def test_16_bits_keep_the_values_whatever_the_scenes_view_transform_and_leave_no
 
 @pytest.mark.parametrize("format", ["png8", "exr"])
 def test_gltf_packing_has_roughness_in_green_and_metallic_in_blue(tmp_path, format):
-    files = {file.stem: file for file in export.textures(textured(), 0, tmp_path, format, "{map}", pack=True)}
+    files = {
+        file.stem: file for file in export.write_textures(textured(), 0, tmp_path, format, "{map}", pack=True)
+    }
     assert set(files) == {"base_color", "metallic_roughness"}
     assert values(files["metallic_roughness"])[:3] == pytest.approx(
         [1, ROUGHNESS / 255, METALLIC / 255], abs=1e-3
@@ -75,7 +78,7 @@ def test_gltf_packing_has_roughness_in_green_and_metallic_in_blue(tmp_path, form
 
 def test_packing_a_take_without_metallic_writes_its_color(tmp_path):
     obj = textured({"base_color": MAPS["base_color"]})
-    assert [file.name for file in export.textures(obj, 0, tmp_path, pack=True)] == [
+    assert [file.name for file in export.write_textures(obj, 0, tmp_path, pack=True)] == [
         "Cube_Take_1_base_color.png"
     ]
 
@@ -83,24 +86,24 @@ def test_packing_a_take_without_metallic_writes_its_color(tmp_path):
 def test_udim_tiles_have_their_numbers_in_their_names(tmp_path):
     tiles = {"base_color.1001": make.png(color=(200, 0, 0)), "base_color.1002": make.png(color=(0, 200, 0))}
     obj = make.cube()
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     textures = {name: np.frombuffer(png, np.uint8) for name, png in tiles.items()}
-    takes.add([obj], target, Result(None, textures, {}), Settings())
-    files = export.textures(obj, 0, tmp_path)
+    takes.add_take([obj], target, Result(None, textures, {}), Settings())
+    files = export.write_textures(obj, 0, tmp_path)
     assert {file.name: file.read_bytes() for file in files} == {
         f"Cube_Take_1_{name}.png": png for name, png in tiles.items()
     }
-    exr = {file.name: values(file)[:3] for file in export.textures(obj, 0, tmp_path, "exr")}
+    exr = {file.name: values(file)[:3] for file in export.write_textures(obj, 0, tmp_path, "exr")}
     assert exr["Cube_Take_1_base_color.1002.exr"].argmax() == 1
     with pytest.raises(InvalidSettings, match="same name"):
-        export.textures(obj, 0, tmp_path / "no", naming="{map}")
+        export.write_textures(obj, 0, tmp_path / "no", naming="{map}")
     assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("naming", ["{nobody}", "{object", "{object.x}", "{0}"])
 def test_a_naming_that_cannot_be_used_is_a_sentence(tmp_path, naming):
     with pytest.raises(InvalidSettings, match=r"may have \{object\}"):
-        export.textures(textured(), 0, tmp_path, naming=naming)
+        export.write_textures(textured(), 0, tmp_path, naming=naming)
 
 
 def test_what_cannot_be_exported_is_a_sentence(tmp_path):
@@ -108,17 +111,17 @@ def test_what_cannot_be_exported_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     for format in export.FORMATS:
         with pytest.raises(StorageError, match="cannot be written"):
-            export.textures(obj, 0, tmp_path / "file" / "folder", format)
+            export.write_textures(obj, 0, tmp_path / "file" / "folder", format)
     image = obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image
     image.pixels[0] = 0.0
     with pytest.raises(InvalidTarget, match="painted over"):
-        export.textures(obj, 0, tmp_path)
+        export.write_textures(obj, 0, tmp_path)
     obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image = None
     with pytest.raises(InvalidTarget, match="are gone"):
-        export.textures(obj, 0, tmp_path)
+        export.write_textures(obj, 0, tmp_path)
     obj.hide_set(True)
     with pytest.raises(InvalidTarget, match="is hidden"):
-        export.glb(obj, 0, tmp_path / "cube.glb")
+        export.write_glb(obj, 0, tmp_path / "cube.glb")
 
 
 def gltf(file: Path) -> dict:
@@ -131,8 +134,8 @@ def test_a_glb_holds_the_object_with_the_take_and_leaves_the_scene_as_it_was(tmp
     other, obj = make.cube(), textured()
     make.apply(obj, textures=MAPS)
     make.select(other)
-    export.glb(obj, 0, tmp_path / "new" / "cube.glb")
-    assert (bpy.context.selected_objects, takes.shown(obj)) == ([other], 1)
+    export.write_glb(obj, 0, tmp_path / "new" / "cube.glb")
+    assert (bpy.context.selected_objects, takes.shown_index(obj)) == ([other], 1)
     content = gltf(tmp_path / "new" / "cube.glb")
     assert [node["name"] for node in content["nodes"]] == [obj.name]
     [material] = content["materials"]

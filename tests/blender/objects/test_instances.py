@@ -63,7 +63,7 @@ def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_i
     instance(collection_of("Room", around))
     entries = texture_everything(tmp_path)
     assert sorted((entry.name, entry.applied) for entry in entries) == [("Chair", True), ("Outside", True)]
-    assert takes.shown(chair) == takes.shown(outside) == 0
+    assert takes.shown_index(chair) == takes.shown_index(outside) == 0
 
 
 @pytest.mark.worker
@@ -88,7 +88,7 @@ def test_making_the_instances_real_and_local_is_what_the_sentence_says(tmp_path)
     [real] = [obj for obj in bpy.context.selected_objects if obj.type == "MESH"]
     make.select(real)
     bpy.ops.object.make_local(type="SELECT_OBDATA")
-    mesh_io.check(bpy.context.object)
+    mesh_io.check_object(bpy.context.object)
 
 
 def test_what_is_hidden_in_a_collection_is_not_textured_and_an_object_without_an_instance_is_told_so():
@@ -97,9 +97,9 @@ def test_what_is_hidden_in_a_collection_is_not_textured_and_an_object_without_an
     instance(collection_of("Both", shown, hidden))
     collection_of("Nowhere", alone)
     assert texturing.find_objects(None) == [shown]
-    mesh_io.check(shown)
+    mesh_io.check_object(shown)
     with pytest.raises(mesh_io.InvalidTarget, match="not in the current view layer"):
-        mesh_io.check(alone)
+        mesh_io.check_object(alone)
 
 
 def test_an_instance_that_is_named_means_what_it_holds():
@@ -112,4 +112,4 @@ def test_modifiers_of_an_instanced_object_are_followed():
     cube = make.cube()
     cube.modifiers.new("Subdivision", "SUBSURF")
     instance(collection_of("Cubes", cube))
-    assert len(mesh_io.read(cube).mesh_data().faces) > 12
+    assert len(mesh_io.read_mesh(cube).mesh_data().faces) > 12

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.every_blender
 def wearing(**grey: int) -> tuple[bpy.types.Object, bpy.types.Material]:
     """A cube with a take that has more maps, and the take's material."""
     obj = make.cube()
-    target = mesh_io.read(obj)
-    takes.add([obj], target, make.result(target, new_uvs=False, **grey), Settings())
+    target = mesh_io.read_mesh(obj)
+    takes.add_take([obj], target, make.result(target, new_uvs=False, **grey), Settings())
     return obj, obj.orbit_texture.takes[0].material
 
 
@@ -97,10 +97,10 @@ def test_alpha_reaches_the_gltf_that_blender_exports(tmp_path):
 def test_a_take_with_all_maps_is_removed_without_a_trace():
     obj = make.cube()
     before = make.block_counts()
-    target = mesh_io.read(obj)
-    takes.add(
+    target = mesh_io.read_mesh(obj)
+    takes.add_take(
         [obj], target, make.result(target, new_uvs=False, metallic=50, roughness=200, alpha=100), Settings()
     )
     assert len(bpy.data.images) == before["images"] + 6
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert make.block_counts() == before

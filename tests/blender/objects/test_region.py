@@ -46,7 +46,7 @@ def pictured(tmp_path):
 
 
 def shown(obj):
-    return obj.orbit_texture.takes[takes.shown(obj)]
+    return obj.orbit_texture.takes[takes.shown_index(obj)]
 
 
 def select_faces(obj, *numbers: int) -> None:
@@ -88,7 +88,7 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
     make.poll_until_settled(queue, seconds=600.0)
     assert queue.entries[-1].applied, queue.entries[-1].error
     first, second = obj.orbit_texture.takes
-    assert takes.shown(obj) == 1
+    assert takes.shown_index(obj) == 1
     assert fingerprint(obj) == before
     assert second.uv_layer == first.uv_layer == "UVMap"
     for name in ("base_color", "confidence"):
@@ -104,8 +104,8 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
 def test_a_selected_face_is_each_of_its_triangles(obj):
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    marked = mesh_io.selection(obj, own_topology=True)
-    kept = region.repaint(obj, shown(obj), marked).kept
+    marked = mesh_io.selected_triangles(obj, own_topology=True)
+    kept = region.prepare_repaint(obj, shown(obj), marked).kept
     assert kept.region.tolist() == [0] * 6 + [1, 1] + [0] * 4
     assert set(kept.textures) == {"base_color", "confidence", "coverage"}
     assert kept.textures["base_color"].tobytes() == make.png(SIZE, SIZE)
@@ -118,10 +118,12 @@ def test_what_a_modifier_makes_of_selected_faces_is_selected():
     assert not shown(obj).own_topology
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert mesh_io.selection(obj, shown(obj).own_topology).tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
+    assert mesh_io.selected_triangles(obj, shown(obj).own_topology).tolist() == 2 * (
+        [0] * 6 + [1, 1] + [0] * 4
+    )
     obj.modifiers.new("Bevel", "BEVEL")
     with pytest.raises(InvalidTarget, match="do not follow the selection"):
-        mesh_io.selection(obj, shown(obj).own_topology)
+        mesh_io.selected_triangles(obj, shown(obj).own_topology)
 
 
 def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone(obj):
@@ -136,7 +138,7 @@ def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone
     paint.canvas.pixels.foreach_set(mask.ravel())
     bpy.ops.object.mode_set(mode="OBJECT")
     assert fingerprint(obj) == before
-    marked = region.painted(obj, shown(obj))
+    marked = region.read_mask(obj, shown(obj))
     assert (marked[:10, :20] == 128).all()
     assert np.count_nonzero(marked) == 200
     bpy.ops.orbit_texture.mark_region()
@@ -169,7 +171,7 @@ def test_a_mesh_that_changed_since_the_take_is_a_sentence(obj, pictured):
 
 def test_a_moved_vertex_is_no_change_to_a_texture(obj):
     obj.data.vertices[0].co.x += 1
-    region.check(obj, shown(obj))
+    region.check_layout(obj, shown(obj))
 
 
 def test_the_button_is_grey_until_there_is_a_take_a_reference_and_something_marked(obj, pictured):
@@ -190,7 +192,7 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
     bpy.ops.object.mode_set(mode="OBJECT")
     obj.orbit_texture.region_layer = "Another"
     with pytest.raises(InvalidTarget, match="marked on the UV map 'Another'"):
-        region.painted(obj, shown(obj))
+        region.read_mask(obj, shown(obj))
     obj.data.uv_layers.active = obj.data.uv_layers.new(name="Other")
     with pytest.raises(RuntimeError, match="Blender paints on the active UV map"):
         bpy.ops.orbit_texture.mark_region()
@@ -198,9 +200,9 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
 
 def test_a_repaint_has_the_takes_size_and_a_seed_that_no_take_has(obj):
     wear(obj, settings=Settings(texture_size=SIZE, seed=1))
-    made = region.settings(obj, shown(obj), Settings(painter="orbitpainter", texture_size=4096))
+    made = region.repaint_settings(obj, shown(obj), Settings(painter="orbitpainter", texture_size=4096))
     assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", SIZE, 2)
-    assert region.settings(obj, shown(obj), Settings(seed=7)).seed == 7
+    assert region.repaint_settings(obj, shown(obj), Settings(seed=7)).seed == 7
 
 
 def test_those_who_share_the_mesh_and_wear_the_take_get_the_new_one_too(obj):
@@ -209,7 +211,7 @@ def test_those_who_share_the_mesh_and_wear_the_take_get_the_new_one_too(obj):
     for copy in (other, stranger):
         bpy.context.collection.objects.link(copy)
     stranger.material_slots[0].material = None
-    assert region.wearers(obj, shown(obj)) == [obj, other]
+    assert region.objects_showing(obj, shown(obj)) == [obj, other]
 
 
 def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp_path):
@@ -220,11 +222,11 @@ def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp
     image.filepath_raw, image.file_format = str(tmp_path / "mask.png"), "PNG"
     image.save()
     count = len(bpy.data.images)
-    assert region.read_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
+    assert region.read_mask_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
     (tmp_path / "broken.png").write_bytes(b"no image")
     for name in ("broken.png", "nothing.png"):
         with pytest.raises(InvalidImage, match="mask"):
-            region.read_file(tmp_path / name)
+            region.read_mask_file(tmp_path / name)
     assert len(bpy.data.images) == count
 
 

@@ -51,10 +51,10 @@ def test_takes_come_along_when_the_object_is_appended_and_renamed(tmp_path):
         ("The good one", True),
         ("Take 2", False),
     ]
-    assert takes.shown(obj) == 1
+    assert takes.shown_index(obj) == 1
     np.testing.assert_allclose(thumbnail(obj.orbit_texture.takes[0]), picture((255, 0, 0)) / 255, atol=0.01)
     bpy.ops.orbit_texture.next_take()
-    assert takes.shown(obj) == 0
+    assert takes.shown_index(obj) == 0
     assert obj.material_slots[0].material.node_tree.nodes["base_color"].image.packed_file
 
 
@@ -65,7 +65,7 @@ def test_the_next_take_after_the_last_is_the_first():
     worn = []
     for _ in range(4):
         bpy.ops.orbit_texture.next_take()
-        worn.append(takes.shown(obj))
+        worn.append(takes.shown_index(obj))
     assert worn == [0, 1, 2, 0]
 
 
@@ -106,7 +106,7 @@ def test_the_report_of_a_take_tells_what_happened(capfd):
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_report(index=0)
     assert "Bake 1.0" in capfd.readouterr().out
-    lines = report.sentences(
+    lines = report.describe_report(
         {
             "coverage": 0.934,
             "view": {"azimuth": 31.2, "elevation": 12.0},

@@ -25,7 +25,7 @@ def uv_array(mesh) -> np.ndarray:
 
 def test_uvs_land_on_the_loops_of_their_triangle_corners():
     obj = make.suzanne(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     entry = make.apply(obj)
     written = uv_array(obj.data).reshape(-1, 2)
     expected = make.result(target).corner_uvs
@@ -81,11 +81,11 @@ def test_objects_that_share_a_mesh_get_the_same_take_and_lose_it_one_by_one():
     assert make.apply(obj, other).applied
     assert obj.orbit_texture.takes[0].material == other.orbit_texture.takes[0].material
     assert len(bpy.data.materials) == 1
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert len(obj.data.uv_layers) == len(bpy.data.materials) == 1
     assert obj.material_slots[0].material is None
     assert other.material_slots[0].material
-    takes.remove(other, 0)
+    takes.remove_take(other, 0)
     assert (len(obj.data.uv_layers), len(obj.material_slots)) == (0, 0)
     assert make.block_counts() == counts
 
@@ -96,9 +96,9 @@ def test_removing_the_newest_take_shows_the_one_before_it():
     counts = make.block_counts()
     make.apply(obj, new_uvs=False)
     assert [take.name for take in obj.orbit_texture.takes] == ["Take 1", "Take 2"]
-    assert takes.shown(obj) == 1
+    assert takes.shown_index(obj) == 1
     bpy.ops.orbit_texture.remove_take(index=1)
-    assert takes.shown(obj) == 0
+    assert takes.shown_index(obj) == 0
     assert make.block_counts() == counts
 
 
@@ -108,7 +108,7 @@ def test_removing_the_first_take_keeps_the_uv_map_that_the_second_uses():
     make.apply(obj)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert takes.shown(obj) == 0
+    assert takes.shown_index(obj) == 0
     assert obj.orbit_texture.takes[0].uv_layer in obj.data.uv_layers
     bpy.ops.orbit_texture.remove_take(index=0)
     assert make.slots(obj) == materials
@@ -145,7 +145,7 @@ def test_another_take_can_be_shown():
     make.apply(obj, new_uvs=False)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_take(index=0)
-    assert takes.shown(obj) == 0
+    assert takes.shown_index(obj) == 0
 
 
 def test_the_material_shows_the_base_color_on_its_uv_map():
@@ -205,13 +205,13 @@ def seen_from_above(obj: bpy.types.Object, file) -> np.ndarray:
 def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, tmp_path):
     obj = two_quads_on_tiles(*tiles)
     colors = dict(zip(tiles, [(200, 30, 30), (30, 30, 200)], strict=True))
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     textures = {
         f"{name}.{tile}": np.frombuffer(make.png(color=color), np.uint8)
         for name in ("base_color", "confidence")
         for tile, color in colors.items()
     }
-    takes.add([obj], target, Result(None, textures, {}), Settings())
+    takes.add_take([obj], target, Result(None, textures, {}), Settings())
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     obj = bpy.data.objects["Quads"]
@@ -223,7 +223,7 @@ def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, 
     left, right = shown[2:8, 2:8].mean(axis=(0, 1)), shown[2:8, 12:18].mean(axis=(0, 1))
     assert left[0] > 2 * left[2]
     assert right[2] > 2 * right[0]
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert not any(image.source == "TILED" for image in bpy.data.images)
 
 
@@ -235,7 +235,7 @@ def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
         "base_color.1002": np.arange(99, dtype=np.uint8),
     }
     with pytest.raises(OrbitError, match="cannot read"):
-        takes.add([obj], mesh_io.read(obj), Result(None, textures, {}), Settings())
+        takes.add_take([obj], mesh_io.read_mesh(obj), Result(None, textures, {}), Settings())
     assert make.block_counts() == before
 
 
@@ -249,13 +249,13 @@ def test_a_take_survives_saving_and_opening(tmp_path):
     assert image.packed_file
     assert image.pixels[:3] == pytest.approx((200 / 255, 90 / 255, 30 / 255), abs=1e-3)
     counts = make.block_counts()
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert len(bpy.data.images) == counts["images"] - 3
 
 
 def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     entry = Entry(
         "Cube",
         Settings(),
@@ -283,7 +283,7 @@ def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
 
 def test_a_result_waits_while_the_user_is_in_edit_mode():
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     entry = Entry(
         "Cube",
         Settings(),
@@ -304,7 +304,7 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
 
 def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     entry = Entry(
         "Cube",
         Settings(),
@@ -335,11 +335,11 @@ def damaged(png: bytes) -> bytes:
 @pytest.mark.parametrize("file", [b"not a PNG", make.png()[:-1], make.png() + b"!", damaged(make.png())])
 def test_a_texture_that_is_not_a_picture_leaves_nothing_behind(file):
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     before, counts = fingerprint(obj), make.block_counts()
     broken = Result(make.result(target).corner_uvs, {"base_color": np.frombuffer(file, np.uint8)}, {})
     with pytest.raises(OrbitError, match="cannot read"):
-        takes.add([obj], target, broken, Settings())
+        takes.add_take([obj], target, broken, Settings())
     assert (fingerprint(obj), make.block_counts()) == (before, counts)
 
 
@@ -347,8 +347,8 @@ def test_a_ninth_uv_map_is_refused_with_a_sentence():
     obj = make.cube()
     while len(obj.data.uv_layers) < 8:
         obj.data.uv_layers.new()
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     before, counts = fingerprint(obj), make.block_counts()
     with pytest.raises(InvalidTarget, match="8 UV maps"):
-        takes.add([obj], target, make.result(target), Settings())
+        takes.add_take([obj], target, make.result(target), Settings())
     assert (fingerprint(obj), make.block_counts()) == (before, counts)

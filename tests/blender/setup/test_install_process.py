@@ -12,7 +12,7 @@ from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.operators.backend import (
     InstallBackend,
     RemoveBackend,
-    _installed,
+    _check_after_install,
 )
 from bl_ext.user_default.orbit_texture.addon.setup import diagnostics, install_process, weights
 from bl_ext.user_default.orbit_texture.backend.api import paths
@@ -100,7 +100,7 @@ def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
 
 def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypatch):
     monkeypatch.setattr(diagnostics, "_findings", [])
-    install_process.start("Installing the backend", "backend", "--remove", then=_installed)
+    install_process.start("Installing the backend", "backend", "--remove", then=_check_after_install)
     assert wait().title == "Checking the installation"
     assert diagnostics.findings()
 

@@ -46,9 +46,9 @@ def test_the_nearest_mesh_under_the_mouse_is_meant():
     near, far = make.cube(), make.cube()
     near.location, far.location = (0, -3, 0), (0, 3, 0)
     bpy.context.view_layer.update()
-    assert set_reference.hit_by(bpy.context, Vector((0, -20, 0)), Vector((0, 1, 0))) == near
-    assert set_reference.hit_by(bpy.context, Vector((0, 20, 0)), Vector((0, -1, 0))) == far
-    assert set_reference.hit_by(bpy.context, Vector((5, -20, 0)), Vector((0, 1, 0))) is None
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((0, -20, 0)), Vector((0, 1, 0))) == near
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((0, 20, 0)), Vector((0, -1, 0))) == far
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((5, -20, 0)), Vector((0, 1, 0))) is None
 
 
 def test_the_viewport_takes_image_files():

@@ -5,7 +5,7 @@ import gpu
 import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.objects import takes
-from bl_ext.user_default.orbit_texture.addon.operators.compare import CompareTakes, right_of
+from bl_ext.user_default.orbit_texture.addon.operators.compare import CompareTakes, next_comparable
 from bl_ext.user_default.orbit_texture.addon.viewport import compare_overlay, confidence_overlay
 from mathutils import Matrix
 
@@ -32,7 +32,7 @@ def drawn(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarra
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0, 0, 0, 0), depth=1)
-        compare_overlay.draw(obj, left, right, line, (16, 16), FRONT)
+        compare_overlay.draw_takes(obj, left, right, line, (16, 16), FRONT)
         then()
         pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
     target.free()
@@ -48,21 +48,21 @@ def test_one_take_is_left_of_the_line_and_the_other_right_of_it(graphics, line):
 
 def test_what_is_drawn_after_it_is_not_cut_off_at_the_line(graphics):
     obj = cube_with_takes(RED, GREEN)
-    picture = drawn(obj, 0, 1, 5, then=lambda: confidence_overlay.draw(obj, "confidence", FRONT))
+    picture = drawn(obj, 0, 1, 5, then=lambda: confidence_overlay.draw_overlay(obj, "confidence", FRONT))
     assert (picture[:, :5, 1] > 150).all()  # green lies on the red too
 
 
 def test_the_file_knows_nothing_of_the_comparison(graphics):
     obj = cube_with_takes(RED, GREEN)
-    worn, slots, counts = takes.shown(obj), make.slots(obj), make.block_counts()
+    worn, slots, counts = takes.shown_index(obj), make.slots(obj), make.block_counts()
     drawn(obj, 0, 1, 8)
-    assert (takes.shown(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
+    assert (takes.shown_index(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
 
 
 def test_tab_goes_through_the_other_takes_and_begins_again():
     obj = cube_with_takes(RED, GREEN, BLUE)
-    assert [right_of(obj, 1, right) for right in (0, 2)] == [2, 0]
-    assert [right_of(obj, 0, right) for right in (0, 1, 2)] == [1, 2, 1]
+    assert [next_comparable(obj, 1, right) for right in (0, 2)] == [2, 0]
+    assert [next_comparable(obj, 0, right) for right in (0, 1, 2)] == [1, 2, 1]
 
 
 def in_viewport():
@@ -80,5 +80,5 @@ def test_it_needs_two_takes_that_can_be_drawn():
         make.apply(obj, new_uvs=False)
         assert CompareTakes.poll(bpy.context)
         bpy.data.images.remove(obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image)
-        assert compare_overlay.comparable(obj) == [1]
+        assert compare_overlay.comparable_takes(obj) == [1]
         assert not CompareTakes.poll(bpy.context)

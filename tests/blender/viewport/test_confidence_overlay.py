@@ -17,7 +17,7 @@ def drawn(obj, kind: str) -> np.ndarray:
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0, 0, 0, 0), depth=1)
-        confidence_overlay.draw(
+        confidence_overlay.draw_overlay(
             obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
         )
         pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
@@ -83,8 +83,8 @@ def test_the_file_knows_nothing_of_the_overlay(tmp_path):
 def test_triangles_and_uvs_of_what_the_viewport_shows():
     obj = make.suzanne()
     obj.modifiers.new("Array", "ARRAY")
-    positions, uvs = mesh_io.corners(obj, "UVMap")
+    positions, uvs = mesh_io.read_corners(obj, "UVMap")
     assert positions.shape == (2 * 968 * 3, 3)
     assert uvs.shape == (2 * 968 * 3, 2)
     assert np.ptp(positions[:, 0]) > 4
-    assert mesh_io.corners(obj, "Nothing") is None
+    assert mesh_io.read_corners(obj, "Nothing") is None

@@ -78,11 +78,11 @@ def test_the_job_gets_the_view_of_the_objects_pins_wherever_the_object_is():
     world = [obj.matrix_world @ Vector(point) for point in CORNERS]
     places = photographed(np.array(world) - (5, 0, 0), 35, 20)
     pinned(obj, CORNERS, (places - 0.5) * (0.5, 1) + 0.5)  # the same picture with as much again beside it
-    found = reference_view.settings_for(obj, bpy.context)
+    found = reference_view.settings_with_view(obj, bpy.context)
     assert (found.azimuth, found.elevation) == pytest.approx((35, 20), abs=0.3)
     bpy.ops.orbit_texture.clear_pins()
     with pytest.raises(InvalidSettings, match="there are 0"):
-        reference_view.settings_for(obj, bpy.context)
+        reference_view.settings_with_view(obj, bpy.context)
 
 
 def test_a_click_hits_the_mesh_as_it_is_seen_in_the_objects_own_space():
@@ -90,9 +90,9 @@ def test_a_click_hits_the_mesh_as_it_is_seen_in_the_objects_own_space():
     obj.location = (5, 0, 0)
     obj.scale = (2, 2, 2)
     bpy.context.view_layer.update()
-    hit = pin_operators.hit(obj, bpy.context, Vector((5.5, -10, 0)), Vector((0, 1, 0)))
-    assert tuple(hit) == pytest.approx((0.25, -1, 0))
-    assert pin_operators.hit(obj, bpy.context, Vector((0, -10, 0)), Vector((0, 1, 0))) is None
+    ray_cast = pin_operators.ray_cast(obj, bpy.context, Vector((5.5, -10, 0)), Vector((0, 1, 0)))
+    assert tuple(ray_cast) == pytest.approx((0.25, -1, 0))
+    assert pin_operators.ray_cast(obj, bpy.context, Vector((0, -10, 0)), Vector((0, 1, 0))) is None
 
 
 def test_a_click_on_the_mesh_and_one_in_the_picture_make_a_pin_and_one_beside_both_nothing():
@@ -104,19 +104,19 @@ def test_a_click_on_the_mesh_and_one_in_the_picture_make_a_pin_and_one_beside_bo
     view.view_matrix = Matrix.Translation((0, 0, -15))
     middle, beside = (region.width // 2, region.height // 2), (region.width - 2, region.height - 2)
 
-    def click(waiting, x, y):
-        return pin_operators.click(bpy.context, region, view, waiting, x, y)
+    def handle_click(pending_point, x, y):
+        return pin_operators.handle_click(bpy.context, region, view, pending_point, x, y)
 
-    assert click(None, *beside) is None
-    point = click(None, *middle)
+    assert handle_click(None, *beside) is None
+    point = handle_click(None, *middle)
     assert max(map(abs, point)) == pytest.approx(1, abs=1e-4)
-    assert click(point, *beside) == point
-    left, bottom, width, height = pin_operators.corner(
+    assert handle_click(point, *beside) == point
+    left, bottom, width, height = pin_operators.image_rectangle(
         region.width, region.height, bpy.context.scene.orbit_texture.image
     )
-    assert click(None, left + width // 2, bottom) is None
+    assert handle_click(None, left + width // 2, bottom) is None
     assert not obj.orbit_texture.pins
-    assert click(point, left + 0.75 * width, bottom + 0.25 * height) is None
+    assert handle_click(point, left + 0.75 * width, bottom + 0.25 * height) is None
     (pin,) = obj.orbit_texture.pins
     assert tuple(pin.point) == pytest.approx(tuple(point))
     assert tuple(pin.place) == pytest.approx((0.75, 0.25))
@@ -124,7 +124,9 @@ def test_a_click_on_the_mesh_and_one_in_the_picture_make_a_pin_and_one_beside_bo
 
 def test_the_picture_keeps_its_shape_in_the_corner_and_tells_where_it_was_clicked():
     image = bpy.data.images.new("Wide", 200, 100)
-    left, bottom, width, height = corner = pin_operators.corner(1000, 800, image)
+    left, bottom, width, height = image_rectangle = pin_operators.image_rectangle(1000, 800, image)
     assert width == pytest.approx(2 * height)
-    assert pin_operators.place_in(corner, left + width / 4, bottom + height / 2) == pytest.approx((0.25, 0.5))
-    assert pin_operators.place_in(corner, left + width + 1, bottom) is None
+    assert pin_operators.to_image_point(
+        image_rectangle, left + width / 4, bottom + height / 2
+    ) == pytest.approx((0.25, 0.5))
+    assert pin_operators.to_image_point(image_rectangle, left + width + 1, bottom) is None

@@ -27,7 +27,7 @@ def camera_at(*location: float, target=(0, 0, 0), kind: str = "PERSP") -> bpy.ty
 
 def settings(obj: bpy.types.Object, kind: str):
     bpy.context.scene.orbit_texture.view = kind
-    return reference_view.settings_for(obj, bpy.context)
+    return reference_view.settings_with_view(obj, bpy.context)
 
 
 @pytest.mark.parametrize(
