@@ -218,7 +218,7 @@ class NudgeView(bpy.types.Operator):
             self._points, np.array(context.region_data.perspective_matrix), size
         )
         if onto:
-            left, bottom, width, height = corner = image_placement.transform_box(
+            left, bottom, width, height = corner = image_placement.transform_rectangle(
                 image_placement.place_image(self._subject, onto, tuple(image.size)),
                 self._state.shift,
                 self._state.zoom,

@@ -1,7 +1,7 @@
-"""Two takes of an object side by side on its surface, parted by a line across the viewport. Nothing in the
-file is changed for it.
+"""Two takes of an object side by side on its surface, split by a vertical line in the viewport. Nothing in
+the file is changed for it.
 
-Both are drawn alike, as plain colours without light, so that what differs is the textures.
+Both are drawn as plain colours without lighting, so that only the textures differ.
 """
 
 import bpy
@@ -18,8 +18,8 @@ void main() {
 
 
 def comparable_takes(obj: bpy.types.Object) -> list[int]:
-    """The takes that can be drawn, counted from 0: not those on UDIM tiles, nor those whose image or UV map
-    is gone."""
+    """Indices of the takes that can be drawn: all but those on UDIM tiles and those whose image or UV map is
+    gone."""
     return [
         index
         for index, take in enumerate(obj.orbit_texture.takes)
@@ -32,13 +32,13 @@ def comparable_takes(obj: bpy.types.Object) -> list[int]:
 def draw_takes(
     obj: bpy.types.Object, left: int, right: int, divider: int, size: tuple[int, int], matrix
 ) -> None:
-    """Draws two takes of an object into the framebuffer that is bound.
+    """Draws two takes of an object into the bound framebuffer.
 
     Args:
-        left, right: which takes, of :func:`comparable`.
-        line: pixels from the left at which the right one begins.
-        size: width and height in pixels of what is drawn to.
-        matrix: (4, 4), from the world's space to the clip space.
+        left, right: indices of the takes, out of :func:`comparable_takes`.
+        divider: pixels from the left edge at which the right take begins.
+        size: width and height of the framebuffer in pixels.
+        matrix: (4, 4) from world space to clip space.
     """
     scissor_before = gpu.state.scissor_get()
     gpu.state.scissor_test_set(True)

@@ -1,4 +1,4 @@
-"""A picture drawn flat into a viewport."""
+"""Draws an image flat into a viewport."""
 
 from functools import cache
 
@@ -6,8 +6,7 @@ import bpy
 import gpu
 from gpu_extras.batch import batch_for_shader
 
-Rectangle = tuple[float, float, float, float]
-"""Left, bottom, width, height in the viewport's pixels."""
+from .image_placement import Rectangle
 
 _IMAGE_VERTEX_SHADER = """
 void main() {
@@ -15,18 +14,24 @@ void main() {
     gl_Position = matrix * vec4(position, 0.0, 1.0);
 }
 """
-# The image comes linear and multiplied by its alpha; the viewport's framebuffer turns what is linear into
-# sRGB.
+
+# The texture is linear and premultiplied with alpha; the viewport's framebuffer converts from linear to sRGB.
 _IMAGE_FRAGMENT_SHADER = """
 void main() {
-    vec4 seen = texture(image, texel);
-    color = vec4(seen.rgb / max(seen.a, 1e-6), seen.a * opacity);
+    vec4 texel_color = texture(image, texel);
+    color = vec4(texel_color.rgb / max(texel_color.a, 1e-6), texel_color.a * opacity);
 }
 """
 
 
 def draw_image(image: bpy.types.Image, rectangle: Rectangle, opacity: float = 1.0) -> None:
-    """Draws an image into a viewport's framebuffer, with the matrices that are set."""
+    """Draws an image into a rectangle of a viewport's framebuffer, with the current projection and model-view
+    matrices.
+
+    Args:
+        rectangle: in the viewport's pixels.
+        opacity: 0..1, multiplied with the image's alpha.
+    """
     shader = _shader()
     left, bottom, width, height = rectangle
     corners = [
@@ -50,7 +55,7 @@ def draw_image(image: bpy.types.Image, rectangle: Rectangle, opacity: float = 1.
 
 @cache
 def _shader() -> gpu.types.GPUShader:
-    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_picture")
+    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_image")
     interface.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")

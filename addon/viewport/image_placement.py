@@ -1,35 +1,40 @@
-"""Where a picture must lie so that what it shows covers a mesh that a viewport shows. No bpy."""
+"""Where to draw a flat image in a viewport so that the subject in it covers a mesh there. No bpy.
+
+1. :func:`find_subject`: the rectangle of the image that shows the object.
+2. :func:`project_bounds`: the rectangle of the viewport that the mesh covers.
+3. :func:`place_image`: the rectangle of the whole image that lays the first onto the second.
+"""
 
 import numpy as np
 
 _BACKGROUND_TOLERANCE = 0.1
-"""Of a channel's range: a pixel that differs more from the picture's border shows the object."""
+"""Largest difference from the colour of the image's border, per channel of 0..1, that still is background."""
 
 _MIN_SUBJECT_FRACTION = 0.01
-"""Of a row or column: with fewer pixels of the object it counts as empty, whatever specks are in it."""
+"""A row or column with a smaller fraction of subject pixels counts as empty, so that specks are ignored."""
 
 Rectangle = tuple[float, float, float, float]
 """Left, bottom, width, height."""
 
 
 def find_subject(pixels: np.ndarray) -> Rectangle:
-    """The box of what a picture shows, in parts of its width and height.
+    """The bounding rectangle of the subject, as fractions of the image's width and height.
 
-    A rough guess that is good enough to look at: what is not transparent, else what differs from the border;
-    else everything.
+    A rough guess that is good enough for a visual comparison: everything opaque in an image with
+    transparency, else everything that differs from the border; the whole image if that leaves nothing.
 
     Args:
-        pixels: (H, W, 4) float32 0..1, rows upwards, as Blender has them.
+        pixels: (H, W, 4) float32 0..1, row 0 at the bottom, as Blender stores them.
     """
     if pixels[..., 3].min() < 0.5:
-        shown = pixels[..., 3] > 0.5
+        is_subject = pixels[..., 3] > 0.5
     else:
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        shown = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND_TOLERANCE
-    columns, rows = (np.flatnonzero(shown.mean(axis=axis) > _MIN_SUBJECT_FRACTION) for axis in (0, 1))
+        is_subject = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND_TOLERANCE
+    columns, rows = (np.flatnonzero(is_subject.mean(axis=axis) > _MIN_SUBJECT_FRACTION) for axis in (0, 1))
     if len(columns) == 0 or len(rows) == 0:
         return 0.0, 0.0, 1.0, 1.0
-    height, width = shown.shape
+    height, width = is_subject.shape
     return (
         float(columns[0] / width),
         float(rows[0] / height),
@@ -39,12 +44,12 @@ def find_subject(pixels: np.ndarray) -> Rectangle:
 
 
 def project_bounds(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
-    """The box of points in a viewport, in pixels; None if one is behind the viewer.
+    """The bounding rectangle of projected points in a viewport, in pixels; None if one is behind the viewer.
 
     Args:
-        points: (n, 3) in the world's space.
-        matrix: (4, 4) from there to the clip space.
-        size: width and height of the viewport.
+        points: (n, 3) in world space.
+        matrix: (4, 4) from world space to clip space.
+        size: width and height of the viewport in pixels.
     """
     clip = points @ matrix[:, :3].T + matrix[:, 3]
     if clip[:, 3].min() <= 0:
@@ -55,11 +60,12 @@ def project_bounds(points: np.ndarray, matrix: np.ndarray, size: tuple[int, int]
 
 
 def place_image(subject: Rectangle, target: Rectangle, size: tuple[int, int]) -> Rectangle:
-    """Where a whole picture lies whose part, of :func:`subject`, covers a box: middle on middle and of the
-    same area.
+    """The rectangle of the whole image whose subject covers a target rectangle: same centre, same area.
 
     Args:
-        size: of the picture, in its pixels; it keeps its shape.
+        subject: of :func:`find_subject`, in fractions of the image.
+        target: in the viewport's pixels.
+        size: width and height of the image in its own pixels; the aspect ratio is kept.
     """
     width, height = size
     scale = np.sqrt(max(target[2] * target[3], 1.0) / (subject[2] * width * subject[3] * height))
@@ -72,9 +78,9 @@ def place_image(subject: Rectangle, target: Rectangle, size: tuple[int, int]) ->
     )
 
 
-def transform_box(box: Rectangle, shift: tuple[float, float], zoom: float) -> Rectangle:
-    """A box that is scaled around its middle and then moved."""
-    left, bottom, width, height = box
+def transform_rectangle(rectangle: Rectangle, shift: tuple[float, float], zoom: float) -> Rectangle:
+    """A rectangle scaled around its centre, then moved by ``shift``."""
+    left, bottom, width, height = rectangle
     return (
         left + shift[0] - width * (zoom - 1) / 2,
         bottom + shift[1] - height * (zoom - 1) / 2,

@@ -1,5 +1,5 @@
-"""An object's triangles on the card, for what is drawn over its surface in the viewports. Nothing in the file
-is changed for that."""
+"""Draws images over an object's surface in the viewports, from a copy of its triangles on the GPU. Nothing in
+the file is changed for that."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ _SURFACE_VERTEX_SHADER = """
 void main() {
     texel = uv;
     gl_Position = matrix * vec4(position, 1.0);
-    gl_Position.z -= 5e-5 * gl_Position.w;  // before the surface itself
+    gl_Position.z -= 5e-5 * gl_Position.w;  // in front of the surface itself
 }
 """
 
@@ -23,13 +23,13 @@ _batches: dict[tuple[int, str], gpu.types.GPUBatch | None] = {}
 def draw_on_surface(
     obj: bpy.types.Object, layer: str, images: dict[str, bpy.types.Image], fragment: str, matrix
 ) -> None:
-    """Draws images, laid out by a UV layer, over an object's surface into the framebuffer that is bound;
-    nothing without the layer.
+    """Draws images, mapped by a UV layer, over an object's surface into the bound framebuffer. Draws nothing
+    if the layer is missing.
 
     Args:
-        images: by the names under which the fragment's shader knows them.
-        fragment: its source; it reads the images at ``texel`` and writes ``color``.
-        matrix: (4, 4), from the world's space to the clip space.
+        images: by the name of their sampler in the fragment shader.
+        fragment: GLSL source that reads the images at ``texel`` and writes ``color``.
+        matrix: (4, 4) from world space to clip space.
     """
     batch = _get_batch(obj, layer)
     if batch is None:
@@ -47,7 +47,8 @@ def draw_on_surface(
 
 
 def _get_batch(obj: bpy.types.Object, layer: str) -> gpu.types.GPUBatch | None:
-    """Sent anew when the mesh has changed; only one object's are kept."""
+    """The object's triangles on the GPU, uploaded again after the mesh has changed. Only one object's batches
+    are kept; None if the UV layer is missing."""
     if any(uid != obj.session_uid for uid, _ in _batches):
         _batches.clear()
     key = obj.session_uid, layer

@@ -109,7 +109,7 @@ def test_moving_and_scaling_the_picture_leave_the_view_alone():
     assert (nudge.shift, nudge.azimuth, nudge.elevation) == ((5, -2), 30, 10)
     nudge = apply_drag(nudge, "S", (10, 0), (20, 0), (0, 0))
     assert (nudge.zoom, nudge.shift, nudge.azimuth, nudge.elevation) == (2, (5, -2), 30, 10)
-    assert image_placement.transform_box((0, 0, 10, 20), nudge.shift, nudge.zoom) == (0, -12, 20, 40)
+    assert image_placement.transform_rectangle((0, 0, 10, 20), nudge.shift, nudge.zoom) == (0, -12, 20, 40)
 
 
 @pytest.mark.parametrize("side", [(0, 0), (35, 20), (-110, -15), (90, 89)])
