@@ -1,4 +1,4 @@
-"""What a user can press, one intent per file."""
+"""The operators, one user intent per file."""
 
 import bpy
 

@@ -1,5 +1,4 @@
-"""Compare Takes: the take that the object wears and another one, parted by a line that the mouse moves across
-the viewport."""
+"""Compare Takes: the shown take and another one, split by a line that the mouse drags across the viewport."""
 
 import blf
 import bpy
@@ -24,11 +23,11 @@ _NAVIGATION_EVENTS = {
     "TIMER",
     "WINDOW_DEACTIVATE",
 }
-"""Left to Blender, so that the view can be turned meanwhile."""
+"""Passed through to Blender, so that the view can be turned during the comparison."""
 
 
 def next_comparable(obj: bpy.types.Object, left: int, right: int) -> int:
-    """The take after ``right`` that can be compared with ``left``; after the last comes the first."""
+    """Index of the next take after ``right`` that can be compared with ``left``, going round at the end."""
     others = [index for index in compare_overlay.comparable_takes(obj) if index != left]
     return next((index for index in others if index > right), others[0])
 
@@ -37,8 +36,8 @@ class CompareTakes(bpy.types.Operator):
     bl_idname = "orbit_texture.compare_takes"
     bl_label = "Compare Takes"
     bl_description = (
-        "Show the shown take left and another one right of a line in the viewport, until Esc. Both are drawn "
-        "as plain colours without light; nothing on the object changes unless you confirm the right one"
+        "Draw the shown take left and another one right of a line in the viewport, until Esc is pressed. "
+        "Both are drawn without lighting. The object only changes if you choose the right one with Enter"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -49,22 +48,23 @@ class CompareTakes(bpy.types.Operator):
             cls.poll_message_set("Make a mesh object active, in Object Mode")
             return False
         if len(obj.orbit_texture.takes) < 2:
-            cls.poll_message_set("The active object has fewer than two takes. Texture it again, then compare")
+            cls.poll_message_set("The active object has fewer than two takes. Texture it again first")
             return False
         can_be_drawn = compare_overlay.comparable_takes(obj)
         if takes.shown_index(obj) not in can_be_drawn or len(can_be_drawn) < 2:
             cls.poll_message_set(
-                "Show a take first. Takes on UDIM tiles, or without their image or UV map, cannot be compared"
+                "Show a take first. Takes on UDIM tiles, or whose image or UV map is missing, cannot be "
+                "compared"
             )
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
-            cls.poll_message_set("Press it in a 3D viewport")
+            cls.poll_message_set("Use this in a 3D viewport")
             return False
         return True
 
     def invoke(self, context, event):
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
-        # which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so only their identities are
+        # stored.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
         self._left = takes.shown_index(context.object)
         earlier = [index for index in compare_overlay.comparable_takes(context.object) if index < self._left]
@@ -98,7 +98,7 @@ class CompareTakes(bpy.types.Operator):
         self._end(context, {"CANCELLED"})
 
     def _is_target_valid(self, context) -> bool:
-        """The object, with both takes, is still there."""
+        """Whether the object is still active and has both takes."""
         obj = context.object
         return (
             obj is not None
@@ -108,7 +108,7 @@ class CompareTakes(bpy.types.Operator):
         )
 
     def _move(self, context, x: int) -> None:
-        # Called from the sidebar; the line is in the viewport beside it.
+        # The operator may have been called from the sidebar; the line is in the viewport beside it.
         region = next(region for region in context.area.regions if region.type == "WINDOW")
         self._divider = min(1.0, max(0.0, (x - region.x) / region.width))
         context.area.tag_redraw()
@@ -121,8 +121,8 @@ class CompareTakes(bpy.types.Operator):
                     rpt_("Left {}, right {}").format(names[self._left], names[self._right]),
                     rpt_("Drag: move the line"),
                     rpt_("Tab: next take on the right"),
-                    rpt_("Enter: wear the right one"),
-                    rpt_("Esc: end"),
+                    rpt_("Enter: show the right take"),
+                    rpt_("Esc: close"),
                 ]
             )
         )
@@ -157,7 +157,7 @@ class CompareTakes(bpy.types.Operator):
 
 
 def draw_divider(x: int, height: int, left: str, right: str) -> None:
-    """Draws the line and on each side of it what is seen there, in the viewport's pixels."""
+    """Draws the dividing line and the take's name on each side of it, in the viewport's pixels."""
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     shader.uniform_float("color", (1.0, 1.0, 1.0, 1.0))
     gpu.state.line_width_set(2)

@@ -1,4 +1,4 @@
-"""Export Textures and Export GLB: the shown take of the active object as files."""
+"""Export Textures and Export GLB: write the shown take of the active object to files."""
 
 from pathlib import Path
 
@@ -33,16 +33,16 @@ class ExportTextures(_ExportOperator, bpy.types.Operator):
 
     directory: StringProperty(subtype="DIR_PATH")
     format: EnumProperty(
-        name="Format", items=[(key, format.title, "") for key, format in export.FORMATS.items()]
+        name="Format", items=[(key, image_format.title, "") for key, image_format in export.FORMATS.items()]
     )
     naming: StringProperty(
         name="Names",
         default=export.DEFAULT_NAMING,
-        description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say",
+        description="File names. {object}, {take}, {map} and {tile} are replaced",
     )
     pack: BoolProperty(
         name="Pack for glTF",
-        description="Metallic and roughness as one image: roughness in green, metallic in blue",
+        description="Write metallic and roughness as one image: roughness in green, metallic in blue",
     )
 
     def invoke(self, context, event):
@@ -60,7 +60,7 @@ class ExportTextures(_ExportOperator, bpy.types.Operator):
 class ExportGLB(_ExportOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.export_glb"
     bl_label = "Export GLB"
-    bl_description = "Write the active object with the take that it wears as a GLB file"
+    bl_description = "Write the active object with its shown take as a GLB file"
 
     filepath: StringProperty(subtype="FILE_PATH")
     filter_glob: StringProperty(default="*.glb", options={"HIDDEN"})

@@ -1,5 +1,5 @@
-"""Repaint Region: a new take that differs from the shown one only where the user says; Mark Region and Clear
-Region say where."""
+"""Repaint Region: makes a new take that differs from the shown one only in a region. Mark Region and Clear
+Region edit that region."""
 
 import bpy
 
@@ -15,7 +15,7 @@ class _ShownTakeOperator:
     def poll(cls, context):
         obj = context.object
         if obj is None or obj.type != "MESH" or takes.shown_index(obj) < 0:
-            cls.poll_message_set("The active object wears no take. Texture it first")
+            cls.poll_message_set("The active object shows no take. Texture it first")
             return False
         return cls.is_ready(context, obj)
 
@@ -33,8 +33,8 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.repaint_region"
     bl_label = "Repaint Region"
     bl_description = (
-        "Paint the selected faces, or what Mark Region marked, anew after the reference. The result is a new "
-        "take; everywhere else it is as the shown one, texel by texel"
+        "Repaint the selected faces, or the region painted with Mark Region, from the reference. The result "
+        "is a new take that is identical to the shown one everywhere else"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -43,9 +43,9 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
         if context.scene.orbit_texture.image is None:
             cls.poll_message_set("Choose a reference image first")
         elif queue.running_on(obj):
-            cls.poll_message_set("The active object is being textured already")
+            cls.poll_message_set("The active object is already being textured")
         elif obj.mode == "EDIT" and not obj.data.total_face_sel:
-            cls.poll_message_set("Select the faces to paint anew")
+            cls.poll_message_set("Select the faces to repaint")
         elif obj.mode != "EDIT" and obj.orbit_texture.region is None:
             cls.poll_message_set("Select faces in Edit Mode, or press Mark Region and paint on the object")
         else:
@@ -70,8 +70,8 @@ class MarkRegion(_ShownTakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.mark_region"
     bl_label = "Mark Region"
     bl_description = (
-        "Go to Texture Paint Mode and paint a mask over the object: white is painted anew by Repaint "
-        "Region, black stays"
+        "Switch to Texture Paint Mode to paint a mask on the object: Repaint Region repaints what is white "
+        "and keeps what is black"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -92,7 +92,7 @@ class MarkRegion(_ShownTakeOperator, bpy.types.Operator):
 class ClearRegion(bpy.types.Operator):
     bl_idname = "orbit_texture.clear_region"
     bl_label = "Clear Region"
-    bl_description = "Remove the mask that Mark Region made"
+    bl_description = "Remove the mask of Mark Region"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -105,8 +105,8 @@ class ClearRegion(bpy.types.Operator):
 
 
 def _set_brush_white(tools: bpy.types.ToolSettings) -> None:
-    """The brush paints white, and black with Ctrl."""
-    # Blender 5 has these settings once per mode of painting.
+    """Makes the brush paint white, and black with Ctrl."""
+    # Blender 5 has separate settings for each paint mode.
     shared = getattr(tools.image_paint, "unified_paint_settings", None) or tools.unified_paint_settings
     brush = tools.image_paint.brush
     holder = brush if brush and not shared.use_unified_color else shared

@@ -1,4 +1,4 @@
-"""Do First: a job that waits overtakes the others that wait."""
+"""Run First: moves a waiting job to the front of the queue."""
 
 import bpy
 from bpy.props import StringProperty
@@ -8,11 +8,11 @@ from ..jobs.queue import queue
 
 class RunFirst(bpy.types.Operator):
     bl_idname = "orbit_texture.first"
-    bl_label = "Do First"
-    bl_description = "Do this job before the others that wait. The one at work goes on"
+    bl_label = "Run First"
+    bl_description = "Run this job before the other waiting jobs. The running job is not interrupted"
     bl_options = {"INTERNAL"}
 
-    job: StringProperty(description="The job that waits")
+    job: StringProperty(description="The waiting job")
 
     def execute(self, context):
         entry = queue.find(self.job)

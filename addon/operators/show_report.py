@@ -1,4 +1,4 @@
-"""Show Report: what a job's or a take's report tells, in a popup."""
+"""Show Report: shows the report of a job or a take in a popup."""
 
 import json
 
@@ -16,13 +16,13 @@ class ShowReport(bpy.types.Operator):
     bl_idname = "orbit_texture.show_report"
     bl_label = "Show Report"
     bl_description = (
-        "Show how a texture was made: how much the views saw, from where the reference was taken, the time "
+        "Show how a texture was made: how much of it the views saw, the view of the reference, and the time "
         "of each stage"
     )
     bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The finished job; empty for a take")
-    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
+    index: IntProperty(name="Take", description="Index of the active object's take", min=0)
 
     def invoke(self, context, event):
         return (

@@ -1,4 +1,4 @@
-"""Show Take, Show Next Take and Remove Take."""
+"""Show Take, Show Next Take and Remove Take, on the active object."""
 
 import bpy
 from bpy.props import IntProperty
@@ -15,13 +15,13 @@ class _TakesOperator:
             cls.poll_message_set("The active object has no take")
             return False
         if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 
 
 class _TakeOperator(_TakesOperator):
-    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
+    index: IntProperty(name="Take", description="Index of the active object's take", min=0)
 
     def execute(self, context):
         if self.index >= len(context.object.orbit_texture.takes):
@@ -33,7 +33,7 @@ class _TakeOperator(_TakesOperator):
 class ShowTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.show_take"
     bl_label = "Show Take"
-    bl_description = "Put this take's material on the object"
+    bl_description = "Show this take's material on the object"
 
     def run(self, obj: bpy.types.Object) -> set:
         takes.show_take(obj, self.index)
@@ -43,7 +43,7 @@ class ShowTake(_TakeOperator, bpy.types.Operator):
 class NextTake(_TakesOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.next_take"
     bl_label = "Show Next Take"
-    bl_description = "Put the next take's material on the object; after the last comes the first"
+    bl_description = "Show the next take's material on the object; after the last comes the first"
 
     def execute(self, context):
         obj = context.object
@@ -55,7 +55,7 @@ class RemoveTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.remove_take"
     bl_label = "Remove Take"
     bl_description = (
-        "Remove this take with its material, images and UV map; the object gets back what it wore before"
+        "Remove this take with its material, images and UV map, and show what the object had before"
     )
 
     def run(self, obj: bpy.types.Object) -> set:

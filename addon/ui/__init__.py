@@ -1,4 +1,4 @@
-"""The N-panel, and our entries in Blender's menus. Draw functions only draw."""
+"""The panels in the viewport's sidebar, and the entries in Blender's menus. Draw functions only draw."""
 
 import bpy
 

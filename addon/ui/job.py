@@ -1,4 +1,4 @@
-"""One job as the panels draw it: what it does, what is wrong, and the button that mends it."""
+"""One job as the panels draw it: its progress, its error, and the button that fixes the error."""
 
 from ..jobs.entry import Entry
 from ..setup import devices
@@ -9,7 +9,7 @@ FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "re
 
 
 def draw_job(layout, context, entry: Entry) -> None:
-    """Progress of a job at work, the error of one that failed; nothing of one that is done."""
+    """Draws the progress of a running job or the error of a failed one; nothing if the job is done."""
     if entry.error:
         draw_wrapped_text(layout, context, entry.error.message)
         _draw_fix(layout.row(), entry)
@@ -26,8 +26,8 @@ def draw_job(layout, context, entry: Entry) -> None:
 
 
 def _draw_fix(row, entry: Entry) -> None:
-    """The operator called like the fix, where there is one; Retry beside it, since that is what follows."""
-    # Who downloads again is asked again.
+    """Draws the operator with the name of the fix, if there is one, and Retry beside it."""
+    # A failed download is repeated through its dialog, which asks again.
     fix = "download_weights" if entry.download else entry.error.fix
     if fix in FIXES:
         button = row.operator(f"orbit_texture.{fix}")

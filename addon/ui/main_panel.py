@@ -1,5 +1,5 @@
-"""The first panel: the reference, the quality, Texture Selected, and how far it is. Everything else is folded
-away below."""
+"""The main panel: the reference, the quality, Texture Selected, and the progress. The other panels are
+subpanels of it."""
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
@@ -12,8 +12,11 @@ from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
 from .setup import draw_setup
 
-_PREVIEW_COLUMNS, _PREVIEW_SCALE = 4, 2.8
-"""Of the small pictures of a job at work."""
+_PREVIEW_COLUMNS = 4
+"""Previews of a running job side by side."""
+
+_PREVIEW_SCALE = 2.8
+"""Size of a preview, in units of Blender's icons."""
 
 
 class MainPanel(OrbitPanel, bpy.types.Panel):
@@ -40,7 +43,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
 
 
 def _draw_previews(layout, icons: list[int]) -> None:
-    """What a job is painting, if it has shown anything."""
+    """Draws the previews of what a job is painting, if there are any."""
     if icons:
         grid = layout.grid_flow(row_major=True, columns=_PREVIEW_COLUMNS, even_columns=True, align=True)
         for icon in icons:
@@ -48,7 +51,7 @@ def _draw_previews(layout, icons: list[int]) -> None:
 
 
 def _describe_settings(settings) -> str:
-    """What is set, in a few words, whether a preset set it or not: "OrbitPainter Fast, 2k"."""
+    """The current settings in a few words, whether from a preset or not: "OrbitPainter Fast, 2k"."""
 
     def choice_name(name: str) -> str:
         return iface_(settings.bl_rna.properties[name].enum_items[getattr(settings, name)].name)
@@ -62,7 +65,7 @@ def _describe_settings(settings) -> str:
 
 
 def _current_entry(obj: bpy.types.Object | None) -> Entry | None:
-    """The job to watch: the one at work; else the active object's own, if it waits or failed."""
+    """The job to show: the running one, else that of the active object if it is waiting or failed."""
 
     def is_own(entry: Entry) -> bool:
         return (

@@ -1,4 +1,4 @@
-"""What to know before a job: above the button what should be mended, in a panel of its own the rest."""
+"""What to know before a job: problems are drawn above the button, everything else in a panel of its own."""
 
 import bpy
 
@@ -27,23 +27,23 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
             draw_wrapped_text(
                 self.layout,
                 context,
-                "Flipped faces and overlapping UVs have not been looked for.",
+                "This mesh has not been checked for flipped faces and overlapping UVs.",
                 icon="QUESTION",
             )
             self.layout.operator("orbit_texture.check_mesh", icon="VIEWZOOM")
         elif not notes:
-            self.layout.label(text="Nothing to know", icon="CHECKMARK")
+            self.layout.label(text="No problems found", icon="CHECKMARK")
 
 
 def draw_urgent(layout, context) -> None:
-    """What should be mended before the button is pressed, each with the button that mends it."""
+    """Draws the problems to fix before texturing, each with the button that fixes it."""
     for finding in _findings(context):
         if finding.urgent:
             _draw_finding(layout.box(), context, finding)
 
 
 def draw_estimate(layout, context) -> None:
-    """What a job for the active object will cost."""
+    """Draws the estimated time and memory of a job for the active object."""
     obj = context.object
     if obj is None or obj.type != "MESH":
         return

@@ -1,4 +1,4 @@
-"""The jobs: a row for each, with its state, its error and what can be done with it."""
+"""The list of jobs: a row for each, with its state, its error and its buttons."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -9,7 +9,7 @@ from .base import OrbitPanel
 from .job import draw_job
 
 MAX_ROWS = 15
-"""More rows than this are only counted; the unsettled and the failed ones come first."""
+"""Jobs beyond this are only counted. Those that are not settled come first, then the failed ones."""
 
 
 class QueuePanel(OrbitPanel, bpy.types.Panel):
@@ -59,12 +59,12 @@ def _draw_entry(layout, context, entry: Entry, waiting: list[Entry]) -> None:
 
 
 def _draw_arrows(row, entry: Entry, waiting: list[Entry]) -> None:
-    """Grey where the job is at that end of those that wait."""
+    """Draws the buttons that move a waiting job; greyed out at the ends of the queue."""
     earlier, later = row.row(align=True), row.row(align=True)
     earlier.enabled, later.enabled = entry is not waiting[0], entry is not waiting[-1]
     earlier.operator("orbit_texture.first", text="", icon="TRIA_UP_BAR", emboss=False).job = entry.job
-    for part, direction in ((earlier, "UP"), (later, "DOWN")):
-        button = part.operator("orbit_texture.move_job", text="", icon=f"TRIA_{direction}", emboss=False)
+    for column, direction in ((earlier, "UP"), (later, "DOWN")):
+        button = column.operator("orbit_texture.move_job", text="", icon=f"TRIA_{direction}", emboss=False)
         button.job, button.direction = entry.job, direction
 
 

@@ -1,4 +1,4 @@
-"""An installation at work, as the panels and the preferences show it."""
+"""The progress of an installation, for the panels and the preferences."""
 
 import time
 
@@ -9,7 +9,7 @@ from .text import draw_wrapped_text, format_duration
 
 
 def draw_setup(layout, context, width: int = 0) -> None:
-    """What install.py is doing, or why it failed; nothing if it has ended well."""
+    """Draws what install.py is doing, or why it failed; nothing if it has succeeded."""
     at_work = install_process.current()
     if at_work is None:
         return

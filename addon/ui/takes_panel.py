@@ -1,4 +1,4 @@
-"""The active object's takes: a picture of each, and what can be done with the one it wears."""
+"""The active object's takes: a thumbnail of each, and the buttons for the shown one."""
 
 import bpy
 
@@ -6,8 +6,11 @@ from ..objects import material, takes
 from ..viewport import confidence_overlay
 from .base import OrbitPanel
 
-_THUMBNAIL_COLUMNS, _THUMBNAIL_SCALE = 3, 4.0
-"""Of the takes' pictures."""
+_THUMBNAIL_COLUMNS = 3
+"""Takes side by side."""
+
+_THUMBNAIL_SCALE = 4.0
+"""Size of a take's thumbnail, in units of Blender's icons."""
 
 
 class TakesPanel(OrbitPanel, bpy.types.Panel):
@@ -32,8 +35,7 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
     if take.material and take.material.preview:
-        # Not the material's icon by way of the layout: Blender renders the material for that, and stands
-        # still meanwhile.
+        # Not the material's icon from the layout: Blender would render the material for that and block.
         cell.template_icon(take.material.preview.icon_id, scale=_THUMBNAIL_SCALE)
     elif image := material.find_image(take.material, "base_color"):
         cell.template_icon(cell.icon(image), scale=_THUMBNAIL_SCALE)

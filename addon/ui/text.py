@@ -1,4 +1,4 @@
-"""Words and wrapped text for the panels, in the user's language where there is a translation."""
+"""Wrapped text and short descriptions for the panels, in the user's language where there is a translation."""
 
 import textwrap
 
@@ -9,11 +9,14 @@ from ...backend.api.events import State
 from ..jobs.entry import Entry
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
-"""Of Blender's interface font at scale 1, on average."""
+"""Average for Blender's interface font at scale 1."""
+
+DIALOG_WIDTH = 460
+"""Pixels at scale 1: the width of the dialogs that ask before something is installed or downloaded."""
 
 
 def draw_wrapped_text(layout, context, text: str, icon: str = "NONE", width: int = 0) -> None:
-    """Draws a sentence over as many lines as ``width``, in pixels at scale 1, needs; 0 for the panel's."""
+    """Draws a text, wrapped at a width in pixels at scale 1; 0 stands for the panel's width."""
     width = width or context.region.width / context.preferences.system.ui_scale - 60
     column = layout.column(align=True)
     column.scale_y = 0.8
@@ -24,7 +27,7 @@ def draw_wrapped_text(layout, context, text: str, icon: str = "NONE", width: int
 
 
 def describe_status(entry: Entry) -> str:
-    """What an entry is doing, in a few words: "Paint 42 %, 0:35 left"."""
+    """The state of a job in a few words: "Paint 42%, 0:35 left"."""
     event = entry.event
     if entry.applied:
         return iface_("Done")
@@ -43,6 +46,6 @@ def describe_status(entry: Entry) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time span as 0:35 or 1:02:03."""
+    """A duration as 0:35 or 1:02:03."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
