@@ -1,4 +1,4 @@
-"""A take as files: its textures, and the object that wears it."""
+"""Exports a take: its textures as image files, or its object as a GLB file."""
 
 import tempfile
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ class ImageFormat:
     """How Blender writes an image.
 
     Attributes:
-        title: for people.
+        title: the name that users see.
         suffix: of the file.
-        kind, depth: as Blender's image settings call them; bits per channel.
-        linear: holds scene-linear colours, not sRGB-encoded ones.
+        file_format: as in Blender's image settings.
+        color_depth: bits per channel, as in Blender's image settings.
+        is_linear: the file holds scene-linear colours, not sRGB-encoded ones.
     """
 
     title: str
@@ -36,48 +37,42 @@ FORMATS = {
 }
 
 DEFAULT_NAMING = "{object}_{take}_{map}{tile}"
-"""``tile`` is empty, or a point and the number of a UDIM tile."""
+"""``tile`` is empty, or a dot and the number of a UDIM tile."""
 
 METALLIC_ROUGHNESS = "metallic_roughness"
-"""The image of which glTF reads the roughness from green and the metallic from blue (glTF 2.0, 3.9.2)."""
+"""Name of the packed image: glTF reads the roughness from its green and the metallic from its blue channel
+(glTF 2.0, 3.9.2)."""
 
 
 def write_textures(
     obj: bpy.types.Object,
     index: int,
     folder: Path,
-    format: str = "png8",
+    format_name: str = "png8",
     naming: str = DEFAULT_NAMING,
     pack: bool = False,
 ) -> list[Path]:
-    """Writes the maps of a take that its material uses. Values are as in the take; 16 bits add room for what
-    follows, and no detail.
+    """Writes the textures of a take that its material uses. The values are those of the take: 16 bits leave
+    room for later edits but add no detail.
 
     Args:
-        format: a key of :data:`FORMATS`.
-        naming: of the files, without the ending; see :data:`NAMING`.
-        pack: metallic and roughness as one image :data:`PACKED`, whose red is 1.
+        index: of the take.
+        format_name: a key of :data:`FORMATS`.
+        naming: of the files, without the suffix; see :data:`DEFAULT_NAMING`.
+        pack: write metallic and roughness as one image :data:`METALLIC_ROUGHNESS`, whose red is 1.
 
     Returns:
         The files.
 
     Raises:
-        InvalidSettings: the naming is wrong, or gives two files one name.
+        InvalidSettings: the naming is invalid, or gives two textures the same name.
         InvalidTarget: the take's images are gone, or were painted over and not saved.
         StorageError: a file cannot be written.
     """
     take = obj.orbit_texture.takes[index]
-    images = {name: image for name in material.SOCKETS if (image := material.find_image(take.material, name))}
-    if "base_color" not in images:
-        raise InvalidTarget(
-            f"The images of '{take.name}' are gone from its material. Texture the object again."
-        )
-    contents = {
-        (name, tile): png
-        for name, image in images.items()
-        for tile, png in material.read_image_files(image).items()
-    }
-    pixels = {key: _decode_png(png) for key, png in contents.items() if pack or format != "png8"}
+    contents = _read_textures(take)
+    # The take's own PNG files are copied where nothing changes, so their pixels are not needed.
+    pixels = {key: _decode_png(png) for key, png in contents.items() if pack or format_name != "png8"}
     if pack:
         for tile in [tile for name, tile in list(pixels) if name == "metallic"]:
             pixels[METALLIC_ROUGHNESS, tile] = _pack_metallic_roughness(
@@ -85,7 +80,8 @@ def write_textures(
             )
     else:
         pixels = pixels or dict.fromkeys(contents)
-    files = {key: folder / f"{_file_name(naming, obj, take, *key)}{FORMATS[format].suffix}" for key in pixels}
+    image_format = FORMATS[format_name]
+    files = {key: folder / f"{_file_name(naming, obj, take, *key)}{image_format.suffix}" for key in pixels}
     if len(set(files.values())) < len(files):
         raise InvalidSettings(
             f"The naming '{naming}' gives two textures the same name. Use {{map}}, and {{tile}} for UDIM "
@@ -93,16 +89,30 @@ def write_textures(
         )
     for key, file in files.items():
         _make_folder(file.parent)
-        if format == "png8" and key in contents:
+        if format_name == "png8" and key in contents:
             _write_bytes(file, contents[key])
         else:
-            _write_image(file, pixels[key], FORMATS[format], is_color=key[0] == "base_color")
+            _write_image(file, pixels[key], image_format, is_color=key[0] == "base_color")
     return list(files.values())
 
 
+def _read_textures(take) -> dict[tuple[str, str], bytes]:
+    """The PNG files of a take's textures, by the name of the texture and the number of the UDIM tile."""
+    images = {name: image for name in material.SOCKETS if (image := material.find_image(take.material, name))}
+    if "base_color" not in images:
+        raise InvalidTarget(
+            f"The images of '{take.name}' are missing from its material. Texture the object again."
+        )
+    return {
+        (name, tile): png
+        for name, image in images.items()
+        for tile, png in material.read_image_files(image).items()
+    }
+
+
 def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
-    """Writes the object as it wears a take, by Blender's own exporter. What is shown and selected stays as it
-    was.
+    """Writes the object with a take, using Blender's own exporter. The shown take and the selection are
+    restored afterwards.
 
     Raises:
         InvalidTarget: the exporter is switched off, or the object is hidden or not in Object Mode.
@@ -110,12 +120,11 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
     """
     if not hasattr(bpy.types, "EXPORT_SCENE_OT_gltf"):
         raise InvalidTarget(
-            "Blender's glTF exporter is switched off. Enable 'glTF 2.0 format' in the preferences, under "
-            "Add-ons."
+            "Blender's glTF exporter is disabled. Enable 'glTF 2.0 format' in the preferences, under Add-ons."
         )
     if obj.mode != "OBJECT" or not obj.visible_get():
         raise InvalidTarget(
-            f"'{obj.name}' is hidden or not in Object Mode. Show it and leave its mode first."
+            f"'{obj.name}' is hidden or not in Object Mode. Show it and switch to Object Mode first."
         )
     _make_folder(file.parent)
     selected, shown = list(bpy.context.selected_objects), takes.shown_index(obj)
@@ -136,12 +145,12 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
 
 
 def glb_file_name(obj: bpy.types.Object, index: int) -> str:
-    """What to call an object's file."""
+    """The default name for an object's GLB file."""
     return f"{bpy.path.clean_name(obj.name)}_{bpy.path.clean_name(obj.orbit_texture.takes[index].name)}.glb"
 
 
 def _decode_png(png: bytes) -> np.ndarray:
-    """(H, W, 4) float32 values of a PNG file as they are in it, row 0 at the bottom."""
+    """(H, W, 4) float32 values of a PNG file without any colour conversion, row 0 at the bottom."""
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
         (Path(folder) / "texture.png").write_bytes(png)
         image = bpy.data.images.load(str(Path(folder) / "texture.png"))
@@ -157,22 +166,23 @@ def _pack_metallic_roughness(metallic: np.ndarray, roughness: np.ndarray) -> np.
     return pixels
 
 
-def _write_image(file: Path, pixels: np.ndarray, format: ImageFormat, is_color: bool) -> None:
-    if format.is_linear and is_color:
+def _write_image(file: Path, pixels: np.ndarray, image_format: ImageFormat, is_color: bool) -> None:
+    """Writes (H, W, 4) float32 sRGB-encoded or data values, row 0 at the bottom."""
+    if image_format.is_linear and is_color:
         color = pixels[..., :3]
         pixels[..., :3] = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(file.stem, width, height, float_buffer=True, is_data=True)
-    # A scene of its own says how, so that the user's render settings stay; an image of data is written
-    # without a view transform.
+    # A temporary scene holds the image settings, so that the user's render settings are kept. A data image is
+    # written without a view transform.
     scene = bpy.data.scenes.new(file.stem)
     try:
         image.pixels.foreach_set(pixels.ravel())
         settings = scene.render.image_settings
         settings.file_format, settings.color_mode, settings.color_depth = (
-            format.file_format,
+            image_format.file_format,
             "RGB",
-            format.color_depth,
+            image_format.color_depth,
         )
         image.save_render(str(file), scene=scene)
     except RuntimeError as error:
@@ -206,5 +216,5 @@ def _file_name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -
         )
     except (LookupError, ValueError, AttributeError) as error:
         raise InvalidSettings(
-            f"The naming '{naming}' cannot be used. It may have {{object}}, {{take}}, {{map}} and {{tile}}."
+            f"The naming '{naming}' is invalid. It can contain {{object}}, {{take}}, {{map}} and {{tile}}."
         ) from error

@@ -1,4 +1,4 @@
-"""A fingerprint of everything a take must not change: the proof behind "mesh untouched"."""
+"""Hashes everything of an object that a take must not change: the proof behind "mesh untouched"."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ import bpy
 import numpy as np
 
 MAX_WEIGHT_SAMPLES = 20_000
-"""Vertex weights can only be read one by one, so those of at most this many vertices, evenly spread, are
-looked at."""
+"""Vertex weights can only be read one by one, so only those of about this many vertices, evenly spread, are
+hashed."""
 
 _ATTRIBUTE_FIELDS = {
     "FLOAT": ("value", np.float32, 1),
@@ -27,24 +27,24 @@ _ATTRIBUTE_FIELDS = {
 
 
 MeshState = list[list[bytes | np.ndarray]]
-"""What was read of a mesh, then of each object that has it."""
+"""What was read from a mesh, followed by what was read from each object that uses it."""
 
 
 def fingerprint(obj: bpy.types.Object, ignore: str = "") -> str:
     """A hash over the object and its mesh: vertices, edges, loops, polygons, UV layers and every other
     attribute, normals, weights, shape keys, modifiers, constraints, transforms, parent and names.
 
-    Materials and their slots are left out: they are what a take is meant to change.
+    Materials and their slots are left out, since a take is meant to change them.
 
     Args:
-        ignore: name of one UV layer to leave out, the one that the take added.
+        ignore: name of a UV layer to leave out: the one that the take added.
     """
     return fingerprints(read_state([obj], ignore))[0]
 
 
 def read_state(objects: list[bpy.types.Object], ignore: str = "") -> MeshState:
-    """Everything that :func:`fingerprint` sums up, of objects that share one mesh. To compare two is faster
-    than to hash both."""
+    """Reads everything that :func:`fingerprint` hashes, for objects that share one mesh. Comparing two states
+    is faster than hashing both."""
     mesh = []
     _add_mesh(mesh, objects[0].data, ignore)
     _add_weights(mesh, objects[0])
@@ -56,14 +56,14 @@ def read_state(objects: list[bpy.types.Object], ignore: str = "") -> MeshState:
 
 
 def is_same(before: MeshState, after: MeshState) -> bool:
-    """Whether all bytes are the same."""
+    """Whether two states are identical, byte by byte."""
     return len(before) == len(after) and all(
         len(a) == len(b) and all(map(_is_same_bytes, a, b)) for a, b in zip(before, after, strict=True)
     )
 
 
 def fingerprints(state: MeshState) -> list[str]:
-    """BLAKE2b of each object with the mesh, as hexadecimal digits."""
+    """The BLAKE2b hash of each object together with the mesh, as hexadecimal digits."""
     mesh, *objects = (_hash(contents) for contents in state)
     return [_hash([mesh, obj]).hex() for obj in objects]
 
@@ -109,7 +109,7 @@ def _add_object(contents: list, obj: bpy.types.Object) -> None:
 
 def _add_mesh(contents: list, mesh: bpy.types.Mesh, ignore: str) -> None:
     layers = [layer for layer in mesh.uv_layers if layer.name != ignore]
-    # A first layer becomes the active one by itself; otherwise the active layers must stay the same.
+    # The first layer of a mesh becomes active automatically; otherwise the active layers must stay the same.
     active = [(layer.name, layer.active, layer.active_render) for layer in layers]
     _add(
         contents,
@@ -123,8 +123,8 @@ def _add_mesh(contents: list, mesh: bpy.types.Mesh, ignore: str) -> None:
         _add(contents, [attribute.name, attribute.domain, attribute.data_type])
         _add_attribute(contents, attribute)
     if len(mesh.loops) != 3 * len(mesh.polygons):
-        # Slow to read; where all polygons are triangles there is only one way. Their materials are an
-        # attribute, if they have several.
+        # Slow to read, and determined by the count if all polygons are triangles. Material indices are an
+        # attribute, so they are hashed above.
         _add_array(contents, mesh.polygons, "loop_start", np.int32, 1)
     _add_array(contents, mesh.corner_normals, "vector", np.float32, 3)
     if mesh.shape_keys:
@@ -164,11 +164,11 @@ def _add(contents: list, values) -> None:
 
 
 def _read_settings(item) -> dict:
-    """Every setting of a modifier, constraint, vertex group or shape key; of Geometry Nodes also the
-    inputs."""
+    """Every setting of a modifier, constraint, vertex group or shape key, including the inputs of Geometry
+    Nodes."""
     settings = {}
     for prop in item.bl_rna.properties:
-        # Runtime values (execution_time of a modifier) differ from one evaluation to the next.
+        # Runtime values, such as the execution_time of a modifier, differ between evaluations.
         if prop.type != "COLLECTION" and prop.identifier not in {"rna_type", "execution_time"}:
             settings[prop.identifier] = _to_plain_value(getattr(item, prop.identifier))
     if isinstance(item, bpy.types.NodesModifier):
@@ -189,7 +189,7 @@ def _read_node_inputs(modifier: bpy.types.NodesModifier) -> dict:
 
 
 def _to_plain_value(value):
-    """A value whose ``repr`` depends on nothing but its content."""
+    """Converts a value to one whose ``repr`` depends on its content only."""
     if isinstance(value, bpy.types.ID):
         return value.name
     if isinstance(value, bpy.types.bpy_struct):

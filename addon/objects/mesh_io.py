@@ -1,6 +1,6 @@
-"""A Blender object as plain arrays, and UVs back onto its mesh.
+"""Reads a Blender object into plain arrays, and writes UVs back to its mesh.
 
-Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
+Nothing here changes a mesh, except :func:`add_uv_layer`.
 """
 
 import hashlib
@@ -19,14 +19,15 @@ UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
 
 _SELECTION_ATTRIBUTE = ".select_poly"
-"""The attribute of the polygons that are selected; there is none if none is."""
+"""Name of the polygon attribute that holds the selection; missing if nothing is selected."""
 
 
 def check_object(obj: bpy.types.Object | None) -> None:
-    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be
+    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do about it, if an object cannot be
     textured."""
     if obj is None:
         raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
+    # The kind of object, and where it comes from.
     if obj.type != "MESH":
         kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
         convert = (
@@ -40,8 +41,8 @@ def check_object(obj: bpy.types.Object | None) -> None:
     if obj.library and not obj.visible_get():
         raise InvalidTarget(
             f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed "
-            "here. Open that file and texture it there. Or select its instance here, then Object > Apply > "
-            "Make Instances Real, and Object > Relations > Make Local > Selected Objects and Data."
+            "here. Open that file and texture it there. Or select its instance here, then use Object > Apply "
+            "> Make Instances Real and Object > Relations > Make Local > Selected Objects and Data."
         )
     if not obj.is_editable or not obj.data.is_editable:
         raise InvalidTarget(
@@ -49,10 +50,11 @@ def check_object(obj: bpy.types.Object | None) -> None:
             "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
             fix="make_local",
         )
+    # Its state in this scene.
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()
         raise InvalidTarget(
-            f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode"
+            f"'{obj.name}' is in {mode} Mode. Switch to Object Mode first.", fix="object_mode"
         )
     if not obj.visible_get() and obj not in mesh_objects(visible_objects()):
         if obj.name in bpy.context.view_layer.objects:
@@ -60,19 +62,20 @@ def check_object(obj: bpy.types.Object | None) -> None:
         raise InvalidTarget(
             f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object."
         )
+    # The size of its mesh.
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
     check_triangle_count(triangle_count(obj.data))
 
 
 def visible_objects() -> list[bpy.types.Object]:
-    """What the viewport shows, without the objects of collections that are instanced."""
+    """The objects that the viewport shows, without those inside instanced collections."""
     return [obj for obj in bpy.context.view_layer.objects if obj.visible_get()]
 
 
 def mesh_objects(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
-    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each
-    once, however often it is."""
+    """The mesh objects among these and in the collections that they instance, linked ones included. Each is
+    listed once, however often it is instanced."""
     found, opened, waiting = {}, set(), deque(objects)
     while waiting:
         obj = waiting.popleft()
@@ -87,16 +90,16 @@ def mesh_objects(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
 
 
 def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> TargetMesh:
-    """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
+    """Reads the object's mesh as the viewport shows it, with modifiers and shape keys.
 
-    Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
+    Modifiers that change the topology are only applied if the object has a UV layer for the texture.
 
     Args:
-        own_topology: leave out modifiers that change the topology even then.
-        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
+        own_topology: do not apply modifiers that change the topology even then.
+        layer: an existing UV layer to send; "" for that of :func:`job_uv_layer`.
 
     Raises:
-        InvalidTarget, InvalidMesh: as :func:`check` says.
+        InvalidTarget, InvalidMesh: as for :func:`check_object`.
     """
     check_object(obj)
     mesh, layer = obj.data, layer or job_uv_layer(obj)
@@ -112,14 +115,14 @@ def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = ""
     finally:
         evaluated.to_mesh_clear()
     note = (
-        "The modifiers change the topology, so the mesh was textured as it is without them; the texture "
-        "shows through them."
+        "The modifiers change the topology, so the mesh was textured without them. The texture shows through "
+        "them."
     )
     return TargetMesh(_take_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
 
 
 def read_faces(obj: bpy.types.Object) -> Faces:
-    """The object's own mesh, without modifiers, with the UV layer that would be sent."""
+    """Reads the object's own mesh, without modifiers, and the UV layer that a job would send."""
     mesh, layer = obj.data, job_uv_layer(obj)
     positions = _read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
     corner_vertices = _corner_vertices(mesh)
@@ -134,8 +137,8 @@ def read_faces(obj: bpy.types.Object) -> Faces:
 
 
 def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None
-    without the UV layer."""
+    """Reads positions (3F, 3) in object space and UVs (3F, 2) of the triangles that the viewport shows; None
+    if the UV layer is missing."""
     evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     if layer not in evaluated_mesh.uv_layers:
         return None
@@ -150,16 +153,16 @@ def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndar
 
 
 def evaluated_positions(obj: bpy.types.Object) -> np.ndarray:
-    """(N, 3) float32 vertices that the viewport shows, in the object's space."""
+    """(N, 3) float32 vertices that the viewport shows, in object space."""
     evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     return _read_array(evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3)
 
 
 def selected_triangles(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
-    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+    """(F,) uint8 for the triangles of the mesh that :func:`read_mesh` reads: 1 if their polygon is selected.
 
     Raises:
-        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+        InvalidTarget: a modifier makes faces without passing on the selection.
     """
     own = obj.data
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
@@ -171,8 +174,8 @@ def selected_triangles(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
         chosen = mesh.attributes.get(_SELECTION_ATTRIBUTE)
         if chosen is None and _SELECTION_ATTRIBUTE in own.attributes:
             raise InvalidTarget(
-                f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
-                "Paint the region instead, with Mark Region."
+                f"A modifier of '{obj.name}' makes faces that do not keep the selection. "
+                "Paint the region with Mark Region instead."
             )
         if chosen is None:
             return np.zeros(triangle_count(mesh), np.uint8)
@@ -183,8 +186,8 @@ def selected_triangles(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
 
 
 def layout_fingerprint(mesh: bpy.types.Mesh, layer: str) -> str:
-    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it
-    stays the same."""
+    """A hash of the connectivity and of an existing UV layer. A texture fits the mesh as long as this stays
+    the same."""
     digest = hashlib.blake2b(
         _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32
     )
@@ -193,12 +196,13 @@ def layout_fingerprint(mesh: bpy.types.Mesh, layer: str) -> str:
 
 
 def triangle_count(mesh: bpy.types.Mesh) -> int:
-    """How many triangles the polygons are."""
+    """Number of triangles that the polygons are split into."""
     return len(mesh.loops) - 2 * len(mesh.polygons)
 
 
 def job_uv_layer(obj: bpy.types.Object) -> str:
-    """The layer of the newest take that still exists, else the active one."""
+    """Name of the UV layer that a new job sends: the newest take's own layer if it still exists, else the
+    active one; "" if there is none."""
     layers = obj.data.uv_layers
     for take in reversed(obj.orbit_texture.takes):
         if take.owns_uv_layer and take.uv_layer in layers:
@@ -207,13 +211,13 @@ def job_uv_layer(obj: bpy.types.Object) -> str:
 
 
 def topology_fingerprint(obj: bpy.types.Object, target: TargetMesh) -> str:
-    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer
-    those of the object's mesh."""
+    """A hash to compare with ``target.topology``: it differs once the target's triangles are no longer those
+    of the object's mesh."""
     return _connectivity(obj.data).fingerprint(target.loops)
 
 
 def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
-    """Adds a UV layer and returns its name; the layers that are active stay so.
+    """Adds a UV layer and returns its name. The active layers stay active.
 
     Args:
         loops: (F, 3) int32 loop of each triangle corner.
@@ -224,8 +228,8 @@ def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray
     """
     if len(mesh.uv_layers) >= MAX_UV_LAYERS:
         raise InvalidTarget(
-            f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one "
-            "and retry.",
+            f"The mesh already has {MAX_UV_LAYERS} UV maps, the maximum in Blender, and needs one more. "
+            "Remove one and retry.",
             fix="retry",
         )
     active = mesh.uv_layers.active_index
@@ -233,8 +237,8 @@ def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray
     name = mesh.uv_layers.new(name=UV_LAYER, do_init=False).name
     uvs = np.zeros((len(mesh.loops), 2), np.float32)
     uvs[loops.ravel()] = corner_uvs.reshape(-1, 2)
-    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the
-    # array (Blender 4.2 to 5.0).
+    # Write through the attribute: MeshUVLoopLayer.uv.foreach_set also writes into copies and undo steps that
+    # share the array (Blender 4.2 to 5.0).
     mesh.attributes[name].data.foreach_set("vector", uvs.ravel())
     if rendered is not None:
         mesh.uv_layers.active_index = active
@@ -246,7 +250,7 @@ def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray
 def _take_snapshot(
     mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str
 ) -> Snapshot:
-    """Copies only: what is made of them is made on another thread."""
+    """Only copies arrays. Everything computed from them is computed on another thread."""
     polygons, loop_triangles = _triangles(mesh)
     slots = mesh.attributes.get("material_index")
     return Snapshot(
@@ -263,14 +267,14 @@ def _take_snapshot(
 
 
 def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """``polygons`` and ``cut`` of a mesh, as :class:`Snapshot` has them."""
+    """``polygons`` and ``loop_triangles`` of a mesh, as :class:`Snapshot` has them."""
     count = triangle_count(mesh)
     if len(mesh.loops) == 3 * len(mesh.polygons):
         return None, None
     mesh.calc_loop_triangles()
     polygons = _read_array(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
-    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found
-    # faster than read.
+    # Blender returns loop triangles far slower than any other array. For triangles and quads, computing them
+    # is faster than reading them.
     three_in_one = (polygons[2:] == polygons[:-2]).any()
     return polygons, _read_array(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
@@ -280,7 +284,7 @@ def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
 
 
 def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(P,) int32 corners of each polygon."""
+    """(P,) int32 number of corners of each polygon."""
     return _read_array(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 

@@ -1,5 +1,5 @@
-"""Takes: results on an object, kept beside each other. Adding, showing and removing one never touches the
-mesh's own data."""
+"""Takes: results on an object, kept side by side. Adding, showing and removing one never touches the mesh's
+own data."""
 
 import json
 from collections.abc import Iterable
@@ -20,58 +20,52 @@ def add_take(
     settings: Settings,
     thumbnail: np.ndarray | None = None,
 ) -> None:
-    """Puts a result on objects that share one mesh, as a new take on each, and shows it.
+    """Adds a result to objects that share one mesh, as a new take on each, and shows it.
 
     Args:
-        thumbnail: (S, S, 3) uint8 sRGB picture of the textured object, if there is one.
+        thumbnail: (S, S, 3) uint8 sRGB image of the textured object, if there is one.
 
     Raises:
-        OrbitError: the result does not fit or cannot be read; everything is as it was.
+        OrbitError: the result does not fit or cannot be read; nothing was changed.
     """
     objects = list(objects)
     first = objects[0]
     mesh = first.data
-    if result.corner_uvs is not None and (
-        target.loops is None or len(result.corner_uvs) != len(target.loops)
-    ):
-        raise InvalidTarget(f"The texture's UVs do not fit the mesh of '{first.name}'. Texture it again.")
-    if result.corner_uvs is None and target.uv_layer not in mesh.uv_layers:
-        raise InvalidTarget(
-            f"The UV map '{target.uv_layer}' that the texture lies on is gone from '{first.name}'. Texture "
-            "it again."
-        )
+    _check_fits(first, target, result)
 
+    # Add the UV layer and the material, and undo both if anything else of the mesh changed.
     before = fingerprint.read_state(objects)
-    made_layer = (
+    new_layer = (
         "" if result.corner_uvs is None else mesh_io.add_uv_layer(mesh, target.loops, result.corner_uvs)
     )
-    layer = made_layer or target.uv_layer
+    layer = new_layer or target.uv_layer
     try:
-        looks = {} if result.sheet is None else {material.SHEET: result.sheet}
+        sheet = {} if result.sheet is None else {material.SHEET: result.sheet}
         take_material = material.build(
-            f"{first.name} {_next_take_name(first)}", result.textures | looks, layer
+            f"{first.name} {_next_take_name(first)}", result.textures | sheet, layer
         )
-        if not fingerprint.is_same(before, fingerprint.read_state(objects, ignore=made_layer)):
+        if not fingerprint.is_same(before, fingerprint.read_state(objects, ignore=new_layer)):
             material.remove(take_material)
             raise OrbitError(
                 f"The texture was not applied to '{first.name}', because its mesh would have changed. Please "
                 "report this."
             )
     except OrbitError:
-        if made_layer:
-            mesh.uv_layers.remove(mesh.uv_layers[made_layer])
+        if new_layer:
+            mesh.uv_layers.remove(mesh.uv_layers[new_layer])
         raise
 
+    # Record the take on each object.
     if thumbnail is not None:
         material.set_preview(take_material, thumbnail)
-    owns_layer = bool(made_layer) or any(
+    owns_layer = bool(new_layer) or any(
         take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh)
     )
     layout = mesh_io.layout_fingerprint(mesh, layer)
-    for obj, mark in zip(objects, fingerprint.fingerprints(before), strict=True):
+    for obj, object_fingerprint in zip(objects, fingerprint.fingerprints(before), strict=True):
         report = result.report | {
             "mesh": "untouched",
-            "fingerprint": mark,
+            "fingerprint": object_fingerprint,
             "notes": [*result.report.get("notes", []), *target.notes],
         }
         _add_missing_slot(obj)
@@ -83,9 +77,22 @@ def add_take(
         show_take(obj, len(obj.orbit_texture.takes) - 1)
 
 
+def _check_fits(obj: bpy.types.Object, target: mesh_io.TargetMesh, result: Result) -> None:
+    """Raises :class:`InvalidTarget` if the result has UVs for another mesh, or its UV layer is gone."""
+    if result.corner_uvs is not None and (
+        target.loops is None or len(result.corner_uvs) != len(target.loops)
+    ):
+        raise InvalidTarget(f"The texture's UVs do not fit the mesh of '{obj.name}'. Texture it again.")
+    if result.corner_uvs is None and target.uv_layer not in obj.data.uv_layers:
+        raise InvalidTarget(
+            f"The UV map '{target.uv_layer}' of the texture no longer exists on '{obj.name}'. Texture it "
+            "again."
+        )
+
+
 def show_take(obj: bpy.types.Object, index: int) -> None:
-    """Puts the take's material into every slot of the object. The mesh keeps its own materials and each face
-    its slot."""
+    """Assigns the take's material to every slot of the object. The mesh keeps its own materials, and each
+    face its slot."""
     _save_slots(obj)
     for slot in obj.material_slots:
         slot.link = "OBJECT"
@@ -93,7 +100,7 @@ def show_take(obj: bpy.types.Object, index: int) -> None:
 
 
 def shown_index(obj: bpy.types.Object) -> int:
-    """Index of the take that the object wears, -1 if none."""
+    """Index of the take that the object shows, -1 if none."""
     first_material = obj.material_slots[0].material if obj.material_slots else None
     return next(
         (
@@ -106,10 +113,10 @@ def shown_index(obj: bpy.types.Object) -> int:
 
 
 def remove_take(obj: bpy.types.Object, index: int) -> None:
-    """Removes a take with its material, images, UV layer and slot, as far as no other take uses them.
+    """Removes a take with its material, images, UV layer and slot, unless another take uses them.
 
-    The take before it is shown if the object wore this one, or the materials from before the first take if
-    there is none.
+    If it was the shown one, the take before it is shown next. After the last take, the object gets back its
+    materials from before the first.
     """
     own, mesh = obj.orbit_texture, obj.data
     was_shown = shown_index(obj) == index
@@ -142,7 +149,7 @@ def _takes_on(mesh: bpy.types.Mesh):
 
 
 def _next_take_name(obj: bpy.types.Object) -> str:
-    """The first free "Take 1", "Take 2" …"""
+    """The first name of "Take 1", "Take 2", … that is free."""
     names = {take.name for take in obj.orbit_texture.takes}
     return next(name for number in range(1, len(names) + 2) if (name := f"Take {number}") not in names)
 
@@ -154,15 +161,15 @@ def _shows_take(obj: bpy.types.Object, slot: bpy.types.MaterialSlot) -> bool:
 
 
 def _save_slots(obj: bpy.types.Object) -> None:
-    """Remembers what is in the slots that no take has taken over, also after the user has changed them
-    between two takes."""
+    """Saves the materials in the slots that show no take, also if the user has changed them since the last
+    take."""
     saved = obj.orbit_texture.slots
     while len(saved) < len(obj.material_slots):
         saved.add()
     for slot, kept in zip(obj.material_slots, saved, strict=False):
         if not _shows_take(obj, slot):
             kept.link = slot.link
-            slot.link = "OBJECT"  # shows the object's own material, which a slot linked to the mesh hides
+            slot.link = "OBJECT"  # reveals the object's own material, which a slot linked to the mesh hides
             kept.material = slot.material
             slot.link = kept.link
 
@@ -175,8 +182,7 @@ def _restore_slots(obj: bpy.types.Object) -> None:
 
 
 def _add_missing_slot(obj: bpy.types.Object) -> None:
-    """Gives a mesh without a slot one. The objects that share the mesh share the slot, so they know that it
-    is ours too."""
+    """Adds a material slot to a mesh without one, and marks it as ours on all objects that share the mesh."""
     if not obj.material_slots:
         obj.data.materials.append(None)
         for user in mesh_users(obj.data):
@@ -184,7 +190,7 @@ def _add_missing_slot(obj: bpy.types.Object) -> None:
 
 
 def _remove_added_slot(obj: bpy.types.Object) -> None:
-    """Takes the added slot away once no object needs it, and leaves the faces' slot numbers as they are."""
+    """Removes the added slot once no object needs it. The faces keep their slot numbers."""
     mesh, users = obj.data, mesh_users(obj.data)
     needed = any(user.orbit_texture.takes or slot.material for user in users for slot in user.material_slots)
     if not obj.orbit_texture.owns_slot or needed or len(mesh.materials) != 1:
@@ -196,4 +202,4 @@ def _remove_added_slot(obj: bpy.types.Object) -> None:
         mesh.polygons.foreach_set("material_index", numbers)
     for user in users:
         user.orbit_texture.owns_slot = False
-        user.data = mesh  # makes the object count its slots anew
+        user.data = mesh  # makes the object update its slots
