@@ -1,8 +1,8 @@
-"""Runs inside Blender with a few German words, and fails if a sentence that is put together while it runs is
-not German.
+"""Runs inside Blender with a few German translations, and fails if a message that is composed at run time is
+not translated.
 
 Started by test_window.py: ``blender --background --python-exit-code 1 --python in_german.py``; pip's bpy
-knows no languages.
+has no translations.
 """
 
 import bpy
@@ -24,23 +24,23 @@ GERMAN = {
 }
 
 
-def equal(found, expected) -> None:
+def assert_equal(found, expected) -> None:
     assert found == expected, (found, expected)
 
 
 bpy.app.translations.register(__name__, {"de_DE": GERMAN})
 view = bpy.context.preferences.view
 view.language, view.use_translate_interface, view.use_translate_reports = "de_DE", True, True
-equal(bpy.app.translations.locale, "de_DE")
+assert_equal(bpy.app.translations.locale, "de_DE")
 
 cube = bpy.data.objects["Cube"]
 cube.data.uv_layers.remove(cube.data.uv_layers[0])
-equal(
+assert_equal(
     [finding.sentence for finding in preflight.findings(cube, Settings(), None)],
     ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."],
 )
-equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
-equal(
+assert_equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
+assert_equal(
     describe_status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
     "Malen 50%, noch 0:35",
 )

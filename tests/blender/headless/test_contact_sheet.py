@@ -93,7 +93,7 @@ def test_a_page_that_cannot_be_written_is_a_sentence(tmp_path):
 
 def test_open_report_writes_the_page_of_the_scene_and_says_why_it_cannot():
     make.cube()
-    with pytest.raises(RuntimeError, match="No object of the scene has a take"):
+    with pytest.raises(RuntimeError, match="No object in the scene has a take"):
         bpy.ops.orbit_texture.open_report()
     textured("Hat")
     assert bpy.ops.orbit_texture.open_report() == {"FINISHED"}

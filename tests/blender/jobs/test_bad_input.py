@@ -149,7 +149,7 @@ def test_a_movie(reference):
 
 def test_texture_scene_with_nothing_to_texture():
     bpy.ops.object.empty_add()
-    assert_refused("no selected mesh object", bpy.ops.orbit_texture.texture_scene)
+    assert_refused("No mesh object is selected", bpy.ops.orbit_texture.texture_scene)
 
 
 def test_texture_scene_without_any_reference():

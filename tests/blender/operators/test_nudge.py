@@ -1,4 +1,4 @@
-"""The reference over the mesh: where it lies, which view the keys lead to, and from which view it begins."""
+"""Nudge View: where the reference is drawn over the mesh, and how keys change the view."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def test_a_picture_is_drawn_where_it_shall_be_as_opaque_as_asked(graphics, tmp_path):
+def test_an_image_is_drawn_into_its_rectangle_with_its_opacity(graphics, tmp_path):
     (tmp_path / "brown.png").write_bytes(make.png(color=(200, 90, 30)))
     image = bpy.data.images.load(str(tmp_path / "brown.png"))
     target = gpu.types.GPUOffScreen(16, 16)
@@ -38,7 +38,7 @@ def test_a_picture_is_drawn_where_it_shall_be_as_opaque_as_asked(graphics, tmp_p
             16, 16, 4
         )[..., :3]
     target.free()
-    # Linear: the framebuffer of a viewport makes it sRGB, and this one does not.
+    # Linear: a viewport's framebuffer would convert it to sRGB, this one does not.
     brown = 255 * ((np.array((200, 90, 30)) / 255 + 0.055) / 1.055) ** 2.4
     np.testing.assert_allclose(drawn[:, :8], np.broadcast_to(brown, (16, 8, 3)), atol=1)
     np.testing.assert_allclose(drawn[:, 8:12], np.broadcast_to(brown / 2, (16, 4, 3)), atol=1)
@@ -46,22 +46,22 @@ def test_a_picture_is_drawn_where_it_shall_be_as_opaque_as_asked(graphics, tmp_p
 
 
 def square(background: tuple, alpha: float) -> np.ndarray:
-    """A picture 400 wide and 200 high with a red square from (80, 40) to (160, 120), y up, and a speck."""
+    """An image 400 wide and 200 high with a red square from (80, 40) to (160, 120), y up, and a speck."""
     pixels = np.full((200, 400, 4), (*background, alpha), np.float32)
     pixels[40:120, 80:160] = pixels[180, 360] = (1, 0, 0, 1)
     return pixels
 
 
 @pytest.mark.parametrize("pixels", [square((1, 1, 1), 1), square((0, 0, 0), 0), square((1, 0, 0), 0)])
-def test_what_a_picture_shows_is_told_from_a_plain_or_transparent_background(pixels):
+def test_the_subject_is_found_on_a_plain_or_transparent_background(pixels):
     assert image_placement.find_subject(pixels) == pytest.approx((0.2, 0.2, 0.2, 0.4))
 
 
-def test_a_picture_of_one_colour_is_taken_whole():
+def test_the_subject_of_a_uniform_image_is_the_whole_image():
     assert image_placement.find_subject(np.ones((8, 8, 4), np.float32)) == (0, 0, 1, 1)
 
 
-def test_what_a_picture_shows_comes_to_lie_on_the_mesh_and_the_picture_keeps_its_shape():
+def test_the_subject_is_placed_on_the_mesh_and_keeps_its_aspect_ratio():
     left, bottom, width, height = image_placement.place_image(
         (0.2, 0.2, 0.2, 0.4), (300, 100, 50, 50), (100, 50)
     )
@@ -71,7 +71,7 @@ def test_what_a_picture_shows_comes_to_lie_on_the_mesh_and_the_picture_keeps_its
     )
 
 
-def test_the_outline_is_where_blender_shows_the_points_and_none_if_one_is_behind_the_viewer():
+def test_projected_bounds_are_those_of_the_viewport_or_none_behind_it():
     points = np.array([(0, 0, 0), (2, 1, 0)], float)
     assert image_placement.project_bounds(points, np.diag((0.25, 0.25, 1, 1)), (400, 200)) == pytest.approx(
         (200, 100, 100, 25)
@@ -91,12 +91,12 @@ def test_the_outline_is_where_blender_shows_the_points_and_none_if_one_is_behind
         ("Q", False, (178, 88)),
     ],
 )
-def test_arrows_turn_the_view_and_stay_where_a_view_can_be(key, shift, expected):
+def test_arrow_keys_turn_the_view_within_its_limits(key, shift, expected):
     nudge = apply_key(NudgeState(178, 88), key, shift)
     assert (nudge.azimuth, nudge.elevation) == pytest.approx(expected)
 
 
-def test_the_wheel_makes_the_picture_more_or_less_opaque():
+def test_the_wheel_changes_the_opacity():
     nudge = NudgeState(0, 0)
     assert apply_key(nudge, "WHEELUPMOUSE", False).opacity == 0.6
     for _ in range(9):
@@ -104,7 +104,7 @@ def test_the_wheel_makes_the_picture_more_or_less_opaque():
     assert nudge.opacity == 0.1
 
 
-def test_moving_and_scaling_the_picture_leave_the_view_alone():
+def test_moving_and_scaling_the_overlay_keep_the_view():
     nudge = apply_drag(NudgeState(30, 10), "G", (10, 10), (15, 8), (0, 0))
     assert (nudge.shift, nudge.azimuth, nudge.elevation) == ((5, -2), 30, 10)
     nudge = apply_drag(nudge, "S", (10, 0), (20, 0), (0, 0))
@@ -112,19 +112,19 @@ def test_moving_and_scaling_the_picture_leave_the_view_alone():
     assert image_placement.transform_rectangle((0, 0, 10, 20), nudge.shift, nudge.zoom) == (0, -12, 20, 40)
 
 
-@pytest.mark.parametrize("side", [(0, 0), (35, 20), (-110, -15), (90, 89)])
-def test_a_viewport_that_was_turned_shows_the_side_that_it_was_turned_to(side):
+@pytest.mark.parametrize("view", [(0, 0), (35, 20), (-110, -15), (90, 89)])
+def test_a_turned_viewport_shows_the_object_from_that_view(view):
     obj = make.cube()
     obj.matrix_world = Matrix.Translation((5, 2, 1)) @ Euler((0.3, 0.2, 0.1)).to_matrix().to_4x4()
     region = viewport().spaces.active.region_3d
-    reference_view.look_from(region, obj, *side)
+    reference_view.look_from(region, obj, *view)
     eye = (
         Matrix.Translation(region.view_location)
         @ region.view_rotation.to_matrix().to_4x4()
         @ Matrix.Translation((0, 0, 5))
     )
     for is_perspective in (True, False):
-        assert reference_view.view_direction(obj, eye, is_perspective) == pytest.approx(side, abs=1e-3)
+        assert reference_view.view_direction(obj, eye, is_perspective) == pytest.approx(view, abs=1e-3)
     # Upright.
     assert region.view_rotation.to_matrix().col[1].z > 0
 
@@ -133,7 +133,7 @@ def viewport() -> bpy.types.Area:
     return next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
 
 
-def test_automatic_begins_where_the_last_take_was_found_and_is_refused_before():
+def test_automatic_starts_at_the_view_of_the_last_take_and_needs_one():
     obj, panel = make.cube(), bpy.context.scene.orbit_texture
     panel.image = bpy.data.images.new("Reference", 8, 8)
     area = viewport()
