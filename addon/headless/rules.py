@@ -71,7 +71,7 @@ class Plan:
     rules: tuple[Rule, ...] = ()
     mask: np.ndarray | None = None
 
-    def repaint_of(self, obj: bpy.types.Object) -> region.Repaint | None:
+    def repaint_of(self, obj: bpy.types.Object) -> region.RegionRepaint | None:
         """Raises :class:`InvalidTarget` if the object wears no take that can be repainted."""
         return (
             None if self.mask is None else region.prepare_repaint(obj, region.get_shown_take(obj), self.mask)
