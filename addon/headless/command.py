@@ -88,7 +88,7 @@ def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
         raise InvalidSettings("Say what to write: --textures FOLDER, --glb FOLDER, or both.")
     objects = texturing.find_objects(options.objects)
     good = True
-    for obj in objects if options.objects else [obj for obj in objects if takes.shown_index(obj) >= 0]:
+    for obj in objects if options.objects else [obj for obj in objects if takes.find_shown_index(obj) >= 0]:
         try:
             files = _export_one(obj, options)
         except OrbitError as error:
@@ -103,7 +103,11 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
     """Writes what the options ask for of an object; returns the files."""
     names = [take.name for take in obj.orbit_texture.takes]
     index = (
-        names.index(options.take) if options.take in names else -1 if options.take else takes.shown_index(obj)
+        names.index(options.take)
+        if options.take in names
+        else -1
+        if options.take
+        else takes.find_shown_index(obj)
     )
     if index < 0:
         raise InvalidTarget(

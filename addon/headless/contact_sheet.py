@@ -51,7 +51,7 @@ def rows(objects: Iterable[bpy.types.Object]) -> list[Row]:
     """A row for each mesh of the open file that wears a take; objects that wear the same one share a row."""
     wearing: dict[bpy.types.Material, list[bpy.types.Object]] = {}
     for obj in objects:
-        if (index := takes.shown_index(obj)) >= 0:
+        if (index := takes.find_shown_index(obj)) >= 0:
             wearing.setdefault(obj.orbit_texture.takes[index].material, []).append(obj)
     return [_row(shader, sharing) for shader, sharing in wearing.items()]
 
@@ -83,7 +83,7 @@ def write(file: Path, title: str, found: Iterable[Row]) -> None:
 
 
 def _row(shader: bpy.types.Material, sharing: list[bpy.types.Object]) -> Row:
-    take = sharing[0].orbit_texture.takes[takes.shown_index(sharing[0])]
+    take = sharing[0].orbit_texture.takes[takes.find_shown_index(sharing[0])]
     image = material.find_image(shader, material.SHEET)
     return Row(
         ", ".join(obj.name for obj in sharing),

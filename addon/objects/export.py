@@ -127,7 +127,7 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
             f"'{obj.name}' is hidden or not in Object Mode. Show it and switch to Object Mode first."
         )
     _make_folder(file.parent)
-    selected, shown = list(bpy.context.selected_objects), takes.shown_index(obj)
+    selected, shown = list(bpy.context.selected_objects), takes.find_shown_index(obj)
     try:
         takes.show_take(obj, index)
         for other in selected:

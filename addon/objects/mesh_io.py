@@ -152,14 +152,14 @@ def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndar
     )[loops]
 
 
-def evaluated_positions(obj: bpy.types.Object) -> np.ndarray:
-    """(N, 3) float32 vertices that the viewport shows, in object space."""
+def read_positions(obj: bpy.types.Object) -> np.ndarray:
+    """Reads the vertices (N, 3) float32 that the viewport shows, in object space."""
     evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     return _read_array(evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3)
 
 
-def selected_triangles(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
-    """(F,) uint8 for the triangles of the mesh that :func:`read_mesh` reads: 1 if their polygon is selected.
+def read_selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """Reads (F,) uint8 for the triangles of the mesh that :func:`read_mesh` reads: 1 if the polygon is selected.
 
     Raises:
         InvalidTarget: a modifier makes faces without passing on the selection.

@@ -35,7 +35,7 @@ class RegionRepaint:
 
 def get_shown_take(obj: bpy.types.Object):
     """The take that the object shows. Raises :class:`InvalidTarget` if it shows none."""
-    index = takes.shown_index(obj)
+    index = takes.find_shown_index(obj)
     if index < 0:
         raise InvalidTarget(
             f"'{obj.name}' shows no take, so there is no region to repaint. Texture it first."
@@ -92,13 +92,15 @@ def repaint_settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
 
 def objects_showing(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
     """The object, followed by the others that share its mesh and show the same take."""
-    others = [other for other in takes.mesh_users(obj.data) if other != obj and takes.shown_index(other) >= 0]
+    others = [
+        other for other in takes.mesh_users(obj.data) if other != obj and takes.find_shown_index(other) >= 0
+    ]
     return [
         obj,
         *(
             other
             for other in others
-            if other.orbit_texture.takes[takes.shown_index(other)].material == take.material
+            if other.orbit_texture.takes[takes.find_shown_index(other)].material == take.material
         ),
     ]
 

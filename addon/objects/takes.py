@@ -99,7 +99,7 @@ def show_take(obj: bpy.types.Object, index: int) -> None:
         slot.material = obj.orbit_texture.takes[index].material
 
 
-def shown_index(obj: bpy.types.Object) -> int:
+def find_shown_index(obj: bpy.types.Object) -> int:
     """Index of the take that the object shows, -1 if none."""
     first_material = obj.material_slots[0].material if obj.material_slots else None
     return next(
@@ -119,7 +119,7 @@ def remove_take(obj: bpy.types.Object, index: int) -> None:
     materials from before the first.
     """
     own, mesh = obj.orbit_texture, obj.data
-    was_shown = shown_index(obj) == index
+    was_shown = find_shown_index(obj) == index
     take_material, layer, owns_layer = (
         own.takes[index].material,
         own.takes[index].uv_layer,

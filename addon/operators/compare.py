@@ -51,7 +51,7 @@ class CompareTakes(bpy.types.Operator):
             cls.poll_message_set("The active object has fewer than two takes. Texture it again first")
             return False
         can_be_drawn = compare_overlay.comparable_takes(obj)
-        if takes.shown_index(obj) not in can_be_drawn or len(can_be_drawn) < 2:
+        if takes.find_shown_index(obj) not in can_be_drawn or len(can_be_drawn) < 2:
             cls.poll_message_set(
                 "Show a take first. Takes on UDIM tiles, or whose image or UV map is missing, cannot be "
                 "compared"
@@ -66,7 +66,7 @@ class CompareTakes(bpy.types.Operator):
         # Undo may replace the object and the layout may lose the area meanwhile, so only their identities are
         # stored.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
-        self._left = takes.shown_index(context.object)
+        self._left = takes.find_shown_index(context.object)
         earlier = [index for index in compare_overlay.comparable_takes(context.object) if index < self._left]
         self._right = earlier[-1] if earlier else next_comparable(context.object, self._left, self._left)
         self._divider, self._dragging = 0.5, False

@@ -13,14 +13,14 @@ from ..objects import export, takes
 class _ExportOperator:
     @classmethod
     def poll(cls, context):
-        if context.object is None or takes.shown_index(context.object) < 0:
+        if context.object is None or takes.find_shown_index(context.object) < 0:
             cls.poll_message_set("The active object shows no take")
             return False
         return True
 
     def execute(self, context):
         try:
-            return self.run(context.object, takes.shown_index(context.object))
+            return self.run(context.object, takes.find_shown_index(context.object))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
@@ -68,7 +68,7 @@ class ExportGLB(_ExportOperator, bpy.types.Operator):
     def invoke(self, context, event):
         if not self.filepath:
             self.filepath = bpy.path.abspath(
-                f"//{export.glb_file_name(context.object, takes.shown_index(context.object))}"
+                f"//{export.glb_file_name(context.object, takes.find_shown_index(context.object))}"
             )
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}

@@ -245,7 +245,7 @@ def _mouse_in_viewport(context, event) -> tuple[float, float]:
 
 def _world_points(obj: bpy.types.Object) -> np.ndarray:
     """(n, 3) vertices of the evaluated mesh in world space, thinned out if there are many."""
-    positions = mesh_io.evaluated_positions(obj)
+    positions = mesh_io.read_positions(obj)
     positions = positions[:: len(positions) // _MAX_PROJECTED_POINTS + 1]
     matrix = np.array(obj.matrix_world)
     return positions @ matrix[:3, :3].T + matrix[:3, 3]

@@ -68,19 +68,12 @@ def handle_click(
         nothing.
     """
     obj = context.object
-    place = to_image_point(
-        image_rectangle(region.width, region.height, context.scene.orbit_texture.image), x, y
-    )
+    rectangle = image_rectangle(region.width, region.height, context.scene.orbit_texture.image)
+    place = to_image_point(rectangle, x, y)
     if place is None:
-        return (
-            ray_cast(
-                obj,
-                context,
-                region_2d_to_origin_3d(region, view, (x, y)),
-                region_2d_to_vector_3d(region, view, (x, y)),
-            )
-            or pending_point
-        )
+        origin = region_2d_to_origin_3d(region, view, (x, y))
+        direction = region_2d_to_vector_3d(region, view, (x, y))
+        return ray_cast(obj, context, origin, direction) or pending_point
     if pending_point is not None:
         pin = obj.orbit_texture.pins.add()
         pin.point, pin.place = pending_point, place

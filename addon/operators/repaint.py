@@ -14,7 +14,7 @@ class _ShownTakeOperator:
     @classmethod
     def poll(cls, context):
         obj = context.object
-        if obj is None or obj.type != "MESH" or takes.shown_index(obj) < 0:
+        if obj is None or obj.type != "MESH" or takes.find_shown_index(obj) < 0:
             cls.poll_message_set("The active object shows no take. Texture it first")
             return False
         return cls.is_ready(context, obj)
@@ -59,7 +59,7 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
         if obj.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         mesh_io.check_object(obj)
-        marked = mesh_io.selected_triangles(obj, take.own_topology) if faces else region.read_mask(obj, take)
+        marked = mesh_io.read_selection(obj, take.own_topology) if faces else region.read_mask(obj, take)
         queue.add(
             region.objects_showing(obj, take), image, settings, region.prepare_repaint(obj, take, marked)
         )

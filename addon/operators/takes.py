@@ -47,7 +47,7 @@ class NextTake(_TakesOperator, bpy.types.Operator):
 
     def execute(self, context):
         obj = context.object
-        takes.show_take(obj, (takes.shown_index(obj) + 1) % len(obj.orbit_texture.takes))
+        takes.show_take(obj, (takes.find_shown_index(obj) + 1) % len(obj.orbit_texture.takes))
         return {"FINISHED"}
 
 

@@ -23,7 +23,7 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and bool(context.object.orbit_texture.takes)
 
     def draw(self, context):
-        obj, shown = context.object, takes.shown_index(context.object)
+        obj, shown = context.object, takes.find_shown_index(context.object)
         grid = self.layout.grid_flow(
             row_major=True, columns=_THUMBNAIL_COLUMNS, even_columns=True, even_rows=True
         )

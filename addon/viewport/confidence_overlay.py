@@ -36,7 +36,7 @@ def overlay_image(obj: bpy.types.Object, kind: str) -> bpy.types.Image | None:
     """
     if kind == "region":
         return obj.orbit_texture.region if obj.mode == "TEXTURE_PAINT" else None
-    index = takes.shown_index(obj)
+    index = takes.find_shown_index(obj)
     image = material.find_image(obj.orbit_texture.takes[index].material, kind) if index >= 0 else None
     return image if image and image.source != "TILED" else None
 
@@ -48,7 +48,7 @@ def draw_overlay(obj: bpy.types.Object, kind: str, matrix) -> None:
         kind: as for :func:`overlay_image`.
         matrix: (4, 4) from world space to clip space.
     """
-    image, index = overlay_image(obj, kind), takes.shown_index(obj)
+    image, index = overlay_image(obj, kind), takes.find_shown_index(obj)
     take = obj.orbit_texture.takes[index] if image and index >= 0 else None
     if take and kind == "region":
         base_color = material.find_image(take.material, "base_color") or image

@@ -158,7 +158,7 @@ def look_at_add_on() -> dict:
             for entry in queue.entries
         ],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
-        "shown": [takes.shown_index(item) for item in meshes],
+        "shown": [takes.find_shown_index(item) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [
             item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes

@@ -78,7 +78,7 @@ def test_instances_are_textured_once_and_a_failing_object_does_not_stop_the_rest
     errors = {entry.name.split()[0]: entry.error.code if entry.error else "" for entry in queue.entries}
     assert errors == {"Cube": "", "Empty": "invalid_mesh", "Crashing": "worker_died", "Last": ""}
     assert first.orbit_texture.takes[0].material == second.orbit_texture.takes[0].material
-    assert takes.shown_index(last) == 0
+    assert takes.find_shown_index(last) == 0
     assert not crashing.orbit_texture.takes
 
 
@@ -148,10 +148,10 @@ def test_discarded_takes_can_be_had_back_with_an_undo_and_a_locked_one_is_not_di
     poll_until(lambda: len(queue.partial()) == 2)
     locked.orbit_texture.takes[0].locked = True
     bpy.ops.orbit_texture.cancel(partial="DISCARD")
-    assert (takes.shown_index(done), takes.shown_index(locked)) == (-1, 0)
+    assert (takes.find_shown_index(done), takes.find_shown_index(locked)) == (-1, 0)
     make.poll_until_settled(queue)
     bpy.ops.ed.undo()
-    assert takes.shown_index(bpy.data.objects["Done"]) == 0
+    assert takes.find_shown_index(bpy.data.objects["Done"]) == 0
 
 
 def test_a_job_that_waits_can_be_done_first():

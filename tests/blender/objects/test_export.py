@@ -138,7 +138,7 @@ def test_a_glb_has_the_object_with_the_take_and_restores_the_scene(tmp_path):
     make.apply(obj, textures=MAPS)
     make.select(other)
     export.write_glb(obj, 0, tmp_path / "new" / "cube.glb")
-    assert (bpy.context.selected_objects, takes.shown_index(obj)) == ([other], 1)
+    assert (bpy.context.selected_objects, takes.find_shown_index(obj)) == ([other], 1)
     content = read_gltf(tmp_path / "new" / "cube.glb")
     assert [node["name"] for node in content["nodes"]] == [obj.name]
     [material] = content["materials"]

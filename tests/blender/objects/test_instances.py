@@ -61,7 +61,7 @@ def test_objects_of_a_collection_are_textured_once_for_all_instances(tmp_path, s
     add_instance(make_collection("Room", around))
     entries = texture_everything(tmp_path)
     assert sorted((entry.name, entry.applied) for entry in entries) == [("Chair", True), ("Outside", True)]
-    assert takes.shown_index(chair) == takes.shown_index(outside) == 0
+    assert takes.find_shown_index(chair) == takes.find_shown_index(outside) == 0
 
 
 @pytest.mark.worker

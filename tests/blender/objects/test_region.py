@@ -47,8 +47,8 @@ def reference_settings(tmp_path):
     settings.view, settings.azimuth, settings.elevation = "GIVEN", 20, 20
 
 
-def shown_take(obj):
-    return obj.orbit_texture.takes[takes.shown_index(obj)]
+def find_shown_take(obj):
+    return obj.orbit_texture.takes[takes.find_shown_index(obj)]
 
 
 def select_faces(obj, *numbers: int) -> None:
@@ -90,7 +90,7 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, reference_settings
     make.poll_until_settled(queue, seconds=600.0)
     assert queue.entries[-1].applied, queue.entries[-1].error
     first, second = obj.orbit_texture.takes
-    assert takes.shown_index(obj) == 1
+    assert takes.find_shown_index(obj) == 1
     assert fingerprint(obj) == before
     assert second.uv_layer == first.uv_layer == "UVMap"
     for name in ("base_color", "confidence"):
@@ -108,8 +108,8 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, reference_settings
 def test_a_selected_face_selects_all_of_its_triangles(obj):
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    marked = mesh_io.selected_triangles(obj, own_topology=True)
-    kept = region.prepare_repaint(obj, shown_take(obj), marked).kept
+    marked = mesh_io.read_selection(obj, own_topology=True)
+    kept = region.prepare_repaint(obj, find_shown_take(obj), marked).kept
     assert kept.region.tolist() == [0] * 6 + [1, 1] + [0] * 4
     assert set(kept.textures) == {"base_color", "confidence", "coverage"}
     assert kept.textures["base_color"].tobytes() == make.png(TEXTURE_SIZE, TEXTURE_SIZE)
@@ -119,15 +119,15 @@ def test_copies_of_selected_faces_by_a_modifier_are_selected():
     obj = make.cube()
     obj.modifiers.new("Array", "ARRAY")
     add_plain_take(obj)
-    assert not shown_take(obj).own_topology
+    assert not find_shown_take(obj).own_topology
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert mesh_io.selected_triangles(obj, shown_take(obj).own_topology).tolist() == 2 * (
+    assert mesh_io.read_selection(obj, find_shown_take(obj).own_topology).tolist() == 2 * (
         [0] * 6 + [1, 1] + [0] * 4
     )
     obj.modifiers.new("Bevel", "BEVEL")
     with pytest.raises(InvalidTarget, match="do not keep the selection"):
-        mesh_io.selected_triangles(obj, shown_take(obj).own_topology)
+        mesh_io.read_selection(obj, find_shown_take(obj).own_topology)
 
 
 def test_mark_region_paints_on_its_own_mask_and_keeps_the_mesh(obj):
@@ -142,7 +142,7 @@ def test_mark_region_paints_on_its_own_mask_and_keeps_the_mesh(obj):
     paint.canvas.pixels.foreach_set(mask.ravel())
     bpy.ops.object.mode_set(mode="OBJECT")
     assert fingerprint(obj) == before
-    marked = region.read_mask(obj, shown_take(obj))
+    marked = region.read_mask(obj, find_shown_take(obj))
     assert (marked[:10, :20] == 128).all()
     assert np.count_nonzero(marked) == 200
     bpy.ops.orbit_texture.mark_region()
@@ -175,7 +175,7 @@ def test_a_mesh_that_changed_since_the_take_is_reported(obj, reference_settings)
 
 def test_a_moved_vertex_does_not_invalidate_a_take(obj):
     obj.data.vertices[0].co.x += 1
-    region.check_layout(obj, shown_take(obj))
+    region.check_layout(obj, find_shown_take(obj))
 
 
 def test_repaint_region_needs_a_take_a_reference_and_a_region(obj, reference_settings):
@@ -196,7 +196,7 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_reported(obj):
     bpy.ops.object.mode_set(mode="OBJECT")
     obj.orbit_texture.region_layer = "Another"
     with pytest.raises(InvalidTarget, match="marked on the UV map 'Another'"):
-        region.read_mask(obj, shown_take(obj))
+        region.read_mask(obj, find_shown_take(obj))
     obj.data.uv_layers.active = obj.data.uv_layers.new(name="Other")
     with pytest.raises(RuntimeError, match="Blender paints on the active UV map"):
         bpy.ops.orbit_texture.mark_region()
@@ -204,9 +204,11 @@ def test_a_mask_on_another_uv_map_than_the_takes_is_reported(obj):
 
 def test_a_repaint_has_the_takes_size_and_a_new_seed(obj):
     add_plain_take(obj, settings=Settings(texture_size=TEXTURE_SIZE, seed=1))
-    made = region.repaint_settings(obj, shown_take(obj), Settings(painter="orbitpainter", texture_size=4096))
+    made = region.repaint_settings(
+        obj, find_shown_take(obj), Settings(painter="orbitpainter", texture_size=4096)
+    )
     assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", TEXTURE_SIZE, 2)
-    assert region.repaint_settings(obj, shown_take(obj), Settings(seed=7)).seed == 7
+    assert region.repaint_settings(obj, find_shown_take(obj), Settings(seed=7)).seed == 7
 
 
 def test_objects_that_share_the_mesh_and_the_take_get_the_repaint_too(obj):
@@ -215,7 +217,7 @@ def test_objects_that_share_the_mesh_and_the_take_get_the_repaint_too(obj):
     for copy in (other, stranger):
         bpy.context.collection.objects.link(copy)
     stranger.material_slots[0].material = None
-    assert region.objects_showing(obj, shown_take(obj)) == [obj, other]
+    assert region.objects_showing(obj, find_shown_take(obj)) == [obj, other]
 
 
 def test_a_mask_file_is_read_upright_and_a_broken_one_is_reported(obj, tmp_path):

@@ -52,12 +52,12 @@ def test_takes_are_kept_when_the_object_is_appended_and_renamed(tmp_path):
         ("The good one", True),
         ("Take 2", False),
     ]
-    assert takes.shown_index(obj) == 1
+    assert takes.find_shown_index(obj) == 1
     np.testing.assert_allclose(
         read_thumbnail(obj.orbit_texture.takes[0]), make_thumbnail((255, 0, 0)) / 255, atol=0.01
     )
     bpy.ops.orbit_texture.next_take()
-    assert takes.shown_index(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert obj.material_slots[0].material.node_tree.nodes["base_color"].image.packed_file
 
 
@@ -68,7 +68,7 @@ def test_show_next_take_returns_to_the_first_after_the_last():
     shown = []
     for _ in range(4):
         bpy.ops.orbit_texture.next_take()
-        shown.append(takes.shown_index(obj))
+        shown.append(takes.find_shown_index(obj))
     assert shown == [0, 1, 2, 0]
 
 

@@ -95,9 +95,9 @@ def test_removing_the_newest_take_shows_the_one_before_it():
     counts = make.block_counts()
     make.apply(obj, new_uvs=False)
     assert [take.name for take in obj.orbit_texture.takes] == ["Take 1", "Take 2"]
-    assert takes.shown_index(obj) == 1
+    assert takes.find_shown_index(obj) == 1
     bpy.ops.orbit_texture.remove_take(index=1)
-    assert takes.shown_index(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert make.block_counts() == counts
 
 
@@ -107,7 +107,7 @@ def test_removing_the_first_take_keeps_the_uv_map_that_the_second_uses():
     make.apply(obj)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert takes.shown_index(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert obj.orbit_texture.takes[0].uv_layer in obj.data.uv_layers
     bpy.ops.orbit_texture.remove_take(index=0)
     assert make.slots(obj) == materials
@@ -144,7 +144,7 @@ def test_another_take_can_be_shown():
     make.apply(obj, new_uvs=False)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_take(index=0)
-    assert takes.shown_index(obj) == 0
+    assert takes.find_shown_index(obj) == 0
 
 
 def test_the_material_shows_the_base_color_on_its_uv_map():

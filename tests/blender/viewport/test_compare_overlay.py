@@ -11,7 +11,9 @@ from mathutils import Matrix
 
 from tests.blender import make
 
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+PURE_RED = (255, 0, 0)
+PURE_GREEN = (0, 255, 0)
+PURE_BLUE = (0, 0, 255)
 
 
 def cube_with_takes(*colors: tuple) -> bpy.types.Object:
@@ -41,13 +43,13 @@ def draw_offscreen(obj, left: int, right: int, line: int, then=lambda: None) -> 
 
 @pytest.mark.parametrize("line", [0, 5, 16])
 def test_one_take_is_drawn_left_of_the_line_and_the_other_right_of_it(graphics, line):
-    pixels = draw_offscreen(cube_with_takes(RED, GREEN), 0, 1, line)
-    assert (pixels[:, :line] == (*RED, 255)).all()
-    assert (pixels[:, line:] == (*GREEN, 255)).all()
+    pixels = draw_offscreen(cube_with_takes(PURE_RED, PURE_GREEN), 0, 1, line)
+    assert (pixels[:, :line] == (*PURE_RED, 255)).all()
+    assert (pixels[:, line:] == (*PURE_GREEN, 255)).all()
 
 
 def test_the_line_does_not_clip_what_is_drawn_later(graphics):
-    obj = cube_with_takes(RED, GREEN)
+    obj = cube_with_takes(PURE_RED, PURE_GREEN)
     pixels = draw_offscreen(
         obj, 0, 1, 5, then=lambda: confidence_overlay.draw_overlay(obj, "confidence", FRONT)
     )
@@ -55,14 +57,14 @@ def test_the_line_does_not_clip_what_is_drawn_later(graphics):
 
 
 def test_the_comparison_changes_nothing_in_the_file(graphics):
-    obj = cube_with_takes(RED, GREEN)
-    worn, slots, counts = takes.shown_index(obj), make.slots(obj), make.block_counts()
+    obj = cube_with_takes(PURE_RED, PURE_GREEN)
+    worn, slots, counts = takes.find_shown_index(obj), make.slots(obj), make.block_counts()
     draw_offscreen(obj, 0, 1, 8)
-    assert (takes.shown_index(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
+    assert (takes.find_shown_index(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
 
 
 def test_tab_cycles_through_the_other_takes():
-    obj = cube_with_takes(RED, GREEN, BLUE)
+    obj = cube_with_takes(PURE_RED, PURE_GREEN, PURE_BLUE)
     assert [next_comparable(obj, 1, right) for right in (0, 2)] == [2, 0]
     assert [next_comparable(obj, 0, right) for right in (0, 1, 2)] == [1, 2, 1]
 
@@ -76,7 +78,7 @@ def in_viewport():
 
 @pytest.mark.every_blender
 def test_compare_takes_needs_two_takes_that_can_be_drawn():
-    obj = cube_with_takes(RED)
+    obj = cube_with_takes(PURE_RED)
     with in_viewport():
         assert not CompareTakes.poll(bpy.context)
         make.apply(obj, new_uvs=False)
