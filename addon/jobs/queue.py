@@ -317,7 +317,7 @@ class Queue:
             entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer)
             return
         entry.target = mesh_io.read_mesh(obj)
-        entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.evaluated else None
+        entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.is_evaluated else None
         entry.own_topology = False
 
     def _submit(self, entry: Entry) -> None:

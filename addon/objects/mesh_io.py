@@ -13,7 +13,7 @@ import numpy as np
 from ...backend.api.errors import InvalidMesh, InvalidTarget
 from ...backend.api.job import check_triangle_count
 from ..checks.mesh_check import Faces
-from .snapshot import Connectivity, Snapshot, TargetMesh, triangle_loops
+from .snapshot import Connectivity, MeshSnapshot, TargetMesh, triangle_loops
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
@@ -103,35 +103,37 @@ def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = ""
     """
     check_object(obj)
     mesh, layer = obj.data, layer or job_uv_layer(obj)
-    own = _connectivity(mesh)
+    connectivity = _read_connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     evaluated_mesh = evaluated.to_mesh()
     try:
-        if _has_same_topology(evaluated_mesh, own):
-            return TargetMesh(_take_snapshot(evaluated_mesh, obj, mesh, layer), own, False, layer)
+        if _has_same_topology(evaluated_mesh, connectivity):
+            return TargetMesh(_copy_mesh(evaluated_mesh, obj, mesh, layer), connectivity, False, layer)
         if layer in evaluated_mesh.uv_layers and not own_topology:
             check_triangle_count(triangle_count(evaluated_mesh))
-            return TargetMesh(_take_snapshot(evaluated_mesh, obj, evaluated_mesh, layer), own, True, layer)
+            return TargetMesh(
+                _copy_mesh(evaluated_mesh, obj, evaluated_mesh, layer), connectivity, True, layer
+            )
     finally:
         evaluated.to_mesh_clear()
     note = (
         "The modifiers change the topology, so the mesh was textured without them. The texture shows through "
         "them."
     )
-    return TargetMesh(_take_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
+    return TargetMesh(_copy_mesh(mesh, obj, mesh, layer), connectivity, False, layer, (note,))
 
 
 def read_faces(obj: bpy.types.Object) -> Faces:
     """Reads the object's own mesh, without modifiers, and the UV layer that a job would send."""
     mesh, layer = obj.data, job_uv_layer(obj)
     positions = _read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
-    corner_vertices = _corner_vertices(mesh)
+    corner_vertices = _read_corner_vertices(mesh)
     return Faces(
         positions,
         _read_array(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
         corner_vertices,
         _read_array(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
-        triangle_loops(positions, corner_vertices, *_triangles(mesh)),
+        triangle_loops(positions, corner_vertices, *_read_triangles(mesh)),
         _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
     )
 
@@ -145,8 +147,8 @@ def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndar
     positions = _read_array(
         evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3
     )
-    corner_vertices = _corner_vertices(evaluated_mesh)
-    loops = triangle_loops(positions, corner_vertices, *_triangles(evaluated_mesh)).ravel()
+    corner_vertices = _read_corner_vertices(evaluated_mesh)
+    loops = triangle_loops(positions, corner_vertices, *_read_triangles(evaluated_mesh)).ravel()
     return positions[corner_vertices[loops]], _read_array(
         evaluated_mesh.attributes[layer].data, "vector", len(evaluated_mesh.loops), 2
     )[loops]
@@ -159,7 +161,7 @@ def read_positions(obj: bpy.types.Object) -> np.ndarray:
 
 
 def read_selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
-    """Reads (F,) uint8 for the triangles of the mesh that :func:`read_mesh` reads: 1 if the polygon is selected.
+    """Reads (F,) uint8 for the triangles that :func:`read_mesh` reads: 1 if their polygon is selected.
 
     Raises:
         InvalidTarget: a modifier makes faces without passing on the selection.
@@ -169,17 +171,19 @@ def read_selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
     evaluated_mesh = evaluated.to_mesh()
     try:
         mesh = (
-            own if own_topology or _has_same_topology(evaluated_mesh, _connectivity(own)) else evaluated_mesh
+            own
+            if own_topology or _has_same_topology(evaluated_mesh, _read_connectivity(own))
+            else evaluated_mesh
         )
-        chosen = mesh.attributes.get(_SELECTION_ATTRIBUTE)
-        if chosen is None and _SELECTION_ATTRIBUTE in own.attributes:
+        selection = mesh.attributes.get(_SELECTION_ATTRIBUTE)
+        if selection is None and _SELECTION_ATTRIBUTE in own.attributes:
             raise InvalidTarget(
                 f"A modifier of '{obj.name}' makes faces that do not keep the selection. "
                 "Paint the region with Mark Region instead."
             )
-        if chosen is None:
+        if selection is None:
             return np.zeros(triangle_count(mesh), np.uint8)
-        values = _read_array(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        values = _read_array(selection.data, "value", len(mesh.polygons), dtype=np.bool_)
         return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
     finally:
         evaluated.to_mesh_clear()
@@ -191,7 +195,7 @@ def layout_fingerprint(mesh: bpy.types.Mesh, layer: str) -> str:
     digest = hashlib.blake2b(
         _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32
     )
-    digest.update(_corner_vertices(mesh))
+    digest.update(_read_corner_vertices(mesh))
     return digest.hexdigest()
 
 
@@ -213,7 +217,7 @@ def job_uv_layer(obj: bpy.types.Object) -> str:
 def topology_fingerprint(obj: bpy.types.Object, target: TargetMesh) -> str:
     """A hash to compare with ``target.topology``: it differs once the target's triangles are no longer those
     of the object's mesh."""
-    return _connectivity(obj.data).fingerprint(target.loops)
+    return _read_connectivity(obj.data).fingerprint(target.loops)
 
 
 def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
@@ -247,15 +251,15 @@ def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray
     return name
 
 
-def _take_snapshot(
+def _copy_mesh(
     mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str
-) -> Snapshot:
+) -> MeshSnapshot:
     """Only copies arrays. Everything computed from them is computed on another thread."""
-    polygons, loop_triangles = _triangles(mesh)
+    polygons, loop_triangles = _read_triangles(mesh)
     slots = mesh.attributes.get("material_index")
-    return Snapshot(
+    return MeshSnapshot(
         positions=_read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
-        corner_vertices=_corner_vertices(mesh),
+        corner_vertices=_read_corner_vertices(mesh),
         normals=_read_array(mesh.corner_normals, "vector", len(mesh.loops), 3),
         uvs=_read_array(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
         polygons=polygons,
@@ -266,8 +270,8 @@ def _take_snapshot(
     )
 
 
-def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """``polygons`` and ``loop_triangles`` of a mesh, as :class:`Snapshot` has them."""
+def _read_triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """``polygons`` and ``loop_triangles`` of a mesh, as :class:`MeshSnapshot` has them."""
     count = triangle_count(mesh)
     if len(mesh.loops) == 3 * len(mesh.polygons):
         return None, None
@@ -279,8 +283,8 @@ def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | No
     return polygons, _read_array(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
 
-def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
-    return Connectivity(len(mesh.vertices), len(mesh.polygons), _corner_vertices(mesh))
+def _read_connectivity(mesh: bpy.types.Mesh) -> Connectivity:
+    return Connectivity(len(mesh.vertices), len(mesh.polygons), _read_corner_vertices(mesh))
 
 
 def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
@@ -288,18 +292,18 @@ def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
     return _read_array(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
-def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+def _read_corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
     return _read_array(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
 
 
-def _has_same_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
+def _has_same_topology(mesh: bpy.types.Mesh, connectivity: Connectivity) -> bool:
     if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (
-        own.vertices,
-        len(own.corner_vertices),
-        own.polygons,
+        connectivity.vertices,
+        len(connectivity.corner_vertices),
+        connectivity.polygons,
     ):
         return False
-    return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
+    return np.array_equal(_read_corner_vertices(mesh), connectivity.corner_vertices)
 
 
 def _read_array(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:

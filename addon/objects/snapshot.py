@@ -11,7 +11,7 @@ from ...backend.api.job import MeshData
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class MeshSnapshot:
     """The arrays of a mesh as Blender holds them.
 
     Attributes:
@@ -110,16 +110,16 @@ class TargetMesh:
 
     Attributes:
         snapshot: the mesh that is sent to the worker.
-        own: the connectivity of the object's own mesh.
-        evaluated: whether the snapshot's triangles are those of the evaluated mesh, whose loops the object's
-            own mesh does not have.
+        connectivity: of the object's own mesh.
+        is_evaluated: whether the snapshot's triangles are those of the evaluated mesh, whose loops the
+            object's own mesh does not have.
         uv_layer: name of the layer that was sent, "" if none.
         notes: sentences for the take's report.
     """
 
-    snapshot: Snapshot
-    own: Connectivity
-    evaluated: bool
+    snapshot: MeshSnapshot
+    connectivity: Connectivity
+    is_evaluated: bool
     uv_layer: str
     notes: tuple[str, ...] = ()
 
@@ -127,12 +127,12 @@ class TargetMesh:
     def loops(self) -> np.ndarray | None:
         """(F, 3) int32, the loop of the object's own mesh at each triangle corner; None if the triangles are
         not those of that mesh."""
-        return None if self.evaluated else self.snapshot.loops
+        return None if self.is_evaluated else self.snapshot.loops
 
     @cached_property
     def topology(self) -> str:
         """A hash of the connectivity of the object's own mesh and of :attr:`loops`."""
-        return self.own.fingerprint(self.loops)
+        return self.connectivity.fingerprint(self.loops)
 
     def mesh_data(self) -> MeshData:
         """The mesh as it is sent to the worker. Also computes :attr:`topology`, so that reading it afterwards
@@ -153,7 +153,7 @@ def triangle_loops(
     polygons: np.ndarray | None,
     loop_triangles: np.ndarray | None,
 ) -> np.ndarray:
-    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
+    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`MeshSnapshot`."""
     if polygons is None:
         return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
     return split_quads(positions, corner_vertices, polygons) if loop_triangles is None else loop_triangles
