@@ -30,9 +30,7 @@ def start_installer(title: str, *arguments: str, then=lambda setup: None) -> Non
 def is_installer_idle(cls) -> bool:
     """Whether nothing is being installed; otherwise sets the poll message of an operator's class."""
     if install_process.busy():
-        cls.poll_message_set(
-            "Another installation task is running. Wait until it has finished: see the preferences"
-        )
+        cls.poll_message_set("Another installation task is running. Its progress is shown in the preferences")
         return False
     return True
 

@@ -16,7 +16,7 @@ class Cancel(bpy.types.Operator):
 
     job: StringProperty(description="The job to cancel; all of them if empty")
     partial: EnumProperty(
-        name="Done Already",
+        name="Finished Objects",
         description="What to do with the objects that are finished",
         default="KEEP",
         options={"SKIP_SAVE"},

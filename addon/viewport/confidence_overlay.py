@@ -81,12 +81,12 @@ def register() -> None:
             (
                 "CONFIDENCE",
                 "Confidence",
-                "How well the painted views saw the surface: green is well, red is barely",
+                "Show how well the painted views saw the surface: green for well, red for barely",
             ),
             (
                 "COVERAGE",
                 "Coverage",
-                "What a painted view saw in green, what was filled in from nearby in red",
+                "Show what a painted view saw in green, and what was filled in from nearby in red",
             ),
         ],
         options={"SKIP_SAVE"},
