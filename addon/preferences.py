@@ -41,13 +41,13 @@ def _use_folders(preferences, context) -> None:
             del os.environ[variable]
     # The next job connects to the server of that folder.
     queue.close()
-    weights.look()
-    devices.look()
-    install_process.look()
+    weights.refresh()
+    devices.refresh()
+    install_process.refresh()
 
 
 def _search_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
-    found = [(device.name, devices.title(device)) for device in devices.known()]
+    found = [(device.name, devices.display_name(device)) for device in devices.all_devices()]
     return [(_DEFAULT.device, rpt_("the first card, else the processor")), *found]
 
 
@@ -95,7 +95,7 @@ class Preferences(bpy.types.AddonPreferences):
         else:
             layout.label(
                 text="The backend is installed; its worker runs"
-                if queue.connected
+                if queue.is_connected
                 else "The backend is installed; its worker starts with the first job",
                 icon="CHECKMARK",
             )
@@ -119,7 +119,7 @@ class Preferences(bpy.types.AddonPreferences):
             else:
                 column.prop(self, name)
         column.prop(self, "device")
-        if (name := devices.chosen()) != _DEFAULT.device and devices.known() and not devices.meant(name):
+        if (name := devices.device_setting()) != _DEFAULT.device and devices.all_devices() and not devices.resolve(name):
             column.label(
                 text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
             )
@@ -131,12 +131,12 @@ def _draw_models(layout) -> None:
         row = layout.row()
         row.label(
             text=f"{needs.title}, {gigabytes(needs.stays)}",
-            icon="CHECKMARK" if weights.there(needs) else "BLANK1",
+            icon="CHECKMARK" if weights.is_installed(needs) else "BLANK1",
             translate=False,
         )
         licences = dict.fromkeys(source.license for source in needs.sources)
         row.label(text=", ".join(licences), translate=False)
-        if weights.there(needs):
+        if weights.is_installed(needs):
             row.label(text="On this computer")
         else:
             row.operator("orbit_texture.download_weights", text="Download").model = needs.name

@@ -44,8 +44,8 @@ def _number(setting: str, label: str, kind):
 
 
 def _look_for_weights(settings, context) -> None:
-    weights.look()
-    devices.look()
+    weights.refresh()
+    devices.refresh()
 
 
 class SceneProperties(bpy.types.PropertyGroup):
@@ -144,7 +144,7 @@ class SceneProperties(bpy.types.PropertyGroup):
             refine_views=self.refine_views,
             azimuth=self.azimuth if given else None,
             elevation=self.elevation if given else None,
-            device=devices.chosen(),
+            device=devices.device_setting(),
         )
 
     def from_settings(self, settings: Settings) -> None:

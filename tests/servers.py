@@ -163,7 +163,7 @@ class Watcher:
             return wait_for(found, seconds)
         except AssertionError:
             raise AssertionError(
-                f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.problem!r}"
+                f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.connection_error!r}"
             ) from None
 
     def final(self, id: str, seconds: float = 30.0):

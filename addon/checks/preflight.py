@@ -59,7 +59,7 @@ def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
 
 
 def _of_painter(settings: Settings) -> list[Finding]:
-    absent = settings.networks and devices.known() and not devices.meant(settings.device)
+    absent = settings.networks and devices.all_devices() and not devices.resolve(settings.device)
     device = (
         [
             Finding(
@@ -113,10 +113,10 @@ def forecast(triangles: int, settings: Settings) -> str:
         return rpt_("About {} min, {:.0f} GB of memory").format(
             max(1, round(cost.seconds / 60)), cost.gigabytes
         )
-    device = devices.meant(settings.device)
+    device = devices.resolve(settings.device)
     if device is None:
         return ""
-    card, memory = estimate.peak(triangles, settings, device, estimate.memory() or math.inf)
+    card, memory = estimate.peak_memory(triangles, settings, device, estimate.total_memory() or math.inf)
     return (
         rpt_("About {:.0f} GB of the card, {:.0f} GB of memory").format(card, memory)
         if card
@@ -127,9 +127,9 @@ def forecast(triangles: int, settings: Settings) -> str:
 def _shortages(triangles: int, settings: Settings) -> list[str]:
     """A sentence for each memory that is too small."""
     there, cost, device = (
-        estimate.memory(),
+        estimate.total_memory(),
         estimate.cost(triangles, settings),
-        devices.meant(settings.device),
+        devices.resolve(settings.device),
     )
     found = []
     if there is not None and cost is not None and cost.gigabytes > there:
@@ -140,14 +140,14 @@ def _shortages(triangles: int, settings: Settings) -> list[str]:
             ).format(cost.gigabytes, there)
         )
     there = math.inf if there is None else there
-    for load in estimate.loads(settings, device, there) if device else ():
+    for load in estimate.model_memory(settings, device, there) if device else ():
         if load.card > device.free:
             found.append(
                 rpt_(
                     "{} takes at least {:.1f} GB of the card's memory, and of {} {:.1f} GB were free when "
                     "the installation was checked. Close other programs that use it and check again, or use "
                     "less."
-                ).format(load.who, load.card, devices.title(device), device.free)
+                ).format(load.who, load.card, devices.display_name(device), device.free)
             )
         elif load.memory > there:
             found.append(

@@ -100,12 +100,12 @@ def report_rows(jobs: list[BatchJob]) -> list[Row]:
     for job in jobs:
         if job.output.is_file():
             bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
-            found += contact_sheet.rows(mesh_io.meshes(bpy.context.scene.objects))
+            found += contact_sheet.collect_rows(mesh_io.meshes(bpy.context.scene.objects))
         outcomes = (
             json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
         )
         found += [
-            contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
+            contact_sheet.failure_row(name, job.output.name, outcome["error"]["message"])
             for name, outcome in outcomes.items()
             if outcome["error"]
         ]

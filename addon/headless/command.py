@@ -66,8 +66,8 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
     outcomes = texturing.run_into(output, objects, plan, listener, options.partial == "keep")
     failed = [outcome for outcome in outcomes if outcome["state"] != "finished"]
     if options.report:
-        rows = contact_sheet.rows(objects) + [
-            contact_sheet.failure(outcome["object"], output.name, outcome["error"]["message"])
+        rows = contact_sheet.collect_rows(objects) + [
+            contact_sheet.failure_row(outcome["object"], output.name, outcome["error"]["message"])
             for outcome in failed
             if outcome["error"]
         ]
@@ -121,7 +121,7 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
 
 def _write_report(file: str, title: str, rows: list[contact_sheet.Row], listener: texturing.Listener) -> None:
     path = Path(file).expanduser().resolve()
-    contact_sheet.write(path, title, rows)
+    contact_sheet.write_page(path, title, rows)
     listener({"event": "saved", "file": str(path)})
 
 

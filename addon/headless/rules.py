@@ -102,7 +102,7 @@ class Plan:
             image for owner in collections_around(obj) if (image := properties(owner).get("image"))
         ]:
             return _reference(images[-1])
-        if self.folder and (file := reference.find(self.folder, obj.name)):
+        if self.folder and (file := reference.find_in_folder(self.folder, obj.name)):
             return file
         if self.image:
             return self.image()

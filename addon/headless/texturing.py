@@ -12,7 +12,7 @@ from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, St
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS
 from ..jobs import reference
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..objects import mesh_io
 from .rules import Plan
@@ -57,7 +57,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
             well.
     """
     objects = list(objects)
-    for sentence in plan.idle(objects):
+    for sentence in plan.unused_rules(objects):
         listener({"event": "note", "message": sentence})
     entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
@@ -158,7 +158,7 @@ def save(output: Path) -> None:
 
 
 def _run(
-    entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True
+    entries: list[JobEntry], outcome_of: Callable[[JobEntry], dict], listener: Listener, keep: bool = True
 ) -> list[dict]:
     """Waits for jobs, whose rows do not stay, and returns what became of each."""
     try:
@@ -180,13 +180,13 @@ def _run(
     ]
 
 
-def _take_back(entries: list[Entry]) -> None:
+def _take_back(entries: list[JobEntry]) -> None:
     for entry in entries:
         if entry.applied:
-            queue.take_back(entry)
+            queue.discard_take(entry)
 
 
-def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:
+def _wait(entries: list[JobEntry], outcome_of: Callable[[JobEntry], dict], listener: Listener) -> None:
     """Polls until every entry is settled, or its result cannot be applied, and tells what happens."""
     told: dict[int, dict] = {}
     unsettled = list(entries)
@@ -197,18 +197,18 @@ def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: L
             if not entry.error and told.get(id(entry)) != progress:
                 told[id(entry)] = progress
                 listener({"event": "progress", "object": entry.name, **progress})
-            if entry.waits:
-                entry.error = InvalidTarget(entry.waits)
-            if entry.settled:
+            if entry.obstacle:
+                entry.error = InvalidTarget(entry.obstacle)
+            if entry.is_settled:
                 unsettled.remove(entry)
                 listener({"event": "download" if entry.download else "object", **outcome_of(entry)})
         time.sleep(POLL_INTERVAL)
 
 
-def _cancel(entries: list[Entry]) -> None:
+def _cancel(entries: list[JobEntry]) -> None:
     """Cancels what is under way and waits until the server has heard of it."""
     for entry in entries:
-        if not entry.settled:
+        if not entry.is_settled:
             queue.cancel(entry)
     patience = time.monotonic() + 3.0
     while queue.busy and time.monotonic() < patience:
@@ -216,7 +216,7 @@ def _cancel(entries: list[Entry]) -> None:
         time.sleep(POLL_INTERVAL)
 
 
-def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
+def _outcome(entry: JobEntry, objects: list[bpy.types.Object]) -> dict:
     first = next(obj for obj in objects if obj.name_full == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
@@ -229,9 +229,9 @@ def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
     }
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: JobEntry) -> str:
     return "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
 
 
-def _error(entry: Entry) -> dict | None:
+def _error(entry: JobEntry) -> dict | None:
     return entry.error.to_dict() if entry.error else None

@@ -19,7 +19,7 @@ from ..objects.region import Repaint
 from ..setup import weights
 from . import previews
 from .client import Client, Reference
-from .entry import Entry
+from .entry import JobEntry
 
 
 class Queue:
@@ -31,7 +31,7 @@ class Queue:
     """
 
     def __init__(self):
-        self.entries: list[Entry] = []
+        self.entries: list[JobEntry] = []
         self._client: Client | None = None
         self._unsaved: dict[str, identity.ObjectKey] = {}
         self._replaced: set[str] = set()
@@ -43,9 +43,9 @@ class Queue:
     @property
     def busy(self) -> bool:
         """Some job is not settled."""
-        return any(not entry.settled for entry in self.entries)
+        return any(not entry.is_settled for entry in self.entries)
 
-    def find(self, job: str) -> Entry | None:
+    def find(self, job: str) -> JobEntry | None:
         return next((entry for entry in self.entries if entry.job == job), None)
 
     def running_on(self, obj: bpy.types.Object) -> bool:
@@ -53,7 +53,7 @@ class Queue:
         return any(
             key.session_uid == obj.session_uid
             for entry in self.entries
-            if not entry.settled
+            if not entry.is_settled
             for key in entry.keys
         )
 
@@ -63,7 +63,7 @@ class Queue:
         reference: Reference,
         settings: Settings,
         repaint: Repaint | None = None,
-    ) -> Entry:
+    ) -> JobEntry:
         """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
 
         Args:
@@ -72,7 +72,7 @@ class Queue:
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name_full, settings, reference=reference)
+        entry = JobEntry(objects[0].name_full, settings, reference=reference)
         if repaint:
             entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
         self._read(entry, objects[0])
@@ -90,7 +90,7 @@ class Queue:
         reference_of: Callable[[bpy.types.Object], Reference],
         settings_of: Callable[[bpy.types.Object], Settings],
         repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None,
-    ) -> list[Entry]:
+    ) -> list[JobEntry]:
         """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not
         stop the others.
 
@@ -110,10 +110,10 @@ class Queue:
             entry.batch = batch
         return entries
 
-    def download(self, model: str, name: str) -> Entry:
+    def download(self, model: str, name: str) -> JobEntry:
         """Starts the job that brings a model's weights; the user has agreed to it."""
-        entry = Entry(name, None, download=model)
-        for other in [other for other in self.entries if other.settled and other.download == model]:
+        entry = JobEntry(name, None, download=model)
+        for other in [other for other in self.entries if other.is_settled and other.download == model]:
             self.dismiss(other)
         self.entries.append(entry)
         self._connection().download(entry.job, model)
@@ -124,15 +124,15 @@ class Queue:
         for event in self._client.poll() if self._client else ():
             if entry := self.find(event.job):
                 self._receive(entry, event)
-        ready = [entry for entry in self.entries if entry.result and not entry.settled]
+        ready = [entry for entry in self.entries if entry.result and not entry.is_settled]
         for entry in ready:
-            entry.waits = self._obstacle(entry)
-        if entry := next((entry for entry in ready if not entry.waits), None):
+            entry.obstacle = self._obstacle(entry)
+        if entry := next((entry for entry in ready if not entry.obstacle), None):
             # As a user would press it: with True the operator makes an undo step of its own, which a timer's
             # changes lack.
             bpy.ops.orbit_texture.apply_take("EXEC_DEFAULT", True, job=entry.job)
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: JobEntry) -> None:
         """Puts an entry's result on its objects.
 
         Raises:
@@ -158,10 +158,10 @@ class Queue:
         objects[0].orbit_texture.pending = ""
         self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
-        estimate.learn(entry.report)
+        estimate.learn_pace(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = entry.kept = None
 
-    def cancel(self, entry: Entry) -> None:
+    def cancel(self, entry: JobEntry) -> None:
         """Stops a job; the row settles when the server says so. A result that waits to be applied is given up
         at once."""
         if entry.result:
@@ -169,20 +169,20 @@ class Queue:
         elif self._client:
             self._client.cancel(entry.job)
 
-    def first(self, entry: Entry) -> None:
+    def first(self, entry: JobEntry) -> None:
         """Has a job that waits done before the others that wait."""
-        self._reorder([entry] + [other for other in self.entries if other.queued and other is not entry], 1)
+        self._reorder([entry] + [other for other in self.entries if other.is_queued and other is not entry], 1)
 
-    def move(self, entry: Entry, places: int) -> None:
+    def move(self, entry: JobEntry, places: int) -> None:
         """Has a job that waits done that many places later among those that wait, earlier if below 0; at an
         end it stays."""
-        waiting = [other for other in self.entries if other.queued]
+        waiting = [other for other in self.entries if other.is_queued]
         before = waiting.index(entry)
         after = max(0, min(len(waiting) - 1, before + places))
         waiting.insert(after, waiting.pop(before))
         self._reorder(waiting, max(before, after) + 1)
 
-    def retry(self, entry: Entry) -> None:
+    def retry(self, entry: JobEntry) -> None:
         """Applies the result again if there is one, else runs the job again; the server does not repeat the
         stages it has finished.
 
@@ -205,21 +205,21 @@ class Queue:
         self._read(entry, obj)
         self._submit(entry)
 
-    def dismiss(self, entry: Entry) -> None:
+    def dismiss(self, entry: JobEntry) -> None:
         """Drops a settled row, and with it what the server keeps for the job, unless the file needs it
         yet."""
         self.entries.remove(entry)
         if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[JobEntry]:
         """The entries that are done of batches that are not."""
-        unfinished = {entry.batch for entry in self.entries if not entry.settled}
+        unfinished = {entry.batch for entry in self.entries if not entry.is_settled}
         return [
             entry for entry in self.entries if entry.applied and entry.batch and entry.batch in unfinished
         ]
 
-    def take_back(self, entry: Entry) -> None:
+    def take_back(self, entry: JobEntry) -> None:
         """Removes the take that a job has brought from its objects, as far as they are in the open file and
         it is not locked."""
         self._unsaved.pop(entry.job, None)
@@ -260,7 +260,7 @@ class Queue:
                 self.entries.remove(known)
             keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
             self.entries.append(
-                Entry(
+                JobEntry(
                     obj.name,
                     Settings.from_dict(record["settings"]),
                     keys,
@@ -289,10 +289,10 @@ class Queue:
             self._client.start()
         return self._client
 
-    def _reorder(self, waiting: list[Entry], count: int) -> None:
+    def _reorder(self, waiting: list[JobEntry], count: int) -> None:
         """Puts all the jobs that wait in this order, of which the first ``count`` may stand elsewhere now."""
         ordered = iter(waiting)
-        self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
+        self.entries = [next(ordered) if entry.is_queued else entry for entry in self.entries]
         self._connection().order(entry.job for entry in waiting[:count])
 
     def _add_or_fail(
@@ -301,18 +301,18 @@ class Queue:
         reference_of: Callable,
         settings_of: Callable,
         repaint_of: Callable,
-    ) -> Entry:
+    ) -> JobEntry:
         try:
             mesh_io.check(objects[0])
             return self.add(
                 objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0])
             )
         except OrbitError as error:
-            self.entries.append(Entry(objects[0].name_full, None, error=error))
+            self.entries.append(JobEntry(objects[0].name_full, None, error=error))
             return self.entries[-1]
 
     @staticmethod
-    def _read(entry: Entry, obj: bpy.types.Object) -> None:
+    def _read(entry: JobEntry, obj: bpy.types.Object) -> None:
         if entry.kept:
             entry.target = mesh_io.read(obj, entry.own_topology, entry.layer)
             return
@@ -320,15 +320,15 @@ class Queue:
         entry.fallback = mesh_io.read(obj, own_topology=True) if entry.target.evaluated else None
         entry.own_topology = False
 
-    def _submit(self, entry: Entry) -> None:
+    def _submit(self, entry: JobEntry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
-        entry.error, entry.noted = None, False
+        entry.error, entry.is_pending_stored = None, False
         self._connection().submit(
             entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings, entry.kept
         )
 
     @staticmethod
-    def _mark(entry: Entry) -> None:
+    def _mark(entry: JobEntry) -> None:
         """Has the objects know their keys, and the first whether it waits for this job, as far as they are in
         the open file."""
         for key in entry.keys:
@@ -336,7 +336,7 @@ class Queue:
                 obj.orbit_texture.id = key.id
         if obj := identity.find(entry.keys[0]):
             waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
-            if not entry.settled:
+            if not entry.is_settled:
                 obj.orbit_texture.pending = json.dumps(
                     {
                         "job": entry.job,
@@ -349,21 +349,21 @@ class Queue:
                 )
             elif waits_for == entry.job:
                 obj.orbit_texture.pending = ""
-        entry.noted = True
+        entry.is_pending_stored = True
 
-    def _receive(self, entry: Entry, event: JobEvent) -> None:
+    def _receive(self, entry: JobEntry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
         if event.preview is not None:
             entry.thumbnail = event.preview[0]
-            previews.take(event.job, event.preview)
+            previews.store(event.job, event.preview)
         elif event.state.final:
-            previews.drop(event.job)
-        if entry.keys and not entry.noted and not event.error:
+            previews.discard(event.job)
+        if entry.keys and not entry.is_pending_stored and not event.error:
             # Only now, when the thread that has sent the mesh knows its topology.
             self._mark(entry)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
-            weights.look()
+            weights.refresh()
         elif event.state is State.FINISHED and event.result:
             if event.result.corner_uvs is not None and entry.fallback:
                 entry.target, entry.fallback, entry.own_topology = entry.fallback, None, True
@@ -376,7 +376,7 @@ class Queue:
             if obj := identity.find(entry.keys[0]):
                 obj.orbit_texture.pending = ""
 
-    def _obstacle(self, entry: Entry) -> str:
+    def _obstacle(self, entry: JobEntry) -> str:
         """Why the result cannot be applied right now, "" if it can."""
         if identity.find(entry.keys[0]) is None:
             return rpt_("Finished. Open the file that holds '{}' to receive the texture.").format(entry.name)
@@ -394,7 +394,7 @@ class Queue:
 
     def _forget_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
         """A new job for an object replaces the rows of its earlier ones."""
-        for entry in [entry for entry in self.entries if entry.settled and set(keys) & set(entry.keys)]:
+        for entry in [entry for entry in self.entries if entry.is_settled and set(keys) & set(entry.keys)]:
             self.dismiss(entry)
 
 

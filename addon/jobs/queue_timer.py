@@ -28,9 +28,9 @@ def _tick() -> float | None:
 
 @persistent
 def _file_opened(_file) -> None:
-    weights.look()
-    devices.look()
-    install_process.look()
+    weights.refresh()
+    devices.refresh()
+    install_process.refresh()
     if not bpy.app.background:
         queue.recover()
         if queue.busy:
@@ -39,12 +39,12 @@ def _file_opened(_file) -> None:
 
 @persistent
 def _file_saving(_file) -> None:
-    queue.saving()
+    queue.on_save_pre()
 
 
 @persistent
 def _file_saved(_file) -> None:
-    queue.saved()
+    queue.on_save_post()
 
 
 def register() -> None:
@@ -59,5 +59,5 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_opened)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    install_process.forget()
+    install_process.shut_down()
     queue.close()

@@ -51,14 +51,14 @@ def findings() -> list[Finding]:
     return _findings
 
 
-def learn(checked: install_process.Setup) -> None:
+def learn(checked: install_process.InstallRun) -> None:
     """Takes the findings from a run of ``install.py doctor --json`` that has ended."""
     global _findings
     with contextlib.suppress(ValueError):  # it was stopped or has failed, which the panels say
         _findings = [Finding(**entry) for entry in json.loads("\n".join(checked.lines))]
         # Its exit status says whether there is a problem, and the findings tell which.
         checked.status = 0
-        devices.look()
+        devices.refresh()
 
 
 def text() -> str:

@@ -3,7 +3,7 @@
 import bpy
 
 from ..checks import inspection, preflight
-from ..checks.preflight import Finding
+from ..checks.preflight import Message
 from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import wrapped
@@ -20,10 +20,10 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and context.object.type == "MESH"
 
     def draw(self, context):
-        notes = [finding for finding in _findings(context) if not finding.urgent]
-        for finding in notes:
-            _draw(self.layout, context, finding)
-        if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
+        notes = [message for message in _messages(context) if not message.urgent]
+        for message in notes:
+            _draw(self.layout, context, message)
+        if context.object.mode == "OBJECT" and inspection.cached_check(context.object) is None:
             wrapped(
                 self.layout,
                 context,
@@ -37,9 +37,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
 
 def draw_urgent(layout, context) -> None:
     """What should be mended before the button is pressed, each with the button that mends it."""
-    for finding in _findings(context):
-        if finding.urgent:
-            _draw(layout.box(), context, finding)
+    for message in _messages(context):
+        if message.urgent:
+            _draw(layout.box(), context, message)
 
 
 def draw_estimate(layout, context) -> None:
@@ -47,20 +47,20 @@ def draw_estimate(layout, context) -> None:
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    if text := preflight.forecast(
+    if text := preflight.describe_cost(
         mesh_io.triangle_count(obj.data), context.scene.orbit_texture.to_settings()
     ):
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _findings(context) -> list[Finding]:
+def _messages(context) -> list[Message]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
+    return preflight.messages(obj, context.scene.orbit_texture.to_settings(), inspection.cached_check(obj))
 
 
-def _draw(layout, context, finding: Finding) -> None:
-    wrapped(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
-    if finding.fix:
-        layout.operator(f"orbit_texture.{finding.fix}")
+def _draw(layout, context, message: Message) -> None:
+    wrapped(layout, context, message.text, icon="ERROR" if message.urgent else "INFO")
+    if message.fix:
+        layout.operator(f"orbit_texture.{message.fix}")

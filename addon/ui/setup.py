@@ -16,7 +16,7 @@ def draw_setup(layout, context, width: int = 0) -> None:
     if at_work.running:
         row = layout.row()
         row.label(
-            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}",
+            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.started_at)}",
             icon="SORTTIME",
             translate=False,
         )

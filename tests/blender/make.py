@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry, queue
 from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
 from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
 from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import Target
@@ -120,18 +120,18 @@ def block_counts() -> dict[str, int]:
 
 def apply(
     *objects, new_uvs: bool = True, textures: dict | None = None, sheet: bytes | None = None, **more
-) -> Entry:
+) -> JobEntry:
     """A result on objects that share a mesh, as Blender's timer applies it.
 
     Args:
         textures: PNG files in place of the result's own.
         sheet: PNG file of the result's sheet.
-        more: of the :class:`Entry`.
+        more: of the :class:`JobEntry`.
     """
     target = mesh_io.read(objects[0])
     made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
-    entry = Entry(
+    entry = JobEntry(
         objects[0].name,
         **{"settings": Settings()} | more,
         keys=tuple(map(key_of, objects)),

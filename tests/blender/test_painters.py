@@ -50,11 +50,11 @@ def test_random_networks_paint_a_take_that_says_so(tmp_path):
     subprocess.run(
         [os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True
     )
-    assert not weights.there(ORBITPAINTER)
+    assert not weights.is_installed(ORBITPAINTER)
     download = queue.download("orbitpainter", "OrbitPainter's weights")
     make.poll_until_settled(queue)
     assert download.applied, download.error
-    assert weights.there(ORBITPAINTER)
+    assert weights.is_installed(ORBITPAINTER)
     queue.dismiss(download)
     obj = button(tmp_path)
     assert queue.entries[0].applied, queue.entries[0].error

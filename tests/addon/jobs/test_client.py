@@ -48,14 +48,14 @@ def test_a_missing_environment_is_told_with_the_fix_and_works_once_it_is_there(w
     watcher = watchers(python=python)
     event = watcher.final(watcher.submit())
     assert (event.state, event.error.code, event.error.fix) == ("failed", "no_worker", "install_backend")
-    assert watcher.client.problem == event.error
-    assert not watcher.client.connected
+    assert watcher.client.connection_error == event.error
+    assert not watcher.client.is_connected
     assert not run.exists()
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nexec "{PYTHON}" "$@"\n')
     python.chmod(0o755)
     assert watcher.final(watcher.submit()).state == "finished"
-    assert watcher.client.problem is None
+    assert watcher.client.connection_error is None
 
 
 def test_an_environment_that_is_broken_is_told_with_its_own_words(watchers, tmp_path):
@@ -118,7 +118,7 @@ def test_a_reference_of_another_kind_is_refused_before_it_is_sent(watchers):
 
 def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watchers, run, tmp_path):
     watcher = watchers()
-    wait_for(lambda: watcher.client.connected)
+    wait_for(lambda: watcher.client.is_connected)
     server = api.connection.Connection.read(run).pid
     os.kill(server, signal.SIGSTOP)
     slowest, mesh = 0.0, triangle_soup(300_000)
@@ -130,8 +130,8 @@ def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watch
                 watcher.client.poll,
                 lambda id=id: watcher.client.cancel(id),
                 lambda id=id: watcher.client.discard(id),
-                watcher.client.jobs,
-                lambda: watcher.client.connected,
+                watcher.client.follow,
+                lambda: watcher.client.is_connected,
             ):
                 begun = time.perf_counter()
                 call()
@@ -153,7 +153,7 @@ def test_a_server_that_is_stuck_is_noticed_and_can_be_restarted_without_losing_t
     watcher.until(id, "running", stage="render")
     stuck = api.connection.Connection.read(run).pid
     os.kill(stuck, signal.SIGSTOP)
-    wait_for(lambda: not watcher.client.connected)
+    wait_for(lambda: not watcher.client.is_connected)
     watcher.client.restart_server()
     assert watcher.final(id).state == "finished"
     assert api.connection.Connection.read(run).pid != stuck
@@ -177,7 +177,7 @@ def test_two_blenders_share_a_server_and_each_hears_of_its_own_jobs(watchers, ru
     assert second.final(theirs).result
     assert not first.of(theirs)
     assert not second.of(mine)
-    first.client.jobs()
+    first.client.follow()
     assert first.final(theirs).result.report["name"] == "render=sleep:0.3"
     with contextlib.closing(Peer(api.connection.Connection.read(run))) as peer:
         assert peer.ask("status", answer="facts").body["clients"] == 3
@@ -186,14 +186,14 @@ def test_two_blenders_share_a_server_and_each_hears_of_its_own_jobs(watchers, ru
 def test_a_job_that_the_server_does_not_have_any_more_is_told(watchers):
     watcher = watchers()
     id = new_id()
-    watcher.client.jobs([id])
+    watcher.client.follow([id])
     event = watcher.final(id)
     assert (event.state, event.error.code) == ("failed", "storage")
     done = watcher.submit()
     watcher.final(done)
     watcher.client.discard(done)
     watcher.events.clear()
-    watcher.client.jobs([done])
+    watcher.client.follow([done])
     assert watcher.final(done).error.code == "storage"
 
 
@@ -301,7 +301,7 @@ def test_a_job_at_work_during_an_update_to_another_version_is_done_anew(watchers
         install_tree(tree)
         assert server.wait(5) == 0
         watcher = watchers()
-        watcher.client.jobs([id])
+        watcher.client.follow([id])
         event = watcher.final(id)
     assert event.state == "finished", event.error
     assert len(event.result.report["ran"]) == 6
@@ -311,11 +311,11 @@ def test_a_server_does_not_leave_its_clients_alone_in_the_middle_of_an_update(wa
     install_tree(tmp_path / "tree")
     with serving(tmp_path / "tree", run) as server:
         watcher = watchers()
-        wait_for(lambda: watcher.client.connected)
+        wait_for(lambda: watcher.client.is_connected)
         (tmp_path / "tree").rename(tmp_path / "removed")
         time.sleep(1.5)
         assert server.poll() is None
-        assert watcher.client.connected
+        assert watcher.client.is_connected
         install_tree(tmp_path / "tree")
         assert server.wait(5) == 0
         assert watcher.final(watcher.submit()).state == "finished"
@@ -336,7 +336,7 @@ print(id)
     )
     print(f"\nended after {time.monotonic() - begun:.1f} s")
     with contextlib.closing(Watcher(run)) as watcher:
-        watcher.client.jobs([done.stdout.strip()])
+        watcher.client.follow([done.stdout.strip()])
         assert watcher.final(done.stdout.strip()).state == "finished"
         psutil.Process(api.connection.Connection.read(run).pid).kill()
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has th
 def shared(tmp_path_factory):
     """A client and its server, for tests that leave the server as it was."""
     watcher = Watcher(tmp_path_factory.mktemp("service") / "run")
-    wait_for(lambda: watcher.client.connected)
+    wait_for(lambda: watcher.client.is_connected)
     yield watcher
     watcher.close()
     end_server(watcher.run_directory)

@@ -56,12 +56,12 @@ def test_a_page_holds_the_picture_and_the_facts_of_every_textured_object(tmp_pat
     make.apply(first, second, sheet=SHEET)
     textured("Other")
     make.cube()
-    rows = contact_sheet.rows(bpy.context.scene.objects)
+    rows = contact_sheet.collect_rows(bpy.context.scene.objects)
     assert sorted(row.name for row in rows) == ["A <b>, Twin", "Other"]
-    contact_sheet.write(
+    contact_sheet.write_page(
         tmp_path / "new" / "report.html",
         "Props & more",
-        [*rows, contact_sheet.failure("Bad", "a.blend", "It is <bad>.")],
+        [*rows, contact_sheet.failure_row("Bad", "a.blend", "It is <bad>.")],
     )
     page = Outline((tmp_path / "new" / "report.html").read_text(encoding="utf-8"))
     assert page.pictures == [SHEET, SHEET]
@@ -88,7 +88,7 @@ def test_the_sheet_is_looked_at_and_no_part_of_the_shader():
 def test_a_page_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        contact_sheet.write(tmp_path / "file" / "report.html", "Report", [])
+        contact_sheet.write_page(tmp_path / "file" / "report.html", "Report", [])
 
 
 def test_open_report_writes_the_page_of_the_scene_and_says_why_it_cannot():

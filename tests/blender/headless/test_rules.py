@@ -119,7 +119,7 @@ def test_a_rule_with_a_mistake_is_a_sentence(entry, sentence):
 
 def test_a_rule_that_means_no_object_is_told():
     obj = make.cube()
-    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).idle([obj]) == [
+    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).unused_rules([obj]) == [
         "The rule for Cueb means no object here."
     ]
 

@@ -129,15 +129,15 @@ def test_who_cancels_a_batch_keeps_or_discards_what_is_done_of_it(partial):
     make.poll_until_settled(queue)
     make.select(done, sharing, running)
     bpy.ops.orbit_texture.texture_selected()
-    poll_until(lambda: queue.partial() and queue.entries[-1].event.stage == "paint")
-    assert [entry.name for entry in queue.partial()] in (["Done"], ["Sharing"])
+    poll_until(lambda: queue.finished_in_open_batches() and queue.entries[-1].event.stage == "paint")
+    assert [entry.name for entry in queue.finished_in_open_batches()] in (["Done"], ["Sharing"])
     bpy.ops.orbit_texture.cancel(partial=partial)
     make.poll_until_settled(queue)
     kept = 1 if partial == "KEEP" else 0
     assert [len(obj.orbit_texture.takes) for obj in (before, done, sharing, running)] == [1, kept, kept, 0]
     assert len(done.data.uv_layers) == len(done.material_slots) == kept
     assert queue.entries[-1].error.code == "cancelled"
-    assert not queue.partial()
+    assert not queue.finished_in_open_batches()
 
 
 def test_discarded_takes_can_be_had_back_with_an_undo_and_a_locked_one_is_not_discarded():
@@ -145,7 +145,7 @@ def test_discarded_takes_can_be_had_back_with_an_undo_and_a_locked_one_is_not_di
     bpy.ops.ed.undo_push(message="before")
     make.select(done, locked, running)
     bpy.ops.orbit_texture.texture_selected()
-    poll_until(lambda: len(queue.partial()) == 2)
+    poll_until(lambda: len(queue.finished_in_open_batches()) == 2)
     locked.orbit_texture.takes[0].locked = True
     bpy.ops.orbit_texture.cancel(partial="DISCARD")
     assert (takes.shown(done), takes.shown(locked)) == (-1, 0)
@@ -161,10 +161,10 @@ def test_a_job_that_waits_can_be_done_first():
     make.select(running, second, third)
     bpy.ops.orbit_texture.texture_scene()
     poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
-    waiting = [entry for entry in queue.entries if entry.queued]
+    waiting = [entry for entry in queue.entries if entry.is_queued]
     assert len(waiting) == 2
     bpy.ops.orbit_texture.first(job=waiting[1].job)
-    assert [entry for entry in queue.entries if entry.queued] == waiting[::-1]
+    assert [entry for entry in queue.entries if entry.is_queued] == waiting[::-1]
     poll_until(lambda: waiting[0].applied or waiting[1].applied)
     assert (waiting[0].applied, waiting[1].applied) == (False, True)
     make.poll_until_settled(queue)
@@ -175,13 +175,13 @@ def test_jobs_that_wait_can_be_moved_up_and_down_and_are_done_in_that_order():
     make.select(*objects)
     bpy.ops.orbit_texture.texture_scene()
     poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
-    running = next(entry for entry in queue.entries if not entry.queued)
-    second, third, fourth = (entry for entry in queue.entries if entry.queued)
+    running = next(entry for entry in queue.entries if not entry.is_queued)
+    second, third, fourth = (entry for entry in queue.entries if entry.is_queued)
     bpy.ops.orbit_texture.move_job(job=fourth.job, direction="UP")
     bpy.ops.orbit_texture.move_job(job=second.job, direction="DOWN")
     bpy.ops.orbit_texture.move_job(job=third.job, direction="DOWN")  # it is the last already
     expected = [fourth, second, third]
-    assert [entry for entry in queue.entries if entry.queued] == expected
+    assert [entry for entry in queue.entries if entry.is_queued] == expected
     assert bpy.ops.orbit_texture.move_job(job=running.job, direction="DOWN") == {"CANCELLED"}
     done = []
     make.poll_until_settled(

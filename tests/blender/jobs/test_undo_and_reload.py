@@ -172,7 +172,7 @@ def test_no_job_is_lost_to_undo_redo_save_and_reload_at_random_moments(file):
     moments = 0
     while moments < MOMENTS:
         make_room()
-        jobs += [press(index) for index in (0, 1) if not queue.running_on(bpy.data.objects[index])]
+        jobs += [press(index) for index in (0, 1) if not queue.is_texturing(bpy.data.objects[index])]
         poll_for(dice.random() * PAUSE)
         if not queue.busy:
             continue

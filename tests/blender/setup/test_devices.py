@@ -16,10 +16,10 @@ def two_cards(tmp_path, monkeypatch):
     """A computer in which the doctor has found two cards."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     remember([PROCESSOR, *CARDS])
-    devices.look()
+    devices.refresh()
     yield
     monkeypatch.undo()
-    devices.look()
+    devices.refresh()
 
 
 def page():
@@ -44,14 +44,14 @@ def test_the_preferences_offer_what_the_doctor_has_found(two_cards):
 
 
 def test_auto_means_the_first_card_and_without_cards_the_processor(two_cards, tmp_path):
-    assert devices.meant("auto") == CARDS[0]
-    assert devices.meant("cuda:1") == CARDS[1]
-    assert devices.meant("cuda:2") is None
+    assert devices.resolve("auto") == CARDS[0]
+    assert devices.resolve("cuda:1") == CARDS[1]
+    assert devices.resolve("cuda:2") is None
     remember([PROCESSOR])
-    devices.look()
-    assert devices.meant("auto") == PROCESSOR
+    devices.refresh()
+    assert devices.resolve("auto") == PROCESSOR
 
 
 def test_what_works_is_told_with_how_full_its_memory_is():
-    assert devices.fullness(PROCESSOR) == "CPU, 16 cores: 10.2 of 23.0 GB"
-    assert devices.fullness(CARDS[0]) == "NVIDIA H100: 29.1 of 79.6 GB"
+    assert devices.describe_memory(PROCESSOR) == "CPU, 16 cores: 10.2 of 23.0 GB"
+    assert devices.describe_memory(CARDS[0]) == "NVIDIA H100: 29.1 of 79.6 GB"

@@ -26,12 +26,12 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     bpy.context.preferences.system.use_online_access = True
-    install_process.look()
+    install_process.refresh()
     yield tmp_path
-    install_process.forget()
+    install_process.shut_down()
 
 
-def wait(until=lambda: not install_process.busy()) -> install_process.Setup:
+def wait(until=lambda: not install_process.busy()) -> install_process.InstallRun:
     begun = time.monotonic()
     while not until():
         assert time.monotonic() - begun < 60, install_process.current().lines
@@ -68,7 +68,7 @@ def test_a_broken_environment_is_removed_and_the_models_stay(home):
     python.parent.mkdir(parents=True)
     python.write_text("broken")
     (home / "models").mkdir()
-    install_process.look()
+    install_process.refresh()
     bpy.ops.orbit_texture.remove_backend()
     assert wait().status == 0
     assert not install_process.is_installed()
@@ -78,7 +78,7 @@ def test_a_broken_environment_is_removed_and_the_models_stay(home):
 def test_neither_is_possible_while_a_job_is_not_done(home):
     paths.environment_python(home / "environment").parent.mkdir(parents=True)
     paths.environment_python(home / "environment").touch()
-    install_process.look()
+    install_process.refresh()
     assert RemoveBackend.poll(bpy.context)
     bpy.ops.orbit_texture.download_weights(model="trellis2")
     assert not RemoveBackend.poll(bpy.context)
@@ -92,7 +92,7 @@ def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
     assert found["Orbit Texture"].state == "ok"
     assert found["backend"].state == "problem"
     assert found["backend"].button == ("install_backend", {"anew": False, "device": "auto"})
-    text = diagnostics.text()
+    text = diagnostics.report_text()
     assert f"Blender {bpy.app.version_string}" in text
     assert "problem  backend" in text
     assert str(home) not in text
@@ -100,7 +100,7 @@ def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
 
 def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypatch):
     monkeypatch.setattr(diagnostics, "_findings", [])
-    install_process.start("Installing the backend", "backend", "--remove", then=_installed)
+    install_process.start("Installing the backend", "backend", "--remove", on_end=_installed)
     assert wait().title == "Checking the installation"
     assert diagnostics.findings()
 
@@ -123,7 +123,7 @@ def test_what_mends_a_finding_becomes_a_button_where_one_can(fix, button):
 
 def test_diagnostics_name_nobody(home):
     user = getpass.getuser()
-    told = diagnostics.anonymous(
+    told = diagnostics.anonymize(
         f"{Path.home() / 'pictures'}, {home / 'run'}, C:/Users/{user}/x, {paths.ROOT}, {user}name, "
         "http://jane:secret@proxy:80"
     )
@@ -139,13 +139,13 @@ def test_folders_are_chosen_in_the_preferences_unless_the_environment_names_them
     (tmp_path / "disk" / "trellis2").mkdir(parents=True)
     chosen.models = str(tmp_path / "disk")
     assert paths.models() == tmp_path / "disk"
-    assert weights.there(TRELLIS2)
+    assert weights.is_installed(TRELLIS2)
     chosen.models = ""
     assert paths.models() == usual
-    assert not weights.there(TRELLIS2)
+    assert not weights.is_installed(TRELLIS2)
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "told"))
     chosen.models = str(tmp_path / "disk")
     assert paths.models() == tmp_path / "told"
     chosen.home = str(tmp_path / "disk")
     assert paths.home() == Path(os.environ["ORBIT_TEXTURE_HOME"]) == home
-    assert not queue.connected
+    assert not queue.is_connected
