@@ -119,7 +119,11 @@ class Preferences(bpy.types.AddonPreferences):
             else:
                 column.prop(self, name)
         column.prop(self, "device")
-        if (name := devices.device_setting()) != _DEFAULT.device and devices.all_devices() and not devices.resolve(name):
+        if (
+            (name := devices.device_setting()) != _DEFAULT.device
+            and devices.all_devices()
+            and not devices.resolve(name)
+        ):
             column.label(
                 text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
             )

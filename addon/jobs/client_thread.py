@@ -306,7 +306,9 @@ class ClientThread(threading.Thread):
         for event in events:
             self._on_event(event)
         known = {event.job for event in events}
-        for job_id in [job_id for job_id, job in self._jobs.items() if not job.frames and job_id not in known]:
+        for job_id in [
+            job_id for job_id, job in self._jobs.items() if not job.frames and job_id not in known
+        ]:
             self._finish(
                 JobEvent(
                     job_id,
