@@ -55,7 +55,7 @@ def test_an_installation_can_be_stopped_and_one_that_fails_says_why(home):
     bpy.ops.orbit_texture.stop_setup()
     stopped = wait()
     assert stopped.status != 0
-    assert "goes on from there" in stopped.reason
+    assert "continue where it stopped" in stopped.reason
     bpy.ops.orbit_texture.install_backend(device="cpu")
     assert "The package index cannot be reached" in wait().reason
     assert install_process.is_installed()

@@ -25,7 +25,7 @@ def cube_with_takes(*colors: tuple) -> bpy.types.Object:
 FRONT = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
 
 
-def drawn(obj, left: int, right: int, line: int, on_end=lambda: None) -> np.ndarray:
+def drawn(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarray:
     """(16, 16, 4) RGBA 0..255 from the front, columns from the left; the cube fills it. ``then`` draws
     something more."""
     target = gpu.types.GPUOffScreen(16, 16)
@@ -48,7 +48,7 @@ def test_one_take_is_left_of_the_line_and_the_other_right_of_it(graphics, line):
 
 def test_what_is_drawn_after_it_is_not_cut_off_at_the_line(graphics):
     obj = cube_with_takes(RED, GREEN)
-    picture = drawn(obj, 0, 1, 5, on_end=lambda: confidence_overlay.draw(obj, "confidence", FRONT))
+    picture = drawn(obj, 0, 1, 5, then=lambda: confidence_overlay.draw(obj, "confidence", FRONT))
     assert (picture[:, :5, 1] > 150).all()  # green lies on the red too
 
 
