@@ -1,4 +1,4 @@
-"""The buttons that mend what is wrong. An error or a message of the preflight names its fix, which is called
+"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called
 like one of these."""
 
 import bmesh

@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterator
 
 from ...backend.api import paths
 
-_CHECK_PYTHON_SCRIPT = (
-    "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
-)
+_CHECK_PYTHON_SCRIPT = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
 """Exits with 0 if the Python that runs it can create the environment."""
 
 _STOP_SECONDS = 2.0

@@ -20,9 +20,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and context.object.type == "MESH"
 
     def draw(self, context):
-        notes = [message for message in _messages(context) if not message.urgent]
-        for message in notes:
-            _draw(self.layout, context, message)
+        notes = [finding for finding in _findings(context) if not finding.urgent]
+        for finding in notes:
+            _draw(self.layout, context, finding)
         if context.object.mode == "OBJECT" and inspection.cached_check(context.object) is None:
             wrapped(
                 self.layout,
@@ -37,9 +37,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
 
 def draw_urgent(layout, context) -> None:
     """What should be mended before the button is pressed, each with the button that mends it."""
-    for message in _messages(context):
-        if message.urgent:
-            _draw(layout.box(), context, message)
+    for finding in _findings(context):
+        if finding.urgent:
+            _draw(layout.box(), context, finding)
 
 
 def draw_estimate(layout, context) -> None:
@@ -53,14 +53,14 @@ def draw_estimate(layout, context) -> None:
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _messages(context) -> list[Message]:
+def _findings(context) -> list[Message]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
     return preflight.messages(obj, context.scene.orbit_texture.to_settings(), inspection.cached_check(obj))
 
 
-def _draw(layout, context, message: Message) -> None:
-    wrapped(layout, context, message.text, icon="ERROR" if message.urgent else "INFO")
-    if message.fix:
-        layout.operator(f"orbit_texture.{message.fix}")
+def _draw(layout, context, finding: Message) -> None:
+    wrapped(layout, context, finding.text, icon="ERROR" if finding.urgent else "INFO")
+    if finding.fix:
+        layout.operator(f"orbit_texture.{finding.fix}")

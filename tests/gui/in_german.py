@@ -16,8 +16,8 @@ from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 GERMAN = {
     (
         "*",
-        "There is no UV map. The texture brings one, '{}'.",
-    ): "Es gibt keine UV-Map. Die Textur bringt eine mit, '{}'.",
+        "The mesh has no UV map. A new one called '{}' is added with the texture.",
+    ): "Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens '{}'.",
     ("*", "Paint"): "Malen",
     ("*", "{} left"): "noch {}",
     ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}",
@@ -37,7 +37,7 @@ cube = bpy.data.objects["Cube"]
 cube.data.uv_layers.remove(cube.data.uv_layers[0])
 equal(
     [message.text for message in preflight.messages(cube, Settings(), None)],
-    ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."],
+    ["Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens 'Orbit Texture'."],
 )
 equal(report.sentences({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
 equal(
