@@ -155,8 +155,8 @@ def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
     if not options.yes:
         raise InvalidSettings(
             f"Nothing was downloaded. The download is {gigabytes(needs.size)}; it needs "
-            f"{gigabytes(needs.peak)} of disk space while it runs and {gigabytes(needs.stays)} afterwards. If "
-            "you agree to the terms above, add --yes."
+            f"{gigabytes(needs.peak)} of disk space while it runs and {gigabytes(needs.stays)} afterwards. "
+            "If you agree to the terms above, add --yes."
         )
     if not bpy.app.online_access:
         raise InvalidSettings(

@@ -2,7 +2,7 @@
 
 import bpy
 import pytest
-from bl_ext.user_default.orbit_texture.addon.preferences import _search_devices
+from bl_ext.user_default.orbit_texture.addon.preferences import _suggest_devices
 from bl_ext.user_default.orbit_texture.addon.setup import devices
 from bl_ext.user_default.orbit_texture.backend.api.devices import Device, remember
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
@@ -37,7 +37,7 @@ def test_a_job_gets_the_device_of_the_preferences(two_cards):
 
 
 def test_the_preferences_offer_what_the_doctor_has_found(two_cards):
-    offered = dict(_search_devices(page(), bpy.context, ""))
+    offered = dict(_suggest_devices(page(), bpy.context, ""))
     assert list(offered) == ["auto", "cpu", "cuda:0", "cuda:1"]
     assert offered["cpu"] == "CPU, 16 cores"
     assert offered["cuda:1"] == "NVIDIA H100"
