@@ -59,8 +59,8 @@ class Preferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
         update=_on_folder_change,
         description=(
-            "Folder for the backend, its jobs and logs. Empty for the default folder. Files in the old folder "
-            "are not moved"
+            "Folder for the backend, its jobs and logs. Empty for the default folder. Files in the old "
+            "folder are not moved"
         ),
     )
     models: StringProperty(

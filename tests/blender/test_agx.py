@@ -44,7 +44,7 @@ def grid() -> np.ndarray:
 
 
 @pytest.mark.every_blender
-def test_the_table_is_what_blender_shows(tmp_path):
+def test_the_agx_table_matches_blenders_view_transform(tmp_path):
     show(grid(), tmp_path / "shown.png")
     np.testing.assert_allclose(stored(TABLE), stored(tmp_path / "shown.png"), atol=0.1 / 255)
 

@@ -85,7 +85,7 @@ def rendered(tmp_path_factory) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("mesh", MESHES)
-def test_a_view_is_what_cycles_renders(rendered, mesh, view):
+def test_a_rasterized_view_matches_cycles(rendered, mesh, view):
     (mask, position, normal), (drawn_mask, drawn_position, drawn_normal) = (
         [images[f"{mesh}/{view}/{part}"] for part in ("mask", "position", "normal")] for images in rendered
     )

@@ -81,7 +81,7 @@ def package(blender, tmp_path_factory):
     return package
 
 
-def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
+def test_the_zip_installs_with_its_own_pyzmq(package, tmp_path):
     [facts] = run_blender(FROM_DISK + IMPORTS, tmp_path, source=str(package))
     version, place = facts.pop("zmq")
     assert version == "27.3.0"
@@ -90,7 +90,7 @@ def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
 
 
 @pytest.mark.worker
-def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(
+def test_the_installed_zip_textures_an_object_and_does_not_write_to_itself(
     package, scripted_worker, tmp_path
 ):
     from tests.blender import make
@@ -102,7 +102,7 @@ def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_fo
     assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}
 
 
-def test_blender_installs_from_a_repository_that_it_is_given_the_address_of(package, blender, tmp_path):
+def test_blender_installs_the_extension_from_a_repository_url(package, blender, tmp_path):
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / package.name).symlink_to(package)

@@ -33,7 +33,7 @@ def button(tmp_path):
     return obj
 
 
-def test_without_weights_the_button_says_where_they_belong(tmp_path):
+def test_a_job_without_weights_reports_their_folder(tmp_path):
     button(tmp_path)
     assert (
         f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}"
@@ -42,7 +42,7 @@ def test_without_weights_the_button_says_where_they_belong(tmp_path):
     assert queue.entries[0].error.fix == "download_weights"
 
 
-def test_random_networks_paint_a_take_that_says_so(tmp_path):
+def test_a_take_of_random_networks_is_reported_as_such(tmp_path):
     script = (
         "import pathlib, sys; from tests.tiny_model import write_model; "
         "write_model(pathlib.Path(sys.argv[1]))"

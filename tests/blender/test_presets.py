@@ -32,7 +32,7 @@ def test_our_presets_set_the_painter_and_its_quality(name, painter, quality):
     assert panel.to_settings() == Settings(painter=painter, quality=quality, seed=3)
 
 
-def test_a_users_preset_is_kept_in_blenders_folder_and_can_be_chosen_and_removed():
+def test_a_users_preset_is_stored_in_blenders_folder_applied_and_removed():
     panel = bpy.context.scene.orbit_texture
     panel.texture_size = "4096"
     bpy.ops.orbit_texture.preset_add(name="Large Draft")
@@ -45,6 +45,6 @@ def test_a_users_preset_is_kept_in_blenders_folder_and_can_be_chosen_and_removed
     assert not list(folder.iterdir())
 
 
-def test_our_presets_stay():
+def test_our_presets_cannot_be_removed():
     bpy.ops.orbit_texture.preset_add(name="Draft", remove_name=True)
     choose("Draft")

@@ -34,7 +34,7 @@ assert process.num_threads() == 1, process.threads()
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
 
 
-def test_jobs_submitted_before_there_is_a_server_are_done_once(watchers, run):
+def test_jobs_submitted_before_there_is_a_server_run_once(watchers, run):
     watcher = watchers()
     ids = [watcher.submit(f"job {number}") for number in range(5)]
     assert all(watcher.final(id).state == "finished" for id in ids)
@@ -43,7 +43,7 @@ def test_jobs_submitted_before_there_is_a_server_are_done_once(watchers, run):
         assert [event.state for event in watcher.of(id)].count("finished") == 1
 
 
-def test_a_missing_environment_is_told_with_the_fix_and_works_once_it_is_there(watchers, run, tmp_path):
+def test_a_missing_environment_is_reported_with_its_fix_until_it_is_installed(watchers, run, tmp_path):
     python = tmp_path / "environment" / "python"
     watcher = watchers(python=python)
     event = watcher.final(watcher.submit())
@@ -58,7 +58,7 @@ def test_a_missing_environment_is_told_with_the_fix_and_works_once_it_is_there(w
     assert watcher.client.connection_error is None
 
 
-def test_an_environment_that_is_broken_is_told_with_its_own_words(watchers, tmp_path):
+def test_a_broken_environment_is_reported_with_its_own_error(watchers, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'ModuleNotFoundError: No module named zmq'\nexit 1\n")
     python.chmod(0o755)
@@ -68,7 +68,7 @@ def test_an_environment_that_is_broken_is_told_with_its_own_words(watchers, tmp_
     assert "No module named zmq" in event.error.message
 
 
-def test_a_reference_that_cannot_be_read_fails_its_job_with_a_sentence(watchers, tmp_path):
+def test_a_reference_that_cannot_be_read_fails_its_job(watchers, tmp_path):
     (tmp_path / "empty.png").touch()
     watcher = watchers()
     for reference in (tmp_path / "missing.png", tmp_path, tmp_path / "empty.png", b""):
@@ -80,7 +80,7 @@ def test_a_reference_that_cannot_be_read_fails_its_job_with_a_sentence(watchers,
     )
 
 
-def test_a_mesh_that_cannot_be_made_fails_its_own_job_with_a_sentence_and_the_others_go_on(watchers):
+def test_a_mesh_that_cannot_be_made_fails_only_its_own_job(watchers):
     def too_large():
         raise MemoryError
 
@@ -97,7 +97,7 @@ def test_a_mesh_that_cannot_be_made_fails_its_own_job_with_a_sentence_and_the_ot
     assert [watcher.final(id).state for id in (before, after)] == ["finished", "finished"]
 
 
-def test_a_reference_may_be_a_file_its_bytes_pixels_or_what_makes_them(watchers, tmp_path):
+def test_a_reference_may_be_a_file_bytes_pixels_or_a_function(watchers, tmp_path):
     (tmp_path / "image.png").write_bytes(b"bytes of a file")
     watcher = watchers()
     pixels = np.arange(16, dtype=np.uint8).reshape(2, 2, 4)
@@ -116,7 +116,7 @@ def test_a_reference_of_another_kind_is_refused_before_it_is_sent(watchers):
     assert event.error.code == "protocol"
 
 
-def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watchers, run, tmp_path):
+def test_no_client_call_blocks_the_main_thread_even_if_the_server_is_stuck(watchers, run, tmp_path):
     watcher = watchers()
     wait_for(lambda: watcher.client.is_connected)
     server = api.connection.Connection.read(run).pid
@@ -147,7 +147,7 @@ def test_no_call_keeps_the_main_thread_waiting_even_if_the_server_is_stuck(watch
     assert closing < 1.0
 
 
-def test_a_server_that_is_stuck_is_noticed_and_can_be_restarted_without_losing_the_job(watchers, run):
+def test_a_stuck_server_is_noticed_and_restarted_without_losing_the_job(watchers, run):
     watcher = watchers()
     id = watcher.submit("render=sleep:2")
     watcher.until(id, "running", stage="render")
@@ -170,7 +170,7 @@ def test_a_connection_file_that_leads_nowhere_is_replaced(watchers, run):
     assert api.connection.Connection.read(run) != dead
 
 
-def test_two_blenders_share_a_server_and_each_hears_of_its_own_jobs(watchers, run):
+def test_two_clients_share_a_server_and_receive_only_their_own_events(watchers, run):
     first, second = watchers(), watchers()
     mine, theirs = first.submit("render=sleep:0.3"), second.submit("render=sleep:0.3")
     assert first.final(mine).result
@@ -183,7 +183,7 @@ def test_two_blenders_share_a_server_and_each_hears_of_its_own_jobs(watchers, ru
         assert peer.ask("status", answer="facts").body["clients"] == 3
 
 
-def test_a_job_that_the_server_does_not_have_any_more_is_told(watchers):
+def test_a_job_that_the_server_no_longer_has_is_reported(watchers):
     watcher = watchers()
     id = new_id()
     watcher.client.follow([id])
@@ -197,7 +197,7 @@ def test_a_job_that_the_server_does_not_have_any_more_is_told(watchers):
     assert watcher.final(done).error.code == "storage"
 
 
-def test_a_job_cancelled_before_there_is_a_server_is_never_done(watchers, run):
+def test_a_job_cancelled_before_there_is_a_server_never_runs(watchers, run):
     watcher = watchers()
     id = watcher.submit()
     watcher.client.cancel(id)
@@ -242,7 +242,7 @@ def older_server(run, tmp_path):
         yield process
 
 
-def test_a_server_of_another_version_is_told_and_can_be_restarted(watchers, older_server):
+def test_a_server_of_another_version_is_reported_and_can_be_restarted(watchers, older_server):
     watcher = watchers()
     event = watcher.final(watcher.submit())
     assert (event.error.code, event.error.fix) == ("version_mismatch", "restart_worker")
@@ -254,7 +254,7 @@ def test_a_server_of_another_version_is_told_and_can_be_restarted(watchers, olde
 
 
 @pytest.mark.parametrize("version", [api.paths.VERSION, "0.0.1"])
-def test_after_an_update_the_next_job_gets_a_server_of_the_new_files(watchers, run, tmp_path, version):
+def test_the_next_job_after_an_update_gets_a_server_of_the_new_files(watchers, run, tmp_path, version):
     tree = tmp_path / "tree"
     install_tree(tree, version)
     with serving(tree, run) as server:
@@ -269,7 +269,7 @@ def test_after_an_update_the_next_job_gets_a_server_of_the_new_files(watchers, r
         assert api.connection.Connection.read(run).pid != server.pid
 
 
-def test_a_job_at_work_during_an_update_goes_on_with_the_new_files(watchers, run, tmp_path):
+def test_a_running_job_continues_with_the_new_files_after_an_update(watchers, run, tmp_path):
     tree = tmp_path / "tree"
     install_tree(tree)
     with serving(tree, run):
@@ -282,7 +282,7 @@ def test_a_job_at_work_during_an_update_goes_on_with_the_new_files(watchers, run
     assert event.result.report["ran"] == ["bake", "refine"]
 
 
-def test_a_job_at_work_during_an_update_to_another_version_is_done_anew(watchers, run, tmp_path):
+def test_a_running_job_starts_over_after_an_update_to_another_version(watchers, run, tmp_path):
     tree = tmp_path / "tree"
     install_tree(tree, "0.0.1")
     id, mesh = new_id(), triangle_soup()
@@ -307,7 +307,7 @@ def test_a_job_at_work_during_an_update_to_another_version_is_done_anew(watchers
     assert len(event.result.report["ran"]) == 6
 
 
-def test_a_server_does_not_leave_its_clients_alone_in_the_middle_of_an_update(watchers, run, tmp_path):
+def test_a_server_keeps_serving_while_its_files_are_being_replaced(watchers, run, tmp_path):
     install_tree(tmp_path / "tree")
     with serving(tmp_path / "tree", run) as server:
         watcher = watchers()
@@ -341,7 +341,7 @@ print(id)
         psutil.Process(api.connection.Connection.read(run).pid).kill()
 
 
-def test_closing_ends_the_thread_and_starting_again_works(watchers):
+def test_closing_the_client_ends_its_thread_and_it_can_start_again(watchers):
     watcher = watchers()
     assert watcher.final(watcher.submit()).state == "finished"
     before = threading.active_count()

@@ -26,24 +26,24 @@ def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.
     }
 
 
-def test_nothing_is_found_on_a_good_mesh():
+def test_a_good_mesh_has_no_messages():
     assert found(make.suzanne()) == {}
 
 
-def test_a_mesh_without_uvs_is_told_that_it_gets_some():
+def test_a_mesh_without_uvs_is_reported_to_get_a_uv_map():
     message = found(make.cube(uvs=False))["uv_map"]
     assert "'Orbit Texture'" in message.text
     assert not message.urgent
 
 
-def test_edit_mode_blocks_and_offers_object_mode():
+def test_edit_mode_is_urgent_and_offers_object_mode():
     obj = make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
     message = found(obj)["invalid_target"]
     assert (message.urgent, message.fix) == (True, "object_mode")
 
 
-def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
+def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -57,13 +57,13 @@ def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
     assert found(bpy.context.object) == {}
 
 
-def test_too_many_faces_block(monkeypatch):
+def test_a_mesh_with_too_many_faces_is_urgent(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
     assert "968 triangles" in found(obj)["invalid_mesh"].text
 
 
-def test_missing_weights_block_and_offer_the_download(tmp_path, monkeypatch):
+def test_missing_weights_are_urgent_and_offer_the_download(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     bpy.context.scene.orbit_texture.painter = "orbitpainter"
     obj = make.suzanne()
@@ -71,7 +71,7 @@ def test_missing_weights_block_and_offer_the_download(tmp_path, monkeypatch):
     assert found(obj, "draft") == {}
 
 
-def test_modifiers_that_add_geometry_are_told_and_others_are_not():
+def test_modifiers_that_add_geometry_are_reported_and_others_are_not():
     obj = make.cube()
     obj.modifiers.new("Wave", "WAVE")
     assert found(obj) == {}
@@ -83,14 +83,14 @@ def test_modifiers_that_add_geometry_are_told_and_others_are_not():
 
 
 @pytest.mark.parametrize(("scale", "told"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
-def test_a_scale_that_is_uneven_or_negative_is_told(scale, told):
+def test_a_non_uniform_or_negative_scale_is_reported(scale, told):
     obj = make.suzanne()
     obj.scale = scale
     bpy.context.view_layer.update()
     assert ("scale" in found(obj)) == told
 
 
-def test_flipped_faces_are_found_and_mended_on_a_press_that_can_be_undone():
+def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
     obj = make.suzanne()
     flip(obj, range(40))
     message = found(obj)["normals"]
@@ -104,7 +104,7 @@ def test_flipped_faces_are_found_and_mended_on_a_press_that_can_be_undone():
     assert fingerprint(bpy.context.object) == before
 
 
-def test_a_closed_mesh_that_is_inside_out_is_found_and_mended():
+def test_an_inside_out_mesh_is_found_and_fixed():
     obj = make.cube()
     flip(obj, range(6))
     assert "inwards" in found(obj)["normals"].text
@@ -133,7 +133,7 @@ def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
     obj.data.update()
 
 
-def test_a_layout_that_lies_over_itself_is_found():
+def test_overlapping_uvs_are_found():
     obj = make.cube()
     values = uvs(obj)
     values[4:8] = values[0:4] + 0.05
@@ -142,7 +142,7 @@ def test_a_layout_that_lies_over_itself_is_found():
     assert not found(obj)["uv_map"].urgent
 
 
-def test_every_face_on_the_whole_square_is_an_overlap():
+def test_faces_that_all_fill_the_uv_square_are_an_overlap():
     obj = make.suzanne()
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_all(action="SELECT")
@@ -151,7 +151,7 @@ def test_every_face_on_the_whole_square_is_an_overlap():
     assert "overlap" in found(obj)["uv_map"].text
 
 
-def test_a_layout_on_udim_tiles_is_good_and_one_across_their_border_is_told():
+def test_uvs_on_udim_tiles_are_accepted_and_uvs_across_a_border_reported():
     obj = make.cube()
     set_uvs(obj, moved(obj, 1))
     assert found(obj) == {}
@@ -159,7 +159,7 @@ def test_a_layout_on_udim_tiles_is_good_and_one_across_their_border_is_told():
     assert "leaves the unit square" in found(obj)["uv_map"].text
 
 
-def test_no_room_for_another_uv_map_blocks():
+def test_a_mesh_with_no_room_for_another_uv_map_is_urgent():
     obj = make.cube()
     set_uvs(obj, moved(obj, 0.5))
     while len(obj.data.uv_layers) < mesh_io.MAX_UV_LAYERS:
@@ -168,7 +168,7 @@ def test_no_room_for_another_uv_map_blocks():
     assert found(obj)["uv_map"].urgent
 
 
-def test_what_is_known_is_forgotten_when_the_mesh_changes_and_not_when_the_object_moves():
+def test_a_cached_check_is_dropped_when_the_mesh_changes_not_when_it_moves():
     obj = make.suzanne()
     inspection.inspect(obj)
     obj.location.x = 1
@@ -192,14 +192,14 @@ def test_a_mesh_of_a_million_triangles_can_be_checked():
     )
 
 
-def test_a_larger_job_costs_more():
+def test_a_larger_job_has_a_higher_estimate():
     small = estimate.cost(5_000, Settings(texture_size=1024))
     assert estimate.cost(1_000_000, Settings(texture_size=1024)).seconds > small.seconds
     assert estimate.cost(5_000, Settings(texture_size=8192)).gigabytes > small.gigabytes
     assert estimate.cost(5_000, Settings(painter="orbitpainter")) is None
 
 
-def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(monkeypatch):
+def test_the_estimated_time_follows_the_pace_of_the_last_complete_job(monkeypatch):
     monkeypatch.setattr(estimate, "_pace", 1.0)
     settings = Settings()
     usual = estimate.cost(5_000, settings).seconds
@@ -236,7 +236,7 @@ def computer(tmp_path, monkeypatch):
     devices.refresh()
 
 
-def test_a_card_that_is_too_small_is_told_with_what_the_model_takes_and_draft_mends_it(computer):
+def test_a_graphics_card_too_small_for_the_model_is_reported_and_draft_fixes_it(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter = "orbitpainter"
     computer(memory=64, card=4)
@@ -251,7 +251,7 @@ def test_a_card_that_is_too_small_is_told_with_what_the_model_takes_and_draft_me
     assert found(obj, panel.painter) == {}
 
 
-def test_a_card_on_which_only_fast_fits_gets_fast(computer):
+def test_use_less_memory_chooses_fast_if_only_fast_fits_the_graphics_card(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter, panel.quality = "orbitpainter", "balanced"
     computer(memory=64, card=7)
@@ -264,7 +264,7 @@ def test_a_card_on_which_only_fast_fits_gets_fast(computer):
     assert bpy.ops.orbit_texture.use_less_memory() == {"CANCELLED"}
 
 
-def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_doctor_nothing_is_known(computer):
+def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
     obj = make.suzanne()
     assert found(obj, "orbitpainter") == {}
     computer(memory=23)
@@ -276,7 +276,7 @@ def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_docto
     assert found(obj, "orbitpainter") == {}
 
 
-def test_the_peak_of_memory_is_told_before_a_job_with_a_model_too(computer):
+def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
     assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == ""
     computer(memory=64, card=80)
     assert (
@@ -293,7 +293,7 @@ def test_the_peak_of_memory_is_told_before_a_job_with_a_model_too(computer):
     assert preflight.describe_cost(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
 
 
-def test_a_device_that_is_not_there_is_told(computer):
+def test_a_missing_device_is_reported(computer):
     obj = make.suzanne()
     computer(memory=64, card=80)
     told = preflight.messages(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
@@ -301,7 +301,7 @@ def test_a_device_that_is_not_there_is_told(computer):
     assert not preflight.messages(obj, Settings(device="cuda:3"), None)
 
 
-def test_a_texture_that_is_too_large_for_the_memory_gets_the_largest_that_is_not(monkeypatch):
+def test_use_less_memory_chooses_the_largest_texture_that_fits(monkeypatch):
     make.suzanne()
     panel = bpy.context.scene.orbit_texture
     panel.texture_size = "8192"
@@ -310,7 +310,7 @@ def test_a_texture_that_is_too_large_for_the_memory_gets_the_largest_that_is_not
     assert panel.texture_size == "2048"
 
 
-def test_too_little_memory_is_told(monkeypatch):
+def test_too_little_memory_is_reported(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(estimate, "total_memory", lambda: 1.5)
     assert "this computer has 1.5" in found(obj)["memory"].text

@@ -26,7 +26,7 @@ def page():
     return bpy.context.preferences.addons["bl_ext.user_default.orbit_texture"].preferences
 
 
-def test_a_job_gets_the_device_of_the_preferences(two_cards):
+def test_a_job_uses_the_device_of_the_preferences(two_cards):
     assert bpy.context.scene.orbit_texture.to_settings().device == "auto"
     page().device = "cuda:1"
     assert bpy.context.scene.orbit_texture.to_settings().device == "cuda:1"
@@ -43,7 +43,7 @@ def test_the_preferences_offer_what_the_doctor_has_found(two_cards):
     assert offered["cuda:1"] == "NVIDIA H100"
 
 
-def test_auto_means_the_first_card_and_without_cards_the_processor(two_cards, tmp_path):
+def test_device_auto_is_the_first_graphics_card_else_the_processor(two_cards, tmp_path):
     assert devices.resolve("auto") == CARDS[0]
     assert devices.resolve("cuda:1") == CARDS[1]
     assert devices.resolve("cuda:2") is None
@@ -52,6 +52,6 @@ def test_auto_means_the_first_card_and_without_cards_the_processor(two_cards, tm
     assert devices.resolve("auto") == PROCESSOR
 
 
-def test_what_works_is_told_with_how_full_its_memory_is():
+def test_a_device_is_described_with_its_used_and_total_memory():
     assert devices.describe_memory(PROCESSOR) == "CPU, 16 cores: 10.2 of 23.0 GB"
     assert devices.describe_memory(CARDS[0]) == "NVIDIA H100: 29.1 of 79.6 GB"

@@ -48,7 +48,7 @@ def test_blender_without_online_access_installs_nothing(home):
     assert not install_process.busy()
 
 
-def test_an_installation_can_be_stopped_and_one_that_fails_says_why(home):
+def test_an_installation_can_be_stopped_and_reports_why_it_failed(home):
     bpy.ops.orbit_texture.install_backend(device="cpu")
     assert not InstallBackend.poll(bpy.context)
     wait(lambda: any(line.startswith("Making") for line in install_process.current().lines))
@@ -62,7 +62,7 @@ def test_an_installation_can_be_stopped_and_one_that_fails_says_why(home):
     assert "complete" not in (home / "environment" / "orbit-texture.json").read_text()
 
 
-def test_a_broken_environment_is_removed_and_the_models_stay(home):
+def test_remove_backend_deletes_a_broken_environment_and_keeps_the_models(home):
     assert not RemoveBackend.poll(bpy.context)
     python = paths.environment_python(home / "environment")
     python.parent.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_a_broken_environment_is_removed_and_the_models_stay(home):
     assert sorted(entry.name for entry in home.iterdir()) == ["models"]
 
 
-def test_neither_is_possible_while_a_job_is_not_done(home):
+def test_the_backend_cannot_be_installed_or_removed_while_a_job_runs(home):
     paths.environment_python(home / "environment").parent.mkdir(parents=True)
     paths.environment_python(home / "environment").touch()
     install_process.refresh()
@@ -85,7 +85,7 @@ def test_neither_is_possible_while_a_job_is_not_done(home):
     assert not InstallBackend.poll(bpy.context)
 
 
-def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
+def test_the_doctor_reports_a_missing_backend_and_offers_the_install_button(home):
     bpy.ops.orbit_texture.doctor()
     assert wait().reason == ""
     found = {finding.name: finding for finding in diagnostics.findings()}
@@ -98,7 +98,7 @@ def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
     assert str(home) not in text
 
 
-def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypatch):
+def test_a_successful_installation_is_followed_by_the_doctor(home, monkeypatch):
     monkeypatch.setattr(diagnostics, "_findings", [])
     install_process.start("Installing the backend", "backend", "--remove", on_end=_installed)
     assert wait().title == "Checking the installation"
@@ -117,11 +117,11 @@ def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypa
         ("Close other programs that use the GPU.", None),
     ],
 )
-def test_what_mends_a_finding_becomes_a_button_where_one_can(fix, button):
+def test_the_fix_of_a_finding_becomes_a_button_where_possible(fix, button):
     assert diagnostics.Finding("x", "problem", "", fix).button == button
 
 
-def test_diagnostics_name_nobody(home):
+def test_diagnostics_are_anonymous(home):
     user = getpass.getuser()
     told = diagnostics.anonymize(
         f"{Path.home() / 'pictures'}, {home / 'run'}, C:/Users/{user}/x, {paths.ROOT}, {user}name, "
@@ -133,7 +133,7 @@ def test_diagnostics_name_nobody(home):
     )
 
 
-def test_folders_are_chosen_in_the_preferences_unless_the_environment_names_them(home, tmp_path, monkeypatch):
+def test_folders_come_from_the_environment_else_from_the_preferences(home, tmp_path, monkeypatch):
     chosen = bpy.context.preferences.addons["bl_ext.user_default.orbit_texture"].preferences
     usual = tmp_path / "models"
     (tmp_path / "disk" / "trellis2").mkdir(parents=True)
