@@ -1,4 +1,4 @@
-"""Preflight: what an object's state is called, which button mends it, and what the checks of a mesh find."""
+"""Preflight: the messages about an object, the buttons that fix it, and the checks of a mesh."""
 
 import bpy
 import numpy as np
@@ -16,8 +16,8 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Message]:
-    """The findings by name, after the mesh was checked."""
+def find_messages(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Message]:
+    """The messages by topic, after the mesh was checked."""
     if obj.mode == "OBJECT":
         inspection.inspect(obj)
     return {
@@ -27,11 +27,11 @@ def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.
 
 
 def test_a_good_mesh_has_no_messages():
-    assert found(make.suzanne()) == {}
+    assert find_messages(make.suzanne()) == {}
 
 
 def test_a_mesh_without_uvs_is_reported_to_get_a_uv_map():
-    message = found(make.cube(uvs=False))["uv_map"]
+    message = find_messages(make.cube(uvs=False))["uv_map"]
     assert "'Orbit Texture'" in message.text
     assert not message.urgent
 
@@ -39,7 +39,7 @@ def test_a_mesh_without_uvs_is_reported_to_get_a_uv_map():
 def test_edit_mode_is_urgent_and_offers_object_mode():
     obj = make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
-    message = found(obj)["invalid_target"]
+    message = find_messages(obj)["invalid_target"]
     assert (message.urgent, message.fix) == (True, "object_mode")
 
 
@@ -51,55 +51,55 @@ def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
         target.objects = source.objects
     bpy.context.collection.objects.link(target.objects[0])
     make.select(target.objects[0])
-    message = found(bpy.context.object)["invalid_target"]
+    message = find_messages(bpy.context.object)["invalid_target"]
     assert (message.urgent, message.fix) == (True, "make_local")
     bpy.ops.orbit_texture.make_local()
-    assert found(bpy.context.object) == {}
+    assert find_messages(bpy.context.object) == {}
 
 
 def test_a_mesh_with_too_many_faces_is_urgent(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
-    assert "968 triangles" in found(obj)["invalid_mesh"].text
+    assert "968 triangles" in find_messages(obj)["invalid_mesh"].text
 
 
 def test_missing_weights_are_urgent_and_offer_the_download(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     bpy.context.scene.orbit_texture.painter = "orbitpainter"
     obj = make.suzanne()
-    assert found(obj, "orbitpainter")["weights"].fix == "download_weights"
-    assert found(obj, "draft") == {}
+    assert find_messages(obj, "orbitpainter")["weights"].fix == "download_weights"
+    assert find_messages(obj, "draft") == {}
 
 
 def test_modifiers_that_add_geometry_are_reported_and_others_are_not():
     obj = make.cube()
     obj.modifiers.new("Wave", "WAVE")
-    assert found(obj) == {}
+    assert find_messages(obj) == {}
     obj.modifiers.new("Mirror", "ARRAY")
-    assert "Wave, Mirror" in found(obj)["modifiers"].text
-    assert "is textured too" in found(obj)["modifiers"].text
+    assert "Wave, Mirror" in find_messages(obj)["modifiers"].text
+    assert "is textured too" in find_messages(obj)["modifiers"].text
     make.without_uvs(obj)
-    assert "without its modifiers" in found(obj)["modifiers"].text
+    assert "without its modifiers" in find_messages(obj)["modifiers"].text
 
 
-@pytest.mark.parametrize(("scale", "told"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
-def test_a_non_uniform_or_negative_scale_is_reported(scale, told):
+@pytest.mark.parametrize(("scale", "expected"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
+def test_a_non_uniform_or_negative_scale_is_reported(scale, expected):
     obj = make.suzanne()
     obj.scale = scale
     bpy.context.view_layer.update()
-    assert ("scale" in found(obj)) == told
+    assert ("scale" in find_messages(obj)) == expected
 
 
 def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
     obj = make.suzanne()
     flip(obj, range(40))
-    message = found(obj)["normals"]
+    message = find_messages(obj)["normals"]
     assert message.fix == "recalculate_normals"
     bpy.ops.ed.undo_push(message="before")
     before = fingerprint(obj)
     bpy.ops.orbit_texture.recalculate_normals("EXEC_DEFAULT", True)
     obj = bpy.context.object
-    assert "normals" not in found(obj)
+    assert "normals" not in find_messages(obj)
     bpy.ops.ed.undo()
     assert fingerprint(bpy.context.object) == before
 
@@ -107,9 +107,9 @@ def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
 def test_an_inside_out_mesh_is_found_and_fixed():
     obj = make.cube()
     flip(obj, range(6))
-    assert "inwards" in found(obj)["normals"].text
+    assert "inwards" in find_messages(obj)["normals"].text
     bpy.ops.orbit_texture.recalculate_normals()
-    assert "normals" not in found(obj)
+    assert "normals" not in find_messages(obj)
 
 
 def flip(obj: bpy.types.Object, faces) -> None:
@@ -118,14 +118,14 @@ def flip(obj: bpy.types.Object, faces) -> None:
     obj.data.update()
 
 
-def uvs(obj: bpy.types.Object) -> np.ndarray:
+def read_uvs(obj: bpy.types.Object) -> np.ndarray:
     values = np.empty(2 * len(obj.data.loops), np.float32)
     obj.data.attributes["UVMap"].data.foreach_get("vector", values)
     return values.reshape(-1, 2)
 
 
-def moved(obj: bpy.types.Object, u: float) -> np.ndarray:
-    return uvs(obj) + np.float32([u, 0])
+def shift_uvs(obj: bpy.types.Object, u: float) -> np.ndarray:
+    return read_uvs(obj) + np.float32([u, 0])
 
 
 def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
@@ -135,11 +135,11 @@ def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
 
 def test_overlapping_uvs_are_found():
     obj = make.cube()
-    values = uvs(obj)
+    values = read_uvs(obj)
     values[4:8] = values[0:4] + 0.05
     set_uvs(obj, values)
-    assert "overlap" in found(obj)["uv_map"].text
-    assert not found(obj)["uv_map"].urgent
+    assert "overlap" in find_messages(obj)["uv_map"].text
+    assert not find_messages(obj)["uv_map"].urgent
 
 
 def test_faces_that_all_fill_the_uv_square_are_an_overlap():
@@ -148,24 +148,24 @@ def test_faces_that_all_fill_the_uv_square_are_an_overlap():
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.uv.reset()
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert "overlap" in found(obj)["uv_map"].text
+    assert "overlap" in find_messages(obj)["uv_map"].text
 
 
 def test_uvs_on_udim_tiles_are_accepted_and_uvs_across_a_border_reported():
     obj = make.cube()
-    set_uvs(obj, moved(obj, 1))
-    assert found(obj) == {}
-    set_uvs(obj, moved(obj, 0.5))
-    assert "leaves the unit square" in found(obj)["uv_map"].text
+    set_uvs(obj, shift_uvs(obj, 1))
+    assert find_messages(obj) == {}
+    set_uvs(obj, shift_uvs(obj, 0.5))
+    assert "cross the border of the unit square" in find_messages(obj)["uv_map"].text
 
 
 def test_a_mesh_with_no_room_for_another_uv_map_is_urgent():
     obj = make.cube()
-    set_uvs(obj, moved(obj, 0.5))
+    set_uvs(obj, shift_uvs(obj, 0.5))
     while len(obj.data.uv_layers) < mesh_io.MAX_UV_LAYERS:
         obj.data.uv_layers.new()
     obj.data.uv_layers.active_index = 0
-    assert found(obj)["uv_map"].urgent
+    assert find_messages(obj)["uv_map"].urgent
 
 
 def test_a_cached_check_is_dropped_when_the_mesh_changes_not_when_it_moves():
@@ -219,19 +219,19 @@ def test_the_estimated_time_follows_the_pace_of_the_last_complete_job(monkeypatc
 
 @pytest.fixture
 def computer(tmp_path, monkeypatch):
-    """Gives this computer so many gigabytes of memory, and a card of which so many are free, or none."""
+    """Sets the gigabytes of memory of this computer, and those free on its graphics card, if it has one."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "missing", lambda settings: [])
 
-    def have(memory: float, card: float = 0.0) -> None:
+    def set_memory(ram: float, gpu: float = 0.0) -> None:
         gigabyte = 1_000_000_000
-        there = [Device("cpu", "", 0, int(memory * gigabyte), cores=8)]
-        there += [Device("cuda:0", "NVIDIA RTX", 0, int(card * gigabyte))] if card else []
-        remember(there)
+        found = [Device("cpu", "", 0, int(ram * gigabyte), cores=8)]
+        found += [Device("cuda:0", "NVIDIA RTX", 0, int(gpu * gigabyte))] if gpu else []
+        remember(found)
         devices.refresh()
-        monkeypatch.setattr(estimate, "total_memory", lambda: memory)
+        monkeypatch.setattr(estimate, "total_memory", lambda: ram)
 
-    yield have
+    yield set_memory
     monkeypatch.undo()
     devices.refresh()
 
@@ -239,22 +239,19 @@ def computer(tmp_path, monkeypatch):
 def test_a_graphics_card_too_small_for_the_model_is_reported_and_draft_fixes_it(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter = "orbitpainter"
-    computer(memory=64, card=4)
-    message = found(obj, "orbitpainter")["memory"]
-    assert (
-        "OrbitPainter takes at least 6.0 GB of the card's memory, and of NVIDIA RTX 4.0 GB were free"
-        in message.text
-    )
+    computer(ram=64, gpu=4)
+    message = find_messages(obj, "orbitpainter")["memory"]
+    assert "OrbitPainter needs at least 6.0 GB of graphics memory. NVIDIA RTX had 4.0 GB free" in message.text
     assert (message.fix, message.urgent) == ("use_less_memory", True)
     bpy.ops.orbit_texture.use_less_memory()
     assert panel.painter == "draft"
-    assert found(obj, panel.painter) == {}
+    assert find_messages(obj, panel.painter) == {}
 
 
 def test_use_less_memory_chooses_fast_if_only_fast_fits_the_graphics_card(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter, panel.quality = "orbitpainter", "balanced"
-    computer(memory=64, card=7)
+    computer(ram=64, gpu=7)
     assert [
         message.fix for message in preflight.messages(obj, panel.to_settings(), None) if message.urgent
     ] == ["use_less_memory"]
@@ -266,38 +263,41 @@ def test_use_less_memory_chooses_fast_if_only_fast_fits_the_graphics_card(comput
 
 def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
     obj = make.suzanne()
-    assert found(obj, "orbitpainter") == {}
-    computer(memory=23)
+    assert find_messages(obj, "orbitpainter") == {}
+    computer(ram=23)
     assert (
-        "OrbitPainter takes at least 33.7 GB of memory on this device, and this computer has 23.0"
-        in found(obj, "orbitpainter")["memory"].text
+        "OrbitPainter needs at least 33.7 GB of memory on this device, and this computer has 23.0"
+        in find_messages(obj, "orbitpainter")["memory"].text
     )
-    computer(memory=64)
-    assert found(obj, "orbitpainter") == {}
+    computer(ram=64)
+    assert find_messages(obj, "orbitpainter") == {}
 
 
 def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
     assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == ""
-    computer(memory=64, card=80)
+    computer(ram=64, gpu=80)
     assert (
         preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 34 GB of the card, 3 GB of memory"
+        == "About 34 GB of graphics memory, 3 GB of memory"
     )
-    computer(memory=64, card=16)
+    computer(ram=64, gpu=16)
     assert (
         preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 8 GB of the card, 30 GB of memory"
+        == "About 8 GB of graphics memory, 30 GB of memory"
     )
-    assert preflight.describe_cost(5_000, Settings(refine=True)) == "About 4 GB of the card, 3 GB of memory"
-    computer(memory=64)
+    assert (
+        preflight.describe_cost(5_000, Settings(refine=True))
+        == "About 4 GB of graphics memory, 3 GB of memory"
+    )
+    computer(ram=64)
     assert preflight.describe_cost(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
 
 
 def test_a_missing_device_is_reported(computer):
     obj = make.suzanne()
-    computer(memory=64, card=80)
-    told = preflight.messages(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
-    assert [(message.topic, "'cuda:3'" in message.text) for message in told] == [("device", True)]
+    computer(ram=64, gpu=80)
+    messages = preflight.messages(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
+    assert [(message.topic, "'cuda:3'" in message.text) for message in messages] == [("device", True)]
     assert not preflight.messages(obj, Settings(device="cuda:3"), None)
 
 
@@ -313,6 +313,6 @@ def test_use_less_memory_chooses_the_largest_texture_that_fits(monkeypatch):
 def test_too_little_memory_is_reported(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(estimate, "total_memory", lambda: 1.5)
-    assert "this computer has 1.5" in found(obj)["memory"].text
+    assert "this computer has 1.5" in find_messages(obj)["memory"].text
     monkeypatch.setattr(estimate, "total_memory", lambda: None)
-    assert found(obj) == {}
+    assert find_messages(obj) == {}

@@ -1,4 +1,4 @@
-"""Download Weights: what the panel knows, who may press it, and what becomes of it."""
+"""Download Weights: what the panel shows, when it may be pressed, and how a download ends."""
 
 import bpy
 import pytest
