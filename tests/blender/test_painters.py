@@ -1,5 +1,4 @@
-"""OrbitPainter behind Blender's button, with tiny random networks: colours without meaning, through every
-part of the product."""
+"""OrbitPainter from the button to the take, with tiny random networks, whose colours have no meaning."""
 
 import os
 import subprocess
@@ -18,7 +17,7 @@ from tests.blender.make import ROOT
 pytestmark = pytest.mark.worker
 
 
-def button(tmp_path):
+def texture_with_orbitpainter(tmp_path):
     obj = make.suzanne()
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
@@ -34,7 +33,7 @@ def button(tmp_path):
 
 
 def test_a_job_without_weights_reports_their_folder(tmp_path):
-    button(tmp_path)
+    texture_with_orbitpainter(tmp_path)
     assert (
         f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}"
         in queue.entries[0].error.message
@@ -56,7 +55,7 @@ def test_a_take_of_random_networks_is_reported_as_such(tmp_path):
     assert download.applied, download.error
     assert weights.is_installed(ORBITPAINTER)
     queue.dismiss(download)
-    obj = button(tmp_path)
+    obj = texture_with_orbitpainter(tmp_path)
     assert queue.entries[0].applied, queue.entries[0].error
     take = obj.orbit_texture.takes[0]
     assert "OrbitPainter's weights are random" in take.report

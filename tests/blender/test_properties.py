@@ -1,4 +1,4 @@
-"""The panel offers what :class:`Settings` allows, and everything says what it does."""
+"""The panel offers what :class:`Settings` allows, and everything has a description."""
 
 from dataclasses import fields
 
@@ -16,7 +16,7 @@ def test_the_panels_defaults_are_those_of_the_settings():
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 def test_the_panel_has_every_setting_with_its_range_and_description(setting):
-    # Which card there is belongs to the computer, not to the file.
+    # The device depends on the computer, not on the file.
     owner = preferences.Preferences if setting.name == "device" else properties.SceneProperties
     prop = owner.bl_rna.properties[setting.name]
     assert prop.description == setting.metadata["doc"]

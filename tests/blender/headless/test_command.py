@@ -38,7 +38,7 @@ def count_takes(file: Path) -> dict[str, int]:
 
 def save_scene(folder: Path, *names: str) -> Path:
     for name in names:
-        make.scripted(name)
+        make.scripted_cube(name)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
     return folder / "scene.blend"
 

@@ -104,8 +104,8 @@ def test_open_report_writes_the_page_of_the_scene_or_reports_why_not():
 
 @pytest.mark.worker
 def test_headless_runs_write_a_report_even_if_all_was_done_before(tmp_path, capsys, scripted_worker):
-    make.scripted("Good")
-    make.scripted("Bad bake=invalid")
+    make.scripted_cube("Good")
+    make.scripted_cube("Bad bake=invalid")
     image = make.png(color=(1, 2, 3))
     (tmp_path / "reference.png").write_bytes(image)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))

@@ -126,7 +126,7 @@ def test_a_rule_that_matches_no_object_is_reported():
 
 @pytest.mark.worker
 def test_texture_scene_follows_a_file_of_rules(tmp_path, scripted_worker):
-    hat, shoe = make.scripted("Hat"), make.scripted("Shoe")
+    hat, shoe = make.scripted_cube("Hat"), make.scripted_cube("Shoe")
     write_image(tmp_path, "hat.png")
     (tmp_path / "rules.toml").write_text('[[rule]]\nobjects = ["Hat"]\nimage = "hat.png"\nseed = 9\n')
     settings = bpy.context.scene.orbit_texture

@@ -26,9 +26,9 @@ def scene(scripted_worker, tmp_path):
 
 
 def poll_until(condition, seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, [(entry.event, entry.error) for entry in queue.entries]
+        assert time.monotonic() < deadline, [(entry.event, entry.error) for entry in queue.entries]
         queue.poll()
         time.sleep(0.02)
 
@@ -64,13 +64,13 @@ def press_and_settle(subdivisions: int) -> tuple[float, float]:
 
 
 def test_instances_are_textured_once_and_a_failure_does_not_stop_the_others(tmp_path):
-    first = make.scripted("Cube")
+    first = make.scripted_cube("Cube")
     second = first.copy()
     empty = bpy.data.objects.new("Empty", bpy.data.meshes.new("Empty"))
     for obj in (second, empty):
         bpy.context.collection.objects.link(obj)
-    crashing = make.scripted("Crashing bake=crash", uvs=True)
-    last = make.scripted("Last")
+    crashing = make.scripted_cube("Crashing bake=crash", uvs=True)
+    last = make.scripted_cube("Last")
     make.select(first, second, empty, crashing, last)
     bpy.ops.orbit_texture.texture_scene()
     assert len(queue.entries) == 4
@@ -83,7 +83,7 @@ def test_instances_are_textured_once_and_a_failure_does_not_stop_the_others(tmp_
 
 
 def test_texture_scene_takes_references_from_object_then_folder_then_panel(tmp_path):
-    objects = {name: make.scripted(name) for name in ("Own", "Folder", "All")}
+    objects = {name: make.scripted_cube(name) for name in ("Own", "Folder", "All")}
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "Folder.png").write_bytes(make.png(color=(0, 0, 200)))
@@ -106,7 +106,7 @@ def base_color(obj) -> tuple:
 
 
 def test_a_cancelled_job_can_be_retried():
-    make.scripted("Cube paint=sleep:1")
+    make.scripted_cube("Cube paint=sleep:1")
     bpy.ops.orbit_texture.texture_selected()
     entry = queue.entries[0]
     poll_until(lambda: entry.event.stage == "paint")
@@ -121,7 +121,7 @@ def test_a_cancelled_job_can_be_retried():
 @pytest.mark.parametrize("partial", ["KEEP", "DISCARD"])
 def test_a_cancelled_batch_keeps_or_discards_its_finished_takes(partial):
     before, sharing, done, running = (
-        make.scripted(name) for name in ("Before", "Sharing", "Done", "Running paint=sleep:30")
+        make.scripted_cube(name) for name in ("Before", "Sharing", "Done", "Running paint=sleep:30")
     )
     sharing.data = done.data
     make.select(before)
@@ -141,7 +141,9 @@ def test_a_cancelled_batch_keeps_or_discards_its_finished_takes(partial):
 
 
 def test_discarded_takes_return_with_an_undo_and_locked_ones_are_kept():
-    done, locked, running = (make.scripted(name) for name in ("Done", "Locked", "Running paint=sleep:30"))
+    done, locked, running = (
+        make.scripted_cube(name) for name in ("Done", "Locked", "Running paint=sleep:30")
+    )
     bpy.ops.ed.undo_push(message="before")
     make.select(done, locked, running)
     bpy.ops.orbit_texture.texture_selected()
@@ -156,7 +158,7 @@ def test_discarded_takes_return_with_an_undo_and_locked_ones_are_kept():
 
 def test_a_waiting_job_can_be_moved_to_the_front():
     running, second, third = (
-        make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third")
+        make.scripted_cube(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third")
     )
     make.select(running, second, third)
     bpy.ops.orbit_texture.texture_scene()
@@ -171,7 +173,9 @@ def test_a_waiting_job_can_be_moved_to_the_front():
 
 
 def test_waiting_jobs_can_be_moved_up_and_down_and_run_in_that_order():
-    objects = [make.scripted(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third", "Fourth")]
+    objects = [
+        make.scripted_cube(f"{name} paint=sleep:0.7") for name in ("Running", "Second", "Third", "Fourth")
+    ]
     make.select(*objects)
     bpy.ops.orbit_texture.texture_scene()
     poll_until(lambda: any(entry.event.stage == "paint" for entry in queue.entries))
@@ -186,14 +190,14 @@ def test_waiting_jobs_can_be_moved_up_and_down_and_run_in_that_order():
     done = []
     make.poll_until_settled(
         queue,
-        look=lambda: done.extend(entry for entry in queue.entries if entry.applied and entry not in done),
+        on_poll=lambda: done.extend(entry for entry in queue.entries if entry.applied and entry not in done),
     )
     assert done == [running, *expected]
 
 
 def test_recall_settings_restores_the_last_settings_of_each_object():
     panel = bpy.context.scene.orbit_texture
-    first, second = make.scripted("First"), make.scripted("Second")
+    first, second = make.scripted_cube("First"), make.scripted_cube("Second")
     for obj, seed in ((first, 1), (second, 2)):
         make.select(obj)
         panel.seed = seed
@@ -206,7 +210,7 @@ def test_recall_settings_restores_the_last_settings_of_each_object():
 
 
 def test_a_finished_row_keeps_the_report_of_its_take():
-    make.scripted("Cube")
+    make.scripted_cube("Cube")
     bpy.ops.orbit_texture.texture_selected()
     assert queue.entries[0].report is None
     make.poll_until_settled(queue)
@@ -215,7 +219,7 @@ def test_a_finished_row_keeps_the_report_of_its_take():
 
 
 def test_a_uv_map_unusable_with_modifiers_is_replaced_on_the_mesh_without():
-    obj = make.scripted("Cube", uvs=True)
+    obj = make.scripted_cube("Cube", uvs=True)
     obj.modifiers.new("Array", "ARRAY")
     bpy.ops.orbit_texture.texture_selected()
     first = queue.entries[0].job
@@ -229,7 +233,7 @@ def test_a_uv_map_unusable_with_modifiers_is_replaced_on_the_mesh_without():
 
 
 def test_an_object_is_not_textured_twice_at_a_time():
-    make.scripted("Cube paint=sleep:0.5")
+    make.scripted_cube("Cube paint=sleep:0.5")
     bpy.ops.orbit_texture.texture_selected()
     assert not bpy.ops.orbit_texture.texture_selected.poll()
     make.poll_until_settled(queue)
@@ -237,7 +241,7 @@ def test_an_object_is_not_textured_twice_at_a_time():
 
 
 def test_a_new_job_replaces_the_objects_earlier_row():
-    make.scripted("Cube")
+    make.scripted_cube("Cube")
     for _ in range(2):
         bpy.ops.orbit_texture.texture_selected()
         make.poll_until_settled(queue)
@@ -246,7 +250,7 @@ def test_a_new_job_replaces_the_objects_earlier_row():
 
 
 def test_an_undo_while_a_job_runs_does_not_lose_its_result():
-    make.scripted("Cube paint=sleep:0.5")
+    make.scripted_cube("Cube paint=sleep:0.5")
     bpy.ops.ed.undo_push(message="before")
     bpy.context.object.location.x = 2
     bpy.ops.ed.undo_push(message="moved")
@@ -258,7 +262,7 @@ def test_an_undo_while_a_job_runs_does_not_lose_its_result():
 
 
 def test_a_result_reaches_a_saved_file_after_blender_was_closed(tmp_path):
-    make.scripted("Cube paint=sleep:0.5")
+    make.scripted_cube("Cube paint=sleep:0.5")
     bpy.ops.orbit_texture.texture_selected()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     poll_until(lambda: queue.entries[0].event.stage)

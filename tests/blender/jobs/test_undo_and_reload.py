@@ -28,7 +28,7 @@ def file(scripted_worker, tmp_path):
     (tmp_path / "reference.png").write_bytes(make.png())
     bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "reference.png"))
     for name in ("First paint=sleep:0.3", "Second prepare=sleep:0.1 bake=sleep:0.3"):
-        make.scripted(name)
+        make.scripted_cube(name)
     path = str(tmp_path / "saved.blend")
     bpy.ops.ed.undo_push(message="Made")
     bpy.ops.wm.save_as_mainfile(filepath=path)
