@@ -19,7 +19,7 @@ _cache: dict[tuple[int, str], MeshCheck] = {}
 """Results by the mesh's session_uid, which Blender never uses twice, and the UV layer."""
 
 
-def cached_check(obj: bpy.types.Object) -> MeshCheck | None:
+def get_cached_check(obj: bpy.types.Object) -> MeshCheck | None:
     """The result for the object's mesh in its present state; None if it was not checked."""
     return _cache.get(_key(obj))
 
@@ -42,7 +42,7 @@ def _needs_check(obj: bpy.types.Object | None) -> bool:
         and obj.mode == "OBJECT"
         and len(obj.data.polygons) > 0
         and mesh_io.triangle_count(obj.data) <= AUTOMATIC_TRIANGLES
-        and cached_check(obj) is None
+        and get_cached_check(obj) is None
     )
 
 

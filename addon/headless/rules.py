@@ -122,7 +122,7 @@ class Plan:
             "folder, or choose one image for all objects."
         )
 
-    def unused_rules(self, objects: Iterable[bpy.types.Object]) -> list[str]:
+    def list_unused_rules(self, objects: Iterable[bpy.types.Object]) -> list[str]:
         """A note for each rule that matches none of the objects; probably a name in it is misspelt."""
         objects = list(objects)
         return [

@@ -60,7 +60,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
             ``discarded``.
     """
     objects = list(objects)
-    for note in plan.unused_rules(objects):
+    for note in plan.list_unused_rules(objects):
         listener({"event": "note", "message": note})
     entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)

@@ -218,7 +218,7 @@ class Queue:
         if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
 
-    def finished_in_open_batches(self) -> list[JobEntry]:
+    def list_finished_of_open_batches(self) -> list[JobEntry]:
         """The applied entries of batches that have unsettled jobs."""
         unfinished = {entry.batch for entry in self.entries if not entry.is_settled}
         return [

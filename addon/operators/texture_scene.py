@@ -42,7 +42,7 @@ class TextureScene(bpy.types.Operator):
             return {"CANCELLED"}
         entries = queue.add_each(meshes, plan.reference_of, plan.settings_of)
         queue_timer.start()
-        for sentence in plan.unused_rules(meshes):
+        for sentence in plan.list_unused_rules(meshes):
             self.report({"WARNING"}, sentence)
         if failed := [entry for entry in entries if entry.error]:
             self.report(

@@ -23,7 +23,7 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         notes = [finding for finding in _findings(context) if not finding.urgent]
         for finding in notes:
             _draw(self.layout, context, finding)
-        if context.object.mode == "OBJECT" and inspection.cached_check(context.object) is None:
+        if context.object.mode == "OBJECT" and inspection.get_cached_check(context.object) is None:
             wrapped(
                 self.layout,
                 context,
@@ -57,7 +57,9 @@ def _findings(context) -> list[Message]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.messages(obj, context.scene.orbit_texture.to_settings(), inspection.cached_check(obj))
+    return preflight.messages(
+        obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj)
+    )
 
 
 def _draw(layout, context, finding: Message) -> None:

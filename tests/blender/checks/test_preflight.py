@@ -22,7 +22,7 @@ def find_messages(obj: bpy.types.Object, painter: str = "draft") -> dict[str, pr
         inspection.inspect(obj)
     return {
         message.topic: message
-        for message in preflight.messages(obj, Settings(painter=painter), inspection.cached_check(obj))
+        for message in preflight.messages(obj, Settings(painter=painter), inspection.get_cached_check(obj))
     }
 
 
@@ -173,12 +173,12 @@ def test_a_cached_check_is_dropped_when_the_mesh_changes_not_when_it_moves():
     inspection.inspect(obj)
     obj.location.x = 1
     bpy.context.view_layer.update()
-    assert inspection.cached_check(obj)
+    assert inspection.get_cached_check(obj)
     flip(obj, [0])
     bpy.context.view_layer.update()
-    assert inspection.cached_check(obj) is None
+    assert inspection.get_cached_check(obj) is None
     bpy.ops.orbit_texture.check_mesh()
-    assert inspection.cached_check(obj).flipped_edges == 4
+    assert inspection.get_cached_check(obj).flipped_edges == 4
 
 
 def test_a_mesh_of_a_million_triangles_can_be_checked():

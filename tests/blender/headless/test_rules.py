@@ -119,9 +119,9 @@ def test_a_rule_with_a_mistake_is_reported(entry, message):
 
 def test_a_rule_that_matches_no_object_is_reported():
     obj = make.cube()
-    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).unused_rules([obj]) == [
-        "The rule for Cueb matches no object here."
-    ]
+    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).list_unused_rules(
+        [obj]
+    ) == ["The rule for Cueb matches no object here."]
 
 
 @pytest.mark.worker

@@ -129,15 +129,15 @@ def test_a_cancelled_batch_keeps_or_discards_its_finished_takes(partial):
     make.poll_until_settled(queue)
     make.select(done, sharing, running)
     bpy.ops.orbit_texture.texture_selected()
-    poll_until(lambda: queue.finished_in_open_batches() and queue.entries[-1].event.stage == "paint")
-    assert [entry.name for entry in queue.finished_in_open_batches()] in (["Done"], ["Sharing"])
+    poll_until(lambda: queue.list_finished_of_open_batches() and queue.entries[-1].event.stage == "paint")
+    assert [entry.name for entry in queue.list_finished_of_open_batches()] in (["Done"], ["Sharing"])
     bpy.ops.orbit_texture.cancel(partial=partial)
     make.poll_until_settled(queue)
     kept = 1 if partial == "KEEP" else 0
     assert [len(obj.orbit_texture.takes) for obj in (before, done, sharing, running)] == [1, kept, kept, 0]
     assert len(done.data.uv_layers) == len(done.material_slots) == kept
     assert queue.entries[-1].error.code == "cancelled"
-    assert not queue.finished_in_open_batches()
+    assert not queue.list_finished_of_open_batches()
 
 
 def test_discarded_takes_return_with_an_undo_and_locked_ones_are_kept():
@@ -147,7 +147,7 @@ def test_discarded_takes_return_with_an_undo_and_locked_ones_are_kept():
     bpy.ops.ed.undo_push(message="before")
     make.select(done, locked, running)
     bpy.ops.orbit_texture.texture_selected()
-    poll_until(lambda: len(queue.finished_in_open_batches()) == 2)
+    poll_until(lambda: len(queue.list_finished_of_open_batches()) == 2)
     locked.orbit_texture.takes[0].locked = True
     bpy.ops.orbit_texture.cancel(partial="DISCARD")
     assert (takes.shown(done), takes.shown(locked)) == (-1, 0)
