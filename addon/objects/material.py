@@ -102,7 +102,7 @@ def set_preview(material: bpy.types.Material, thumbnail: np.ndarray) -> None:
     shows in lists of materials."""
     preview = material.preview_ensure()
     preview.image_size = thumbnail.shape[1::-1]
-    preview.image_pixels_float.foreach_set(previews.pixels(thumbnail))
+    preview.image_pixels_float.foreach_set(previews.to_preview_pixels(thumbnail))
 
 
 def _images_in(material: bpy.types.Material) -> list[bpy.types.Image]:

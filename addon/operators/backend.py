@@ -16,14 +16,14 @@ from ..ui.text import DIALOG_WIDTH, draw_wrapped_text
 _DEVICE_NAMES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 
-def start_installer(title: str, *arguments: str, then=lambda setup: None) -> None:
+def start_installer(title: str, *arguments: str, on_end=lambda setup: None) -> None:
     """Runs install.py in the background and shows its progress.
 
     Args:
         title: of the task, for the panels.
         then: called with the ended process.
     """
-    install_process.start(title, *arguments, then=then)
+    install_process.start(title, *arguments, on_end=on_end)
     queue_timer.start()
 
 
@@ -75,7 +75,7 @@ class InstallBackend(bpy.types.Operator):
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # Called from an error: the existing environment does not work.
-            self.anew = install_process.look()
+            self.anew = install_process.refresh()
         return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Install")
 
     def draw(self, context):
@@ -109,12 +109,12 @@ class InstallBackend(bpy.types.Operator):
             "--torch",
             self.device,
             *(["--anew"] if self.anew else []),
-            then=_check_after_install,
+            on_end=_check_after_install,
         )
         return {"FINISHED"}
 
 
-def _check_after_install(done: install_process.Setup) -> None:
+def _check_after_install(done: install_process.InstallRun) -> None:
     """Runs Check Installation, which also finds the available devices."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()

@@ -20,8 +20,8 @@ class Doctor(bpy.types.Operator):
         return is_installer_idle(cls)
 
     def execute(self, context):
-        weights.look()
-        start_installer("Checking the installation", "doctor", "--json", then=diagnostics.learn)
+        weights.refresh()
+        start_installer("Checking the installation", "doctor", "--json", on_end=diagnostics.on_doctor_end)
         return {"FINISHED"}
 
 
@@ -34,6 +34,6 @@ class CopyDiagnostics(bpy.types.Operator):
     )
 
     def execute(self, context):
-        context.window_manager.clipboard = diagnostics.text()
+        context.window_manager.clipboard = diagnostics.report_text()
         self.report({"INFO"}, rpt_("Copied. Read it before you share it."))
         return {"FINISHED"}

@@ -42,7 +42,7 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
     def is_ready(cls, context, obj) -> bool:
         if context.scene.orbit_texture.image is None:
             cls.poll_message_set("Choose a reference image first")
-        elif queue.running_on(obj):
+        elif queue.is_texturing(obj):
             cls.poll_message_set("The active object is already being textured")
         elif obj.mode == "EDIT" and not obj.data.total_face_sel:
             cls.poll_message_set("Select the faces to repaint")

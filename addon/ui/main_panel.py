@@ -5,7 +5,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from ..jobs import previews
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
@@ -37,7 +37,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
         if entry := _current_entry(context.object):
             draw_job(layout, context, entry)
-            _draw_previews(layout, previews.icons(entry.job))
+            _draw_previews(layout, previews.icon_ids(entry.job))
         else:
             draw_estimate(layout, context)
 
@@ -64,15 +64,15 @@ def _describe_settings(settings) -> str:
     return ", ".join([painter, choice_name("texture_size"), *refined])
 
 
-def _current_entry(obj: bpy.types.Object | None) -> Entry | None:
+def _current_entry(obj: bpy.types.Object | None) -> JobEntry | None:
     """The job to show: the running one, else that of the active object if it is waiting or failed."""
 
-    def is_own(entry: Entry) -> bool:
+    def is_own(entry: JobEntry) -> bool:
         return (
             obj is not None
             and not entry.applied
             and any(key.session_uid == obj.session_uid for key in entry.keys)
         )
 
-    at_work = (entry for entry in queue.entries if not entry.settled and not entry.queued)
+    at_work = (entry for entry in queue.entries if not entry.is_settled and not entry.is_queued)
     return next(at_work, None) or next(filter(is_own, reversed(queue.entries)), None)

@@ -6,7 +6,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Average for Blender's interface font at scale 1."""
@@ -26,7 +26,7 @@ def draw_wrapped_text(layout, context, text: str, icon: str = "NONE", width: int
         )
 
 
-def describe_status(entry: Entry) -> str:
+def describe_status(entry: JobEntry) -> str:
     """The state of a job in a few words: "Paint 42%, 0:35 left"."""
     event = entry.event
     if entry.applied:
@@ -34,7 +34,7 @@ def describe_status(entry: Entry) -> str:
     if entry.error:
         return iface_("Cancelled") if entry.error.code == "cancelled" else iface_("Failed")
     if entry.result:
-        return rpt_(entry.waits) or iface_("Applying")
+        return rpt_(entry.obstacle) or iface_("Applying")
     if event.state is State.QUEUED:
         return rpt_(event.message) or iface_("Waiting")
     left = (

@@ -152,7 +152,7 @@ def look_at_add_on() -> dict:
                 "state": entry.event.state,
                 "stage": entry.event.stage,
                 "applied": entry.applied,
-                "previews": len(previews.icons(entry.job)),
+                "previews": len(previews.icon_ids(entry.job)),
                 "error": entry.error.message if entry.error else "",
             }
             for entry in queue.entries

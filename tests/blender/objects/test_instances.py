@@ -53,7 +53,7 @@ def texture_everything(folder) -> list:
 
 @pytest.mark.worker
 def test_objects_of_a_collection_are_textured_once_for_all_instances(tmp_path, scripted_worker):
-    chair, outside = make.scripted("Chair"), make.scripted("Outside")
+    chair, outside = make.scripted_cube("Chair"), make.scripted_cube("Outside")
     inner = make_collection("Chairs", chair)
     for _ in range(2):
         add_instance(inner)
@@ -66,7 +66,7 @@ def test_objects_of_a_collection_are_textured_once_for_all_instances(tmp_path, s
 
 @pytest.mark.worker
 def test_an_object_instanced_from_a_library_is_reported_and_left_unchanged(tmp_path, scripted_worker):
-    make.scripted("Own")
+    make.scripted_cube("Own")
     barrel = link_props(tmp_path).objects[0]
     add_instance(bpy.data.collections["Props"])
     own, skipped = sorted(texture_everything(tmp_path), key=lambda entry: entry.applied, reverse=True)

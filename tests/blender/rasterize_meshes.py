@@ -1,7 +1,7 @@
-"""Draws a file of meshes with the backend's rasteriser: the other half of ``test_cycles.py``, run by the
-backend's Python.
+"""Rasterizes a file of meshes with the backend: the other half of ``test_cycles.py``, run by the backend's
+Python.
 
-    python -m tests.blender.drawn MESHES.npz DRAWN.npz SIZE VIEW...
+    python -m tests.blender.rasterize_meshes MESHES.npz RASTERIZED.npz SIZE VIEW...
 
 A view is ``horizontal:K``, ``vertical:K`` (mirrored, as published), ``straight:K``, or
 ``parallel:AZIMUTH:ELEVATION:WIDTH`` in degrees and units. For each mesh and view the result has
@@ -29,7 +29,7 @@ def camera(view: str, size: int) -> Camera:
 
 
 def main(source: str, target: str, size: str, *views: str) -> None:
-    drawn = {}
+    arrays = {}
     with np.load(source, allow_pickle=False) as meshes:
         for name in {key.partition("/")[0] for key in meshes}:
             vertices, faces, corner_normals = (
@@ -45,10 +45,10 @@ def main(source: str, target: str, size: str, *views: str) -> None:
             )
             for view in views:
                 buffer = rasterize(vertices, faces, camera(view, int(size)))
-                drawn[f"{name}/{view}/mask"] = buffer.mask
-                drawn[f"{name}/{view}/position"] = positions(buffer)
-                drawn[f"{name}/{view}/normal"] = normals(buffer, surface)
-    np.savez(target, **drawn)
+                arrays[f"{name}/{view}/mask"] = buffer.mask
+                arrays[f"{name}/{view}/position"] = positions(buffer)
+                arrays[f"{name}/{view}/normal"] = normals(buffer, surface)
+    np.savez(target, **arrays)
 
 
 if __name__ == "__main__":
