@@ -3,7 +3,7 @@
 import bpy
 
 from ..checks import inspection, preflight
-from ..checks.preflight import Message
+from ..checks.preflight import Notice
 from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import wrapped
@@ -53,16 +53,14 @@ def draw_estimate(layout, context) -> None:
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _findings(context) -> list[Message]:
+def _findings(context) -> list[Notice]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.messages(
-        obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj)
-    )
+    return preflight.notices(obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj))
 
 
-def _draw(layout, context, finding: Message) -> None:
+def _draw(layout, context, finding: Notice) -> None:
     wrapped(layout, context, finding.text, icon="ERROR" if finding.urgent else "INFO")
     if finding.fix:
         layout.operator(f"orbit_texture.{finding.fix}")
