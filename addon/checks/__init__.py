@@ -3,5 +3,5 @@
 1. ``mesh_check.py``: flipped faces and unusable UV maps, found in plain arrays.
 2. ``inspection.py``: the results, cached until the mesh changes.
 3. ``estimate.py``: seconds and memory.
-4. ``preflight.py``: all of it as messages, each with the operator that fixes it.
+4. ``preflight.py``: all of it as notices, each with the operator that fixes it.
 """

@@ -1,4 +1,4 @@
-"""Messages about an object before a job: what is wrong, what will happen, and the operator that fixes it.
+"""Notices about an object before a job: what is wrong, what will happen, and the operator that fixes it.
 Fast enough for a panel to draw."""
 
 import math
@@ -21,8 +21,8 @@ _TEXTURE_SIZES = sorted(
 
 
 @dataclass(frozen=True)
-class Message:
-    """One message to the user.
+class Notice:
+    """One notice to the user.
 
     Attributes:
         topic: what it is about, in a word.
@@ -38,8 +38,8 @@ class Message:
     urgent: bool = False
 
 
-def messages(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None) -> list[Message]:
-    """All messages about texturing an object with these settings.
+def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None) -> list[Notice]:
+    """All notices about texturing an object with these settings.
 
     Args:
         checked: the result of the check of its faces and UV map; None if it was not checked.
@@ -47,7 +47,7 @@ def messages(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
     try:
         mesh_io.check_object(obj)
     except OrbitError as error:
-        return [*_check_painter(settings), Message(error.code, error.message, error.fix, urgent=True)]
+        return [*_check_painter(settings), Notice(error.code, error.message, error.fix, urgent=True)]
     return [
         *_check_painter(settings),
         *_check_memory(obj, settings),
@@ -58,13 +58,13 @@ def messages(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | Non
     ]
 
 
-def _check_painter(settings: Settings) -> list[Message]:
+def _check_painter(settings: Settings) -> list[Notice]:
     found = []
     if settings.networks and devices.all_devices() and not devices.resolve(settings.device):
         text = rpt_("This computer has no device '{}'. Choose another in the preferences.")
-        found.append(Message("device", text.format(settings.device), urgent=True))
+        found.append(Notice("device", text.format(settings.device), urgent=True))
     return found + [
-        Message(
+        Notice(
             "weights",
             rpt_("{}'s weights are not on this computer.").format(needs.title),
             "download_weights",
@@ -74,10 +74,10 @@ def _check_painter(settings: Settings) -> list[Message]:
     ]
 
 
-def _check_memory(obj: bpy.types.Object, settings: Settings) -> list[Message]:
+def _check_memory(obj: bpy.types.Object, settings: Settings) -> list[Notice]:
     triangles = mesh_io.triangle_count(obj.data)
     fix = "use_less_memory" if lighter_settings(triangles, settings) else ""
-    return [Message("memory", text, fix, urgent=True) for text in _memory_shortages(triangles, settings)]
+    return [Notice("memory", text, fix, urgent=True) for text in _memory_shortages(triangles, settings)]
 
 
 def lighter_settings(triangles: int, settings: Settings) -> dict:
@@ -117,7 +117,7 @@ def describe_cost(triangles: int, settings: Settings) -> str:
 
 
 def _memory_shortages(triangles: int, settings: Settings) -> list[str]:
-    """A message for each memory that is too small for a job."""
+    """A notice for each memory that is too small for a job."""
     total_ram = estimate.total_memory()
     cost, device = estimate.cost(triangles, settings), devices.resolve(settings.device)
     found = []
@@ -149,7 +149,7 @@ def _memory_shortages(triangles: int, settings: Settings) -> list[str]:
     return found
 
 
-def _check_faces(checked: MeshCheck | None) -> list[Message]:
+def _check_faces(checked: MeshCheck | None) -> list[Notice]:
     if checked and checked.inside_out:
         text = rpt_("All faces point inwards, so the painter would see the mesh from inside.")
     elif checked and checked.flipped_edges:
@@ -158,14 +158,14 @@ def _check_faces(checked: MeshCheck | None) -> list[Message]:
         )
     else:
         return []
-    return [Message("normals", text, "recalculate_normals", urgent=True)]
+    return [Notice("normals", text, "recalculate_normals", urgent=True)]
 
 
-def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Message]:
+def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Notice]:
     layer, name = mesh_io.job_uv_layer(obj), mesh_io.UV_LAYER
     if not layer:
         text = rpt_("The mesh has no UV map. A new one called '{}' is added with the texture.")
-        return [Message("uv_map", text.format(name))]
+        return [Notice("uv_map", text.format(name))]
     if not checked or not (checked.uvs_overlap or checked.uvs_leave_tiles):
         return []
     defect = (
@@ -175,12 +175,12 @@ def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Mess
     ).format(layer)
     if len(obj.data.uv_layers) >= mesh_io.MAX_UV_LAYERS:
         text = rpt_("The texture needs its own UV map, but Blender allows no more on this mesh. Remove one.")
-        return [Message("uv_map", f"{defect} {text}", urgent=True)]
+        return [Notice("uv_map", f"{defect} {text}", urgent=True)]
     text = rpt_("It is not changed; a new UV map called '{}' is added with the texture.").format(name)
-    return [Message("uv_map", f"{defect} {text}")]
+    return [Notice("uv_map", f"{defect} {text}")]
 
 
-def _check_modifiers(obj: bpy.types.Object) -> list[Message]:
+def _check_modifiers(obj: bpy.types.Object) -> list[Notice]:
     if not any(modifier.show_viewport for modifier in obj.modifiers):
         return []
     seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
@@ -196,15 +196,15 @@ def _check_modifiers(obj: bpy.types.Object) -> list[Message]:
             "The mesh has no UV map, so it is textured without its modifiers ({}), which then repeat the "
             "texture."
         )
-    return [Message("modifiers", text.format(names))]
+    return [Notice("modifiers", text.format(names))]
 
 
-def _check_scale(obj: bpy.types.Object) -> list[Message]:
+def _check_scale(obj: bpy.types.Object) -> list[Notice]:
     scale = obj.matrix_world.to_scale()
     if max(scale) - min(scale) <= 1e-3 * max(map(abs, scale)) and obj.matrix_world.determinant() > 0:
         return []
     return [
-        Message(
+        Notice(
             "scale",
             rpt_(
                 "The scale is non-uniform or negative. The object is textured as it appears in the viewport."

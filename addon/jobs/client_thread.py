@@ -135,7 +135,7 @@ class ClientThread(threading.Thread):
     def cancel(self, job_id: str) -> None:
         job = self._jobs.get(job_id)
         if job and job.frames and not self.is_connected:
-            # The server does not know the job yet; if it does after all, it is told to forget it.
+            # The server does not know the job yet; in case it does, make it forget the job.
             self._finish(JobEvent(job_id, State.CANCELLED, error=Cancelled()))
             self._send("discard", {"job": job_id})
         else:

@@ -298,8 +298,8 @@ class Queue:
         return self._client
 
     def _reorder(self, waiting: list[JobEntry], count: int) -> None:
-        """Puts all waiting jobs in this order. The server is told only the first ``count``, since the others
-        have not moved."""
+        """Puts all waiting jobs in this order. Only the first ``count`` are sent to the server, since the
+        others have not moved."""
         ordered = iter(waiting)
         self.entries = [next(ordered) if entry.is_queued else entry for entry in self.entries]
         self._get_client().order(entry.job for entry in waiting[:count])

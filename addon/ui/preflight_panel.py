@@ -3,7 +3,7 @@
 import bpy
 
 from ..checks import inspection, preflight
-from ..checks.preflight import Message
+from ..checks.preflight import Notice
 from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import draw_wrapped_text
@@ -20,9 +20,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and context.object.type == "MESH"
 
     def draw(self, context):
-        notes = [finding for finding in _findings(context) if not finding.urgent]
-        for finding in notes:
-            _draw_finding(self.layout, context, finding)
+        notes = [notice for notice in _notices(context) if not notice.urgent]
+        for notice in notes:
+            _draw_notice(self.layout, context, notice)
         if context.object.mode == "OBJECT" and inspection.get_cached_check(context.object) is None:
             draw_wrapped_text(
                 self.layout,
@@ -37,9 +37,9 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
 
 def draw_urgent(layout, context) -> None:
     """Draws the problems to fix before texturing, each with the button that fixes it."""
-    for finding in _findings(context):
-        if finding.urgent:
-            _draw_finding(layout.box(), context, finding)
+    for notice in _notices(context):
+        if notice.urgent:
+            _draw_notice(layout.box(), context, notice)
 
 
 def draw_estimate(layout, context) -> None:
@@ -53,16 +53,14 @@ def draw_estimate(layout, context) -> None:
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _findings(context) -> list[Message]:
+def _notices(context) -> list[Notice]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.messages(
-        obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj)
-    )
+    return preflight.notices(obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj))
 
 
-def _draw_finding(layout, context, finding: Message) -> None:
-    draw_wrapped_text(layout, context, finding.text, icon="ERROR" if finding.urgent else "INFO")
-    if finding.fix:
-        layout.operator(f"orbit_texture.{finding.fix}")
+def _draw_notice(layout, context, notice: Notice) -> None:
+    draw_wrapped_text(layout, context, notice.text, icon="ERROR" if notice.urgent else "INFO")
+    if notice.fix:
+        layout.operator(f"orbit_texture.{notice.fix}")

@@ -36,12 +36,12 @@ def main(source: str, target: str, size: str, *views: str) -> None:
                 meshes[f"{name}/{part}"] for part in ("vertices", "faces", "corner_normals")
             )
             surface = Surface(
-                vertices,
-                faces,
-                corner_normals,
-                np.zeros((len(faces), 3, 2), np.float32),
-                np.arange(len(faces)),
-                False,
+                vertices=vertices,
+                faces=faces,
+                corner_normals=corner_normals,
+                corner_uvs=np.zeros((len(faces), 3, 2), np.float32),
+                source=np.arange(len(faces)),
+                unwrapped=False,
             )
             for view in views:
                 buffer = rasterize(vertices, faces, camera(view, int(size)))

@@ -36,7 +36,7 @@ assert_equal(bpy.app.translations.locale, "de_DE")
 cube = bpy.data.objects["Cube"]
 cube.data.uv_layers.remove(cube.data.uv_layers[0])
 assert_equal(
-    [message.text for message in preflight.messages(cube, Settings(), None)],
+    [notice.text for notice in preflight.notices(cube, Settings(), None)],
     ["Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens 'Orbit Texture'."],
 )
 assert_equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])

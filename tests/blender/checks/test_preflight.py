@@ -1,4 +1,4 @@
-"""Preflight: the messages about an object, the buttons that fix it, and the checks of a mesh."""
+"""Preflight: the notices about an object, the buttons that fix it, and the checks of a mesh."""
 
 import bpy
 import numpy as np
@@ -16,31 +16,31 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def find_messages(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Message]:
-    """The messages by topic, after the mesh was checked."""
+def find_notices(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Notice]:
+    """The notices by topic, after the mesh was checked."""
     if obj.mode == "OBJECT":
         inspection.inspect(obj)
     return {
-        message.topic: message
-        for message in preflight.messages(obj, Settings(painter=painter), inspection.get_cached_check(obj))
+        notice.topic: notice
+        for notice in preflight.notices(obj, Settings(painter=painter), inspection.get_cached_check(obj))
     }
 
 
-def test_a_good_mesh_has_no_messages():
-    assert find_messages(make.suzanne()) == {}
+def test_a_good_mesh_has_no_notices():
+    assert find_notices(make.suzanne()) == {}
 
 
 def test_a_mesh_without_uvs_is_reported_to_get_a_uv_map():
-    message = find_messages(make.cube(uvs=False))["uv_map"]
-    assert "'Orbit Texture'" in message.text
-    assert not message.urgent
+    notice = find_notices(make.cube(uvs=False))["uv_map"]
+    assert "'Orbit Texture'" in notice.text
+    assert not notice.urgent
 
 
 def test_edit_mode_is_urgent_and_offers_object_mode():
     obj = make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
-    message = find_messages(obj)["invalid_target"]
-    assert (message.urgent, message.fix) == (True, "object_mode")
+    notice = find_notices(obj)["invalid_target"]
+    assert (notice.urgent, notice.fix) == (True, "object_mode")
 
 
 def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
@@ -51,35 +51,35 @@ def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
         target.objects = source.objects
     bpy.context.collection.objects.link(target.objects[0])
     make.select(target.objects[0])
-    message = find_messages(bpy.context.object)["invalid_target"]
-    assert (message.urgent, message.fix) == (True, "make_local")
+    notice = find_notices(bpy.context.object)["invalid_target"]
+    assert (notice.urgent, notice.fix) == (True, "make_local")
     bpy.ops.orbit_texture.make_local()
-    assert find_messages(bpy.context.object) == {}
+    assert find_notices(bpy.context.object) == {}
 
 
 def test_a_mesh_with_too_many_faces_is_urgent(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
-    assert "968 triangles" in find_messages(obj)["invalid_mesh"].text
+    assert "968 triangles" in find_notices(obj)["invalid_mesh"].text
 
 
 def test_missing_weights_are_urgent_and_offer_the_download(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     bpy.context.scene.orbit_texture.painter = "orbitpainter"
     obj = make.suzanne()
-    assert find_messages(obj, "orbitpainter")["weights"].fix == "download_weights"
-    assert find_messages(obj, "draft") == {}
+    assert find_notices(obj, "orbitpainter")["weights"].fix == "download_weights"
+    assert find_notices(obj, "draft") == {}
 
 
 def test_modifiers_that_add_geometry_are_reported_and_others_are_not():
     obj = make.cube()
     obj.modifiers.new("Wave", "WAVE")
-    assert find_messages(obj) == {}
+    assert find_notices(obj) == {}
     obj.modifiers.new("Mirror", "ARRAY")
-    assert "Wave, Mirror" in find_messages(obj)["modifiers"].text
-    assert "is textured too" in find_messages(obj)["modifiers"].text
+    assert "Wave, Mirror" in find_notices(obj)["modifiers"].text
+    assert "is textured too" in find_notices(obj)["modifiers"].text
     make.without_uvs(obj)
-    assert "without its modifiers" in find_messages(obj)["modifiers"].text
+    assert "without its modifiers" in find_notices(obj)["modifiers"].text
 
 
 @pytest.mark.parametrize(("scale", "expected"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
@@ -87,19 +87,19 @@ def test_a_non_uniform_or_negative_scale_is_reported(scale, expected):
     obj = make.suzanne()
     obj.scale = scale
     bpy.context.view_layer.update()
-    assert ("scale" in find_messages(obj)) == expected
+    assert ("scale" in find_notices(obj)) == expected
 
 
 def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
     obj = make.suzanne()
     flip(obj, range(40))
-    message = find_messages(obj)["normals"]
-    assert message.fix == "recalculate_normals"
+    notice = find_notices(obj)["normals"]
+    assert notice.fix == "recalculate_normals"
     bpy.ops.ed.undo_push(message="before")
     before = fingerprint(obj)
     bpy.ops.orbit_texture.recalculate_normals("EXEC_DEFAULT", True)
     obj = bpy.context.object
-    assert "normals" not in find_messages(obj)
+    assert "normals" not in find_notices(obj)
     bpy.ops.ed.undo()
     assert fingerprint(bpy.context.object) == before
 
@@ -107,9 +107,9 @@ def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
 def test_an_inside_out_mesh_is_found_and_fixed():
     obj = make.cube()
     flip(obj, range(6))
-    assert "inwards" in find_messages(obj)["normals"].text
+    assert "inwards" in find_notices(obj)["normals"].text
     bpy.ops.orbit_texture.recalculate_normals()
-    assert "normals" not in find_messages(obj)
+    assert "normals" not in find_notices(obj)
 
 
 def flip(obj: bpy.types.Object, faces) -> None:
@@ -138,8 +138,8 @@ def test_overlapping_uvs_are_found():
     values = read_uvs(obj)
     values[4:8] = values[0:4] + 0.05
     set_uvs(obj, values)
-    assert "overlap" in find_messages(obj)["uv_map"].text
-    assert not find_messages(obj)["uv_map"].urgent
+    assert "overlap" in find_notices(obj)["uv_map"].text
+    assert not find_notices(obj)["uv_map"].urgent
 
 
 def test_faces_that_all_fill_the_uv_square_are_an_overlap():
@@ -148,15 +148,15 @@ def test_faces_that_all_fill_the_uv_square_are_an_overlap():
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.uv.reset()
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert "overlap" in find_messages(obj)["uv_map"].text
+    assert "overlap" in find_notices(obj)["uv_map"].text
 
 
 def test_uvs_on_udim_tiles_are_accepted_and_uvs_across_a_border_reported():
     obj = make.cube()
     set_uvs(obj, shift_uvs(obj, 1))
-    assert find_messages(obj) == {}
+    assert find_notices(obj) == {}
     set_uvs(obj, shift_uvs(obj, 0.5))
-    assert "cross the border of the unit square" in find_messages(obj)["uv_map"].text
+    assert "cross the border of the unit square" in find_notices(obj)["uv_map"].text
 
 
 def test_a_mesh_with_no_room_for_another_uv_map_is_urgent():
@@ -165,7 +165,7 @@ def test_a_mesh_with_no_room_for_another_uv_map_is_urgent():
     while len(obj.data.uv_layers) < mesh_io.MAX_UV_LAYERS:
         obj.data.uv_layers.new()
     obj.data.uv_layers.active_index = 0
-    assert find_messages(obj)["uv_map"].urgent
+    assert find_notices(obj)["uv_map"].urgent
 
 
 def test_a_cached_check_is_dropped_when_the_mesh_changes_not_when_it_moves():
@@ -240,37 +240,37 @@ def test_a_graphics_card_too_small_for_the_model_is_reported_and_draft_fixes_it(
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter = "orbitpainter"
     computer(ram=64, gpu=4)
-    message = find_messages(obj, "orbitpainter")["memory"]
-    assert "OrbitPainter needs at least 6.0 GB of graphics memory. NVIDIA RTX had 4.0 GB free" in message.text
-    assert (message.fix, message.urgent) == ("use_less_memory", True)
+    notice = find_notices(obj, "orbitpainter")["memory"]
+    assert "OrbitPainter needs at least 6.0 GB of graphics memory. NVIDIA RTX had 4.0 GB free" in notice.text
+    assert (notice.fix, notice.urgent) == ("use_less_memory", True)
     bpy.ops.orbit_texture.use_less_memory()
     assert panel.painter == "draft"
-    assert find_messages(obj, panel.painter) == {}
+    assert find_notices(obj, panel.painter) == {}
 
 
 def test_use_less_memory_chooses_fast_if_only_fast_fits_the_graphics_card(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter, panel.quality = "orbitpainter", "balanced"
     computer(ram=64, gpu=7)
-    assert [
-        message.fix for message in preflight.messages(obj, panel.to_settings(), None) if message.urgent
-    ] == ["use_less_memory"]
+    assert [notice.fix for notice in preflight.notices(obj, panel.to_settings(), None) if notice.urgent] == [
+        "use_less_memory"
+    ]
     bpy.ops.orbit_texture.use_less_memory()
     assert (panel.painter, panel.quality) == ("orbitpainter", "fast")
-    assert not preflight.messages(obj, panel.to_settings(), None)
+    assert not preflight.notices(obj, panel.to_settings(), None)
     assert bpy.ops.orbit_texture.use_less_memory() == {"CANCELLED"}
 
 
 def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
     obj = make.suzanne()
-    assert find_messages(obj, "orbitpainter") == {}
+    assert find_notices(obj, "orbitpainter") == {}
     computer(ram=23)
     assert (
         "OrbitPainter needs at least 33.7 GB of memory on this device, and this computer has 23.0"
-        in find_messages(obj, "orbitpainter")["memory"].text
+        in find_notices(obj, "orbitpainter")["memory"].text
     )
     computer(ram=64)
-    assert find_messages(obj, "orbitpainter") == {}
+    assert find_notices(obj, "orbitpainter") == {}
 
 
 def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
@@ -296,9 +296,9 @@ def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
 def test_a_missing_device_is_reported(computer):
     obj = make.suzanne()
     computer(ram=64, gpu=80)
-    messages = preflight.messages(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
-    assert [(message.topic, "'cuda:3'" in message.text) for message in messages] == [("device", True)]
-    assert not preflight.messages(obj, Settings(device="cuda:3"), None)
+    notices = preflight.notices(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
+    assert [(notice.topic, "'cuda:3'" in notice.text) for notice in notices] == [("device", True)]
+    assert not preflight.notices(obj, Settings(device="cuda:3"), None)
 
 
 def test_use_less_memory_chooses_the_largest_texture_that_fits(monkeypatch):
@@ -313,6 +313,6 @@ def test_use_less_memory_chooses_the_largest_texture_that_fits(monkeypatch):
 def test_too_little_memory_is_reported(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(estimate, "total_memory", lambda: 1.5)
-    assert "this computer has 1.5" in find_messages(obj)["memory"].text
+    assert "this computer has 1.5" in find_notices(obj)["memory"].text
     monkeypatch.setattr(estimate, "total_memory", lambda: None)
-    assert find_messages(obj) == {}
+    assert find_notices(obj) == {}

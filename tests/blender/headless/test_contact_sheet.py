@@ -115,7 +115,7 @@ def test_headless_runs_write_a_report_even_if_all_was_done_before(tmp_path, caps
     for arguments in (one, batch, batch):
         assert command.main([*arguments, "--report", str(tmp_path / "report.html")]) == 1
         page = Outline((tmp_path / "report.html").read_text(encoding="utf-8"))
-        # The scripted pipeline gives the reference back as the sheet.
+        # The scripted pipeline returns the reference as the contact sheet.
         assert page.images == [image]
         assert "This mesh is a test." in page.text
         assert "1 textured, 1 failed" in page.text

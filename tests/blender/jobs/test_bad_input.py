@@ -22,7 +22,7 @@ def reference(tmp_path):
 
 @contextlib.contextmanager
 def assert_unchanged():
-    """Fails if the file holds anything else afterwards."""
+    """Fails if the file's contents have changed afterwards."""
 
     def state():
         meshes = [obj for obj in bpy.data.objects if obj.type == "MESH" and obj.mode == "OBJECT"]

@@ -94,7 +94,7 @@ def test_texture_scene_takes_references_from_object_then_folder_then_panel(tmp_p
     settings.folder, settings.targets = str(folder), "VISIBLE"
     bpy.ops.orbit_texture.texture_scene()
     make.poll_until_settled(queue)
-    # The scripted pipeline gives the reference back as the texture.
+    # The scripted pipeline returns the reference as the texture.
     colors = {name: base_color(obj) for name, obj in objects.items()}
     assert colors["Own"] == pytest.approx((0, 200 / 255, 0), abs=1e-3)
     assert colors["Folder"] == pytest.approx((0, 0, 200 / 255), abs=1e-3)
@@ -227,7 +227,7 @@ def test_a_uv_map_unusable_with_modifiers_is_replaced_on_the_mesh_without():
     assert queue.entries[0].applied, queue.entries[0].error
     assert queue.entries[0].job != first
     take = obj.orbit_texture.takes[0]
-    # The scripted pipeline always makes new UVs; they lie on the cube's own loops, not on the array's.
+    # The scripted pipeline always makes new UVs; they are for the loops of the cube, not of the array.
     assert [layer.name for layer in obj.data.uv_layers] == ["UVMap", take.uv_layer]
     assert "without them" in take.report
 

@@ -59,7 +59,7 @@ def redo() -> None:
 
 
 def edit() -> None:
-    """What leaves a step to undo, and the mesh as it is."""
+    """Makes a change that can be undone and leaves the mesh alone."""
     bpy.data.objects[0].location.x += 1
     bpy.ops.ed.undo_push(message="Moved")
 
