@@ -25,7 +25,7 @@ from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_OPERATORS = (
+OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
@@ -66,10 +66,10 @@ _OPERATORS = (
 
 
 def register() -> None:
-    for cls in _OPERATORS:
+    for cls in OPERATORS:
         bpy.utils.register_class(cls)
 
 
 def unregister() -> None:
-    for cls in reversed(_OPERATORS):
+    for cls in reversed(OPERATORS):
         bpy.utils.unregister_class(cls)

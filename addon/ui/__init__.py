@@ -11,7 +11,7 @@ from .scene_panel import ReferencePanel, ScenePanel
 from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
-_PANELS = (
+PANELS = (
     MainPanel,
     TakesPanel,
     SettingsPanel,
@@ -24,12 +24,12 @@ _PANELS = (
 
 
 def register() -> None:
-    for cls in _PANELS:
+    for cls in PANELS:
         bpy.utils.register_class(cls)
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
-    for cls in reversed(_PANELS):
+    for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)

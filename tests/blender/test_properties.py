@@ -39,7 +39,7 @@ def test_a_given_view_is_part_of_the_settings():
 
 
 def test_every_operator_and_property_has_a_description():
-    assert all(cls.bl_description for cls in operators._CLASSES)
+    assert all(cls.bl_description for cls in operators.OPERATORS)
     for cls in (properties.SceneProperties,):
         assert all(
             prop.description for prop in cls.bl_rna.properties if prop.identifier not in {"rna_type", "name"}
@@ -55,6 +55,6 @@ def test_disabling_the_extension_leaves_nothing_behind():
     assert not hasattr(bpy.types.Scene, "orbit_texture")
     assert not hasattr(bpy.types.Object, "orbit_texture")
     assert len(bpy.app.handlers.load_post) == handlers - 1
-    assert not any(hasattr(bpy.types, cls.__name__) for cls in ui._CLASSES)
+    assert not any(hasattr(bpy.types, cls.__name__) for cls in ui.PANELS)
     addon_utils.enable(name)
     assert hasattr(bpy.types.Scene, "orbit_texture")
