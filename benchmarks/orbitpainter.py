@@ -29,11 +29,11 @@ from backend.api.job import MeshData
 from backend.device import best_device
 from backend.mesh.prepare import prepare
 from backend.paint.orbitpainter import cost_model, flex_attention, gasa
-from backend.paint.orbitpainter.device_placement import placed
-from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
-from backend.paint.orbitpainter.memory_plan import RUNGS, Rung
-from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
-from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.device_placement import prepare_for_device
+from backend.paint.orbitpainter.layouts import TOKEN_SIZE, Film, horizontal, joint
+from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES, MemoryProfile
+from backend.paint.orbitpainter.network import INPUT_CHANNELS, PUBLISHED_CONFIG, assign_weights
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.maps import position_image
 from backend.render.rasterize import render
@@ -62,7 +62,7 @@ ATTENTION = [
     "gathered ms",
     "full ms",
 ]
-TINY = PUBLISHED | {
+TINY = PUBLISHED_CONFIG | {
     "num_attention_heads": 2,
     "attention_head_dim": 24,
     "ffn_dim": 64,
@@ -90,16 +90,16 @@ class Case:
     @property
     def frames(self) -> int:
         """Latent frames, the reference's among them."""
-        return 1 + sum((len(film) + 3) // 4 for film in self.films)
+        return 1 + sum((len(film) + 3) // 4 for film in self.clips)
 
     @property
     def tokens(self) -> int:
-        return self.frames * (self.size // PATCH) ** 2
+        return self.frames * (self.size // TOKEN_SIZE) ** 2
 
 
 def case(size: int, views: int, both: bool) -> Case:
     around, over = list(range(views)), list(range(views, 2 * views))
-    return Case(size, (joint if both else horizontal)(around, over)[0].films, views)
+    return Case(size, (joint if both else horizontal)(around, over)[0].clips, views)
 
 
 def main() -> None:
@@ -115,25 +115,25 @@ def main() -> None:
     for one in cases:
         if not chosen.tokens or one.tokens in chosen.tokens:
             (measure_steps if chosen.what == "steps" else measure_attention)(
-                one, TINY if chosen.tiny else PUBLISHED, best_device(), report
+                one, TINY if chosen.tiny else PUBLISHED_CONFIG, best_device(), report
             )
 
 
 @torch.no_grad()
 def measure_steps(one: Case, config: dict, device: torch.device, report: Report) -> None:
-    speed, near = cost_model.speed(device), None
-    for rung, quality, branch in variants():
+    speed, near = cost_model.measure_speed(device), None
+    for profile, quality, branch in variants():
         if branch and near is None:
             near = neighbours(one, device)
-        sampling = QUALITY[quality]
+        sampling = QUALITY_PRESETS[quality]
         try:
-            seconds, gigabytes = called(one, config, device, rung, quality, near if branch else None)
+            seconds, gigabytes = called(one, config, device, profile, quality, near if branch else None)
         except torch.OutOfMemoryError:
             seconds = gigabytes = None
-        operations, calls = cost_model.operations(config, one.tokens), cost_model.calls(sampling)
+        operations, calls = cost_model.count_operations(config, one.tokens), cost_model.count_calls(sampling)
         report.add(
             one.tokens,
-            str(rung),
+            str(profile),
             quality,
             "yes" if branch else "no",
             seconds,
@@ -141,19 +141,28 @@ def measure_steps(one: Case, config: dict, device: torch.device, report: Report)
             seconds and operations / seconds / 1e12,
             calls,
             seconds and calls * seconds / 60,
-            cost_model.seconds(config, one.tokens, sampling, rung, speed) / 60,
+            cost_model.estimate_seconds(config, one.tokens, sampling, profile, speed) / 60,
         )
 
 
-def variants() -> Iterator[tuple[Rung, str, bool]]:
+def variants() -> Iterator[tuple[MemoryProfile, str, bool]]:
     """How the network is held, what for, and whether with the sparse branch."""
-    yield from ((RUNGS[0], quality, False) for quality in QUALITY)
-    yield from ((rung, "fast", False) for rung in RUNGS if rung != RUNGS[0] and not rung.tiled)
-    yield RUNGS[0], "fast", True
+    yield from ((MEMORY_PROFILES[0], quality, False) for quality in QUALITY_PRESETS)
+    yield from (
+        (profile, "fast", False)
+        for profile in MEMORY_PROFILES
+        if profile != MEMORY_PROFILES[0] and not profile.tiled
+    )
+    yield MEMORY_PROFILES[0], "fast", True
 
 
 def called(
-    one: Case, config: dict, device: torch.device, rung: Rung, quality: str, near: gasa.Attends | None
+    one: Case,
+    config: dict,
+    device: torch.device,
+    profile: MemoryProfile,
+    quality: str,
+    near: gasa.SparseAttention | None,
 ) -> tuple[float, float]:
     """Seconds of a call and gigabytes at its peak; the call before those that count compiles, and finds out
     what to stream when."""
@@ -161,11 +170,14 @@ def called(
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    network = placed(
-        random_network(config, device, rung.streamed, near is not None), rung, device, QUALITY[quality]
+    network = prepare_for_device(
+        random_network(config, device, profile.streamed, near is not None),
+        profile,
+        device,
+        QUALITY_PRESETS[quality],
     )
     if near is not None:
-        gasa.aim(network, near, (one.size // PATCH) ** 2)
+        gasa.set_sparse_attention(network, near, (one.size // TOKEN_SIZE) ** 2)
     kind, side = network.patch_embedding.weight.dtype, one.size // 8
     texts = torch.randn(1, 512, config["text_dim"], dtype=kind, device=device)
 
@@ -173,7 +185,7 @@ def called(
         network._reset_stateful_cache()  # so that no block is skipped
         with network.cache_context("wanted"):
             network(
-                torch.randn(1, PACKED, one.frames, side, side, dtype=kind, device=device),
+                torch.randn(1, INPUT_CHANNELS, one.frames, side, side, dtype=kind, device=device),
                 torch.tensor([900.0], device=device),
                 texts,
             )
@@ -190,11 +202,11 @@ def random_network(
     """The network with random weights, made on the device one by one; they lie in the machine's memory where
     they are to be streamed."""
     with torch.device("meta"):
-        network = WanTransformer3DModel(in_channels=PACKED, **config)
+        network = WanTransformer3DModel(in_channels=INPUT_CHANNELS, **config)
     if branches:
-        gasa.add_branches(network)
+        gasa.add_sparse_branches(network)
     home = torch.device("cpu") if streamed else device
-    return filled(
+    return assign_weights(
         network,
         {
             name: torch.randn(tensor.shape, dtype=torch.bfloat16, device=device).mul_(0.02).to(home)
@@ -206,7 +218,7 @@ def random_network(
 @torch.no_grad()
 def measure_attention(one: Case, config: dict, device: torch.device, report: Report) -> None:
     voxel, frame, near = places(one)
-    blocks, count = flex_attention.blocks(voxel, frame, near, device), len(voxel)
+    blocks, count = flex_attention.build_block_attention(voxel, frame, near, device), len(voxel)
     shape = count, config["num_attention_heads"], config["attention_head_dim"]
     query, key, value = (torch.randn(shape, dtype=torch.bfloat16, device=device) for _ in range(3))
     heads = [part.transpose(0, 1)[None] for part in (query, key, value)]
@@ -250,15 +262,15 @@ def places(one: Case) -> tuple:
         for orbit in (horizontal_orbit, vertical_orbit)
         for camera in orbit(one.views, 1.5, 35 / 32, one.size).cameras
     ]
-    voxel, frame = gasa.token_places(
-        [position_image(buffer) for buffer in render(surface, cameras)], one.films
+    voxel, frame = gasa.compute_token_voxels(
+        [position_image(buffer) for buffer in render(surface, cameras)], one.clips
     )
-    return voxel, frame, gasa.neighbours(voxel, frame)
+    return voxel, frame, gasa.find_neighbours(voxel, frame)
 
 
-def neighbours(one: Case, device: torch.device) -> gasa.Attends:
+def neighbours(one: Case, device: torch.device) -> gasa.SparseAttention:
     found = places(one)
-    return flex_attention.blocks(*found, device) if device.type == "cuda" else found[2]
+    return flex_attention.build_block_attention(*found, device) if device.type == "cuda" else found[2]
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:

@@ -14,11 +14,11 @@ from transformers.models.sam.configuration_sam import (
     SamVisionConfig,
 )
 
-from backend.paint.orbitpainter.model import PROMPTS, Card
-from backend.paint.orbitpainter.network import PACKED
+from backend.paint.orbitpainter.model import PROMPTS_FILE, ModelCard
+from backend.paint.orbitpainter.network import INPUT_CHANNELS
 from backend.paint.orbitpainter.sampler import EXPERTS
 
-CARD = Card(size=32, frames=61, trained=False)
+CARD = ModelCard(size=32, frames=61, trained=False)
 NETWORK = {
     "num_attention_heads": 2,
     "attention_head_dim": 24,
@@ -39,11 +39,11 @@ def write_model(folder: Path, network: dict = NETWORK, vae: AutoencoderKLWan | N
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
     for name in EXPERTS:
-        save(WanTransformer3DModel(in_channels=PACKED, **network), folder / name, torch.bfloat16)
+        save(WanTransformer3DModel(in_channels=INPUT_CHANNELS, **network), folder / name, torch.bfloat16)
     save(vae or AutoencoderKLWan(**AUTOENCODER), folder / "vae")
     texts = torch.zeros(2, 512, NETWORK["text_dim"])
     texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
-    save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS)
+    save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS_FILE)
     replace(CARD, **card).write(folder)
     return folder
 

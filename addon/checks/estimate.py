@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backend.api.devices import Device
-from ...backend.api.memory_profiles import REMEMBERING, RUNGS, SPARE_GIGABYTES, TOKENS, fitting
+from ...backend.api.memory_profiles import (
+    FIRST_BLOCK_CACHE_QUALITIES,
+    MEMORY_PROFILES,
+    PUBLISHED_TOKENS,
+    SPARE_GIGABYTES,
+    profiles_that_fit,
+)
 from ...backend.api.settings import Settings
 from ...backend.api.weights import ORBITPAINTER, TRELLIS2
 
@@ -73,13 +79,15 @@ def loads(settings: Settings, device: Device, there: float) -> list[Load]:
     """
     found, on_card = [], not device.cores
     if settings.painter == ORBITPAINTER.name:
-        remembered = settings.quality in REMEMBERING
-        rung = (
-            fitting(device.free, there, TOKENS, remembered)[0] if device.name.startswith("cuda") else RUNGS[0]
+        cached = settings.quality in FIRST_BLOCK_CACHE_QUALITIES
+        profile = (
+            profiles_that_fit(device.free, there, PUBLISHED_TOKENS, cached)[0]
+            if device.name.startswith("cuda")
+            else MEMORY_PROFILES[0]
         )
-        card = rung.card(TOKENS, remembered)
+        card = profile.gpu_gigabytes(PUBLISHED_TOKENS, cached)
         found.append(
-            Load(ORBITPAINTER.title, card + SPARE_GIGABYTES, rung.memory() + SPARE_GIGABYTES)
+            Load(ORBITPAINTER.title, card + SPARE_GIGABYTES, profile.host_gigabytes() + SPARE_GIGABYTES)
             if on_card
             else Load(ORBITPAINTER.title, 0.0, card + SPARE_GIGABYTES)
         )

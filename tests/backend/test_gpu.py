@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 
 from backend.paint.orbitpainter import cost_model, distilled_lora, flex_attention, gasa
-from backend.paint.orbitpainter.memory_plan import RUNGS
+from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
 from backend.paint.orbitpainter.model import Model
-from backend.paint.orbitpainter.network import adapted_layers, condition
-from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.sampler import EXPERTS, Sampling, denoise
+from backend.paint.orbitpainter.network import condition, lora_layers
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
+from backend.paint.orbitpainter.sampler import EXPERTS, SamplingConfig, denoise
 from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
 from backend.refine.trellis2.flow import Flow, FlowWidths
 from backend.refine.trellis2.sparse import levels
@@ -40,41 +40,44 @@ def folder(tmp_path_factory):
         )
         tiny_model.write_model(target)
     random, tensors = torch.Generator().manual_seed(3), {}
-    for layer in adapted_layers(3):
+    for layer in lora_layers(3):
         outwards, inwards = {"ffn.0": (FEED, WIDTH), "ffn.2": (WIDTH, FEED)}.get(
             layer.partition(".")[2].partition(".")[2], (WIDTH, WIDTH)
         )
         tensors[f"{layer}.lora_A.weight"] = torch.randn(4, inwards, generator=random) / 16
         tensors[f"{layer}.lora_B.weight"] = torch.randn(outwards, 4, generator=random) / 16
     for name in EXPERTS:
-        save_file(tensors, target / distilled_lora.FILES[name])
+        save_file(tensors, target / distilled_lora.LORA_FILES[name])
     return target
 
 
-def painted(folder, device, rung, sampling):
+def painted(folder, device, profile, sampling):
     random = torch.Generator().manual_seed(1)
     noisy, position, normal = (torch.randn(1, 16, 5, 8, 8, generator=random).to(device) for _ in range(3))
     packed = condition(position, normal, torch.randn(1, 16, 1, 8, 8, generator=random).to(device))
-    model = Model(folder, torch.device(device), rung, sampling)
+    model = Model(folder, torch.device(device), profile, sampling)
     return denoise(model.expert, noisy, packed, model.prompts(), sampling, lambda fraction: None).cpu()
 
 
-@pytest.mark.parametrize(("quality", "rung"), list(product(QUALITY, RUNGS)), ids=lambda value: str(value))
-def test_every_rung_and_quality_paints_there_what_a_cpu_paints(folder, quality, rung):
+@pytest.mark.parametrize(
+    ("quality", "profile"), list(product(QUALITY_PRESETS, MEMORY_PROFILES)), ids=lambda value: str(value)
+)
+def test_every_rung_and_quality_paints_there_what_a_cpu_paints(folder, quality, profile):
     """Compiled where it is; what is skipped may differ where a change lies at the limit, so nothing is
     skipped here."""
-    sampling = QUALITY[quality]
-    if sampling.skipped_below is not None:
-        sampling = Sampling(steps=8, guided=sampling.guided, skipped_below=0.0)
-    mine, other = (painted(folder, device, rung, sampling) for device in ("cuda", "cpu"))
+    sampling = QUALITY_PRESETS[quality]
+    if sampling.cache_threshold is not None:
+        sampling = SamplingConfig(steps=8, guided=sampling.guided, cache_threshold=0.0)
+    mine, other = (painted(folder, device, profile, sampling) for device in ("cuda", "cpu"))
     assert mine.isfinite().all()
     assert (mine - other).abs().mean() < 0.1 * other.abs().mean()
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=str)
-def test_skipping_works_with_streams_too(folder, rung):
+@pytest.mark.parametrize("profile", MEMORY_PROFILES, ids=str)
+def test_skipping_works_with_streams_too(folder, profile):
     whole, skipped = (
-        painted(folder, "cuda", rung, Sampling(steps=8, skipped_below=below)) for below in (0.0, 1e9)
+        painted(folder, "cuda", profile, SamplingConfig(steps=8, cache_threshold=below))
+        for below in (0.0, 1e9)
     )
     assert skipped.isfinite().all()
     assert not torch.equal(whole, skipped)
@@ -88,13 +91,13 @@ def test_compiled_attention_by_blocks_is_gathered_attention(seed):
         np.repeat(np.arange(21, dtype=np.int32), 100),
     )
     voxel[random.random(2_100) < 0.3] = -1
-    near = gasa.neighbours(voxel, frame)
+    near = gasa.find_neighbours(voxel, frame)
     query, key, value = (
         torch.randn(2_100, 2, HEAD, generator=torch.Generator().manual_seed(part)) for part in range(3)
     )
     exact = near.attend(query, key, value)
     for kind, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 5e-2)):
-        mine = flex_attention.blocks(voxel, frame, near, torch.device("cuda")).attend(
+        mine = flex_attention.build_block_attention(voxel, frame, near, torch.device("cuda")).attend(
             *(part.to("cuda", kind) for part in (query, key, value))
         )
         torch.testing.assert_close(mine.float().cpu(), exact, atol=tolerance, rtol=0)
@@ -102,7 +105,7 @@ def test_compiled_attention_by_blocks_is_gathered_attention(seed):
 
 
 def test_a_card_is_faster_than_nothing():
-    assert 1e12 < cost_model.speed(torch.device("cuda")) < 1e16
+    assert 1e12 < cost_model.measure_speed(torch.device("cuda")) < 1e16
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from backend.paint.orbitpainter.model import Model
 from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
 from backend.train import references
-from backend.train.examples import REFERENCES, examples
+from backend.train.examples import REFERENCES_PER_ASSET, examples
 from tests import lessons
 from tests.lessons import COLORS, CPU, ball, quarters
 
@@ -67,16 +67,16 @@ def test_references_show_the_asset_from_near_its_front_and_a_seed_repeats_them(a
     surface = clean(mesh.mesh.data())
     color = wearing(surface.corner_uvs, mesh.images, mesh.image_of)
     drawn, again, other = (
-        references.reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        references.render_reference(surface, color, 64, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert (drawn == again).all()
     assert (drawn != other).any()
     assert (drawn.shape, drawn.dtype) == ((64, 64, 3), np.uint8)
-    fronts = [-camera.rotation[1, 2] for camera in references.near_front(64)]
+    fronts = [-camera.rotation[1, 2] for camera in references.list_front_views(64)]
     assert len(fronts) == 60
     assert min(fronts) > -1e-9
     random = np.random.default_rng(3)
-    warps = np.array([references.random_warp(random) for _ in range(2000)])
+    warps = np.array([references.draw_warp(random) for _ in range(2000)])
     assert warps.min(axis=0).tolist() > [0.9, -10]
     assert warps.max(axis=0).tolist() < [1.2, 10]
     assert warps.mean(axis=0) == pytest.approx([1.0875, 0], abs=0.3)
@@ -87,8 +87,8 @@ def test_a_reference_is_warped_about_its_middle_and_black_comes_in():
     picture = np.zeros((65, 65, 3), np.float32)
     picture[:, :] = 255
     picture[32, 32] = 0
-    assert (references.warped(picture, 1.0, 0.0) == picture).all()
-    turned = references.warped(picture, 0.9, 10.0)
+    assert (references.warp_image(picture, 1.0, 0.0) == picture).all()
+    turned = references.warp_image(picture, 0.9, 10.0)
     assert np.unravel_index(turned.sum(axis=2)[10:-10, 10:-10].argmin(), (45, 45)) == (22, 22)
     assert turned[[0, 0, -1, -1], [0, -1, 0, -1]].max() == 0
     assert turned[20, 20].min() == 255
@@ -125,7 +125,7 @@ def test_the_films_are_those_of_the_layout(asset, folder, tmp_path, layout, runs
 
 def test_an_asset_is_encoded_once_and_again_when_the_films_change(asset, folder, found):
     model, told, cache = Model(folder, CPU), [], found[0].file.parent
-    assert load_file(found[0].file)["references"].shape == (REFERENCES, 16, 1, 4, 4)
+    assert load_file(found[0].file)["references"].shape == (REFERENCES_PER_ASSET, 16, 1, 4, 4)
     assert examples([asset], model, cache, told.append) == found
     assert told == []
     model.card = replace(model.card, mirror=1)

@@ -17,9 +17,9 @@ from backend.mesh.files import read_textured
 from backend.mesh.prepare import clean
 from backend.paint.orbitpainter import agx, cameras, network, painter
 from backend.paint.orbitpainter.convert import convert_expert, convert_model
-from backend.paint.orbitpainter.model import PROMPTS, Card, Model
-from backend.paint.orbitpainter.network import condition, decode, encode, velocity
-from backend.paint.orbitpainter.sampler import EXPERTS, Sampling
+from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
+from backend.paint.orbitpainter.network import condition, decode, encode, predict_velocity
+from backend.paint.orbitpainter.sampler import EXPERTS, SamplingConfig
 from backend.paint.preview import unseen
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
@@ -27,7 +27,7 @@ from backend.render.rasterize import render
 from backend.train import checkpoints
 from backend.train.examples import examples
 from backend.train.expert import open_expert
-from backend.train.objective import moments
+from backend.train.objective import expert_noise_levels
 from backend.train.train import Recipe, step_loss, train
 from tests import lessons, mosaic, naive_wan, tiny_model
 from tests.lessons import COLORS, CPU, NETWORK
@@ -52,7 +52,7 @@ def found(asset, folder, tmp_path_factory):
     return examples([asset], Model(folder, CPU), tmp_path_factory.mktemp("cache"), lambda sentence: None)
 
 
-def opened(folder: Path, expert: str, start: Path | None = None):
+def open_fresh(folder: Path, expert: str, start: Path | None = None):
     return open_expert(folder / expert, [folder / f"{expert}.safetensors"], start, CPU, torch.float32)
 
 
@@ -61,11 +61,14 @@ def text(folder: Path) -> torch.Tensor:
 
 
 def mean_loss(expert, name: str, found, folder: Path) -> float:
-    """Over 40 moments and noises that the training does not draw."""
+    """Over 40 expert_noise_levels and noises that the training does not draw."""
     with torch.no_grad():
         return float(
             np.mean(
-                [step_loss(expert, found, text(folder), moments(name), 99, step).item() for step in range(40)]
+                [
+                    step_loss(expert, found, text(folder), expert_noise_levels(name), 99, step).item()
+                    for step in range(40)
+                ]
             )
         )
 
@@ -75,7 +78,7 @@ def trained(folder, found, tmp_path_factory):
     """Per expert: the loss before and after, the expert, and its checkpoint."""
     results = {}
     for name in EXPERTS:
-        expert, target = opened(folder, name), tmp_path_factory.mktemp(name)
+        expert, target = open_fresh(folder, name), tmp_path_factory.mktemp(name)
         before = mean_loss(expert, name, found, folder)
         steps, rate = LESSONS[name]
         checkpoint = train(
@@ -95,7 +98,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     """Through conversion, the folder of weights and the painter, whose frames are compared with the file's
     own texture."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
-    monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=10, guidance=1))
+    monkeypatch.setitem(painter.QUALITY_PRESETS, "quality", SamplingConfig(steps=10, guidance=1))
     mesh = read_textured(asset)
     surface = clean(mesh.mesh.data())
     views = cameras.orbits(32, 61)[0].cameras
@@ -125,11 +128,11 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     random = errors()
     convert_model(
         {name: folder / f"{name}.safetensors" for name in EXPERTS},
-        {name: checkpoint / checkpoints.PAINTER for name, (_, _, _, checkpoint) in trained.items()},
+        {name: checkpoint / checkpoints.PAINTER_FILE for name, (_, _, _, checkpoint) in trained.items()},
         folder / "vae",
-        folder / PROMPTS,
+        folder / PROMPTS_FILE,
         tmp_path / "orbitpainter",
-        Card(size=32, frames=61, layout="horizontal"),
+        ModelCard(size=32, frames=61, layout="horizontal"),
         lambda *what: None,
         config=NETWORK,
         dtype=torch.float32,
@@ -154,7 +157,7 @@ def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_lea
     trained, folder, name, tmp_path
 ):
     _, _, expert, checkpoint = trained[name]
-    file = checkpoint / checkpoints.PAINTER
+    file = checkpoint / checkpoints.PAINTER_FILE
     attentions = [f"{side}_attn.{letter}" for side in ("self", "cross") for letter in "qkvo"]
     layers = {
         f"blocks.{block}.{part}"
@@ -167,7 +170,7 @@ def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_lea
         *(f"{layer}.lora_{side}.default.weight" for layer in layers for side in "AB"),
     }
     convert_expert([folder / f"{name}.safetensors"], file, tmp_path / name, NETWORK, dtype=torch.float32)
-    converted = network.load(WanTransformer3DModel, tmp_path / name)
+    converted = network.load_network(WanTransformer3DModel, tmp_path / name)
     random = torch.Generator().manual_seed(6)
     films = [torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3)]
     inputs = (
@@ -178,14 +181,19 @@ def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_lea
     )
     with torch.no_grad():
         torch.testing.assert_close(
-            velocity(expert.network, *inputs), velocity(converted, *inputs), atol=1e-4, rtol=1e-4
+            predict_velocity(expert.network, *inputs),
+            predict_velocity(converted, *inputs),
+            atol=1e-4,
+            rtol=1e-4,
         )
 
 
 @pytest.fixture
 def naive(tmp_path):
     """The folder of a model as the naive implementation has it; the files of its base and of a painter."""
-    tiny_model.save(WanTransformer3DModel(in_channels=network.PACKED, **naive_wan.CONFIG), tmp_path / "high")
+    tiny_model.save(
+        WanTransformer3DModel(in_channels=network.INPUT_CHANNELS, **naive_wan.CONFIG), tmp_path / "high"
+    )
     save_file(naive_wan.base_tensors(1), tmp_path / "base.safetensors")
     save_file(naive_wan.painter_tensors(2), tmp_path / "painter.safetensors")
     return tmp_path
@@ -204,7 +212,7 @@ def test_an_expert_that_learns_is_the_published_network(naive):
     noisy, position, normal = (torch.randn(1, 16, 2, 4, 4, generator=random) for _ in range(3))
     still, words = torch.randn(1, 16, 1, 4, 4, generator=random), torch.randn(1, 512, 20, generator=random)
     with torch.no_grad():
-        mine = velocity(
+        mine = predict_velocity(
             expert.network, noisy, condition(position, normal, still).double(), torch.tensor([900.0]), words
         )
         other = naive_wan.network(
@@ -220,7 +228,7 @@ def test_an_expert_that_learns_is_the_published_network(naive):
 def test_a_new_lora_changes_nothing_and_the_patch_embedding_begins_with_the_bases(naive):
     learning = open_expert(
         naive / "high", [naive / "base.safetensors"], None, CPU, torch.float32, naive_wan.RANK
-    ).learning
+    ).parameters
     assert {name: tensor.shape for name, tensor in learning.items()} == {
         name: tensor.shape for name, tensor in naive_wan.painter_tensors(2).items()
     }
@@ -235,9 +243,9 @@ def test_a_new_lora_changes_nothing_and_the_patch_embedding_begins_with_the_base
 def test_only_the_lora_and_the_patch_embedding_learn(trained, folder):
     _, _, expert, _ = trained["high"]
     assert {id(parameter) for parameter in expert.network.parameters() if parameter.requires_grad} == set(
-        map(id, expert.learning.values())
+        map(id, expert.parameters.values())
     )
-    begun = opened(folder, "high")
+    begun = open_fresh(folder, "high")
     assert begun.network.is_gradient_checkpointing
     now, then = expert.network.state_dict(), begun.network.state_dict()
     changed = {name for name in now if not torch.equal(now[name], then[name])}
@@ -248,7 +256,7 @@ def test_only_the_lora_and_the_patch_embedding_learn(trained, folder):
 
 
 def test_the_noise_levels_of_each_expert_are_the_published_ones():
-    high, low = moments("high"), moments("low")
+    high, low = expert_noise_levels("high"), expert_noise_levels("low")
     assert (len(high.time), len(low.time)) == (358, 642)
     assert (len(high.time.unique()), len(low.time.unique())) == (26, 269)
     assert (high.time.min(), high.time.max()) == (900, 1000)
@@ -262,7 +270,8 @@ def test_the_noise_levels_of_each_expert_are_the_published_ones():
 
 def test_errors_weigh_most_in_the_middle_and_nothing_at_pure_noise():
     time, weight = (
-        torch.cat([getattr(moments(name), part) for name in EXPERTS]) for part in ("time", "weight")
+        torch.cat([getattr(expert_noise_levels(name), part) for name in EXPERTS])
+        for part in ("time", "weight")
     )
     assert weight[time == 1000].max() == 0
     assert weight[time == 900][0] == pytest.approx(0.63, abs=0.005)
@@ -274,15 +283,15 @@ def test_errors_weigh_most_in_the_middle_and_nothing_at_pure_noise():
 def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, found, tmp_path):
     recipe = Recipe("low", seed=5, rate=5e-3)
     whole = train(
-        opened(folder, "low"), found, text(folder), recipe, 8, tmp_path / "whole", lambda *what: None
+        open_fresh(folder, "low"), found, text(folder), recipe, 8, tmp_path / "whole", lambda *what: None
     )
     first = train(
-        opened(folder, "low"), found, text(folder), recipe, 3, tmp_path / "parts", lambda *what: None
+        open_fresh(folder, "low"), found, text(folder), recipe, 3, tmp_path / "parts", lambda *what: None
     )
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000003"]
     told = []
     second = train(
-        opened(folder, "low", first / checkpoints.PAINTER),
+        open_fresh(folder, "low", first / checkpoints.PAINTER_FILE),
         found,
         text(folder),
         recipe,
@@ -292,7 +301,7 @@ def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, foun
     )
     assert told == [4, 5, 6, 7, 8]
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000008"]
-    for name in (checkpoints.PAINTER, checkpoints.OPTIMIZER):
+    for name in (checkpoints.PAINTER_FILE, checkpoints.OPTIMIZER_FILE):
         one, other = load_file(whole / name), load_file(second / name)
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)
@@ -301,14 +310,14 @@ def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, foun
 def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, disk):
     recipe = Recipe("low", seed=5, rate=5e-3)
     first = train(
-        opened(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None
+        open_fresh(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None
     )
     size = sum(path.stat().st_size for path in first.iterdir())
     place = disk(f"size={3 * size // 2}")
     shutil.copytree(first, place / first.name)
     with pytest.raises(StorageError, match="disk is full"):
         train(
-            opened(folder, "low", first / checkpoints.PAINTER),
+            open_fresh(folder, "low", first / checkpoints.PAINTER_FILE),
             found,
             text(folder),
             recipe,
@@ -318,16 +327,16 @@ def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, 
         )
     assert [path.name for path in place.iterdir()] == [first.name]
     assert (
-        checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER).read_bytes()
-        == (first / checkpoints.OPTIMIZER).read_bytes()
+        checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER_FILE).read_bytes()
+        == (first / checkpoints.OPTIMIZER_FILE).read_bytes()
     )
 
 
 def test_the_first_steps_are_gentle(folder, found, tmp_path):
-    begun = opened(folder, "high")
-    before = begun.learning["patch_embedding.bias"].detach().clone()
+    begun = open_fresh(folder, "high")
+    before = begun.parameters["patch_embedding.bias"].detach().clone()
     train(begun, found, text(folder), Recipe("high", rate=3e-3, decay=0.0), 1, tmp_path, lambda *what: None)
-    moved = (begun.learning["patch_embedding.bias"].detach() - before).abs().max()
+    moved = (begun.parameters["patch_embedding.bias"].detach() - before).abs().max()
     assert moved == pytest.approx(1e-3, rel=0.01)  # AdamW's first step is as long as its rate
 
 
@@ -370,9 +379,9 @@ def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypa
 
 def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(folder, found, tmp_path):
     recipe = Recipe("high")
-    kept = train(opened(folder, "high"), found, text(folder), recipe, 1, tmp_path, lambda *what: None)
-    broken = opened(folder, "high", kept / checkpoints.PAINTER)
-    broken.learning["patch_embedding.bias"].data[:] = float("nan")
+    kept = train(open_fresh(folder, "high"), found, text(folder), recipe, 1, tmp_path, lambda *what: None)
+    broken = open_fresh(folder, "high", kept / checkpoints.PAINTER_FILE)
+    broken.parameters["patch_embedding.bias"].data[:] = float("nan")
     with pytest.raises(InvalidSettings, match="loss of step 2 is not a number"):
         train(broken, found, text(folder), recipe, 3, tmp_path, lambda *what: None)
     assert checkpoints.latest(tmp_path) == kept

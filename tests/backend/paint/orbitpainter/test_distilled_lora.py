@@ -12,11 +12,11 @@ from backend import __main__ as command
 from backend.api.errors import InvalidWeights
 from backend.paint.orbitpainter import distilled_lora, network
 from backend.paint.orbitpainter.convert import convert_expert, convert_model
-from backend.paint.orbitpainter.device_placement import placed
-from backend.paint.orbitpainter.memory_plan import RUNGS
-from backend.paint.orbitpainter.model import PROMPTS, Card, Model
-from backend.paint.orbitpainter.network import condition, velocity
-from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.device_placement import prepare_for_device
+from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
+from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
+from backend.paint.orbitpainter.network import condition, predict_velocity
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, denoise
 from tests import naive_wan, tiny_model
 
@@ -45,9 +45,9 @@ def convert(files, target, four_steps, **options):
         of(files, "base"),
         of(files, "painter"),
         files / "tiny" / "vae",
-        files / "tiny" / PROMPTS,
+        files / "tiny" / PROMPTS_FILE,
         target,
-        Card(size=32, frames=61),
+        ModelCard(size=32, frames=61),
         lambda *what: None,
         four_steps,
         **OPTIONS,
@@ -79,29 +79,29 @@ def inputs():
 
 
 def test_the_noise_levels_are_those_of_the_distillation():
-    sampling = QUALITY["fast"]
+    sampling = QUALITY_PRESETS["fast"]
     torch.testing.assert_close(
-        sampling.levels(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
+        sampling.sigmas(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
     )
-    assert [sampling.expert(level) for level in sampling.levels().tolist()[:-1]] == [
+    assert [sampling.expert_at(level) for level in sampling.sigmas().tolist()[:-1]] == [
         "high",
         "high",
         "low",
         "low",
     ]
-    assert [sampling.texts(name) for name in EXPERTS] == [("wanted",), ("wanted",)]
+    assert [sampling.prompts_of(name) for name in EXPERTS] == [("wanted",), ("wanted",)]
 
 
 def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
     noisy, position, normal, reference, text = inputs
-    experts = {name: Model(folder, CPU, sampling=QUALITY["fast"]).expert(name) for name in EXPERTS}
+    experts = {name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).expert(name) for name in EXPERTS}
     broken = Prompts(text, torch.full_like(text, torch.nan))
     mine = denoise(
         experts.get,
         noisy,
         condition(position, normal, reference),
         broken,
-        QUALITY["fast"],
+        QUALITY_PRESETS["fast"],
         lambda fraction: None,
     )
     weights = [
@@ -135,7 +135,7 @@ def plain(files, tmp_path):
         dtype=torch.float32,
         **OPTIONS,
     )
-    return network.load(WanTransformer3DModel, target)
+    return network.load_network(WanTransformer3DModel, target)
 
 
 def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
@@ -155,29 +155,37 @@ def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
     merged = []
     for file in (files / "high-fast.safetensors", tmp_path / "other.safetensors"):
         expert = plain(files, tmp_path)
-        adapter = distilled_lora.Adapter(
+        adapter = distilled_lora.LoraAdapter(
             file, {name: tuple(tensor.shape) for name, tensor in expert.named_parameters()}
         )
-        merged.append(placed(expert, RUNGS[0], CPU, QUALITY["fast"], adapter).state_dict())
+        merged.append(
+            prepare_for_device(expert, MEMORY_PROFILES[0], CPU, QUALITY_PRESETS["fast"], adapter).state_dict()
+        )
     for name, tensor in merged[0].items():
         torch.testing.assert_close(tensor, merged[1][name], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=str)
-def test_every_rung_holds_the_merged_weights(stored, inputs, rung):
+@pytest.mark.parametrize("profile", MEMORY_PROFILES, ids=str)
+def test_every_rung_holds_the_merged_weights(stored, inputs, profile):
     noisy, position, normal, reference, text = inputs
     asked = noisy, condition(position, normal, reference), torch.tensor([900.0]), text
     with torch.no_grad():
         without, whole, held = (
-            velocity(Model(stored, CPU, *how).expert("high"), *asked)
-            for how in ((RUNGS[0],), (RUNGS[0], QUALITY["fast"]), (rung, QUALITY["fast"]))
+            predict_velocity(Model(stored, CPU, *how).expert("high"), *asked)
+            for how in (
+                (MEMORY_PROFILES[0],),
+                (MEMORY_PROFILES[0], QUALITY_PRESETS["fast"]),
+                (profile, QUALITY_PRESETS["fast"]),
+            )
         )
     assert (without - whole).abs().mean() > 0.1 * whole.abs().mean()
-    if rung.precision == "bf16":
+    if profile.precision == "bf16":
         assert torch.equal(whole, held)
     else:
         assert (
-            0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+            0
+            < (whole - held).abs().mean()
+            < {"fp8": 0.1, "4bit": 0.2}[profile.precision] * whole.abs().mean()
         )
 
 
@@ -247,8 +255,8 @@ def test_a_model_without_the_files_says_what_fast_needs(files, folder, tmp_path)
     with pytest.raises(
         InvalidWeights, match=r"Fast needs .*fast_high.safetensors is missing.*--fast-high and --fast-low"
     ):
-        Model(target, CPU, sampling=QUALITY["fast"]).check()
-    Model(folder, CPU, sampling=QUALITY["fast"]).check()
+        Model(target, CPU, sampling=QUALITY_PRESETS["fast"]).check()
+    Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).check()
 
 
 def test_one_of_the_two_files_alone_is_refused(files, monkeypatch, capsys, tmp_path):

@@ -10,9 +10,9 @@ from diffusers import WanTransformer3DModel
 from safetensors.torch import save_file
 
 from backend.paint.orbitpainter import flex_attention, gasa, network, painter
-from backend.paint.orbitpainter.layouts import LAYOUTS, PATCH
+from backend.paint.orbitpainter.layouts import LAYOUTS, TOKEN_SIZE
 from backend.paint.orbitpainter.model import Model
-from backend.paint.orbitpainter.network import PACKED, condition, velocity
+from backend.paint.orbitpainter.network import INPUT_CHANNELS, condition, predict_velocity
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.maps import position_image
 from backend.render.rasterize import render
@@ -41,7 +41,7 @@ def allowed(voxel, frame):
 
 
 def test_neighbours_are_those_of_the_definition(places):
-    near, mask = gasa.neighbours(*places), allowed(*places)
+    near, mask = gasa.find_neighbours(*places), allowed(*places)
     found = torch.zeros_like(mask)
     for token in range(200):
         found[token, near.index[near.first[token] : near.first[token + 1]]] = True
@@ -58,7 +58,7 @@ def test_gathered_attention_is_dense_masked_attention(places, chunk, monkeypatch
     dense = torch.softmax(
         (torch.einsum("nhd,mhd->hnm", query, key) / 8**0.5).masked_fill(~mask, -torch.inf), dim=-1
     ).nan_to_num(0)
-    mine = gasa.neighbours(*places).attend(query, key, value)
+    mine = gasa.find_neighbours(*places).attend(query, key, value)
     torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-6, rtol=0)
     assert (mine[::5] == 0).all()
     assert (mine[1] == 0).all()
@@ -72,7 +72,7 @@ def crowd():
     random = np.random.default_rng(6)
     voxel = random.integers(0, 30, (700, 3)).astype(np.int32)
     voxel[random.random(700) < 0.2] = -1
-    voxel[1] = gasa.GRID
+    voxel[1] = gasa.VOXEL_GRID
     return voxel, random.permutation(np.repeat(np.arange(10, dtype=np.int32), 70))
 
 
@@ -86,7 +86,9 @@ def test_attention_by_blocks_is_dense_masked_attention(which, request):
     dense = torch.softmax(
         (torch.einsum("nhd,mhd->hnm", query, key) / 4).masked_fill(~mask, -torch.inf), dim=-1
     ).nan_to_num(0)
-    near = flex_attention.blocks(voxel, frame, gasa.neighbours(voxel, frame), torch.device("cpu"))
+    near = flex_attention.build_block_attention(
+        voxel, frame, gasa.find_neighbours(voxel, frame), torch.device("cpu")
+    )
     mine = near.attend(query, key, value)
     torch.testing.assert_close(mine, torch.einsum("hnm,mhd->nhd", dense, value), atol=1e-5, rtol=0)
     assert (mine[~mask.any(dim=1)] == 0).all()
@@ -97,7 +99,9 @@ def test_attention_by_blocks_is_dense_masked_attention(which, request):
 def test_only_pairs_of_blocks_with_neighbours_are_worked_on(crowd):
     """As many as pairs of tokens need, in their order; and that order leaves few."""
     voxel, frame = crowd
-    near = flex_attention.blocks(voxel, frame, gasa.neighbours(voxel, frame), torch.device("cpu"))
+    near = flex_attention.build_block_attention(
+        voxel, frame, gasa.find_neighbours(voxel, frame), torch.device("cpu")
+    )
     assert torch.equal(near.order[near.place], torch.arange(700))
     sorted_mask = torch.nn.functional.pad(allowed(voxel, frame)[near.order][:, near.order], (0, 68, 0, 68))
     needed = sorted_mask.unflatten(0, (6, 128)).unflatten(2, (6, 128)).any(dim=3).any(dim=1)
@@ -117,13 +121,15 @@ def test_only_pairs_of_blocks_with_neighbours_are_worked_on(crowd):
 
 def test_morton_order_interleaves_the_bits_of_three_numbers():
     voxel = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (64, 0, 0), (64, 64, 64)], np.int32)
-    assert flex_attention.morton(voxel).tolist() == [1, 2, 4, 8, 8**6, 7 * 8**6]
+    assert flex_attention.morton_code(voxel).tolist() == [1, 2, 4, 8, 8**6, 7 * 8**6]
 
 
 @pytest.fixture
 def tiny():
     torch.manual_seed(2)
-    return WanTransformer3DModel(in_channels=PACKED, **(tiny_model.NETWORK | {"num_layers": 2})).eval()
+    return WanTransformer3DModel(
+        in_channels=INPUT_CHANNELS, **(tiny_model.NETWORK | {"num_layers": 2})
+    ).eval()
 
 
 @pytest.fixture
@@ -136,18 +142,18 @@ def film():
     voxel = np.zeros((18, 3), np.int32)
     voxel[3:5] = -1
     asked = (noisy, packed, torch.tensor([900.0]), torch.randn(1, 512, 20, generator=random))
-    return asked, gasa.neighbours(voxel, np.repeat(np.arange(3), 6))
+    return asked, gasa.find_neighbours(voxel, np.repeat(np.arange(3), 6))
 
 
 @torch.no_grad()
 def test_a_shut_gate_changes_nothing_and_an_open_one_does(tiny, film):
     asked, near = film
     with_branches = copy.deepcopy(tiny)
-    gasa.add_branches(with_branches)
-    gasa.aim(with_branches, near, 6)
-    assert torch.equal(velocity(with_branches, *asked), velocity(tiny, *asked))
+    gasa.add_sparse_branches(with_branches)
+    gasa.set_sparse_attention(with_branches, near, 6)
+    assert torch.equal(predict_velocity(with_branches, *asked), predict_velocity(tiny, *asked))
     with_branches.blocks[0].attn1.gasa.gate.data.fill_(1)
-    assert (velocity(with_branches, *asked) - velocity(tiny, *asked)).abs().mean() > 1e-3
+    assert (predict_velocity(with_branches, *asked) - predict_velocity(tiny, *asked)).abs().mean() > 1e-3
 
 
 @torch.no_grad()
@@ -163,7 +169,7 @@ def test_where_all_tokens_are_near_the_branch_is_attention_to_the_other_frames(t
     )
     angle = torch.rand(1, 12, 1, 12, generator=torch.Generator().manual_seed(5)).repeat_interleave(2, dim=-1)
     rotary = angle.cos(), angle.sin()
-    near = gasa.neighbours(np.zeros((12, 3), np.int32), frame)
+    near = gasa.find_neighbours(np.zeros((12, 3), np.int32), frame)
     mask = torch.from_numpy(frame[:, None] != frame[None])[None, None]
     dense = attention.processor(attention, tokens, None, mask, rotary)
     torch.testing.assert_close(branch(tokens, rotary, near), dense, atol=1e-5, rtol=0)
@@ -171,10 +177,12 @@ def test_where_all_tokens_are_near_the_branch_is_attention_to_the_other_frames(t
 
 @torch.no_grad()
 def test_the_references_tokens_take_no_part(tiny):
-    gasa.add_branches(tiny)
+    gasa.add_sparse_branches(tiny)
     attention = tiny.blocks[0].attn1
     attention.gasa.gate.data.fill_(1)
-    gasa.aim(tiny, gasa.neighbours(np.zeros((8, 3), np.int32), np.repeat(np.arange(2), 4)), 4)
+    gasa.set_sparse_attention(
+        tiny, gasa.find_neighbours(np.zeros((8, 3), np.int32), np.repeat(np.arange(2), 4)), 4
+    )
     tokens = torch.randn(1, 12, 48, generator=torch.Generator().manual_seed(4))
     rotary = torch.ones(1, 12, 1, 24), torch.zeros(1, 12, 1, 24)
     full, both = (
@@ -201,16 +209,16 @@ def test_tokens_lie_where_the_surface_is_and_their_neighbours_are_few():
         for camera in orbit(60, 1.5, 35 / 32, 512).cameras
     ]
     positions = [position_image(buffer) for buffer in render(surface, cameras)]
-    films = LAYOUTS["joint"](list(range(60)), list(range(60, 120)))[0].films
-    voxel, frame = gasa.token_places(positions, films)
-    assert len(voxel) == 32 * (512 // PATCH) ** 2
+    films = LAYOUTS["joint"](list(range(60)), list(range(60, 120)))[0].clips
+    voxel, frame = gasa.compute_token_voxels(positions, films)
+    assert len(voxel) == 32 * (512 // TOKEN_SIZE) ** 2
     shown = voxel[:, 0] >= 0
     # On the ball, but for a token's own sweep.
-    radius = np.linalg.norm((voxel[shown] + 0.5) / gasa.GRID - 0.5, axis=1)
+    radius = np.linalg.norm((voxel[shown] + 0.5) / gasa.VOXEL_GRID - 0.5, axis=1)
     assert np.percentile(radius, 1) > 0.35
     assert radius.max() < 0.52
     assert not shown[0]
-    near = gasa.neighbours(voxel, frame)
+    near = gasa.find_neighbours(voxel, frame)
     count = near.first.diff().numpy()[shown]
     assert 50 < count.mean() < 90
     assert (count > 0).mean() > 0.98
@@ -218,21 +226,21 @@ def test_tokens_lie_where_the_surface_is_and_their_neighbours_are_few():
 
 def test_a_model_whose_files_have_branches_uses_them(tmp_path, monkeypatch):
     """The whole painter, its branches' gates open in one copy and shut in another."""
-    monkeypatch.setitem(painter.QUALITY, "quality", painter.Sampling(steps=2))
+    monkeypatch.setitem(painter.QUALITY_PRESETS, "quality", painter.SamplingConfig(steps=2))
     results = []
     for name, gate in (("none", None), ("shut", 0.0), ("open", 1.0)):
         folder = tiny_model.write_model(tmp_path / name, layout="horizontal")
         if gate is not None:
             for expert in ("high", "low"):
-                whole = network.load(WanTransformer3DModel, folder / expert)
-                gasa.add_branches(whole)
+                whole = network.load_network(WanTransformer3DModel, folder / expert)
+                gasa.add_sparse_branches(whole)
                 for block in whole.blocks:
                     block.attn1.gasa.gate.data.fill_(gate)
                 save_file(
                     {key: tensor.contiguous() for key, tensor in whole.state_dict().items()},
                     folder / expert / "diffusion_pytorch_model.safetensors",
                 )
-        model = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
+        model = Model(folder, torch.device("cpu"), sampling=painter.QUALITY_PRESETS["quality"])
         positions = [np.full((32, 32, 3), 100, np.uint8)] * 60
         [one] = LAYOUTS["horizontal"](list(range(60)), [])
         reference = painter.Reference(np.full((32, 32, 3), 0.5, np.float32), np.ones((32, 32), np.float32))
@@ -241,6 +249,6 @@ def test_a_model_whose_files_have_branches_uses_them(tmp_path, monkeypatch):
             model, one, positions, positions, reference, {}, settings, lambda fraction: None
         )
         results.append(np.stack(list(painted.values())))
-        assert gasa.branched(model.expert("low")) == (gate is not None)
+        assert gasa.has_sparse_branches(model.expert("low")) == (gate is not None)
     assert np.array_equal(results[0], results[1])
     assert not np.array_equal(results[0], results[2])

@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
 
-from backend.paint.orbitpainter.network import PACKED, condition, load
-from backend.paint.orbitpainter.sampler import Prompts, Sampling, denoise
+from backend.paint.orbitpainter.network import INPUT_CHANNELS, condition, load
+from backend.paint.orbitpainter.sampler import Prompts, SamplingConfig, denoise
 from tests import tiny_model
 
 
@@ -26,7 +26,7 @@ class Packed(WanTransformer3DModel):
 @pytest.fixture(scope="module")
 def experts():
     torch.manual_seed(0)
-    return {name: Packed(in_channels=PACKED, **tiny_model.NETWORK).eval() for name in ("high", "low")}
+    return {name: Packed(in_channels=INPUT_CHANNELS, **tiny_model.NETWORK).eval() for name in ("high", "low")}
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_the_librarys_pipeline_makes_the_same_latents(experts, inputs, injected)
         guidance_scale=6.0,
         guidance_scale_2=6.0,
         latents=start,
-        prompt_embeds=prompts.wanted,
-        negative_prompt_embeds=prompts.unwanted,
+        prompt_embeds=prompts.positive,
+        negative_prompt_embeds=prompts.negative,
         output_type="latent",
         callback_on_step_end=inject if injected else None,
     ).frames
@@ -86,7 +86,7 @@ def test_the_librarys_pipeline_makes_the_same_latents(experts, inputs, injected)
         noisy,
         packed,
         prompts,
-        Sampling(steps=steps),
+        SamplingConfig(steps=steps),
         lambda fraction: None,
         first if injected else None,
     )
@@ -128,7 +128,7 @@ def test_only_the_distance_between_latent_frames_counts(experts, inputs, before,
     query, key = torch.randn(
         2, 1, 1, 2, network.config.attention_head_dim, generator=torch.Generator().manual_seed(4)
     )
-    cosine, sine = network.rope(torch.zeros(1, PACKED, 12, 4, 6))
+    cosine, sine = network.rope(torch.zeros(1, INPUT_CHANNELS, 12, 4, 6))
 
     def match(one: int, other: int) -> torch.Tensor:
         places = [frame * 6 for frame in (one, other)]  # 2 x 3 tokens a frame

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from backend.api.errors import InvalidWeights, StorageError
 from backend.paint.orbitpainter import network
-from backend.paint.orbitpainter.convert import adapted_layers, convert_expert, convert_model
-from backend.paint.orbitpainter.model import PROMPTS, Card, Model
-from backend.paint.orbitpainter.network import condition, velocity
-from backend.paint.orbitpainter.sampler import Prompts, Sampling, denoise, noise
+from backend.paint.orbitpainter.convert import convert_expert, convert_model, lora_layers
+from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
+from backend.paint.orbitpainter.network import condition, predict_velocity
+from backend.paint.orbitpainter.sampler import Prompts, SamplingConfig, denoise, noise
 from tests import naive_wan, tiny_model
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -51,7 +51,7 @@ def converted(files, target, expert="high", **changed):
         target,
         **options,
     )
-    return network.load(WanTransformer3DModel, target)
+    return network.load_network(WanTransformer3DModel, target)
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +86,19 @@ def inputs():
 def test_a_converted_expert_is_the_published_network(experts, naive, inputs, time):
     noisy, position, normal, reference, _, prompts = inputs
     packed = condition(position, normal, reference).double()
-    mine = velocity(
-        copy.deepcopy(experts["high"]).double(), noisy, packed, torch.tensor([time]), prompts.wanted.double()
+    mine = predict_velocity(
+        copy.deepcopy(experts["high"]).double(),
+        noisy,
+        packed,
+        torch.tensor([time]),
+        prompts.positive.double(),
     )
     other = naive_wan.network(
         naive[0],
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
         time,
-        prompts.wanted[0].double(),
+        prompts.positive[0].double(),
     )
     assert other.abs().mean() > 0.1
     # diffusers works out the waves of the time in float32, where 1000 has steps of 6e-5.
@@ -105,7 +109,9 @@ def test_the_reference_and_each_condition_matter_and_are_not_interchangeable(exp
     noisy, position, normal, reference, first, prompts = inputs
 
     def result(*parts):
-        return velocity(experts["high"], noisy, condition(*parts), torch.tensor([900.0]), prompts.wanted)
+        return predict_velocity(
+            experts["high"], noisy, condition(*parts), torch.tensor([900.0]), prompts.positive
+        )
 
     usual = result(position, normal, reference)
     for changed in (
@@ -157,28 +163,28 @@ def test_bfloat16_storage_keeps_the_fold(files, naive, inputs, tmp_path):
         "condition_embedder.time_embedder.linear_1.weight",
     } <= exact
     assert model.patch_embedding.weight.dtype == model.blocks[0].ffn.net[2].weight.dtype == torch.bfloat16
-    mine = velocity(
+    mine = predict_velocity(
         model,
         noisy,
         condition(position, normal, reference).bfloat16(),
         torch.tensor([900.0]),
-        prompts.wanted.bfloat16(),
+        prompts.positive.bfloat16(),
     )
     other = naive_wan.network(
         naive[0],
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
         900.0,
-        prompts.wanted[0].double(),
+        prompts.positive[0].double(),
     )
     assert (mine[0] - other).abs().mean() < 0.02 * other.abs().mean()
 
 
 def test_the_full_size_painter_has_802_tensors_and_14_billion_parameters():
     with torch.device("meta"):
-        model = WanTransformer3DModel(in_channels=network.PACKED, **network.PUBLISHED)
+        model = WanTransformer3DModel(in_channels=network.INPUT_CHANNELS, **network.PUBLISHED_CONFIG)
     assert sum(tensor.numel() for tensor in model.parameters()) == pytest.approx(14.2895e9, rel=1e-4)
-    assert 2 * len(list(adapted_layers(len(model.blocks)))) + 2 == 802
+    assert 2 * len(list(lora_layers(len(model.blocks)))) + 2 == 802
 
 
 def remove(name):
@@ -271,9 +277,9 @@ def sources(files, tmp_path):
         {name: tmp_path / name for name in ("high", "low")},
         {name: files / f"{name}-painter.safetensors" for name in ("high", "low")},
         tmp_path / "tiny" / "vae",
-        tmp_path / "tiny" / PROMPTS,
+        tmp_path / "tiny" / PROMPTS_FILE,
         tmp_path / "models" / "orbitpainter",
-        Card(size=32, frames=61),
+        ModelCard(size=32, frames=61),
     )
 
 
@@ -285,7 +291,7 @@ def test_a_whole_model_is_converted_into_the_folder_that_the_painter_reads(files
     convert_model(*sources(files, tmp_path), lambda *what: told.append(what), **OPTIONS, dtype=torch.float32)
     model = Model(tmp_path / "models" / "orbitpainter", torch.device("cpu"))
     model.check()
-    assert model.card == Card(size=32, frames=61)
+    assert model.card == ModelCard(size=32, frames=61)
     for name in ("low", "high"):
         pairs = zip(model.expert(name).parameters(), experts[name].parameters(), strict=True)
         assert all(torch.equal(mine, other) for mine, other in pairs)
@@ -380,7 +386,7 @@ print(peak - start, sum(file.stat().st_size for file in (folder / "out").iterdir
 
 
 def test_noise_levels_are_the_published_ones_and_not_the_librarys_default():
-    levels = Sampling().levels()
+    levels = SamplingConfig().sigmas()
     assert levels[0] == 1
     assert levels[-1] == 0
     torch.testing.assert_close(
@@ -397,16 +403,16 @@ def test_noise_levels_are_the_published_ones_and_not_the_librarys_default():
 
 
 def test_the_first_21_of_50_steps_belong_to_the_expert_for_high_noise():
-    sampling = Sampling()
-    assert [sampling.expert(level) for level in sampling.levels().tolist()[:-1]] == ["high"] * 21 + [
+    sampling = SamplingConfig()
+    assert [sampling.expert_at(level) for level in sampling.sigmas().tolist()[:-1]] == ["high"] * 21 + [
         "low"
     ] * 29
 
 
 @pytest.mark.parametrize(("time", "rounded"), [(937.5, 936), (898.88, 900), (890.80, 892), (873.49, 872)])
 def test_times_can_be_rounded_as_in_training(time, rounded):
-    assert Sampling(rounded_times=True).time(time / 1000) == rounded
-    assert Sampling().time(time / 1000) == pytest.approx(time)
+    assert SamplingConfig(round_timesteps=True).time(time / 1000) == rounded
+    assert SamplingConfig().time(time / 1000) == pytest.approx(time)
 
 
 @pytest.mark.parametrize("injected", [False, True])
@@ -418,7 +424,7 @@ def test_ten_steps_of_two_experts_with_guidance_are_the_naive_loops(experts, nai
         noisy,
         condition(position, normal, reference),
         prompts,
-        Sampling(steps=10),
+        SamplingConfig(steps=10),
         told.append,
         first if injected else None,
         shown.append,
@@ -429,8 +435,8 @@ def test_ten_steps_of_two_experts_with_guidance_are_the_naive_loops(experts, nai
         naive,
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
-        prompts.wanted[0].double(),
-        prompts.unwanted[0].double(),
+        prompts.positive[0].double(),
+        prompts.negative[0].double(),
         10,
         6.0,
         first[0, :, 0].double() if injected else None,
@@ -443,7 +449,7 @@ def test_ten_steps_of_two_experts_with_guidance_are_the_naive_loops(experts, nai
 
 def test_an_injected_frame_stays_what_it_was_and_the_others_follow_it(experts, inputs):
     noisy, position, normal, reference, first, prompts = inputs
-    packed, sampling = condition(position, normal, reference), Sampling(steps=3)
+    packed, sampling = condition(position, normal, reference), SamplingConfig(steps=3)
     one, other = (
         denoise(experts.get, noisy, packed, prompts, sampling, lambda fraction: None, frame)
         for frame in (first, -first)
@@ -460,17 +466,21 @@ def test_without_guidance_the_unwanted_text_is_never_asked(experts, inputs):
         asked.append(name)
         return experts[name]
 
-    broken = Prompts(prompts.wanted, torch.full_like(prompts.unwanted, torch.nan))
+    broken = Prompts(prompts.positive, torch.full_like(prompts.negative, torch.nan))
     packed = condition(position, normal, reference)
-    alone = denoise(expert, noisy, packed, broken, Sampling(steps=4, guidance=1.0), lambda fraction: None)
+    alone = denoise(
+        expert, noisy, packed, broken, SamplingConfig(steps=4, guidance=1.0), lambda fraction: None
+    )
     assert alone.isfinite().all()
     assert (
-        denoise(expert, noisy, packed, broken, Sampling(steps=4, guided=()), lambda fraction: None)
+        denoise(expert, noisy, packed, broken, SamplingConfig(steps=4, guided=()), lambda fraction: None)
         .isfinite()
         .all()
     )
     assert (
-        denoise(expert, noisy, packed, broken, Sampling(steps=4, guided=("low",)), lambda fraction: None)
+        denoise(
+            expert, noisy, packed, broken, SamplingConfig(steps=4, guided=("low",)), lambda fraction: None
+        )
         .isnan()
         .all()
     )

@@ -14,10 +14,10 @@ from backend.api.errors import Cancelled, InvalidWeights, OutOfMemory
 from backend.api.job import Job
 from backend.api.settings import Settings
 from backend.paint.orbitpainter import agx, clips, layouts, memory_plan, painter
-from backend.paint.orbitpainter.cameras import closed
-from backend.paint.orbitpainter.model import Card, Model
-from backend.paint.orbitpainter.network import condition, decode, encode, velocity
-from backend.paint.orbitpainter.sampler import Sampling
+from backend.paint.orbitpainter.cameras import close_orbit
+from backend.paint.orbitpainter.model import Model, ModelCard
+from backend.paint.orbitpainter.network import condition, decode, encode, predict_velocity
+from backend.paint.orbitpainter.sampler import SamplingConfig
 from backend.paint.preview import COUNT, SIZE, strip
 from backend.paint.reference import Reference
 from tests import tiny_model
@@ -38,7 +38,7 @@ def model(tmp_path, monkeypatch):
     """Makes the folder of a tiny model, which the painter then finds; three steps are enough for all that is
     looked at."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "models"))
-    monkeypatch.setitem(painter.QUALITY, "quality", Sampling(steps=STEPS))
+    monkeypatch.setitem(painter.QUALITY_PRESETS, "quality", SamplingConfig(steps=STEPS))
     return lambda **card: tiny_model.write_model(tmp_path / "models" / "orbitpainter", **card)
 
 
@@ -51,7 +51,7 @@ def reference():
 
 
 def views(passes):
-    return [[frame for film in one.films for frame in film] for one in passes]
+    return [[frame for film in one.clips for frame in film] for one in passes]
 
 
 def test_every_layout_shows_every_view_and_fits_the_autoencoder():
@@ -59,38 +59,44 @@ def test_every_layout_shows_every_view_and_fits_the_autoencoder():
         passes = layout(AROUND, OVER)
         wanted = set(AROUND) if name == "horizontal" else set(AROUND + OVER)
         assert {view for one in views(passes) for frame in one for view in frame} == wanted
-        assert all(len(film) % 4 == 1 for one in passes for film in one.films)
+        assert all(len(film) % 4 == 1 for one in passes for film in one.clips)
 
 
 def test_layouts_are_the_published_ones():
-    [first, second] = layouts.sequential(AROUND, OVER)
-    assert first.films == [[(view,) for view in (*AROUND, 0)]]
-    assert (second.films, second.follows) == ([[(view,) for view in (*OVER, 60)]], 0)
-    assert layouts.beside(AROUND, OVER)[0].films == [[*((view, view + 60) for view in AROUND), (0, 60)]]
-    [film] = layouts.interleaved(AROUND, OVER)[0].films
+    [first, second] = layouts.sequential_layout(AROUND, OVER)
+    assert first.clips == [[(view,) for view in (*AROUND, 0)]]
+    assert (second.clips, second.start_view) == ([[(view,) for view in (*OVER, 60)]], 0)
+    assert layouts.beside_layout(AROUND, OVER)[0].clips == [
+        [*((view, view + 60) for view in AROUND), (0, 60)]
+    ]
+    [film] = layouts.interleaved_layout(AROUND, OVER)[0].clips
     assert len(film) == 121
     # One latent frame in the middle holds the end of one orbit and the beginning of the other.
     assert film[57:61] == [(57,), (58,), (59,), (60,)]
     assert film[-1] == (0,)
-    assert [layouts.latent_frames(len(film)) for film in layouts.joint(AROUND, OVER)[0].films] == [16, 16]
-    assert layouts.latent_frames(121) == 31
-    assert layouts.latent_frames(1) == 1
+    assert [
+        layouts.count_latent_frames(len(film)) for film in layouts.joint_layout(AROUND, OVER)[0].clips
+    ] == [16, 16]
+    assert layouts.count_latent_frames(121) == 31
+    assert layouts.count_latent_frames(1) == 1
 
 
 def test_a_film_taken_apart_gives_its_pictures_back():
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, (8, 8, 3), np.uint8) for _ in range(10)]
-    film = list(zip(closed(range(5)), closed(range(5, 10)), strict=True))
-    pixels = clips.assembled(images, film)
+    film = list(zip(close_orbit(range(5)), close_orbit(range(5, 10)), strict=True))
+    pixels = clips.assemble_clip(images, film)
     assert pixels.shape == (1, 3, 6, 8, 16)
     assert pixels.min() >= -1
     assert pixels.max() <= 1
-    back = clips.taken_apart(film, pixels)
+    back = clips.split_clip(film, pixels)
     assert all(np.array_equal(back[view], image) for view, image in enumerate(images))
 
 
 def test_black_is_minus_one_and_white_is_one():
-    pixels = clips.assembled([np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)], [(0,), (1,)])
+    pixels = clips.assemble_clip(
+        [np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)], [(0,), (1,)]
+    )
     assert (pixels[:, :, 0] == -1).all()
     assert (pixels[:, :, 1] == 1).all()
 
@@ -112,17 +118,17 @@ def test_the_latent_of_an_image_is_the_first_of_a_film_that_starts_with_it(vae):
 
 
 def test_the_reference_lies_in_the_middle_of_black_as_large_as_a_mesh(reference):
-    shown = clips.framed(reference, 256, view_transform=False)
+    shown = clips.frame_reference(reference, 256, view_transform=False)
     rows, columns = (np.flatnonzero((shown.max(axis=2) > 100).any(axis=axis)) for axis in (1, 0))
     assert abs(rows.mean() - 127.5) < 1
     assert abs(columns.mean() - 127.5) < 1
-    assert np.ptp(rows) + 1 == pytest.approx(clips.SHARE * 256, abs=3)
+    assert np.ptp(rows) + 1 == pytest.approx(clips.REFERENCE_FRACTION * 256, abs=3)
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(40 / 60, abs=0.02)
     assert shown[0].max() == 0
     np.testing.assert_allclose(shown[128, 128], np.array([0.9, 0.5, 0.2]) * 255, atol=1)
-    transformed = clips.framed(reference, 256)
+    transformed = clips.frame_reference(reference, 256)
     np.testing.assert_allclose(transformed[128, 128], 255 * agx.encode(np.float32([0.9, 0.5, 0.2])), atol=1)
-    assert clips.framed(reference, 256, copies=2).shape == (256, 512, 3)
+    assert clips.frame_reference(reference, 256, copies=2).shape == (256, 512, 3)
 
 
 def job(settings: Settings) -> Job:
@@ -151,7 +157,9 @@ def test_every_layout_paints_every_view(model, layout, reference):
     assert all(frame.shape == (32, 32, 3) and frame.dtype == np.uint8 for frame in painting.frames)
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
     assert told == sorted(told)
-    assert len(shown) == (STEPS + 1) * len(layouts.passes(layout, 61)), "a sketch of each step, then the film"
+    assert len(shown) == (STEPS + 1) * len(layouts.plan_passes(layout, 61)), (
+        "a preview of each step, then the film"
+    )
     np.testing.assert_allclose(shown[-1].mean(axis=(1, 2)), strip(painting.frames).mean(axis=(1, 2)), atol=8)
     assert all(pictures.shape == (COUNT, SIZE, SIZE, 3) for pictures in shown)
     assert any("random" in note for note in painting.notes)
@@ -195,10 +203,10 @@ def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
 def test_the_seed_decides_and_the_reference_is_followed(model, reference):
     folder = model(layout="horizontal")
     buffers = [np.zeros((32, 32, 3), np.uint8)] * 60
-    [one] = layouts.horizontal(AROUND, [])
+    [one] = layouts.horizontal_layout(AROUND, [])
 
     def frames(settings, shown):
-        own = Model(folder, torch.device("cpu"), sampling=painter.QUALITY["quality"])
+        own = Model(folder, torch.device("cpu"), sampling=painter.QUALITY_PRESETS["quality"])
         return np.stack(
             list(
                 painter.paint_pass(
@@ -237,31 +245,33 @@ def test_missing_weights_are_a_sentence_that_names_the_folder(model, tmp_path):
     ],
 )
 def test_a_card_gets_the_best_rung_that_fits(card, memory, best):
-    found = memory_plan.fitting(card, memory, 32_768)
+    found = memory_plan.profiles_that_fit(card, memory, 32_768)
     assert str(found[0]) == best
-    assert found == [rung for rung in memory_plan.RUNGS if rung in found]
+    assert found == [profile for profile in memory_plan.MEMORY_PROFILES if profile in found]
 
 
 def test_tokens_are_those_of_the_published_sizes():
-    assert painter.tokens(Card(512, 61), layouts.horizontal(AROUND, [])[0]) == 17_408
-    assert painter.tokens(Card(512, 61), layouts.joint(AROUND, OVER)[0]) == 33_792
-    assert painter.tokens(Card(512, 61), layouts.beside(AROUND, OVER)[0]) == 34_816
-    assert painter.tokens(Card(512, 61), layouts.interleaved(AROUND, OVER)[0]) == 32_768
+    assert painter.count_tokens(ModelCard(512, 61), layouts.horizontal_layout(AROUND, [])[0]) == 17_408
+    assert painter.count_tokens(ModelCard(512, 61), layouts.joint_layout(AROUND, OVER)[0]) == 33_792
+    assert painter.count_tokens(ModelCard(512, 61), layouts.beside_layout(AROUND, OVER)[0]) == 34_816
+    assert painter.count_tokens(ModelCard(512, 61), layouts.interleaved_layout(AROUND, OVER)[0]) == 32_768
 
 
-@pytest.mark.parametrize("rung", memory_plan.RUNGS, ids=str)
-def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, rung):
+@pytest.mark.parametrize("profile", memory_plan.MEMORY_PROFILES, ids=str)
+def test_every_rung_paints_and_streaming_changes_nothing(model, inputs, profile):
     folder = model()
     with torch.no_grad():
         whole, held = (
-            velocity(Model(folder, torch.device("cpu"), each).expert("high"), *inputs)
-            for each in (memory_plan.RUNGS[0], rung)
+            predict_velocity(Model(folder, torch.device("cpu"), each).expert("high"), *inputs)
+            for each in (memory_plan.MEMORY_PROFILES[0], profile)
         )
-    if rung.precision == "bf16":
+    if profile.precision == "bf16":
         assert torch.equal(whole, held)
     else:
         assert (
-            0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+            0
+            < (whole - held).abs().mean()
+            < {"fp8": 0.1, "4bit": 0.2}[profile.precision] * whole.abs().mean()
         )
 
 
@@ -282,19 +292,19 @@ def test_a_card_that_is_too_small_after_all_is_tried_with_less(model):
     tried, own = [], Model(model(), torch.device("cpu"))
 
     def paint():
-        tried.append(own.rung)
+        tried.append(own.profile)
         if len(tried) < 3:
             raise torch.OutOfMemoryError
         return {0: "painted"}
 
-    assert painter.smaller_until_it_fits(paint, own, memory_plan.RUNGS) == {0: "painted"}
-    assert tried == list(memory_plan.RUNGS[:3])
+    assert painter.retry_with_smaller_profiles(paint, own, memory_plan.MEMORY_PROFILES) == {0: "painted"}
+    assert tried == list(memory_plan.MEMORY_PROFILES[:3])
     tried.clear()
     with pytest.raises(OutOfMemory, match="too little memory"):
-        painter.smaller_until_it_fits(paint, own, memory_plan.RUNGS[:2])
+        painter.retry_with_smaller_profiles(paint, own, memory_plan.MEMORY_PROFILES[:2])
 
 
 def test_a_card_that_cannot_cannot_be_read_is_named(tmp_path):
     (tmp_path / "model.json").write_text('{"sizes": 3}')
     with pytest.raises(InvalidWeights, match=r"model.json cannot be read"):
-        Card.read(tmp_path)
+        ModelCard.read(tmp_path)
