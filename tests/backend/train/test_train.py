@@ -1,4 +1,5 @@
-"""Training OrbitPainter: what is learnt, and when; a tiny network learns one mesh and paints it."""
+"""Training OrbitPainter: noise levels, trained tensors and checkpoints; a tiny network learns one mesh and
+paints it."""
 
 import json
 import shutil
@@ -18,23 +19,23 @@ from backend.mesh.prepare import clean
 from backend.paint.orbitpainter import agx, cameras, network, painter
 from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
-from backend.paint.orbitpainter.network import condition, decode, encode, predict_velocity
+from backend.paint.orbitpainter.network import decode_video, encode_video, pack_condition, predict_velocity
 from backend.paint.orbitpainter.sampler import EXPERTS, SamplingConfig
 from backend.paint.preview import unseen
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
 from backend.train import checkpoints
-from backend.train.examples import examples
+from backend.train.examples import prepare_examples
 from backend.train.expert import open_expert
 from backend.train.objective import expert_noise_levels
-from backend.train.train import Recipe, step_loss, train
+from backend.train.train import Recipe, step_loss, train_expert
 from tests import lessons, mosaic, naive_wan, tiny_model
-from tests.lessons import COLORS, CPU, NETWORK
+from tests.lessons import CPU, CUBE_COLORS, TRAINED_NETWORK
 from tests.meshes import at_once
 
-LESSONS = {"high": (100, 1e-2), "low": (150, 5e-3)}
-"""Steps and rate: tiny networks are taught quicker than large ones."""
+STEPS_AND_RATE = {"high": (100, 1e-2), "low": (150, 5e-3)}
+"""Steps and learning rate by expert: tiny networks learn faster than large ones."""
 
 
 @pytest.fixture(scope="module")
@@ -48,25 +49,29 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(asset, folder, tmp_path_factory):
-    return examples([asset], Model(folder, CPU), tmp_path_factory.mktemp("cache"), lambda sentence: None)
+def training_examples(asset, folder, tmp_path_factory):
+    return prepare_examples(
+        [asset], Model(folder, CPU), tmp_path_factory.mktemp("cache"), lambda sentence: None
+    )
 
 
-def open_fresh(folder: Path, expert: str, start: Path | None = None):
+def open_tiny_expert(folder: Path, expert: str, start: Path | None = None):
     return open_expert(folder / expert, [folder / f"{expert}.safetensors"], start, CPU, torch.float32)
 
 
 def text(folder: Path) -> torch.Tensor:
-    return Model(folder, CPU).prompts().wanted
+    return Model(folder, CPU).load_prompts().positive
 
 
-def mean_loss(expert, name: str, found, folder: Path) -> float:
-    """Over 40 expert_noise_levels and noises that the training does not draw."""
+def mean_loss(expert, name: str, training_examples, folder: Path) -> float:
+    """The mean over 40 noise levels and noises that the training does not draw."""
     with torch.no_grad():
         return float(
             np.mean(
                 [
-                    step_loss(expert, found, text(folder), expert_noise_levels(name), 99, step).item()
+                    step_loss(
+                        expert, training_examples, text(folder), expert_noise_levels(name), 99, step
+                    ).item()
                     for step in range(40)
                 ]
             )
@@ -74,27 +79,35 @@ def mean_loss(expert, name: str, found, folder: Path) -> float:
 
 
 @pytest.fixture(scope="module")
-def trained(folder, found, tmp_path_factory):
+def training_results(folder, training_examples, tmp_path_factory):
     """Per expert: the loss before and after, the expert, and its checkpoint."""
     results = {}
     for name in EXPERTS:
-        expert, target = open_fresh(folder, name), tmp_path_factory.mktemp(name)
-        before = mean_loss(expert, name, found, folder)
-        steps, rate = LESSONS[name]
-        checkpoint = train(
-            expert, found, text(folder), Recipe(name, rate=rate), steps, target, lambda *what: None
+        expert, target = open_tiny_expert(folder, name), tmp_path_factory.mktemp(name)
+        before = mean_loss(expert, name, training_examples, folder)
+        steps, rate = STEPS_AND_RATE[name]
+        checkpoint = train_expert(
+            expert,
+            training_examples,
+            text(folder),
+            Recipe(name, rate=rate),
+            steps,
+            target,
+            lambda *what: None,
         )
-        results[name] = before, mean_loss(expert, name, found, folder), expert, checkpoint
+        results[name] = before, mean_loss(expert, name, training_examples, folder), expert, checkpoint
     return results
 
 
-def test_a_tiny_network_learns_one_mesh(trained):
-    for name, (before, after, _, _) in trained.items():
+def test_training_on_one_mesh_lowers_the_loss_tenfold(training_results):
+    for name, (before, after, _, _) in training_results.items():
         print(f"\n{name}: loss {before:.3f} -> {after:.4f}")
         assert after < before / 10
 
 
-def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, asset, tmp_path, monkeypatch):
+def test_trained_experts_paint_in_the_colours_of_the_mesh(
+    training_results, folder, asset, tmp_path, monkeypatch
+):
     """Through conversion, the folder of weights and the painter, whose frames are compared with the file's
     own texture."""
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
@@ -110,31 +123,36 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     shown = Reference(truth[7] / np.float32(255), buffers[7].mask.astype(np.float32))
 
     def errors() -> list[float]:
-        """Largest difference of a channel, of 255, between the mean painted colour of each side and its
-        colour; both as AgX shows them."""
+        """Largest difference of a channel, of 255, between the mean painted colour of each of the cube's
+        colours and that colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
         painting = painter.OrbitPainter().paint(
             surface, buffers, shown, settings, lambda fraction: None, at_once, unseen
         )
-        frames, wanted = (
-            255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS)
+        frames, expected = (
+            255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), CUBE_COLORS)
         )
-        painted = np.stack([frames[(np.stack(truth) == color).all(axis=-1)].mean(axis=0) for color in COLORS])
-        return np.abs(painted - wanted).max(axis=1).round().tolist()
+        painted = np.stack(
+            [frames[(np.stack(truth) == color).all(axis=-1)].mean(axis=0) for color in CUBE_COLORS]
+        )
+        return np.abs(painted - expected).max(axis=1).round().tolist()
 
     tiny_model.write_model(
-        tmp_path / "orbitpainter", NETWORK, mosaic.autoencoder(), size=32, layout="horizontal"
+        tmp_path / "orbitpainter", TRAINED_NETWORK, mosaic.autoencoder(), size=32, layout="horizontal"
     )
     random = errors()
     convert_model(
         {name: folder / f"{name}.safetensors" for name in EXPERTS},
-        {name: checkpoint / checkpoints.PAINTER_FILE for name, (_, _, _, checkpoint) in trained.items()},
+        {
+            name: checkpoint / checkpoints.PAINTER_FILE
+            for name, (_, _, _, checkpoint) in training_results.items()
+        },
         folder / "vae",
         folder / PROMPTS_FILE,
         tmp_path / "orbitpainter",
         ModelCard(size=32, frames=61, layout="horizontal"),
         lambda *what: None,
-        config=NETWORK,
+        config=TRAINED_NETWORK,
         dtype=torch.float32,
     )
     learnt = errors()
@@ -142,40 +160,40 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
     assert max(learnt) < 40 < min(random)  # of which the autoencoder's 8 pixels cost up to 19
 
 
-def test_the_autoencoder_of_these_tests_keeps_the_colours_of_eight_by_eight_pixels():
-    film = torch.rand(1, 3, 9, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+def test_the_mosaic_autoencoder_keeps_the_mean_colours_of_its_cells():
+    video = torch.rand(1, 3, 9, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.no_grad():
-        latents = encode(mosaic.autoencoder(), film)
-        shown = decode(mosaic.autoencoder(), latents)
-    means = film[0, :, 1:5].reshape(3, 4, 4, 8, 4, 8).mean(dim=(1, 3, 5))
+        latents = encode_video(mosaic.autoencoder(), video)
+        decoded = decode_video(mosaic.autoencoder(), latents)
+    means = video[0, :, 1:5].reshape(3, 4, 4, 8, 4, 8).mean(dim=(1, 3, 5))
     torch.testing.assert_close(latents[0, 3:6, 1], means, atol=1e-3, rtol=0)
-    torch.testing.assert_close(shown[0, :, 4, ::8, ::8], means, atol=1e-3, rtol=0)
+    torch.testing.assert_close(decoded[0, :, 4, ::8, ::8], means, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("name", EXPERTS)
-def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_learnt(
-    trained, folder, name, tmp_path
-):
-    _, _, expert, checkpoint = trained[name]
+def test_a_converted_checkpoint_equals_the_trained_network(training_results, folder, name, tmp_path):
+    _, _, expert, checkpoint = training_results[name]
     file = checkpoint / checkpoints.PAINTER_FILE
-    attentions = [f"{side}_attn.{letter}" for side in ("self", "cross") for letter in "qkvo"]
+    attentions = [f"{kind}_attn.{letter}" for kind in ("self", "cross") for letter in "qkvo"]
     layers = {
-        f"blocks.{block}.{part}"
-        for block in range(NETWORK["num_layers"])
-        for part in ("ffn.0", "ffn.2", *attentions)
+        f"blocks.{block}.{layer}"
+        for block in range(TRAINED_NETWORK["num_layers"])
+        for layer in ("ffn.0", "ffn.2", *attentions)
     }
     assert set(load_file(file)) == {
         "patch_embedding.weight",
         "patch_embedding.bias",
-        *(f"{layer}.lora_{side}.default.weight" for layer in layers for side in "AB"),
+        *(f"{layer}.lora_{factor}.default.weight" for layer in layers for factor in "AB"),
     }
-    convert_expert([folder / f"{name}.safetensors"], file, tmp_path / name, NETWORK, dtype=torch.float32)
+    convert_expert(
+        [folder / f"{name}.safetensors"], file, tmp_path / name, TRAINED_NETWORK, dtype=torch.float32
+    )
     converted = network.load_network(WanTransformer3DModel, tmp_path / name)
     random = torch.Generator().manual_seed(6)
-    films = [torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3)]
+    noisy, position, normal = (torch.randn(1, 16, 3, 4, 4, generator=random) for _ in range(3))
     inputs = (
-        films[0],
-        condition(films[1], films[2], torch.randn(1, 16, 1, 4, 4, generator=random)),
+        noisy,
+        pack_condition(position, normal, torch.randn(1, 16, 1, 4, 4, generator=random)),
         torch.tensor([900.0]),
         text(folder),
     )
@@ -192,114 +210,133 @@ def test_a_checkpoint_is_a_painters_file_and_its_conversion_the_network_that_lea
 def naive(tmp_path):
     """The folder of a model as the naive implementation has it; the files of its base and of a painter."""
     tiny_model.save(
-        WanTransformer3DModel(in_channels=network.INPUT_CHANNELS, **naive_wan.CONFIG), tmp_path / "high"
+        WanTransformer3DModel(in_channels=network.INPUT_CHANNELS, **naive_wan.NAIVE_CONFIG), tmp_path / "high"
     )
     save_file(naive_wan.base_tensors(1), tmp_path / "base.safetensors")
     save_file(naive_wan.painter_tensors(2), tmp_path / "painter.safetensors")
     return tmp_path
 
 
-def test_an_expert_that_learns_is_the_published_network(naive):
+def test_an_expert_opened_for_training_equals_the_published_network(naive):
     expert = open_expert(
         naive / "high",
         [naive / "base.safetensors"],
         naive / "painter.safetensors",
         CPU,
         torch.float64,
-        naive_wan.RANK,
+        naive_wan.LORA_RANK,
     )
     random = torch.Generator().manual_seed(7)
     noisy, position, normal = (torch.randn(1, 16, 2, 4, 4, generator=random) for _ in range(3))
-    still, words = torch.randn(1, 16, 1, 4, 4, generator=random), torch.randn(1, 512, 20, generator=random)
+    reference, prompt = (
+        torch.randn(1, 16, 1, 4, 4, generator=random),
+        torch.randn(1, 512, 20, generator=random),
+    )
     with torch.no_grad():
         mine = predict_velocity(
-            expert.network, noisy, condition(position, normal, still).double(), torch.tensor([900.0]), words
+            expert.network,
+            noisy,
+            pack_condition(position, normal, reference).double(),
+            torch.tensor([900.0]),
+            prompt,
         )
-        other = naive_wan.network(
-            naive_wan.together(naive_wan.base_tensors(1), naive_wan.painter_tensors(2)),
+        other = naive_wan.predict_velocity(
+            naive_wan.merge_painter(naive_wan.base_tensors(1), naive_wan.painter_tensors(2)),
             *(part[0].double() for part in (noisy, position, normal)),
-            still[0, :, 0].double(),
+            reference[0, :, 0].double(),
             900.0,
-            words[0].double(),
+            prompt[0].double(),
         )
     torch.testing.assert_close(mine[0].double(), other, atol=1e-3, rtol=0)
 
 
-def test_a_new_lora_changes_nothing_and_the_patch_embedding_begins_with_the_bases(naive):
-    learning = open_expert(
-        naive / "high", [naive / "base.safetensors"], None, CPU, torch.float32, naive_wan.RANK
+def test_a_new_lora_is_zero_and_the_patch_embedding_starts_with_the_base(naive):
+    parameters = open_expert(
+        naive / "high", [naive / "base.safetensors"], None, CPU, torch.float32, naive_wan.LORA_RANK
     ).parameters
-    assert {name: tensor.shape for name, tensor in learning.items()} == {
+    assert {name: tensor.shape for name, tensor in parameters.items()} == {
         name: tensor.shape for name, tensor in naive_wan.painter_tensors(2).items()
     }
-    assert all((tensor == 0).all() for name, tensor in learning.items() if ".lora_B." in name)
-    assert all((tensor != 0).any() for name, tensor in learning.items() if ".lora_A." in name)
+    assert all((tensor == 0).all() for name, tensor in parameters.items() if ".lora_B." in name)
+    assert all((tensor != 0).any() for name, tensor in parameters.items() if ".lora_A." in name)
     base = naive_wan.base_tensors(1)
-    assert torch.equal(learning["patch_embedding.weight"][:, :52], base["patch_embedding.weight"])
-    assert (learning["patch_embedding.weight"][:, 52:] != 0).any()
-    assert torch.equal(learning["patch_embedding.bias"], base["patch_embedding.bias"])
+    assert torch.equal(parameters["patch_embedding.weight"][:, :52], base["patch_embedding.weight"])
+    assert (parameters["patch_embedding.weight"][:, 52:] != 0).any()
+    assert torch.equal(parameters["patch_embedding.bias"], base["patch_embedding.bias"])
 
 
-def test_only_the_lora_and_the_patch_embedding_learn(trained, folder):
-    _, _, expert, _ = trained["high"]
+def test_only_the_lora_and_the_patch_embedding_are_trained(training_results, folder):
+    _, _, expert, _ = training_results["high"]
     assert {id(parameter) for parameter in expert.network.parameters() if parameter.requires_grad} == set(
         map(id, expert.parameters.values())
     )
-    begun = open_fresh(folder, "high")
-    assert begun.network.is_gradient_checkpointing
-    now, then = expert.network.state_dict(), begun.network.state_dict()
+    fresh = open_tiny_expert(folder, "high")
+    assert fresh.network.is_gradient_checkpointing
+    now, then = expert.network.state_dict(), fresh.network.state_dict()
     changed = {name for name in now if not torch.equal(now[name], then[name])}
     assert changed == {name for name in now if name.endswith((".up", ".down"))} | {
-        "patch_embedding.video",
+        "patch_embedding.video_weight",
         "patch_embedding.bias",
     }
 
 
-def test_the_noise_levels_of_each_expert_are_the_published_ones():
+def test_each_expert_trains_on_the_published_noise_levels():
     high, low = expert_noise_levels("high"), expert_noise_levels("low")
-    assert (len(high.time), len(low.time)) == (358, 642)
-    assert (len(high.time.unique()), len(low.time.unique())) == (26, 269)
-    assert (high.time.min(), high.time.max()) == (900, 1000)
-    assert (low.time.min(), low.time.max()) == (pytest.approx(4.97, abs=0.01), 900)
+    assert (len(high.timestep), len(low.timestep)) == (358, 642)
+    assert (len(high.timestep.unique()), len(low.timestep.unique())) == (26, 269)
+    assert (high.timestep.min(), high.timestep.max()) == (900, 1000)
+    assert (low.timestep.min(), low.timestep.max()) == (pytest.approx(4.97, abs=0.01), 900)
     grid = [5 * s / (1 + 4 * s) for s in (1 - i / 1000 for i in range(1000))]
-    levels = torch.cat([high.level, low.level])
-    assert {round(level, 5) for level in levels.tolist()} <= {round(level, 5) for level in grid}
-    assert (levels - torch.tensor(grid)).abs().max() < 0.0026
-    assert (levels - torch.cat([high.time, low.time]) / 1000).abs().max() < 0.0026
+    sigmas = torch.cat([high.sigma, low.sigma])
+    assert {round(sigma, 5) for sigma in sigmas.tolist()} <= {round(sigma, 5) for sigma in grid}
+    assert (sigmas - torch.tensor(grid)).abs().max() < 0.0026
+    assert (sigmas - torch.cat([high.timestep, low.timestep]) / 1000).abs().max() < 0.0026
 
 
-def test_errors_weigh_most_in_the_middle_and_nothing_at_pure_noise():
-    time, weight = (
+def test_the_loss_weighs_middle_noise_levels_most_and_pure_noise_not():
+    timestep, weight = (
         torch.cat([getattr(expert_noise_levels(name), part) for name in EXPERTS])
-        for part in ("time", "weight")
+        for part in ("timestep", "weight")
     )
-    assert weight[time == 1000].max() == 0
-    assert weight[time == 900][0] == pytest.approx(0.63, abs=0.005)
-    assert (weight.max(), time[weight.argmax()]) == (pytest.approx(2.076, abs=0.001), 500)
+    assert weight[timestep == 1000].max() == 0
+    assert weight[timestep == 900][0] == pytest.approx(0.63, abs=0.005)
+    assert (weight.max(), timestep[weight.argmax()]) == (pytest.approx(2.076, abs=0.001), 500)
     assert weight[-1] == pytest.approx(0.03, abs=0.003)
     assert weight.mean() == pytest.approx(1, abs=2e-3)
 
 
-def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, found, tmp_path):
+def test_an_interrupted_training_ends_with_the_same_tensors(folder, training_examples, tmp_path):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    whole = train(
-        open_fresh(folder, "low"), found, text(folder), recipe, 8, tmp_path / "whole", lambda *what: None
+    whole = train_expert(
+        open_tiny_expert(folder, "low"),
+        training_examples,
+        text(folder),
+        recipe,
+        8,
+        tmp_path / "whole",
+        lambda *what: None,
     )
-    first = train(
-        open_fresh(folder, "low"), found, text(folder), recipe, 3, tmp_path / "parts", lambda *what: None
+    first = train_expert(
+        open_tiny_expert(folder, "low"),
+        training_examples,
+        text(folder),
+        recipe,
+        3,
+        tmp_path / "parts",
+        lambda *what: None,
     )
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000003"]
-    told = []
-    second = train(
-        open_fresh(folder, "low", first / checkpoints.PAINTER_FILE),
-        found,
+    steps = []
+    second = train_expert(
+        open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE),
+        training_examples,
         text(folder),
         recipe,
         8,
         tmp_path / "parts",
-        lambda step, loss: told.append(step),
+        lambda step, loss: steps.append(step),
     )
-    assert told == [4, 5, 6, 7, 8]
+    assert steps == [4, 5, 6, 7, 8]
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000008"]
     for name in (checkpoints.PAINTER_FILE, checkpoints.OPTIMIZER_FILE):
         one, other = load_file(whole / name), load_file(second / name)
@@ -307,18 +344,24 @@ def test_a_training_that_was_interrupted_ends_with_the_same_numbers(folder, foun
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, disk):
+def test_a_full_disk_keeps_the_last_checkpoint(folder, training_examples, tmp_path, disk):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    first = train(
-        open_fresh(folder, "low"), found, text(folder), recipe, 1, tmp_path / "begun", lambda *what: None
+    first = train_expert(
+        open_tiny_expert(folder, "low"),
+        training_examples,
+        text(folder),
+        recipe,
+        1,
+        tmp_path / "begun",
+        lambda *what: None,
     )
     size = sum(path.stat().st_size for path in first.iterdir())
     place = disk(f"size={3 * size // 2}")
     shutil.copytree(first, place / first.name)
     with pytest.raises(StorageError, match="disk is full"):
-        train(
-            open_fresh(folder, "low", first / checkpoints.PAINTER_FILE),
-            found,
+        train_expert(
+            open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE),
+            training_examples,
             text(folder),
             recipe,
             2,
@@ -332,15 +375,25 @@ def test_a_disk_that_is_full_keeps_the_last_checkpoint(folder, found, tmp_path, 
     )
 
 
-def test_the_first_steps_are_gentle(folder, found, tmp_path):
-    begun = open_fresh(folder, "high")
-    before = begun.parameters["patch_embedding.bias"].detach().clone()
-    train(begun, found, text(folder), Recipe("high", rate=3e-3, decay=0.0), 1, tmp_path, lambda *what: None)
-    moved = (begun.parameters["patch_embedding.bias"].detach() - before).abs().max()
-    assert moved == pytest.approx(1e-3, rel=0.01)  # AdamW's first step is as long as its rate
+def test_the_first_training_steps_have_a_third_of_the_learning_rate(folder, training_examples, tmp_path):
+    fresh = open_tiny_expert(folder, "high")
+    before = fresh.parameters["patch_embedding.bias"].detach().clone()
+    train_expert(
+        fresh,
+        training_examples,
+        text(folder),
+        Recipe("high", rate=3e-3, decay=0.0),
+        1,
+        tmp_path,
+        lambda *what: None,
+    )
+    change = (fresh.parameters["patch_embedding.bias"].detach() - before).abs().max()
+    assert change == pytest.approx(1e-3, rel=0.01)  # AdamW's first step is as long as its rate
 
 
-def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypatch, capsys):
+def test_the_train_command_trains_and_resumes(
+    asset, folder, training_examples, tmp_path, monkeypatch, capsys
+):
     def command(*more: str) -> int:
         monkeypatch.setattr(
             "sys.argv",
@@ -355,7 +408,7 @@ def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypa
                 "--model",
                 str(folder),
                 "--cache",
-                str(found[0].file.parent),
+                str(training_examples[0].file.parent),
                 "-o",
                 str(tmp_path / "run"),
                 *more,
@@ -364,7 +417,7 @@ def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypa
         return command_line.main()
 
     assert command("--steps", "2", "--resume") == 2
-    assert "no training to go on with" in capsys.readouterr().err
+    assert "no training to continue" in capsys.readouterr().err
     assert command("--steps", "0") == 2
     assert command("--steps", "2") == 0
     assert "step 2 of 2, loss 0." in capsys.readouterr().out
@@ -377,11 +430,19 @@ def test_the_command_trains_and_goes_on(asset, folder, found, tmp_path, monkeypa
     assert json.loads((tmp_path / "run" / "step_000003" / "recipe.json").read_text())["expert"] == "high"
 
 
-def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(folder, found, tmp_path):
+def test_a_loss_that_is_not_a_number_leaves_the_last_checkpoint(folder, training_examples, tmp_path):
     recipe = Recipe("high")
-    kept = train(open_fresh(folder, "high"), found, text(folder), recipe, 1, tmp_path, lambda *what: None)
-    broken = open_fresh(folder, "high", kept / checkpoints.PAINTER_FILE)
+    kept = train_expert(
+        open_tiny_expert(folder, "high"),
+        training_examples,
+        text(folder),
+        recipe,
+        1,
+        tmp_path,
+        lambda *what: None,
+    )
+    broken = open_tiny_expert(folder, "high", kept / checkpoints.PAINTER_FILE)
     broken.parameters["patch_embedding.bias"].data[:] = float("nan")
     with pytest.raises(InvalidSettings, match="loss of step 2 is not a number"):
-        train(broken, found, text(folder), recipe, 3, tmp_path, lambda *what: None)
+        train_expert(broken, training_examples, text(folder), recipe, 3, tmp_path, lambda *what: None)
     assert checkpoints.latest(tmp_path) == kept

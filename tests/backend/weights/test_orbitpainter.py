@@ -133,7 +133,7 @@ def pinned(hub) -> Manifest:
     return Manifest(tuple(files), {})
 
 
-TINY = tiny_weights.OPTIONS
+TINY = tiny_weights.INSTALL_OPTIONS
 
 
 def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(hub, tmp_path):

@@ -15,13 +15,13 @@ from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.device_placement import prepare_for_device
 from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
 from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
-from backend.paint.orbitpainter.network import condition, predict_velocity
+from backend.paint.orbitpainter.network import pack_condition, predict_velocity
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, denoise
 from tests import naive_wan, tiny_model
 
 CPU = torch.device("cpu")
-OPTIONS = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+NAIVE_OPTIONS = {"config": naive_wan.NAIVE_CONFIG, "rank": naive_wan.LORA_RANK}
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +36,21 @@ def files(tmp_path_factory):
     return folder
 
 
-def of(files, part):
+def files_of_experts(files, part):
     return {name: files / f"{name}-{part}.safetensors" for name in EXPERTS}
 
 
 def convert(files, target, four_steps, **options):
     convert_model(
-        of(files, "base"),
-        of(files, "painter"),
+        files_of_experts(files, "base"),
+        files_of_experts(files, "painter"),
         files / "tiny" / "vae",
         files / "tiny" / PROMPTS_FILE,
         target,
         ModelCard(size=32, frames=61),
         lambda *what: None,
         four_steps,
-        **OPTIONS,
+        **NAIVE_OPTIONS,
         **options,
     )
     return target
@@ -59,14 +59,17 @@ def convert(files, target, four_steps, **options):
 @pytest.fixture(scope="module")
 def folder(files, tmp_path_factory):
     return convert(
-        files, tmp_path_factory.mktemp("models") / "orbitpainter", of(files, "fast"), dtype=torch.float32
+        files,
+        tmp_path_factory.mktemp("models") / "orbitpainter",
+        files_of_experts(files, "fast"),
+        dtype=torch.float32,
     )
 
 
 @pytest.fixture(scope="module")
-def stored(files, tmp_path_factory):
-    """The same in 16 bits."""
-    return convert(files, tmp_path_factory.mktemp("stored") / "orbitpainter", of(files, "fast"))
+def folder_16_bits(files, tmp_path_factory):
+    """A converted model with its four-step LoRA, in 16 bits."""
+    return convert(files, tmp_path_factory.mktemp("stored") / "orbitpainter", files_of_experts(files, "fast"))
 
 
 @pytest.fixture(scope="module")
@@ -78,41 +81,43 @@ def inputs():
     return noisy, position, normal, reference, text
 
 
-def test_the_noise_levels_are_those_of_the_distillation():
+def test_fast_sampling_has_the_noise_levels_of_the_distillation():
     sampling = QUALITY_PRESETS["fast"]
     torch.testing.assert_close(
         sampling.sigmas(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
     )
-    assert [sampling.expert_at(level) for level in sampling.sigmas().tolist()[:-1]] == [
+    assert [sampling.expert_at(sigma) for sigma in sampling.sigmas().tolist()[:-1]] == [
         "high",
         "high",
         "low",
         "low",
     ]
-    assert [sampling.prompts_of(name) for name in EXPERTS] == [("wanted",), ("wanted",)]
+    assert [sampling.prompts_of(name) for name in EXPERTS] == [("positive",), ("positive",)]
 
 
-def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
+def test_four_steps_equal_the_naive_loop_with_the_lora_added(folder, inputs):
     noisy, position, normal, reference, text = inputs
-    experts = {name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).expert(name) for name in EXPERTS}
+    experts = {
+        name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).load_expert(name) for name in EXPERTS
+    }
     broken = Prompts(text, torch.full_like(text, torch.nan))
-    mine = denoise(
+    latents = denoise(
         experts.get,
         noisy,
-        condition(position, normal, reference),
+        pack_condition(position, normal, reference),
         broken,
         QUALITY_PRESETS["fast"],
         lambda fraction: None,
     )
     weights = [
-        naive_wan.with_four_steps(
-            naive_wan.together(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed)),
+        naive_wan.add_four_step_lora(
+            naive_wan.merge_painter(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed)),
             naive_wan.four_step_tensors(20 + seed),
         )
         for seed in (1, 2)
     ]
     words = text[0].double()
-    other, worked = naive_wan.film(
+    expected, experts_used = naive_wan.sample_clip(
         weights,
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
@@ -121,24 +126,24 @@ def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
         4,
         1.0,
     )
-    assert worked == "HHLL"
-    assert other.abs().mean() > 0.3
-    torch.testing.assert_close(mine[0].double(), other, atol=2e-4, rtol=0)
+    assert experts_used == "HHLL"
+    assert expected.abs().mean() > 0.3
+    torch.testing.assert_close(latents[0].double(), expected, atol=2e-4, rtol=0)
 
 
-def plain(files, tmp_path):
+def convert_without_lora(files, tmp_path):
     target = tmp_path / "plain"
     convert_expert(
         [files / "high-base.safetensors"],
         files / "high-painter.safetensors",
         target,
         dtype=torch.float32,
-        **OPTIONS,
+        **NAIVE_OPTIONS,
     )
     return network.load_network(WanTransformer3DModel, target)
 
 
-def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
+def test_lora_names_of_another_trainer_without_alpha_mean_the_same(files, tmp_path):
     """Halves of a LoRA of scale 2 with alpha, and the whole of one of scale 1 without it, in the names of
     another trainer."""
     tensors = load_file(files / "high-fast.safetensors")
@@ -154,7 +159,7 @@ def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
     save_file(other, tmp_path / "other.safetensors")
     merged = []
     for file in (files / "high-fast.safetensors", tmp_path / "other.safetensors"):
-        expert = plain(files, tmp_path)
+        expert = convert_without_lora(files, tmp_path)
         adapter = distilled_lora.LoraAdapter(
             file, {name: tuple(tensor.shape) for name, tensor in expert.named_parameters()}
         )
@@ -166,12 +171,12 @@ def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
 
 
 @pytest.mark.parametrize("profile", MEMORY_PROFILES, ids=str)
-def test_every_rung_holds_the_merged_weights(stored, inputs, profile):
+def test_every_memory_profile_holds_the_merged_weights(folder_16_bits, inputs, profile):
     noisy, position, normal, reference, text = inputs
-    asked = noisy, condition(position, normal, reference), torch.tensor([900.0]), text
+    arguments = noisy, pack_condition(position, normal, reference), torch.tensor([900.0]), text
     with torch.no_grad():
         without, whole, held = (
-            predict_velocity(Model(stored, CPU, *how).expert("high"), *asked)
+            predict_velocity(Model(folder_16_bits, CPU, *how).load_expert("high"), *arguments)
             for how in (
                 (MEMORY_PROFILES[0],),
                 (MEMORY_PROFILES[0], QUALITY_PRESETS["fast"]),
@@ -240,16 +245,16 @@ def without(name):
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_tensor_before_anything_is_converted(files, tmp_path, change, words):
+def test_a_wrong_lora_file_is_reported_with_its_tensor_before_conversion(files, tmp_path, change, words):
     wrong = tmp_path / "wrong.safetensors"
     save_file(change(load_file(files / "low-fast.safetensors")), wrong)
     (tmp_path / "model").mkdir()
     with pytest.raises(InvalidWeights, match=rf"wrong\.safetensors.*{words}"):
-        convert(files, tmp_path / "model", of(files, "fast") | {"low": wrong})
+        convert(files, tmp_path / "model", files_of_experts(files, "fast") | {"low": wrong})
     assert list((tmp_path / "model").iterdir()) == []
 
 
-def test_a_model_without_the_files_says_what_fast_needs(files, folder, tmp_path):
+def test_a_model_without_lora_files_reports_what_fast_needs(files, folder, tmp_path):
     target = convert(files, tmp_path / "model", None)
     Model(target, CPU).check()
     with pytest.raises(
@@ -259,7 +264,7 @@ def test_a_model_without_the_files_says_what_fast_needs(files, folder, tmp_path)
     Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).check()
 
 
-def test_one_of_the_two_files_alone_is_refused(files, monkeypatch, capsys, tmp_path):
+def test_the_convert_command_refuses_one_lora_file_without_the_other(files, monkeypatch, capsys, tmp_path):
     given = [
         f"--{kind}-{name}={files / name}-{part}.safetensors"
         for kind, part in (("base", "base"), ("painter", "painter"))
