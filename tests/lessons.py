@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
-from backend.paint.orbitpainter.sampler import EXPERTS
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES
 from tests import mosaic, naive_wan, tiny_model
 
 TRAINED_NETWORK = tiny_model.TINY_NETWORK | {"num_attention_heads": 4}
@@ -61,7 +61,7 @@ def write_folder(folder: Path) -> Path:
     """A converted folder of random networks, whose autoencoder keeps colours, and a file of a base model for
     each expert."""
     tiny_model.write_model(folder, TRAINED_NETWORK, mosaic.autoencoder(), size=32, layout="horizontal")
-    for seed, expert in enumerate(EXPERTS):
+    for seed, expert in enumerate(EXPERT_NAMES):
         save_file(trainable_base(seed), folder / f"{expert}.safetensors")
     return folder
 

@@ -16,7 +16,7 @@ from transformers.models.sam.configuration_sam import (
 
 from backend.paint.orbitpainter.model import PROMPTS_FILE, ModelCard
 from backend.paint.orbitpainter.network import INPUT_CHANNELS
-from backend.paint.orbitpainter.sampler import EXPERTS
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES
 
 TINY_CARD = ModelCard(size=32, frames=61, trained=False)
 TINY_NETWORK = {
@@ -40,7 +40,7 @@ def write_model(
 ) -> Path:
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
-    for name in EXPERTS:
+    for name in EXPERT_NAMES:
         save(WanTransformer3DModel(in_channels=INPUT_CHANNELS, **network), folder / name, torch.bfloat16)
     save(vae or AutoencoderKLWan(**TINY_AUTOENCODER), folder / "vae")
     texts = torch.zeros(2, 512, TINY_NETWORK["text_dim"])

@@ -30,7 +30,7 @@ class Recipe:
     """How an expert is trained; the defaults are the published ones.
 
     Attributes:
-        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERTS`.
+        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERT_NAMES`.
         seed: of all random numbers.
         rate: learning rate of AdamW.
         decay: weight decay of AdamW.

@@ -16,7 +16,7 @@ from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
 from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import lora_layers, pack_condition
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
-from backend.paint.orbitpainter.sampler import EXPERTS, SamplingConfig, denoise
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES, SamplingConfig, denoise
 from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
 from backend.refine.trellis2.flow import Flow, FlowWidths
 from backend.refine.trellis2.sparse import levels
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
         }.get(layer.partition(".")[2].partition(".")[2], (HIDDEN_WIDTH, HIDDEN_WIDTH))
         tensors[f"{layer}.lora_A.weight"] = torch.randn(4, in_features, generator=random) / 16
         tensors[f"{layer}.lora_B.weight"] = torch.randn(out_features, 4, generator=random) / 16
-    for name in EXPERTS:
+    for name in EXPERT_NAMES:
         save_file(tensors, target / distilled_lora.LORA_FILES[name])
     return target
 

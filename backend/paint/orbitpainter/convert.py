@@ -31,7 +31,7 @@ from .network import (
     load_network,
     lora_layers,
 )
-from .sampler import EXPERTS
+from .sampler import EXPERT_NAMES
 
 LORA_RANK = 32
 """Rank of the published LoRA."""
@@ -135,7 +135,7 @@ def convert_model(
     def write(folder: Path) -> None:
         for name, file in (four_steps or {}).items():
             copy_four_steps(file, folder / distilled_lora.LORA_FILES[name], config)
-        for name in EXPERTS:
+        for name in EXPERT_NAMES:
             convert_expert(
                 shards(base[name]),
                 painter[name],

@@ -17,7 +17,7 @@ from . import distilled_lora
 from .device_placement import prepare_for_device
 from .memory_plan import MEMORY_PROFILES, MemoryProfile
 from .network import load_network
-from .sampler import EXPERTS, Prompts, SamplingConfig
+from .sampler import EXPERT_NAMES, Prompts, SamplingConfig
 from .segmentation import load_segmentation, segment_object
 
 CARD_FILE = "model.json"
@@ -114,8 +114,8 @@ class Model:
         self._name, self._network = "", None
 
     def load_expert(self, name: str) -> WanTransformer3DModel:
-        """One of :data:`backend.paint.orbitpainter.sampler.EXPERTS`, loaded once; the other one is unloaded
-        first."""
+        """One of :data:`backend.paint.orbitpainter.sampler.EXPERT_NAMES`, loaded once; the other one is
+        unloaded first."""
         if name != self._name:
             self.unload_expert()
             network, adapter = load_network(WanTransformer3DModel, self.folder / name), None
@@ -155,7 +155,7 @@ class Model:
 
     def load_config(self) -> dict:
         """The configuration of an expert, as diffusers writes it."""
-        return WanTransformer3DModel.load_config(self.folder / EXPERTS[0])
+        return WanTransformer3DModel.load_config(self.folder / EXPERT_NAMES[0])
 
     def check(self) -> None:
         """Opens every file once.
@@ -163,7 +163,7 @@ class Model:
         Raises:
             InvalidWeights: one is missing or damaged, or lacks what the sampling needs.
         """
-        for component in (*EXPERTS, "vae"):
+        for component in (*EXPERT_NAMES, "vae"):
             files = sorted((self.folder / component).glob("*.safetensors"))
             if not files:
                 raise InvalidWeights(

@@ -10,7 +10,7 @@ from diffusers import WanTransformer3DModel
 
 from .network import predict_velocity
 
-EXPERTS = ("high", "low")
+EXPERT_NAMES = ("high", "low")
 """The names of the two networks, in the order in which they are used."""
 
 
@@ -35,7 +35,7 @@ class SamplingConfig:
     shift: float = 5.0
     boundary: float = 0.875
     guidance: float = 6.0
-    guided: tuple[str, ...] = EXPERTS
+    guided: tuple[str, ...] = EXPERT_NAMES
     cache_threshold: float | None = None
     distilled: bool = False
     round_timesteps: bool = False
@@ -52,7 +52,7 @@ class SamplingConfig:
 
     def expert_at(self, sigma: float) -> str:
         """Which network is used at a noise level."""
-        return EXPERTS[0] if sigma >= self.boundary else EXPERTS[1]
+        return EXPERT_NAMES[0] if sigma >= self.boundary else EXPERT_NAMES[1]
 
     def prompts_of(self, expert: str) -> tuple[str, ...]:
         """Which of the :class:`Prompts` an expert is evaluated for at each step."""

@@ -20,7 +20,7 @@ from backend.paint.orbitpainter import agx, cameras, network, painter
 from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
 from backend.paint.orbitpainter.network import decode_video, encode_video, pack_condition, predict_velocity
-from backend.paint.orbitpainter.sampler import EXPERTS, SamplingConfig
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES, SamplingConfig
 from backend.paint.preview import unseen
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
@@ -82,7 +82,7 @@ def mean_loss(expert, name: str, training_examples, folder: Path) -> float:
 def training_results(folder, training_examples, tmp_path_factory):
     """Per expert: the loss before and after, the expert, and its checkpoint."""
     results = {}
-    for name in EXPERTS:
+    for name in EXPERT_NAMES:
         expert, target = open_tiny_expert(folder, name), tmp_path_factory.mktemp(name)
         before = mean_loss(expert, name, training_examples, folder)
         steps, rate = STEPS_AND_RATE[name]
@@ -142,7 +142,7 @@ def test_trained_experts_paint_in_the_colours_of_the_mesh(
     )
     random = errors()
     convert_model(
-        {name: folder / f"{name}.safetensors" for name in EXPERTS},
+        {name: folder / f"{name}.safetensors" for name in EXPERT_NAMES},
         {
             name: checkpoint / checkpoints.PAINTER_FILE
             for name, (_, _, _, checkpoint) in training_results.items()
@@ -170,7 +170,7 @@ def test_the_mosaic_autoencoder_keeps_the_mean_colours_of_its_cells():
     torch.testing.assert_close(decoded[0, :, 4, ::8, ::8], means, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", EXPERTS)
+@pytest.mark.parametrize("name", EXPERT_NAMES)
 def test_a_converted_checkpoint_equals_the_trained_network(training_results, folder, name, tmp_path):
     _, _, expert, checkpoint = training_results[name]
     file = checkpoint / checkpoints.PAINTER_FILE
@@ -295,7 +295,7 @@ def test_each_expert_trains_on_the_published_noise_levels():
 
 def test_the_loss_weighs_middle_noise_levels_most_and_pure_noise_not():
     timestep, weight = (
-        torch.cat([getattr(expert_noise_levels(name), part) for name in EXPERTS])
+        torch.cat([getattr(expert_noise_levels(name), part) for name in EXPERT_NAMES])
         for part in ("timestep", "weight")
     )
     assert weight[timestep == 1000].max() == 0

@@ -17,7 +17,7 @@ from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
 from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
 from backend.paint.orbitpainter.network import pack_condition, predict_velocity
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
-from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, denoise
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES, Prompts, denoise
 from tests import naive_wan, tiny_model
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ NAIVE_OPTIONS = {"config": naive_wan.NAIVE_CONFIG, "rank": naive_wan.LORA_RANK}
 def files(tmp_path_factory):
     """Both experts' published files and four-step LoRAs, tiny."""
     folder = tmp_path_factory.mktemp("weights")
-    for name, seed in zip(EXPERTS, (1, 2), strict=True):
+    for name, seed in zip(EXPERT_NAMES, (1, 2), strict=True):
         save_file(naive_wan.base_tensors(seed), folder / f"{name}-base.safetensors")
         save_file(naive_wan.painter_tensors(10 + seed), folder / f"{name}-painter.safetensors")
         save_file(naive_wan.four_step_tensors(20 + seed), folder / f"{name}-fast.safetensors")
@@ -37,7 +37,7 @@ def files(tmp_path_factory):
 
 
 def files_of_experts(files, part):
-    return {name: files / f"{name}-{part}.safetensors" for name in EXPERTS}
+    return {name: files / f"{name}-{part}.safetensors" for name in EXPERT_NAMES}
 
 
 def convert(files, target, four_steps, **options):
@@ -92,13 +92,13 @@ def test_fast_sampling_has_the_noise_levels_of_the_distillation():
         "low",
         "low",
     ]
-    assert [sampling.prompts_of(name) for name in EXPERTS] == [("positive",), ("positive",)]
+    assert [sampling.prompts_of(name) for name in EXPERT_NAMES] == [("positive",), ("positive",)]
 
 
 def test_four_steps_equal_the_naive_loop_with_the_lora_added(folder, inputs):
     noisy, position, normal, reference, text = inputs
     experts = {
-        name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).load_expert(name) for name in EXPERTS
+        name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).load_expert(name) for name in EXPERT_NAMES
     }
     broken = Prompts(text, torch.full_like(text, torch.nan))
     latents = denoise(
@@ -268,7 +268,7 @@ def test_the_convert_command_refuses_one_lora_file_without_the_other(files, monk
     given = [
         f"--{kind}-{name}={files / name}-{part}.safetensors"
         for kind, part in (("base", "base"), ("painter", "painter"))
-        for name in EXPERTS
+        for name in EXPERT_NAMES
     ]
     monkeypatch.setattr(
         sys,

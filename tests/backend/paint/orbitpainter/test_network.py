@@ -480,27 +480,14 @@ def test_sampling_without_guidance_never_uses_the_negative_prompt(experts, input
 
     broken = Prompts(prompts.positive, torch.full_like(prompts.negative, torch.nan))
     packed = pack_condition(position, normal, reference)
-    alone = denoise(
-        load_expert, noisy, packed, broken, SamplingConfig(steps=4, guidance=1.0), lambda fraction: None
-    )
-    assert alone.isfinite().all()
-    assert (
-        denoise(load_expert, noisy, packed, broken, SamplingConfig(steps=4, guided=()), lambda fraction: None)
-        .isfinite()
-        .all()
-    )
-    assert (
-        denoise(
-            load_expert,
-            noisy,
-            packed,
-            broken,
-            SamplingConfig(steps=4, guided=("low",)),
-            lambda fraction: None,
-        )
-        .isnan()
-        .all()
-    )
+
+    def sample(**changes):
+        sampling = SamplingConfig(steps=4, **changes)
+        return denoise(load_expert, noisy, packed, broken, sampling, lambda fraction: None)
+
+    assert sample(guidance=1.0).isfinite().all()
+    assert sample(guided=()).isfinite().all()
+    assert sample(guided=("low",)).isnan().all()
     assert names[:4] == ["high", "high", "low", "low"]
 
 

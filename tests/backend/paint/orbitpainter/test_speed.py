@@ -25,7 +25,7 @@ from backend.paint.orbitpainter.network import (
 )
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.quantization import GROUP_SIZE, FourBitLinear
-from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, SamplingConfig, denoise
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES, Prompts, SamplingConfig, denoise
 from benchmarks import orbitpainter as benchmark
 from tests import tiny_model
 
@@ -42,7 +42,7 @@ STREAMED = MemoryProfile("bf16", streamed=True)
 def experts(sampling, profile=MEMORY_PROFILES[0]):
     """Two networks of three blocks, the same each time."""
     result = {}
-    for seed, name in enumerate(EXPERTS):
+    for seed, name in enumerate(EXPERT_NAMES):
         torch.manual_seed(seed)
         result[name] = prepare_for_device(
             WanTransformer3DModel(
