@@ -55,8 +55,6 @@ class PassTime:
 class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.9
-
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
     ) -> list[Orbit]:

@@ -20,6 +20,7 @@ from backend.paint.orbitpainter.network import decode_video, encode_video, pack_
 from backend.paint.orbitpainter.sampler import SamplingConfig
 from backend.paint.preview import COUNT, SIZE, strip
 from backend.paint.reference import Reference
+from backend.stages import PAINT_SHARES
 from tests import tiny_model
 from tests.meshes import at_once, decoded, knot, mesh_data
 
@@ -192,7 +193,8 @@ def test_random_networks_texture_a_mesh_and_are_reported_as_random(model, tmp_pa
 def test_a_painted_pass_is_not_painted_again_after_cancelling(model, tmp_path):
     model()
 
-    begin, share = 0.5 * (1 - painter.OrbitPainter.share), painter.OrbitPainter.share
+    share = PAINT_SHARES["orbitpainter"]
+    begin = 0.5 * (1 - share)
 
     def cancel(stage, fraction):
         if stage == "paint" and fraction > begin + share * 0.7:  # in the middle of the second of two passes
