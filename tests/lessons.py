@@ -20,8 +20,6 @@ TRAINED_NETWORK = tiny_model.TINY_NETWORK | {"num_attention_heads": 4}
 CUBE_COLORS = np.uint8([[220, 60, 40], [60, 190, 70], [50, 80, 210], [230, 200, 60]])
 """(4, 3) sRGB colours of the textures."""
 
-CPU = torch.device("cpu")
-
 
 def project_from_above(
     shape: trimesh.Trimesh, texture: np.ndarray, tint: list[int] | None = None

@@ -33,6 +33,9 @@ NAIVE_CONFIG = {
 LORA_RANK = 4
 """Rank of the painter's LoRA."""
 
+CONVERT_OPTIONS = {"config": NAIVE_CONFIG, "rank": LORA_RANK}
+"""Options of :func:`backend.paint.orbitpainter.convert.convert_expert` for these networks."""
+
 
 def base_tensors(seed: int, config: dict = NAIVE_CONFIG) -> dict[str, torch.Tensor]:
     """Random weights of a base model's expert, in the names of the published file."""

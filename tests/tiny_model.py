@@ -18,6 +18,8 @@ from backend.paint.orbitpainter.model import PROMPTS_FILE, ModelCard
 from backend.paint.orbitpainter.network import INPUT_CHANNELS
 from backend.paint.orbitpainter.sampler import EXPERT_NAMES
 
+CPU = torch.device("cpu")
+
 TINY_CARD = ModelCard(size=32, frames=61, trained=False)
 TINY_NETWORK = {
     "num_attention_heads": 2,

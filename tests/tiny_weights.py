@@ -19,8 +19,7 @@ NEGATIVE_PROMPT_FILE = f"a = 'something'\nb = '{NEGATIVE_PROMPT}'\n".encode()
 
 INSTALL_OPTIONS = {
     "text_sha256": hashlib.sha256(NEGATIVE_PROMPT.encode()).hexdigest(),
-    "config": naive_wan.NAIVE_CONFIG,
-    "rank": naive_wan.LORA_RANK,
+    **naive_wan.CONVERT_OPTIONS,
 }
 """Options of :func:`backend.weights.install.install` for tiny networks."""
 

@@ -90,6 +90,7 @@ def run_training(
     if steps < 1 or not recipe.rate > 0:
         raise InvalidSettings("A training needs at least one step (--steps) and a rate above 0 (--rate).")
     checkpoint = _find_checkpoint(paths.output, recipe, resume)
+    # Latents of the assets, from the cache where they are there.
     model = Model(paths.model, best_device())
     examples = prepare_examples(assets, model, paths.cache, report)
     report(f"{len(examples)} clips to learn; the expert is loaded.")

@@ -2,9 +2,9 @@
 (Ink3D, section 3.2).
 
 It is a second branch beside the self-attention of every block, over the video's tokens only. What the paper
-leaves open is decided here (docs/models/gasa.md): places are voxels of a grid of 64, where a token's own sweep
-over four frames is as wide as the neighbourhood; a token without surface has no neighbour, and one without
-neighbours gets zero; a gate per block, zero at first, adds the branch to the full attention.
+leaves open is decided here (docs/models/gasa.md): places are voxels of a grid of 64, where a token's own
+sweep over four frames is as wide as the neighbourhood; a token without surface has no neighbour, and one
+without neighbours gets zero; a gate per block, zero at first, adds the branch to the full attention.
 """
 
 import copy

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +53,20 @@ class PassTime:
     taken: float
 
 
+class Conditions(NamedTuple):
+    """What the network is given beside the noise.
+
+    Attributes:
+        positions: per view (H, W, 3) uint8 of :func:`backend.render.maps.position_image`.
+        normals: per view (H, W, 3) uint8 of :func:`backend.render.maps.normal_image`.
+        reference: with its foreground.
+    """
+
+    positions: Sequence[np.ndarray]
+    normals: Sequence[np.ndarray]
+    reference: Reference
+
+
 class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
@@ -83,10 +98,12 @@ class OrbitPainter:
             weights_folder(), device_called(settings.device), sampling=QUALITY_PRESETS[settings.quality]
         )
         model.check()
-        # The conditions of all views.
         reference = cut_out(model.segment_reference(reference) if reference.opaque else reference)
-        positions = [position_image(buffer) for buffer in buffers]
-        normals = [normal_image(buffer, surface) for buffer in buffers]
+        conditions = Conditions(
+            [position_image(buffer) for buffer in buffers],
+            [normal_image(buffer, surface) for buffer in buffers],
+            reference,
+        )
         # One pass after the other; later ones may start with a frame of earlier ones.
         passes = plan_passes(model.card.layout, model.card.frames)
         painted: dict[int, np.ndarray] = {}
@@ -94,16 +111,7 @@ class OrbitPainter:
         for number, video_pass in enumerate(passes):
             report_progress = partial(_report_pass_progress, progress, number, len(passes))
             paint = partial(
-                paint_pass,
-                model,
-                video_pass,
-                positions,
-                normals,
-                reference,
-                painted,
-                settings,
-                report_progress,
-                show_preview,
+                paint_pass, model, video_pass, conditions, painted, settings, report_progress, show_preview
             )
             work = partial(_time_pass, model, count_tokens(model.card, video_pass), paint, times)
             images = load_or_run(f"pass_{number}", work)
@@ -163,9 +171,7 @@ def retry_with_smaller_profiles(
 def paint_pass(
     model: Model,
     video_pass: Pass,
-    positions: Sequence[np.ndarray],
-    normals: Sequence[np.ndarray],
-    reference: Reference,
+    conditions: Conditions,
     painted: dict[int, np.ndarray],
     settings: Settings,
     progress: Progress,
@@ -176,13 +182,13 @@ def paint_pass(
     Args:
         model: its networks.
         video_pass: which clips.
-        positions, normals: the conditions of all views, (H, W, 3) uint8.
-        reference: with its foreground.
+        conditions: of all views.
         painted: images of earlier passes by view.
         settings: of the job.
         progress: receives the fraction done.
         show_preview: receives rough images of the clips at every step.
     """
+    positions, normals, reference = conditions
     views_per_frame = len(video_pass.clips[0][0])
     framed = clips.frame_reference(
         reference, model.card.size, views_per_frame, settings.view_transform == "agx"

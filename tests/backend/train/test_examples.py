@@ -18,7 +18,8 @@ from backend.render.rasterize import render
 from backend.train import references
 from backend.train.examples import REFERENCES_PER_ASSET, prepare_examples
 from tests import lessons
-from tests.lessons import CPU, CUBE_COLORS, ball, quarters
+from tests.lessons import CUBE_COLORS, ball, quarters
+from tests.tiny_model import CPU
 
 
 @pytest.fixture(scope="module")

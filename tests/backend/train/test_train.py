@@ -31,8 +31,9 @@ from backend.train.expert import open_expert
 from backend.train.objective import expert_noise_levels
 from backend.train.train import Recipe, step_loss, train_expert
 from tests import lessons, mosaic, naive_wan, tiny_model
-from tests.lessons import CPU, CUBE_COLORS, TRAINED_NETWORK
+from tests.lessons import CUBE_COLORS, TRAINED_NETWORK
 from tests.meshes import at_once
+from tests.tiny_model import CPU
 
 STEPS_AND_RATE = {"high": (100, 1e-2), "low": (150, 5e-3)}
 """Steps and learning rate by expert: tiny networks learn faster than large ones."""

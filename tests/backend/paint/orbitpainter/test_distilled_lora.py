@@ -19,9 +19,7 @@ from backend.paint.orbitpainter.network import pack_condition, predict_velocity
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.sampler import EXPERT_NAMES, Prompts, denoise
 from tests import naive_wan, tiny_model
-
-CPU = torch.device("cpu")
-NAIVE_OPTIONS = {"config": naive_wan.NAIVE_CONFIG, "rank": naive_wan.LORA_RANK}
+from tests.tiny_model import CPU
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +48,7 @@ def convert(files, target, four_steps, **options):
         ModelCard(size=32, frames=61),
         lambda *what: None,
         four_steps,
-        **NAIVE_OPTIONS,
+        **naive_wan.CONVERT_OPTIONS,
         **options,
     )
     return target
@@ -138,7 +136,7 @@ def convert_without_lora(files, tmp_path):
         files / "high-painter.safetensors",
         target,
         dtype=torch.float32,
-        **NAIVE_OPTIONS,
+        **naive_wan.CONVERT_OPTIONS,
     )
     return network.load_network(WanTransformer3DModel, target)
 

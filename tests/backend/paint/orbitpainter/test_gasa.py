@@ -248,9 +248,8 @@ def test_the_painter_uses_the_sparse_branches_of_a_models_files(tmp_path, monkey
         [video_pass] = LAYOUTS["horizontal"](list(range(60)), [])
         reference = painter.Reference(np.full((32, 32, 3), 0.5, np.float32), np.ones((32, 32), np.float32))
         settings = painter.Settings(painter="orbitpainter")
-        painted = painter.paint_pass(
-            model, video_pass, positions, positions, reference, {}, settings, lambda fraction: None
-        )
+        conditions = painter.Conditions(positions, positions, reference)
+        painted = painter.paint_pass(model, video_pass, conditions, {}, settings, lambda fraction: None)
         results.append(np.stack(list(painted.values())))
         assert gasa.has_sparse_branches(model.load_expert("low")) == (gate is not None)
     assert np.array_equal(results[0], results[1])

@@ -281,15 +281,12 @@ def conversion_arguments(files, tmp_path):
     )
 
 
-NAIVE_OPTIONS = {"config": naive_wan.NAIVE_CONFIG, "rank": naive_wan.LORA_RANK}
-
-
 def test_a_converted_model_is_a_folder_that_the_painter_reads(files, experts, tmp_path):
     reports = []
     convert_model(
         *conversion_arguments(files, tmp_path),
         lambda *what: reports.append(what),
-        **NAIVE_OPTIONS,
+        **naive_wan.CONVERT_OPTIONS,
         dtype=torch.float32,
     )
     model = Model(tmp_path / "models" / "orbitpainter", torch.device("cpu"))
@@ -304,7 +301,7 @@ def test_a_converted_model_is_a_folder_that_the_painter_reads(files, experts, tm
 
 def test_a_failed_conversion_leaves_the_earlier_model(files, tmp_path):
     base, painter, vae, prompts, target, card = conversion_arguments(files, tmp_path)
-    convert_model(base, painter, vae, prompts, target, card, lambda *what: None, **NAIVE_OPTIONS)
+    convert_model(base, painter, vae, prompts, target, card, lambda *what: None, **naive_wan.CONVERT_OPTIONS)
     with pytest.raises(InvalidWeights, match="low-painter"):
         convert_model(
             base,
@@ -314,11 +311,18 @@ def test_a_failed_conversion_leaves_the_earlier_model(files, tmp_path):
             target,
             card,
             lambda *what: None,
-            **NAIVE_OPTIONS,
+            **naive_wan.CONVERT_OPTIONS,
         )
     with pytest.raises(InvalidWeights, match="holds no model"):
         convert_model(
-            base, painter, tmp_path / "nowhere", prompts, target, card, lambda *what: None, **NAIVE_OPTIONS
+            base,
+            painter,
+            tmp_path / "nowhere",
+            prompts,
+            target,
+            card,
+            lambda *what: None,
+            **naive_wan.CONVERT_OPTIONS,
         )
     Model(target, torch.device("cpu")).check()
 
@@ -329,7 +333,7 @@ def test_a_full_disk_is_reported_and_leaves_no_incomplete_model(files, tmp_path,
     (place / "orbitpainter").mkdir()
     (place / "orbitpainter" / "kept").touch()
     with pytest.raises(StorageError, match="disk is full"):
-        convert_model(*given, place / "orbitpainter", card, lambda *what: None, **NAIVE_OPTIONS)
+        convert_model(*given, place / "orbitpainter", card, lambda *what: None, **naive_wan.CONVERT_OPTIONS)
     assert [path.relative_to(place).as_posix() for path in place.rglob("*")] == [
         "orbitpainter",
         "orbitpainter/kept",
@@ -340,7 +344,9 @@ def test_a_folder_without_weights_is_reported_with_its_name(files, tmp_path):
     base, *rest = conversion_arguments(files, tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidWeights, match=r"empty holds no .safetensors file"):
-        convert_model(base | {"low": tmp_path / "empty"}, *rest, lambda *what: None, **NAIVE_OPTIONS)
+        convert_model(
+            base | {"low": tmp_path / "empty"}, *rest, lambda *what: None, **naive_wan.CONVERT_OPTIONS
+        )
 
 
 CONVERT_AND_MEASURE = """

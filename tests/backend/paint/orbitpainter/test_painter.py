@@ -214,15 +214,16 @@ def test_a_painted_pass_is_not_painted_again_after_cancelling(model, tmp_path):
 
 def test_a_pass_depends_on_seed_and_reference_alone(model, reference):
     folder = model(layout="horizontal")
-    buffers = [np.zeros((32, 32, 3), np.uint8)] * 60
+    images = [np.zeros((32, 32, 3), np.uint8)] * 60
     [video_pass] = layouts.horizontal_layout(HORIZONTAL, [])
 
     def paint(settings, reference):
         model = Model(folder, torch.device("cpu"), sampling=painter.QUALITY_PRESETS["quality"])
+        conditions = painter.Conditions(images, images, reference)
         return np.stack(
             list(
                 painter.paint_pass(
-                    model, video_pass, buffers, buffers, reference, {}, settings, lambda fraction: None
+                    model, video_pass, conditions, {}, settings, lambda fraction: None
                 ).values()
             )
         )

@@ -28,8 +28,8 @@ from backend.paint.orbitpainter.quantization import GROUP_SIZE, FourBitLinear
 from backend.paint.orbitpainter.sampler import EXPERT_NAMES, Prompts, SamplingConfig, denoise
 from benchmarks import orbitpainter as benchmark
 from tests import tiny_model
+from tests.tiny_model import CPU
 
-CPU = torch.device("cpu")
 ALWAYS_CACHED = SamplingConfig(steps=6, cache_threshold=1e9)
 """Sampling that uses the cache wherever it can."""
 
