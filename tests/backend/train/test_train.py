@@ -4,6 +4,7 @@ paints it."""
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
 from backend.train import checkpoints
 from backend.train.examples import prepare_examples
-from backend.train.expert import open_expert
+from backend.train.expert import TrainableExpert, open_expert
 from backend.train.objective import expert_noise_levels
 from backend.train.train import Recipe, step_loss, train_expert
 from tests import lessons, mosaic, naive_wan, tiny_model
@@ -64,46 +65,49 @@ def text(folder: Path) -> torch.Tensor:
     return Model(folder, CPU).load_prompts().positive
 
 
-def mean_loss(expert, name: str, training_examples, folder: Path) -> float:
+def train(
+    folder: Path, examples, recipe: Recipe, steps: int, target: Path, expert=None, progress=lambda *what: None
+) -> Path:
+    """The last checkpoint of a training of a tiny expert, by default of a new one."""
+    expert = expert or open_tiny_expert(folder, recipe.expert)
+    return train_expert(expert, examples, text(folder), recipe, steps, target, progress)
+
+
+def mean_loss(folder: Path, expert, name: str, examples) -> float:
     """The mean over 40 noise levels and noises that the training does not draw."""
+    prompt, levels = text(folder), expert_noise_levels(name)
     with torch.no_grad():
-        return float(
-            np.mean(
-                [
-                    step_loss(
-                        expert, training_examples, text(folder), expert_noise_levels(name), 99, step
-                    ).item()
-                    for step in range(40)
-                ]
-            )
-        )
+        losses = [step_loss(expert, examples, prompt, levels, 99, step).item() for step in range(40)]
+    return float(np.mean(losses))
+
+
+class TrainingResult(NamedTuple):
+    """A trained expert, its checkpoint and its mean loss before and after."""
+
+    expert: TrainableExpert
+    checkpoint: Path
+    before: float
+    after: float
 
 
 @pytest.fixture(scope="module")
 def training_results(folder, training_examples, tmp_path_factory):
-    """Per expert: the loss before and after, the expert, and its checkpoint."""
+    """By the expert's name."""
     results = {}
     for name in EXPERT_NAMES:
         expert, target = open_tiny_expert(folder, name), tmp_path_factory.mktemp(name)
-        before = mean_loss(expert, name, training_examples, folder)
+        before = mean_loss(folder, expert, name, training_examples)
         steps, rate = STEPS_AND_RATE[name]
-        checkpoint = train_expert(
-            expert,
-            training_examples,
-            text(folder),
-            Recipe(name, rate=rate),
-            steps,
-            target,
-            lambda *what: None,
-        )
-        results[name] = before, mean_loss(expert, name, training_examples, folder), expert, checkpoint
+        checkpoint = train(folder, training_examples, Recipe(name, rate=rate), steps, target, expert=expert)
+        after = mean_loss(folder, expert, name, training_examples)
+        results[name] = TrainingResult(expert, checkpoint, before, after)
     return results
 
 
 def test_training_on_one_mesh_lowers_the_loss_tenfold(training_results):
-    for name, (before, after, _, _) in training_results.items():
-        print(f"\n{name}: loss {before:.3f} -> {after:.4f}")
-        assert after < before / 10
+    for name, result in training_results.items():
+        print(f"\n{name}: loss {result.before:.3f} -> {result.after:.4f}")
+        assert result.after < result.before / 10
 
 
 def test_trained_experts_paint_in_the_colours_of_the_mesh(
@@ -144,10 +148,7 @@ def test_trained_experts_paint_in_the_colours_of_the_mesh(
     random = errors()
     convert_model(
         {name: folder / f"{name}.safetensors" for name in EXPERT_NAMES},
-        {
-            name: checkpoint / checkpoints.PAINTER_FILE
-            for name, (_, _, _, checkpoint) in training_results.items()
-        },
+        {name: result.checkpoint / checkpoints.PAINTER_FILE for name, result in training_results.items()},
         folder / "vae",
         folder / PROMPTS_FILE,
         tmp_path / "orbitpainter",
@@ -173,7 +174,7 @@ def test_the_mosaic_autoencoder_keeps_the_mean_colours_of_its_cells():
 
 @pytest.mark.parametrize("name", EXPERT_NAMES)
 def test_a_converted_checkpoint_equals_the_trained_network(training_results, folder, name, tmp_path):
-    _, _, expert, checkpoint = training_results[name]
+    expert, checkpoint, *_ = training_results[name]
     file = checkpoint / checkpoints.PAINTER_FILE
     attentions = [f"{kind}_attn.{letter}" for kind in ("self", "cross") for letter in "qkvo"]
     layers = {
@@ -267,7 +268,7 @@ def test_a_new_lora_is_zero_and_the_patch_embedding_starts_with_the_base(naive):
 
 
 def test_only_the_lora_and_the_patch_embedding_are_trained(training_results, folder):
-    _, _, expert, _ = training_results["high"]
+    expert = training_results["high"].expert
     assert {id(parameter) for parameter in expert.network.parameters() if parameter.requires_grad} == set(
         map(id, expert.parameters.values())
     )
@@ -308,67 +309,36 @@ def test_the_loss_weighs_middle_noise_levels_most_and_pure_noise_not():
 
 def test_an_interrupted_training_ends_with_the_same_tensors(folder, training_examples, tmp_path):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    whole = train_expert(
-        open_tiny_expert(folder, "low"),
-        training_examples,
-        text(folder),
-        recipe,
-        8,
-        tmp_path / "whole",
-        lambda *what: None,
-    )
-    first = train_expert(
-        open_tiny_expert(folder, "low"),
-        training_examples,
-        text(folder),
-        recipe,
-        3,
-        tmp_path / "parts",
-        lambda *what: None,
-    )
+    uninterrupted = train(folder, training_examples, recipe, 8, tmp_path / "whole")
+    first = train(folder, training_examples, recipe, 3, tmp_path / "parts")
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000003"]
     steps = []
-    second = train_expert(
-        open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE),
+    resumed = train(
+        folder,
         training_examples,
-        text(folder),
         recipe,
         8,
         tmp_path / "parts",
-        lambda step, loss: steps.append(step),
+        expert=open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE),
+        progress=lambda step, loss: steps.append(step),
     )
     assert steps == [4, 5, 6, 7, 8]
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["step_000008"]
     for name in (checkpoints.PAINTER_FILE, checkpoints.OPTIMIZER_FILE):
-        one, other = load_file(whole / name), load_file(second / name)
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[key], other[key]) for key in one)
+        expected, found = load_file(uninterrupted / name), load_file(resumed / name)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(folder, training_examples, tmp_path, disk):
     recipe = Recipe("low", seed=5, rate=5e-3)
-    first = train_expert(
-        open_tiny_expert(folder, "low"),
-        training_examples,
-        text(folder),
-        recipe,
-        1,
-        tmp_path / "begun",
-        lambda *what: None,
-    )
+    first = train(folder, training_examples, recipe, 1, tmp_path / "begun")
     size = sum(path.stat().st_size for path in first.iterdir())
     place = disk(f"size={3 * size // 2}")
     shutil.copytree(first, place / first.name)
+    resumed = open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE)
     with pytest.raises(StorageError, match="disk is full"):
-        train_expert(
-            open_tiny_expert(folder, "low", first / checkpoints.PAINTER_FILE),
-            training_examples,
-            text(folder),
-            recipe,
-            2,
-            place,
-            lambda *what: None,
-        )
+        train(folder, training_examples, recipe, 2, place, expert=resumed)
     assert [path.name for path in place.iterdir()] == [first.name]
     assert (
         checkpoints.latest(place).joinpath(checkpoints.OPTIMIZER_FILE).read_bytes()
@@ -379,15 +349,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(folder, training_examples, tmp_pa
 def test_the_first_training_steps_have_a_third_of_the_learning_rate(folder, training_examples, tmp_path):
     fresh = open_tiny_expert(folder, "high")
     before = fresh.parameters["patch_embedding.bias"].detach().clone()
-    train_expert(
-        fresh,
-        training_examples,
-        text(folder),
-        Recipe("high", rate=3e-3, decay=0.0),
-        1,
-        tmp_path,
-        lambda *what: None,
-    )
+    train(folder, training_examples, Recipe("high", rate=3e-3, decay=0.0), 1, tmp_path, expert=fresh)
     change = (fresh.parameters["patch_embedding.bias"].detach() - before).abs().max()
     assert change == pytest.approx(1e-3, rel=0.01)  # AdamW's first step is as long as its rate
 
@@ -433,17 +395,9 @@ def test_the_train_command_trains_and_resumes(
 
 def test_a_loss_that_is_not_a_number_leaves_the_last_checkpoint(folder, training_examples, tmp_path):
     recipe = Recipe("high")
-    kept = train_expert(
-        open_tiny_expert(folder, "high"),
-        training_examples,
-        text(folder),
-        recipe,
-        1,
-        tmp_path,
-        lambda *what: None,
-    )
+    kept = train(folder, training_examples, recipe, 1, tmp_path)
     broken = open_tiny_expert(folder, "high", kept / checkpoints.PAINTER_FILE)
     broken.parameters["patch_embedding.bias"].data[:] = float("nan")
     with pytest.raises(InvalidSettings, match="loss of step 2 is not a number"):
-        train_expert(broken, training_examples, text(folder), recipe, 3, tmp_path, lambda *what: None)
+        train(folder, training_examples, recipe, 3, tmp_path, expert=broken)
     assert checkpoints.latest(tmp_path) == kept
