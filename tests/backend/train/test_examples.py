@@ -135,7 +135,7 @@ def test_an_asset_is_encoded_once_and_again_when_the_model_card_changes(asset, f
     assert reports == []
     model.card = replace(model.card, mirror=1)
     assert prepare_examples([asset], model, cache, reports.append) != training_examples
-    assert reports == ["cube.glb is rendered and training_examples."]
+    assert reports == ["cube.glb is rendered and encoded."]
 
 
 def test_assets_that_cannot_be_trained_on_are_reported_and_left_out(
