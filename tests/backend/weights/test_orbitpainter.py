@@ -100,7 +100,7 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
     target = tmp_path / "models" / "orbitpainter"
     model = Model(target, torch.device("cpu"))
     model.check()
-    assert model.expert("high").config.in_channels == 65
+    assert model.load_expert("high").config.in_channels == 65
     Model(target, torch.device("cpu"), sampling=QUALITY_PRESETS["fast"]).check()
     assert load_segmentation(target / "segmentation").config.model_type == "sam"
     embedded = read_prompts(target / "prompts.safetensors")
