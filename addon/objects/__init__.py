@@ -1,10 +1,10 @@
-"""A Blender object, what a job needs of it, and what a result adds to it.
+"""Blender objects: what a job reads from them, and what a result adds to them. In the order of a job:
 
-1. ``identity.py``: an object, found again after a rename, an undo, a save or a reload.
-2. ``mesh_io.py``: object to arrays, UVs back to the mesh: the only place that reads or writes a mesh.
-3. ``snapshot.py``: what a job sends of those arrays.
-4. ``takes.py``, ``material.py``, ``report.py``: results on the object, their material and their report.
-5. ``region.py``: the part of a take that is painted anew.
-6. ``fingerprint.py``: the proof that the mesh is the same as before.
-7. ``export.py``: a take as files.
+1. ``identity.py`` finds an object again after a rename, an undo, a save or a reload.
+2. ``mesh_io.py`` reads an object into arrays and writes UVs back: the only place that reads or writes a mesh.
+3. ``snapshot.py`` turns those arrays into what a job sends.
+4. ``takes.py`` adds a result to an object, with its ``material.py`` and its ``report.py``.
+5. ``fingerprint.py`` proves that the mesh is otherwise unchanged.
+6. ``region.py`` marks the region of a take to repaint.
+7. ``export.py`` writes a take to files.
 """

@@ -1,4 +1,4 @@
-"""A take as files: its textures, and the object that wears it."""
+"""Exports a take: its textures as image files, or its object as a GLB file."""
 
 import tempfile
 from dataclasses import dataclass
@@ -12,76 +12,76 @@ from . import material, takes
 
 
 @dataclass(frozen=True)
-class Format:
+class ImageFormat:
     """How Blender writes an image.
 
     Attributes:
-        title: for people.
+        title: the name that users see.
         suffix: of the file.
-        kind, depth: as Blender's image settings call them; bits per channel.
-        linear: holds scene-linear colours, not sRGB-encoded ones.
+        file_format: as in Blender's image settings.
+        color_depth: bits per channel, as in Blender's image settings.
+        is_linear: the file holds scene-linear colours, not sRGB-encoded ones.
     """
 
     title: str
     suffix: str
-    kind: str
-    depth: str
-    linear: bool = False
+    file_format: str
+    color_depth: str
+    is_linear: bool = False
 
 
 FORMATS = {
-    "png8": Format("PNG, 8 bit", ".png", "PNG", "8"),
-    "png16": Format("PNG, 16 bit", ".png", "PNG", "16"),
-    "exr": Format("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", linear=True),
+    "png8": ImageFormat("PNG, 8 bit", ".png", "PNG", "8"),
+    "png16": ImageFormat("PNG, 16 bit", ".png", "PNG", "16"),
+    "exr": ImageFormat("OpenEXR, 16 bit float", ".exr", "OPEN_EXR", "16", is_linear=True),
 }
 
-NAMING = "{object}_{take}_{map}{tile}"
-"""``tile`` is empty, or a point and the number of a UDIM tile."""
+DEFAULT_NAMING = "{object}_{take}_{map}{tile}"
+"""``tile`` is empty, or a dot and the number of a UDIM tile."""
 
-PACKED = "metallic_roughness"
-"""The image of which glTF reads the roughness from green and the metallic from blue (glTF 2.0, 3.9.2)."""
+METALLIC_ROUGHNESS = "metallic_roughness"
+"""Name of the packed image: glTF reads the roughness from its green and the metallic from its blue channel
+(glTF 2.0, 3.9.2)."""
 
 
-def textures(
+def write_textures(
     obj: bpy.types.Object,
     index: int,
     folder: Path,
-    format: str = "png8",
-    naming: str = NAMING,
+    format_name: str = "png8",
+    naming: str = DEFAULT_NAMING,
     pack: bool = False,
 ) -> list[Path]:
-    """Writes the maps of a take that its material uses. Values are as in the take; 16 bits add room for what
-    follows, and no detail.
+    """Writes the textures of a take that its material uses. The values are those of the take: 16 bits leave
+    room for later edits but add no detail.
 
     Args:
-        format: a key of :data:`FORMATS`.
-        naming: of the files, without the ending; see :data:`NAMING`.
-        pack: metallic and roughness as one image :data:`PACKED`, whose red is 1.
+        index: of the take.
+        format_name: a key of :data:`FORMATS`.
+        naming: of the files, without the suffix; see :data:`DEFAULT_NAMING`.
+        pack: write metallic and roughness as one image :data:`METALLIC_ROUGHNESS`, whose red is 1.
 
     Returns:
         The files.
 
     Raises:
-        InvalidSettings: the naming is wrong, or gives two files one name.
+        InvalidSettings: the naming is invalid, or gives two textures the same name.
         InvalidTarget: the take's images are gone, or were painted over and not saved.
         StorageError: a file cannot be written.
     """
     take = obj.orbit_texture.takes[index]
-    images = {name: image for name in material.SOCKETS if (image := material.texture(take.material, name))}
-    if "base_color" not in images:
-        raise InvalidTarget(
-            f"The images of '{take.name}' are gone from its material. Texture the object again."
-        )
-    contents = {
-        (name, tile): png for name, image in images.items() for tile, png in material.files(image).items()
-    }
-    pixels = {key: _decoded(png) for key, png in contents.items() if pack or format != "png8"}
+    contents = _read_textures(take)
+    # The take's own PNG files are copied where nothing changes, so their pixels are not needed.
+    pixels = {key: _decode_png(png) for key, png in contents.items() if pack or format_name != "png8"}
     if pack:
         for tile in [tile for name, tile in list(pixels) if name == "metallic"]:
-            pixels[PACKED, tile] = _packed(pixels.pop(("metallic", tile)), pixels.pop(("roughness", tile)))
+            pixels[METALLIC_ROUGHNESS, tile] = _pack_metallic_roughness(
+                pixels.pop(("metallic", tile)), pixels.pop(("roughness", tile))
+            )
     else:
         pixels = pixels or dict.fromkeys(contents)
-    files = {key: folder / f"{_name(naming, obj, take, *key)}{FORMATS[format].suffix}" for key in pixels}
+    image_format = FORMATS[format_name]
+    files = {key: folder / f"{_file_name(naming, obj, take, *key)}{image_format.suffix}" for key in pixels}
     if len(set(files.values())) < len(files):
         raise InvalidSettings(
             f"The naming '{naming}' gives two textures the same name. Use {{map}}, and {{tile}} for UDIM "
@@ -89,16 +89,30 @@ def textures(
         )
     for key, file in files.items():
         _make_folder(file.parent)
-        if format == "png8" and key in contents:
+        if format_name == "png8" and key in contents:
             _write_bytes(file, contents[key])
         else:
-            _write(file, pixels[key], FORMATS[format], is_color=key[0] == "base_color")
+            _write_image(file, pixels[key], image_format, is_color=key[0] == "base_color")
     return list(files.values())
 
 
-def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
-    """Writes the object as it wears a take, by Blender's own exporter. What is shown and selected stays as it
-    was.
+def _read_textures(take) -> dict[tuple[str, str], bytes]:
+    """The PNG files of a take's textures, by the name of the texture and the number of the UDIM tile."""
+    images = {name: image for name in material.SOCKETS if (image := material.find_image(take.material, name))}
+    if "base_color" not in images:
+        raise InvalidTarget(
+            f"The images of '{take.name}' are missing from its material. Texture the object again."
+        )
+    return {
+        (name, tile): png
+        for name, image in images.items()
+        for tile, png in material.read_image_files(image).items()
+    }
+
+
+def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
+    """Writes the object with a take, using Blender's own exporter. The shown take and the selection are
+    restored afterwards.
 
     Raises:
         InvalidTarget: the exporter is switched off, or the object is hidden or not in Object Mode.
@@ -106,17 +120,16 @@ def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
     """
     if not hasattr(bpy.types, "EXPORT_SCENE_OT_gltf"):
         raise InvalidTarget(
-            "Blender's glTF exporter is switched off. Enable 'glTF 2.0 format' in the preferences, under "
-            "Add-ons."
+            "Blender's glTF exporter is disabled. Enable 'glTF 2.0 format' in the preferences, under Add-ons."
         )
     if obj.mode != "OBJECT" or not obj.visible_get():
         raise InvalidTarget(
-            f"'{obj.name}' is hidden or not in Object Mode. Show it and leave its mode first."
+            f"'{obj.name}' is hidden or not in Object Mode. Show it and switch to Object Mode first."
         )
     _make_folder(file.parent)
-    selected, shown = list(bpy.context.selected_objects), takes.shown(obj)
+    selected, shown = list(bpy.context.selected_objects), takes.find_shown_index(obj)
     try:
-        takes.show(obj, index)
+        takes.show_take(obj, index)
         for other in selected:
             other.select_set(False)
         obj.select_set(True)
@@ -128,16 +141,16 @@ def glb(obj: bpy.types.Object, index: int, file: Path) -> None:
         for other in selected:
             other.select_set(True)
         if shown >= 0:
-            takes.show(obj, shown)
+            takes.show_take(obj, shown)
 
 
-def glb_name(obj: bpy.types.Object, index: int) -> str:
-    """What to call an object's file."""
+def glb_file_name(obj: bpy.types.Object, index: int) -> str:
+    """The default name for an object's GLB file."""
     return f"{bpy.path.clean_name(obj.name)}_{bpy.path.clean_name(obj.orbit_texture.takes[index].name)}.glb"
 
 
-def _decoded(png: bytes) -> np.ndarray:
-    """(H, W, 4) float32 values of a PNG file as they are in it, row 0 at the bottom."""
+def _decode_png(png: bytes) -> np.ndarray:
+    """(H, W, 4) float32 values of a PNG file without any colour conversion, row 0 at the bottom."""
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
         (Path(folder) / "texture.png").write_bytes(png)
         image = bpy.data.images.load(str(Path(folder) / "texture.png"))
@@ -147,25 +160,30 @@ def _decoded(png: bytes) -> np.ndarray:
     return pixels
 
 
-def _packed(metallic: np.ndarray, roughness: np.ndarray) -> np.ndarray:
+def _pack_metallic_roughness(metallic: np.ndarray, roughness: np.ndarray) -> np.ndarray:
     pixels = np.ones_like(metallic)
     pixels[..., 1], pixels[..., 2] = roughness[..., 0], metallic[..., 0]
     return pixels
 
 
-def _write(file: Path, pixels: np.ndarray, format: Format, is_color: bool) -> None:
-    if format.linear and is_color:
+def _write_image(file: Path, pixels: np.ndarray, image_format: ImageFormat, is_color: bool) -> None:
+    """Writes (H, W, 4) float32 sRGB-encoded or data values, row 0 at the bottom."""
+    if image_format.is_linear and is_color:
         color = pixels[..., :3]
         pixels[..., :3] = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
     height, width = pixels.shape[:2]
     image = bpy.data.images.new(file.stem, width, height, float_buffer=True, is_data=True)
-    # A scene of its own says how, so that the user's render settings stay; an image of data is written
-    # without a view transform.
+    # A temporary scene holds the image settings, so that the user's render settings are kept. A data image is
+    # written without a view transform.
     scene = bpy.data.scenes.new(file.stem)
     try:
         image.pixels.foreach_set(pixels.ravel())
         settings = scene.render.image_settings
-        settings.file_format, settings.color_mode, settings.color_depth = format.kind, "RGB", format.depth
+        settings.file_format, settings.color_mode, settings.color_depth = (
+            image_format.file_format,
+            "RGB",
+            image_format.color_depth,
+        )
         image.save_render(str(file), scene=scene)
     except RuntimeError as error:
         raise StorageError(f"{file} cannot be written: {str(error).strip()}") from error
@@ -188,7 +206,7 @@ def _make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
-def _name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
+def _file_name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
     try:
         return naming.format(
             object=bpy.path.clean_name(obj.name),
@@ -198,5 +216,5 @@ def _name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str
         )
     except (LookupError, ValueError, AttributeError) as error:
         raise InvalidSettings(
-            f"The naming '{naming}' cannot be used. It may have {{object}}, {{take}}, {{map}} and {{tile}}."
+            f"The naming '{naming}' is invalid. It can contain {{object}}, {{take}}, {{map}} and {{tile}}."
         ) from error

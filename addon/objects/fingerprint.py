@@ -1,4 +1,4 @@
-"""A fingerprint of everything a take must not change: the proof behind "mesh untouched"."""
+"""Hashes everything of an object that a take must not change: the proof behind "mesh untouched"."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import bpy
 import numpy as np
 
-WEIGHTED_VERTICES = 20_000
-"""Vertex weights can only be read one by one, so those of at most this many vertices, evenly spread, are
-looked at."""
+MAX_WEIGHT_SAMPLES = 20_000
+"""Vertex weights can only be read one by one, so only those of about this many vertices, evenly spread, are
+hashed."""
 
 _ATTRIBUTE_FIELDS = {
     "FLOAT": ("value", np.float32, 1),
@@ -26,25 +26,25 @@ _ATTRIBUTE_FIELDS = {
 }
 
 
-State = list[list[bytes | np.ndarray]]
-"""What was read of a mesh, then of each object that has it."""
+MeshState = list[list[bytes | np.ndarray]]
+"""What was read from a mesh, followed by what was read from each object that uses it."""
 
 
 def fingerprint(obj: bpy.types.Object, ignore: str = "") -> str:
     """A hash over the object and its mesh: vertices, edges, loops, polygons, UV layers and every other
     attribute, normals, weights, shape keys, modifiers, constraints, transforms, parent and names.
 
-    Materials and their slots are left out: they are what a take is meant to change.
+    Materials and their slots are left out, since a take is meant to change them.
 
     Args:
-        ignore: name of one UV layer to leave out, the one that the take added.
+        ignore: name of a UV layer to leave out: the one that the take added.
     """
-    return fingerprints(read([obj], ignore))[0]
+    return fingerprints(read_state([obj], ignore))[0]
 
 
-def read(objects: list[bpy.types.Object], ignore: str = "") -> State:
-    """Everything that :func:`fingerprint` sums up, of objects that share one mesh. To compare two is faster
-    than to hash both."""
+def read_state(objects: list[bpy.types.Object], ignore: str = "") -> MeshState:
+    """Reads everything that :func:`fingerprint` hashes, for objects that share one mesh. Comparing two states
+    is faster than hashing both."""
     mesh = []
     _add_mesh(mesh, objects[0].data, ignore)
     _add_weights(mesh, objects[0])
@@ -55,31 +55,31 @@ def read(objects: list[bpy.types.Object], ignore: str = "") -> State:
     return state
 
 
-def same(before: State, after: State) -> bool:
-    """Whether all bytes are the same."""
+def is_same(before: MeshState, after: MeshState) -> bool:
+    """Whether two states are identical, byte by byte."""
     return len(before) == len(after) and all(
-        len(a) == len(b) and all(map(_same_bytes, a, b)) for a, b in zip(before, after, strict=True)
+        len(a) == len(b) and all(map(_is_same_bytes, a, b)) for a, b in zip(before, after, strict=True)
     )
 
 
-def fingerprints(state: State) -> list[str]:
-    """BLAKE2b of each object with the mesh, as hexadecimal digits."""
-    mesh, *objects = (_hash(parts) for parts in state)
+def fingerprints(state: MeshState) -> list[str]:
+    """The BLAKE2b hash of each object together with the mesh, as hexadecimal digits."""
+    mesh, *objects = (_hash(contents) for contents in state)
     return [_hash([mesh, obj]).hex() for obj in objects]
 
 
-def _hash(parts: Iterable[bytes | np.ndarray]) -> bytes:
+def _hash(contents: Iterable[bytes | np.ndarray]) -> bytes:
     digest = hashlib.blake2b(digest_size=32)
-    for part in parts:
-        digest.update(part)
+    for content in contents:
+        digest.update(content)
     return digest.digest()
 
 
-def _same_bytes(a: bytes | np.ndarray, b: bytes | np.ndarray) -> bool:
+def _is_same_bytes(a: bytes | np.ndarray, b: bytes | np.ndarray) -> bool:
     return np.array_equal(np.frombuffer(a, np.uint8), np.frombuffer(b, np.uint8))
 
 
-def _add_object(parts: list, obj: bpy.types.Object) -> None:
+def _add_object(contents: list, obj: bpy.types.Object) -> None:
     settings = (
         "name",
         "parent",
@@ -102,47 +102,50 @@ def _add_object(parts: list, obj: bpy.types.Object) -> None:
         "hide_viewport",
         "pass_index",
     )
-    _add(parts, {name: _plain(getattr(obj, name)) for name in settings})
+    _add(contents, {name: _to_plain_value(getattr(obj, name)) for name in settings})
     for item in (*obj.modifiers, *obj.constraints, *obj.vertex_groups):
-        _add(parts, _settings_of(item))
+        _add(contents, _read_settings(item))
 
 
-def _add_mesh(parts: list, mesh: bpy.types.Mesh, ignore: str) -> None:
+def _add_mesh(contents: list, mesh: bpy.types.Mesh, ignore: str) -> None:
     layers = [layer for layer in mesh.uv_layers if layer.name != ignore]
-    # A first layer becomes the active one by itself; otherwise the active layers must stay the same.
+    # The first layer of a mesh becomes active automatically; otherwise the active layers must stay the same.
     active = [(layer.name, layer.active, layer.active_render) for layer in layers]
-    _add(parts, [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), active])
+    _add(
+        contents,
+        [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), active],
+    )
     for attribute in sorted(mesh.attributes, key=lambda attribute: attribute.name):
         if ignore and (
             attribute.name == ignore or attribute.name in {f".{kind}.{ignore}" for kind in ("vs", "es", "pn")}
         ):
             continue  # the layer and, before Blender 5.0, its selection and pins
-        _add(parts, [attribute.name, attribute.domain, attribute.data_type])
-        _add_attribute(parts, attribute)
+        _add(contents, [attribute.name, attribute.domain, attribute.data_type])
+        _add_attribute(contents, attribute)
     if len(mesh.loops) != 3 * len(mesh.polygons):
-        # Slow to read; where all polygons are triangles there is only one way. Their materials are an
-        # attribute, if they have several.
-        _add_array(parts, mesh.polygons, "loop_start", np.int32, 1)
-    _add_array(parts, mesh.corner_normals, "vector", np.float32, 3)
+        # Slow to read, and determined by the count if all polygons are triangles. Material indices are an
+        # attribute, so they are hashed above.
+        _add_array(contents, mesh.polygons, "loop_start", np.int32, 1)
+    _add_array(contents, mesh.corner_normals, "vector", np.float32, 3)
     if mesh.shape_keys:
         for key in mesh.shape_keys.key_blocks:
-            _add(parts, _settings_of(key))
-            _add_array(parts, key.data, "co", np.float32, 3)
+            _add(contents, _read_settings(key))
+            _add_array(contents, key.data, "co", np.float32, 3)
 
 
-def _add_attribute(parts: list, attribute) -> None:
+def _add_attribute(contents: list, attribute) -> None:
     if attribute.data_type in _ATTRIBUTE_FIELDS:
-        _add_array(parts, attribute.data, *_ATTRIBUTE_FIELDS[attribute.data_type])
+        _add_array(contents, attribute.data, *_ATTRIBUTE_FIELDS[attribute.data_type])
     else:
-        _add(parts, [_plain(item.value) for item in attribute.data])
+        _add(contents, [_to_plain_value(item.value) for item in attribute.data])
 
 
-def _add_weights(parts: list, obj: bpy.types.Object) -> None:
+def _add_weights(contents: list, obj: bpy.types.Object) -> None:
     vertices = obj.data.vertices
     if obj.vertex_groups:
-        step = -(-len(vertices) // WEIGHTED_VERTICES)
+        step = -(-len(vertices) // MAX_WEIGHT_SAMPLES)
         _add(
-            parts,
+            contents,
             [
                 [(weight.group, weight.weight) for weight in vertices[index].groups]
                 for index in range(0, len(vertices), step)
@@ -150,49 +153,49 @@ def _add_weights(parts: list, obj: bpy.types.Object) -> None:
         )
 
 
-def _add_array(parts: list, collection, name: str, dtype, width: int) -> None:
+def _add_array(contents: list, collection, name: str, dtype, width: int) -> None:
     values = np.empty(len(collection) * width, dtype)
     collection.foreach_get(name, values)
-    parts.append(values)
+    contents.append(values)
 
 
-def _add(parts: list, values) -> None:
-    parts.append(repr(values).encode())
+def _add(contents: list, values) -> None:
+    contents.append(repr(values).encode())
 
 
-def _settings_of(item) -> dict:
-    """Every setting of a modifier, constraint, vertex group or shape key; of Geometry Nodes also the
-    inputs."""
+def _read_settings(item) -> dict:
+    """Every setting of a modifier, constraint, vertex group or shape key, including the inputs of Geometry
+    Nodes."""
     settings = {}
     for prop in item.bl_rna.properties:
-        # Runtime values (execution_time of a modifier) differ from one evaluation to the next.
+        # Runtime values, such as the execution_time of a modifier, differ between evaluations.
         if prop.type != "COLLECTION" and prop.identifier not in {"rna_type", "execution_time"}:
-            settings[prop.identifier] = _plain(getattr(item, prop.identifier))
+            settings[prop.identifier] = _to_plain_value(getattr(item, prop.identifier))
     if isinstance(item, bpy.types.NodesModifier):
-        settings |= _node_inputs(item)
+        settings |= _read_node_inputs(item)
     return settings
 
 
-def _node_inputs(modifier: bpy.types.NodesModifier) -> dict:
+def _read_node_inputs(modifier: bpy.types.NodesModifier) -> dict:
     if not hasattr(modifier, "properties"):
-        return {name: _plain(value) for name, value in modifier.items()}
+        return {name: _to_plain_value(value) for name, value in modifier.items()}
     inputs = modifier.properties.inputs  # since Blender 5.2
     names = [
         prop.identifier
         for prop in inputs.bl_rna.properties
         if prop.type == "POINTER" and prop.identifier != "rna_type"
     ]
-    return {name: _settings_of(getattr(inputs, name)) for name in names}
+    return {name: _read_settings(getattr(inputs, name)) for name in names}
 
 
-def _plain(value):
-    """A value whose ``repr`` depends on nothing but its content."""
+def _to_plain_value(value):
+    """Converts a value to one whose ``repr`` depends on its content only."""
     if isinstance(value, bpy.types.ID):
         return value.name
     if isinstance(value, bpy.types.bpy_struct):
         return getattr(value, "name", type(value).__name__)
     if hasattr(value, "__len__") and not isinstance(value, (str, bytes, set)):
-        return [_plain(item) for item in value]
+        return [_to_plain_value(item) for item in value]
     if isinstance(value, set):
         return sorted(value)
     return value

@@ -12,24 +12,24 @@ from ...backend.api.errors import InvalidTarget, OrbitError
 from ..jobs import previews
 
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
-"""What of the Principled shader each texture drives. One image per socket, as Blender's glTF exporter packs
-them by itself."""
+"""The socket of the Principled shader that each texture drives. Each has its own image, since Blender's glTF
+exporter packs them."""
 
 SHEET = "sheet"
-"""The picture of the reference and the textured object, which lies in the material to be looked at and found
-again."""
+"""Name of the contact sheet of the reference and the textured object. It is stored in the material,
+unconnected, for :func:`find_image`."""
 
-_COLORS = ("base_color", SHEET)
+_SRGB_TEXTURES = ("base_color", SHEET)
 
 
 def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.types.Material:
-    """A material that wears a result's textures on the given UV layer, blended if ``alpha`` is among them,
-    else opaque.
+    """Creates a material with a result's textures on a UV layer, blended if ``alpha`` is among them, else
+    opaque.
 
-    Textures that are no part of a material lie in it unconnected, to look at.
+    Textures that drive no socket are added unconnected, so that they can be viewed.
 
     Args:
-        name: of the material; the images are called after it.
+        name: of the material; the names of its images begin with it.
         textures: PNG files by name, each (N,) uint8; one per UDIM tile, ``base_color.1001`` …, become one
             tiled image.
 
@@ -39,10 +39,12 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
     material = bpy.data.materials.new(name)
     try:
         images = {
-            key: _image(
-                f"{name} {key.replace('_', ' ').title()}", tiles, "sRGB" if key in _COLORS else "Non-Color"
+            key: _create_image(
+                f"{name} {key.replace('_', ' ').title()}",
+                tiles,
+                "sRGB" if key in _SRGB_TEXTURES else "Non-Color",
             )
-            for key, tiles in _by_map(textures).items()
+            for key, tiles in _group_by_texture(textures).items()
         }
         _build_nodes(material, images, uv_layer)
     except OrbitError:
@@ -52,32 +54,32 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
 
 
 def remove(material: bpy.types.Material) -> None:
-    """Removes a material that nothing uses any more, and its images that nothing else uses."""
+    """Removes a material, unless it still has users, and those of its images that nothing else uses."""
     if material.users > material.use_fake_user:
         return
-    images = _images(material)
+    images = _images_in(material)
     bpy.data.materials.remove(material)
     for image in images:
         if image.users == 0:
             bpy.data.images.remove(image)
 
 
-def texture(material: bpy.types.Material | None, name: str) -> bpy.types.Image | None:
-    """One of the images that :func:`build` laid into a material, if it is still there."""
+def find_image(material: bpy.types.Material | None, name: str) -> bpy.types.Image | None:
+    """The image that :func:`build` added to a material under this name, if it still exists."""
     node = material.node_tree.nodes.get(name) if material and material.node_tree else None
     return node.image if node else None
 
 
-def files(image: bpy.types.Image) -> dict[str, bytes]:
-    """An image's files by the number of their tile, which is "" where there are none.
+def read_image_files(image: bpy.types.Image) -> dict[str, bytes]:
+    """The contents of an image's files by the number of their UDIM tile; "" if it has none.
 
     Raises:
-        InvalidTarget: it was painted over and not saved, or its file is gone.
+        InvalidTarget: the image was painted over and not saved, or its file is gone.
     """
     if image.is_dirty:
         raise InvalidTarget(
-            f"The image '{image.name}' was painted over and is not saved. Save or pack it in the Image "
-            "Editor first."
+            f"The image '{image.name}' was painted over and not saved. Save or pack it in the Image Editor "
+            "first."
         )
     tiled = image.source == "TILED"
     if image.packed_files:
@@ -95,44 +97,44 @@ def files(image: bpy.types.Image) -> dict[str, bytes]:
         raise InvalidTarget(f"The file of the image '{image.name}' cannot be read: {error}") from error
 
 
-def set_preview(material: bpy.types.Material, picture: np.ndarray) -> None:
-    """Makes a picture (S, S, 3) uint8 sRGB the material's preview, which Blender saves with it and shows
-    wherever it lists materials."""
+def set_preview(material: bpy.types.Material, thumbnail: np.ndarray) -> None:
+    """Sets an image (S, S, 3) uint8 sRGB as the material's preview, which Blender saves with the material and
+    shows in lists of materials."""
     preview = material.preview_ensure()
-    preview.image_size = picture.shape[1::-1]
-    preview.image_pixels_float.foreach_set(previews.pixels(picture))
+    preview.image_size = thumbnail.shape[1::-1]
+    preview.image_pixels_float.foreach_set(previews.to_preview_pixels(thumbnail))
 
 
-def _images(material: bpy.types.Material) -> list[bpy.types.Image]:
+def _images_in(material: bpy.types.Material) -> list[bpy.types.Image]:
     nodes = material.node_tree.nodes if material.node_tree else ()
     return list({node.image for node in nodes if node.type == "TEX_IMAGE" and node.image})
 
 
-def _by_map(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """``base_color.1001`` as ``["base_color"]["1001"]``; the tile is "" where there are none."""
-    maps = {}
+def _group_by_texture(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """``base_color.1001`` becomes ``["base_color"]["1001"]``; the tile is "" if the name has none."""
+    grouped = {}
     for name, data in textures.items():
         key, _, tile = name.partition(".")
-        maps.setdefault(key, {})[tile] = data
-    return maps
+        grouped.setdefault(key, {})[tile] = data
+    return grouped
 
 
-def _image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
-    """Always a new image: Blender's undo does not restore the pixels of an old one."""
-    # Blender decodes an image when it is first asked for its size or drawn: half a second for 4k, which is
-    # not to pass here.
+def _create_image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
+    """Creates an image. It is always a new one: Blender's undo does not restore the pixels of an old one."""
+    # Only the PNG structure is checked. Reading the image's size would make Blender decode it, which takes
+    # half a second for 4k.
     if not all(map(_is_png, tiles.values())):
         raise OrbitError(
             f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again."
         )
-    image = _packed_tiles(name, tiles) if len(tiles) > 1 else _packed(name, *tiles.values())
+    image = _pack_tiled_image(name, tiles) if len(tiles) > 1 else _pack_image(name, *tiles.values())
     image.colorspace_settings.name = color_space
     return image
 
 
 def _is_png(data: np.ndarray) -> bool:
-    """Whether the bytes (N,) uint8 are a whole PNG file: the signature, then sound chunks from IHDR to IEND
-    that follow one another."""
+    """Whether the bytes (N,) uint8 are a complete PNG file: the signature, then chunks with valid checksums
+    from IHDR to IEND."""
     file, at, names = memoryview(data), 8, []
     if bytes(file[:8]) != b"\x89PNG\r\n\x1a\n":
         return False
@@ -146,7 +148,7 @@ def _is_png(data: np.ndarray) -> bool:
     return at == len(file) and names[:1] == [b"IHDR"] and names[-1:] == [b"IEND"] and b"IDAT" in names
 
 
-def _packed(name: str, png: np.ndarray) -> bpy.types.Image:
+def _pack_image(name: str, png: np.ndarray) -> bpy.types.Image:
     image = bpy.data.images.new(name, 1, 1)
     data = png.tobytes()
     image.pack(data=data, data_len=len(data))
@@ -154,8 +156,8 @@ def _packed(name: str, png: np.ndarray) -> bpy.types.Image:
     return image
 
 
-def _packed_tiles(name: str, tiles: dict[str, np.ndarray]) -> bpy.types.Image:
-    """Blender packs the tiles of an image from files only."""
+def _pack_tiled_image(name: str, tiles: dict[str, np.ndarray]) -> bpy.types.Image:
+    """Creates a tiled image from temporary files, the only way in which Blender packs tiles."""
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
         for tile, png in tiles.items():
             png.tofile(Path(folder) / f"tile.{tile}.png")

@@ -1,6 +1,6 @@
-"""A Blender object as plain arrays, and UVs back onto its mesh.
+"""Reads a Blender object into plain arrays, and writes UVs back to its mesh.
 
-Nothing here changes a mesh, except :func:`write_uv_layer`, which adds a layer.
+Nothing here changes a mesh, except :func:`add_uv_layer`.
 """
 
 import hashlib
@@ -13,20 +13,21 @@ import numpy as np
 from ...backend.api.errors import InvalidMesh, InvalidTarget
 from ...backend.api.job import check_triangle_count
 from ..checks.mesh_check import Faces
-from .snapshot import Connectivity, Snapshot, Target, triangle_loops
+from .snapshot import Connectivity, MeshSnapshot, TargetMesh, triangle_loops
 
 UV_LAYER = "Orbit Texture"
 MAX_UV_LAYERS = 8
 
-_SELECTED = ".select_poly"
-"""The attribute of the polygons that are selected; there is none if none is."""
+_SELECTION_ATTRIBUTE = ".select_poly"
+"""Name of the polygon attribute that holds the selection; missing if nothing is selected."""
 
 
-def check(obj: bpy.types.Object | None) -> None:
-    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do, for an object that cannot be
+def check_object(obj: bpy.types.Object | None) -> None:
+    """Raises :class:`InvalidTarget` or :class:`InvalidMesh`, with what to do about it, if an object cannot be
     textured."""
     if obj is None:
         raise InvalidTarget("Nothing is selected. Select the mesh object to texture.")
+    # The kind of object, and where it comes from.
     if obj.type != "MESH":
         kind = obj.bl_rna.properties["type"].enum_items[obj.type].name.lower()
         convert = (
@@ -40,8 +41,8 @@ def check(obj: bpy.types.Object | None) -> None:
     if obj.library and not obj.visible_get():
         raise InvalidTarget(
             f"'{obj.name}' is instanced from {bpy.path.abspath(obj.library.filepath)} and cannot be changed "
-            "here. Open that file and texture it there. Or select its instance here, then Object > Apply > "
-            "Make Instances Real, and Object > Relations > Make Local > Selected Objects and Data."
+            "here. Open that file and texture it there. Or select its instance here, then use Object > Apply "
+            "> Make Instances Real and Object > Relations > Make Local > Selected Objects and Data."
         )
     if not obj.is_editable or not obj.data.is_editable:
         raise InvalidTarget(
@@ -49,30 +50,32 @@ def check(obj: bpy.types.Object | None) -> None:
             "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
             fix="make_local",
         )
+    # Its state in this scene.
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()
         raise InvalidTarget(
-            f"'{obj.name}' is in {mode} Mode. Leave it for Object Mode first.", fix="object_mode"
+            f"'{obj.name}' is in {mode} Mode. Switch to Object Mode first.", fix="object_mode"
         )
-    if not obj.visible_get() and obj not in meshes(visible()):
+    if not obj.visible_get() and obj not in mesh_objects(visible_objects()):
         if obj.name in bpy.context.view_layer.objects:
             raise InvalidTarget(f"'{obj.name}' is hidden. Show it in the viewport first.")
         raise InvalidTarget(
             f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object."
         )
+    # The size of its mesh.
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
     check_triangle_count(triangle_count(obj.data))
 
 
-def visible() -> list[bpy.types.Object]:
-    """What the viewport shows, without the objects of collections that are instanced."""
+def visible_objects() -> list[bpy.types.Object]:
+    """The objects that the viewport shows, without those inside instanced collections."""
     return [obj for obj in bpy.context.view_layer.objects if obj.visible_get()]
 
 
-def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
-    """The mesh objects among these, and those of the collections that they instance, also linked ones. Each
-    once, however often it is."""
+def mesh_objects(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
+    """The mesh objects among these and in the collections that they instance, linked ones included. Each is
+    listed once, however often it is instanced."""
     found, opened, waiting = {}, set(), deque(objects)
     while waiting:
         obj = waiting.popleft()
@@ -86,113 +89,124 @@ def meshes(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     return list(found)
 
 
-def read(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> Target:
-    """The object's mesh as it is seen in the viewport, with modifiers and shape keys.
+def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> TargetMesh:
+    """Reads the object's mesh as the viewport shows it, with modifiers and shape keys.
 
-    Modifiers that change the topology are only followed when the object has a UV layer to put the texture on.
+    Modifiers that change the topology are only applied if the object has a UV layer for the texture.
 
     Args:
-        own_topology: leave out modifiers that change the topology even then.
-        layer: the UV layer to send, one that the mesh has; "" for the one that a new take gets.
+        own_topology: do not apply modifiers that change the topology even then.
+        layer: an existing UV layer to send; "" for that of :func:`job_uv_layer`.
 
     Raises:
-        InvalidTarget, InvalidMesh: as :func:`check` says.
+        InvalidTarget, InvalidMesh: as for :func:`check_object`.
     """
-    check(obj)
-    mesh, layer = obj.data, layer or layer_to_send(obj)
-    own = _connectivity(mesh)
+    check_object(obj)
+    mesh, layer = obj.data, layer or job_uv_layer(obj)
+    connectivity = _read_connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = evaluated.to_mesh()
+    evaluated_mesh = evaluated.to_mesh()
     try:
-        if _has_topology(seen, own):
-            return Target(_snapshot(seen, obj, mesh, layer), own, False, layer)
-        if layer in seen.uv_layers and not own_topology:
-            check_triangle_count(triangle_count(seen))
-            return Target(_snapshot(seen, obj, seen, layer), own, True, layer)
+        if _has_same_topology(evaluated_mesh, connectivity):
+            return TargetMesh(_copy_mesh(evaluated_mesh, obj, mesh, layer), connectivity, False, layer)
+        if layer in evaluated_mesh.uv_layers and not own_topology:
+            check_triangle_count(triangle_count(evaluated_mesh))
+            return TargetMesh(
+                _copy_mesh(evaluated_mesh, obj, evaluated_mesh, layer), connectivity, True, layer
+            )
     finally:
         evaluated.to_mesh_clear()
     note = (
-        "The modifiers change the topology, so the mesh was textured as it is without them; the texture "
-        "shows through them."
+        "The modifiers change the topology, so the mesh was textured without them. The texture shows through "
+        "them."
     )
-    return Target(_snapshot(mesh, obj, mesh, layer), own, False, layer, (note,))
+    return TargetMesh(_copy_mesh(mesh, obj, mesh, layer), connectivity, False, layer, (note,))
 
 
-def faces(obj: bpy.types.Object) -> Faces:
-    """The object's own mesh, without modifiers, with the UV layer that would be sent."""
-    mesh, layer = obj.data, layer_to_send(obj)
-    positions = _get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
-    corner_vertices = _corner_vertices(mesh)
+def read_faces(obj: bpy.types.Object) -> Faces:
+    """Reads the object's own mesh, without modifiers, and the UV layer that a job would send."""
+    mesh, layer = obj.data, job_uv_layer(obj)
+    positions = _read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3)
+    corner_vertices = _read_corner_vertices(mesh)
     return Faces(
         positions,
-        _get(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
+        _read_array(mesh.attributes[".edge_verts"].data, "value", len(mesh.edges), 2, np.int32),
         corner_vertices,
-        _get(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
-        triangle_loops(positions, corner_vertices, *_triangles(mesh)),
-        _get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+        _read_array(mesh.attributes[".corner_edge"].data, "value", len(mesh.loops), dtype=np.int32),
+        triangle_loops(positions, corner_vertices, *_read_triangles(mesh)),
+        _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
     )
 
 
-def corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Positions (3F, 3) in the object's space and UVs (3F, 2) of the triangles that the viewport shows; None
-    without the UV layer."""
-    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    if layer not in seen.uv_layers:
+def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Reads positions (3F, 3) in object space and UVs (3F, 2) of the triangles that the viewport shows; None
+    if the UV layer is missing."""
+    evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    if layer not in evaluated_mesh.uv_layers:
         return None
-    positions = _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
-    corner_vertices = _corner_vertices(seen)
-    loops = triangle_loops(positions, corner_vertices, *_triangles(seen)).ravel()
-    return positions[corner_vertices[loops]], _get(seen.attributes[layer].data, "vector", len(seen.loops), 2)[
-        loops
-    ]
+    positions = _read_array(
+        evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3
+    )
+    corner_vertices = _read_corner_vertices(evaluated_mesh)
+    loops = triangle_loops(positions, corner_vertices, *_read_triangles(evaluated_mesh)).ravel()
+    return positions[corner_vertices[loops]], _read_array(
+        evaluated_mesh.attributes[layer].data, "vector", len(evaluated_mesh.loops), 2
+    )[loops]
 
 
-def seen_positions(obj: bpy.types.Object) -> np.ndarray:
-    """(N, 3) float32 vertices that the viewport shows, in the object's space."""
-    seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    return _get(seen.attributes["position"].data, "vector", len(seen.vertices), 3)
+def read_positions(obj: bpy.types.Object) -> np.ndarray:
+    """Reads the vertices (N, 3) float32 that the viewport shows, in object space."""
+    evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    return _read_array(evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3)
 
 
-def selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
-    """(F,) uint8: 1 for triangles of selected polygons, of the mesh that :func:`read` sends.
+def read_selection(obj: bpy.types.Object, own_topology: bool) -> np.ndarray:
+    """Reads (F,) uint8 for the triangles that :func:`read_mesh` reads: 1 if their polygon is selected.
 
     Raises:
-        InvalidTarget: a modifier makes faces of which it does not say whether they are selected.
+        InvalidTarget: a modifier makes faces without passing on the selection.
     """
     own = obj.data
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = evaluated.to_mesh()
+    evaluated_mesh = evaluated.to_mesh()
     try:
-        mesh = own if own_topology or _has_topology(seen, _connectivity(own)) else seen
-        chosen = mesh.attributes.get(_SELECTED)
-        if chosen is None and _SELECTED in own.attributes:
+        mesh = (
+            own
+            if own_topology or _has_same_topology(evaluated_mesh, _read_connectivity(own))
+            else evaluated_mesh
+        )
+        selection = mesh.attributes.get(_SELECTION_ATTRIBUTE)
+        if selection is None and _SELECTION_ATTRIBUTE in own.attributes:
             raise InvalidTarget(
-                f"A modifier of '{obj.name}' makes faces that do not follow the selection. "
-                "Paint the region instead, with Mark Region."
+                f"A modifier of '{obj.name}' makes faces that do not keep the selection. "
+                "Paint the region with Mark Region instead."
             )
-        if chosen is None:
+        if selection is None:
             return np.zeros(triangle_count(mesh), np.uint8)
-        values = _get(chosen.data, "value", len(mesh.polygons), dtype=np.bool_)
+        values = _read_array(selection.data, "value", len(mesh.polygons), dtype=np.bool_)
         return np.repeat(values, _polygon_sizes(mesh) - 2).astype(np.uint8)
     finally:
         evaluated.to_mesh_clear()
 
 
-def layout(mesh: bpy.types.Mesh, layer: str) -> str:
-    """Fingerprint of the connectivity and of a UV layer, which the mesh has: a texture lies right while it
-    stays the same."""
-    digest = hashlib.blake2b(_get(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32)
-    digest.update(_corner_vertices(mesh))
+def layout_fingerprint(mesh: bpy.types.Mesh, layer: str) -> str:
+    """A hash of the connectivity and of an existing UV layer. A texture fits the mesh as long as this stays
+    the same."""
+    digest = hashlib.blake2b(
+        _read_array(mesh.attributes[layer].data, "vector", len(mesh.loops), 2), digest_size=32
+    )
+    digest.update(_read_corner_vertices(mesh))
     return digest.hexdigest()
 
 
 def triangle_count(mesh: bpy.types.Mesh) -> int:
-    """How many triangles the polygons are."""
+    """Number of triangles that the polygons are split into."""
     return len(mesh.loops) - 2 * len(mesh.polygons)
 
 
-def layer_to_send(obj: bpy.types.Object) -> str:
-    """The layer of the newest take that still exists, else the active one."""
+def job_uv_layer(obj: bpy.types.Object) -> str:
+    """Name of the UV layer that a new job sends: the newest take's own layer if it still exists, else the
+    active one; "" if there is none."""
     layers = obj.data.uv_layers
     for take in reversed(obj.orbit_texture.takes):
         if take.owns_uv_layer and take.uv_layer in layers:
@@ -200,14 +214,14 @@ def layer_to_send(obj: bpy.types.Object) -> str:
     return layers.active.name if layers.active else ""
 
 
-def topology(obj: bpy.types.Object, target: Target) -> str:
-    """Fingerprint to compare with ``target.topology``: differs once the target's triangles are no longer
-    those of the object's mesh."""
-    return _connectivity(obj.data).fingerprint(target.loops)
+def topology_fingerprint(obj: bpy.types.Object, target: TargetMesh) -> str:
+    """A hash to compare with ``target.topology``: it differs once the target's triangles are no longer those
+    of the object's mesh."""
+    return _read_connectivity(obj.data).fingerprint(target.loops)
 
 
-def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
-    """Adds a UV layer and returns its name; the layers that are active stay so.
+def add_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarray) -> str:
+    """Adds a UV layer and returns its name. The active layers stay active.
 
     Args:
         loops: (F, 3) int32 loop of each triangle corner.
@@ -218,8 +232,8 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     """
     if len(mesh.uv_layers) >= MAX_UV_LAYERS:
         raise InvalidTarget(
-            f"The mesh has {MAX_UV_LAYERS} UV maps, the most Blender allows, and needs one more. Remove one "
-            "and retry.",
+            f"The mesh already has {MAX_UV_LAYERS} UV maps, the maximum in Blender, and needs one more. "
+            "Remove one and retry.",
             fix="retry",
         )
     active = mesh.uv_layers.active_index
@@ -227,8 +241,8 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     name = mesh.uv_layers.new(name=UV_LAYER, do_init=False).name
     uvs = np.zeros((len(mesh.loops), 2), np.float32)
     uvs[loops.ravel()] = corner_uvs.reshape(-1, 2)
-    # Through the attribute: MeshUVLoopLayer.uv.foreach_set writes into copies and undo steps that share the
-    # array (Blender 4.2 to 5.0).
+    # Write through the attribute: MeshUVLoopLayer.uv.foreach_set also writes into copies and undo steps that
+    # share the array (Blender 4.2 to 5.0).
     mesh.attributes[name].data.foreach_set("vector", uvs.ravel())
     if rendered is not None:
         mesh.uv_layers.active_index = active
@@ -237,60 +251,62 @@ def write_uv_layer(mesh: bpy.types.Mesh, loops: np.ndarray, corner_uvs: np.ndarr
     return name
 
 
-def _snapshot(mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str) -> Snapshot:
-    """Copies only: what is made of them is made on another thread."""
-    polygons, cut = _triangles(mesh)
+def _copy_mesh(
+    mesh: bpy.types.Mesh, obj: bpy.types.Object, uv_owner: bpy.types.Mesh, layer: str
+) -> MeshSnapshot:
+    """Only copies arrays. Everything computed from them is computed on another thread."""
+    polygons, loop_triangles = _read_triangles(mesh)
     slots = mesh.attributes.get("material_index")
-    return Snapshot(
-        positions=_get(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
-        corner_vertices=_corner_vertices(mesh),
-        normals=_get(mesh.corner_normals, "vector", len(mesh.loops), 3),
-        uvs=_get(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
+    return MeshSnapshot(
+        positions=_read_array(mesh.attributes["position"].data, "vector", len(mesh.vertices), 3),
+        corner_vertices=_read_corner_vertices(mesh),
+        normals=_read_array(mesh.corner_normals, "vector", len(mesh.loops), 3),
+        uvs=_read_array(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
         polygons=polygons,
-        cut=cut,
+        loop_triangles=loop_triangles,
         matrix=np.array(obj.matrix_world, np.float64),
         slot_count=len(mesh.materials),
-        slots=_get(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
+        slots=_read_array(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
     )
 
 
-def _triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """``polygons`` and ``cut`` of a mesh, as :class:`Snapshot` has them."""
+def _read_triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """``polygons`` and ``loop_triangles`` of a mesh, as :class:`MeshSnapshot` has them."""
     count = triangle_count(mesh)
     if len(mesh.loops) == 3 * len(mesh.polygons):
         return None, None
     mesh.calc_loop_triangles()
-    polygons = _get(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
-    # Blender hands out loop triangles far slower than any other array; those of triangles and quads are found
-    # faster than read.
+    polygons = _read_array(mesh.loop_triangle_polygons, "value", count, dtype=np.int32)
+    # Blender returns loop triangles far slower than any other array. For triangles and quads, computing them
+    # is faster than reading them.
     three_in_one = (polygons[2:] == polygons[:-2]).any()
-    return polygons, _get(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
+    return polygons, _read_array(mesh.loop_triangles, "loops", count, 3, np.int32) if three_in_one else None
 
 
-def _connectivity(mesh: bpy.types.Mesh) -> Connectivity:
-    return Connectivity(len(mesh.vertices), len(mesh.polygons), _corner_vertices(mesh))
+def _read_connectivity(mesh: bpy.types.Mesh) -> Connectivity:
+    return Connectivity(len(mesh.vertices), len(mesh.polygons), _read_corner_vertices(mesh))
 
 
 def _polygon_sizes(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(P,) int32 corners of each polygon."""
-    return _get(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
+    """(P,) int32 number of corners of each polygon."""
+    return _read_array(mesh.polygons, "loop_total", len(mesh.polygons), dtype=np.int32)
 
 
-def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
-    return _get(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
+def _read_corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    return _read_array(mesh.attributes[".corner_vert"].data, "value", len(mesh.loops), dtype=np.int32)
 
 
-def _has_topology(mesh: bpy.types.Mesh, own: Connectivity) -> bool:
+def _has_same_topology(mesh: bpy.types.Mesh, connectivity: Connectivity) -> bool:
     if (len(mesh.vertices), len(mesh.loops), len(mesh.polygons)) != (
-        own.vertices,
-        len(own.corner_vertices),
-        own.polygons,
+        connectivity.vertices,
+        len(connectivity.corner_vertices),
+        connectivity.polygons,
     ):
         return False
-    return np.array_equal(_corner_vertices(mesh), own.corner_vertices)
+    return np.array_equal(_read_corner_vertices(mesh), connectivity.corner_vertices)
 
 
-def _get(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
+def _read_array(collection, attribute: str, count: int, width: int = 1, dtype=np.float32) -> np.ndarray:
     values = np.empty(count * width, dtype)
     collection.foreach_get(attribute, values)
     return values.reshape(count, width) if width > 1 else values

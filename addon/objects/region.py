@@ -1,5 +1,4 @@
-"""The region of a take that is painted anew: faces selected in Edit Mode, or a mask painted in Texture Paint
-Mode."""
+"""The region of a take to repaint: faces selected in Edit Mode, or a mask painted in Texture Paint Mode."""
 
 import json
 from dataclasses import dataclass
@@ -14,19 +13,19 @@ from ...backend.api.job import MAPS, Kept
 from ...backend.api.settings import Settings
 from . import material, mesh_io, takes
 
-LARGEST_MASK = 2048
-"""Texels along a side of the mask: its border is soft anyway."""
+MAX_MASK_SIZE = 2048
+"""Largest width and height of the mask in texels. Its border is blended, so more would not show."""
 
 
 @dataclass(frozen=True)
-class Repaint:
-    """What a job that repaints a region needs beside the mesh and the reference.
+class RegionRepaint:
+    """What a job that repaints a region needs in addition to the mesh and the reference.
 
     Attributes:
         kept: the take's textures, and the region.
-        layer: the UV layer that they lie on.
-        own_topology: the mesh is sent without the modifiers that change its topology, as when the take was
-            made.
+        layer: the UV layer of these textures.
+        own_topology: whether the mesh is sent without the modifiers that change its topology, as it was for
+            the take.
     """
 
     kept: Kept
@@ -34,123 +33,130 @@ class Repaint:
     own_topology: bool
 
 
-def worn(obj: bpy.types.Object):
-    """The take that the object wears. Raises :class:`InvalidTarget` if it wears none."""
-    index = takes.shown(obj)
+def get_shown_take(obj: bpy.types.Object):
+    """The take that the object shows. Raises :class:`InvalidTarget` if it shows none."""
+    index = takes.find_shown_index(obj)
     if index < 0:
         raise InvalidTarget(
-            f"'{obj.name}' wears no take of which a region could be repainted. Texture it first."
+            f"'{obj.name}' shows no take, so there is no region to repaint. Texture it first."
         )
     return obj.orbit_texture.takes[index]
 
 
-def check(obj: bpy.types.Object, take) -> None:
-    """Raises :class:`InvalidTarget` if the take's texture does not lie on the object's mesh as it did."""
+def check_layout(obj: bpy.types.Object, take) -> None:
+    """Raises :class:`InvalidTarget` if the mesh's faces or UVs have changed since the take was made."""
     if take.uv_layer not in obj.data.uv_layers:
         raise InvalidTarget(
-            f"The UV map '{take.uv_layer}' of '{take.name}' is gone. Texture the whole object instead."
+            f"The UV map '{take.uv_layer}' of '{take.name}' no longer exists. Texture the whole object "
+            "instead."
         )
-    if take.layout and take.layout != mesh_io.layout(obj.data, take.uv_layer):
+    if take.layout and take.layout != mesh_io.layout_fingerprint(obj.data, take.uv_layer):
         raise InvalidTarget(
-            f"The faces or the UV map of '{obj.name}' were changed since '{take.name}' was made, so its "
-            "texture does not lie right any more. Undo that, or texture the whole object."
+            f"The faces or the UV map of '{obj.name}' have changed since '{take.name}' was made, so its "
+            "texture no longer fits. Undo that change, or texture the whole object."
         )
 
 
-def repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> Repaint:
-    """What a job needs to keep a take's texture but for what is marked, see :class:`Kept`.
+def prepare_repaint(obj: bpy.types.Object, take, marked: np.ndarray) -> RegionRepaint:
+    """What a job needs to repaint the marked region of a take and keep everything else.
+
+    Args:
+        marked: the region, as :class:`Kept` has it.
 
     Raises:
-        InvalidTarget: nothing is marked; the take's images are gone or painted over, or it does not lie on
-            this mesh.
+        InvalidTarget: nothing is marked, the take's images are gone or were painted over, or the take does
+            not fit this mesh.
     """
-    check(obj, take)
+    check_layout(obj, take)
     textures = {
         f"{name}.{tile}" if tile else name: np.frombuffer(data, np.uint8)
         for name in MAPS
-        if (image := material.texture(take.material, name))
-        for tile, data in material.files(image).items()
+        if (image := material.find_image(take.material, name))
+        for tile, data in material.read_image_files(image).items()
     }
     if not any(name.startswith("base_color") for name in textures):
         raise InvalidTarget(
-            f"The images of '{take.name}' are gone from its material. Texture the whole object instead."
+            f"The images of '{take.name}' are missing from its material. Texture the whole object instead."
         )
-    return Repaint(Kept(textures, marked), take.uv_layer, take.own_topology)
+    return RegionRepaint(Kept(textures, marked), take.uv_layer, take.own_topology)
 
 
-def settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
-    """As wanted, in the take's size, and with a seed that none of the object's takes has, for the same seed
-    paints the same again."""
+def repaint_settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
+    """The wanted settings with the take's texture size, and with the next seed that none of the object's
+    takes has used: the same seed would paint the same again."""
     made = json.loads(take.settings)
     used = {json.loads(other.settings).get("seed") for other in obj.orbit_texture.takes}
     seed = next(seed for seed in count(wanted.seed) if seed not in used)
     return Settings.from_dict(wanted.to_dict() | {"seed": seed, "texture_size": made["texture_size"]})
 
 
-def wearers(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
-    """The object, then those that share its mesh and wear the same take."""
-    others = [other for other in takes.users_of(obj.data) if other != obj and takes.shown(other) >= 0]
+def objects_showing(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
+    """The object, followed by the others that share its mesh and show the same take."""
+    others = [
+        other for other in takes.mesh_users(obj.data) if other != obj and takes.find_shown_index(other) >= 0
+    ]
     return [
         obj,
         *(
             other
             for other in others
-            if other.orbit_texture.takes[takes.shown(other)].material == take.material
+            if other.orbit_texture.takes[takes.find_shown_index(other)].material == take.material
         ),
     ]
 
 
-def mask(obj: bpy.types.Object, take) -> bpy.types.Image:
-    """The object's mask on the take's UV map; a black one if it has none there.
+def find_or_create_mask(obj: bpy.types.Object, take) -> bpy.types.Image:
+    """The object's mask on the take's UV map; a new, black one if it has none there.
 
     Raises:
-        InvalidTarget: nothing can be painted on that UV map.
+        InvalidTarget: Blender cannot paint on that UV map.
     """
-    check(obj, take)
-    image = material.texture(take.material, "base_color")
+    check_layout(obj, take)
+    image = material.find_image(take.material, "base_color")
     if image is None or image.source == "TILED":
         raise InvalidTarget(
-            f"The texture of '{take.name}' lies on several UDIM tiles, or is gone. Select faces in Edit Mode "
+            f"The texture of '{take.name}' uses several UDIM tiles, or is missing. Select faces in Edit Mode "
             "instead."
         )
     if obj.data.uv_layers.active.name != take.uv_layer:
         raise InvalidTarget(
-            f"Blender paints on the active UV map, and '{take.name}' lies on '{take.uv_layer}'. Make that "
-            "one active in the mesh's properties, or select faces in Edit Mode instead."
+            f"Blender paints on the active UV map, but '{take.name}' uses '{take.uv_layer}'. Make that one "
+            "active in the mesh properties, or select faces in Edit Mode instead."
         )
     own = obj.orbit_texture
     if own.region is None or own.region_layer != take.uv_layer:
-        size = min(json.loads(take.settings)["texture_size"], LARGEST_MASK)
+        size = min(json.loads(take.settings)["texture_size"], MAX_MASK_SIZE)
         own.region = bpy.data.images.new(f"{obj.name} Region", size, size, is_data=True)
         own.region.generated_color = (0, 0, 0, 1)
         own.region_layer = take.uv_layer
     return own.region
 
 
-def clear(obj: bpy.types.Object) -> None:
-    """Removes the mask."""
+def remove_mask(obj: bpy.types.Object) -> None:
+    """Removes the object's mask."""
     image, obj.orbit_texture.region = obj.orbit_texture.region, None
     if image.users == 0:
         bpy.data.images.remove(image)
 
 
-def painted(obj: bpy.types.Object, take) -> np.ndarray:
-    """(H, W) uint8 of what is painted on the object's mask, row 0 at the top.
+def read_mask(obj: bpy.types.Object, take) -> np.ndarray:
+    """(H, W) uint8 what is painted on the object's mask, row 0 at the top.
 
     Raises:
-        InvalidTarget: it lies on another UV map than the take.
+        InvalidTarget: the mask is on another UV map than the take.
     """
     own = obj.orbit_texture
     if own.region_layer != take.uv_layer:
         raise InvalidTarget(
-            f"The region was marked on the UV map '{own.region_layer}', and '{take.name}' lies on "
+            f"The region was marked on the UV map '{own.region_layer}', but '{take.name}' uses "
             f"'{take.uv_layer}'. Press Mark Region and paint it again."
         )
-    return _brightness(own.region)
+    return _read_brightness(own.region)
 
 
-def read_file(file: Path) -> np.ndarray:
-    """(H, W) uint8 of a mask that is an image file. Raises :class:`InvalidImage` if it cannot be read."""
+def read_mask_file(file: Path) -> np.ndarray:
+    """(H, W) uint8 mask from an image file, row 0 at the top. Raises :class:`InvalidImage` if it cannot be
+    read."""
     try:
         image = bpy.data.images.load(str(file))
     except RuntimeError as error:
@@ -158,13 +164,13 @@ def read_file(file: Path) -> np.ndarray:
     try:
         if not all(image.size):
             raise InvalidImage(f"The region's mask {file} is not an image file that can be read.")
-        return _brightness(image)
+        return _read_brightness(image)
     finally:
         bpy.data.images.remove(image)
 
 
-def _brightness(image: bpy.types.Image) -> np.ndarray:
-    """(H, W) uint8, row 0 at the top: 0 is black, whatever colour the rest has."""
+def _read_brightness(image: bpy.types.Image) -> np.ndarray:
+    """(H, W) uint8 largest channel of each pixel, row 0 at the top: 0 is black."""
     width, height = image.size
     pixels = np.empty((height, width, 4), np.float32)
     image.pixels.foreach_get(pixels.ravel())

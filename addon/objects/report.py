@@ -1,15 +1,15 @@
-"""A take's report as sentences for people."""
+"""A take's report as text."""
 
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 
-def sentences(report: dict) -> list[str]:
-    """What a report tells, the most telling first; what it lacks is left out."""
+def describe_report(report: dict) -> list[str]:
+    """The lines to show for a report, the most important first; missing values are left out."""
     lines = []
     if "coverage" in report:
         lines.append(
-            rpt_("The painted views saw {:.0%} of the texture; the rest is filled from nearby").format(
+            rpt_("The painted views saw {:.0%} of the texture; the rest is filled in from nearby").format(
                 report["coverage"]
             )
         )
@@ -20,7 +20,7 @@ def sentences(report: dict) -> list[str]:
             )
         )
     if "views" in report:
-        lines.append(rpt_("{:,} triangles seen in {} views").format(report["triangles"], report["views"]))
+        lines.append(rpt_("{:,} triangles in {} views").format(report["triangles"], report["views"]))
     if seconds := report.get("seconds"):
         parts = ", ".join(f"{iface_(stage.title())} {value:.1f}" for stage, value in seconds.items())
         lines.append(rpt_("{:.0f} seconds: {}").format(sum(seconds.values()), parts))

@@ -1,5 +1,5 @@
-"""A mesh at one moment: copies of Blender's arrays, and what a job makes of them, on whatever thread has the
-time. No bpy here."""
+"""A mesh at one moment: copies of Blender's arrays, and what a job computes from them, on any thread. No
+bpy."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from ...backend.api.job import MeshData
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class MeshSnapshot:
     """The arrays of a mesh as Blender holds them.
 
     Attributes:
-        positions: (V, 3) float32, in the object's space.
+        positions: (V, 3) float32, in object space.
         corner_vertices: (L,) int32, the vertex of each loop.
-        normals: (L, 3) float32, the shading normal of each loop, in the object's space.
-        uvs: (L, 2) float32 of the layer to send, v up; or None.
-        polygons: (F,) int32, the polygon of each triangle; None where every polygon is a triangle.
-        cut: (F, 3) int32, the loops of each triangle as Blender cuts the polygons; None where no polygon has
-            more than four corners.
-        matrix: (4, 4) float64, from the object's space to the world's.
-        slot_count: how many material slots there are.
-        slots: (P,) int32, the material slot of each polygon, which need not exist; None where all are 0.
+        normals: (L, 3) float32, the shading normal of each loop, in object space.
+        uvs: (L, 2) float32 of the layer to send, v up; None if there is no layer.
+        polygons: (F,) int32, the polygon of each triangle; None if every polygon is a triangle.
+        loop_triangles: (F, 3) int32, the loops of each triangle as Blender splits the polygons; None if no
+            polygon has more than four corners.
+        matrix: (4, 4) float64, from object space to world space.
+        slot_count: number of material slots.
+        slots: (P,) int32, the material slot of each polygon, which need not exist; None if all are 0.
     """
 
     positions: np.ndarray
@@ -32,20 +32,20 @@ class Snapshot:
     normals: np.ndarray
     uvs: np.ndarray | None
     polygons: np.ndarray | None
-    cut: np.ndarray | None
+    loop_triangles: np.ndarray | None
     matrix: np.ndarray
     slot_count: int
     slots: np.ndarray | None
 
     @cached_property
     def loops(self) -> np.ndarray:
-        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the world.
-        Takes a while."""
-        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.cut)
-        return loops[:, [0, 2, 1]] if mirrors(self.matrix) else loops
+        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in world space.
+        Slow for a large mesh."""
+        loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.loop_triangles)
+        return loops[:, [0, 2, 1]] if is_mirroring(self.matrix) else loops
 
     def mesh_data(self) -> MeshData:
-        """The mesh as it travels to the worker, in world space. Takes a while for a large one."""
+        """The mesh as it is sent to the worker, in world space. Slow for a large mesh."""
         linear, offset = self.matrix[:3, :3], self.matrix[:3, 3]
         return MeshData(
             vertices=(self.positions @ linear.T + offset).astype(np.float32),
@@ -57,7 +57,7 @@ class Snapshot:
         )
 
     def _triangle_slots(self) -> np.ndarray | None:
-        """(F,) int32, the material slot that Blender shows of each triangle; None where they all have one."""
+        """(F,) int32, the material slot that Blender shows for each triangle; None if all have the same."""
         if self.slots is None or self.slot_count < 2:
             return None
         slots = np.clip(self.slots, 0, self.slot_count - 1)
@@ -66,12 +66,12 @@ class Snapshot:
         return slots if self.polygons is None else slots[self.polygons]
 
     def _world_normals(self) -> np.ndarray:
-        """(L, 3) float32, of unit length, or zero where there is none."""
-        # The cofactor matrix carries normals through any scale, also a mirroring or a zero one, without an
+        """(L, 3) float32 unit normals in world space, or zero where there is none."""
+        # The cofactor matrix transforms normals under any scale, including mirroring and zero, without an
         # inverse.
         x, y, z = self.matrix[:3, :3]
         cofactor = np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)])
-        if mirrors(self.matrix):
+        if is_mirroring(self.matrix):
             cofactor = -cofactor
         normals = self.normals @ cofactor.T.astype(np.float32)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -80,10 +80,11 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Connectivity:
-    """Which corners make up which polygons of an object's own mesh.
+    """The connectivity of an object's own mesh.
 
     Attributes:
-        vertices, polygons: how many.
+        vertices: number of vertices.
+        polygons: number of polygons.
         corner_vertices: (L,) int32, the vertex of each loop.
     """
 
@@ -92,67 +93,70 @@ class Connectivity:
     corner_vertices: np.ndarray
 
     def fingerprint(self, loops: np.ndarray | None) -> str:
-        """A hash over all of it and over the loops (F, 3) int32 of its triangles, if there are any. Takes a
-        while."""
+        """A hash of the connectivity and of the loops (F, 3) int32 of its triangles, if given. Slow for a
+        large mesh."""
         digest = hashlib.blake2b(np.array([self.vertices, self.polygons], np.int64), digest_size=32)
         digest.update(self.corner_vertices)
         if loops is not None:
-            # Of nothing but triangles, the first tells how all the others lie.
+            # If all polygons are triangles, the first one determines the winding of the others.
             only_triangles = len(self.corner_vertices) == 3 * self.polygons
             digest.update(np.ascontiguousarray(loops[:1] if only_triangles else loops))
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a job needs to know about an object, taken when the button is pressed.
+class TargetMesh:
+    """The mesh of the object to texture, read when the button is pressed.
 
     Attributes:
-        snapshot: the mesh that travels to the worker.
-        own: the object's own mesh.
-        evaluated: the snapshot's triangles are those of the evaluated mesh, whose loops the object does not
-            have.
+        snapshot: the mesh that is sent to the worker.
+        connectivity: of the object's own mesh.
+        is_evaluated: whether the snapshot's triangles are those of the evaluated mesh, whose loops the
+            object's own mesh does not have.
         uv_layer: name of the layer that was sent, "" if none.
         notes: sentences for the take's report.
     """
 
-    snapshot: Snapshot
-    own: Connectivity
-    evaluated: bool
+    snapshot: MeshSnapshot
+    connectivity: Connectivity
+    is_evaluated: bool
     uv_layer: str
     notes: tuple[str, ...] = ()
 
     @property
     def loops(self) -> np.ndarray | None:
-        """(F, 3) int32, the loop of the object's own mesh behind each triangle corner; None if the object
-        does not have them."""
-        return None if self.evaluated else self.snapshot.loops
+        """(F, 3) int32, the loop of the object's own mesh at each triangle corner; None if the triangles are
+        not those of that mesh."""
+        return None if self.is_evaluated else self.snapshot.loops
 
     @cached_property
     def topology(self) -> str:
-        """Fingerprint of the connectivity of the object's own mesh and of :attr:`loops`."""
-        return self.own.fingerprint(self.loops)
+        """A hash of the connectivity of the object's own mesh and of :attr:`loops`."""
+        return self.connectivity.fingerprint(self.loops)
 
     def mesh_data(self) -> MeshData:
-        """The mesh as it travels to the worker. Whoever asks for :attr:`topology` afterwards need not
-        wait."""
+        """The mesh as it is sent to the worker. Also computes :attr:`topology`, so that reading it afterwards
+        is fast."""
         mesh = self.snapshot.mesh_data()
-        self.topology  # noqa: B018 (worked out here, where nobody waits)
+        self.topology  # noqa: B018 (computed here, on the thread that sends)
         return mesh
 
 
-def mirrors(matrix: np.ndarray) -> bool:
-    """Whether what goes through the matrix (4, 4) comes out inside out."""
+def is_mirroring(matrix: np.ndarray) -> bool:
+    """Whether the matrix (4, 4) turns a mesh inside out."""
     return bool(np.linalg.det(matrix[:3, :3]) < 0)
 
 
 def triangle_loops(
-    positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray | None, cut: np.ndarray | None
+    positions: np.ndarray,
+    corner_vertices: np.ndarray,
+    polygons: np.ndarray | None,
+    loop_triangles: np.ndarray | None,
 ) -> np.ndarray:
-    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`Snapshot`."""
+    """Loops (F, 3) int32 of the triangles of a mesh; the arguments are those of :class:`MeshSnapshot`."""
     if polygons is None:
         return np.arange(len(corner_vertices), dtype=np.int32).reshape(-1, 3)
-    return split_quads(positions, corner_vertices, polygons) if cut is None else cut
+    return split_quads(positions, corner_vertices, polygons) if loop_triangles is None else loop_triangles
 
 
 def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:
@@ -173,8 +177,8 @@ def split_quads(positions: np.ndarray, corner_vertices: np.ndarray, polygons: np
     quads = starts[triangles == 2]
     a, b, c, d = (np.take(positions, np.take(corner_vertices, quads + corner), axis=0) for corner in range(4))
     b, c, d = b - a, c - a, d - a
-    # (b x c) . (d x c) > 0: both other corners lie on one side of the diagonal a c, so the quad must be split
-    # along b d.
+    # (b x c) . (d x c) > 0: b and d are on the same side of the diagonal a c, so the quad must be split along
+    # b d.
     flipped = np.flatnonzero(is_second)[_dot(b, d) * _dot(c, c) > _dot(b, c) * _dot(c, d)]
     loops[flipped - 1, 2] += 1
     loops[flipped, 0] += 1

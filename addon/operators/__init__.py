@@ -1,4 +1,4 @@
-"""What a user can press, one intent per file."""
+"""The operators, one user intent per file."""
 
 import bpy
 
@@ -9,7 +9,6 @@ from .check_mesh import CheckMesh
 from .compare import CompareTakes
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
-from .do_first import First
 from .download_weights import DownloadWeights
 from .export import ExportGLB, ExportTextures
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
@@ -19,13 +18,14 @@ from .open_report import OpenReport
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .repaint import ClearRegion, MarkRegion, RepaintRegion
+from .run_first import RunFirst
 from .set_reference import SetReference
 from .show_report import ShowReport
 from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
 
-_CLASSES = (
+OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
@@ -34,7 +34,7 @@ _CLASSES = (
     NudgeView,
     CheckMesh,
     Cancel,
-    First,
+    RunFirst,
     MoveJob,
     Dismiss,
     Retry,
@@ -66,10 +66,10 @@ _CLASSES = (
 
 
 def register() -> None:
-    for cls in _CLASSES:
+    for cls in OPERATORS:
         bpy.utils.register_class(cls)
 
 
 def unregister() -> None:
-    for cls in reversed(_CLASSES):
+    for cls in reversed(OPERATORS):
         bpy.utils.unregister_class(cls)

@@ -1,4 +1,4 @@
-"""Apply Take: a finished job's result becomes a take on its objects, as one undo step."""
+"""Apply Take: adds a finished job's result to its objects as a new take, in one undo step."""
 
 import bpy
 from bpy.props import StringProperty
@@ -10,7 +10,7 @@ from ..jobs.queue import queue
 class ApplyTake(bpy.types.Operator):
     bl_idname = "orbit_texture.apply_take"
     bl_label = "Apply Take"
-    bl_description = "Put a finished texture on its object as a new take"
+    bl_description = "Add a finished texture to its object as a new take"
     bl_options = {"INTERNAL", "UNDO"}
 
     job: StringProperty(description="The job whose result is applied")
@@ -22,7 +22,7 @@ class ApplyTake(bpy.types.Operator):
         try:
             queue.apply(entry)
         except OrbitError as error:
-            # The row shows it. A report of the type ERROR would raise an exception in the timer that called.
+            # The job's row shows the error. A report of type ERROR would raise an exception in the timer.
             self.report({"WARNING"}, error.message)
             return {"CANCELLED"}
         return {"FINISHED"}

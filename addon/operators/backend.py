@@ -1,4 +1,4 @@
-"""Install, update, repair and remove the backend's environment, after a question that says what it takes."""
+"""Install, update, repair and remove the backend's environment. A dialog first says what that needs."""
 
 import shutil
 
@@ -11,39 +11,43 @@ from ...backend.api.torch_builds import GIGABYTES
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import install_process
-from ..ui.text import wrapped
+from ..ui.text import DIALOG_WIDTH, draw_wrapped_text
 
-_WIDTH = 460
-_DEVICES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
+_DEVICE_NAMES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 
-def start(title: str, *arguments: str, then=lambda setup: None) -> None:
-    """Runs install.py, and shows how far it is."""
-    install_process.start(title, *arguments, then=then)
+def start_installer(title: str, *arguments: str, on_end=lambda setup: None) -> None:
+    """Runs install.py in the background and shows its progress.
+
+    Args:
+        title: of the task, for the panels.
+        then: called with the ended process.
+    """
+    install_process.start(title, *arguments, on_end=on_end)
     queue_timer.start()
 
 
-def is_free(cls) -> bool:
-    """Nothing is being installed; says so in the poll message of an operator's class."""
+def is_installer_idle(cls) -> bool:
+    """Whether nothing is being installed; otherwise sets the poll message of an operator's class."""
     if install_process.busy():
-        cls.poll_message_set("Wait until the one that runs has ended: see the preferences")
+        cls.poll_message_set("Another installation task is running. Its progress is shown in the preferences")
         return False
     return True
 
 
-def _is_unused(cls) -> bool:
+def _is_backend_idle(cls) -> bool:
     if queue.busy:
-        cls.poll_message_set("A job is not done. Wait for it, or cancel it")
+        cls.poll_message_set("A job is running or waiting. Wait until it has finished, or cancel it")
         return False
-    return is_free(cls)
+    return is_installer_idle(cls)
 
 
 class InstallBackend(bpy.types.Operator):
     bl_idname = "orbit_texture.install_backend"
     bl_label = "Install Backend"
     bl_description = (
-        "Install the worker's environment into a folder of its own, after you have seen its size. One that "
-        "was begun is finished, one that is there is brought up to date"
+        "Install the worker's environment into its own folder. The size is shown before anything is "
+        "downloaded. An unfinished installation is continued, an existing one is updated"
     )
 
     device: EnumProperty(
@@ -51,13 +55,13 @@ class InstallBackend(bpy.types.Operator):
         description="What the worker computes on",
         default="auto",
         items=[
-            ("auto", "Automatic", "What is there already, else what this computer has"),
-            *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
+            ("auto", "Automatic", "The installed one, else what this computer has"),
+            *((build, f"{_DEVICE_NAMES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
         ],
     )
     anew: BoolProperty(
         name="From Scratch",
-        description="Delete what is there first, in case its files are broken",
+        description="Delete the existing environment first, in case its files are broken",
         options={"SKIP_SAVE"},
     )
 
@@ -66,51 +70,52 @@ class InstallBackend(bpy.types.Operator):
         if not bpy.app.online_access:
             cls.poll_message_set("Blender is offline. Allow Online Access in the preferences, under System")
             return False
-        return _is_unused(cls)
+        return _is_backend_idle(cls)
 
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
-            # An error asks for it: what is there does not do.
-            self.anew = install_process.look()
-        return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Install")
+            # Called from an error: the existing environment does not work.
+            self.anew = install_process.refresh()
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Install")
 
     def draw(self, context):
         column = self.layout.column()
         folder = paths.backend_environment()
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
             rpt_(
-                "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a "
-                "CPU and {:g} GB for an NVIDIA card; {:.0f} GB are free."
+                "Download Python packages and PyTorch into {}? A new environment needs up to {:g} GB for a "
+                "CPU and {:g} GB for an NVIDIA graphics card. {:.0f} GB are free."
             ).format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)),
-            width=_WIDTH,
+            width=DIALOG_WIDTH,
         )
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
-            "Blender stays free meanwhile. Your system's Python and Blender's are not changed.",
-            width=_WIDTH,
+            "You can keep working in Blender meanwhile. The Python of your system and of Blender are not "
+            "changed.",
+            width=DIALOG_WIDTH,
         )
         column.prop(self, "device")
         column.prop(self, "anew")
 
     def execute(self, context):
-        # It would start a worker again while its files change.
+        # Otherwise it would restart the worker while the files change.
         queue.close()
-        start(
+        start_installer(
             "Installing the backend",
             "backend",
             "--torch",
             self.device,
             *(["--anew"] if self.anew else []),
-            then=_installed,
+            on_end=_check_after_install,
         )
         return {"FINISHED"}
 
 
-def _installed(done: install_process.Setup) -> None:
-    """Goes on to the check, which also finds the devices that there are."""
+def _check_after_install(done: install_process.InstallRun) -> None:
+    """Runs Check Installation, which also finds the available devices."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()
 
@@ -118,14 +123,14 @@ def _installed(done: install_process.Setup) -> None:
 class RemoveBackend(bpy.types.Operator):
     bl_idname = "orbit_texture.remove_backend"
     bl_label = "Remove Backend"
-    bl_description = "Delete the worker's environment. Models, jobs, and the takes in your files stay"
+    bl_description = "Delete the worker's environment. Models, jobs, and the takes in your files are kept"
 
     @classmethod
     def poll(cls, context):
         if not install_process.is_installed():
-            cls.poll_message_set("It is not installed")
+            cls.poll_message_set("The backend is not installed")
             return False
-        return _is_unused(cls)
+        return _is_backend_idle(cls)
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
@@ -133,19 +138,19 @@ class RemoveBackend(bpy.types.Operator):
             event,
             title="Remove the backend?",
             confirm_text="Remove",
-            message=rpt_("{} is deleted.").format(paths.backend_environment()),
+            message=rpt_("The folder {} will be deleted.").format(paths.backend_environment()),
         )
 
     def execute(self, context):
         queue.close()
-        start("Removing the backend", "backend", "--remove")
+        start_installer("Removing the backend", "backend", "--remove")
         return {"FINISHED"}
 
 
 class StopSetup(bpy.types.Operator):
     bl_idname = "orbit_texture.stop_setup"
     bl_label = "Stop"
-    bl_description = "Stop it. Started again, it goes on where it was"
+    bl_description = "Stop the installation. It continues from there when started again"
     bl_options = {"INTERNAL"}
 
     def execute(self, context):

@@ -1,5 +1,5 @@
-"""Check Mesh: looks for flipped faces and overlapping UVs in meshes that are too large to be checked by
-themselves."""
+"""Check Mesh: looks for flipped faces and overlapping UVs in meshes that are too large for the automatic
+check."""
 
 import bpy
 
@@ -10,8 +10,8 @@ class CheckMesh(bpy.types.Operator):
     bl_idname = "orbit_texture.check_mesh"
     bl_label = "Check Mesh"
     bl_description = (
-        "Look for flipped faces and overlapping UVs in the active object. Takes a few seconds for a million "
-        "triangles"
+        "Look for flipped faces and overlapping UVs in the active object. This takes a few seconds for a "
+        "million triangles"
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Download Weights: shows what a model needs, how large it is and under which terms; the worker brings it."""
+"""Download Weights: shows what a model needs, its size and its licences; then the worker downloads it."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -8,22 +8,20 @@ from ...backend.api.weights import MODELS, gigabytes
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import weights
-from ..ui.text import wrapped
-
-_WIDTH = 460
+from ..ui.text import DIALOG_WIDTH, draw_wrapped_text
 
 
 class DownloadWeights(bpy.types.Operator):
     bl_idname = "orbit_texture.download_weights"
     bl_label = "Download Weights"
     bl_description = (
-        "Download a model's weights, after you have seen their size and licences. A download that was "
-        "stopped goes on where it ended"
+        "Download a model's weights. Their size and licences are shown first. A download that was stopped is "
+        "resumed"
     )
 
     model: EnumProperty(
         name="Model",
-        description="Whose weights to download; those that the panel's settings lack, if not given",
+        description="The model to download; by default one that the panel's settings need",
         items=[(needs.name, needs.title, "") for needs in MODELS.values()],
         options={"SKIP_SAVE"},
     )
@@ -33,21 +31,21 @@ class DownloadWeights(bpy.types.Operator):
         if not bpy.app.online_access:
             cls.poll_message_set("Blender is offline. Allow Online Access in the preferences, under System")
             return False
-        if any(entry.download and not entry.settled for entry in queue.entries):
-            cls.poll_message_set("They are being downloaded already")
+        if any(entry.download and not entry.is_settled for entry in queue.entries):
+            cls.poll_message_set("Weights are already being downloaded")
             return False
         return True
 
     def invoke(self, context, event):
-        weights.look()
+        weights.refresh()
         if not self.properties.is_property_set("model") and (
             missing := weights.missing(context.scene.orbit_texture.to_settings())
         ):
             self.model = missing[0].name
-        if weights.there(MODELS[self.model]):
-            self.report({"INFO"}, "They are on this computer already")
+        if weights.is_installed(MODELS[self.model]):
+            self.report({"INFO"}, "The weights are already on this computer")
             return {"CANCELLED"}
-        return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Download")
 
     def draw(self, context):
         column = self.layout.column()
@@ -57,16 +55,16 @@ class DownloadWeights(bpy.types.Operator):
             row.label(text=source.repository, translate=False)
             row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
         for terms in dict.fromkeys(source.terms for source in needs.sources):
-            wrapped(column, context, terms, width=_WIDTH)
+            draw_wrapped_text(column, context, terms, width=DIALOG_WIDTH)
         sizes = map(gigabytes, (needs.size, needs.stays, needs.peak))
-        wrapped(
+        draw_wrapped_text(
             column,
             context,
             rpt_(
-                "Download {} under these terms? About {} stay, and {} are taken on the way. Texturing waits "
-                "meanwhile. Cancel it at any time: it goes on where it ended."
+                "Download {} under these terms? They take up about {} on disk, and {} during the download. "
+                "Texturing waits meanwhile. You can cancel at any time and resume later."
             ).format(*sizes),
-            width=_WIDTH,
+            width=DIALOG_WIDTH,
         )
 
     def execute(self, context):

@@ -1,4 +1,4 @@
-"""Export Textures and Export GLB: the shown take of the active object as files."""
+"""Export Textures and Export GLB: write the shown take of the active object to files."""
 
 from pathlib import Path
 
@@ -10,39 +10,39 @@ from ...backend.api.errors import OrbitError
 from ..objects import export, takes
 
 
-class _Export:
+class _ExportOperator:
     @classmethod
     def poll(cls, context):
-        if context.object is None or takes.shown(context.object) < 0:
+        if context.object is None or takes.find_shown_index(context.object) < 0:
             cls.poll_message_set("The active object shows no take")
             return False
         return True
 
     def execute(self, context):
         try:
-            return self.run(context.object, takes.shown(context.object))
+            return self.run(context.object, takes.find_shown_index(context.object))
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
 
 
-class ExportTextures(_Export, bpy.types.Operator):
+class ExportTextures(_ExportOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.export_textures"
     bl_label = "Export Textures"
     bl_description = "Write the textures of the shown take as image files into a folder"
 
     directory: StringProperty(subtype="DIR_PATH")
     format: EnumProperty(
-        name="Format", items=[(key, format.title, "") for key, format in export.FORMATS.items()]
+        name="Format", items=[(key, image_format.title, "") for key, image_format in export.FORMATS.items()]
     )
     naming: StringProperty(
         name="Names",
-        default=export.NAMING,
-        description="Names of the files; {object}, {take}, {map} and {tile} stand for what they say",
+        default=export.DEFAULT_NAMING,
+        description="File names. {object}, {take}, {map} and {tile} are replaced",
     )
     pack: BoolProperty(
         name="Pack for glTF",
-        description="Metallic and roughness as one image: roughness in green, metallic in blue",
+        description="Write metallic and roughness as one image: roughness in green, metallic in blue",
     )
 
     def invoke(self, context, event):
@@ -50,17 +50,17 @@ class ExportTextures(_Export, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
-        files = export.textures(
+        files = export.write_textures(
             obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack
         )
         self.report({"INFO"}, rpt_("Wrote {} files").format(len(files)))
         return {"FINISHED"}
 
 
-class ExportGLB(_Export, bpy.types.Operator):
+class ExportGLB(_ExportOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.export_glb"
     bl_label = "Export GLB"
-    bl_description = "Write the active object with the take that it wears as a GLB file"
+    bl_description = "Write the active object with its shown take as a GLB file"
 
     filepath: StringProperty(subtype="FILE_PATH")
     filter_glob: StringProperty(default="*.glb", options={"HIDDEN"})
@@ -68,13 +68,13 @@ class ExportGLB(_Export, bpy.types.Operator):
     def invoke(self, context, event):
         if not self.filepath:
             self.filepath = bpy.path.abspath(
-                f"//{export.glb_name(context.object, takes.shown(context.object))}"
+                f"//{export.glb_file_name(context.object, takes.find_shown_index(context.object))}"
             )
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
         file = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb"))
-        export.glb(obj, index, file)
+        export.write_glb(obj, index, file)
         self.report({"INFO"}, rpt_("Wrote {}").format(file.name))
         return {"FINISHED"}

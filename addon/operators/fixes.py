@@ -1,5 +1,5 @@
-"""The buttons that mend what is wrong. An error or a finding of the preflight names its fix, which is called
-like one of these."""
+"""The buttons that fix a problem. An error or a finding of the preflight has a ``fix``, which is the name of
+one of these operators."""
 
 import bmesh
 import bpy
@@ -48,7 +48,7 @@ class RecalculateNormals(bpy.types.Operator):
     bl_idname = "orbit_texture.recalculate_normals"
     bl_label = "Recalculate Normals"
     bl_description = (
-        "Turn the faces of the active object's mesh so that all of them point outside. This changes the mesh"
+        "Flip the faces of the active object's mesh so that they all point outside. This changes the mesh"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -76,8 +76,8 @@ class UseLessMemory(bpy.types.Operator):
     bl_idname = "orbit_texture.use_less_memory"
     bl_label = "Use Less Memory"
     bl_description = (
-        "Set what suffices first: the quality Fast, a coarser refinement, a smaller texture, no refinement, "
-        "the painter Draft"
+        "Lower the settings until the memory is sufficient, in this order: Fast quality, coarser refinement, "
+        "smaller texture, no refinement, Draft painter"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -87,9 +87,11 @@ class UseLessMemory(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.orbit_texture
-        change = preflight.lighter(mesh_io.triangle_count(context.object.data), settings.to_settings())
+        change = preflight.lighter_settings(
+            mesh_io.triangle_count(context.object.data), settings.to_settings()
+        )
         if not change:
-            self.report({"INFO"}, "There is nothing that takes less, or the memory suffices.")
+            self.report({"INFO"}, "The memory is sufficient, or no setting needs less.")
             return {"CANCELLED"}
         settings.change(change)
         return {"FINISHED"}
@@ -98,7 +100,7 @@ class UseLessMemory(bpy.types.Operator):
 class RestartWorker(bpy.types.Operator):
     bl_idname = "orbit_texture.restart_worker"
     bl_label = "Restart Worker"
-    bl_description = "End the worker and start it again. Jobs go on where they were"
+    bl_description = "Stop the worker and start it again. Jobs continue where they were"
 
     def execute(self, context):
         queue.restart_server()
@@ -109,9 +111,9 @@ class RestartWorker(bpy.types.Operator):
 class Retry(bpy.types.Operator):
     bl_idname = "orbit_texture.retry"
     bl_label = "Retry"
-    bl_description = "Try this job again; stages that were finished are not repeated"
+    bl_description = "Run this job again. Finished stages are not repeated"
 
-    job: StringProperty(description="The job to try again")
+    job: StringProperty(description="The job to run again")
 
     def execute(self, context):
         entry = queue.find(self.job)

@@ -1,5 +1,5 @@
-"""Nudge View: the reference half transparent over the mesh, seen from the view that a job would get; keys
-turn that view."""
+"""Nudge View: overlays the reference, half transparent, on the mesh, seen from the view that a job would get;
+keys turn that view."""
 
 from dataclasses import dataclass, replace
 
@@ -9,28 +9,36 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings
 from ..objects import mesh_io
-from ..viewport import image_overlay, reference_view, registration
+from ..viewport import image_overlay, image_placement, reference_view
 
-_STEP, _FINE = 5.0, 1.0
-"""Degrees that an arrow turns the view by, without and with Shift."""
+_TURN_STEP = 5.0
+"""Degrees that an arrow key turns the view by."""
 
-_ARROWS = {"LEFT_ARROW": (-1, 0), "RIGHT_ARROW": (1, 0), "DOWN_ARROW": (0, -1), "UP_ARROW": (0, 1)}
+_FINE_TURN_STEP = 1.0
+"""Degrees that an arrow key turns the view by while Shift is held."""
 
-_WHEEL = {"WHEELUPMOUSE": 0.1, "WHEELDOWNMOUSE": -0.1}
+_ARROW_DIRECTIONS = {"LEFT_ARROW": (-1, 0), "RIGHT_ARROW": (1, 0), "DOWN_ARROW": (0, -1), "UP_ARROW": (0, 1)}
+"""What an arrow key adds to azimuth and elevation, in steps."""
 
-_MOST_POINTS, _LONGEST = 50_000, 512
-"""Of the mesh, and pixels of the picture's longer side, that are looked at to lay one over the other."""
+_WHEEL_OPACITY_STEPS = {"WHEELUPMOUSE": 0.1, "WHEELDOWNMOUSE": -0.1}
+"""What a turn of the wheel adds to the overlay's opacity."""
+
+_MAX_PROJECTED_POINTS = 50_000
+"""A larger mesh is thinned out to about as many vertices before its bounds are computed."""
+
+_MAX_SAMPLED_SIZE = 512
+"""A larger image is thinned out to about as many pixels along its longer side before its subject is found."""
 
 
 @dataclass(frozen=True)
-class Nudge:
-    """What the keys have led to.
+class NudgeState:
+    """The view and the overlay as the keys have changed them so far.
 
     Attributes:
-        azimuth, elevation: degrees, as :class:`Settings` has them: what is stored in the end.
-        shift: (2,) pixels by which the picture is moved off where it fits; ``zoom`` scales it. Only to look
-            at.
-        opacity: 0.1..1, of the picture.
+        azimuth, elevation: degrees, as :class:`Settings` has them; stored at the end.
+        shift: (2,) pixels by which the overlay is moved away from where it fits. Not stored.
+        zoom: scale of the overlay relative to where it fits. Not stored.
+        opacity: 0.1..1, of the overlay. Not stored.
     """
 
     azimuth: float
@@ -40,48 +48,52 @@ class Nudge:
     opacity: float = 0.5
 
 
-def pressed(nudge: Nudge, key: str, shift: bool) -> Nudge:
-    """What a key that was pressed, or a turn of the wheel, makes of it; the same if it means nothing."""
-    if key in _ARROWS:
-        right, up = (direction * (_FINE if shift else _STEP) for direction in _ARROWS[key])
-        azimuth, elevation = reference_view.stepped(nudge.azimuth, nudge.elevation, right, up)
-        return replace(nudge, azimuth=azimuth, elevation=elevation)
-    if key in _WHEEL:
-        return replace(nudge, opacity=round(min(1.0, max(0.1, nudge.opacity + _WHEEL[key])), 1))
-    return nudge
+def apply_key(state: NudgeState, key: str, shift: bool) -> NudgeState:
+    """The state after a key press or a turn of the wheel; unchanged if the key has no meaning."""
+    if key in _ARROW_DIRECTIONS:
+        right, up = (
+            direction * (_FINE_TURN_STEP if shift else _TURN_STEP) for direction in _ARROW_DIRECTIONS[key]
+        )
+        azimuth, elevation = reference_view.turn_view(state.azimuth, state.elevation, right, up)
+        return replace(state, azimuth=azimuth, elevation=elevation)
+    if key in _WHEEL_OPACITY_STEPS:
+        return replace(state, opacity=round(min(1.0, max(0.1, state.opacity + _WHEEL_OPACITY_STEPS[key])), 1))
+    return state
 
 
-def dragged(
-    nudge: Nudge,
-    how: str,
+def apply_drag(
+    state: NudgeState,
+    drag_mode: str,
     start: tuple[float, float],
     mouse: tuple[float, float],
-    middle: tuple[float, float],
-) -> Nudge:
-    """What the mouse's way since the key was pressed makes of it.
+    image_center: tuple[float, float],
+) -> NudgeState:
+    """The state after the mouse has been dragged.
 
     Args:
-        how: "G" moves the picture with the mouse, "S" scales it with the mouse's distance from its middle.
-        start, mouse, middle: of the viewport's pixels.
+        drag_mode: "G" moves the overlay with the mouse, "S" scales it with the mouse's distance from its
+            centre.
+        start, mouse, image_center: in the viewport's pixels; ``start`` is where the mouse was at first.
     """
-    if how == "G":
+    if drag_mode == "G":
         return replace(
-            nudge,
+            state,
             shift=tuple(
-                before + now - then for before, now, then in zip(nudge.shift, mouse, start, strict=True)
+                before + now - then for before, now, then in zip(state.shift, mouse, start, strict=True)
             ),
         )
-    reach, began = (max(np.hypot(*np.subtract(place, middle)), 1.0) for place in (mouse, start))
-    return replace(nudge, zoom=float(nudge.zoom * reach / began))
+    distance, start_distance = (
+        max(np.hypot(*np.subtract(place, image_center)), 1.0) for place in (mouse, start)
+    )
+    return replace(state, zoom=float(state.zoom * distance / start_distance))
 
 
 class NudgeView(bpy.types.Operator):
     bl_idname = "orbit_texture.nudge_view"
     bl_label = "Nudge View"
     bl_description = (
-        "Lay the reference over the object, seen from the side that the reference shows, and turn that side "
-        "with the arrow keys until both agree. Enter stores it as the Given view, Esc leaves everything as "
-        "it was"
+        "Overlay the reference on the object, seen from the view that the reference shows, and turn the view "
+        "with the arrow keys until they match. Enter stores it as the Given view, Esc restores everything"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -94,54 +106,60 @@ class NudgeView(bpy.types.Operator):
         if panel.image is None or not panel.image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if panel.view == "AUTOMATIC" and reference_view.found(obj) is None:
+        if panel.view == "AUTOMATIC" and reference_view.last_found_view(obj) is None:
             cls.poll_message_set(
-                "Automatic finds the view while it textures. Choose another view, or texture once"
+                "Automatic finds the view during texturing. Choose another View, or texture the object once"
             )
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
-            cls.poll_message_set("Press it in a 3D viewport")
+            cls.poll_message_set("Use this in a 3D viewport")
             return False
         return True
 
     def invoke(self, context, event):
         obj, image = context.object, context.scene.orbit_texture.image
         try:
-            self._nudge = Nudge(*reference_view.known(obj, context))
+            self._state = NudgeState(*reference_view.current_view(obj, context))
         except InvalidSettings as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
-        # which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so only their identities are
+        # stored.
         self._object_uid, self._area = obj.session_uid, context.area.as_pointer()
-        self._points, self._subject = _points(obj), registration.subject(_pixels(image))
-        self._how, self._start, self._kept = "", (0.0, 0.0), self._nudge
-        self._middle = (0.0, 0.0)
+        self._points, self._subject = _world_points(obj), image_placement.find_subject(_sample_pixels(image))
+        self._drag_mode, self._drag_start, self._state_before_drag = "", (0.0, 0.0), self._state
+        self._image_center = (0.0, 0.0)
         region = context.space_data.region_3d
-        self._before = {name: getattr(region, name) for name in ("view_perspective", "view_distance")}
-        self._before |= {name: getattr(region, name).copy() for name in ("view_location", "view_rotation")}
+        self._view_before = {name: getattr(region, name) for name in ("view_perspective", "view_distance")}
+        self._view_before |= {
+            name: getattr(region, name).copy() for name in ("view_location", "view_rotation")
+        }
         region.view_distance = 4 * np.ptp(self._points, axis=0).max() / 2 * context.space_data.lens / 50
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.window_manager.modal_handler_add(self)
-        self._show(context)
+        self._update_view(context)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if context.area is None or not self._is_on(context):
+        if context.area is None or not self._is_target_valid(context):
             return self._end(context, {"CANCELLED"})
-        if self._how:
+        if self._drag_mode:
             self._drag(context, event)
         elif event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             return self._end(context, {"CANCELLED"})
         elif event.type in {"RET", "NUMPAD_ENTER"} and event.value == "PRESS":
             panel = context.scene.orbit_texture
-            panel.view, panel.azimuth, panel.elevation = "GIVEN", self._nudge.azimuth, self._nudge.elevation
+            panel.view, panel.azimuth, panel.elevation = "GIVEN", self._state.azimuth, self._state.elevation
             return self._end(context, {"FINISHED"})
         elif event.type in {"G", "S"} and event.value == "PRESS":
-            self._how, self._start, self._kept = event.type, _mouse(context, event), self._nudge
+            self._drag_mode, self._drag_start, self._state_before_drag = (
+                event.type,
+                _mouse_in_viewport(context, event),
+                self._state,
+            )
         elif event.value == "PRESS":
-            self._nudge = pressed(self._nudge, event.type, event.shift)
-            self._show(context)
+            self._state = apply_key(self._state, event.type, event.shift)
+            self._update_view(context)
         return {"PASS_THROUGH"} if event.type in {"MOUSEMOVE", "TIMER"} else {"RUNNING_MODAL"}
 
     def cancel(self, context):
@@ -149,15 +167,21 @@ class NudgeView(bpy.types.Operator):
 
     def _drag(self, context, event) -> None:
         if event.type == "MOUSEMOVE":
-            self._nudge = dragged(self._kept, self._how, self._start, _mouse(context, event), self._middle)
+            self._state = apply_drag(
+                self._state_before_drag,
+                self._drag_mode,
+                self._drag_start,
+                _mouse_in_viewport(context, event),
+                self._image_center,
+            )
         elif event.value == "PRESS" and event.type in {"ESC", "RIGHTMOUSE"}:
-            self._nudge, self._how = self._kept, ""
+            self._state, self._drag_mode = self._state_before_drag, ""
         elif event.value == "PRESS" and event.type in {"LEFTMOUSE", "RET", "NUMPAD_ENTER"}:
-            self._how = ""
+            self._drag_mode = ""
         context.area.tag_redraw()
 
-    def _is_on(self, context) -> bool:
-        """The object and its reference are still there."""
+    def _is_target_valid(self, context) -> bool:
+        """Whether the object is still active and there still is a reference."""
         obj = context.object
         return (
             obj is not None
@@ -165,70 +189,72 @@ class NudgeView(bpy.types.Operator):
             and context.scene.orbit_texture.image is not None
         )
 
-    def _show(self, context) -> None:
-        nudge = self._nudge
-        reference_view.turn(
-            context.area.spaces.active.region_3d, context.object, nudge.azimuth, nudge.elevation
+    def _update_view(self, context) -> None:
+        state = self._state
+        reference_view.look_from(
+            context.area.spaces.active.region_3d, context.object, state.azimuth, state.elevation
         )
         context.area.header_text_set(
             " | ".join(
                 [
-                    rpt_("Azimuth {:.0f}°, elevation {:.0f}°").format(nudge.azimuth, nudge.elevation),
-                    rpt_("Arrows: turn, finer with Shift"),
-                    rpt_("G, S: move or scale the picture, only to look"),
-                    rpt_("Wheel: opacity {:.0%}").format(nudge.opacity),
+                    rpt_("Azimuth {:.0f}°, elevation {:.0f}°").format(state.azimuth, state.elevation),
+                    rpt_("Arrows: turn, Shift for small steps"),
+                    rpt_("G, S: move or scale the overlay"),
+                    rpt_("Wheel: opacity {:.0%}").format(state.opacity),
                     rpt_("Enter: store"),
-                    rpt_("Esc: leave as it was"),
+                    rpt_("Esc: cancel"),
                 ]
             )
         )
         context.area.tag_redraw()
 
     def _end(self, context, result: set) -> set:
-        """Blender's view stays where it was turned to if the view was stored."""
+        """Removes the overlay and, if cancelled, restores the viewport's view."""
         bpy.types.SpaceView3D.draw_handler_remove(self._handle, "WINDOW")
         if context.area:
             context.area.header_text_set(None)
             context.area.tag_redraw()
             if "CANCELLED" in result:
-                for name, value in self._before.items():
+                for name, value in self._view_before.items():
                     setattr(context.area.spaces.active.region_3d, name, value)
         return result
 
     def _draw(self) -> None:
         context = bpy.context
-        if context.area.as_pointer() != self._area or not self._is_on(context):
+        if context.area.as_pointer() != self._area or not self._is_target_valid(context):
             return
         size, image = (context.region.width, context.region.height), context.scene.orbit_texture.image
-        onto = registration.outline(self._points, np.array(context.region_data.perspective_matrix), size)
+        onto = image_placement.project_bounds(
+            self._points, np.array(context.region_data.perspective_matrix), size
+        )
         if onto:
-            left, bottom, width, height = corner = registration.moved(
-                registration.fitted(self._subject, onto, tuple(image.size)),
-                self._nudge.shift,
-                self._nudge.zoom,
+            left, bottom, width, height = corner = image_placement.transform_rectangle(
+                image_placement.place_image(self._subject, onto, tuple(image.size)),
+                self._state.shift,
+                self._state.zoom,
             )
-            self._middle = left + width / 2, bottom + height / 2
-            image_overlay.draw(image, corner, self._nudge.opacity)
+            self._image_center = left + width / 2, bottom + height / 2
+            image_overlay.draw_image(image, corner, self._state.opacity)
 
 
-def _mouse(context, event) -> tuple[float, float]:
-    """In the viewport's pixels; the operator may have been called from the sidebar."""
+def _mouse_in_viewport(context, event) -> tuple[float, float]:
+    """The mouse in the viewport's pixels, also if the operator was called from the sidebar."""
     region = next(region for region in context.area.regions if region.type == "WINDOW")
     return event.mouse_x - region.x, event.mouse_y - region.y
 
 
-def _points(obj: bpy.types.Object) -> np.ndarray:
-    """(n, 3) of the object as it is seen, in the world's space."""
-    positions = mesh_io.seen_positions(obj)
-    positions = positions[:: len(positions) // _MOST_POINTS + 1]
+def _world_points(obj: bpy.types.Object) -> np.ndarray:
+    """(n, 3) vertices of the evaluated mesh in world space, thinned out if there are many."""
+    positions = mesh_io.read_positions(obj)
+    positions = positions[:: len(positions) // _MAX_PROJECTED_POINTS + 1]
     matrix = np.array(obj.matrix_world)
     return positions @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _pixels(image: bpy.types.Image) -> np.ndarray:
-    """(H, W, 4) float32 of an image, with pixels left out if it is large."""
+def _sample_pixels(image: bpy.types.Image) -> np.ndarray:
+    """(H, W, 4) float32 pixels of an image, row 0 at the bottom, thinned out if it is large."""
     width, height = image.size
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
-    step = max(1, max(width, height) // _LONGEST)
+    step = max(1, max(width, height) // _MAX_SAMPLED_SIZE)
     return pixels.reshape(height, width, 4)[::step, ::step]

@@ -1,4 +1,4 @@
-"""Open Report: what the scene's objects wear, and what failed, as a page in the browser."""
+"""Open Report: opens a page with the scene's textured objects and failed jobs in the browser."""
 
 import webbrowser
 from pathlib import Path
@@ -15,27 +15,27 @@ class OpenReport(bpy.types.Operator):
     bl_idname = "orbit_texture.open_report"
     bl_label = "Open Report"
     bl_description = (
-        "Write a page with a picture of every textured object of the scene, its reference and how it was "
-        "made, and of what failed, and open it in the browser"
+        "Open a page in the browser that shows every textured object of the scene with its reference and "
+        "how it was made, and the jobs that failed"
     )
 
     @classmethod
     def poll(cls, context):
         if (
-            not any(obj.orbit_texture.takes for obj in mesh_io.meshes(context.scene.objects))
+            not any(obj.orbit_texture.takes for obj in mesh_io.mesh_objects(context.scene.objects))
             and not _failures()
         ):
-            cls.poll_message_set("No object of the scene has a take")
+            cls.poll_message_set("No object in the scene has a take")
             return False
         return True
 
     def execute(self, context):
         file = Path(bpy.app.tempdir) / "orbit_texture_report.html"
         try:
-            contact_sheet.write(
+            contact_sheet.write_page(
                 file,
                 Path(bpy.data.filepath).stem or "Orbit Texture",
-                [*contact_sheet.rows(mesh_io.meshes(context.scene.objects)), *_failures()],
+                [*contact_sheet.collect_rows(mesh_io.mesh_objects(context.scene.objects)), *_failures()],
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
@@ -47,7 +47,7 @@ class OpenReport(bpy.types.Operator):
 
 def _failures() -> list[contact_sheet.Row]:
     return [
-        contact_sheet.failure(entry.name, "", entry.error.message)
+        contact_sheet.failure_row(entry.name, "", entry.error.message)
         for entry in queue.entries
         if entry.error and not entry.download
     ]

@@ -1,5 +1,5 @@
-"""Add Pins: click a point on the mesh, then the same point in the picture, which is shown in a corner of the
-viewport meanwhile."""
+"""Add Pins: click a point on the mesh, then the same point in the reference, which is drawn in a corner of
+the viewport meanwhile."""
 
 import blf
 import bpy
@@ -10,87 +10,90 @@ from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
 from ..viewport import image_overlay
-from ..viewport.image_overlay import Corner
-from ..viewport.pins import FEWEST, MOST
+from ..viewport.image_overlay import Rectangle
+from ..viewport.pins import MAX_PINS, MIN_PINS
 
-_LARGEST = 0.45
-"""Of the viewport's width and height, for the picture."""
+_MAX_IMAGE_FRACTION = 0.45
+"""Largest fraction of the viewport's width and height that the image takes up."""
 
-_MARGIN = 20
-"""Pixels between the picture and the viewport's lower left corner."""
+_IMAGE_MARGIN = 20
+"""Pixels between the image and the viewport's lower left corner."""
 
-_COLOR = (1.0, 0.6, 0.1, 1.0)
-
-
-def corner(width: int, height: int, image: bpy.types.Image) -> Corner:
-    """Where the picture is shown in a viewport of this size."""
-    scale = min(_LARGEST * width / image.size[0], _LARGEST * height / image.size[1])
-    return _MARGIN, _MARGIN, scale * image.size[0], scale * image.size[1]
+_PIN_COLOR = (1.0, 0.6, 0.1, 1.0)
 
 
-def place_in(shown: Corner, x: float, y: float) -> tuple[float, float] | None:
-    """Of a pixel of the viewport in the picture, 0..1 with y up; None beside it."""
+def image_rectangle(width: int, height: int, image: bpy.types.Image) -> Rectangle:
+    """The rectangle in which the image is drawn in a viewport of this size, in pixels."""
+    scale = min(_MAX_IMAGE_FRACTION * width / image.size[0], _MAX_IMAGE_FRACTION * height / image.size[1])
+    return _IMAGE_MARGIN, _IMAGE_MARGIN, scale * image.size[0], scale * image.size[1]
+
+
+def to_image_point(shown: Rectangle, x: float, y: float) -> tuple[float, float] | None:
+    """Where a pixel of the viewport lies in the image, 0..1 with y up; None if it is outside."""
     u, v = (x - shown[0]) / shown[2], (y - shown[1]) / shown[3]
     return (u, v) if 0 <= u <= 1 and 0 <= v <= 1 else None
 
 
-def hit(
+def ray_cast(
     obj: bpy.types.Object, context: bpy.types.Context, origin: Vector, direction: Vector
 ) -> Vector | None:
-    """The first point of an object, as it is seen, on a ray of the world's space. In the object's space; None
-    if it misses."""
+    """The first point of the evaluated object on a ray, in object space; None if the ray misses.
+
+    Args:
+        origin, direction: of the ray, in world space.
+    """
     inverse = obj.matrix_world.inverted_safe()
     evaluated = obj.evaluated_get(context.evaluated_depsgraph_get())
     found, point, _, _ = evaluated.ray_cast(inverse @ origin, inverse.to_3x3() @ direction)
     return point if found else None
 
 
-def click(
+def handle_click(
     context: bpy.types.Context,
     region: bpy.types.Region,
     view: bpy.types.RegionView3D,
-    waiting: Vector | None,
+    pending_point: Vector | None,
     x: int,
     y: int,
 ) -> Vector | None:
-    """Takes a point of the mesh, or of the picture if one of the mesh waits for it: then the active object
-    gets a pin.
+    """Picks a point on the mesh, or adds a pin to the active object if a picked point waits for its place in
+    the image.
 
     Args:
-        waiting: the point of the mesh that waits, in the object's space.
-        x, y: in the region's pixels.
+        pending_point: the point on the mesh that was picked last, in object space.
+        x, y: of the click, in the region's pixels.
 
     Returns:
-        The point that waits from now on. A click beside mesh and picture changes nothing.
+        The picked point that now waits for its place in the image. A click beside mesh and image changes
+        nothing.
     """
     obj = context.object
-    place = place_in(corner(region.width, region.height, context.scene.orbit_texture.image), x, y)
+    rectangle = image_rectangle(region.width, region.height, context.scene.orbit_texture.image)
+    place = to_image_point(rectangle, x, y)
     if place is None:
-        return (
-            hit(
-                obj,
-                context,
-                region_2d_to_origin_3d(region, view, (x, y)),
-                region_2d_to_vector_3d(region, view, (x, y)),
-            )
-            or waiting
-        )
-    if waiting is not None:
+        origin = region_2d_to_origin_3d(region, view, (x, y))
+        direction = region_2d_to_vector_3d(region, view, (x, y))
+        return ray_cast(obj, context, origin, direction) or pending_point
+    if pending_point is not None:
         pin = obj.orbit_texture.pins.add()
-        pin.point, pin.place = waiting, place
+        pin.point, pin.place = pending_point, place
     return None
 
 
-def draw(
-    context: bpy.types.Context, region: bpy.types.Region, view: bpy.types.RegionView3D, waiting: Vector | None
+def draw_pins(
+    context: bpy.types.Context,
+    region: bpy.types.Region,
+    view: bpy.types.RegionView3D,
+    pending_point: Vector | None,
 ) -> None:
-    """Draws the picture, and numbered dots on it and on the mesh; ``waiting`` is as for :func:`click`."""
+    """Draws the image, and numbered dots on it and on the mesh; ``pending_point`` is as for
+    :func:`handle_click`."""
     obj, image = context.object, context.scene.orbit_texture.image
-    left, bottom, width, height = shown = corner(region.width, region.height, image)
-    image_overlay.draw(image, shown)
+    left, bottom, width, height = shown = image_rectangle(region.width, region.height, image)
+    image_overlay.draw_image(image, shown)
     gpu.state.blend_set("ALPHA")
     points = [Vector(pin.point) for pin in obj.orbit_texture.pins] + (
-        [waiting] if waiting is not None else []
+        [pending_point] if pending_point is not None else []
     )
     _draw_marks([location_3d_to_region_2d(region, view, obj.matrix_world @ point) for point in points])
     _draw_marks(
@@ -106,8 +109,8 @@ class AddPins(bpy.types.Operator):
     bl_idname = "orbit_texture.add_pins"
     bl_label = "Add Pins"
     bl_description = (
-        "Click a point on the mesh, then the same point in the picture, 3 to 8 times; Esc ends it. The view "
-        "of the reference follows from them"
+        "Click a point on the mesh, then the same point in the reference image, 3 to 8 times. Esc finishes. "
+        "The view of the reference is computed from these pins"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -120,40 +123,46 @@ class AddPins(bpy.types.Operator):
         if image is None or not image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if len(obj.orbit_texture.pins) >= MOST:
-            cls.poll_message_set("There are as many pins as can be. Clear them to begin again")
+        if len(obj.orbit_texture.pins) >= MAX_PINS:
+            cls.poll_message_set("The object has the maximum number of pins. Clear them to start over")
             return False
         return context.space_data is not None and context.space_data.type == "VIEW_3D"
 
     def invoke(self, context, event):
-        # Undo may replace the object and the layout may lose the area meanwhile, so neither is kept, only
-        # which they were.
+        # Undo may replace the object and the layout may lose the area meanwhile, so only their identities are
+        # stored.
         self._object_uid, self._area = context.object.session_uid, context.area.as_pointer()
-        self._point = None
+        self._pending_point = None
         self._handle = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_PIXEL")
         context.scene.orbit_texture.view = "PINS"
         context.window_manager.modal_handler_add(self)
-        self._tell(context)
+        self._update_header(context)
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if event.type in {"ESC", "RET", "RIGHTMOUSE"} or context.area is None or not self._is_on(context):
+        if (
+            event.type in {"ESC", "RET", "RIGHTMOUSE"}
+            or context.area is None
+            or not self._is_target_valid(context)
+        ):
             return self._end(context)
-        # Called from the sidebar; the clicks come in the viewport beside it.
+        # The operator may have been called from the sidebar; the clicks are in the viewport beside it.
         region = next(region for region in context.area.regions if region.type == "WINDOW")
         x, y = event.mouse_x - region.x, event.mouse_y - region.y
         if event.type != "LEFTMOUSE" or not (0 <= x < region.width and 0 <= y < region.height):
             return {"PASS_THROUGH"}
         if event.value == "PRESS":
-            self._point = click(context, region, context.area.spaces.active.region_3d, self._point, x, y)
-            self._tell(context)
-        return self._end(context) if len(context.object.orbit_texture.pins) >= MOST else {"RUNNING_MODAL"}
+            self._pending_point = handle_click(
+                context, region, context.area.spaces.active.region_3d, self._pending_point, x, y
+            )
+            self._update_header(context)
+        return self._end(context) if len(context.object.orbit_texture.pins) >= MAX_PINS else {"RUNNING_MODAL"}
 
     def cancel(self, context):
         self._end(context)
 
-    def _is_on(self, context) -> bool:
-        """The object and its reference are still there."""
+    def _is_target_valid(self, context) -> bool:
+        """Whether the object is still active and there still is a reference."""
         obj = context.object
         return (
             obj is not None
@@ -161,16 +170,15 @@ class AddPins(bpy.types.Operator):
             and context.scene.orbit_texture.image is not None
         )
 
-    def _tell(self, context) -> None:
+    def _update_header(self, context) -> None:
         text = (
             rpt_("Click a point on the mesh")
-            if self._point is None
-            else rpt_("Click the same point in the picture")
+            if self._pending_point is None
+            else rpt_("Click the same point in the image")
         )
         count = len(context.object.orbit_texture.pins)
-        context.area.header_text_set(
-            f"{text} ({rpt_('{} of {} to {}').format(count, FEWEST, MOST)}). {rpt_('Esc ends it')}"
-        )
+        pins = rpt_("{} of {} to {} pins").format(count, MIN_PINS, MAX_PINS)
+        context.area.header_text_set(f"{text} ({pins}). {rpt_('Esc finishes')}")
         context.area.tag_redraw()
 
     def _end(self, context):
@@ -182,14 +190,14 @@ class AddPins(bpy.types.Operator):
 
     def _draw(self) -> None:
         context = bpy.context
-        if context.area.as_pointer() == self._area and self._is_on(context):
-            draw(context, context.region, context.region_data, self._point)
+        if context.area.as_pointer() == self._area and self._is_target_valid(context):
+            draw_pins(context, context.region, context.region_data, self._pending_point)
 
 
 class ClearPins(bpy.types.Operator):
     bl_idname = "orbit_texture.clear_pins"
     bl_label = "Clear Pins"
-    bl_description = "Remove the active object's pins"
+    bl_description = "Remove all pins of the active object"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -202,16 +210,16 @@ class ClearPins(bpy.types.Operator):
 
 
 def _draw_marks(places: list[Vector | None]) -> None:
-    """A numbered dot at each place, in the viewport's pixels; None for one behind the viewer."""
+    """Draws a numbered dot at each place, in the viewport's pixels; None is a place behind the viewer."""
     numbered = [(number, place) for number, place in enumerate(places, 1) if place is not None]
     if not numbered:
         return
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", _COLOR)
+    shader.uniform_float("color", _PIN_COLOR)
     gpu.state.point_size_set(9)
     batch_for_shader(shader, "POINTS", {"pos": [(*place, 0.0) for _, place in numbered]}).draw(shader)
     blf.size(0, 16)
-    blf.color(0, *_COLOR)
+    blf.color(0, *_PIN_COLOR)
     for number, place in numbered:
         blf.position(0, place.x + 8, place.y + 8, 0)
         blf.draw(0, str(number))

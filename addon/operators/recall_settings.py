@@ -1,4 +1,4 @@
-"""Recall Settings: back into the panel what a take was made with, or what was last asked for an object."""
+"""Recall Settings: copies the settings of a take, or of an object's last job, back into the panel."""
 
 import json
 
@@ -12,13 +12,12 @@ from ...backend.api.settings import Settings
 class RecallSettings(bpy.types.Operator):
     bl_idname = "orbit_texture.recall_settings"
     bl_label = "Recall Settings"
-    bl_description = "Set the panel as it was when this texture was made"
+    bl_description = "Restore the settings that this texture was made with"
     bl_options = {"REGISTER", "UNDO"}
 
     index: IntProperty(
         name="Take",
-        description="Which take of the active object, counted from 0; -1 for its last job, also one that "
-        "was cancelled",
+        description="Index of the active object's take; -1 for its last job, even if that was cancelled",
         default=-1,
         min=-1,
     )
@@ -27,7 +26,7 @@ class RecallSettings(bpy.types.Operator):
     def poll(cls, context):
         own = context.object.orbit_texture if context.object else None
         if own is None or not (own.last or own.takes):
-            cls.poll_message_set("The active object was never textured")
+            cls.poll_message_set("The active object has not been textured yet")
             return False
         return True
 

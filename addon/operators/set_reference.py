@@ -1,4 +1,4 @@
-"""Set Reference: an image file that is dropped on an object becomes what its texture follows."""
+"""Set Reference: an image file dropped on an object becomes the object's reference."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -13,23 +13,23 @@ from ..jobs import reference
 class SetReference(bpy.types.Operator):
     bl_idname = "orbit_texture.set_reference"
     bl_label = "Orbit Texture: Set Reference"
-    bl_description = "Let the texture of the object under the mouse follow this image, and select the object"
+    bl_description = "Use this image as the reference of the object under the mouse, and select the object"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     filepath: StringProperty(subtype="FILE_PATH", description="The image file", options={"SKIP_SAVE"})
     object_name: StringProperty(
-        name="Object", description="The object; empty for the active one", options={"SKIP_SAVE"}
+        name="Object", description="Name of the object; the active one if empty", options={"SKIP_SAVE"}
     )
 
     @classmethod
     def poll(cls, context):
         if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 
     def invoke(self, context, event):
-        if obj := _under_mouse(context, event):
+        if obj := _object_under_mouse(context, event):
             self.object_name = obj.name
         return self.execute(context)
 
@@ -48,12 +48,12 @@ class SetReference(bpy.types.Operator):
             other.select_set(False)
         obj.select_set(True)
         context.view_layer.objects.active = obj
-        self.report({"INFO"}, rpt_("{} follows {} now").format(obj.name, image.name))
+        self.report({"INFO"}, rpt_("The reference of {} is now {}").format(obj.name, image.name))
         return {"FINISHED"}
 
 
-def _under_mouse(context, event) -> bpy.types.Object | None:
-    """The mesh object of which the mouse shows a face."""
+def _object_under_mouse(context, event) -> bpy.types.Object | None:
+    """The mesh object under the mouse, if any."""
     area = context.area
     region = (
         next((region for region in area.regions if region.type == "WINDOW"), None)
@@ -63,14 +63,14 @@ def _under_mouse(context, event) -> bpy.types.Object | None:
     if region is None:
         return None
     mouse, view = (event.mouse_x - region.x, event.mouse_y - region.y), area.spaces.active.region_3d
-    return hit_by(
+    return ray_cast_mesh(
         context,
         view3d_utils.region_2d_to_origin_3d(region, view, mouse),
         view3d_utils.region_2d_to_vector_3d(region, view, mouse),
     )
 
 
-def hit_by(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:
+def ray_cast_mesh(context, origin: Vector, ray: Vector) -> bpy.types.Object | None:
     """The mesh object that a ray hits first."""
     hit, *_, obj, _matrix = context.scene.ray_cast(context.evaluated_depsgraph_get(), origin, ray)
     return obj if hit and obj.type == "MESH" else None

@@ -1,4 +1,4 @@
-"""Show Take, Show Next Take and Remove Take."""
+"""Show Take, Show Next Take and Remove Take, on the active object."""
 
 import bpy
 from bpy.props import IntProperty
@@ -6,7 +6,7 @@ from bpy.props import IntProperty
 from ..objects import takes
 
 
-class _OnTakes:
+class _TakesOperator:
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -15,13 +15,13 @@ class _OnTakes:
             cls.poll_message_set("The active object has no take")
             return False
         if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 
 
-class _OnTake(_OnTakes):
-    index: IntProperty(name="Take", description="Which take of the active object, counted from 0", min=0)
+class _TakeOperator(_TakesOperator):
+    index: IntProperty(name="Take", description="Index of the active object's take", min=0)
 
     def execute(self, context):
         if self.index >= len(context.object.orbit_texture.takes):
@@ -30,37 +30,37 @@ class _OnTake(_OnTakes):
         return self.run(context.object)
 
 
-class ShowTake(_OnTake, bpy.types.Operator):
+class ShowTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.show_take"
     bl_label = "Show Take"
-    bl_description = "Put this take's material on the object"
+    bl_description = "Show this take's material on the object"
 
     def run(self, obj: bpy.types.Object) -> set:
-        takes.show(obj, self.index)
+        takes.show_take(obj, self.index)
         return {"FINISHED"}
 
 
-class NextTake(_OnTakes, bpy.types.Operator):
+class NextTake(_TakesOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.next_take"
     bl_label = "Show Next Take"
-    bl_description = "Put the next take's material on the object; after the last comes the first"
+    bl_description = "Show the next take's material on the object; after the last comes the first"
 
     def execute(self, context):
         obj = context.object
-        takes.show(obj, (takes.shown(obj) + 1) % len(obj.orbit_texture.takes))
+        takes.show_take(obj, (takes.find_shown_index(obj) + 1) % len(obj.orbit_texture.takes))
         return {"FINISHED"}
 
 
-class RemoveTake(_OnTake, bpy.types.Operator):
+class RemoveTake(_TakeOperator, bpy.types.Operator):
     bl_idname = "orbit_texture.remove_take"
     bl_label = "Remove Take"
     bl_description = (
-        "Remove this take with its material, images and UV map; the object gets back what it wore before"
+        "Remove this take with its material, images and UV map, and show what the object had before"
     )
 
     def run(self, obj: bpy.types.Object) -> set:
         if obj.orbit_texture.takes[self.index].locked:
             self.report({"ERROR"}, "The take is locked. Unlock it first.")
             return {"CANCELLED"}
-        takes.remove(obj, self.index)
+        takes.remove_take(obj, self.index)
         return {"FINISHED"}

@@ -1,4 +1,4 @@
-"""Texture Scene: many objects, each after a reference of its own, as a queue."""
+"""Texture Scene: queues many objects, each with its own reference."""
 
 from pathlib import Path
 
@@ -17,48 +17,47 @@ class TextureScene(bpy.types.Operator):
     bl_idname = "orbit_texture.texture_scene"
     bl_label = "Texture Scene"
     bl_description = (
-        "Texture every selected or every visible mesh object. Each follows the rules, else its own "
-        "reference, else the picture in the folder that is called like it, else the reference above. Objects "
-        "that share a mesh are textured once, and so is what a collection holds, however often it is "
-        "instanced"
+        "Texture all selected or all visible mesh objects. The reference comes from the rules, else from "
+        "the object itself, else from the image of the same name in the folder, else from the panel. "
+        "Objects that share a mesh are textured once, and so are the objects of an instanced collection"
     )
 
     def execute(self, context):
         settings = context.scene.orbit_texture
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
-        meshes = [obj for obj in mesh_io.meshes(objects) if not queue.running_on(obj)]
+        meshes = [obj for obj in mesh_io.mesh_objects(objects) if not queue.is_texturing(obj)]
         if not meshes:
             self.report(
                 {"ERROR"},
-                "There is no selected mesh object that is not being textured already."
+                "No mesh object is selected, or all of them are already being textured."
                 if settings.targets == "SELECTED"
-                else "There is no visible mesh object that is not being textured already.",
+                else "No mesh object is visible, or all of them are already being textured.",
             )
             return {"CANCELLED"}
         try:
-            plan = _plan(context)
+            plan = _plan_from_panel(context)
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
         entries = queue.add_each(meshes, plan.reference_of, plan.settings_of)
         queue_timer.start()
-        for sentence in plan.idle(meshes):
+        for sentence in plan.list_unused_rules(meshes):
             self.report({"WARNING"}, sentence)
         if failed := [entry for entry in entries if entry.error]:
             self.report(
                 {"WARNING"},
-                rpt_("{} of {} objects could not start; the list says why.").format(
+                rpt_("{} of {} objects could not be started. The list of jobs says why.").format(
                     len(failed), len(entries)
                 ),
             )
         return {"FINISHED"}
 
 
-def _plan(context: bpy.types.Context) -> Plan:
-    """What the panel says; raises :class:`InvalidSettings` for a file of rules that cannot be read."""
+def _plan_from_panel(context: bpy.types.Context) -> Plan:
+    """The plan that the panel describes. Raises :class:`InvalidSettings` if the rules file cannot be read."""
     settings = context.scene.orbit_texture
     return Plan(
-        lambda obj: reference_view.settings_for(obj, context),
+        lambda obj: reference_view.settings_with_view(obj, context),
         settings.image and (lambda: reference.from_image(settings.image)),
         settings.folder,
         read_file(Path(bpy.path.abspath(settings.rules))) if settings.rules else (),

@@ -1,4 +1,4 @@
-"""Texture Selected: the panel's reference onto the selected objects."""
+"""Texture Selected: textures the selected objects from the panel's reference."""
 
 import bpy
 
@@ -12,8 +12,8 @@ class TextureSelected(bpy.types.Operator):
     bl_idname = "orbit_texture.texture_selected"
     bl_label = "Texture Selected"
     bl_description = (
-        "Texture the selected mesh objects after the reference image. Their meshes stay as they are; the "
-        "result is a new take"
+        "Texture the selected mesh objects from the reference image. The result is a new take. The meshes "
+        "are not changed"
     )
 
     @classmethod
@@ -22,19 +22,19 @@ class TextureSelected(bpy.types.Operator):
             cls.poll_message_set("Choose a reference image first")
         elif not context.selected_objects:
             cls.poll_message_set("Nothing is selected. Select the mesh object to texture")
-        elif context.object and queue.running_on(context.object):
-            cls.poll_message_set("The active object is being textured already")
+        elif context.object and queue.is_texturing(context.object):
+            cls.poll_message_set("The active object is already being textured")
         else:
             return True
         return False
 
     def execute(self, context):
         try:
-            picture = reference.from_image(context.scene.orbit_texture.image)
+            image = reference.from_image(context.scene.orbit_texture.image)
             entries = queue.add_each(
                 context.selected_objects,
-                lambda obj: picture,
-                lambda obj: reference_view.settings_for(obj, context),
+                lambda obj: image,
+                lambda obj: reference_view.settings_with_view(obj, context),
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)

@@ -1,17 +1,17 @@
-"""The N-panel, and our entries in Blender's menus. Draw functions only draw."""
+"""The panels in the viewport's sidebar, and the entries in Blender's menus. Draw functions only draw."""
 
 import bpy
 
 from . import menus
 from .image_drop import ImageDrop
-from .panel import MainPanel
+from .main_panel import MainPanel
 from .preflight_panel import PreflightPanel
 from .queue_panel import QueuePanel
 from .scene_panel import ReferencePanel, ScenePanel
 from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
-_CLASSES = (
+PANELS = (
     MainPanel,
     TakesPanel,
     SettingsPanel,
@@ -24,12 +24,12 @@ _CLASSES = (
 
 
 def register() -> None:
-    for cls in _CLASSES:
+    for cls in PANELS:
         bpy.utils.register_class(cls)
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
-    for cls in reversed(_CLASSES):
+    for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)

@@ -1,4 +1,4 @@
-"""An image from the file browser or the desktop that is dropped on a viewport."""
+"""Image files dropped on a viewport, from the file browser or the desktop."""
 
 import bpy
 

@@ -1,33 +1,33 @@
-"""One job as the panels draw it: what it does, what is wrong, and the button that mends it."""
+"""One job as the panels draw it: its progress, its error, and the button that fixes the error."""
 
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 from ..setup import devices
-from .text import status, wrapped
+from .text import describe_status, draw_wrapped_text
 
 FIXES = {"download_weights", "install_backend", "make_local", "object_mode", "restart_worker"}
 """The fixes of errors that have an operator of the same name."""
 
 
-def draw_job(layout, context, entry: Entry) -> None:
-    """Progress of a job at work, the error of one that failed; nothing of one that is done."""
+def draw_job(layout, context, entry: JobEntry) -> None:
+    """Draws the progress of a running job or the error of a failed one; nothing if the job is done."""
     if entry.error:
-        wrapped(layout, context, entry.error.message)
+        draw_wrapped_text(layout, context, entry.error.message)
         _draw_fix(layout.row(), entry)
     elif entry.result:
-        wrapped(layout, context, status(entry))
-        if entry.waits and context.mode != "OBJECT":
+        draw_wrapped_text(layout, context, describe_status(entry))
+        if entry.obstacle and context.mode != "OBJECT":
             layout.operator("orbit_texture.object_mode")
     elif not entry.applied:
         row = layout.row(align=True)
-        row.progress(factor=entry.event.fraction, text=status(entry))
+        row.progress(factor=entry.event.fraction, text=describe_status(entry))
         row.operator("orbit_texture.cancel", text="", icon="CANCEL").job = entry.job
         if entry.event.device:
-            wrapped(layout, context, devices.fullness(entry.event.device), icon="SYSTEM")
+            draw_wrapped_text(layout, context, devices.describe_memory(entry.event.device), icon="SYSTEM")
 
 
-def _draw_fix(row, entry: Entry) -> None:
-    """The operator called like the fix, where there is one; Retry beside it, since that is what follows."""
-    # Who downloads again is asked again.
+def _draw_fix(row, entry: JobEntry) -> None:
+    """Draws the operator with the name of the fix, if there is one, and Retry beside it."""
+    # A failed download is repeated through its dialog, which asks again.
     fix = "download_weights" if entry.download else entry.error.fix
     if fix in FIXES:
         button = row.operator(f"orbit_texture.{fix}")

@@ -1,5 +1,5 @@
-"""Where else the button is: in the Object menu, which F3 searches, in its context menu, and in the menu of
-material slots."""
+"""Entries in Blender's menus: the Object menu, which F3 searches, its context menu, and the menu of material
+slots."""
 
 import bpy
 

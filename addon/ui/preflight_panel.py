@@ -1,12 +1,12 @@
-"""What to know before a job: above the button what should be mended, in a panel of its own the rest."""
+"""What to know before a job: problems are drawn above the button, everything else in a panel of its own."""
 
 import bpy
 
 from ..checks import inspection, preflight
-from ..checks.preflight import Finding
+from ..checks.preflight import Notice
 from ..objects import mesh_io
 from .base import OrbitPanel
-from .text import wrapped
+from .text import draw_wrapped_text
 
 
 class PreflightPanel(OrbitPanel, bpy.types.Panel):
@@ -20,47 +20,47 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and context.object.type == "MESH"
 
     def draw(self, context):
-        notes = [finding for finding in _findings(context) if not finding.urgent]
-        for finding in notes:
-            _draw(self.layout, context, finding)
-        if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
-            wrapped(
+        notes = [notice for notice in _notices(context) if not notice.urgent]
+        for notice in notes:
+            _draw_notice(self.layout, context, notice)
+        if context.object.mode == "OBJECT" and inspection.get_cached_check(context.object) is None:
+            draw_wrapped_text(
                 self.layout,
                 context,
-                "Flipped faces and overlapping UVs have not been looked for.",
+                "This mesh has not been checked for flipped faces and overlapping UVs.",
                 icon="QUESTION",
             )
             self.layout.operator("orbit_texture.check_mesh", icon="VIEWZOOM")
         elif not notes:
-            self.layout.label(text="Nothing to know", icon="CHECKMARK")
+            self.layout.label(text="No problems found", icon="CHECKMARK")
 
 
 def draw_urgent(layout, context) -> None:
-    """What should be mended before the button is pressed, each with the button that mends it."""
-    for finding in _findings(context):
-        if finding.urgent:
-            _draw(layout.box(), context, finding)
+    """Draws the problems to fix before texturing, each with the button that fixes it."""
+    for notice in _notices(context):
+        if notice.urgent:
+            _draw_notice(layout.box(), context, notice)
 
 
 def draw_estimate(layout, context) -> None:
-    """What a job for the active object will cost."""
+    """Draws the estimated time and memory of a job for the active object."""
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    if text := preflight.forecast(
+    if text := preflight.describe_cost(
         mesh_io.triangle_count(obj.data), context.scene.orbit_texture.to_settings()
     ):
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _findings(context) -> list[Finding]:
+def _notices(context) -> list[Notice]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
+    return preflight.notices(obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj))
 
 
-def _draw(layout, context, finding: Finding) -> None:
-    wrapped(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
-    if finding.fix:
-        layout.operator(f"orbit_texture.{finding.fix}")
+def _draw_notice(layout, context, notice: Notice) -> None:
+    draw_wrapped_text(layout, context, notice.text, icon="ERROR" if notice.urgent else "INFO")
+    if notice.fix:
+        layout.operator(f"orbit_texture.{notice.fix}")

@@ -1,4 +1,4 @@
-"""Texture Scene: which objects, and where each one's reference is."""
+"""Texture Scene: which objects to texture, and where their references are."""
 
 import bpy
 

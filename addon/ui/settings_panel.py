@@ -1,9 +1,9 @@
-"""The settings behind the presets, and which side of the object the reference shows."""
+"""The settings behind the presets, and the view of the object that the reference shows."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ..viewport.pins import FEWEST, MOST
+from ..viewport.pins import MAX_PINS, MIN_PINS
 from .base import OrbitPanel
 
 
@@ -30,38 +30,38 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.separator()
         _draw_refinement(column, settings)
         column.separator()
-        column.prop(settings, "view")
-        if settings.view == "GIVEN":
-            column.prop(settings, "azimuth")
-            column.prop(settings, "elevation")
-        elif settings.view == "PINS":
-            row = column.row(align=True)
-            row.operator("orbit_texture.add_pins", icon="PINNED")
-            row.operator("orbit_texture.clear_pins", text="", icon="X")
-            column.label(
-                text=rpt_("{} of {} to {}").format(
-                    len(context.object.orbit_texture.pins) if context.object else 0, FEWEST, MOST
-                ),
-                translate=False,
-            )
-        column.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
+        _draw_view(column, context, settings)
         obj = context.object
         if obj and obj.orbit_texture.last:
             self.layout.operator(
                 "orbit_texture.recall_settings",
-                text=rpt_("As Last for {}").format(obj.name),
+                text=rpt_("Last Settings for {}").format(obj.name),
                 translate=False,
                 icon="LOOP_BACK",
             ).index = -1
 
 
+def _draw_view(column, context, settings) -> None:
+    column.prop(settings, "view")
+    if settings.view == "GIVEN":
+        column.prop(settings, "azimuth")
+        column.prop(settings, "elevation")
+    elif settings.view == "PINS":
+        row = column.row(align=True)
+        row.operator("orbit_texture.add_pins", icon="PINNED")
+        row.operator("orbit_texture.clear_pins", text="", icon="X")
+        count = len(context.object.orbit_texture.pins) if context.object else 0
+        column.label(text=rpt_("{} of {} to {} pins").format(count, MIN_PINS, MAX_PINS), translate=False)
+    column.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
+
+
 def _draw_refinement(column, settings) -> None:
-    alone = settings.painter == "trellis2"
-    if not alone:
+    is_painter = settings.painter == "trellis2"
+    if not is_painter:
         column.prop(settings, "refine")
-    if alone or settings.refine:
+    if is_painter or settings.refine:
         column.prop(settings, "refine_resolution")
         column.prop(settings, "refine_steps")
-    if settings.refine and not alone:
+    if settings.refine and not is_painter:
         column.prop(settings, "refine_strength", slider=True)
         column.prop(settings, "refine_views")

@@ -1,4 +1,4 @@
-"""The active object's takes: a picture of each, and what can be done with the one it wears."""
+"""The active object's takes: a thumbnail of each, and the buttons for the shown one."""
 
 import bpy
 
@@ -6,8 +6,11 @@ from ..objects import material, takes
 from ..viewport import confidence_overlay
 from .base import OrbitPanel
 
-_COLUMNS, _SCALE = 3, 4.0
-"""Of the takes' pictures."""
+_THUMBNAIL_COLUMNS = 3
+"""Takes side by side."""
+
+_THUMBNAIL_SCALE = 4.0
+"""Size of a take's thumbnail, in units of Blender's icons."""
 
 
 class TakesPanel(OrbitPanel, bpy.types.Panel):
@@ -20,8 +23,10 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
         return context.object is not None and bool(context.object.orbit_texture.takes)
 
     def draw(self, context):
-        obj, shown = context.object, takes.shown(context.object)
-        grid = self.layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, even_rows=True)
+        obj, shown = context.object, takes.find_shown_index(context.object)
+        grid = self.layout.grid_flow(
+            row_major=True, columns=_THUMBNAIL_COLUMNS, even_columns=True, even_rows=True
+        )
         for index, take in enumerate(obj.orbit_texture.takes):
             _draw_thumbnail(grid.column(align=True), take, index, index == shown)
         if shown >= 0:
@@ -30,11 +35,10 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
     if take.material and take.material.preview:
-        # Not the material's icon by way of the layout: Blender renders the material for that, and stands
-        # still meanwhile.
-        cell.template_icon(take.material.preview.icon_id, scale=_SCALE)
-    elif image := material.texture(take.material, "base_color"):
-        cell.template_icon(cell.icon(image), scale=_SCALE)
+        # Not the material's icon from the layout: Blender would render the material for that and block.
+        cell.template_icon(take.material.preview.icon_id, scale=_THUMBNAIL_SCALE)
+    elif image := material.find_image(take.material, "base_color"):
+        cell.template_icon(cell.icon(image), scale=_THUMBNAIL_SCALE)
     cell.operator("orbit_texture.show_take", text=take.name, translate=False, depress=is_shown).index = index
 
 
@@ -45,10 +49,10 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
     row.operator("orbit_texture.compare_takes", text="", icon="ARROW_LEFTRIGHT")
     row.operator("orbit_texture.recall_settings", text="", icon="LOOP_BACK").index = index
-    bin = row.row(align=True)
-    bin.enabled = not take.locked
-    bin.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
-    if confidence_overlay.image_of(obj, "confidence"):
+    remove_row = row.row(align=True)
+    remove_row.enabled = not take.locked
+    remove_row.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
+    if confidence_overlay.overlay_image(obj, "confidence"):
         layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
     row = layout.row(align=True)
     row.operator("orbit_texture.repaint_region", icon="TPAINT_HLT")

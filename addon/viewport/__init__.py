@@ -1,7 +1,14 @@
-"""What viewports draw, and the view of an object that the reference shows. Nothing here is stored in the
-file.
+"""What viewports draw, and which view of an object the reference shows. Nothing here is stored in the .blend.
 
-``surface_shader.py`` draws images over an object's surface: ``confidence_overlay.py`` and
-``compare_overlay.py`` use it. ``image_overlay.py`` draws a flat image, and ``registration.py`` computes where
-it covers a mesh. ``reference_view.py`` and ``pins.py`` find the view that the reference shows.
+Drawing:
+
+- ``surface_shader.py`` draws images over an object's surface. ``confidence_overlay.py`` and
+  ``compare_overlay.py`` use it.
+- ``image_overlay.py`` draws a flat image, and ``image_placement.py`` computes where it covers a mesh.
+- ``redraw.py`` asks Blender to redraw.
+
+The view of the reference:
+
+- ``reference_view.py`` takes it from a viewport, the camera, the settings or the pins.
+- ``pins.py`` fits it to points that were clicked on the mesh and in the image.
 """

@@ -1,9 +1,10 @@
-"""Has Blender draw the viewports with their panels, and the preferences, again."""
+"""Asks Blender to redraw the areas that show the add-on's state."""
 
 import bpy
 
 
-def viewports() -> None:
+def tag_viewports() -> None:
+    """Tags every 3D viewport, with its sidebar, and the preferences for a redraw."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in ("VIEW_3D", "PREFERENCES"):

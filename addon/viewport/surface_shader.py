@@ -1,5 +1,5 @@
-"""An object's triangles on the card, for what is drawn over its surface in the viewports. Nothing in the file
-is changed for that."""
+"""Draws images over an object's surface in the viewports, from a copy of its triangles on the GPU. Nothing in
+the file is changed for that."""
 
 from functools import cache
 
@@ -9,29 +9,29 @@ from bpy.app.handlers import persistent
 
 from ..objects import mesh_io
 
-_VERTEX = """
+_SURFACE_VERTEX_SHADER = """
 void main() {
     texel = uv;
     gl_Position = matrix * vec4(position, 1.0);
-    gl_Position.z -= 5e-5 * gl_Position.w;  // before the surface itself
+    gl_Position.z -= 5e-5 * gl_Position.w;  // in front of the surface itself
 }
 """
 
 _batches: dict[tuple[int, str], gpu.types.GPUBatch | None] = {}
 
 
-def draw(
+def draw_on_surface(
     obj: bpy.types.Object, layer: str, images: dict[str, bpy.types.Image], fragment: str, matrix
 ) -> None:
-    """Draws images, laid out by a UV layer, over an object's surface into the framebuffer that is bound;
-    nothing without the layer.
+    """Draws images, mapped by a UV layer, over an object's surface into the bound framebuffer. Draws nothing
+    if the layer is missing.
 
     Args:
-        images: by the names under which the fragment's shader knows them.
-        fragment: its source; it reads the images at ``texel`` and writes ``color``.
-        matrix: (4, 4), from the world's space to the clip space.
+        images: by the name of their sampler in the fragment shader.
+        fragment: GLSL source that reads the images at ``texel`` and writes ``color``.
+        matrix: (4, 4) from world space to clip space.
     """
-    batch = _batch(obj, layer)
+    batch = _get_batch(obj, layer)
     if batch is None:
         return
     gpu.state.depth_test_set("LESS_EQUAL")
@@ -46,18 +46,19 @@ def draw(
     gpu.state.depth_test_set("NONE")
 
 
-def _batch(obj: bpy.types.Object, layer: str) -> gpu.types.GPUBatch | None:
-    """Sent anew when the mesh has changed; only one object's are kept."""
+def _get_batch(obj: bpy.types.Object, layer: str) -> gpu.types.GPUBatch | None:
+    """The object's triangles on the GPU, uploaded again after the mesh has changed. Only one object's batches
+    are kept; None if the UV layer is missing."""
     if any(uid != obj.session_uid for uid, _ in _batches):
         _batches.clear()
     key = obj.session_uid, layer
     if key not in _batches:
-        corners = mesh_io.corners(obj, layer)
-        _batches[key] = _sent(*corners) if corners else None
+        corners = mesh_io.read_corners(obj, layer)
+        _batches[key] = _upload_batch(*corners) if corners else None
     return _batches[key]
 
 
-def _sent(positions, uvs) -> gpu.types.GPUBatch:
+def _upload_batch(positions, uvs) -> gpu.types.GPUBatch:
     layout = gpu.types.GPUVertFormat()
     layout.attr_add(id="position", comp_type="F32", len=3, fetch_mode="FLOAT")
     layout.attr_add(id="uv", comp_type="F32", len=2, fetch_mode="FLOAT")
@@ -69,32 +70,32 @@ def _sent(positions, uvs) -> gpu.types.GPUBatch:
 
 @cache
 def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
-    between = gpu.types.GPUStageInterfaceInfo("orbit_texture_surface")
-    between.smooth("VEC2", "texel")
+    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_surface")
+    interface.smooth("VEC2", "texel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")
-    for place, name in enumerate(images):
-        info.sampler(place, "FLOAT_2D", name)
+    for slot, name in enumerate(images):
+        info.sampler(slot, "FLOAT_2D", name)
     info.vertex_in(0, "VEC3", "position")
     info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(between)
+    info.vertex_out(interface)
     info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_VERTEX)
+    info.vertex_source(_SURFACE_VERTEX_SHADER)
     info.fragment_source(fragment)
     return gpu.shader.create_from_info(info)
 
 
 @persistent
-def _changed(_scene, depsgraph) -> None:
+def _drop_changed_batches(_scene, depsgraph) -> None:
     if any(update.is_updated_geometry for update in depsgraph.updates):
         _batches.clear()
 
 
 def register() -> None:
-    bpy.app.handlers.depsgraph_update_post.append(_changed)
+    bpy.app.handlers.depsgraph_update_post.append(_drop_changed_batches)
 
 
 def unregister() -> None:
-    bpy.app.handlers.depsgraph_update_post.remove(_changed)
+    bpy.app.handlers.depsgraph_update_post.remove(_drop_changed_batches)
     _batches.clear()
     _shader.cache_clear()

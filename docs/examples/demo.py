@@ -1,12 +1,12 @@
-"""Textures Suzanne from one picture of her and shows what came out. ``install.py demo`` runs it inside
+"""Textures Suzanne from one image of her and evaluates the result. ``install.py demo`` runs it inside
 Blender:
 
     blender -b --factory-startup --python docs/examples/demo.py --
         --addon orbit_texture-0.1.0.zip --output out/demo
 
-It paints Suzanne with a procedural material and takes her picture, then starts a new file with a bare Suzanne
-(no material, no UVs) and textures her from that picture alone. What the output folder holds is listed at the
-end.
+It renders a Suzanne with a procedural material as the reference, then starts a new file with an untextured
+Suzanne (no material, no UVs) and textures her from that image alone. The contents of the output folder are
+listed at the end.
 """
 
 import argparse
@@ -32,34 +32,34 @@ def main(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     folder = options.output
     folder.mkdir(parents=True, exist_ok=True)
-    print("Painting Suzanne and taking her picture", flush=True)
+    print("Rendering the reference: a painted Suzanne", flush=True)
     reference = demo_scene.render_reference(folder)
 
     demo_scene.new_scene()
     suzanne = demo_scene.add_suzanne()
     enable_addon(options.addon)
     headless = importlib.import_module(f"{EXTENSION}.addon.headless")
-    print("Texturing a bare Suzanne from the picture", flush=True)
+    print("Texturing a plain Suzanne from the reference", flush=True)
     outcome = headless.texture([suzanne], folder / "reference.png")[0]
     if outcome["error"]:
         print(outcome["error"]["message"], file=sys.stderr)
         return 1
     report = outcome["report"]
 
-    print("Saving and looking at her", flush=True)
+    print("Saving and evaluating the result", flush=True)
     save(suzanne, folder)
     report["psnr"] = demo_views.psnr_from_reference(reference, folder)
     report["bad_pixels"] = demo_views.check_views(folder)
     demo_views.contact_sheet(reference, folder / "contact_sheet.png")
     report["total_seconds"] = time.perf_counter() - started
     (folder / "report.json").write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
-    show(report, folder)
+    print_report(report, folder)
     return 0 if not any(report["bad_pixels"].values()) else 1
 
 
 def enable_addon(package: Path) -> None:
-    """Installs the extension, unless these very files are installed already: what the worker has compiled
-    lies beside them."""
+    """Installs the extension, unless the same files are already installed: the worker keeps its compiled code
+    beside them."""
     with zipfile.ZipFile(package) as archive:
         contents = repr(sorted((entry.filename, entry.CRC) for entry in archive.infolist()))
     marker = Path(bpy.utils.user_resource("EXTENSIONS", create=True)) / "installed-by-demo.txt"
@@ -72,9 +72,8 @@ def enable_addon(package: Path) -> None:
     bpy.ops.extensions.package_install_files(
         filepath=str(package), repo="user_default", enable_on_install=True
     )
-    importlib.import_module(
-        f"{EXTENSION}.addon.jobs.queue"
-    ).queue.restart_server()  # one that runs still has the files that were replaced
+    # A server that is still running has the old files loaded.
+    importlib.import_module(f"{EXTENSION}.addon.jobs.queue").queue.restart_server()
     marker.write_text(contents, encoding="utf-8")
 
 
@@ -94,12 +93,12 @@ def base_color(item: bpy.types.Object) -> bpy.types.Image:
     return principled.inputs["Base Color"].links[0].from_node.image
 
 
-def show(report: dict, folder: Path) -> None:
+def print_report(report: dict, folder: Path) -> None:
     print("\nstage            seconds")
     for stage, seconds in report["seconds"].items():
         print(f"{stage:15} {seconds:8.2f}")
     print(f"{'whole demo':15} {report['total_seconds']:8.2f}")
-    print("A stage that an earlier run has finished is not repeated; its seconds are those of that run.")
+    print("Stages that an earlier run has finished are not repeated; their seconds are from that run.")
     print(f"\nSeen from the reference's camera: {report['psnr']:.1f} dB PSNR")
     print(
         "Over 24 views: "
@@ -114,7 +113,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--addon", type=Path, required=True, help="the extension's zip")
-    parser.add_argument("--output", type=Path, required=True, help="folder for what it makes")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     return parser.parse_args(arguments)
 
 

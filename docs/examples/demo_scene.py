@@ -1,5 +1,5 @@
-"""The demo's reference: Suzanne in a procedural material with fine detail, seen from a known camera. Runs
-inside Blender."""
+"""The demo's reference: Suzanne with a finely detailed procedural material, rendered from a known camera.
+Runs inside Blender."""
 
 import contextlib
 import math
@@ -12,23 +12,28 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-AZIMUTH, ELEVATION = (
-    30.0,
-    12.0,
-)  # where the reference is taken from: degrees left of the front (-Y) and above the horizon
-DISTANCE, LENS = 7.4, 85.0  # Blender units and millimetres, on a 36 mm sensor
-BACKGROUND = (
-    1.0,
-    0.0,
-    1.0,
-)  # under zero alpha; nothing on the mesh is magenta, so a leak of background cannot hide
+# The view of the reference: degrees counter-clockwise from the front (-Y), and above the horizon.
+AZIMUTH = 30.0
+ELEVATION = 12.0
+DISTANCE = 7.4  # Blender units from the camera to the origin
+LENS = 85.0  # millimetres, on a 36 mm sensor
 
-CREAM, NAVY, TAN, BROWN = (0.93, 0.83, 0.66), (0.08, 0.13, 0.42), (0.80, 0.50, 0.27), (0.50, 0.25, 0.12)
-RED, TEAL, WHITE, GREEN = (0.85, 0.14, 0.12), (0.10, 0.60, 0.58), (0.97, 0.97, 0.95), (0.20, 0.62, 0.22)
+# The colour where alpha is zero: nothing on the mesh is magenta, so background that leaks in is noticed.
+BACKGROUND = (1.0, 0.0, 1.0)
+
+# The paints, sRGB.
+CREAM = (0.93, 0.83, 0.66)
+NAVY = (0.08, 0.13, 0.42)
+TAN = (0.80, 0.50, 0.27)
+BROWN = (0.50, 0.25, 0.12)
+RED = (0.85, 0.14, 0.12)
+TEAL = (0.10, 0.60, 0.58)
+WHITE = (0.97, 0.97, 0.95)
+GREEN = (0.20, 0.62, 0.22)
 
 
 def new_scene() -> bpy.types.Scene:
-    """An empty file whose renders have the colours of the textures, without a film look."""
+    """Opens an empty file whose renders have the colours of the textures, without a view transform."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
@@ -37,7 +42,7 @@ def new_scene() -> bpy.types.Scene:
 
 
 def add_suzanne() -> bpy.types.Object:
-    """Suzanne, subdivided twice, smooth, applied; no UVs and no material."""
+    """Adds a smooth Suzanne, subdivided twice, without UVs and material."""
     bpy.ops.mesh.primitive_monkey_add(size=2.0, calc_uvs=False)
     suzanne = bpy.context.object
     suzanne.modifiers.new("Subdivision", "SUBSURF").levels = 2
@@ -47,8 +52,8 @@ def add_suzanne() -> bpy.types.Object:
 
 
 def add_camera(azimuth: float, elevation: float, distance: float = DISTANCE) -> bpy.types.Object:
-    """A camera that looks at the origin; azimuth counter-clockwise from -Y, both in degrees. It becomes the
-    scene's camera."""
+    """Adds a camera that looks at the origin and makes it the scene's camera. The azimuth is
+    counter-clockwise from -Y; both angles are in degrees."""
     turn, rise = math.radians(azimuth), math.radians(elevation)
     place = (
         Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise))) * distance
@@ -64,7 +69,7 @@ def add_camera(azimuth: float, elevation: float, distance: float = DISTANCE) -> 
 
 
 def render(path: Path, size: int, samples: int) -> np.ndarray:
-    """Renders the emission of everything, and nothing but it, to a square PNG and returns it.
+    """Renders the emission of all materials, without any lighting, to a square PNG and returns its pixels.
 
     Returns:
         (size, size, 4) float32, sRGB-encoded straight-alpha RGBA, row 0 at the top.
@@ -80,14 +85,14 @@ def render(path: Path, size: int, samples: int) -> np.ndarray:
     scene.render.resolution_x = scene.render.resolution_y = size
     scene.render.resolution_percentage = 100
     scene.render.filepath = str(path)
-    with _quiet():
+    with _silence_stdout():
         bpy.ops.render.render(write_still=True)
     return load_image(path)
 
 
 @contextlib.contextmanager
-def _quiet():
-    """Blender prints a line per picture; thirty of them would bury what the demo has to say."""
+def _silence_stdout():
+    """Suppresses the line that Blender prints for each render."""
     sys.stdout.flush()
     output, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -100,7 +105,7 @@ def _quiet():
 
 
 def load_image(path: Path) -> np.ndarray:
-    """(H, W, 4) float32 as the file has it, row 0 at the top."""
+    """Reads (H, W, 4) float32 values without any colour conversion, row 0 at the top."""
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name = "Non-Color"
     image.alpha_mode = "CHANNEL_PACKED"
@@ -112,7 +117,7 @@ def load_image(path: Path) -> np.ndarray:
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:
-    """Writes (H, W, 4) values in 0..1, row 0 at the top, as an 8-bit PNG with exactly these values."""
+    """Writes (H, W, 4) values 0..1, row 0 at the top, to an 8-bit PNG without any colour conversion."""
     height, width = pixels.shape[:2]
     image = bpy.data.images.new("file", width, height, alpha=True)
     image.colorspace_settings.name = "Non-Color"
@@ -127,13 +132,13 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
 def render_reference(
     folder: Path, add_mesh: Callable[[], bpy.types.Object] = add_suzanne, size: int = 1024, samples: int = 10
 ) -> np.ndarray:
-    """Paints a mesh, Suzanne or another of her size, and writes ``reference.png``, seen from AZIMUTH and
-    ELEVATION. Returns its pixels."""
+    """Paints a mesh, Suzanne or another one of her size, renders it from AZIMUTH and ELEVATION to
+    ``reference.png``, and returns the pixels (size, size, 4)."""
     new_scene()
     lettering = _render_lettering(folder / "lettering.png")
     mesh = add_mesh().data
     mesh.materials.clear()
-    mesh.materials.append(_painted_material(lettering))
+    mesh.materials.append(_create_painted_material(lettering))
     add_camera(AZIMUTH, ELEVATION)
     path = folder / "reference.png"
     pixels = render(path, size, samples)
@@ -143,7 +148,8 @@ def render_reference(
 
 
 def _render_lettering(path: Path) -> bpy.types.Image:
-    """An image of the words on the face: alpha 1 where there is ink; it spans -1..1 in x and z."""
+    """Renders the words on the face to an image that spans -1..1 in x and z, with alpha 1 where there is
+    ink."""
     words = (
         ("ORBIT", 0.24, 0.66),
         ("made by", 0.075, -0.39),
@@ -172,9 +178,9 @@ def _render_lettering(path: Path) -> bpy.types.Image:
     return image
 
 
-def _painted_material(lettering: bpy.types.Image) -> bpy.types.Material:
-    """Stripes on the head, a checker on the ears, words on the face, ringed eyes: all from object
-    coordinates, no UVs."""
+def _create_painted_material(lettering: bpy.types.Image) -> bpy.types.Material:
+    """Creates a material with stripes on the head, a checker on the ears, words on the face and ringed eyes,
+    all from object coordinates, without UVs."""
     material = bpy.data.materials.new("Painted")
     paint = _Paint(material)
     x, y, z = paint.xyz()
@@ -203,7 +209,7 @@ def _painted_material(lettering: bpy.types.Image) -> bpy.types.Material:
 
 
 class _Paint:
-    """A material's node tree written as arithmetic: every method adds a node and returns its output
+    """Builds a material's node tree from arithmetic: every method adds nodes and returns the output
     socket."""
 
     def __init__(self, material: bpy.types.Material):
@@ -239,7 +245,7 @@ class _Paint:
         ).outputs["Color"]
 
     def lettering(self, image: bpy.types.Image):
-        """The ink of an image that spans -1..1 in x and z, stamped along y."""
+        """The alpha of an image that spans -1..1 in x and z, projected along y."""
         x, _, z = self.xyz()
         u, v = (self.math("MULTIPLY_ADD", value, 0.5) for value in (x, z))
         for socket in (u, v):
@@ -259,7 +265,7 @@ class _Paint:
             if isinstance(value, bpy.types.NodeSocket):
                 self.tree.links.new(value, socket)
             elif isinstance(value, tuple):
-                socket.default_value = _linear(value) if socket.type == "RGBA" else value
+                socket.default_value = _to_linear(value) if socket.type == "RGBA" else value
             else:
                 socket.default_value = value
         return node
@@ -276,10 +282,10 @@ def _emission_tree(material: bpy.types.Material) -> bpy.types.NodeTree:
 
 
 def emit(material: bpy.types.Material, colour: tuple) -> None:
-    _emission_tree(material).nodes["Emission"].inputs["Color"].default_value = _linear(colour)
+    _emission_tree(material).nodes["Emission"].inputs["Color"].default_value = _to_linear(colour)
 
 
-def _linear(colour: tuple) -> tuple:
+def _to_linear(colour: tuple) -> tuple:
     """An sRGB colour as the linear RGBA that a node socket takes."""
     return (
         *(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour),

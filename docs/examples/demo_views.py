@@ -1,4 +1,4 @@
-"""Looks at the textured mesh: from the reference's camera, from 24 sides for the checks, from 8 for the
+"""Renders the textured mesh: from the reference's camera, from 24 views for the checks, and from 8 for the
 contact sheet."""
 
 import contextlib
@@ -11,17 +11,17 @@ import numpy as np
 
 CHECKED_VIEWS = [(azimuth, elevation) for elevation in (-35, 10, 55) for azimuth in range(0, 360, 45)]
 SHEET_VIEWS = [(azimuth, 10) for azimuth in range(0, 360, 45)]
-BLACK = 0.06  # the brightest channel of a pixel that counts as black; the darkest paint of the demo has 0.42
-# how far red and blue exceed green in a pixel that counts as background; mixtures of the demo's paints stay
-# below 0.19
-MAGENTA = 0.2
+BLACK_THRESHOLD = 0.06  # largest channel of a pixel that counts as black; the darkest paint has 0.42
+# How far red and blue exceed green in a pixel that counts as background. Mixtures of the demo's paints stay
+# below 0.19.
+MAGENTA_THRESHOLD = 0.2
 
 
 @contextlib.contextmanager
-def flat(shaded: bool = False):
-    """Shows each material's base colour as emission, so that no light changes it; ``shaded`` darkens what
-    turns away from the camera."""
-    wires = []
+def unlit_materials(shaded: bool = False):
+    """Makes each material emit its base colour, so that lighting does not matter. ``shaded`` darkens surfaces
+    that face away from the camera."""
+    replaced_links = []
     for material in {
         slot.material for item in bpy.context.scene.objects for slot in item.material_slots if slot.material
     }:
@@ -32,44 +32,44 @@ def flat(shaded: bool = False):
         tree.links.new(principled.inputs["Base Color"].links[0].from_socket, emission.inputs["Color"])
         tree.links.new(emission.outputs[0], surface)
         added = [emission, *(_shade(tree, emission) if shaded else ())]
-        wires.append((tree, before, surface, added))
+        replaced_links.append((tree, before, surface, added))
     try:
         yield
     finally:
-        for tree, before, surface, added in wires:
+        for tree, before, surface, added in replaced_links:
             tree.links.new(before, surface)
             for node in added:
                 tree.nodes.remove(node)
 
 
 def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
-    """Peak signal to noise ratio in dB between the reference and the textured mesh, seen from the reference's
-    camera, over the pixels that lie inside both silhouettes, one pixel away from their edge.
+    """The peak signal-to-noise ratio in dB between the reference and the textured mesh, rendered from the
+    reference's camera, over the pixels inside both silhouettes, at least one pixel from their edges.
 
     Args:
         reference: (H, W, 4) as ``demo_scene.render_reference`` returns it.
-        folder: where the render goes, ``from_reference_camera.png``.
+        folder: for the rendered image, ``from_reference_camera.png``.
     """
-    with flat(), _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION):
-        seen = demo_scene.render(folder / "from_reference_camera.png", len(reference), 10)
-    inside = _eroded((reference[..., 3] == 1) & (seen[..., 3] == 1))
-    error = np.mean((reference[inside, :3] - seen[inside, :3]) ** 2)
+    with unlit_materials(), _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION):
+        rendered = demo_scene.render(folder / "from_reference_camera.png", len(reference), 10)
+    inside = _erode((reference[..., 3] == 1) & (rendered[..., 3] == 1))
+    error = np.mean((reference[inside, :3] - rendered[inside, :3]) ** 2)
     return float(10 * math.log10(1 / max(error, 1e-12)))
 
 
 def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
-    """Counts the bad pixels of the mesh over 24 views: ``black`` and ``background``. There is no light, so a
-    face that has no texture, and a texel that was left empty, is black too."""
+    """Counts the bad pixels of the mesh over 24 views: ``black`` and ``background``. Without lighting, faces
+    without a texture and empty texels are black."""
     counts = {"black": 0, "background": 0}
     path = scratch / "check.png"
-    with flat():
+    with unlit_materials():
         for azimuth, elevation in CHECKED_VIEWS:
             with _camera(azimuth, elevation):
-                seen = demo_scene.render(path, size, 1)
-            red, green, blue, alpha = np.moveaxis(seen, 2, 0)
+                rendered = demo_scene.render(path, size, 1)
+            red, green, blue, alpha = np.moveaxis(rendered, 2, 0)
             inside = alpha == 1
-            counts["black"] += int((inside & (seen[..., :3].max(axis=2) < BLACK)).sum())
-            counts["background"] += int((inside & (np.minimum(red, blue) - green > MAGENTA)).sum())
+            counts["black"] += int((inside & (rendered[..., :3].max(axis=2) < BLACK_THRESHOLD)).sum())
+            counts["background"] += int((inside & (np.minimum(red, blue) - green > MAGENTA_THRESHOLD)).sum())
     path.unlink()
     return counts
 
@@ -77,7 +77,7 @@ def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
 def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
     """Writes the reference and, beside it, eight labelled views of the textured mesh, ``(2 size, 6 size)``
     pixels."""
-    with flat(shaded=True):
+    with unlit_materials(shaded=True):
         tiles = []
         for azimuth, elevation in SHEET_VIEWS:
             with _camera(azimuth, elevation), _label(f"{azimuth}°"):
@@ -85,15 +85,15 @@ def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
     with _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION), _label("reference"), _hidden_meshes():
         label = demo_scene.render(path, 2 * size, 4)
     rows = [np.concatenate(tiles[start : start + 4], axis=1) for start in (0, 4)]
-    large = _over(label, _resized(reference, 2 * size))
+    large = _composite(label, _resize(reference, 2 * size))
     sheet = np.concatenate([large, np.concatenate(rows, axis=0)], axis=1)
-    backdrop = np.full_like(sheet, 0.22)
-    backdrop[..., 3] = 1
-    demo_scene.save_image(path, _over(sheet, backdrop))
+    background = np.full_like(sheet, 0.22)
+    background[..., 3] = 1
+    demo_scene.save_image(path, _composite(sheet, background))
 
 
 def _shade(tree: bpy.types.NodeTree, emission: bpy.types.Node) -> list[bpy.types.Node]:
-    """Emission strength 0.35 at the rim, 1 where the surface faces the camera."""
+    """Sets the emission strength to 0.35 at the rim and 1 where the surface faces the camera."""
     geometry, dot, ramp = (
         tree.nodes.new(kind)
         for kind in ("ShaderNodeNewGeometry", "ShaderNodeVectorMath", "ShaderNodeMapRange")
@@ -150,8 +150,8 @@ def _hidden_meshes():
             item.hide_render = False
 
 
-def _eroded(mask: np.ndarray) -> np.ndarray:
-    """The mask without its outermost pixels (8-neighbours)."""
+def _erode(mask: np.ndarray) -> np.ndarray:
+    """Removes the outermost pixels of a mask (8-neighbours)."""
     padded = np.pad(mask, 1)
     height, width = mask.shape
     return np.logical_and.reduce(
@@ -159,15 +159,15 @@ def _eroded(mask: np.ndarray) -> np.ndarray:
     )
 
 
-def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Straight-alpha compositing of display colours."""
+def _composite(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Composites an image over another: straight alpha, display colours."""
     alpha, under = top[..., 3:], bottom[..., 3:]
     out = alpha + under * (1 - alpha)
     colour = (top[..., :3] * alpha + bottom[..., :3] * under * (1 - alpha)) / np.maximum(out, 1e-6)
     return np.concatenate([colour, out], axis=2)
 
 
-def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Nearest neighbour; exact when the size stays."""
+def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Resizes to a square by nearest neighbour; exact if the size does not change."""
     index = (np.arange(size) + 0.5) * len(pixels) / size
     return pixels[index.astype(int)][:, index.astype(int)]

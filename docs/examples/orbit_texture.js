@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A job type for Flamenco (flamenco.blender.org): textures a .blend on the farm, then exports what became of it.
+// A job type for Flamenco (flamenco.blender.org): textures a .blend on the farm, then exports the results.
 // Put this file into the folder `scripts` beside Flamenco Manager. The workers need the extension and its backend.
 
 const JOB_TYPE = {
     label: "Orbit Texture",
     settings: [
         { key: "references", type: "string", subtype: "dir_path", required: true,
-          description: "Folder with a picture per object, called like the object" },
+          description: "Folder with an image per object, named like the object" },
         { key: "painter", type: "string", default: "draft", choices: ["draft", "orbitpainter", "trellis2"],
-          description: "Who paints the views" },
+          description: "How the views are painted" },
         { key: "texture_size", type: "int32", default: 2048, description: "Width and height of the textures" },
         { key: "output", type: "string", subtype: "dir_path", required: true,
           description: "Folder for the textured .blend, the report and the GLB files" },
@@ -26,7 +26,7 @@ function compileJob(job) {
         "texture", "--folder", settings.references, "--painter", settings.painter, "--texture-size", String(settings.texture_size),
         "--output", textured, "--report", path.join(settings.output, name + ".html"), "--json",
     ]);
-    // It waits until every object is textured: a task that failed for one of them is to be looked at first.
+    // Exports only after every object was textured, so that a failure is looked at first.
     const files = blender("export", textured, ["export", "--glb", settings.output, "--json"]);
     files.addDependency(texture);
     job.addTask(texture);

@@ -7,7 +7,7 @@
     blender -b scene.blend --command orbit_texture texture --image ref.png --output out.blend
         (the same, built in)
 
-The extension is used where it is enabled, else this checkout.
+Uses the extension if it is enabled, else this checkout.
 """
 
 import importlib.util
@@ -19,7 +19,8 @@ import bpy
 
 
 def orbit_texture():
-    """The package of Orbit Texture: the enabled extension, or the checkout that this file lies in."""
+    """Imports the package of Orbit Texture: the enabled extension, or the checkout that contains this
+    file."""
     enabled = (
         addon.module
         for addon in bpy.context.preferences.addons
@@ -48,5 +49,5 @@ def main() -> int:
 if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
-    # Leaving the interpreter the usual way crashes bpy 4.2 and hangs bpy 4.5 while an add-on is registered.
+    # A normal exit crashes bpy 4.2 and hangs bpy 4.5 while an add-on is registered.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""The panel offers what :class:`Settings` allows, and everything says what it does."""
+"""The panel offers what :class:`Settings` allows, and everything has a description."""
 
 from dataclasses import fields
 
@@ -15,8 +15,8 @@ def test_the_panels_defaults_are_those_of_the_settings():
 
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
-def test_the_panel_has_every_setting_with_its_choices_range_and_description(setting):
-    # Which card there is belongs to the computer, not to the file.
+def test_the_panel_has_every_setting_with_its_range_and_description(setting):
+    # The device depends on the computer, not on the file.
     owner = preferences.Preferences if setting.name == "device" else properties.SceneProperties
     prop = owner.bl_rna.properties[setting.name]
     assert prop.description == setting.metadata["doc"]
@@ -38,8 +38,8 @@ def test_a_given_view_is_part_of_the_settings():
     assert (panel.to_settings().azimuth, panel.to_settings().elevation) == (30, 10)
 
 
-def test_every_operator_and_property_says_what_it_does():
-    assert all(cls.bl_description for cls in operators._CLASSES)
+def test_every_operator_and_property_has_a_description():
+    assert all(cls.bl_description for cls in operators.OPERATORS)
     for cls in (properties.SceneProperties,):
         assert all(
             prop.description for prop in cls.bl_rna.properties if prop.identifier not in {"rna_type", "name"}
@@ -55,6 +55,6 @@ def test_disabling_the_extension_leaves_nothing_behind():
     assert not hasattr(bpy.types.Scene, "orbit_texture")
     assert not hasattr(bpy.types.Object, "orbit_texture")
     assert len(bpy.app.handlers.load_post) == handlers - 1
-    assert not any(hasattr(bpy.types, cls.__name__) for cls in ui._CLASSES)
+    assert not any(hasattr(bpy.types, cls.__name__) for cls in ui.PANELS)
     addon_utils.enable(name)
     assert hasattr(bpy.types.Scene, "orbit_texture")

@@ -1,8 +1,7 @@
 """A real Blender window on a virtual screen, with a mouse and a keyboard.
 
 The window is that of a Linux distribution's Blender in a chroot, so the tests run as root on Linux. To make
-one from Debian 13, with Blender 4.3 (2 GB, about two minutes; apt's sources tell which mirror this machine
-uses):
+one from Debian 13, with Blender 4.3 (2 GB, about two minutes; apt's sources list this machine's mirror):
 
     apt-get install debootstrap
     debootstrap --variant=minbase --include=ca-certificates trixie /srv/trixie MIRROR
@@ -23,7 +22,7 @@ Then, with one folder or several, separated as in PATH:
 
     ORBIT_TEXTURE_CHROOT=/srv/trixie:/srv/sid python3 install.py test -k 'window or repository'
 
-Pictures of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set, in a folder for each
+Screenshots of every step are written to ``$ORBIT_TEXTURE_SCREENSHOTS``, if that is set, in a folder for each
 chroot.
 """
 
@@ -44,23 +43,23 @@ from backend.api import paths
 from installer import extension
 
 DISPLAY = f":{100 + os.getpid() % 900}"
-"""A screen of its own, so that two runs can share a chroot."""
+"""The number of a display that no other run uses, so that two runs can share a chroot."""
 
 SCREEN = (1280, 800)
 
 
 class Window:
-    """Blender in the chroot, seen through the file that in_window.py writes."""
+    """Blender in the chroot, whose state is read from the file that in_window.py writes."""
 
     def __init__(self, chroot: Path, scratch: Path):
         self.chroot, self.scratch = chroot, scratch
         self.state_file = scratch / "state.json"
         self.processes: list[subprocess.Popen] = []
         wanted = os.environ.get("ORBIT_TEXTURE_SCREENSHOTS")
-        self.pictures = Path(wanted) / chroot.name if wanted else None
+        self.screenshots = Path(wanted) / chroot.name if wanted else None
 
     def build(self) -> Path:
-        """Makes the add-on's zip with this Blender's own tool, and a home with the backend in it."""
+        """Builds the add-on's zip with this Blender's own tool, and a home folder with the backend."""
         home = self.scratch / "home"
         home.mkdir()
         (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
@@ -73,20 +72,20 @@ class Window:
         return package
 
     def install(self) -> None:
-        """Installs and enables the add-on before there is a window."""
+        """Installs and enables the add-on before the window is opened."""
         self.run(
             "--command", "extension", "install-file", "-r", "user_default", "--enable", str(self.build())
         )
 
     def run(self, *arguments: str) -> None:
-        """Runs Blender without a window until it ends well."""
+        """Runs Blender without a window until it ends, and checks that it succeeded."""
         assert self._blender(*arguments).wait() == 0, (self.scratch / "blender.log").read_text(
             encoding="utf-8"
         )
 
     def start(self) -> None:
-        """Renders the demo's reference and the same in other colours, and opens the window with a bare
-        Suzanne in it."""
+        """Renders the demo's reference and a copy in other colours, and opens the window with an untextured
+        Suzanne."""
         examples = paths.ROOT / "docs" / "examples"
         self.run(
             "--background",
@@ -112,12 +111,12 @@ class Window:
                 stderr=subprocess.DEVNULL,
             )
         )
-        picture = cv2.imread(str(self.scratch / "reference.png"), cv2.IMREAD_UNCHANGED)
-        cv2.imwrite(str(self.scratch / "other.png"), picture[..., [2, 0, 1, *range(3, picture.shape[2])]])
+        reference = cv2.imread(str(self.scratch / "reference.png"), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(self.scratch / "other.png"), reference[..., [2, 0, 1, *range(3, reference.shape[2])]])
         self.open()
 
     def open(self, *file: str) -> None:
-        """Opens the window, as Blender's factory settings have it or with a file."""
+        """Opens the window with Blender's factory settings or with a file."""
         self.state_file.unlink(missing_ok=True)
         script = Path(__file__).with_name("in_window.py")
         self.processes.append(
@@ -127,7 +126,7 @@ class Window:
         )
 
     def quit(self, x: int, y: int) -> None:
-        """Ends Blender as a user does, with the mouse at a place of the viewport."""
+        """Quits Blender with the keyboard, the mouse at a place in the viewport."""
         self.press("ctrl+q", x, y)
         assert self.processes.pop().wait(60) == 0
 
@@ -164,12 +163,12 @@ class Window:
         self._in_screen("xdotool", "key", key)
 
     def drop(self, file: Path, x: int, y: int) -> None:
-        """Drops a file at a place of the viewport, as far as Blender sees that."""
+        """Drops a file at a place in the viewport, as Blender would handle it."""
         self._point(x, y)
         self.do(f"drop({str(file)!r})")
 
     def do(self, line: str) -> None:
-        """Has a line of Python run inside the window, for what a mouse cannot do here."""
+        """Runs a line of Python inside the window, for what a mouse cannot do here."""
         (self.scratch / "order.new").write_text(line, encoding="utf-8")
         (self.scratch / "order.new").rename(self.scratch / "order.py")
         deadline = time.monotonic() + 30
@@ -178,26 +177,26 @@ class Window:
             time.sleep(0.1)
 
     def type(self, words: str) -> None:
-        """Types words where the mouse is, and Return once Blender has had time to look for them."""
+        """Types words where the mouse is, and Return once Blender has had time to search for them."""
         self.settle(1.0)
         self._in_screen("xdotool", "type", "--delay", "100", words)
         self.settle(2.0)
         self._in_screen("xdotool", "key", "Return")
 
     def settle(self, seconds: float = 3.0) -> None:
-        """Waits, and until Blender has gone three times through events, timers and drawing: what is drawn is
-        then what it knows."""
+        """Waits for some seconds, and until Blender has handled events, timers and drawing three times, so
+        that the window is up to date."""
         time.sleep(seconds)
         rounds = json.loads(self.state_file.read_text(encoding="utf-8"))["rounds"]
         self.wait(lambda state: state["rounds"] >= rounds + 3, 90)
 
-    def picture(self, name: str) -> None:
-        """Takes a screenshot, if anyone wants to see it."""
-        if self.pictures:
-            self.pictures.mkdir(parents=True, exist_ok=True)
+    def screenshot(self, name: str) -> None:
+        """Takes a screenshot if ``$ORBIT_TEXTURE_SCREENSHOTS`` is set."""
+        if self.screenshots:
+            self.screenshots.mkdir(parents=True, exist_ok=True)
             self.settle()
             self._in_screen("import", "-window", "root", "-quality", "85", f"/tmp/{name}.jpg")
-            shutil.move(self.chroot / "tmp" / f"{name}.jpg", self.pictures / f"{name}.jpg")
+            shutil.move(self.chroot / "tmp" / f"{name}.jpg", self.screenshots / f"{name}.jpg")
 
     def close(self) -> None:
         for process in reversed(self.processes):
@@ -213,8 +212,8 @@ class Window:
             os.kill(server["pid"], signal.SIGTERM)
 
     def _point(self, x: int, y: int) -> None:
-        """Moves the mouse, between what Blender is busy with: on a machine under load it loses what comes
-        faster than it looks."""
+        """Moves the mouse while Blender is idle: under load, Blender drops events that arrive faster than it
+        handles them."""
         self.settle(0.1)
         self._in_screen("xdotool", "mousemove", str(x), str(y))
         self.settle(0.7)
@@ -223,8 +222,9 @@ class Window:
         subprocess.run(["chroot", str(self.chroot), "env", f"DISPLAY={DISPLAY}", *command], check=True)
 
     def _blender(self, *arguments: str) -> subprocess.Popen:
-        """Blender in the chroot; the tree, the backend's environment and the scratch folder lie there at the
-        same paths as here."""
+        """Starts Blender in the chroot, where the tree, the backend's environment and the scratch folder have
+        the same paths as here."""
+        # Bind mounts in a mount namespace of its own, so that nothing stays mounted.
         shared = dict.fromkeys(map(str, (paths.ROOT, sys.prefix, sys.base_prefix, self.scratch)))
         for folder in shared:
             (self.chroot / folder.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ NONE = pytest.param(
     id="none",
     marks=pytest.mark.skip(
         reason=(
-            "ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py tells how to make one"
+            "ORBIT_TEXTURE_CHROOT names no chroot with a Blender; tests/gui/conftest.py says how to make one"
         )
     ),
 )

@@ -1,5 +1,5 @@
-"""Runs inside the window of Blender: prepares the scene, does what a mouse cannot do here, and writes what it
-sees ten times a second.
+"""Runs inside the window of Blender: prepares the scene, runs the lines of Python that the tests send, and
+writes its state ten times a second.
 
 Started by test_window.py: ``blender --python in_window.py -- state.json``.
 """
@@ -23,7 +23,7 @@ _rounds = itertools.count()
 
 
 def prepare() -> None:
-    """A bare Suzanne, selected, in a saved file."""
+    """Prepares an untextured Suzanne, selected, in a saved file."""
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.mesh.primitive_monkey_add(calc_uvs=False)
     bpy.ops.object.shade_smooth()
@@ -33,7 +33,7 @@ def prepare() -> None:
 
 
 def look() -> None:
-    """The view from where the reference was taken, with textures; the sidebar is open."""
+    """Sets the viewport to the view of the reference, with textures, and opens the sidebar."""
     space = _area().spaces.active
     space.show_region_ui = True
     space.shading.color_type = "TEXTURE"
@@ -42,7 +42,7 @@ def look() -> None:
 
 
 def add_sister() -> None:
-    """A second Suzanne, smaller and beside the first, with a reference of its own."""
+    """Adds a second Suzanne, smaller and beside the first, with its own reference."""
     bpy.ops.mesh.primitive_monkey_add(size=1.4, location=(-1.9, -1.1, 0), calc_uvs=False)
     bpy.ops.object.shade_smooth()
     bpy.context.object.name = "Sister"
@@ -50,7 +50,8 @@ def add_sister() -> None:
 
 
 def drop(file: str) -> None:
-    """Has Blender do what follows when a file is dropped where the mouse is; nothing is active before."""
+    """Calls the operator that Blender calls when a file is dropped where the mouse is, with no active
+    object."""
     area = _area()
     with bpy.context.temp_override(
         area=area, region=next(region for region in area.regions if region.type == "WINDOW")
@@ -63,28 +64,30 @@ def drop(file: str) -> None:
 
 
 def open_preferences() -> None:
-    """Opens the extension's page of the preferences, and has the installation checked."""
+    """Opens the extension's preferences and runs Check Installation."""
     bpy.ops.preferences.addon_show(module="bl_ext.user_default.orbit_texture")
     bpy.ops.orbit_texture.doctor()
 
 
 def add_takes() -> None:
-    """Two takes on Suzanne: the reference, and the same in other colours, thrown onto her from the front."""
+    """Adds two takes to Suzanne: the reference, and the copy in other colours, projected from the front."""
     import numpy as np
     from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
     from bl_ext.user_default.orbit_texture.backend.api.job import Result
     from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
     obj = bpy.context.object
-    for picture in ("reference.png", "other.png"):
-        target = mesh_io.read(obj)
+    for file in ("reference.png", "other.png"):
+        target = mesh_io.read_mesh(obj)
         corners = target.snapshot.positions[target.snapshot.corner_vertices[target.loops]]
-        textures = {"base_color": np.fromfile(STATE.with_name(picture), np.uint8)}
-        takes.add([obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings())
+        textures = {"base_color": np.fromfile(STATE.with_name(file), np.uint8)}
+        takes.add_take(
+            [obj], target, Result(corners[..., [0, 2]] / 3 + np.float32(0.5), textures, {}), Settings()
+        )
 
 
-def marked() -> float:
-    """How much of the active object's mask is white, 0..1."""
+def fraction_marked() -> float:
+    """The white fraction of the active object's mask, 0..1."""
     import numpy as np
 
     image = bpy.context.object and bpy.context.object.orbit_texture.region
@@ -109,13 +112,13 @@ def _area():
 
 
 def watch() -> float:
-    """Does what there is to do, writes the state and asks to be called again in 0.1 s."""
+    """Runs the line that a test has sent, writes the state and asks to be called again in 0.1 s."""
     now = time.perf_counter()
     _gaps["longest"], _gaps["last"] = max(_gaps["longest"], now - _gaps["last"]), now
     if ORDER.exists():
         line = ORDER.read_text(encoding="utf-8")
         exec(line, globals())
-        bpy.ops.ed.undo_push(message=line)  # as Blender does after what a mouse does
+        bpy.ops.ed.undo_push(message=line)  # as Blender does after an operator
         ORDER.unlink()
     region = next(region for region in _area().regions if region.type == "UI")
     state = {
@@ -149,13 +152,13 @@ def look_at_add_on() -> dict:
                 "state": entry.event.state,
                 "stage": entry.event.stage,
                 "applied": entry.applied,
-                "pictures": len(previews.icons(entry.job)),
+                "previews": len(previews.icon_ids(entry.job)),
                 "error": entry.error.message if entry.error else "",
             }
             for entry in queue.entries
         ],
         "takes": [len(item.orbit_texture.takes) for item in meshes],
-        "shown": [takes.shown(item) for item in meshes],
+        "shown": [takes.find_shown_index(item) for item in meshes],
         "uv_layers": [len(item.data.uv_layers) for item in meshes],
         "references": [
             item.orbit_texture.reference.name if item.orbit_texture.reference else "" for item in meshes
@@ -165,7 +168,7 @@ def look_at_add_on() -> dict:
         "azimuth": bpy.context.scene.orbit_texture.azimuth,
         "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
-        "marked": marked(),
+        "marked": fraction_marked(),
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }
 

@@ -1,5 +1,4 @@
-"""The static repository, as a user without a window adds it: by its address, with Blender's own command
-line."""
+"""The static extension repository, added by its address with Blender's own command line."""
 
 import functools
 import threading
@@ -13,7 +12,7 @@ assert ".local" in zmq.__file__, zmq.__file__
 """
 
 
-def test_blender_adds_syncs_and_installs_from_the_repositorys_address(window):
+def test_blender_installs_from_the_repositorys_address(window):
     folder = window.scratch / "repository"
     folder.mkdir()
     package = window.build()

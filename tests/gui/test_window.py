@@ -1,20 +1,20 @@
-"""What an artist does, with mouse and keyboard, in a real window of Blender. The pictures of docs/tour.md are
-of this run."""
+"""What an artist does with mouse and keyboard, in a real window of Blender. The screenshots in docs/tour.md
+are from this run."""
 
 from pathlib import Path
 
 import pytest
 
-# Where things are in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a
-# click misses, look at the pictures.
+# Positions in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a click
+# misses, look at the screenshots.
 VIEWPORT = (300, 600)
 SUZANNE = (550, 270)
 EMPTY_SPACE = (500, 400)
 INSTALL_OK = (439, 492)
-TAB = {"4.3": (1043, 268), "5.2": (1036, 342)}  # which has one tab more
+TAB = {"4.3": (1043, 268), "5.2": (1036, 342)}  # 5.2 has one more tab
 TEXTURE_SELECTED = (900, 310)
 CANCEL = (1004, 342)
-PICTURE = (150, 560)  # while pins are added
+PINNED_IMAGE = (150, 560)  # while pins are added
 OVERLAY_OFF = (820, 541)
 CONFIDENCE = (900, 541)
 TAKE_1 = (838, 488)
@@ -24,8 +24,8 @@ TEXTURE_SCENE = (910, 535)
 JOBS_PANEL = (850, 447)  # with a job at work
 THIRD_JOB_UP = (982, 636)
 
-JOB = 900
-"""Seconds that a job may take on two cores which many others use too."""
+JOB_SECONDS = 900
+"""Time limit for a job on two busy cores."""
 
 
 def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
@@ -33,52 +33,52 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.start()
     window.wait(lambda state: not state["installed"], 90)
     window.drop(package, *EMPTY_SPACE)
-    window.picture("01-install")
+    window.screenshot("01-install")
     window.wait(lambda state: state["installed"] or window.click(*INSTALL_OK), 60)
     window.wait(lambda state: window.click(*TAB[state["version"]]) or state["tab"] == "Orbit Texture", 60)
-    window.picture("02-panel")
+    window.screenshot("02-panel")
 
     window.drop(window.scratch / "reference.png", *SUZANNE)
     window.wait(lambda state: state["references"] == ["reference.png"], 10)
-    window.picture("03-reference")
+    window.screenshot("03-reference")
     window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
 
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", JOB)
-    window.picture("04-working")
-    # Again if need be: under a load of 10 on two cores one click was not enough once, and why is not known.
+    window.wait(lambda state: state["jobs"] and state["jobs"][-1]["stage"] == "paint", JOB_SECONDS)
+    window.screenshot("04-working")
+    # Click again if needed: under heavy load, one click was not enough once, for an unknown reason.
     window.wait(lambda state: state["jobs"][-1]["state"] == "cancelled" or window.click(*CANCEL), 60)
-    window.picture("05-cancelled")
+    window.screenshot("05-cancelled")
 
     window.press(F3, *VIEWPORT)
     window.type("Texture Selected")
-    window.wait(lambda state: state["jobs"][-1]["pictures"] == 8, JOB)
-    window.picture("06-painting")
-    window.wait(lambda state: state["jobs"][-1]["applied"], JOB)
+    window.wait(lambda state: state["jobs"][-1]["previews"] == 8, JOB_SECONDS)
+    window.screenshot("06-painting")
+    window.wait(lambda state: state["jobs"][-1]["applied"], JOB_SECONDS)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
-    window.picture("07-take")
+    window.screenshot("07-take")
 
     window.click(*CONFIDENCE)
     window.wait(lambda state: state["overlay"] == "CONFIDENCE", 5)
-    window.picture("08-confidence")
+    window.screenshot("08-confidence")
     window.click(*OVERLAY_OFF)
     window.wait(lambda state: state["overlay"] == "NONE", 5)
 
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([0], [0]), 20)
-    window.picture("09-undone")
+    window.screenshot("09-undone")
     window.press("ctrl+shift+z", *VIEWPORT)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 20)
 
     window.drop(window.scratch / "other.png", *SUZANNE)
     window.wait(lambda state: state["references"] == ["other.png"], 10)
     window.click(*TEXTURE_SELECTED)
-    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], JOB)
-    window.picture("10-second-take")
+    window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], JOB_SECONDS)
+    window.screenshot("10-second-take")
 
     window.click(*TAKE_1)
     window.wait(lambda state: state["shown"] == [0], 10)
-    window.picture("11-first-take")
+    window.screenshot("11-first-take")
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["shown"] == [1], 20)
     window.press("ctrl+shift+z", *VIEWPORT)
@@ -89,35 +89,35 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.quit(*VIEWPORT)
     window.open(str(window.scratch / "tour.blend"))
     window.wait(lambda state: state.get("takes") == [2] and state["shown"] == [0], 90)
-    window.picture("12-reopened")
+    window.screenshot("12-reopened")
 
     window.do("add_sister()")
     window.press("a", *VIEWPORT)
     window.settle()
     window.click(*FOURTH_PANEL)
     window.settle()
-    window.picture("13-two-objects")
+    window.screenshot("13-two-objects")
     window.click(*TEXTURE_SCENE)
     window.wait(lambda state: len(state["jobs"]) == 2, 20)
     window.settle()
     window.click(*FOURTH_PANEL)
     window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
-    window.picture("14-batch")
-    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 2 * JOB)
+    window.screenshot("14-batch")
+    window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 2 * JOB_SECONDS)
     window.wait(lambda state: state["takes"] == [1, 3], 5)
-    window.picture("15-batch-done")
+    window.screenshot("15-batch-done")
 
 
-def test_the_preferences_check_the_installation_and_blender_stays_free(window):
+def test_the_preferences_check_the_installation_without_blocking(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
     window.do("open_preferences()")
     window.wait(lambda state: "backend" in state["findings"], 90)
-    window.picture("preferences")
+    window.screenshot("preferences")
 
 
-def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
+def test_pins_are_clicked_on_the_mesh_and_in_the_image(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
@@ -127,18 +127,18 @@ def test_pins_are_clicked_on_the_mesh_and_in_the_picture(window):
     window.do("in_sidebar('add_pins')")
     window.wait(lambda state: state["view"] == "PINS", 10)
     for count in (1, 2):
-        window.click(*PICTURE)  # without a point on the mesh it is none
+        window.click(*PINNED_IMAGE)  # without a point on the mesh, this adds no pin
         window.click(*SUZANNE)
-        window.click(PICTURE[0] + 20 * count, PICTURE[1])
+        window.click(PINNED_IMAGE[0] + 20 * count, PINNED_IMAGE[1])
         state = window.wait(lambda state, count=count: len(state["pins"][0]) == count, 20)
-    window.picture("pins")
+    window.screenshot("pins")
     assert state["pins"][0][0][0] < state["pins"][0][1][0] < 1
     window.press("Escape", *VIEWPORT)
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["pins"] == [[]], 20)
 
 
-def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
+def test_nudge_view_turns_the_view_with_arrow_keys(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
@@ -157,7 +157,7 @@ def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
         window.press("shift+Left", *VIEWPORT)
         window.wait(lambda state: abs(state["looks_from"] - 24) < 0.1, 20)
         if last_key == "Return":
-            window.picture("nudge")
+            window.screenshot("nudge")
         window.press(last_key, *VIEWPORT)
         window.wait(
             lambda state, last_key=last_key: (
@@ -170,7 +170,7 @@ def test_the_reference_lies_over_the_mesh_while_arrows_turn_the_view(window):
     window.wait(lambda state: state["azimuth"] == 0, 20)
 
 
-def test_a_button_moves_a_job_that_waits_up(window):
+def test_a_waiting_job_is_moved_up(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
@@ -186,12 +186,12 @@ def test_a_button_moves_a_job_that_waits_up(window):
     first, second, third = (job["name"] for job in state["jobs"])
     window.click(*THIRD_JOB_UP)
     window.wait(lambda state: [job["name"] for job in state["jobs"]] == [first, third, second], 10)
-    window.picture("jobs")
+    window.screenshot("jobs")
     window.do("bpy.ops.orbit_texture.cancel()")
     window.wait(lambda state: all(job["state"] == "cancelled" for job in state["jobs"]), 20)
 
 
-def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
+def test_two_takes_are_compared_at_a_dragged_line(window):
     window.install()
     window.start()
     window.wait(lambda state: state["tab"] == "Item", 90)
@@ -199,7 +199,7 @@ def test_two_takes_are_compared_at_a_line_that_the_mouse_drags(window):
     window.wait(lambda state: state["shown"] == [1], 10)
     window.do("in_sidebar('compare_takes')")
     window.click(*SUZANNE)
-    window.picture("compare")
+    window.screenshot("compare")
     window.press("Escape", *VIEWPORT)
     window.settle()
     window.do("in_sidebar('compare_takes')")
@@ -219,11 +219,11 @@ def test_a_region_is_marked_with_a_brush(window):
     window.wait(lambda state: state["shown"] == [1], 10)
     window.do("in_sidebar('mark_region')")
     window.stroke(480, 620, 320)
-    window.picture("region")
+    window.screenshot("region")
     window.wait(lambda state: state["marked"] > 0.02, 10)
 
 
-def test_sentences_that_are_put_together_are_translated(window):
+def test_composed_messages_are_translated(window):
     window.install()
     window.run(
         "--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py"))

@@ -64,9 +64,9 @@ def test_a_job_outlives_blender_and_a_new_one_collects_it(watchers, run):
     first.until(id, "running", stage="render")
     first.close()
     second = watchers()
-    second.client.jobs([id])
+    second.client.follow([id])
     assert second.final(id).result.report["ran"] == list(STAGES)
-    second.client.jobs([id])
+    second.client.follow([id])
     assert second.final(id).state == "finished"
 
 

@@ -1,4 +1,4 @@
-"""A take as files."""
+"""Exporting a take to files."""
 
 import json
 import struct
@@ -24,14 +24,14 @@ MAPS = {
 }
 
 
-def textured(maps: dict = MAPS) -> bpy.types.Object:
+def make_textured_cube(maps: dict = MAPS) -> bpy.types.Object:
     obj = make.cube()
     make.apply(obj, textures=maps, new_uvs=not any("." in name for name in maps))
     return obj
 
 
-def values(file: Path) -> np.ndarray:
-    """(4,) of a file's first pixel, as they are in it."""
+def read_first_pixel(file: Path) -> np.ndarray:
+    """(4,) values of a file's first pixel, without any colour conversion."""
     image = bpy.data.images.load(str(file))
     image.colorspace_settings.name = "Non-Color"
     found = np.array(image.pixels[:4])
@@ -39,43 +39,49 @@ def values(file: Path) -> np.ndarray:
     return found
 
 
-def test_png_files_of_8_bits_are_the_takes_own(tmp_path):
-    obj = textured()
-    files = export.textures(obj, 0, tmp_path / "new")
+def test_8_bit_png_files_are_copies_of_the_takes_files(tmp_path):
+    obj = make_textured_cube()
+    files = export.write_textures(obj, 0, tmp_path / "new")
     assert {file.name: file.read_bytes() for file in files} == {
         f"Cube_Take_1_{name}.png": png for name, png in MAPS.items()
     }
 
 
-@pytest.mark.parametrize("format", ["png16", "exr"])
-def test_16_bits_keep_the_values_whatever_the_scenes_view_transform_and_leave_no_trace(tmp_path, format):
-    obj = textured()
+@pytest.mark.parametrize("format_name", ["png16", "exr"])
+def test_16_bit_files_ignore_the_view_transform_and_leave_no_data_blocks(tmp_path, format_name):
+    obj = make_textured_cube()
     bpy.context.scene.view_settings.exposure = 3
     before = make.block_counts()
     files = {
-        file.stem.removeprefix("Cube_Take_1_"): file for file in export.textures(obj, 0, tmp_path, format)
+        file.stem.removeprefix("Cube_Take_1_"): file
+        for file in export.write_textures(obj, 0, tmp_path, format_name)
     }
     assert make.block_counts() == before
     encoded = np.array(COLOR) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    assert values(files["base_color"])[:3] == pytest.approx(linear if format == "exr" else encoded, abs=1e-3)
-    assert values(files["roughness"])[:3] == pytest.approx([ROUGHNESS / 255] * 3, abs=1e-3)
-    if format == "png16":
+    assert read_first_pixel(files["base_color"])[:3] == pytest.approx(
+        linear if format_name == "exr" else encoded, abs=1e-3
+    )
+    assert read_first_pixel(files["roughness"])[:3] == pytest.approx([ROUGHNESS / 255] * 3, abs=1e-3)
+    if format_name == "png16":
         assert files["base_color"].read_bytes()[24] == 16
 
 
-@pytest.mark.parametrize("format", ["png8", "exr"])
-def test_gltf_packing_has_roughness_in_green_and_metallic_in_blue(tmp_path, format):
-    files = {file.stem: file for file in export.textures(textured(), 0, tmp_path, format, "{map}", pack=True)}
+@pytest.mark.parametrize("format_name", ["png8", "exr"])
+def test_gltf_packing_has_roughness_in_green_and_metallic_in_blue(tmp_path, format_name):
+    files = {
+        file.stem: file
+        for file in export.write_textures(make_textured_cube(), 0, tmp_path, format_name, "{map}", pack=True)
+    }
     assert set(files) == {"base_color", "metallic_roughness"}
-    assert values(files["metallic_roughness"])[:3] == pytest.approx(
+    assert read_first_pixel(files["metallic_roughness"])[:3] == pytest.approx(
         [1, ROUGHNESS / 255, METALLIC / 255], abs=1e-3
     )
 
 
 def test_packing_a_take_without_metallic_writes_its_color(tmp_path):
-    obj = textured({"base_color": MAPS["base_color"]})
-    assert [file.name for file in export.textures(obj, 0, tmp_path, pack=True)] == [
+    obj = make_textured_cube({"base_color": MAPS["base_color"]})
+    assert [file.name for file in export.write_textures(obj, 0, tmp_path, pack=True)] == [
         "Cube_Take_1_base_color.png"
     ]
 
@@ -83,57 +89,57 @@ def test_packing_a_take_without_metallic_writes_its_color(tmp_path):
 def test_udim_tiles_have_their_numbers_in_their_names(tmp_path):
     tiles = {"base_color.1001": make.png(color=(200, 0, 0)), "base_color.1002": make.png(color=(0, 200, 0))}
     obj = make.cube()
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     textures = {name: np.frombuffer(png, np.uint8) for name, png in tiles.items()}
-    takes.add([obj], target, Result(None, textures, {}), Settings())
-    files = export.textures(obj, 0, tmp_path)
+    takes.add_take([obj], target, Result(None, textures, {}), Settings())
+    files = export.write_textures(obj, 0, tmp_path)
     assert {file.name: file.read_bytes() for file in files} == {
         f"Cube_Take_1_{name}.png": png for name, png in tiles.items()
     }
-    exr = {file.name: values(file)[:3] for file in export.textures(obj, 0, tmp_path, "exr")}
+    exr = {file.name: read_first_pixel(file)[:3] for file in export.write_textures(obj, 0, tmp_path, "exr")}
     assert exr["Cube_Take_1_base_color.1002.exr"].argmax() == 1
     with pytest.raises(InvalidSettings, match="same name"):
-        export.textures(obj, 0, tmp_path / "no", naming="{map}")
+        export.write_textures(obj, 0, tmp_path / "no", naming="{map}")
     assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("naming", ["{nobody}", "{object", "{object.x}", "{0}"])
-def test_a_naming_that_cannot_be_used_is_a_sentence(tmp_path, naming):
-    with pytest.raises(InvalidSettings, match=r"may have \{object\}"):
-        export.textures(textured(), 0, tmp_path, naming=naming)
+def test_an_invalid_naming_is_reported(tmp_path, naming):
+    with pytest.raises(InvalidSettings, match=r"can contain \{object\}"):
+        export.write_textures(make_textured_cube(), 0, tmp_path, naming=naming)
 
 
-def test_what_cannot_be_exported_is_a_sentence(tmp_path):
-    obj = textured()
+def test_textures_that_cannot_be_exported_are_reported(tmp_path):
+    obj = make_textured_cube()
     (tmp_path / "file").write_text("")
-    for format in export.FORMATS:
+    for format_name in export.FORMATS:
         with pytest.raises(StorageError, match="cannot be written"):
-            export.textures(obj, 0, tmp_path / "file" / "folder", format)
+            export.write_textures(obj, 0, tmp_path / "file" / "folder", format_name)
     image = obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image
     image.pixels[0] = 0.0
     with pytest.raises(InvalidTarget, match="painted over"):
-        export.textures(obj, 0, tmp_path)
+        export.write_textures(obj, 0, tmp_path)
     obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image = None
-    with pytest.raises(InvalidTarget, match="are gone"):
-        export.textures(obj, 0, tmp_path)
+    with pytest.raises(InvalidTarget, match="are missing"):
+        export.write_textures(obj, 0, tmp_path)
     obj.hide_set(True)
     with pytest.raises(InvalidTarget, match="is hidden"):
-        export.glb(obj, 0, tmp_path / "cube.glb")
+        export.write_glb(obj, 0, tmp_path / "cube.glb")
 
 
-def gltf(file: Path) -> dict:
+def read_gltf(file: Path) -> dict:
     data = file.read_bytes()
     length = struct.unpack("<I", data[12:16])[0]
     return json.loads(data[20 : 20 + length])
 
 
-def test_a_glb_holds_the_object_with_the_take_and_leaves_the_scene_as_it_was(tmp_path):
-    other, obj = make.cube(), textured()
+def test_a_glb_has_the_object_with_the_take_and_restores_the_scene(tmp_path):
+    other, obj = make.cube(), make_textured_cube()
     make.apply(obj, textures=MAPS)
     make.select(other)
-    export.glb(obj, 0, tmp_path / "new" / "cube.glb")
-    assert (bpy.context.selected_objects, takes.shown(obj)) == ([other], 1)
-    content = gltf(tmp_path / "new" / "cube.glb")
+    export.write_glb(obj, 0, tmp_path / "new" / "cube.glb")
+    assert (bpy.context.selected_objects, takes.find_shown_index(obj)) == ([other], 1)
+    content = read_gltf(tmp_path / "new" / "cube.glb")
     assert [node["name"] for node in content["nodes"]] == [obj.name]
     [material] = content["materials"]
     assert material["name"] == obj.orbit_texture.takes[0].material.name
@@ -141,11 +147,11 @@ def test_a_glb_holds_the_object_with_the_take_and_leaves_the_scene_as_it_was(tmp
     assert len(content["images"]) == 2
 
 
-def test_the_buttons_write_what_the_active_object_shows(tmp_path):
+def test_the_export_operators_write_the_shown_take_of_the_active_object(tmp_path):
     make.cube()
     with pytest.raises(RuntimeError, match="shows no take"):
         bpy.ops.orbit_texture.export_textures(directory=str(tmp_path))
-    obj = textured()
+    obj = make_textured_cube()
     make.select(obj)
     bpy.ops.orbit_texture.export_textures(directory=str(tmp_path), naming="{map}", pack=True)
     bpy.ops.orbit_texture.export_glb(filepath=str(tmp_path / "cube"))
@@ -154,12 +160,12 @@ def test_the_buttons_write_what_the_active_object_shows(tmp_path):
         "metallic_roughness.png",
         "cube.glb",
     }
-    with pytest.raises(RuntimeError, match=r"may have \{object\}"):
+    with pytest.raises(RuntimeError, match=r"can contain \{object\}"):
         bpy.ops.orbit_texture.export_textures(directory=str(tmp_path), naming="{nobody}")
 
 
-def test_the_command_exports_every_object_that_wears_a_take(tmp_path, capsys):
-    obj = textured()
+def test_the_command_exports_every_object_that_shows_a_take(tmp_path, capsys):
+    obj = make_textured_cube()
     obj.name = "Hat"
     make.cube().name = "Bare"
     where = ["--textures", str(tmp_path / "maps"), "--format", "png16", "--glb", str(tmp_path)]
@@ -174,7 +180,7 @@ def test_the_command_exports_every_object_that_wears_a_take(tmp_path, capsys):
     ]
     assert all(Path(event["file"]).is_file() for event in said)
     assert command.main(["export", *where, "--objects", "Bare", "Hat"]) == 1
-    assert "'Bare' wears no take" in capsys.readouterr().err
+    assert "'Bare' shows no take" in capsys.readouterr().err
     assert command.main(["export", *where, "--take", "Best"]) == 1
     assert "no take called 'Best'" in capsys.readouterr().err
     assert command.main(["export"]) == 2

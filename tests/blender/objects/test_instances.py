@@ -1,5 +1,5 @@
-"""Texture Scene and instances of collections: what is instanced is textured once, and what cannot be changed
-here is told."""
+"""Texture Scene and instances of collections: instanced objects are textured once, and linked ones are
+reported."""
 
 import bpy
 import pytest
@@ -10,8 +10,8 @@ from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
 from tests.blender import make
 
 
-def collection_of(name: str, *objects: bpy.types.Object) -> bpy.types.Collection:
-    """A collection that holds the objects, which nothing else does any more; it is in no scene."""
+def make_collection(name: str, *objects: bpy.types.Object) -> bpy.types.Collection:
+    """Moves objects into a new collection that is in no scene."""
     collection = bpy.data.collections.new(name)
     for obj in objects:
         for other in list(obj.users_collection):
@@ -20,7 +20,7 @@ def collection_of(name: str, *objects: bpy.types.Object) -> bpy.types.Collection
     return collection
 
 
-def instance(collection: bpy.types.Collection) -> bpy.types.Object:
+def add_instance(collection: bpy.types.Collection) -> bpy.types.Object:
     empty = bpy.data.objects.new("Instance", None)
     empty.instance_type, empty.instance_collection = "COLLECTION", collection
     bpy.context.scene.collection.objects.link(empty)
@@ -28,11 +28,11 @@ def instance(collection: bpy.types.Collection) -> bpy.types.Object:
     return empty
 
 
-def linked(folder) -> bpy.types.Collection:
-    """The collection "Props", linked from a file in the folder, with the cube "Barrel"."""
+def link_props(folder) -> bpy.types.Collection:
+    """Links the collection "Props", with the cube "Barrel", from a file in the folder."""
     barrel = make.cube()
     barrel.name = "Barrel"
-    props = collection_of("Props", barrel)
+    props = make_collection("Props", barrel)
     bpy.data.libraries.write(str(folder / "library.blend"), {props})
     bpy.data.objects.remove(barrel)
     bpy.data.collections.remove(props)
@@ -52,27 +52,23 @@ def texture_everything(folder) -> list:
 
 
 @pytest.mark.worker
-def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_instanced(
-    tmp_path, scripted_worker
-):
-    chair, outside = make.scripted("Chair"), make.scripted("Outside")
-    inner = collection_of("Chairs", chair)
+def test_objects_of_a_collection_are_textured_once_for_all_instances(tmp_path, scripted_worker):
+    chair, outside = make.scripted_cube("Chair"), make.scripted_cube("Outside")
+    inner = make_collection("Chairs", chair)
     for _ in range(2):
-        instance(inner)
-    around = instance(inner)
-    instance(collection_of("Room", around))
+        add_instance(inner)
+    around = add_instance(inner)
+    add_instance(make_collection("Room", around))
     entries = texture_everything(tmp_path)
     assert sorted((entry.name, entry.applied) for entry in entries) == [("Chair", True), ("Outside", True)]
-    assert takes.shown(chair) == takes.shown(outside) == 0
+    assert takes.find_shown_index(chair) == takes.find_shown_index(outside) == 0
 
 
 @pytest.mark.worker
-def test_an_object_instanced_from_a_library_is_told_and_stays_as_it_is_and_the_others_are_textured(
-    tmp_path, scripted_worker
-):
-    make.scripted("Own")
-    barrel = linked(tmp_path).objects[0]
-    instance(bpy.data.collections["Props"])
+def test_an_object_instanced_from_a_library_is_reported_and_left_unchanged(tmp_path, scripted_worker):
+    make.scripted_cube("Own")
+    barrel = link_props(tmp_path).objects[0]
+    add_instance(bpy.data.collections["Props"])
     own, skipped = sorted(texture_everything(tmp_path), key=lambda entry: entry.applied, reverse=True)
     assert own.applied
     assert skipped.name == "Barrel [library.blend]"
@@ -81,35 +77,35 @@ def test_an_object_instanced_from_a_library_is_told_and_stays_as_it_is_and_the_o
     assert not barrel.material_slots
 
 
-def test_making_the_instances_real_and_local_is_what_the_sentence_says(tmp_path):
-    empty = instance(linked(tmp_path))
+def test_real_and_local_instances_from_a_library_can_be_textured(tmp_path):
+    empty = add_instance(link_props(tmp_path))
     make.select(empty)
     bpy.ops.object.duplicates_make_real()
     [real] = [obj for obj in bpy.context.selected_objects if obj.type == "MESH"]
     make.select(real)
     bpy.ops.object.make_local(type="SELECT_OBDATA")
-    mesh_io.check(bpy.context.object)
+    mesh_io.check_object(bpy.context.object)
 
 
-def test_what_is_hidden_in_a_collection_is_not_textured_and_an_object_without_an_instance_is_told_so():
+def test_objects_hidden_in_a_collection_or_without_an_instance_are_skipped():
     shown, hidden, alone = make.cube(), make.cube(), make.cube()
     hidden.hide_viewport = True
-    instance(collection_of("Both", shown, hidden))
-    collection_of("Nowhere", alone)
+    add_instance(make_collection("Both", shown, hidden))
+    make_collection("Nowhere", alone)
     assert texturing.find_objects(None) == [shown]
-    mesh_io.check(shown)
+    mesh_io.check_object(shown)
     with pytest.raises(mesh_io.InvalidTarget, match="not in the current view layer"):
-        mesh_io.check(alone)
+        mesh_io.check_object(alone)
 
 
-def test_an_instance_that_is_named_means_what_it_holds():
+def test_a_named_instance_stands_for_the_objects_of_its_collection():
     cube = make.cube()
-    empty = instance(collection_of("Cubes", cube))
+    empty = add_instance(make_collection("Cubes", cube))
     assert texturing.find_objects([empty.name, empty.name]) == [cube]
 
 
-def test_modifiers_of_an_instanced_object_are_followed():
+def test_modifiers_of_an_instanced_object_are_applied():
     cube = make.cube()
     cube.modifiers.new("Subdivision", "SUBSURF")
-    instance(collection_of("Cubes", cube))
-    assert len(mesh_io.read(cube).mesh_data().faces) > 12
+    add_instance(make_collection("Cubes", cube))
+    assert len(mesh_io.read_mesh(cube).mesh_data().faces) > 12

@@ -1,4 +1,4 @@
-"""Repaint Region: what is marked, what is kept of the take, and what cannot be done."""
+"""Repaint Region: what is marked, what of the take is kept, and what is refused."""
 
 import json
 
@@ -17,40 +17,42 @@ from tests.blender import make
 
 pytestmark = pytest.mark.every_blender
 
-SIZE = 1024
+TEXTURE_SIZE = 1024
 
 
 @pytest.fixture
 def obj():
-    """A cube that wears a take of plain colour on its own UV map."""
+    """A cube that shows a take of one colour on its own UV map."""
     obj = make.cube()
-    assert wear(obj).applied
+    assert add_plain_take(obj).applied
     return obj
 
 
-def wear(obj, **more):
+def add_plain_take(obj, **more):
     files = {
-        "base_color": make.png(SIZE, SIZE),
-        "confidence": make.png(SIZE, SIZE, (200,)),
-        "coverage": make.png(SIZE, SIZE, (255,)),
+        "base_color": make.png(TEXTURE_SIZE, TEXTURE_SIZE),
+        "confidence": make.png(TEXTURE_SIZE, TEXTURE_SIZE, (200,)),
+        "coverage": make.png(TEXTURE_SIZE, TEXTURE_SIZE, (255,)),
     }
-    return make.apply(obj, new_uvs=False, textures=files, **{"settings": Settings(texture_size=SIZE)} | more)
+    return make.apply(
+        obj, new_uvs=False, textures=files, **{"settings": Settings(texture_size=TEXTURE_SIZE)} | more
+    )
 
 
 @pytest.fixture
-def pictured(tmp_path):
+def reference_settings(tmp_path):
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
     settings.voxel_resolution, settings.texture_size = "128", "2048"
     settings.view, settings.azimuth, settings.elevation = "GIVEN", 20, 20
 
 
-def shown(obj):
-    return obj.orbit_texture.takes[takes.shown(obj)]
+def find_shown_take(obj):
+    return obj.orbit_texture.takes[takes.find_shown_index(obj)]
 
 
 def select_faces(obj, *numbers: int) -> None:
-    """As an artist: in Edit Mode, which is left on."""
+    """Selects faces as an artist would: in Edit Mode, which stays on."""
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_mode(type="FACE")
     bpy.ops.mesh.select_all(action="DESELECT")
@@ -61,15 +63,15 @@ def select_faces(obj, *numbers: int) -> None:
     bmesh.update_edit_mesh(obj.data)
 
 
-def pixels(image) -> np.ndarray:
-    """(H, W, 3) 0..255, row 0 at the top."""
+def read_pixels(image) -> np.ndarray:
+    """(H, W, 3) values 0..255 of an image, row 0 at the top."""
     values = np.empty((image.size[1], image.size[0], 4), np.float32)
     image.pixels.foreach_get(values.ravel())
     return np.round(255 * values[::-1, :, :3])
 
 
-def box_of(obj, face: int, size: int) -> tuple[slice, slice]:
-    """Rows and columns of a texture that a rectangular face covers, a little smaller."""
+def texels_of_face(obj, face: int, size: int) -> tuple[slice, slice]:
+    """The rows and columns of a texture inside a rectangular face, without its border."""
     uvs = np.empty(len(obj.data.loops) * 2, np.float32)
     obj.data.attributes["UVMap"].data.foreach_get("vector", uvs)
     corners = uvs.reshape(-1, 2)[list(obj.data.polygons[face].loop_indices)] * size
@@ -78,7 +80,7 @@ def box_of(obj, face: int, size: int) -> tuple[slice, slice]:
 
 
 @pytest.mark.worker
-def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
+def test_only_the_selected_faces_change_in_the_next_take(obj, reference_settings):
     select_faces(obj, 2, 4)
     bpy.ops.object.mode_set(mode="OBJECT")
     before = fingerprint(obj)
@@ -88,65 +90,69 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, pictured):
     make.poll_until_settled(queue, seconds=600.0)
     assert queue.entries[-1].applied, queue.entries[-1].error
     first, second = obj.orbit_texture.takes
-    assert takes.shown(obj) == 1
+    assert takes.find_shown_index(obj) == 1
     assert fingerprint(obj) == before
     assert second.uv_layer == first.uv_layer == "UVMap"
     for name in ("base_color", "confidence"):
-        old, new = (pixels(take.material.node_tree.nodes[name].image) for take in (first, second))
-        assert new.shape == old.shape == (SIZE, SIZE, 3)
+        old, new = (read_pixels(take.material.node_tree.nodes[name].image) for take in (first, second))
+        assert new.shape == old.shape == (TEXTURE_SIZE, TEXTURE_SIZE, 3)
         for face in range(6):
-            same = np.array_equal(new[box_of(obj, face, SIZE)], old[box_of(obj, face, SIZE)])
+            same = np.array_equal(
+                new[texels_of_face(obj, face, TEXTURE_SIZE)], old[texels_of_face(obj, face, TEXTURE_SIZE)]
+            )
             assert same == (face not in (2, 4)), (name, face)
     assert "painted anew" in second.report
     assert json.loads(second.settings)["seed"] != json.loads(first.settings)["seed"]
 
 
-def test_a_selected_face_is_each_of_its_triangles(obj):
+def test_a_selected_face_selects_all_of_its_triangles(obj):
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    marked = mesh_io.selection(obj, own_topology=True)
-    kept = region.repaint(obj, shown(obj), marked).kept
+    marked = mesh_io.read_selection(obj, own_topology=True)
+    kept = region.prepare_repaint(obj, find_shown_take(obj), marked).kept
     assert kept.region.tolist() == [0] * 6 + [1, 1] + [0] * 4
     assert set(kept.textures) == {"base_color", "confidence", "coverage"}
-    assert kept.textures["base_color"].tobytes() == make.png(SIZE, SIZE)
+    assert kept.textures["base_color"].tobytes() == make.png(TEXTURE_SIZE, TEXTURE_SIZE)
 
 
-def test_what_a_modifier_makes_of_selected_faces_is_selected():
+def test_copies_of_selected_faces_by_a_modifier_are_selected():
     obj = make.cube()
     obj.modifiers.new("Array", "ARRAY")
-    wear(obj)
-    assert not shown(obj).own_topology
+    add_plain_take(obj)
+    assert not find_shown_take(obj).own_topology
     select_faces(obj, 3)
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert mesh_io.selection(obj, shown(obj).own_topology).tolist() == 2 * ([0] * 6 + [1, 1] + [0] * 4)
+    assert mesh_io.read_selection(obj, find_shown_take(obj).own_topology).tolist() == 2 * (
+        [0] * 6 + [1, 1] + [0] * 4
+    )
     obj.modifiers.new("Bevel", "BEVEL")
-    with pytest.raises(InvalidTarget, match="do not follow the selection"):
-        mesh_io.selection(obj, shown(obj).own_topology)
+    with pytest.raises(InvalidTarget, match="do not keep the selection"):
+        mesh_io.read_selection(obj, find_shown_take(obj).own_topology)
 
 
-def test_mark_region_paints_white_on_a_mask_of_its_own_and_leaves_the_mesh_alone(obj):
+def test_mark_region_paints_on_its_own_mask_and_keeps_the_mesh(obj):
     before = fingerprint(obj)
     assert bpy.ops.orbit_texture.mark_region() == {"FINISHED"}
     assert obj.mode == "TEXTURE_PAINT"
     paint = bpy.context.scene.tool_settings.image_paint
     assert (paint.mode, paint.canvas) == ("IMAGE", obj.orbit_texture.region)
-    assert pixels(paint.canvas).max() == 0
+    assert read_pixels(paint.canvas).max() == 0
     mask = np.zeros((*paint.canvas.size, 4), np.float32)
     mask[-10:, :20, 0] = 0.5
     paint.canvas.pixels.foreach_set(mask.ravel())
     bpy.ops.object.mode_set(mode="OBJECT")
     assert fingerprint(obj) == before
-    marked = region.painted(obj, shown(obj))
+    marked = region.read_mask(obj, find_shown_take(obj))
     assert (marked[:10, :20] == 128).all()
     assert np.count_nonzero(marked) == 200
     bpy.ops.orbit_texture.mark_region()
     assert bpy.context.scene.tool_settings.image_paint.canvas == obj.orbit_texture.region
-    assert pixels(obj.orbit_texture.region).max() == 128
+    assert read_pixels(obj.orbit_texture.region).max() == 128
     bpy.ops.orbit_texture.clear_region()
     assert obj.orbit_texture.region is None
 
 
-def test_a_mask_with_nothing_on_it_is_a_sentence_and_starts_nothing(obj, pictured):
+def test_an_empty_mask_is_reported_and_starts_no_job(obj, reference_settings):
     bpy.ops.orbit_texture.mark_region()
     entries = list(queue.entries)
     with pytest.raises(RuntimeError, match="Nothing is marked"):
@@ -154,7 +160,7 @@ def test_a_mask_with_nothing_on_it_is_a_sentence_and_starts_nothing(obj, picture
     assert queue.entries == entries
 
 
-def test_a_mesh_that_changed_since_the_take_is_a_sentence(obj, pictured):
+def test_a_mesh_that_changed_since_the_take_is_reported(obj, reference_settings):
     uvs = obj.data.attributes["UVMap"].data
     uvs[0].vector = (0.4, 0.4)
     with pytest.raises(RuntimeError, match="changed since 'Take 1' was made"):
@@ -163,16 +169,16 @@ def test_a_mesh_that_changed_since_the_take_is_a_sentence(obj, pictured):
     with pytest.raises(RuntimeError, match="changed since 'Take 1' was made"):
         bpy.ops.orbit_texture.repaint_region()
     obj.data.uv_layers.remove(obj.data.uv_layers[0])
-    with pytest.raises(RuntimeError, match="UV map 'UVMap' of 'Take 1' is gone"):
+    with pytest.raises(RuntimeError, match="UV map 'UVMap' of 'Take 1' no longer exists"):
         bpy.ops.orbit_texture.mark_region()
 
 
-def test_a_moved_vertex_is_no_change_to_a_texture(obj):
+def test_a_moved_vertex_does_not_invalidate_a_take(obj):
     obj.data.vertices[0].co.x += 1
-    region.check(obj, shown(obj))
+    region.check_layout(obj, find_shown_take(obj))
 
 
-def test_the_button_is_grey_until_there_is_a_take_a_reference_and_something_marked(obj, pictured):
+def test_repaint_region_needs_a_take_a_reference_and_a_region(obj, reference_settings):
     assert not bpy.ops.orbit_texture.repaint_region.poll()
     select_faces(obj)
     assert not bpy.ops.orbit_texture.repaint_region.poll()
@@ -185,34 +191,36 @@ def test_the_button_is_grey_until_there_is_a_take_a_reference_and_something_mark
     assert not bpy.ops.orbit_texture.mark_region.poll()
 
 
-def test_a_mask_on_another_uv_map_than_the_takes_is_a_sentence(obj):
+def test_a_mask_on_another_uv_map_than_the_takes_is_reported(obj):
     bpy.ops.orbit_texture.mark_region()
     bpy.ops.object.mode_set(mode="OBJECT")
     obj.orbit_texture.region_layer = "Another"
     with pytest.raises(InvalidTarget, match="marked on the UV map 'Another'"):
-        region.painted(obj, shown(obj))
+        region.read_mask(obj, find_shown_take(obj))
     obj.data.uv_layers.active = obj.data.uv_layers.new(name="Other")
     with pytest.raises(RuntimeError, match="Blender paints on the active UV map"):
         bpy.ops.orbit_texture.mark_region()
 
 
-def test_a_repaint_has_the_takes_size_and_a_seed_that_no_take_has(obj):
-    wear(obj, settings=Settings(texture_size=SIZE, seed=1))
-    made = region.settings(obj, shown(obj), Settings(painter="orbitpainter", texture_size=4096))
-    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", SIZE, 2)
-    assert region.settings(obj, shown(obj), Settings(seed=7)).seed == 7
+def test_a_repaint_has_the_takes_size_and_a_new_seed(obj):
+    add_plain_take(obj, settings=Settings(texture_size=TEXTURE_SIZE, seed=1))
+    made = region.repaint_settings(
+        obj, find_shown_take(obj), Settings(painter="orbitpainter", texture_size=4096)
+    )
+    assert (made.painter, made.texture_size, made.seed) == ("orbitpainter", TEXTURE_SIZE, 2)
+    assert region.repaint_settings(obj, find_shown_take(obj), Settings(seed=7)).seed == 7
 
 
-def test_those_who_share_the_mesh_and_wear_the_take_get_the_new_one_too(obj):
+def test_objects_that_share_the_mesh_and_the_take_get_the_repaint_too(obj):
     other = obj.copy()
     stranger = obj.copy()
     for copy in (other, stranger):
         bpy.context.collection.objects.link(copy)
     stranger.material_slots[0].material = None
-    assert region.wearers(obj, shown(obj)) == [obj, other]
+    assert region.objects_showing(obj, find_shown_take(obj)) == [obj, other]
 
 
-def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp_path):
+def test_a_mask_file_is_read_upright_and_a_broken_one_is_reported(obj, tmp_path):
     image = bpy.data.images.new("mask", 8, 4)
     values = np.zeros((4, 8, 4), np.float32)
     values[-1, :3] = 1
@@ -220,20 +228,20 @@ def test_a_mask_from_a_file_is_read_upright_and_a_bad_one_is_a_sentence(obj, tmp
     image.filepath_raw, image.file_format = str(tmp_path / "mask.png"), "PNG"
     image.save()
     count = len(bpy.data.images)
-    assert region.read_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
+    assert region.read_mask_file(tmp_path / "mask.png").tolist() == [[255] * 3 + [0] * 5, *3 * [[0] * 8]]
     (tmp_path / "broken.png").write_bytes(b"no image")
     for name in ("broken.png", "nothing.png"):
         with pytest.raises(InvalidImage, match="mask"):
-            region.read_file(tmp_path / name)
+            region.read_mask_file(tmp_path / name)
     assert len(bpy.data.images) == count
 
 
-def test_a_plan_with_a_mask_repaints_the_take_that_an_object_wears(obj):
+def test_a_plan_with_a_mask_repaints_the_shown_take(obj):
     mask = np.full((4, 4), 255, np.uint8)
     plan = Plan(lambda obj: Settings(), mask=mask)
     made = plan.repaint_of(obj)
     assert (made.layer, made.kept.region is mask) == ("UVMap", True)
     assert plan.settings_of(obj).seed == 1
-    with pytest.raises(InvalidTarget, match="wears no take"):
+    with pytest.raises(InvalidTarget, match="shows no take"):
         plan.repaint_of(make.cube())
     assert Plan(lambda obj: Settings()).repaint_of(obj) is None

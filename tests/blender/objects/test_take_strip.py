@@ -1,4 +1,5 @@
-"""What the strip of takes shows and keeps: pictures, names, locks, settings; through files and appending."""
+"""What the panel shows of takes: thumbnails, names, locks, settings and reports, also after saving and
+appending."""
 
 import bpy
 import numpy as np
@@ -11,32 +12,32 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def picture(color: tuple) -> np.ndarray:
-    """A square of a colour under a black stripe."""
+def make_thumbnail(color: tuple) -> np.ndarray:
+    """A square of one colour below a black stripe."""
     pixels = np.full((8, 8, 3), color, np.uint8)
     pixels[:2] = 0
     return pixels
 
 
-def thumbnail(take) -> np.ndarray:
+def read_thumbnail(take) -> np.ndarray:
     preview = take.material.preview
     return np.array(preview.image_pixels_float[:]).reshape(*tuple(preview.image_size)[::-1], 4)[::-1, :, :3]
 
 
-def test_a_takes_thumbnail_is_what_the_job_painted_and_is_saved_with_the_file(tmp_path):
+def test_a_takes_thumbnail_is_saved_with_the_file(tmp_path):
     obj = make.cube()
-    make.apply(obj, new_uvs=False, thumbnail=picture((255, 0, 0)))
-    make.apply(obj, new_uvs=False, thumbnail=picture((0, 0, 255)))
+    make.apply(obj, new_uvs=False, thumbnail=make_thumbnail((255, 0, 0)))
+    make.apply(obj, new_uvs=False, thumbnail=make_thumbnail((0, 0, 255)))
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     red, blue = bpy.data.objects["Cube"].orbit_texture.takes
-    np.testing.assert_allclose(thumbnail(red), picture((255, 0, 0)) / 255, atol=0.01)
-    np.testing.assert_allclose(thumbnail(blue), picture((0, 0, 255)) / 255, atol=0.01)
+    np.testing.assert_allclose(read_thumbnail(red), make_thumbnail((255, 0, 0)) / 255, atol=0.01)
+    np.testing.assert_allclose(read_thumbnail(blue), make_thumbnail((0, 0, 255)) / 255, atol=0.01)
 
 
-def test_takes_come_along_when_the_object_is_appended_and_renamed(tmp_path):
+def test_takes_are_kept_when_the_object_is_appended_and_renamed(tmp_path):
     obj = make.cube()
-    make.apply(obj, new_uvs=False, thumbnail=picture((255, 0, 0)))
+    make.apply(obj, new_uvs=False, thumbnail=make_thumbnail((255, 0, 0)))
     make.apply(obj, new_uvs=False)
     obj.orbit_texture.takes[0].name, obj.orbit_texture.takes[0].locked = "The good one", True
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
@@ -51,22 +52,24 @@ def test_takes_come_along_when_the_object_is_appended_and_renamed(tmp_path):
         ("The good one", True),
         ("Take 2", False),
     ]
-    assert takes.shown(obj) == 1
-    np.testing.assert_allclose(thumbnail(obj.orbit_texture.takes[0]), picture((255, 0, 0)) / 255, atol=0.01)
+    assert takes.find_shown_index(obj) == 1
+    np.testing.assert_allclose(
+        read_thumbnail(obj.orbit_texture.takes[0]), make_thumbnail((255, 0, 0)) / 255, atol=0.01
+    )
     bpy.ops.orbit_texture.next_take()
-    assert takes.shown(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert obj.material_slots[0].material.node_tree.nodes["base_color"].image.packed_file
 
 
-def test_the_next_take_after_the_last_is_the_first():
+def test_show_next_take_returns_to_the_first_after_the_last():
     obj = make.cube()
     for _ in range(3):
         make.apply(obj, new_uvs=False)
-    worn = []
+    shown = []
     for _ in range(4):
         bpy.ops.orbit_texture.next_take()
-        worn.append(takes.shown(obj))
-    assert worn == [0, 1, 2, 0]
+        shown.append(takes.find_shown_index(obj))
+    assert shown == [0, 1, 2, 0]
 
 
 def test_a_locked_take_is_not_removed():
@@ -81,7 +84,7 @@ def test_a_locked_take_is_not_removed():
     assert not obj.orbit_texture.takes
 
 
-def test_a_takes_settings_come_back_into_the_panel():
+def test_recall_settings_restores_a_takes_settings_in_the_panel():
     obj, panel = make.cube(), bpy.context.scene.orbit_texture
     made_with = Settings(texture_size=1024, seed=7, azimuth=30.0, elevation=-10.0, quality="fast")
     make.apply(obj, new_uvs=False, settings=made_with)
@@ -93,7 +96,7 @@ def test_a_takes_settings_come_back_into_the_panel():
     assert panel.to_settings() == Settings()
 
 
-def test_settings_that_this_version_does_not_know_are_a_sentence():
+def test_a_takes_unknown_settings_are_reported():
     obj = make.cube()
     make.apply(obj, new_uvs=False)
     obj.orbit_texture.takes[0].settings = '{"wings": 2}'
@@ -101,12 +104,12 @@ def test_settings_that_this_version_does_not_know_are_a_sentence():
         bpy.ops.orbit_texture.recall_settings(index=0)
 
 
-def test_the_report_of_a_take_tells_what_happened(capfd):
+def test_the_report_of_a_take_lists_stages_view_and_notes(capfd):
     obj = make.cube()
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_report(index=0)
     assert "Bake 1.0" in capfd.readouterr().out
-    lines = report.sentences(
+    lines = report.describe_report(
         {
             "coverage": 0.934,
             "view": {"azimuth": 31.2, "elevation": 12.0},

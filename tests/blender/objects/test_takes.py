@@ -1,10 +1,9 @@
-"""Takes: what is added, how several live on one object, and what becomes of a result that cannot be
-applied."""
+"""Takes: what they add, several on one object, and results that cannot be applied."""
 
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry, queue
 from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
@@ -17,26 +16,26 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def uv_array(mesh) -> np.ndarray:
+def read_uvs(mesh) -> np.ndarray:
     uvs = np.empty(len(mesh.loops) * 2, np.float32)
     mesh.attributes[mesh.uv_layers[0].name].data.foreach_get("vector", uvs)
     return uvs
 
 
-def test_uvs_land_on_the_loops_of_their_triangle_corners():
+def test_uvs_are_written_to_the_loops_of_their_triangle_corners():
     obj = make.suzanne(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     entry = make.apply(obj)
-    written = uv_array(obj.data).reshape(-1, 2)
+    written = read_uvs(obj.data).reshape(-1, 2)
     expected = make.result(target).corner_uvs
-    # A loop that two triangles share keeps one of the two, and the worker gives both the same; a chart's
-    # first triangle is enough to see.
+    # The result has other UVs for each triangle, so a loop that two triangles share keeps those of one of
+    # them.
     same = (written[target.loops] == expected).all(axis=-1)
     assert entry.applied
     assert same.any(axis=1).all()
 
 
-def test_a_usable_uv_map_is_used_as_it_is():
+def test_a_usable_uv_map_is_not_replaced():
     obj = make.suzanne()
     entry = make.apply(obj, new_uvs=False)
     assert entry.applied
@@ -60,7 +59,7 @@ def test_the_active_uv_maps_stay_active():
     assert obj.data.uv_layers["Render"].active_render
 
 
-def test_an_object_that_shares_the_mesh_keeps_its_look():
+def test_an_object_that_shares_the_mesh_keeps_its_material():
     obj = make.cube(uvs=False)
     material = bpy.data.materials.new("Red")
     obj.data.materials.append(material)
@@ -81,11 +80,11 @@ def test_objects_that_share_a_mesh_get_the_same_take_and_lose_it_one_by_one():
     assert make.apply(obj, other).applied
     assert obj.orbit_texture.takes[0].material == other.orbit_texture.takes[0].material
     assert len(bpy.data.materials) == 1
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert len(obj.data.uv_layers) == len(bpy.data.materials) == 1
     assert obj.material_slots[0].material is None
     assert other.material_slots[0].material
-    takes.remove(other, 0)
+    takes.remove_take(other, 0)
     assert (len(obj.data.uv_layers), len(obj.material_slots)) == (0, 0)
     assert make.block_counts() == counts
 
@@ -96,9 +95,9 @@ def test_removing_the_newest_take_shows_the_one_before_it():
     counts = make.block_counts()
     make.apply(obj, new_uvs=False)
     assert [take.name for take in obj.orbit_texture.takes] == ["Take 1", "Take 2"]
-    assert takes.shown(obj) == 1
+    assert takes.find_shown_index(obj) == 1
     bpy.ops.orbit_texture.remove_take(index=1)
-    assert takes.shown(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert make.block_counts() == counts
 
 
@@ -108,7 +107,7 @@ def test_removing_the_first_take_keeps_the_uv_map_that_the_second_uses():
     make.apply(obj)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert takes.shown(obj) == 0
+    assert takes.find_shown_index(obj) == 0
     assert obj.orbit_texture.takes[0].uv_layer in obj.data.uv_layers
     bpy.ops.orbit_texture.remove_take(index=0)
     assert make.slots(obj) == materials
@@ -116,7 +115,7 @@ def test_removing_the_first_take_keeps_the_uv_map_that_the_second_uses():
     assert make.block_counts() == counts
 
 
-def test_materials_that_the_user_sets_between_two_takes_come_back():
+def test_materials_set_between_two_takes_are_restored():
     obj = make.with_two_material_slots()
     make.apply(obj)
     obj.material_slots[0].material = bpy.data.materials.new("Later")
@@ -126,7 +125,7 @@ def test_materials_that_the_user_sets_between_two_takes_come_back():
     assert [name for _, name in make.slots(obj)] == ["Later", "Own"]
 
 
-def test_a_material_that_a_slot_hides_comes_back_too():
+def test_a_material_hidden_by_a_slots_link_is_restored():
     obj = make.with_two_material_slots()
     slot = obj.material_slots[0]
     slot.link = "OBJECT"
@@ -145,7 +144,7 @@ def test_another_take_can_be_shown():
     make.apply(obj, new_uvs=False)
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_take(index=0)
-    assert takes.shown(obj) == 0
+    assert takes.find_shown_index(obj) == 0
 
 
 def test_the_material_shows_the_base_color_on_its_uv_map():
@@ -158,13 +157,13 @@ def test_the_material_shows_the_base_color_on_its_uv_map():
         nodes["base_color"].inputs["Vector"].links[0].from_node.uv_map == obj.orbit_texture.takes[0].uv_layer
     )
     assert nodes["base_color"].image.colorspace_settings.name == "sRGB"
-    for map in ("confidence", "coverage"):
-        assert nodes[map].image.colorspace_settings.name == "Non-Color"
-        assert not nodes[map].outputs["Color"].links
+    for name in ("confidence", "coverage"):
+        assert nodes[name].image.colorspace_settings.name == "Non-Color"
+        assert not nodes[name].outputs["Color"].links
 
 
 def two_quads_on_tiles(*tiles: int) -> bpy.types.Object:
-    """Unit squares side by side, each on a UDIM tile of its own."""
+    """Unit squares side by side, each on its own UDIM tile."""
     mesh = bpy.data.meshes.new("Quads")
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
     corners = np.concatenate([np.add(square, (column, 0)) for column in range(len(tiles))])
@@ -182,8 +181,8 @@ def two_quads_on_tiles(*tiles: int) -> bpy.types.Object:
     return obj
 
 
-def seen_from_above(obj: bpy.types.Object, file) -> np.ndarray:
-    """(10, 20, 3) what Cycles renders of the squares, lit from everywhere."""
+def render_from_above(obj: bpy.types.Object, file) -> np.ndarray:
+    """(10, 20, 3) the squares rendered by Cycles, lit evenly."""
     render = bpy.context.scene.render
     render.engine, render.resolution_x, render.resolution_y, render.filepath = "CYCLES", 20, 10, str(file)
     bpy.context.scene.cycles.samples = 4
@@ -205,13 +204,13 @@ def seen_from_above(obj: bpy.types.Object, file) -> np.ndarray:
 def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, tmp_path):
     obj = two_quads_on_tiles(*tiles)
     colors = dict(zip(tiles, [(200, 30, 30), (30, 30, 200)], strict=True))
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     textures = {
         f"{name}.{tile}": np.frombuffer(make.png(color=color), np.uint8)
         for name in ("base_color", "confidence")
         for tile, color in colors.items()
     }
-    takes.add([obj], target, Result(None, textures, {}), Settings())
+    takes.add_take([obj], target, Result(None, textures, {}), Settings())
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     obj = bpy.data.objects["Quads"]
@@ -219,15 +218,15 @@ def test_textures_of_udim_tiles_become_a_packed_tiled_image_that_renders(tiles, 
     assert image.source == "TILED"
     assert [tile.number for tile in image.tiles] == list(tiles)
     assert len(image.packed_files) == 2
-    shown = seen_from_above(obj, tmp_path / "shown.png")
+    shown = render_from_above(obj, tmp_path / "shown.png")
     left, right = shown[2:8, 2:8].mean(axis=(0, 1)), shown[2:8, 12:18].mean(axis=(0, 1))
     assert left[0] > 2 * left[2]
     assert right[2] > 2 * right[0]
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert not any(image.source == "TILED" for image in bpy.data.images)
 
 
-def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
+def test_an_unreadable_tile_is_reported_and_leaves_no_data_blocks():
     obj = two_quads_on_tiles(1001, 1002)
     before = make.block_counts()
     textures = {
@@ -235,7 +234,7 @@ def test_an_unreadable_tile_is_a_sentence_and_leaves_nothing():
         "base_color.1002": np.arange(99, dtype=np.uint8),
     }
     with pytest.raises(OrbitError, match="cannot read"):
-        takes.add([obj], mesh_io.read(obj), Result(None, textures, {}), Settings())
+        takes.add_take([obj], mesh_io.read_mesh(obj), Result(None, textures, {}), Settings())
     assert make.block_counts() == before
 
 
@@ -249,14 +248,14 @@ def test_a_take_survives_saving_and_opening(tmp_path):
     assert image.packed_file
     assert image.pixels[:3] == pytest.approx((200 / 255, 90 / 255, 30 / 255), abs=1e-3)
     counts = make.block_counts()
-    takes.remove(obj, 0)
+    takes.remove_take(obj, 0)
     assert len(bpy.data.images) == counts["images"] - 3
 
 
-def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
+def test_a_mesh_that_changed_during_the_job_is_kept_and_so_is_the_result():
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
-    entry = Entry(
+    target = mesh_io.read_mesh(obj)
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -283,8 +282,8 @@ def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
 
 def test_a_result_waits_while_the_user_is_in_edit_mode():
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
-    entry = Entry(
+    target = mesh_io.read_mesh(obj)
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -295,17 +294,17 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
     queue.entries.append(entry)
     bpy.ops.object.mode_set(mode="EDIT")
     queue.poll()
-    assert not entry.settled
-    assert "Object Mode" in entry.waits
+    assert not entry.is_settled
+    assert "Object Mode" in entry.obstacle
     bpy.ops.orbit_texture.object_mode()
     queue.poll()
     assert entry.applied
 
 
-def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
+def test_a_result_reaches_its_object_after_a_rename_and_a_reload(tmp_path):
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
-    entry = Entry(
+    target = mesh_io.read_mesh(obj)
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -319,36 +318,36 @@ def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     bpy.ops.wm.read_homefile(use_empty=True)
     make.cube()
     queue.poll()
-    assert "Open the file" in entry.waits
+    assert "Open the file" in entry.obstacle
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     queue.poll()
     assert entry.applied
     assert len(bpy.data.objects["Renamed"].orbit_texture.takes) == 1
 
 
-def damaged(png: bytes) -> bytes:
-    """With one bit of its pixels turned."""
+def flip_one_bit(png: bytes) -> bytes:
+    """The PNG with one bit of its pixels flipped."""
     at = png.index(b"IDAT") + 8
     return png[:at] + bytes([png[at] ^ 1]) + png[at + 1 :]
 
 
-@pytest.mark.parametrize("file", [b"not a PNG", make.png()[:-1], make.png() + b"!", damaged(make.png())])
-def test_a_texture_that_is_not_a_picture_leaves_nothing_behind(file):
+@pytest.mark.parametrize("file", [b"not a PNG", make.png()[:-1], make.png() + b"!", flip_one_bit(make.png())])
+def test_a_texture_that_is_no_png_leaves_no_data_blocks(file):
     obj = make.cube(uvs=False)
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     before, counts = fingerprint(obj), make.block_counts()
     broken = Result(make.result(target).corner_uvs, {"base_color": np.frombuffer(file, np.uint8)}, {})
     with pytest.raises(OrbitError, match="cannot read"):
-        takes.add([obj], target, broken, Settings())
+        takes.add_take([obj], target, broken, Settings())
     assert (fingerprint(obj), make.block_counts()) == (before, counts)
 
 
-def test_a_ninth_uv_map_is_refused_with_a_sentence():
+def test_a_ninth_uv_map_is_reported():
     obj = make.cube()
     while len(obj.data.uv_layers) < 8:
         obj.data.uv_layers.new()
-    target = mesh_io.read(obj)
+    target = mesh_io.read_mesh(obj)
     before, counts = fingerprint(obj), make.block_counts()
     with pytest.raises(InvalidTarget, match="8 UV maps"):
-        takes.add([obj], target, make.result(target), Settings())
+        takes.add_take([obj], target, make.result(target), Settings())
     assert (fingerprint(obj), make.block_counts()) == (before, counts)

@@ -1,4 +1,4 @@
-"""Nothing of the user's changes when a take is added, and a take goes without trace."""
+"""Adding a take changes nothing of the user's, and removing it leaves nothing behind."""
 
 import json
 
@@ -100,7 +100,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_mesh_is_untouched_and_the_take_goes_without_trace(kind):
+def test_the_mesh_is_untouched_and_the_take_is_removed_completely(kind):
     obj = kind()
     bpy.context.view_layer.update()
     before, counts, materials = fingerprint(obj), make.block_counts(), make.slots(obj)
@@ -140,7 +140,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_fingerprint_sees(change):
+def test_the_fingerprint_detects_a_change(change):
     obj = make.cube()
     obj.data.uv_layers.new(name="Second")
     obj.data.uv_layers.active_index = 0
@@ -157,7 +157,7 @@ def test_the_fingerprint_sees(change):
     assert fingerprint(obj) != before
 
 
-def test_the_fingerprint_sees_an_input_of_geometry_nodes():
+def test_the_fingerprint_detects_a_changed_geometry_nodes_input():
     obj = with_geometry_nodes()
     modifier = obj.modifiers[0]
     name = next(item.identifier for item in modifier.node_group.interface.items_tree if item.name == "Amount")
@@ -169,7 +169,7 @@ def test_the_fingerprint_sees_an_input_of_geometry_nodes():
     assert fingerprint(obj) != before
 
 
-def test_one_undo_step_removes_the_take_and_redo_brings_it_back():
+def test_one_undo_step_removes_the_take_and_redo_restores_it():
     make.cube(uvs=False)
     bpy.ops.ed.undo_push(message="before")
     bpy.context.object.location.x = 3

@@ -1,4 +1,4 @@
-"""The button's other places, and images that are dropped on an object."""
+"""Menu entries, and images dropped on an object."""
 
 import bpy
 import pytest
@@ -11,47 +11,47 @@ pytestmark = pytest.mark.every_blender
 
 
 @pytest.fixture
-def picture(tmp_path):
+def reference_file(tmp_path):
     (tmp_path / "reference.png").write_bytes(make.png())
     return str(tmp_path / "reference.png")
 
 
-def test_a_dropped_image_becomes_the_objects_reference_and_the_panels_and_selects_the_object(picture):
+def test_a_dropped_image_becomes_the_reference_and_selects_the_object(reference_file):
     first, second = make.cube(), make.cube()
     assert bpy.context.object == second
-    bpy.ops.orbit_texture.set_reference(filepath=picture, object_name=first.name)
+    bpy.ops.orbit_texture.set_reference(filepath=reference_file, object_name=first.name)
     image = first.orbit_texture.reference
-    assert bpy.path.abspath(image.filepath) == picture
+    assert bpy.path.abspath(image.filepath) == reference_file
     assert bpy.context.scene.orbit_texture.image == image
     assert second.orbit_texture.reference is None
     assert bpy.context.selected_objects == [first]
     assert bpy.context.object == first
-    bpy.ops.orbit_texture.set_reference(filepath=picture, object_name=second.name)
+    bpy.ops.orbit_texture.set_reference(filepath=reference_file, object_name=second.name)
     assert second.orbit_texture.reference == image
 
 
-def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
+def test_a_missing_reference_file_is_reported(tmp_path):
     make.cube()
     with pytest.raises(RuntimeError, match="no reference image at"):
         bpy.ops.orbit_texture.set_reference(filepath=str(tmp_path / "nothing.png"))
 
 
-def test_a_drop_beside_every_mesh_is_a_sentence(picture):
+def test_an_image_dropped_beside_every_mesh_is_reported(reference_file):
     bpy.ops.object.empty_add()
     with pytest.raises(RuntimeError, match="no mesh object under the mouse"):
-        bpy.ops.orbit_texture.set_reference(filepath=picture)
+        bpy.ops.orbit_texture.set_reference(filepath=reference_file)
 
 
-def test_the_nearest_mesh_under_the_mouse_is_meant():
+def test_a_dropped_image_hits_the_nearest_mesh_under_the_mouse():
     near, far = make.cube(), make.cube()
     near.location, far.location = (0, -3, 0), (0, 3, 0)
     bpy.context.view_layer.update()
-    assert set_reference.hit_by(bpy.context, Vector((0, -20, 0)), Vector((0, 1, 0))) == near
-    assert set_reference.hit_by(bpy.context, Vector((0, 20, 0)), Vector((0, -1, 0))) == far
-    assert set_reference.hit_by(bpy.context, Vector((5, -20, 0)), Vector((0, 1, 0))) is None
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((0, -20, 0)), Vector((0, 1, 0))) == near
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((0, 20, 0)), Vector((0, -1, 0))) == far
+    assert set_reference.ray_cast_mesh(bpy.context, Vector((5, -20, 0)), Vector((0, 1, 0))) is None
 
 
-def test_the_viewport_takes_image_files():
+def test_the_viewport_accepts_image_files():
     [handler] = [
         cls for cls in bpy.types.FileHandler.__subclasses__() if cls.bl_idname == "ORBIT_TEXTURE_FH_image"
     ]
@@ -62,5 +62,5 @@ def test_the_viewport_takes_image_files():
 @pytest.mark.parametrize(
     "menu", ["VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu"]
 )
-def test_the_menus_hold_the_button(menu):
+def test_the_menus_have_the_operators(menu):
     assert any("orbit_texture" in draw.__module__ for draw in getattr(bpy.types, menu)._dyn_ui_initialize())

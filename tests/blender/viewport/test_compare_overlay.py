@@ -1,21 +1,23 @@
-"""Two takes in one picture, parted by a line: seen in an offscreen picture, and nowhere in the file."""
+"""The comparison of two takes: drawn into an offscreen image, and stored nowhere in the file."""
 
 import bpy
 import gpu
 import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.objects import takes
-from bl_ext.user_default.orbit_texture.addon.operators.compare import CompareTakes, right_of
+from bl_ext.user_default.orbit_texture.addon.operators.compare import CompareTakes, next_comparable
 from bl_ext.user_default.orbit_texture.addon.viewport import compare_overlay, confidence_overlay
 from mathutils import Matrix
 
 from tests.blender import make
 
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+PURE_RED = (255, 0, 0)
+PURE_GREEN = (0, 255, 0)
+PURE_BLUE = (0, 0, 255)
 
 
 def cube_with_takes(*colors: tuple) -> bpy.types.Object:
-    """Every second one brings a UV layer of its own."""
+    """A cube with a take of each colour; every second one has its own UV layer."""
     obj = make.cube()
     for number, color in enumerate(colors):
         make.apply(obj, new_uvs=number % 2 == 1, textures={"base_color": make.png(color=color)})
@@ -25,14 +27,14 @@ def cube_with_takes(*colors: tuple) -> bpy.types.Object:
 FRONT = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
 
 
-def drawn(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarray:
-    """(16, 16, 4) RGBA 0..255 from the front, columns from the left; the cube fills it. ``then`` draws
-    something more."""
+def draw_offscreen(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarray:
+    """(16, 16, 4) RGBA 0..255 of the cube from the front, which fills the image. ``then`` draws something on
+    top."""
     target = gpu.types.GPUOffScreen(16, 16)
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0, 0, 0, 0), depth=1)
-        compare_overlay.draw(obj, left, right, line, (16, 16), FRONT)
+        compare_overlay.draw_takes(obj, left, right, line, (16, 16), FRONT)
         then()
         pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
     target.free()
@@ -40,29 +42,31 @@ def drawn(obj, left: int, right: int, line: int, then=lambda: None) -> np.ndarra
 
 
 @pytest.mark.parametrize("line", [0, 5, 16])
-def test_one_take_is_left_of_the_line_and_the_other_right_of_it(graphics, line):
-    picture = drawn(cube_with_takes(RED, GREEN), 0, 1, line)
-    assert (picture[:, :line] == (*RED, 255)).all()
-    assert (picture[:, line:] == (*GREEN, 255)).all()
+def test_one_take_is_drawn_left_of_the_line_and_the_other_right_of_it(graphics, line):
+    pixels = draw_offscreen(cube_with_takes(PURE_RED, PURE_GREEN), 0, 1, line)
+    assert (pixels[:, :line] == (*PURE_RED, 255)).all()
+    assert (pixels[:, line:] == (*PURE_GREEN, 255)).all()
 
 
-def test_what_is_drawn_after_it_is_not_cut_off_at_the_line(graphics):
-    obj = cube_with_takes(RED, GREEN)
-    picture = drawn(obj, 0, 1, 5, then=lambda: confidence_overlay.draw(obj, "confidence", FRONT))
-    assert (picture[:, :5, 1] > 150).all()  # green lies on the red too
+def test_the_line_does_not_clip_what_is_drawn_later(graphics):
+    obj = cube_with_takes(PURE_RED, PURE_GREEN)
+    pixels = draw_offscreen(
+        obj, 0, 1, 5, then=lambda: confidence_overlay.draw_overlay(obj, "confidence", FRONT)
+    )
+    assert (pixels[:, :5, 1] > 150).all()  # green covers the red too
 
 
-def test_the_file_knows_nothing_of_the_comparison(graphics):
-    obj = cube_with_takes(RED, GREEN)
-    worn, slots, counts = takes.shown(obj), make.slots(obj), make.block_counts()
-    drawn(obj, 0, 1, 8)
-    assert (takes.shown(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
+def test_the_comparison_changes_nothing_in_the_file(graphics):
+    obj = cube_with_takes(PURE_RED, PURE_GREEN)
+    worn, slots, counts = takes.find_shown_index(obj), make.slots(obj), make.block_counts()
+    draw_offscreen(obj, 0, 1, 8)
+    assert (takes.find_shown_index(obj), make.slots(obj), make.block_counts()) == (worn, slots, counts)
 
 
-def test_tab_goes_through_the_other_takes_and_begins_again():
-    obj = cube_with_takes(RED, GREEN, BLUE)
-    assert [right_of(obj, 1, right) for right in (0, 2)] == [2, 0]
-    assert [right_of(obj, 0, right) for right in (0, 1, 2)] == [1, 2, 1]
+def test_tab_cycles_through_the_other_takes():
+    obj = cube_with_takes(PURE_RED, PURE_GREEN, PURE_BLUE)
+    assert [next_comparable(obj, 1, right) for right in (0, 2)] == [2, 0]
+    assert [next_comparable(obj, 0, right) for right in (0, 1, 2)] == [1, 2, 1]
 
 
 def in_viewport():
@@ -73,12 +77,12 @@ def in_viewport():
 
 
 @pytest.mark.every_blender
-def test_it_needs_two_takes_that_can_be_drawn():
-    obj = cube_with_takes(RED)
+def test_compare_takes_needs_two_takes_that_can_be_drawn():
+    obj = cube_with_takes(PURE_RED)
     with in_viewport():
         assert not CompareTakes.poll(bpy.context)
         make.apply(obj, new_uvs=False)
         assert CompareTakes.poll(bpy.context)
         bpy.data.images.remove(obj.orbit_texture.takes[0].material.node_tree.nodes["base_color"].image)
-        assert compare_overlay.comparable(obj) == [1]
+        assert compare_overlay.comparable_takes(obj) == [1]
         assert not CompareTakes.poll(bpy.context)

@@ -1,4 +1,4 @@
-"""The confidence of a take over its object: seen in an offscreen picture, and nowhere in the file."""
+"""The confidence overlay: drawn into an offscreen image, and stored nowhere in the file."""
 
 import bpy
 import gpu
@@ -11,13 +11,13 @@ from mathutils import Matrix
 from tests.blender import make
 
 
-def drawn(obj, kind: str) -> np.ndarray:
-    """The middle pixel of the overlay seen from the front, RGBA 0..255."""
+def draw_offscreen(obj, kind: str) -> np.ndarray:
+    """The central pixel of the overlay from the front, RGBA 0..255."""
     target = gpu.types.GPUOffScreen(16, 16)
     with target.bind():
         framebuffer = gpu.state.active_framebuffer_get()
         framebuffer.clear(color=(0, 0, 0, 0), depth=1)
-        confidence_overlay.draw(
+        confidence_overlay.draw_overlay(
             obj, kind, Matrix(((0.5, 0, 0, 0), (0, 0, 0.5, 0), (0, 0.1, 0, 0), (0, 0, 0, 1)))
         )
         pixels = framebuffer.read_color(0, 0, 16, 16, 4, 0, "UBYTE")
@@ -26,10 +26,12 @@ def drawn(obj, kind: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("confidence", "color"), [(255, (0, 255)), (0, (255, 0)), (128, (255, 255))])
-def test_what_was_well_seen_is_green_and_what_was_not_is_red(graphics, confidence, color):
+def test_well_seen_surface_is_green_and_other_surface_is_red(graphics, confidence, color):
     obj = make.cube(uvs=False)
     make.apply(obj, textures={"confidence": make.png(color=(confidence,))})
-    red, green, blue, alpha = drawn(obj, "confidence").astype(float) / drawn(obj, "confidence")[3] * 255
+    red, green, blue, alpha = (
+        draw_offscreen(obj, "confidence").astype(float) / draw_offscreen(obj, "confidence")[3] * 255
+    )
     assert (red, green) == pytest.approx(color, abs=4)
     assert (blue, alpha) == (0, 255)
 
@@ -37,36 +39,36 @@ def test_what_was_well_seen_is_green_and_what_was_not_is_red(graphics, confidenc
 def test_the_overlay_follows_a_mesh_that_changes(graphics):
     obj = make.cube(uvs=False)
     make.apply(obj)
-    assert drawn(obj, "coverage")[3] > 0
+    assert draw_offscreen(obj, "coverage")[3] > 0
     obj.data.transform(Matrix.Translation((10, 0, 0)))
     obj.data.update()
     bpy.context.view_layer.update()
-    assert drawn(obj, "coverage")[3] == 0
+    assert draw_offscreen(obj, "coverage")[3] == 0
 
 
-def test_a_mask_is_seen_over_the_take_while_it_is_painted(graphics):
+def test_a_mask_is_drawn_over_the_take_while_it_is_painted(graphics):
     obj = make.cube()
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.mark_region()
     mask = obj.orbit_texture.region
-    red, green, blue, alpha = drawn(obj, "region").astype(int)
+    red, green, blue, alpha = draw_offscreen(obj, "region").astype(int)
     assert red > green > blue, "the take's orange"
     assert alpha == 255
     mask.pixels.foreach_set(np.ones(mask.size[0] * mask.size[1] * 4, np.float32))
     mask.update()
-    marked = drawn(obj, "region").astype(int)
+    marked = draw_offscreen(obj, "region").astype(int)
     assert marked[0] > red + 20
     assert marked[1] < green
     assert marked[2] > blue + 100
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert drawn(obj, "region")[3] == 0
+    assert draw_offscreen(obj, "region")[3] == 0
 
 
-def test_nothing_is_drawn_without_a_take(graphics):
-    assert drawn(make.cube(), "confidence")[3] == 0
+def test_an_object_without_a_take_has_no_overlay(graphics):
+    assert draw_offscreen(make.cube(), "confidence")[3] == 0
 
 
-def test_the_file_knows_nothing_of_the_overlay(tmp_path):
+def test_the_overlay_changes_nothing_in_the_file(tmp_path):
     obj = make.cube(uvs=False)
     make.apply(obj)
     slots, counts = make.slots(obj), make.block_counts()
@@ -80,11 +82,11 @@ def test_the_file_knows_nothing_of_the_overlay(tmp_path):
     ] == links
 
 
-def test_triangles_and_uvs_of_what_the_viewport_shows():
+def test_triangles_and_uvs_are_those_that_the_viewport_shows():
     obj = make.suzanne()
     obj.modifiers.new("Array", "ARRAY")
-    positions, uvs = mesh_io.corners(obj, "UVMap")
+    positions, uvs = mesh_io.read_corners(obj, "UVMap")
     assert positions.shape == (2 * 968 * 3, 3)
     assert uvs.shape == (2 * 968 * 3, 2)
     assert np.ptp(positions[:, 0]) > 4
-    assert mesh_io.corners(obj, "Nothing") is None
+    assert mesh_io.read_corners(obj, "Nothing") is None

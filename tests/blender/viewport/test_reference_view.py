@@ -1,4 +1,4 @@
-"""Which side of an object the reference shows, taken from a camera or a viewport."""
+"""The view of an object that the reference shows, taken from a camera or a viewport."""
 
 import math
 
@@ -27,7 +27,7 @@ def camera_at(*location: float, target=(0, 0, 0), kind: str = "PERSP") -> bpy.ty
 
 def settings(obj: bpy.types.Object, kind: str):
     bpy.context.scene.orbit_texture.view = kind
-    return reference_view.settings_for(obj, bpy.context)
+    return reference_view.settings_with_view(obj, bpy.context)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def settings(obj: bpy.types.Object, kind: str):
         ((0, -0.001, -5), 0, -90),
     ],
 )
-def test_the_active_cameras_place_around_the_object(location, azimuth, elevation):
+def test_the_view_of_the_active_camera_is_its_position_around_the_object(location, azimuth, elevation):
     obj = make.cube()
     camera_at(*location)
     found = settings(obj, "CAMERA")
     assert (found.azimuth, found.elevation) == pytest.approx((azimuth, elevation), abs=0.1)
 
 
-def test_cameras_show_the_side_turned_to_them_and_orthographic_ones_their_direction():
+def test_perspective_cameras_use_their_position_orthographic_ones_their_axis():
     obj = make.cube()
     obj.location = (10, 0, 0)
     camera_at(0, -10, 0, target=(0, 0, 0))
@@ -58,14 +58,14 @@ def test_cameras_show_the_side_turned_to_them_and_orthographic_ones_their_direct
     assert settings(obj, "CAMERA").azimuth == pytest.approx(0)
 
 
-def test_the_middle_of_the_mesh_counts_and_not_its_origin():
+def test_the_view_is_relative_to_the_center_of_the_mesh_not_its_origin():
     obj = make.cube()
     obj.data.transform(Matrix.Translation((10, 0, 0)))
     camera_at(0, -10, 0)
     assert settings(obj, "CAMERA").azimuth == pytest.approx(-45)
 
 
-def test_the_side_that_the_viewport_shows():
+def test_the_view_of_the_viewport():
     region = next(
         area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D"
     ).spaces.active.region_3d
@@ -80,12 +80,12 @@ def test_the_side_that_the_viewport_shows():
     )
 
 
-def test_without_a_camera_there_is_a_sentence():
+def test_a_scene_without_a_camera_is_reported():
     obj = make.cube()
     with pytest.raises(InvalidSettings, match="no active camera"):
         settings(obj, "CAMERA")
 
 
-def test_automatic_leaves_it_to_the_worker():
+def test_automatic_leaves_the_view_to_the_worker():
     found = settings(make.cube(), "AUTOMATIC")
     assert (found.azimuth, found.elevation) == (None, None)
