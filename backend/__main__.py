@@ -201,7 +201,7 @@ def embed(options: argparse.Namespace) -> None:
     from .paint.orbitpainter import prompts
 
     encoder = prompts.load_encoder(options.text_encoder, options.tokenizer)
-    prompts.write(*encoder, options.unwanted.read_text(encoding="utf-8"), options.output)
+    prompts.write_prompts(*encoder, options.unwanted.read_text(encoding="utf-8"), options.output)
     print(f"Written: {options.output}")
 
 
@@ -241,7 +241,7 @@ def add_convert(commands) -> None:
 
 def convert(options: argparse.Namespace) -> None:
     from .paint.orbitpainter.convert import convert_model
-    from .paint.orbitpainter.model import Card
+    from .paint.orbitpainter.model import ModelCard
 
     four_steps = {"high": options.fast_high, "low": options.fast_low}
     if list(four_steps.values()).count(None) == 1:
@@ -256,7 +256,7 @@ def convert(options: argparse.Namespace) -> None:
         options.vae,
         options.prompts,
         options.output,
-        Card(),
+        ModelCard(),
         tell,
         four_steps if options.fast_high else None,
     )
@@ -300,7 +300,7 @@ def add_train(commands) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    from .train.train import Recipe, run
+    from .train.train import Recipe, TrainingPaths, run_training
 
     def tell(step: int, loss: float) -> None:
         print(
@@ -309,15 +309,11 @@ def train(options: argparse.Namespace) -> None:
             flush=True,
         )
 
-    checkpoint = run(
+    checkpoint = run_training(
         options.assets,
         Recipe(options.expert, options.seed, options.rate),
         options.steps,
-        options.base,
-        options.painter,
-        options.model,
-        options.cache,
-        options.output,
+        TrainingPaths(options.base, options.painter, options.model, options.cache, options.output),
         options.resume,
         print,
         tell,

@@ -4,12 +4,12 @@
     python -m benchmarks.orbitpainter attention [--json FILE]
     python -m benchmarks.orbitpainter steps --tiny
 
-The network is the published one, 14 billion parameters, with random weights that are made on the card tensor
+The network is the published one, 14 billion parameters, with random weights that are made on the GPU tensor
 by tensor and never written to disk; its time and memory do not depend on their values. 33,792 tokens are two
-films of 61 frames of 512 x 512 at once, the paper's case, which takes it 12 minutes on an H100; 73,728 are
-one of 121 frames of 768 x 768. A film's minutes are its calls times the seconds of one, without the
-autoencoder, and as if no block were skipped. ``--tiny`` is for machines without a GPU: a small network, so
-that all this is known to run.
+clips of 61 frames of 512 x 512 at once, the paper's case, for which it gives 12 minutes on an H100; 73,728
+are one of 121 frames of 768 x 768. A clip's minutes are its calls times the seconds of one, without the
+autoencoder, and as if the first-block cache skipped nothing. ``--tiny`` is for machines without a GPU: a
+small network, which only tests that the benchmark runs.
 """
 
 import gc
@@ -29,18 +29,24 @@ from backend.api.job import MeshData
 from backend.device import best_device
 from backend.mesh.prepare import prepare
 from backend.paint.orbitpainter import cost_model, flex_attention, gasa
-from backend.paint.orbitpainter.device_placement import placed
-from backend.paint.orbitpainter.layouts import PATCH, Film, horizontal, joint
-from backend.paint.orbitpainter.memory_plan import RUNGS, Rung
-from backend.paint.orbitpainter.network import PACKED, PUBLISHED, filled
-from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.device_placement import prepare_for_device
+from backend.paint.orbitpainter.layouts import (
+    TOKEN_SIZE,
+    Clip,
+    count_latent_frames,
+    horizontal_layout,
+    joint_layout,
+)
+from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES, MemoryProfile
+from backend.paint.orbitpainter.network import INPUT_CHANNELS, PUBLISHED_CONFIG, assign_weights
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.gbuffer_images import position_image
 from backend.render.rasterize import render
 
 from .report import Report, parser, peak_gigabytes
 
-STEPS = [
+STEP_COLUMNS = [
     "tokens",
     "held as",
     "quality",
@@ -52,7 +58,7 @@ STEPS = [
     "film min",
     "foretold min",
 ]
-ATTENTION = [
+ATTENTION_COLUMNS = [
     "tokens",
     "neighbours",
     "blocks %",
@@ -62,7 +68,7 @@ ATTENTION = [
     "gathered ms",
     "full ms",
 ]
-TINY = PUBLISHED | {
+TINY_CONFIG = PUBLISHED_CONFIG | {
     "num_attention_heads": 2,
     "attention_head_dim": 24,
     "ffn_dim": 64,
@@ -70,36 +76,54 @@ TINY = PUBLISHED | {
     "text_dim": 20,
     "freq_dim": 32,
 }
+"""The network of ``--tiny``."""
+
 REPEATS = 3
+"""Calls that are timed, after one that is not."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Films of a sphere.
+    """Clips of a sphere.
 
     Attributes:
-        size: of a view in pixels.
-        films: all at once.
+        size: width and height of a view in pixels.
+        clips: all at once.
         views: of an orbit.
     """
 
     size: int
-    films: list[Film]
+    clips: list[Clip]
     views: int
 
     @property
     def frames(self) -> int:
         """Latent frames, the reference's among them."""
-        return 1 + sum((len(film) + 3) // 4 for film in self.films)
+        return 1 + sum(count_latent_frames(len(clip)) for clip in self.clips)
 
     @property
     def tokens(self) -> int:
-        return self.frames * (self.size // PATCH) ** 2
+        return self.frames * self.reference_tokens
+
+    @property
+    def reference_tokens(self) -> int:
+        """Tokens of the reference, as many as of every other latent frame."""
+        return (self.size // TOKEN_SIZE) ** 2
 
 
-def case(size: int, views: int, both: bool) -> Case:
-    around, over = list(range(views)), list(range(views, 2 * views))
-    return Case(size, (joint if both else horizontal)(around, over)[0].films, views)
+@dataclass(frozen=True)
+class Variant:
+    """How the network is held, sampled with, and whether it has the sparse branch."""
+
+    profile: MemoryProfile
+    quality: str
+    sparse_branch: bool = False
+
+
+def build_case(size: int, views: int, both_orbits: bool) -> Case:
+    horizontal, vertical = list(range(views)), list(range(views, 2 * views))
+    layout = joint_layout if both_orbits else horizontal_layout
+    return Case(size, layout(horizontal, vertical)[0].clips, views)
 
 
 def main() -> None:
@@ -110,91 +134,105 @@ def main() -> None:
     chosen = options.parse_args()
     if not chosen.tiny and not torch.cuda.is_available():
         raise SystemExit("There is no GPU here; --tiny runs without one.")
-    cases = [case(128, 12, True)] if chosen.tiny else [case(512, 60, True), case(768, 120, False)]
-    report = Report(STEPS if chosen.what == "steps" else ATTENTION, chosen.json)
-    for one in cases:
-        if not chosen.tokens or one.tokens in chosen.tokens:
-            (measure_steps if chosen.what == "steps" else measure_attention)(
-                one, TINY if chosen.tiny else PUBLISHED, best_device(), report
-            )
+    config = TINY_CONFIG if chosen.tiny else PUBLISHED_CONFIG
+    cases = (
+        [build_case(128, 12, True)]
+        if chosen.tiny
+        else [build_case(512, 60, True), build_case(768, 120, False)]
+    )
+    measure = measure_steps if chosen.what == "steps" else measure_attention
+    report = Report(STEP_COLUMNS if chosen.what == "steps" else ATTENTION_COLUMNS, chosen.json)
+    for case in cases:
+        if not chosen.tokens or case.tokens in chosen.tokens:
+            measure(case, config, best_device(), report)
 
 
 @torch.no_grad()
-def measure_steps(one: Case, config: dict, device: torch.device, report: Report) -> None:
-    speed, near = cost_model.speed(device), None
-    for rung, quality, branch in variants():
-        if branch and near is None:
-            near = neighbours(one, device)
-        sampling = QUALITY[quality]
+def measure_steps(case: Case, config: dict, device: torch.device, report: Report) -> None:
+    """Reports seconds and memory of a call for every variant."""
+    speed, sparse = cost_model.measure_speed(device), None
+    operations = cost_model.count_operations(config, case.tokens)
+    for variant in list_variants():
+        if variant.sparse_branch and sparse is None:
+            sparse = build_sparse_attention(case, device)
+        sampling = QUALITY_PRESETS[variant.quality]
         try:
-            seconds, gigabytes = called(one, config, device, rung, quality, near if branch else None)
+            seconds, gigabytes = measure_call(
+                case, config, device, variant, sparse if variant.sparse_branch else None
+            )
         except torch.OutOfMemoryError:
             seconds = gigabytes = None
-        operations, calls = cost_model.operations(config, one.tokens), cost_model.calls(sampling)
+        calls = cost_model.count_calls(sampling)
         report.add(
-            one.tokens,
-            str(rung),
-            quality,
-            "yes" if branch else "no",
+            case.tokens,
+            str(variant.profile),
+            variant.quality,
+            "yes" if variant.sparse_branch else "no",
             seconds,
             gigabytes,
             seconds and operations / seconds / 1e12,
             calls,
             seconds and calls * seconds / 60,
-            cost_model.seconds(config, one.tokens, sampling, rung, speed) / 60,
+            cost_model.estimate_seconds(config, case.tokens, sampling, variant.profile, speed) / 60,
         )
 
 
-def variants() -> Iterator[tuple[Rung, str, bool]]:
-    """How the network is held, what for, and whether with the sparse branch."""
-    yield from ((RUNGS[0], quality, False) for quality in QUALITY)
-    yield from ((rung, "fast", False) for rung in RUNGS if rung != RUNGS[0] and not rung.tiled)
-    yield RUNGS[0], "fast", True
+def list_variants() -> Iterator[Variant]:
+    """All qualities, then all memory profiles, then the sparse branch."""
+    best = MEMORY_PROFILES[0]
+    yield from (Variant(best, quality) for quality in QUALITY_PRESETS)
+    yield from (
+        Variant(profile, "fast") for profile in MEMORY_PROFILES if profile != best and not profile.tiled
+    )
+    yield Variant(best, "fast", sparse_branch=True)
 
 
-def called(
-    one: Case, config: dict, device: torch.device, rung: Rung, quality: str, near: gasa.Attends | None
+def measure_call(
+    case: Case, config: dict, device: torch.device, variant: Variant, sparse: gasa.SparseAttention | None
 ) -> tuple[float, float]:
     """Seconds of a call and gigabytes at its peak; the call before those that count compiles, and finds out
-    what to stream when."""
-    gc.collect()  # the network of the row before
+    in which order blocks are streamed."""
+    gc.collect()  # frees the network of the row before
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    network = placed(
-        random_network(config, device, rung.streamed, near is not None), rung, device, QUALITY[quality]
+    network = prepare_for_device(
+        random_network(config, device, variant.profile.streamed, sparse is not None),
+        variant.profile,
+        device,
+        QUALITY_PRESETS[variant.quality],
     )
-    if near is not None:
-        gasa.aim(network, near, (one.size // PATCH) ** 2)
-    kind, side = network.patch_embedding.weight.dtype, one.size // 8
-    texts = torch.randn(1, 512, config["text_dim"], dtype=kind, device=device)
+    if sparse is not None:
+        gasa.set_sparse_attention(network, sparse, case.reference_tokens)
+    dtype, size = network.patch_embedding.weight.dtype, case.size // 8
+    text = torch.randn(1, 512, config["text_dim"], dtype=dtype, device=device)
 
     def call() -> None:
         network._reset_stateful_cache()  # so that no block is skipped
-        with network.cache_context("wanted"):
+        with network.cache_context("positive"):
             network(
-                torch.randn(1, PACKED, one.frames, side, side, dtype=kind, device=device),
+                torch.randn(1, INPUT_CHANNELS, case.frames, size, size, dtype=dtype, device=device),
                 torch.tensor([900.0], device=device),
-                texts,
+                text,
             )
 
-    seconds = timed(call, device)
-    return seconds, torch.cuda.max_memory_allocated(
-        device
-    ) / 1e9 if device.type == "cuda" else peak_gigabytes()
+    seconds = time_call(call, device)
+    if device.type == "cuda":
+        return seconds, torch.cuda.max_memory_allocated(device) / 1e9
+    return seconds, peak_gigabytes()
 
 
 def random_network(
     config: dict, device: torch.device, streamed: bool, branches: bool
 ) -> WanTransformer3DModel:
-    """The network with random weights, made on the device one by one; they lie in the machine's memory where
+    """The network with random weights, made on the device one by one; they lie in the machine's memory if
     they are to be streamed."""
     with torch.device("meta"):
-        network = WanTransformer3DModel(in_channels=PACKED, **config)
+        network = WanTransformer3DModel(in_channels=INPUT_CHANNELS, **config)
     if branches:
-        gasa.add_branches(network)
+        gasa.add_sparse_branches(network)
     home = torch.device("cpu") if streamed else device
-    return filled(
+    return assign_weights(
         network,
         {
             name: torch.randn(tensor.shape, dtype=torch.bfloat16, device=device).mul_(0.02).to(home)
@@ -204,40 +242,46 @@ def random_network(
 
 
 @torch.no_grad()
-def measure_attention(one: Case, config: dict, device: torch.device, report: Report) -> None:
-    voxel, frame, near = places(one)
-    blocks, count = flex_attention.blocks(voxel, frame, near, device), len(voxel)
+def measure_attention(case: Case, config: dict, device: torch.device, report: Report) -> None:
+    """Reports milliseconds of the sparse attention in three ways, and of the full one."""
+    voxel, frame, neighbours = find_neighbours(case)
+    blocks, count = flex_attention.build_block_attention(voxel, frame, neighbours, device), len(voxel)
     shape = count, config["num_attention_heads"], config["attention_head_dim"]
     query, key, value = (torch.randn(shape, dtype=torch.bfloat16, device=device) for _ in range(3))
-    heads = [part.transpose(0, 1)[None] for part in (query, key, value)]
-    row, near = torch.repeat_interleave(torch.arange(count), near.first.diff()), near.to(device)
-    dense = partial(
-        scaled_dot_product_attention, *heads, attn_mask=mask_of(count, row.to(device), near.index)
+    heads = [x.transpose(0, 1)[None] for x in (query, key, value)]  # (N, H, D) -> (1, H, N, D)
+    row = torch.repeat_interleave(torch.arange(count), neighbours.indptr.diff()).to(device)
+    neighbours = neighbours.to(device)
+    mask = build_mask(count, row, neighbours.indices)
+    flex, dense, gathered, full = (
+        time_call(work, device)
+        for work in (
+            partial(blocks.attend, query, key, value),
+            partial(scaled_dot_product_attention, *heads, attn_mask=mask),
+            partial(neighbours.attend, query, key, value),
+            partial(scaled_dot_product_attention, *heads),
+        )
     )
-    quick, slow = (timed(work, device) for work in (partial(blocks.attend, query, key, value), dense))
-    rest = (
-        timed(work, device)
-        for work in (partial(near.attend, query, key, value), partial(scaled_dot_product_attention, *heads))
-    )
-    share = float(blocks.mask.kv_num_blocks.sum()) / blocks.mask.kv_num_blocks.numel() ** 2
+    block_fraction = float(blocks.mask.kv_num_blocks.sum()) / blocks.mask.kv_num_blocks.numel() ** 2
     report.add(
         count,
-        len(near.index) / count,
-        100 * share,
-        1e3 * quick,
-        1e3 * slow,
-        slow / quick,
-        *(1e3 * seconds for seconds in rest),
+        len(neighbours.indices) / count,
+        100 * block_fraction,
+        1e3 * flex,
+        1e3 * dense,
+        dense / flex,
+        1e3 * gathered,
+        1e3 * full,
     )
 
 
-def mask_of(count: int, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+def build_mask(count: int, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+    """(N, N) bool: True at the given rows and columns."""
     mask = torch.zeros(count, count, dtype=torch.bool, device=row.device)
     mask[row, column] = True
     return mask
 
 
-def places(one: Case) -> tuple:
+def find_neighbours(case: Case) -> tuple[np.ndarray, np.ndarray, gasa.GatheredAttention]:
     """Voxels and frames of the tokens of a sphere, and their neighbours."""
     sphere = trimesh.creation.icosphere(4)
     surface = prepare(
@@ -248,21 +292,22 @@ def places(one: Case) -> tuple:
     cameras = [
         camera
         for orbit in (horizontal_orbit, vertical_orbit)
-        for camera in orbit(one.views, 1.5, 35 / 32, one.size).cameras
+        for camera in orbit(case.views, 1.5, 35 / 32, case.size).cameras
     ]
-    voxel, frame = gasa.token_places(
-        [position_image(buffer) for buffer in render(surface, cameras)], one.films
-    )
-    return voxel, frame, gasa.neighbours(voxel, frame)
+    positions = [position_image(buffer) for buffer in render(surface, cameras)]
+    voxel, frame = gasa.compute_token_voxels(positions, case.clips)
+    return voxel, frame, gasa.find_neighbours(voxel, frame)
 
 
-def neighbours(one: Case, device: torch.device) -> gasa.Attends:
-    found = places(one)
-    return flex_attention.blocks(*found, device) if device.type == "cuda" else found[2]
+def build_sparse_attention(case: Case, device: torch.device) -> gasa.SparseAttention:
+    voxel, frame, neighbours = find_neighbours(case)
+    if device.type == "cuda":
+        return flex_attention.build_block_attention(voxel, frame, neighbours, device)
+    return neighbours
 
 
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call, the middle of a few after a first that does not count."""
+def time_call(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, the median of :data:`REPEATS` after a first that does not count."""
     times = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()

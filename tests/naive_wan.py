@@ -1,5 +1,5 @@
-"""A second, independent OrbitPainter: the original tensor names, plain loops and formulas, float64 (specs:
-orbitpainter a.5 and a.6).
+"""A second, independent OrbitPainter: the original tensor names, plain loops and formulas, float64
+(docs/models/orbitpainter.md#forward-pass and #noise-levels-experts-and-guidance).
 
 Nothing here is shared with ``backend``; it is what the networks and the sampling are tested against.
 """
@@ -9,11 +9,18 @@ import math
 
 import torch
 
-HEADS, HEAD = 2, 24
-WIDTH = HEADS * HEAD
-CONFIG = {
+HEADS = 2
+"""Attention heads."""
+
+HEAD_CHANNELS = 24
+"""Channels of a head."""
+
+TOKEN_CHANNELS = HEADS * HEAD_CHANNELS
+"""Channels of a token."""
+
+NAIVE_CONFIG = {
     "num_attention_heads": HEADS,
-    "attention_head_dim": HEAD,
+    "attention_head_dim": HEAD_CHANNELS,
     "ffn_dim": 40,
     "num_layers": 2,
     "text_dim": 20,
@@ -21,16 +28,23 @@ CONFIG = {
     "out_channels": 16,
     "patch_size": (1, 2, 2),
 }
-RANK = 4
+"""The configuration of the network."""
+
+LORA_RANK = 4
+"""Rank of the painter's LoRA."""
+
+CONVERT_OPTIONS = {"config": NAIVE_CONFIG, "rank": LORA_RANK}
+"""Options of :func:`backend.paint.orbitpainter.convert.convert_expert` for these networks."""
 
 
-def base_tensors(seed: int, config: dict = CONFIG) -> dict[str, torch.Tensor]:
+def base_tensors(seed: int, config: dict = NAIVE_CONFIG) -> dict[str, torch.Tensor]:
     """Random weights of a base model's expert, in the names of the published file."""
-    random, width = torch.Generator().manual_seed(seed), config["num_attention_heads"] * HEAD
+    random, width = torch.Generator().manual_seed(seed), config["num_attention_heads"] * HEAD_CHANNELS
 
     def tensor(*shape):
         return torch.randn(*shape, generator=random) / math.sqrt(max(shape[-1], 4))
 
+    # Embeddings of patches, reference, text and time; the head.
     tensors = {
         "patch_embedding.weight": tensor(width, 52, 1, 2, 2),
         "patch_embedding.bias": tensor(width),
@@ -40,14 +54,15 @@ def base_tensors(seed: int, config: dict = CONFIG) -> dict[str, torch.Tensor]:
         "head.head.bias": tensor(64),
         "head.modulation": tensor(1, 2, width),
     }
-    for name, outwards, inwards in (
+    for name, out_features, in_features in (
         ("text_embedding.0", width, 20),
         ("text_embedding.2", width, width),
         ("time_embedding.0", width, 32),
         ("time_embedding.2", width, width),
         ("time_projection.1", 6 * width, width),
     ):
-        tensors |= {f"{name}.weight": tensor(outwards, inwards), f"{name}.bias": tensor(outwards)}
+        tensors |= {f"{name}.weight": tensor(out_features, in_features), f"{name}.bias": tensor(out_features)}
+    # Blocks: modulation and norm, two attentions, feed-forward.
     for block in range(config["num_layers"]):
         own = f"blocks.{block}."
         tensors |= {
@@ -75,30 +90,35 @@ def painter_tensors(seed: int) -> dict[str, torch.Tensor]:
     """Random weights of OrbitPainter's file for that expert."""
     random, base = torch.Generator().manual_seed(seed), base_tensors(0)
     tensors = {
-        "patch_embedding.weight": torch.randn(WIDTH, 68, 1, 2, 2, generator=random) / 8,
-        "patch_embedding.bias": torch.randn(WIDTH, generator=random),
+        "patch_embedding.weight": torch.randn(TOKEN_CHANNELS, 68, 1, 2, 2, generator=random) / 8,
+        "patch_embedding.bias": torch.randn(TOKEN_CHANNELS, generator=random),
     }
     for name, tensor in base.items():
         if name.startswith("blocks.") and tensor.ndim == 2:
-            layer, (outwards, inwards) = name.removesuffix(".weight"), tensor.shape
-            tensors[f"{layer}.lora_A.default.weight"] = torch.randn(RANK, inwards, generator=random) / 6
-            tensors[f"{layer}.lora_B.default.weight"] = torch.randn(outwards, RANK, generator=random) / 6
+            layer, (out_features, in_features) = name.removesuffix(".weight"), tensor.shape
+            tensors[f"{layer}.lora_A.default.weight"] = (
+                torch.randn(LORA_RANK, in_features, generator=random) / 6
+            )
+            tensors[f"{layer}.lora_B.default.weight"] = (
+                torch.randn(out_features, LORA_RANK, generator=random) / 6
+            )
     return tensors
 
 
-def together(base: dict, painter: dict) -> dict[str, torch.Tensor]:
-    """One expert's weights in float64: LoRA added, patch embedding replaced."""
-    whole = {name: tensor.double() for name, tensor in base.items()}
+def merge_painter(base: dict, painter: dict) -> dict[str, torch.Tensor]:
+    """One expert's weights in float64: the painter's LoRA added, its patch embedding in place of the
+    base's."""
+    merged = {name: tensor.double() for name, tensor in base.items()}
     for name, tensor in painter.items():
         if ".lora_A." in name:
             layer = name.split(".lora_A.")[0]
-            whole[f"{layer}.weight"] = (
-                whole[f"{layer}.weight"]
+            merged[f"{layer}.weight"] = (
+                merged[f"{layer}.weight"]
                 + painter[f"{layer}.lora_B.default.weight"].double() @ tensor.double()
             )
         elif ".lora_B." not in name:
-            whole[name] = tensor.double()
-    return whole
+            merged[name] = tensor.double()
+    return merged
 
 
 def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
@@ -107,9 +127,12 @@ def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
     random, base, tensors = torch.Generator().manual_seed(seed), base_tensors(0), {}
     for name, tensor in base.items():
         if name.startswith("blocks.") and tensor.ndim == 2:
-            layer, (outwards, inwards) = f"diffusion_model.{name.removesuffix('.weight')}", tensor.shape
-            tensors[f"{layer}.lora_down.weight"] = torch.randn(3, inwards, generator=random) / 4
-            tensors[f"{layer}.lora_up.weight"] = torch.randn(outwards, 3, generator=random) / 4
+            layer, (out_features, in_features) = (
+                f"diffusion_model.{name.removesuffix('.weight')}",
+                tensor.shape,
+            )
+            tensors[f"{layer}.lora_down.weight"] = torch.randn(3, in_features, generator=random) / 4
+            tensors[f"{layer}.lora_up.weight"] = torch.randn(out_features, 3, generator=random) / 4
             tensors[f"{layer}.alpha"] = torch.tensor(6.0)
     for name, ending in (
         ("blocks.1.norm3.weight", "diff"),
@@ -125,7 +148,7 @@ def four_step_tensors(seed: int) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def with_four_steps(weights: dict, four_steps: dict) -> dict[str, torch.Tensor]:
+def add_four_step_lora(weights: dict, four_steps: dict) -> dict[str, torch.Tensor]:
     """An expert's weights with such a LoRA added; its rank is 3 and its alpha 6."""
     changed = dict(weights)
     for name, tensor in four_steps.items():
@@ -140,9 +163,10 @@ def with_four_steps(weights: dict, four_steps: dict) -> dict[str, torch.Tensor]:
     return changed
 
 
-def network(weights: dict, noisy, position, normal, reference, time: float, text) -> torch.Tensor:
+def predict_velocity(weights: dict, noisy, position, normal, reference, time: float, text) -> torch.Tensor:
     """(16, T, h, w) velocity of latents (16, T, h, w) and a reference (16, h, w), for a text (512, C)."""
     w = weights
+    # Tokens of the reference, then of the video, with their (frame, row, column).
     frames, height, width = noisy.shape[1], noisy.shape[2] // 2, noisy.shape[3] // 2
     video = torch.cat([noisy, position, torch.zeros(20, *noisy.shape[1:], dtype=torch.float64), normal])
     tokens, places = [], []
@@ -160,17 +184,19 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
                 )
                 places.append((frame + 1, row, column))
     x = torch.stack(tokens)
-    half = CONFIG["freq_dim"] // 2
+    # Time and text.
+    half = NAIVE_CONFIG["freq_dim"] // 2
     angles = time * torch.pow(10000.0, -torch.arange(half, dtype=torch.float64) / half)
     wave = torch.cat([angles.cos(), angles.sin()])
     time_token = linear(w, "time_embedding.2", silu(linear(w, "time_embedding.0", wave)))
-    modulation = linear(w, "time_projection.1", silu(time_token)).view(6, WIDTH)
+    modulation = linear(w, "time_projection.1", silu(time_token)).view(6, TOKEN_CHANNELS)
     text = linear(
         w,
         "text_embedding.2",
         torch.nn.functional.gelu(linear(w, "text_embedding.0", text), approximate="tanh"),
     )
-    for block in range(CONFIG["num_layers"]):
+    # Blocks: self-attention, cross-attention, feed-forward.
+    for block in range(NAIVE_CONFIG["num_layers"]):
         own = f"blocks.{block}."
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation + w[f"{own}modulation"][0]
         inner = layer_norm(x) * (1 + scale1) + shift1
@@ -181,6 +207,7 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
         x = x + gate2 * linear(
             w, f"{own}ffn.2", torch.nn.functional.gelu(linear(w, f"{own}ffn.0", inner), approximate="tanh")
         )
+    # Head, and tokens back to latents.
     shift, scale = w["head.modulation"][0] + time_token
     x = linear(w, "head.head", layer_norm(x) * (1 + scale) + shift)[height * width :]
     result = torch.zeros(16, frames, 2 * height, 2 * width, dtype=torch.float64)
@@ -194,26 +221,27 @@ def network(weights: dict, noisy, position, normal, reference, time: float, text
 
 
 def attention(w, own, x, other, places):
+    """Multi-head attention of tokens x to tokens other; ``places`` only in self-attention."""
     q, k, v = linear(w, f"{own}.q", x), linear(w, f"{own}.k", other), linear(w, f"{own}.v", other)
     q, k = rms_norm(q) * w[f"{own}.norm_q.weight"], rms_norm(k) * w[f"{own}.norm_k.weight"]
     heads = []
     for head in range(HEADS):
-        mine = slice(head * HEAD, (head + 1) * HEAD)
+        mine = slice(head * HEAD_CHANNELS, (head + 1) * HEAD_CHANNELS)
         a, b = q[:, mine], k[:, mine]
         if places is not None:
-            a, b = rotated(a, places), rotated(b, places)
-        heads.append(torch.softmax(a @ b.T / math.sqrt(HEAD), dim=1) @ v[:, mine])
+            a, b = apply_rope(a, places), apply_rope(b, places)
+        heads.append(torch.softmax(a @ b.T / math.sqrt(HEAD_CHANNELS), dim=1) @ v[:, mine])
     return linear(w, f"{own}.o", torch.cat(heads, dim=1))
 
 
-def rotated(x, places):
-    """Neighbouring pairs turned by the token's time, row and column; time gets the channels that rows and
-    columns leave."""
-    third = 2 * (HEAD // 6)
+def apply_rope(x, places):
+    """Rotary embedding: adjacent pairs of channels rotated by the token's frame, row and column; frames get
+    the channels that rows and columns leave."""
+    third = 2 * (HEAD_CHANNELS // 6)
     result = x.clone()
     for token, place in enumerate(places):
         start = 0
-        for index, size in zip(place, (HEAD - 2 * third, third, third), strict=True):
+        for index, size in zip(place, (HEAD_CHANNELS - 2 * third, third, third), strict=True):
             for pair in range(size // 2):
                 angle = index * 10000.0 ** (-2 * pair / size)
                 one, two = x[token, start + 2 * pair], x[token, start + 2 * pair + 1]
@@ -239,23 +267,33 @@ def rms_norm(x):
     return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + 1e-6)
 
 
-def film(
-    experts, noisy, position, normal, reference, wanted, unwanted, steps, guidance, first=None, boundary=0.875
+def sample_clip(
+    experts,
+    noisy,
+    position,
+    normal,
+    reference,
+    positive,
+    negative,
+    steps,
+    guidance,
+    first=None,
+    boundary=0.875,
 ):
-    """The whole loop: latents (16, T, h, w) at the end, and which expert worked at each step, as letters H
+    """The whole loop: latents (16, T, h, w) at the end, and which expert was used at each step, as letters H
     and L."""
-    levels = [5 * s / (1 + 4 * s) for s in (1 - i / steps for i in range(steps + 1))]
-    worked, x = "", noisy.clone()
+    sigmas = [5 * s / (1 + 4 * s) for s in (1 - i / steps for i in range(steps + 1))]
+    experts_used, x = "", noisy.clone()
     if first is not None:
         x[:, 0] = first
-    for now, then in itertools.pairwise(levels):
-        high = 1000 * now >= 1000 * boundary
-        worked += "H" if high else "L"
-        one, other = (
-            network(experts[0 if high else 1], x, position, normal, reference, 1000 * now, text)
-            for text in (wanted, unwanted)
+    for sigma, next_sigma in itertools.pairwise(sigmas):
+        high = 1000 * sigma >= 1000 * boundary
+        experts_used += "H" if high else "L"
+        conditional, unconditional = (
+            predict_velocity(experts[0 if high else 1], x, position, normal, reference, 1000 * sigma, text)
+            for text in (positive, negative)
         )
-        x = x + (then - now) * (other + guidance * (one - other))
+        x = x + (next_sigma - sigma) * (unconditional + guidance * (conditional - unconditional))
         if first is not None:
             x[:, 0] = first
-    return x, worked
+    return x, experts_used

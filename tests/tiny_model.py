@@ -1,4 +1,4 @@
-"""OrbitPainter with tiny random networks: what it paints means nothing, but every part is real."""
+"""OrbitPainter with tiny random networks: its images mean nothing, but every component is real."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,14 @@ from transformers.models.sam.configuration_sam import (
     SamVisionConfig,
 )
 
-from backend.paint.orbitpainter.model import PROMPTS, Card
-from backend.paint.orbitpainter.network import PACKED
-from backend.paint.orbitpainter.sampler import EXPERTS
+from backend.paint.orbitpainter.model import PROMPTS_FILE, ModelCard
+from backend.paint.orbitpainter.network import INPUT_CHANNELS
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES
 
-CARD = Card(size=32, frames=61, trained=False)
-NETWORK = {
+CPU = torch.device("cpu")
+
+TINY_CARD = ModelCard(size=32, frames=61, trained=False)
+TINY_NETWORK = {
     "num_attention_heads": 2,
     "attention_head_dim": 24,
     "ffn_dim": 40,
@@ -29,30 +31,33 @@ NETWORK = {
     "out_channels": 16,
     "patch_size": (1, 2, 2),
 }
-AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
+TINY_AUTOENCODER = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
 
-WORDS = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", "dark")
-"""Of the tiny text encoder."""
+VOCABULARY = ("<pad>", "</s>", "<unk>", "This", "is", "a", "3D", "model", "blurred", "dark")
+"""The words that the tiny text encoder knows."""
 
 
-def write_model(folder: Path, network: dict = NETWORK, vae: AutoencoderKLWan | None = None, **card) -> Path:
+def write_model(
+    folder: Path, network: dict = TINY_NETWORK, vae: AutoencoderKLWan | None = None, **card
+) -> Path:
     """A folder of random weights in the published layout; returns it."""
     torch.manual_seed(0)
-    for name in EXPERTS:
-        save(WanTransformer3DModel(in_channels=PACKED, **network), folder / name, torch.bfloat16)
-    save(vae or AutoencoderKLWan(**AUTOENCODER), folder / "vae")
-    texts = torch.zeros(2, 512, NETWORK["text_dim"])
-    texts[:, :6] = torch.randn(2, 6, NETWORK["text_dim"])
-    save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS)
-    replace(CARD, **card).write(folder)
+    for name in EXPERT_NAMES:
+        save(WanTransformer3DModel(in_channels=INPUT_CHANNELS, **network), folder / name, torch.bfloat16)
+    save(vae or AutoencoderKLWan(**TINY_AUTOENCODER), folder / "vae")
+    texts = torch.zeros(2, 512, TINY_NETWORK["text_dim"])
+    texts[:, :6] = torch.randn(2, 6, TINY_NETWORK["text_dim"])
+    save_file({"wanted": texts[0].clone(), "unwanted": texts[1].clone()}, folder / PROMPTS_FILE)
+    replace(TINY_CARD, **card).write(folder)
     return folder
 
 
 def write_text_encoder(folder: Path, width: int) -> Path:
-    """Folders ``text_encoder`` and ``tokenizer``, random, that know :data:`WORDS`; returns their folder."""
+    """Folders ``text_encoder`` and ``tokenizer``, random, that know :data:`VOCABULARY`; returns their
+    folder."""
     torch.manual_seed(0)
     config = UMT5Config(
-        vocab_size=len(WORDS),
+        vocab_size=len(VOCABULARY),
         d_model=width,
         d_kv=8,
         num_heads=2,
@@ -62,14 +67,14 @@ def write_text_encoder(folder: Path, width: int) -> Path:
         eos_token_id=1,
     )
     UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
-    split = Tokenizer(
-        models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>")
+    tokenizer = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(VOCABULARY)}, unk_token="<unk>")
     )
-    split.pre_tokenizer = pre_tokenizers.Whitespace()
-    words = PreTrainedTokenizerFast(
-        tokenizer_object=split, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast_tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
-    words.save_pretrained(folder / "tokenizer")
+    fast_tokenizer.save_pretrained(folder / "tokenizer")
     return folder
 
 
@@ -99,10 +104,11 @@ def write_segmentation(folder: Path) -> Path:
     return folder
 
 
-def save(network, folder: Path, kind: torch.dtype = torch.float32) -> None:
+def save(network, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Writes a network as diffusers does, with its weights in a dtype."""
     folder.mkdir(parents=True)
     network.save_config(folder)
     save_file(
-        {name: tensor.to(kind) for name, tensor in network.state_dict().items()},
+        {name: tensor.to(dtype) for name, tensor in network.state_dict().items()},
         folder / "diffusion_pytorch_model.safetensors",
     )

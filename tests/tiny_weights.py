@@ -1,5 +1,5 @@
-"""What a download of OrbitPainter brings, tiny and random, under the published names; run, it is the command
-that downloads it.
+"""The files that a download of OrbitPainter fetches, tiny and random, under the published names; run as a
+module, it is the command that downloads them.
 
 python -m tests.tiny_weights TARGET ADDRESS [--yes] [--from FOLDER] [--keep-originals]
 """
@@ -13,48 +13,48 @@ from pathlib import Path
 from backend.api.weights import FOUR_STEPS, ORBITPAINTER, UNWANTED_TEXT, Needs, Source
 from tests import naive_wan
 
-TEXT = "blurred dark"
-TEXT_FILE = f"a = 'something'\nb = '{TEXT}'\n".encode()
+NEGATIVE_PROMPT = "blurred dark"
 
+NEGATIVE_PROMPT_FILE = f"a = 'something'\nb = '{NEGATIVE_PROMPT}'\n".encode()
 
-OPTIONS = {
-    "text_sha256": hashlib.sha256(TEXT.encode()).hexdigest(),
-    "config": naive_wan.CONFIG,
-    "rank": naive_wan.RANK,
+INSTALL_OPTIONS = {
+    "text_sha256": hashlib.sha256(NEGATIVE_PROMPT.encode()).hexdigest(),
+    **naive_wan.CONVERT_OPTIONS,
 }
-"""Of :func:`backend.weights.install.install`: what is tiny."""
+"""Options of :func:`backend.weights.install.install` for tiny networks."""
 
 
 def needs(address: str) -> Needs:
-    """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
+    """OrbitPainter's, except for the negative prompt, which is at ``address``, and the hashes of the
+    four-step LoRA."""
     [path] = UNWANTED_TEXT.files
     text = Source(
         "Wan-Video/Wan2.2",
-        {path: len(TEXT_FILE)},
+        {path: len(NEGATIVE_PROMPT_FILE)},
         "apache-2.0",
         "Free.",
         f"{address}/plain/Wan-Video/Wan2.2",
-        {path: hashlib.sha256(TEXT_FILE).hexdigest()},
+        {path: hashlib.sha256(NEGATIVE_PROMPT_FILE).hexdigest()},
     )
     four_steps = replace(FOUR_STEPS, sha256={})
     others = {FOUR_STEPS.repository: four_steps, UNWANTED_TEXT.repository: text}
     return replace(
         ORBITPAINTER,
         parts={
-            part: tuple((others.get(source.repository, source), path) for source, path in files)
-            for part, files in ORBITPAINTER.parts.items()
+            component: tuple((others.get(source.repository, source), path) for source, path in files)
+            for component, files in ORBITPAINTER.parts.items()
         },
     )
 
 
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
-    """Contents by path, by repository."""
+    """The contents of all files by path, by repository."""
     from safetensors.torch import load_file, save_file
 
     from tests import tiny_model
 
     tiny_model.write_model(scratch / "model")
-    tiny_model.write_text_encoder(scratch, width=naive_wan.CONFIG["text_dim"])
+    tiny_model.write_text_encoder(scratch, width=naive_wan.NAIVE_CONFIG["text_dim"])
     (scratch / "model" / "vae").rename(scratch / "vae")
     (scratch / "tokenizer" / "spiece.model").write_bytes(b"not read")
     (scratch / "tokenizer" / "special_tokens_map.json").write_text("{}")
@@ -81,7 +81,7 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
         for source in ORBITPAINTER.sources
         if not source.address
     }
-    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, TEXT_FILE)}
+    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, NEGATIVE_PROMPT_FILE)}
 
 
 def _file(path: Path) -> Path:
@@ -107,7 +107,7 @@ def main() -> int:
             options.offline,
             options.yes,
             options.keep_originals,
-            **OPTIONS,
+            **INSTALL_OPTIONS,
         )
     except OrbitError as error:
         print(error.message)

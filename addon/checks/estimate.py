@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...backend.api.devices import Device
-from ...backend.api.memory_profiles import REMEMBERING, RUNGS, SPARE_GIGABYTES, TOKENS, fitting
+from ...backend.api.memory_profiles import (
+    FIRST_BLOCK_CACHE_QUALITIES,
+    MEMORY_PROFILES,
+    PUBLISHED_TOKENS,
+    SPARE_GIGABYTES,
+    profiles_that_fit,
+)
 from ...backend.api.settings import Settings
 from ...backend.api.weights import ORBITPAINTER, TRELLIS2
 
@@ -81,15 +87,16 @@ def model_memory(settings: Settings, device: Device, total_ram: float) -> list[M
     """
     found, on_gpu = [], not device.cores
     if settings.painter == ORBITPAINTER.name:
-        remembers = settings.quality in REMEMBERING
+        cached = settings.quality in FIRST_BLOCK_CACHE_QUALITIES
         profile = (
-            fitting(device.free, total_ram, TOKENS, remembers)[0]
+            profiles_that_fit(device.free, total_ram, PUBLISHED_TOKENS, cached)[0]
             if device.name.startswith("cuda")
-            else RUNGS[0]
+            else MEMORY_PROFILES[0]
         )
-        gpu = profile.card(TOKENS, remembers)
+        gpu = profile.gpu_gigabytes(PUBLISHED_TOKENS, cached)
+        ram = profile.host_gigabytes()
         found.append(
-            ModelMemory(ORBITPAINTER.title, gpu + SPARE_GIGABYTES, profile.memory() + SPARE_GIGABYTES)
+            ModelMemory(ORBITPAINTER.title, gpu + SPARE_GIGABYTES, ram + SPARE_GIGABYTES)
             if on_gpu
             else ModelMemory(ORBITPAINTER.title, 0.0, gpu + SPARE_GIGABYTES)
         )

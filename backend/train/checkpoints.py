@@ -1,8 +1,10 @@
-"""What a training has reached, so that it goes on after an interruption as if there had been none.
+"""The state of a training, so that it continues after an interruption as if there had been none.
 
-<folder>/step_000050/   painter.safetensors    what has been learnt, named and shaped as OrbitPainter's
-                        published file optimizer.safetensors  AdamW's two means of every tensor of that
-                        recipe.json            how it is trained
+A checkpoint is a folder, as ``step_000050``, with three files:
+
+- ``painter.safetensors``: the trained tensors, named and shaped as in OrbitPainter's published file.
+- ``optimizer.safetensors``: AdamW's two moving averages of every one of these tensors.
+- ``recipe.json``: the recipe of the training.
 """
 
 import json
@@ -16,76 +18,93 @@ from .. import tensors
 from ..api.errors import InvalidWeights
 from ..store import appear_whole
 
-PAINTER, OPTIMIZER, RECIPE = "painter.safetensors", "optimizer.safetensors", "recipe.json"
-MEANS = ("exp_avg", "exp_avg_sq")
+PAINTER_FILE = "painter.safetensors"
+"""The trained tensors."""
+
+OPTIMIZER_FILE = "optimizer.safetensors"
+"""The optimizer's state."""
+
+RECIPE_FILE = "recipe.json"
+"""The recipe of the training."""
+
+ADAM_AVERAGES = ("exp_avg", "exp_avg_sq")
+"""torch's names of AdamW's two moving averages."""
 
 
 def save(
-    folder: Path, step: int, learning: dict[str, torch.nn.Parameter], optimizer: Optimizer, recipe: dict
+    folder: Path, step: int, parameters: dict[str, torch.nn.Parameter], optimizer: Optimizer, recipe: dict
 ) -> None:
-    """Writes the checkpoint of a step; when it is there, whole, older ones are deleted.
+    """Writes the checkpoint of a step; when it is complete, older ones are deleted.
 
     Raises:
         StorageError: the folder cannot be written; the older one stays.
     """
 
     def write(part: Path) -> None:
-        means = {
-            f"{name}.{mean}": optimizer.state[tensor][mean]
-            for name, tensor in learning.items()
-            for mean in MEANS
+        averages = {
+            f"{name}.{average}": optimizer.state[parameter][average]
+            for name, parameter in parameters.items()
+            for average in ADAM_AVERAGES
         }
-        tensors.save({name: tensor.detach() for name, tensor in learning.items()}, part / PAINTER)
-        tensors.save(means, part / OPTIMIZER)
-        (part / RECIPE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
+        tensors.save(
+            {name: parameter.detach() for name, parameter in parameters.items()}, part / PAINTER_FILE
+        )
+        tensors.save(averages, part / OPTIMIZER_FILE)
+        (part / RECIPE_FILE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
 
     new = folder / f"step_{step:06}"
     appear_whole(new, write)
-    for old in _all(folder):
+    for old in _list_checkpoints(folder):
         if old != new:
             shutil.rmtree(old)
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint, if there is one."""
-    return max(_all(folder), key=step_of, default=None)
+    """The newest checkpoint, or None."""
+    return max(_list_checkpoints(folder), key=count_steps, default=None)
 
 
-def step_of(checkpoint: Path) -> int:
-    """How many steps a checkpoint has behind it."""
+def count_steps(checkpoint: Path) -> int:
+    """How many steps a checkpoint is the result of."""
     return int(checkpoint.name.removeprefix("step_"))
 
 
-def recipe_of(checkpoint: Path) -> dict:
-    """How it is trained.
+def read_recipe(checkpoint: Path) -> dict:
+    """The recipe of the training.
 
     Raises:
         InvalidWeights: the file is missing or damaged.
     """
     try:
-        return json.loads((checkpoint / RECIPE).read_text(encoding="utf-8"))
+        return json.loads((checkpoint / RECIPE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidWeights(
-            f"{checkpoint / RECIPE} cannot be read ({error}). Begin anew in another folder."
+            f"{checkpoint / RECIPE_FILE} cannot be read ({error}). Start again in another folder."
         ) from error
 
 
-def restore(checkpoint: Path, learning: dict[str, torch.nn.Parameter], optimizer: Optimizer) -> None:
-    """Gives an optimizer the means that it had.
+def restore_optimizer(
+    checkpoint: Path, parameters: dict[str, torch.nn.Parameter], optimizer: Optimizer
+) -> None:
+    """Gives an optimizer the moving averages of a checkpoint.
 
     Raises:
         InvalidWeights: the file is missing, damaged or of another model.
     """
-    file = tensors.Tensors([checkpoint / OPTIMIZER])
+    file = tensors.Tensors([checkpoint / OPTIMIZER_FILE])
     file.expect(
-        {f"{name}.{mean}": tuple(tensor.shape) for name, tensor in learning.items() for mean in MEANS}
+        {
+            f"{name}.{average}": tuple(parameter.shape)
+            for name, parameter in parameters.items()
+            for average in ADAM_AVERAGES
+        }
     )
-    means, steps = file.all(), torch.tensor(float(step_of(checkpoint)))
-    for name, tensor in learning.items():
-        optimizer.state[tensor] = {"step": steps.clone()} | {
-            mean: means[f"{name}.{mean}"].to(tensor.device) for mean in MEANS
+    averages, steps = file.all(), torch.tensor(float(count_steps(checkpoint)))
+    for name, parameter in parameters.items():
+        optimizer.state[parameter] = {"step": steps.clone()} | {
+            average: averages[f"{name}.{average}"].to(parameter.device) for average in ADAM_AVERAGES
         }
 
 
-def _all(folder: Path) -> list[Path]:
+def _list_checkpoints(folder: Path) -> list[Path]:
     return [path for path in folder.glob("step_*") if path.suffix != ".part"]

@@ -5,9 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +16,26 @@ from safetensors import safe_open
 from ..api.errors import InvalidMesh
 from ..mesh.files import TexturedMesh, read_textured
 from ..mesh.prepare import clean
+from ..mesh.surface import Surface
 from ..paint.orbitpainter import agx, cameras, clips
-from ..paint.orbitpainter.layouts import passes
-from ..paint.orbitpainter.model import Card, Model
-from ..paint.orbitpainter.network import condition
+from ..paint.orbitpainter.layouts import plan_passes
+from ..paint.orbitpainter.model import Model, ModelCard
+from ..paint.orbitpainter.network import pack_condition
+from ..parallel import map_parallel
+from ..render.camera import Camera
 from ..render.gbuffer_images import normal_image, position_image
-from ..render.photograph import photograph, texture_lookup
+from ..render.photograph import SurfaceColor, photograph, texture_lookup
 from ..render.rasterize import render
 from ..store import said_plainly
 from ..tensors import save
-from .references import SAMPLES, reference
+from .references import SAMPLES_PER_AXIS, render_reference
 
-REFERENCES = 32
-"""Of each asset, drawn once."""
+REFERENCES_PER_ASSET = 32
+"""References of each asset, drawn once."""
 
-DARKEST = 10
-"""An asset whose first view is nowhere brighter, of 255, teaches nothing (specs: orbitpainter a.9)."""
+BLACK_LIMIT = 10
+"""An asset whose first view is nowhere brighter, of 255, is left out
+(docs/models/orbitpainter.md#training-recipe)."""
 
 
 @dataclass(frozen=True)
@@ -42,117 +44,130 @@ class Example:
 
     Attributes:
         file: of the asset's latents: ``N.position``, ``N.normal`` and ``N.color`` (1, 16, T, h, w) of every
-            run, ``references`` (R, 16, 1, h, w), all float32.
-        run: its number N.
+            pass, ``references`` (R, 16, 1, h, w), all float32.
+        number: of the pass, N.
     """
 
     file: Path
-    run: int
+    number: int
 
     def read(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """``(color, condition)``: latents (1, 16, T, h, w) of the film to paint, and all that the network
-        sees beside the noise, with one of the references."""
+        """``(color, condition)``: latents (1, 16, T, h, w) of the clips to paint, and all that the network
+        sees beside the noise, (1, 49, T + 1, h, w), with one of the references."""
         with safe_open(self.file, "pt") as file:
             position, normal, color = (
-                file.get_tensor(f"{self.run}.{name}") for name in ("position", "normal", "color")
+                file.get_tensor(f"{self.number}.{name}") for name in ("position", "normal", "color")
             )
             references = file.get_slice("references")
             chosen = int(random.integers(references.get_shape()[0]))
-            return color, condition(position, normal, references[chosen : chosen + 1])
+            return color, pack_condition(position, normal, references[chosen : chosen + 1])
 
 
-def examples(
-    assets: Sequence[Path], model: Model, folder: Path, tell: Callable[[str], None]
+def prepare_examples(
+    assets: Sequence[Path], model: Model, folder: Path, report: Callable[[str], None]
 ) -> list[Example]:
-    """The examples of all assets; those that ``folder`` holds already are not made again.
+    """The examples of all assets; those that ``folder`` holds already are not encoded again.
 
     Args:
-        assets: textured mesh files. One that cannot be used is left out, with a sentence.
-        model: whose autoencoder encodes, and whose card says what the films are like.
+        assets: textured mesh files. One that cannot be used is reported and left out.
+        model: whose autoencoder encodes, and whose card describes the clips.
         folder: of latents.
-        tell: told what is done, in sentences.
+        report: receives sentences about what is done.
 
     Raises:
         InvalidMesh: none can be used.
         StorageError: the folder cannot be written.
     """
-    vae, found = model.autoencoder(), []
+    vae, examples = model.load_autoencoder(), []
     for asset in assets:
         try:
             mesh = read_textured(asset)
-            file = folder / f"{asset.stem}-{key(mesh, model)}.safetensors"
+            file = folder / f"{asset.stem}-{cache_key(mesh, model)}.safetensors"
             if not file.exists():
-                tell(f"{asset.name} is rendered and encoded.")
-                _write(file, encoded(asset.name, mesh, vae, model.card))
-            found += [Example(file, run) for run in range(len(passes(model.card.layout, model.card.frames)))]
+                report(f"{asset.name} is rendered and encoded.")
+                _write(file, encode_asset(asset.name, mesh, vae, model.card))
+            passes = plan_passes(model.card.layout, model.card.frames)
+            examples += [Example(file, number) for number in range(len(passes))]
         except InvalidMesh as error:
-            tell(f"Left out: {error.message}")
-    if not found:
+            report(f"Left out: {error.message}")
+    if not examples:
         raise InvalidMesh(
             "None of the files can be trained on. Give mesh files with UVs and a base colour texture, GLB or "
             "OBJ."
         )
-    return found
+    return examples
 
 
-def key(mesh: TexturedMesh, model: Model) -> str:
-    """The same for two meshes exactly if their latents are."""
-    digest = hashlib.sha256(json.dumps([asdict(model.card), REFERENCES]).encode())
+def cache_key(mesh: TexturedMesh, model: Model) -> str:
+    """A hash of everything that the latents of a mesh depend on."""
+    digest = hashlib.sha256(json.dumps([asdict(model.card), REFERENCES_PER_ASSET]).encode())
     for array in (mesh.mesh.vertices, mesh.mesh.faces, mesh.mesh.uvs, mesh.image_of, *mesh.images):
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array))
-    for part in sorted((model.folder / "vae").iterdir()):
-        with part.open("rb") as file:
+    for path in sorted((model.folder / "vae").iterdir()):
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 
 @torch.no_grad()
-def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) -> dict[str, torch.Tensor]:
+def encode_asset(
+    name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: ModelCard
+) -> dict[str, torch.Tensor]:
     """The latents of an asset, see :class:`Example`.
 
     Raises:
-        InvalidMesh: there is nothing to see of it.
+        InvalidMesh: its first view is black.
     """
     surface = clean(mesh.mesh.to_mesh_data())
-    bare = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
+    base_color = texture_lookup(surface.corner_uvs, mesh.images, mesh.image_of[surface.job_faces])
 
     def color(*where: np.ndarray) -> np.ndarray:
-        return 255 * agx.encode(bare(*where) / np.float32(255))
+        return 255 * agx.encode(base_color(*where) / np.float32(255))
 
-    views = [
-        camera for orbit in cameras.orbits(card.size, card.frames, card.mirror) for camera in orbit.cameras
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        colors = list(
-            pool.map(
-                lambda camera: np.round(photograph(surface, color, camera, SAMPLES)).astype(np.uint8), views
-            )
-        )
-    if colors[0].max() <= DARKEST:
+    # Images of all views.
+    orbits = cameras.orbits(card.size, card.frames, card.mirror)
+    images = _render_views(surface, color, [camera for orbit in orbits for camera in orbit.cameras])
+    if images["color"][0].max() <= BLACK_LIMIT:
         raise InvalidMesh(
-            f"{name} is black from the front, so that nothing can be learnt from it. Turn it, or leave it "
-            "away."
+            f"{name} is black from the front, so that nothing can be learnt from it. Rotate it, or leave it "
+            "out."
         )
-    buffers = render(surface, views)
-    pictures = {
-        "position": [position_image(buffer) for buffer in buffers],
-        "normal": [normal_image(buffer, surface) for buffer in buffers],
-        "color": colors,
-    }
-    runs, encode = passes(card.layout, card.frames), partial(clips.encoded, vae)
+    # Clips of every pass.
+    passes = plan_passes(card.layout, card.frames)
     tensors = {
-        f"{number}.{kind}": encode(images, run.films)
-        for number, run in enumerate(runs)
-        for kind, images in pictures.items()
+        f"{number}.{kind}": clips.encode_clips(vae, images[kind], video_pass.clips)
+        for number, video_pass in enumerate(passes)
+        for kind in images
     }
-    random, copies = np.random.default_rng(0), len(runs[0].films[0][0])
-    stills = [np.hstack([reference(surface, color, card.size, random)] * copies) for _ in range(REFERENCES)]
-    tensors["references"] = torch.cat([encode([still], [[(0,)]]) for still in stills])
+    # References, one beside the other where a frame has several views.
+    random, copies = np.random.default_rng(0), len(passes[0].clips[0][0])
+    references = [
+        np.hstack([render_reference(surface, color, card.size, random)] * copies)
+        for _ in range(REFERENCES_PER_ASSET)
+    ]
+    tensors["references"] = torch.cat(
+        [clips.encode_clips(vae, [reference], [[(0,)]]) for reference in references]
+    )
     return {kind: tensor.cpu().contiguous() for kind, tensor in tensors.items()}
 
 
+def _render_views(surface: Surface, color: SurfaceColor, views: list[Camera]) -> dict[str, list[np.ndarray]]:
+    """Position, normal and colour images (H, W, 3) uint8 of all views."""
+
+    def render_color(camera: Camera) -> np.ndarray:
+        return np.round(photograph(surface, color, camera, SAMPLES_PER_AXIS)).astype(np.uint8)
+
+    buffers = render(surface, views)
+    return {
+        "position": [position_image(buffer) for buffer in buffers],
+        "normal": [normal_image(buffer, surface) for buffer in buffers],
+        "color": map_parallel(render_color, views),
+    }
+
+
 def _write(file: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Writes a file that appears only when it is complete."""
     part = file.with_suffix(".part")
     try:
         with said_plainly(file.parent):

@@ -1,7 +1,7 @@
-"""An expert that learns: the base model as it is, a LoRA on the linear layers of its blocks, and a patch
+"""An expert that is trained: the frozen base model, a LoRA on the linear layers of its blocks, and a patch
 embedding of its own.
 
-The base stays in 16 bits, what learns is float32. What it has learnt is a file like OrbitPainter's own:
+The base stays in 16 bits, what is trained is float32. The result is a file like OrbitPainter's own:
 ``convert`` takes it as such.
 """
 
@@ -15,19 +15,25 @@ from torch import nn
 from torch.nn.functional import conv3d, linear
 
 from ..paint.orbitpainter.convert import (
-    RANK,
-    adapted_layers,
-    adapter_names,
+    LORA_RANK,
     base_shapes,
-    original_names,
+    lora_names,
+    map_original_names,
     painter_shapes,
 )
-from ..paint.orbitpainter.network import PUBLISHED_CHANNELS, blank, filled, fold
+from ..paint.orbitpainter.network import (
+    PUBLISHED_CHANNELS,
+    assign_weights,
+    build_empty,
+    fold_patch_embedding,
+    lora_layers,
+)
 from ..tensors import Tensors
 
 
-class Adapted(nn.Module):
-    """A linear layer and its LoRA: W x + B A x."""
+class LoraLinear(nn.Module):
+    """A linear layer and its LoRA: W x + B A x, with ``down`` for A (rank, in) and ``up`` for B (out,
+    rank)."""
 
     def __init__(self, layer: nn.Linear, down: nn.Parameter, up: nn.Parameter):
         super().__init__()
@@ -37,25 +43,31 @@ class Adapted(nn.Module):
         return self.layer(x) + linear(linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
 
 
-class PatchEmbedding(nn.Module):
-    """The published patch embedding, which learns, and the reference's convolution, which does not, folded
-    into one at every call."""
+class TrainablePatchEmbedding(nn.Module):
+    """The published patch embedding, which is trained, and the reference's convolution, which is not, folded
+    into one at every call.
+
+    Args:
+        video_weight: (D, 68, 1, 2, 2).
+        bias: (D,).
+        reference: weight (D, 16, 2, 2) and bias (D,) of the reference's convolution.
+        dtype: of the computation.
+    """
 
     def __init__(
         self,
-        video: nn.Parameter,
+        video_weight: nn.Parameter,
         bias: nn.Parameter,
         reference: tuple[torch.Tensor, torch.Tensor],
-        kind: torch.dtype,
+        dtype: torch.dtype,
     ):
         super().__init__()
-        self.video, self.bias, self.reference, self.kind = video, bias, reference, kind
+        self.video_weight, self.bias, self.reference, self.dtype = video_weight, bias, reference, dtype
 
     @property
     def weight(self) -> torch.Tensor:
-        """(D, 65, 1, 2, 2) of :func:`backend.paint.orbitpainter.network.fold`, in the type that the network
-        works in."""
-        return fold(self.video, self.bias, *self.reference).to(self.kind)
+        """(D, 65, 1, 2, 2) of :func:`backend.paint.orbitpainter.network.fold_patch_embedding`."""
+        return fold_patch_embedding(self.video_weight, self.bias, *self.reference).to(self.dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight = self.weight
@@ -63,11 +75,11 @@ class PatchEmbedding(nn.Module):
 
 
 @dataclass(frozen=True)
-class Expert:
-    """A network and what of it learns, by its name in the published file."""
+class TrainableExpert:
+    """A network and its trained parameters, by their names in the published file."""
 
     network: WanTransformer3DModel
-    learning: dict[str, nn.Parameter]
+    parameters: dict[str, nn.Parameter]
 
 
 def open_expert(
@@ -75,66 +87,77 @@ def open_expert(
     base: Sequence[Path],
     painter: Path | None,
     device: torch.device,
-    kind: torch.dtype = torch.bfloat16,
-    rank: int = RANK,
+    dtype: torch.dtype = torch.bfloat16,
+    rank: int = LORA_RANK,
     seed: int = 0,
-) -> Expert:
-    """An expert, ready to learn.
+) -> TrainableExpert:
+    """An expert, ready to be trained.
 
     Args:
         folder: of a converted expert, of which only the description is read.
         base: the files of the base model's expert.
-        painter: OrbitPainter's file to go on from, or one of our own; None for a LoRA that changes nothing
+        painter: OrbitPainter's file to start from, or one of our own; None for a LoRA that changes nothing
             yet, and a patch embedding that knows the base model's channels.
-        device: where it works.
-        kind: in what.
+        device: where it computes.
+        dtype: of the computation.
         rank: of the LoRA.
-        seed: of what is random in the beginning.
+        seed: of the random initial values.
 
     Raises:
         InvalidWeights: a file is missing, damaged or of another model.
     """
-    base, network = Tensors(base), blank(WanTransformer3DModel, folder)
+    base, network = Tensors(base), build_empty(WanTransformer3DModel, folder)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    original = original_names(base, shapes)
+    original = map_original_names(base, shapes)
     base.expect(base_shapes(shapes, original))
-    expected = painter_shapes(shapes, original, rank)
-    if painter:
-        start = Tensors([painter])
-        start.expect(expected)
-        learnt = {name: start.read(name) for name in expected}
-    else:
-        learnt = beginning(expected, base, torch.Generator().manual_seed(seed))
-    learning = {name: nn.Parameter(tensor.to(device)) for name, tensor in learnt.items()}
-    video, bias = learning["patch_embedding.weight"], learning["patch_embedding.bias"]
-    reference = tuple(base.read(f"ref_conv.{part}").to(device) for part in ("weight", "bias"))
-    embedding = fold(video, bias, *reference).detach()  # holds the place until the one that learns takes it
-    tensors = {
-        name: (embedding if name == "patch_embedding.weight" else base.read(original[name])).to(device, kind)
+    start = _read_start(painter, base, painter_shapes(shapes, original, rank), seed)
+    parameters = {name: nn.Parameter(tensor.to(device)) for name, tensor in start.items()}
+    # The frozen base.
+    embedding = TrainablePatchEmbedding(
+        parameters["patch_embedding.weight"],
+        parameters["patch_embedding.bias"],
+        tuple(base.read(f"ref_conv.{kind}").to(device) for kind in ("weight", "bias")),
+        dtype,
+    )
+    frozen = {
+        name: base.read(original[name]).to(device, dtype)
         for name in shapes
+        if name != "patch_embedding.weight"
     }
-    network = filled(network, tensors)
-    network.patch_embedding = PatchEmbedding(video, bias, reference, kind)
-    place = {published: name for name, published in original.items()}
-    for layer in adapted_layers(len(network.blocks)):
-        name = place[f"{layer}.weight"].removesuffix(".weight")
-        network.set_submodule(
-            name, Adapted(network.get_submodule(name), *(learning[part] for part in adapter_names(layer)))
-        )
+    frozen["patch_embedding.weight"] = embedding.weight.detach()  # replaced below
+    network = assign_weights(network, frozen)
+    # The trained layers.
+    network.patch_embedding = embedding
+    diffusers_names = {published: name for name, published in original.items()}
+    for layer in lora_layers(len(network.blocks)):
+        name = diffusers_names[f"{layer}.weight"].removesuffix(".weight")
+        down, up = (parameters[key] for key in lora_names(layer))
+        network.set_submodule(name, LoraLinear(network.get_submodule(name), down, up))
     network.enable_gradient_checkpointing()
-    return Expert(network, learning)
+    return TrainableExpert(network, parameters)
 
 
-def beginning(
+def _read_start(
+    painter: Path | None, base: Tensors, shapes: dict[str, tuple[int, ...]], seed: int
+) -> dict[str, torch.Tensor]:
+    """The tensors of a painter's file, or initial ones if there is none."""
+    if painter is None:
+        return initialize(shapes, base, torch.Generator().manual_seed(seed))
+    tensors = Tensors([painter])
+    tensors.expect(shapes)
+    return {name: tensors.read(name) for name in shapes}
+
+
+def initialize(
     shapes: dict[str, tuple[int, ...]], base: Tensors, random: torch.Generator
 ) -> dict[str, torch.Tensor]:
-    """The tensors (of the given shapes) of a painter's file that has learnt nothing yet (specs: orbitpainter
-    a.9)."""
+    """The tensors, of the given shapes, of a painter's file before any training
+    (docs/models/orbitpainter.md#training-recipe)."""
     tensors = {}
     for name, shape in shapes.items():
         tensors[name] = torch.zeros(shape)
         if ".lora_A." in name or name == "patch_embedding.weight":
-            nn.init.kaiming_uniform_(tensors[name], a=5**0.5, generator=random)  # as torch's own layers begin
+            nn.init.kaiming_uniform_(tensors[name], a=5**0.5, generator=random)  # torch's default for layers
     tensors["patch_embedding.weight"][:, : PUBLISHED_CHANNELS["base"]] = base.read("patch_embedding.weight")
     tensors["patch_embedding.bias"] = base.read("patch_embedding.bias")
     return tensors

@@ -1,4 +1,4 @@
-"""The training of one expert, step by step (specs: orbitpainter a.9)."""
+"""The training of one expert, step by step (docs/models/orbitpainter.md#training-recipe)."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,18 +11,18 @@ import torch
 from ..api.errors import InvalidSettings
 from ..device import best_device
 from ..paint.orbitpainter.model import Model
-from ..paint.orbitpainter.sampler import noise
+from ..paint.orbitpainter.sampler import sample_noise
 from ..tensors import shards
 from . import checkpoints
-from .examples import Example, examples
-from .expert import Expert, open_expert
-from .objective import Moments, loss, moments
+from .examples import Example, prepare_examples
+from .expert import TrainableExpert, open_expert
+from .objective import NoiseLevels, expert_noise_levels, velocity_loss
 
-GENTLE_STEPS = 5
-"""In the beginning, at a third of the rate."""
+WARMUP_STEPS = 5
+"""First steps, at a third of the learning rate."""
 
-KEEP_EVERY = 50
-"""Steps between checkpoints, and those that the printed loss is the mean of."""
+CHECKPOINT_INTERVAL = 50
+"""Steps between checkpoints, and the number of latest steps whose mean loss is reported."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Recipe:
     """How an expert is trained; the defaults are the published ones.
 
     Attributes:
-        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERTS`.
-        seed: of what is random.
-        rate: of AdamW.
-        decay: of its weights.
+        expert: one of :data:`backend.paint.orbitpainter.sampler.EXPERT_NAMES`.
+        seed: of all random numbers.
+        rate: learning rate of AdamW.
+        decay: weight decay of AdamW.
     """
 
     expert: str
@@ -42,125 +42,149 @@ class Recipe:
     decay: float = 0.01
 
 
-def run(
+@dataclass(frozen=True)
+class TrainingPaths:
+    """What a training reads and writes.
+
+    Attributes:
+        base: the file, or the folder of files, of the base model's expert.
+        painter: OrbitPainter's file to start from, or None.
+        model: OrbitPainter's converted folder, whose autoencoder, prompts and card are used.
+        cache: folder of the assets' latents.
+        output: folder of the checkpoints.
+    """
+
+    base: Path
+    painter: Path | None
+    model: Path
+    cache: Path
+    output: Path
+
+
+def run_training(
     assets: Sequence[Path],
     recipe: Recipe,
     steps: int,
-    base: Path,
-    painter: Path | None,
-    model: Path,
-    cache: Path,
-    output: Path,
+    paths: TrainingPaths,
     resume: bool,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     progress: Callable[[int, float], None],
 ) -> Path:
-    """Trains an expert on textured mesh files; the checkpoint of the last step.
+    """Trains an expert on textured mesh files; returns the checkpoint of the last step.
 
     Args:
         assets: GLB or OBJ files.
         recipe: how.
         steps: in all, those of earlier runs included.
-        base: the file, or the folder of files, of the base model's expert.
-        painter: OrbitPainter's file to begin with, or None.
-        model: OrbitPainter's converted folder, whose autoencoder, texts and card are used.
-        cache: folder of the assets' latents.
-        output: folder of the checkpoints.
-        resume: whether to go on with what is there.
-        tell: told what happens, in sentences.
-        progress: told the steps done, and the mean loss of the latest.
+        paths: what is read and written.
+        resume: whether to continue from the checkpoint in the output folder.
+        report: receives sentences about what is done.
+        progress: receives the number of steps done, and the mean loss of the latest.
 
     Raises:
-        InvalidSettings: the folder holds a training and was not to be resumed, or the other way round, or the
-            loss is lost.
+        InvalidSettings: the output folder holds a training that is not to be resumed, or none that is, or the
+            loss is not a number.
         InvalidMesh, InvalidWeights: what was given cannot be used.
         StorageError: a folder cannot be written.
     """
     if steps < 1 or not recipe.rate > 0:
         raise InvalidSettings("A training needs at least one step (--steps) and a rate above 0 (--rate).")
-    checkpoint = checkpoints.latest(output)
+    checkpoint = _find_checkpoint(paths.output, recipe, resume)
+    # Latents of the assets, from the cache where they are there.
+    model = Model(paths.model, best_device())
+    examples = prepare_examples(assets, model, paths.cache, report)
+    report(f"{len(examples)} clips to learn; the expert is loaded.")
+    start = checkpoint / checkpoints.PAINTER_FILE if checkpoint else paths.painter
+    expert = open_expert(
+        model.folder / recipe.expert, shards(paths.base), start, model.device, seed=recipe.seed
+    )
+    text = model.load_prompts().positive
+    return train_expert(expert, examples, text, recipe, steps, paths.output, progress)
+
+
+def _find_checkpoint(folder: Path, recipe: Recipe, resume: bool) -> Path | None:
+    """The checkpoint to continue from; see :func:`run_training` for the errors."""
+    checkpoint = checkpoints.latest(folder)
     if checkpoint and not resume:
         raise InvalidSettings(
-            f"{output} holds a training already. Go on with it (--resume), or choose another folder."
+            f"{folder} holds a training already. Continue it (--resume), or choose another folder."
         )
     if resume and not checkpoint:
-        raise InvalidSettings(f"{output} holds no training to go on with. Leave --resume away.")
-    if checkpoint and (begun := checkpoints.recipe_of(checkpoint)) != asdict(recipe):
+        raise InvalidSettings(f"{folder} holds no training to continue. Leave out --resume.")
+    if checkpoint and (earlier := checkpoints.read_recipe(checkpoint)) != asdict(recipe):
         raise InvalidSettings(
-            f"The training in {output} was begun with {begun}. Go on with the same, or choose another folder."
+            f"The training in {folder} was begun with {earlier}. Continue with the same, or choose another "
+            "folder."
         )
-    model = Model(model, best_device())
-    found = examples(assets, model, cache, tell)
-    tell(f"{len(found)} films to learn; the expert is loaded.")
-    start = checkpoint / checkpoints.PAINTER if checkpoint else painter
-    expert = open_expert(model.folder / recipe.expert, shards(base), start, model.device, seed=recipe.seed)
-    return train(expert, found, model.prompts().wanted, recipe, steps, output, progress)
+    return checkpoint
 
 
-def train(
-    expert: Expert,
-    found: Sequence[Example],
+def train_expert(
+    expert: TrainableExpert,
+    examples: Sequence[Example],
     text: torch.Tensor,
     recipe: Recipe,
     steps: int,
     folder: Path,
     progress: Callable[[int, float], None],
 ) -> Path:
-    """Trains an expert, from the newest checkpoint of ``folder`` if there is one; the checkpoint of the last
-    step.
+    """Trains an expert, from the newest checkpoint of ``folder`` if there is one; returns the checkpoint of
+    the last step.
 
-    Every step draws its numbers from the seed and its own number, so that it does not matter where a training
-    was interrupted.
+    Every step draws its random numbers from the seed and its own number, so that it does not matter where a
+    training was interrupted.
 
     Args:
         expert: as it was at that checkpoint.
-        found: what to learn.
-        text: (1, 512, C) embedding of the prompt.
+        examples: what to train on.
+        text: (1, 512, C) embedding of the positive prompt.
         recipe: how.
         steps: in all.
         folder: of checkpoints.
-        progress: told the steps done, and the mean loss of the latest.
+        progress: receives the number of steps done, and the mean loss of the latest.
     """
-    optimizer = torch.optim.AdamW(expert.learning.values(), lr=recipe.rate, weight_decay=recipe.decay)
-    checkpoint, levels = checkpoints.latest(folder), moments(recipe.expert)
+    optimizer = torch.optim.AdamW(expert.parameters.values(), lr=recipe.rate, weight_decay=recipe.decay)
+    levels = expert_noise_levels(recipe.expert)
+    checkpoint, first_step = checkpoints.latest(folder), 0
     if checkpoint:
-        checkpoints.restore(checkpoint, expert.learning, optimizer)
-    recent = deque(maxlen=KEEP_EVERY)
-    for step in range(checkpoints.step_of(checkpoint) if checkpoint else 0, steps):
+        checkpoints.restore_optimizer(checkpoint, expert.parameters, optimizer)
+        first_step = checkpoints.count_steps(checkpoint)
+    recent = deque(maxlen=CHECKPOINT_INTERVAL)
+    for step in range(first_step, steps):
+        # Warm-up.
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate / 3 if step < GENTLE_STEPS else recipe.rate
-        value = step_loss(expert, found, text, levels, recipe.seed, step)
-        if not value.isfinite():
+            group["lr"] = recipe.rate / 3 if step < WARMUP_STEPS else recipe.rate
+        loss = step_loss(expert, examples, text, levels, recipe.seed, step)
+        if not loss.isfinite():
             raise InvalidSettings(
-                f"The loss of step {step + 1} is not a number. Go on from the last checkpoint with a lower "
-                "--rate."
+                f"The loss of step {step + 1} is not a number. Continue from the last checkpoint with a "
+                "lower --rate."
             )
         optimizer.zero_grad()
-        value.backward()
+        loss.backward()
         optimizer.step()
-        recent.append(value.item())
-        if (step + 1) % KEEP_EVERY == 0 or step + 1 == steps:
-            checkpoints.save(folder, step + 1, expert.learning, optimizer, asdict(recipe))
+        recent.append(loss.item())
+        if (step + 1) % CHECKPOINT_INTERVAL == 0 or step + 1 == steps:
+            checkpoints.save(folder, step + 1, expert.parameters, optimizer, asdict(recipe))
         progress(step + 1, sum(recent) / len(recent))
     return checkpoints.latest(folder)
 
 
 def step_loss(
-    expert: Expert, found: Sequence[Example], text: torch.Tensor, levels: Moments, seed: int, step: int
+    expert: TrainableExpert,
+    examples: Sequence[Example],
+    text: torch.Tensor,
+    levels: NoiseLevels,
+    seed: int,
+    step: int,
 ) -> torch.Tensor:
-    """() the loss of a step: all examples in turn, in another order every time; reference, noise and its
-    level at random."""
-    round_, place = divmod(step, len(found))
-    example = found[np.random.default_rng((seed, round_)).permutation(len(found))[place]]
+    """() float32: the loss of a step. The examples come in turn, in another order in each epoch; reference,
+    noise level and noise are random."""
+    epoch, position = divmod(step, len(examples))
+    example = examples[np.random.default_rng((seed, epoch)).permutation(len(examples))[position]]
     random = np.random.default_rng((seed, step, 1))
-    color, condition = (part.to(text.device) for part in example.read(random))
-    chosen = random.integers(len(levels.time))
-    at = Moments(*(part[chosen : chosen + 1].to(text.device) for part in vars(levels).values()))
-    return loss(
-        expert.network,
-        color,
-        condition,
-        text,
-        noise(color.shape, int(random.integers(2**63))).to(text.device),
-        at,
-    )
+    color, condition = (latents.to(text.device) for latents in example.read(random))
+    chosen = random.integers(len(levels.timestep))
+    level = NoiseLevels(*(values[chosen : chosen + 1].to(text.device) for values in vars(levels).values()))
+    noise = sample_noise(color.shape, int(random.integers(2**63))).to(text.device)
+    return velocity_loss(expert.network, color, condition, text, noise, level)

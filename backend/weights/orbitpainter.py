@@ -1,4 +1,4 @@
-"""The parts of OrbitPainter's folder, each made of some of the downloaded files; see
+"""The components of OrbitPainter's folder, each made from some of the downloaded files; see
 :mod:`backend.paint.orbitpainter.model`."""
 
 import hashlib
@@ -15,14 +15,14 @@ from ..api.errors import InvalidWeights, OutOfMemory
 from ..api.weights import SEGMENTATION, UNWANTED_SHA256, WAN, gigabytes
 from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
-from ..paint.orbitpainter.model import CARD, Card, Model
-from ..paint.orbitpainter.network import PUBLISHED, load
+from ..paint.orbitpainter.model import CARD_FILE, Model, ModelCard
+from ..paint.orbitpainter.network import PUBLISHED_CONFIG, load_network
 from ..paint.orbitpainter.segmentation import load_segmentation
 from ..store import appear_whole
 
 
 def make(
-    part: str,
+    component: str,
     files: list[Path],
     originals: Path,
     made: Path,
@@ -30,54 +30,56 @@ def make(
     text_sha256: str = UNWANTED_SHA256,
     **options,
 ) -> None:
-    """Makes a part, which appears whole.
+    """Makes a component, which appears only when it is complete.
 
     Args:
-        part: its name, of :data:`backend.api.weights.ORBITPAINTER`.
-        files: of the part, in the order of its sources.
+        component: its name, of :data:`backend.api.weights.ORBITPAINTER`.
+        files: of the component, in the order of its sources.
         originals: the folder of the downloads.
         made: the folder to make it in.
-        progress: told the fraction done.
-        text_sha256: of the unwanted text.
+        progress: receives the fraction done.
+        text_sha256: of the negative prompt.
         options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
         InvalidWeights: a file is not what it should be.
         OutOfMemory: there is too little memory for the text encoder.
     """
-    target, parts = made / part, originals / WAN.repository
-    unfinished = made / f"{part}.part"
-    if part == CARD:
-        Card().write(made)
-    elif part in ("vae", "segmentation"):
-        if part == "vae":
-            load(AutoencoderKLWan, parts / "vae")
+    target, downloads = made / component, originals / WAN.repository
+    unfinished = made / f"{component}.part"
+    if component == CARD_FILE:
+        ModelCard().write(made)
+    elif component in ("vae", "segmentation"):
+        # Folders that are copied, once they have been loaded without an error.
+        if component == "vae":
+            load_network(AutoencoderKLWan, downloads / "vae")
         else:
             load_segmentation(originals / SEGMENTATION.repository)
         appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
-    elif part.startswith("fast"):
-        copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED))
+    elif component.startswith("fast"):
+        copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED_CONFIG))
         unfinished.rename(target)
-    elif part.startswith("prompts"):
+    elif component.startswith("prompts"):
         _check_memory(sum(file.stat().st_size for file in files))
-        encoder = prompts.load_encoder(parts / "text_encoder", parts / "tokenizer")
-        prompts.write(*encoder, unwanted(files[-1], text_sha256), unfinished)
+        encoder = prompts.load_encoder(downloads / "text_encoder", downloads / "tokenizer")
+        prompts.write_prompts(*encoder, read_negative_prompt(files[-1], text_sha256), unfinished)
         unfinished.rename(target)
-    else:
+    else:  # an expert
         *base, painter = files
         convert_expert(base, painter, target, progress=progress, **options)
 
 
 def _check_memory(needed: int) -> None:
+    """Raises :class:`OutOfMemory` if fewer bytes are available."""
     if (free := psutil.virtual_memory().available) < needed:
         raise OutOfMemory(
-            f"The text encoder, needed this once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
-            "are free. Close other programs, then start the download again: it goes on from here.",
+            f"The text encoder, needed only once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
+            "are free. Close other programs, then start the download again: it continues from here.",
             "retry",
         )
 
 
-def unwanted(file: Path, sha256: str) -> str:
+def read_negative_prompt(file: Path, sha256: str) -> str:
     """The text in quotes, in a file, that has this hash.
 
     Raises:

@@ -12,8 +12,8 @@ from backend import device, doctor, pipeline, store
 from backend.api import devices, memory_profiles
 from backend.api.errors import InvalidSettings
 from backend.paint.orbitpainter import painter
-from backend.paint.orbitpainter.layouts import passes
-from backend.paint.orbitpainter.model import Card
+from backend.paint.orbitpainter.layouts import plan_passes
+from backend.paint.orbitpainter.model import ModelCard
 from tests.meshes import job, knot, mesh_data
 from tests.servers import Watcher, api, end_server, new_id, triangle_soup
 
@@ -66,11 +66,12 @@ def test_the_doctor_leaves_the_devices_for_blender(tmp_path, monkeypatch):
 
 
 def test_blender_reckons_with_the_films_that_the_painter_paints():
-    card = Card()
-    assert {painter.tokens(card, one) for one in passes(card.layout, card.frames)} == {memory_profiles.TOKENS}
+    card = ModelCard()
+    passes = plan_passes(card.layout, card.frames)
+    assert {painter.count_tokens(card, each) for each in passes} == {memory_profiles.PUBLISHED_TOKENS}
     assert {
-        name for name, sampling in painter.QUALITY.items() if sampling.skipped_below is not None
-    } == memory_profiles.REMEMBERING
+        name for name, sampling in painter.QUALITY_PRESETS.items() if sampling.caches_blocks
+    } == memory_profiles.FIRST_BLOCK_CACHE_QUALITIES
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")

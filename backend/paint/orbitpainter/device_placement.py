@@ -1,37 +1,38 @@
-"""A network put where its rung says, with everything that hurries it there (specs: orbitpainter e.3)."""
+"""A network's weights put where its memory profile says, with everything that speeds it up there
+(docs/models/orbitpainter.md#how-the-network-is-placed-on-the-card)."""
 
 import torch
 from diffusers import FirstBlockCacheConfig, WanTransformer3DModel
 from torch import nn
 from torch.utils._triton import has_triton
 
-from .distilled_lora import Adapter
-from .gasa import branched
-from .memory_plan import RUNGS, Rung
-from .quantization import squeeze
-from .sampler import Sampling
+from .distilled_lora import LoraAdapter
+from .gasa import has_sparse_branches
+from .memory_plan import MEMORY_PROFILES, MemoryProfile
+from .quantization import quantize_linear_layers
+from .sampler import SamplingConfig
 
-COMPILED_FROM = 20
-"""Steps of a film from which on a minute of compilation pays."""
+COMPILE_FROM_STEPS = 20
+"""Steps of a clip from which on a minute of compilation pays."""
 
 
-def placed(
+def prepare_for_device(
     network: WanTransformer3DModel,
-    rung: Rung,
+    profile: MemoryProfile,
     device: torch.device,
-    sampling: Sampling,
-    adapter: Adapter | None = None,
+    sampling: SamplingConfig,
+    adapter: LoraAdapter | None = None,
 ) -> WanTransformer3DModel:
-    """The network with its adapter, held as a rung says and ready for a way of sampling; it works on
-    ``device``."""
-    _narrow(network, rung, device, adapter)
+    """The network with its adapter merged, held as a memory profile says and ready for a way of sampling; it
+    computes on ``device``."""
+    _merge_and_cast(network, profile, device, adapter)
     if device.type == "cuda":
-        attend_with(network, *quickest_attention(torch.cuda.get_device_capability(device)))
-    if sampling.skipped_below is not None:
-        # Ahead of streaming, which puts hooks of its own around a block's and takes some off after the first
-        # step: inner ones stay.
-        network.enable_cache(FirstBlockCacheConfig(threshold=sampling.skipped_below))
-    if rung.streamed:
+        set_attention_backend(network, *attention_backends(torch.cuda.get_device_capability(device)))
+    if sampling.caches_blocks:
+        # Before streaming, which puts hooks of its own around those of a block and takes some off after the
+        # first step: the inner ones stay.
+        network.enable_cache(FirstBlockCacheConfig(threshold=sampling.cache_threshold))
+    if profile.streamed:
         network.enable_group_offload(
             onload_device=device,
             offload_type="block_level",
@@ -39,20 +40,28 @@ def placed(
             use_stream=device.type == "cuda",
         )
         return network
-    if device.type == "cuda" and compilable(rung, sampling) and not branched(network) and has_triton():
-        torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled works as it is
+    if (
+        device.type == "cuda"
+        and should_compile(profile, sampling)
+        and not has_sparse_branches(network)
+        and has_triton()
+    ):
+        torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled runs uncompiled
         network.compile_repeated_blocks()
     return network.to(device)
 
 
-def compilable(rung: Rung, sampling: Sampling) -> bool:
-    """Whether blocks are compiled: only those that no hook interrupts, and only for films that take longer
+def should_compile(profile: MemoryProfile, sampling: SamplingConfig) -> bool:
+    """Whether blocks are compiled: only those that no hook interrupts, and only for clips that take longer
     than compiling."""
-    return rung == RUNGS[0] and sampling.skipped_below is None and sampling.steps >= COMPILED_FROM
+    return (
+        profile == MEMORY_PROFILES[0] and not sampling.caches_blocks and sampling.steps >= COMPILE_FROM_STEPS
+    )
 
 
-def quickest_attention(capability: tuple[int, int]) -> list[str]:
-    """diffusers' names of exact attentions for an NVIDIA card of a compute capability, the quickest first."""
+def attention_backends(capability: tuple[int, int]) -> list[str]:
+    """diffusers' names of exact attention implementations for an NVIDIA GPU of a compute capability, the
+    fastest first."""
     return [
         *(["_flash_3"] if capability[0] == 9 else []),
         *(["flash"] if capability >= (8, 0) else []),
@@ -60,23 +69,26 @@ def quickest_attention(capability: tuple[int, int]) -> list[str]:
     ]
 
 
-def attend_with(network: WanTransformer3DModel, *names: str) -> None:
-    """Sets the first of these attentions that is installed."""
+def set_attention_backend(network: WanTransformer3DModel, *names: str) -> None:
+    """Sets the first of these attention implementations that is installed."""
     for name in names:
         try:
             return network.set_attention_backend(name)
-        except RuntimeError:  # diffusers' word for a package that is not there
+        except RuntimeError:  # diffusers raises this for a package that is not installed
             continue
 
 
-def _narrow(
-    network: WanTransformer3DModel, rung: Rung, device: torch.device, adapter: Adapter | None
+def _merge_and_cast(
+    network: WanTransformer3DModel,
+    profile: MemoryProfile,
+    device: torch.device,
+    adapter: LoraAdapter | None,
 ) -> None:
-    """Adds the adapter, and holds weights in as few bits as the rung says.
+    """Merges the adapter, and casts or quantizes the weights to the profile's precision.
 
-    A loaded network lies on disk until its tensors are touched. Its blocks are changed one after the other,
-    and go to the card at once if they stay there, so that memory never has the whole of a network that a rung
-    holds in fewer bits or on the card.
+    A loaded network is mapped from disk until its tensors are used. Its blocks are changed one after the
+    other, and go to the GPU at once if they stay there, so that memory never holds the whole of a network
+    that a profile holds in fewer bits or on the GPU.
     """
     if adapter:
         adapter.merge(
@@ -88,13 +100,13 @@ def _narrow(
             adapter.merge(
                 {f"blocks.{index}.{name}": tensor for name, tensor in block.named_parameters()}, device
             )
-        if rung.precision == "4bit":
-            squeeze(block, device)
-        if rung.precision == "fp8":
+        if profile.precision == "4bit":
+            quantize_linear_layers(block, device)
+        if profile.precision == "fp8":
             for layer in block.modules():
                 if isinstance(layer, nn.Linear):
                     layer.to(torch.float8_e4m3fn)
-        if not rung.streamed:
+        if not profile.streamed:
             block.to(device)
-    if rung.precision == "fp8":
+    if profile.precision == "fp8":
         network.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=torch.bfloat16)

@@ -1,11 +1,12 @@
 """The sparse branch's attention on a GPU: FlexAttention over blocks of tokens that lie near each other
-(specs: orbitpainter d.5).
+(docs/models/gasa.md#flexattention-over-morton-ordered-blocks).
 
-Tokens are put in Morton order of their voxels, so that neighbours fall into few pairs of blocks; only those
-pairs are worked on, and within them a mask says who attends to whom. It is the same attention as
-:meth:`backend.paint.orbitpainter.gasa.Neighbours.attend`, row by row.
+Tokens are sorted in Morton order of their voxels, so that neighbours fall into few pairs of blocks; only
+those pairs are computed, and within them a mask says who attends to whom. Row by row it is the same attention
+as :meth:`backend.paint.orbitpainter.gasa.GatheredAttention.attend`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,88 +14,104 @@ import numpy as np
 import torch
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
-from .gasa import RADIUS, Neighbours
+from .gasa import NEIGHBOUR_RADIUS, GatheredAttention
 
-BLOCK = 128
+BLOCK_SIZE = 128
 """Tokens of a block."""
 
-_BITS = 7
-"""Of a voxel's place along an axis, from 0 to 64."""
+_MORTON_BITS = 7
+"""Bits of a voxel's coordinate, from 0 to 64."""
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Who attends to whom, for FlexAttention.
+class BlockSparseAttention:
+    """Sparse attention by FlexAttention, see :class:`backend.paint.orbitpainter.gasa.SparseAttention`.
 
     Attributes:
         order: (N,) int64 the tokens' numbers in Morton order, those without surface last.
-        place: (N,) int64 where each token comes in it.
-        mask: which pairs of blocks have neighbours, and of their tokens, which are.
+        rank: (N,) int64 the position of each token in that order, the inverse permutation.
+        mask: which pairs of blocks have neighbours, and which of their tokens are neighbours.
     """
 
     order: torch.Tensor
-    place: torch.Tensor
+    rank: torch.Tensor
     mask: BlockMask
 
     def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """(N, H, D): softmax attention of N tokens (N, H, D) to their neighbours; zero where there are
-        none."""
-        query, key, value = (part[self.order].transpose(0, 1)[None] for part in (query, key, value))
-        return _attention(query.device.type)(query, key, value, block_mask=self.mask)[0].transpose(0, 1)[
-            self.place
-        ]
+        """See :class:`backend.paint.orbitpainter.gasa.SparseAttention`."""
+        # (N, H, D) -> (1, H, N, D), in Morton order
+        query, key, value = (x[self.order].transpose(0, 1)[None] for x in (query, key, value))
+        attended = _load_attention(query.device.type)(query, key, value, block_mask=self.mask)
+        return attended[0].transpose(0, 1)[self.rank]  # (1, H, N, D) -> (N, H, D)
 
 
-def blocks(voxel: np.ndarray, frame: np.ndarray, near: Neighbours, device: torch.device) -> Blocks:
-    """The blocks of tokens with voxels (N, 3) int32 and frames (N,) int32, see
-    :func:`backend.paint.orbitpainter.gasa.token_places`.
+def build_block_attention(
+    voxel: np.ndarray, frame: np.ndarray, neighbours: GatheredAttention, device: torch.device
+) -> BlockSparseAttention:
+    """The attention of tokens by blocks.
 
     Args:
-        voxel, frame: where the tokens are.
-        near: their neighbours.
-        device: where the attention works.
+        voxel, frame: (N, 3) int32 and (N,) int32 of
+            :func:`backend.paint.orbitpainter.gasa.compute_token_voxels`.
+        neighbours: of the tokens, on the CPU.
+        device: where the attention is computed.
     """
-    order = np.argsort(np.where(voxel[:, 0] >= 0, morton(voxel), np.iinfo(np.int64).max), kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    count = -(-len(order) // BLOCK)
-    pairs = np.zeros((count, count), bool)
-    pairs[np.repeat(place, near.first.diff().numpy()) // BLOCK, place[near.index.numpy()] // BLOCK] = True
-    number = torch.from_numpy(pairs.sum(axis=1, dtype=np.int32)).to(device)
-    index = torch.from_numpy(np.argsort(~pairs, axis=1, kind="stable").astype(np.int32)).to(device)
-    # Columns apart and numbers one by one: looking up a row of three and taking one of it compiles to
-    # something else (torch 2.13).
-    x, y, z, film = (
-        torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in (*voxel[order].T, frame[order])
-    )
-
-    def neighbouring(batch, head, one, other):
-        close = (
-            ((x[one] - x[other]).abs() <= RADIUS)
-            & ((y[one] - y[other]).abs() <= RADIUS)
-            & ((z[one] - z[other]).abs() <= RADIUS)
-        )
-        return close & (film[one] != film[other]) & (x[one] >= 0) & (x[other] >= 0)
-
+    last = np.iinfo(np.int64).max
+    order = np.argsort(np.where(voxel[:, 0] >= 0, morton_code(voxel), last), kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
     mask = BlockMask.from_kv_blocks(
-        number[None, None],
-        index[None, None],
-        BLOCK_SIZE=BLOCK,
-        mask_mod=neighbouring,
+        *_find_block_pairs(rank, neighbours, device),
+        BLOCK_SIZE=BLOCK_SIZE,
+        mask_mod=_build_mask(voxel[order], frame[order], device),
         seq_lengths=(len(order), len(order)),
     )
-    return Blocks(torch.from_numpy(order).to(device), torch.from_numpy(place).to(device), mask)
+    return BlockSparseAttention(torch.from_numpy(order).to(device), torch.from_numpy(rank).to(device), mask)
 
 
-def morton(voxel: np.ndarray) -> np.ndarray:
-    """(N,) int64 places along a Z-order curve of voxels (N, 3): the bits of the three numbers,
+def _find_block_pairs(
+    rank: np.ndarray, neighbours: GatheredAttention, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(count, index)`` of FlexAttention: (1, 1, B) int32 how many blocks of keys each block of queries
+    needs; (1, 1, B, B) int32 their numbers, those first."""
+    block_count = -(-len(rank) // BLOCK_SIZE)
+    needed = np.zeros((block_count, block_count), bool)
+    query_token = np.repeat(rank, neighbours.indptr.diff().numpy())
+    needed[query_token // BLOCK_SIZE, rank[neighbours.indices.numpy()] // BLOCK_SIZE] = True
+    count = torch.from_numpy(needed.sum(axis=1, dtype=np.int32)).to(device)
+    index = torch.from_numpy(np.argsort(~needed, axis=1, kind="stable").astype(np.int32)).to(device)
+    return count[None, None], index[None, None]
+
+
+def _build_mask(voxel: np.ndarray, frame: np.ndarray, device: torch.device) -> Callable:
+    """The mask function of FlexAttention: whether two tokens, by their numbers in sorted order, are
+    neighbours."""
+    # One tensor per coordinate, indexed with one number: indexing a row of three and then an element of it
+    # compiles to something else (torch 2.13).
+    x, y, z, clip_frame = (
+        torch.from_numpy(np.ascontiguousarray(column)).to(device) for column in (*voxel.T, frame)
+    )
+
+    def are_neighbours(batch, head, query, key):
+        close = (
+            ((x[query] - x[key]).abs() <= NEIGHBOUR_RADIUS)
+            & ((y[query] - y[key]).abs() <= NEIGHBOUR_RADIUS)
+            & ((z[query] - z[key]).abs() <= NEIGHBOUR_RADIUS)
+        )
+        return close & (clip_frame[query] != clip_frame[key]) & (x[query] >= 0) & (x[key] >= 0)
+
+    return are_neighbours
+
+
+def morton_code(voxel: np.ndarray) -> np.ndarray:
+    """(N,) int64 positions on a Z-order curve of voxels (N, 3): the bits of the three coordinates,
     interleaved."""
-    bits = voxel[:, :, None].astype(np.int64) >> np.arange(_BITS) & 1
-    return (bits << 3 * np.arange(_BITS) + np.arange(3)[:, None]).sum(axis=(1, 2))
+    bits = voxel[:, :, None].astype(np.int64) >> np.arange(_MORTON_BITS) & 1  # (N, 3, bits)
+    return (bits << 3 * np.arange(_MORTON_BITS) + np.arange(3)[:, None]).sum(axis=(1, 2))
 
 
 @cache
-def _attention(device: str):
-    """Compiled on a GPU, once for every size of a film; elsewhere as written, which is slow and takes N x N
-    memory, and is for tests."""
+def _load_attention(device: str) -> Callable:
+    """Compiled on a GPU, once for every sequence length; elsewhere uncompiled, which is slow, takes N x N
+    memory and is for tests."""
     return torch.compile(flex_attention, dynamic=False) if device == "cuda" else flex_attention

@@ -1,17 +1,17 @@
-"""The rungs (:mod:`backend.api.memory_profiles`) that fit a device as it is now."""
+"""The memory profiles (:mod:`backend.api.memory_profiles`) that fit a device as it is now."""
 
 import psutil
 import torch
 
-from ...api.memory_profiles import RUNGS, Rung, fitting
-from .sampler import Sampling
+from ...api.memory_profiles import MEMORY_PROFILES, MemoryProfile, profiles_that_fit
+from .sampler import SamplingConfig
 
 
-def rungs(device: torch.device, tokens: int, sampling: Sampling) -> list[Rung]:
-    """The rungs to try on a device for a film of so many tokens, the best first. A CPU has one memory only,
-    and no use for the others."""
+def plan_memory(device: torch.device, tokens: int, sampling: SamplingConfig) -> list[MemoryProfile]:
+    """The profiles to try on a device for a clip of ``tokens`` tokens, the best first. A CPU has only one
+    memory, so the others would not help it."""
     if device.type != "cuda":
-        return [RUNGS[0]]
-    # What other programs use, Blender among them, is not free.
-    card, memory = torch.cuda.mem_get_info(device)[0] / 1e9, psutil.virtual_memory().available / 1e9
-    return fitting(card, memory, tokens, sampling.skipped_below is not None)
+        return [MEMORY_PROFILES[0]]
+    # Memory that other programs use, Blender among them, is not free.
+    gpu, host = torch.cuda.mem_get_info(device)[0] / 1e9, psutil.virtual_memory().available / 1e9
+    return profiles_that_fit(gpu, host, tokens, sampling.caches_blocks)

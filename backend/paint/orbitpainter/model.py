@@ -1,4 +1,4 @@
-"""A painter's folder of weights, and its networks, of which only those at work are in memory."""
+"""A painter's folder of weights, and its networks, of which only those in use are in memory."""
 
 import gc
 import json
@@ -14,27 +14,33 @@ from ...api.weights import ORBITPAINTER
 from ...tensors import Tensors
 from ..reference import Reference
 from . import distilled_lora
-from .device_placement import placed
-from .memory_plan import RUNGS, Rung
-from .network import load
-from .sampler import EXPERTS, Prompts, Sampling
-from .segmentation import load_segmentation, segmented
+from .device_placement import prepare_for_device
+from .memory_plan import MEMORY_PROFILES, MemoryProfile
+from .network import load_network
+from .sampler import EXPERT_NAMES, Prompts, SamplingConfig
+from .segmentation import load_segmentation, segment_object
 
-CARD, PROMPTS, SEGMENTATION = "model.json", "prompts.safetensors", "segmentation"
-"""The files of the folder beside a folder for each expert and ``vae``, and a folder that may be missing, as
-may those of :mod:`backend.paint.orbitpainter.distilled_lora`."""
+CARD_FILE = "model.json"
+"""The model card in a painter's folder, which also has a folder for each expert, ``vae``, and perhaps the
+files of :mod:`backend.paint.orbitpainter.distilled_lora`."""
+
+PROMPTS_FILE = "prompts.safetensors"
+"""The embedded prompts in a painter's folder."""
+
+SEGMENTATION_FOLDER = "segmentation"
+"""The segmentation network in a painter's folder, which may be missing."""
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What the weights were made for.
 
     Attributes:
         size: width and height of a view in pixels.
-        frames: of an orbit's film, 121 or 61.
+        frames: of an orbit's clip, 121 or 61.
         layout: one of :data:`backend.paint.orbitpainter.layouts.LAYOUTS`.
         mirror: sign of the vertical orbit, see :func:`backend.paint.orbitpainter.cameras.orbits`.
-        trained: whether the weights have learnt anything; random ones paint noise, and say so.
+        trained: whether the weights have been trained; random ones paint noise, and the job's notes say so.
     """
 
     size: int = 512
@@ -44,13 +50,13 @@ class Card:
     trained: bool = True
 
     @staticmethod
-    def read(folder: Path) -> "Card":
+    def read(folder: Path) -> "ModelCard":
         """The card of a folder.
 
         Raises:
             InvalidWeights: there is none, or it cannot be read.
         """
-        file = folder / CARD
+        file = folder / CARD_FILE
         if not file.is_file():
             raise InvalidWeights(
                 f"OrbitPainter's weights are not in {folder}. Run: {ORBITPAINTER.command}. Or paint with "
@@ -58,23 +64,23 @@ class Card:
                 "download_weights",
             )
         try:
-            return Card(**json.loads(file.read_text(encoding="utf-8")))
+            return ModelCard(**json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise InvalidWeights(
                 f"{file} cannot be read ({error}). Delete the folder, then run: {ORBITPAINTER.command}"
             ) from error
 
     def write(self, folder: Path) -> None:
-        (folder / CARD).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
+        (folder / CARD_FILE).write_text(json.dumps(vars(self), indent=2), encoding="utf-8")
 
 
-def folder() -> Path:
+def weights_folder() -> Path:
     """Where OrbitPainter's weights are looked for."""
     return paths.models() / "orbitpainter"
 
 
-def embedded(file: Path) -> list[torch.Tensor]:
-    """What the text encoder once made of the wanted text and the unwanted one, (1, 512, C) float32 each.
+def read_prompts(file: Path) -> Prompts:
+    """The embedded prompts (1, 512, C) float32 of a file.
 
     Raises:
         InvalidWeights: the file is missing, damaged or of something else.
@@ -82,88 +88,94 @@ def embedded(file: Path) -> list[torch.Tensor]:
     tensors = Tensors([file])
     width = tensors.shapes.get("wanted", (0, 0))[-1]
     tensors.expect({"wanted": (512, width), "unwanted": (512, width)})
-    return [tensors.read(name)[None] for name in ("wanted", "unwanted")]
+    return Prompts(positive=tensors.read("wanted")[None], negative=tensors.read("unwanted")[None])
 
 
 class Model:
     """The networks of a folder.
 
     Args:
-        folder: see :data:`CARD`.
-        device: where they work.
-        rung: how an expert is held there; changed after :meth:`rest` only.
-        sampling: what the experts are for.
+        folder: see :data:`CARD_FILE`.
+        device: where they compute.
+        profile: how an expert is held there; changed only after :meth:`unload_expert`.
+        sampling: what the experts are used for.
     """
 
     def __init__(
-        self, folder: Path, device: torch.device, rung: Rung = RUNGS[0], sampling: Sampling | None = None
+        self,
+        folder: Path,
+        device: torch.device,
+        profile: MemoryProfile = MEMORY_PROFILES[0],
+        sampling: SamplingConfig | None = None,
     ):
-        self.folder, self.device, self.rung, self.sampling = folder, device, rung, sampling or Sampling()
-        self.card = Card.read(folder)
+        self.folder, self.device, self.profile = folder, device, profile
+        self.sampling = sampling or SamplingConfig()
+        self.card = ModelCard.read(folder)
         self._name, self._network = "", None
 
-    def expert(self, name: str) -> WanTransformer3DModel:
-        """One of :data:`backend.paint.orbitpainter.sampler.EXPERTS`; the other one is let go first."""
+    def load_expert(self, name: str) -> WanTransformer3DModel:
+        """One of :data:`backend.paint.orbitpainter.sampler.EXPERT_NAMES`, loaded once; the other one is
+        unloaded first."""
         if name != self._name:
-            self.rest()
-            network, adapter = load(WanTransformer3DModel, self.folder / name), None
+            self.unload_expert()
+            network, adapter = load_network(WanTransformer3DModel, self.folder / name), None
             if self.sampling.distilled:
                 shapes = {key: tuple(tensor.shape) for key, tensor in network.named_parameters()}
-                adapter = distilled_lora.Adapter(self.folder / distilled_lora.FILES[name], shapes)
-            self._network, self._name = placed(network, self.rung, self.device, self.sampling, adapter), name
+                adapter = distilled_lora.LoraAdapter(self.folder / distilled_lora.LORA_FILES[name], shapes)
+            self._network = prepare_for_device(network, self.profile, self.device, self.sampling, adapter)
+            self._name = name
         return self._network
 
-    def rest(self) -> None:
-        """Lets the expert go, so that the autoencoder has its room."""
+    def unload_expert(self) -> None:
+        """Frees the expert's memory, for the autoencoder or the other expert."""
         self._name, self._network = "", None
-        gc.collect()  # a network whose calls are hooked holds itself
+        gc.collect()  # a network with hooks refers to itself
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def autoencoder(self) -> AutoencoderKLWan:
-        """The autoencoder, for as long as the caller holds it."""
-        vae = load(AutoencoderKLWan, self.folder / "vae").to(self.device)
-        if self.rung.tiled:
+    def load_autoencoder(self) -> AutoencoderKLWan:
+        """The autoencoder, in memory for as long as the caller holds it."""
+        vae = load_network(AutoencoderKLWan, self.folder / "vae").to(self.device)
+        if self.profile.tiled:
             vae.enable_tiling()
         return vae
 
-    def prompts(self) -> Prompts:
-        """The two texts."""
-        return Prompts(*(text.to(self.device) for text in embedded(self.folder / PROMPTS)))
+    def load_prompts(self) -> Prompts:
+        """The two prompts, on the device."""
+        prompts = read_prompts(self.folder / PROMPTS_FILE)
+        return Prompts(prompts.positive.to(self.device), prompts.negative.to(self.device))
 
-    def segmented(self, reference: Reference) -> Reference:
-        """The reference with the alpha that the segmentation network gives it; as it is where the folder
+    def segment_reference(self, reference: Reference) -> Reference:
+        """The reference with the alpha that the segmentation network gives it; unchanged where the folder
         holds no such network."""
-        part = self.folder / SEGMENTATION
-        return (
-            reference.with_alpha(segmented(load_segmentation(part), reference.color))
-            if part.is_dir()
-            else reference
-        )
+        folder = self.folder / SEGMENTATION_FOLDER
+        if not folder.is_dir():
+            return reference
+        return reference.with_alpha(segment_object(load_segmentation(folder), reference.color))
 
-    def config(self) -> dict:
-        """Of an expert, as diffusers writes it."""
-        return WanTransformer3DModel.load_config(self.folder / EXPERTS[0])
+    def load_config(self) -> dict:
+        """The configuration of an expert, as diffusers writes it."""
+        return WanTransformer3DModel.load_config(self.folder / EXPERT_NAMES[0])
 
     def check(self) -> None:
         """Opens every file once.
 
         Raises:
-            InvalidWeights: one is missing or damaged, or has not what the sampling needs.
+            InvalidWeights: one is missing or damaged, or lacks what the sampling needs.
         """
-        for part in (*EXPERTS, "vae"):
-            files = sorted((self.folder / part).glob("*.safetensors"))
+        for component in (*EXPERT_NAMES, "vae"):
+            files = sorted((self.folder / component).glob("*.safetensors"))
             if not files:
                 raise InvalidWeights(
-                    f"{self.folder / part} holds no weights. Delete the folder, then run: "
+                    f"{self.folder / component} holds no weights. Delete the folder, then run: "
                     f"{ORBITPAINTER.command}"
                 )
             Tensors(files)
-        for file in distilled_lora.FILES.values():
+        for file in distilled_lora.LORA_FILES.values():
             if self.sampling.distilled and not (self.folder / file).is_file():
                 raise InvalidWeights(
                     f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. "
                     "Give them to 'python -m backend convert' as --fast-high and --fast-low, or choose "
                     "another quality."
                 )
-        embedded(self.folder / PROMPTS)
+        read_prompts(self.folder / PROMPTS_FILE)

@@ -1,12 +1,15 @@
-"""OrbitPainter: a video model paints the orbits of the bare mesh after the reference (Ink3D 3.1)."""
+"""OrbitPainter: a video model paints the orbits of the untextured mesh after the reference (Ink3D, section
+3.1)."""
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
@@ -21,19 +24,47 @@ from ..painter import Keep, Painting, Progress
 from ..preview import Show, strip, unseen
 from ..reference import Reference
 from . import agx, cameras, clips, cost_model, flex_attention, gasa
-from .latent_preview import Sketch
-from .layouts import PATCH, Pass, latent_frames, passes
-from .memory_plan import Rung, rungs
-from .model import Card, Model, folder
-from .network import LATENT, condition
-from .sampler import Sampling, denoise, noise
+from .latent_preview import LatentPreview
+from .layouts import TOKEN_SIZE, Pass, count_latent_frames, plan_passes
+from .memory_plan import MemoryProfile, plan_memory
+from .model import Model, ModelCard, weights_folder
+from .network import LATENT_CHANNELS, pack_condition
+from .sampler import SamplingConfig, denoise, sample_noise
 
-QUALITY = {
-    "quality": Sampling(),
-    "balanced": Sampling(steps=30, guided=("high",), skipped_below=0.05),
-    "fast": Sampling(steps=4, guidance=1.0, distilled=True),
+QUALITY_PRESETS = {
+    "quality": SamplingConfig(),
+    "balanced": SamplingConfig(steps=30, guided=("high",), cache_threshold=0.05),
+    "fast": SamplingConfig(steps=4, guidance=1.0, distilled=True),
 }
-"""How a film is made, by the setting's name."""
+"""How clips are sampled, by the value of the setting."""
+
+ENCODED_PROGRESS = 0.05
+"""Progress of a pass, 0..1, when its conditions are encoded."""
+
+DENOISED_PROGRESS = 0.9
+"""Progress of a pass, 0..1, when only decoding is left."""
+
+
+@dataclass(frozen=True)
+class PassTime:
+    """Seconds that a pass was expected to take, and took."""
+
+    expected: float
+    taken: float
+
+
+class Conditions(NamedTuple):
+    """What the network is given beside the noise.
+
+    Attributes:
+        positions: per view (H, W, 3) uint8 of :func:`backend.render.gbuffer_images.position_image`.
+        normals: per view (H, W, 3) uint8 of :func:`backend.render.gbuffer_images.normal_image`.
+        reference: with its foreground.
+    """
+
+    positions: Sequence[np.ndarray]
+    normals: Sequence[np.ndarray]
+    reference: Reference
 
 
 class OrbitPainter:
@@ -42,8 +73,8 @@ class OrbitPainter:
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
     ) -> list[Orbit]:
-        """The views that the weights know."""
-        card = Card.read(folder())
+        """The views that the weights were trained on."""
+        card = ModelCard.read(weights_folder())
         both = cameras.orbits(card.size, card.frames, card.mirror)
         return both[:1] if card.layout == "horizontal" else both
 
@@ -54,131 +85,156 @@ class OrbitPainter:
         reference: Reference,
         settings: Settings,
         progress: Progress,
-        keep: Keep,
-        show: Show,
+        load_or_run: Keep,
+        show_preview: Show,
     ) -> Painting:
-        """Every view as the model paints it; each pass is kept as soon as it is done.
+        """Every view as the model paints it; each pass is stored as soon as it is done.
 
         Raises:
             InvalidWeights: the weights are missing or damaged.
             InvalidImage: no object can be told from the background.
         """
-        model = Model(folder(), device_called(settings.device), sampling=QUALITY[settings.quality])
+        model = Model(
+            weights_folder(), device_called(settings.device), sampling=QUALITY_PRESETS[settings.quality]
+        )
         model.check()
-        reference = cut_out(model.segmented(reference) if reference.opaque else reference)
-        positions = [position_image(buffer) for buffer in buffers]
-        normals = [normal_image(buffer, surface) for buffer in buffers]
-        needed = passes(model.card.layout, model.card.frames)
+        reference = cut_out(model.segment_reference(reference) if reference.opaque else reference)
+        conditions = Conditions(
+            [position_image(buffer) for buffer in buffers],
+            [normal_image(buffer, surface) for buffer in buffers],
+            reference,
+        )
+        # One pass after the other; later ones may start with a frame of earlier ones.
+        passes = plan_passes(model.card.layout, model.card.frames)
         painted: dict[int, np.ndarray] = {}
-        spent: list[tuple[float, float]] = []
-        for number, one in enumerate(needed):
-            told = partial(_told, progress, number, len(needed))
+        times: list[PassTime] = []
+        for number, video_pass in enumerate(passes):
+            report_progress = partial(_report_pass_progress, progress, number, len(passes))
             paint = partial(
-                paint_pass, model, one, positions, normals, reference, painted, settings, told, show
+                paint_pass, model, video_pass, conditions, painted, settings, report_progress, show_preview
             )
-            frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
-            painted |= {int(view): frame for view, frame in frames.items()}
-            show(_base_color(strip([frame for _, frame in sorted(painted.items())]), settings))
-        frames = [_base_color(painted[view], settings) for view in range(len(buffers))]
-        notes = list(reference.notes)
-        if spent:  # and not all read from disk
-            expected, taken = (_spoken(sum(seconds)) for seconds in zip(*spent, strict=True))
-            peak = max(
-                model.rung.card(tokens(model.card, one), model.sampling.skipped_below is not None)
-                for one in needed
-            )
-            room = (
-                f", for which {peak:.0f} GB of the card were reckoned" if model.device.type == "cuda" else ""
-            )
-            notes.append(f"OrbitPainter worked with {model.rung}{room}; expected {expected}, took {taken}.")
-        if not model.card.trained:
-            notes.append("OrbitPainter's weights are random: the colours mean nothing.")
+            work = partial(_time_pass, model, count_tokens(model.card, video_pass), paint, times)
+            images = load_or_run(f"pass_{number}", work)
+            painted |= {int(view): image for view, image in images.items()}
+            show_preview(_to_base_color(strip([image for _, image in sorted(painted.items())]), settings))
+        frames = [_to_base_color(painted[view], settings) for view in range(len(buffers))]
+        notes = [*reference.notes, *_write_notes(model, passes, times)]
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
 
 
-def tokens(card: Card, one: Pass) -> int:
-    """How many tokens the network works on at once in a pass, the reference's among them."""
-    frames = 1 + sum(latent_frames(len(film)) for film in one.films)
-    return frames * len(one.films[0][0]) * (card.size // PATCH) ** 2
+def _write_notes(model: Model, passes: Sequence[Pass], times: Sequence[PassTime]) -> list[str]:
+    """Sentences for the user: memory and time of the passes that were not read from disk, and random
+    weights."""
+    notes = []
+    if times:
+        expected = format_duration(sum(each.expected for each in times))
+        taken = format_duration(sum(each.taken for each in times))
+        peak = max(
+            model.profile.gpu_gigabytes(count_tokens(model.card, each), model.sampling.caches_blocks)
+            for each in passes
+        )
+        memory = f", estimated at {peak:.0f} GB of graphics memory" if model.device.type == "cuda" else ""
+        notes.append(f"OrbitPainter worked with {model.profile}{memory}; expected {expected}, took {taken}.")
+    if not model.card.trained:
+        notes.append("OrbitPainter's weights are random: the colours mean nothing.")
+    return notes
 
 
-def smaller_until_it_fits(
-    paint: Callable[[], dict[int, np.ndarray]], model: Model, choice: Sequence[Rung]
+def count_tokens(card: ModelCard, video_pass: Pass) -> int:
+    """How many tokens the network processes at once in a pass, the reference's among them."""
+    frames = 1 + sum(count_latent_frames(len(clip)) for clip in video_pass.clips)
+    views_per_frame = len(video_pass.clips[0][0])
+    return frames * views_per_frame * (card.size // TOKEN_SIZE) ** 2
+
+
+def retry_with_smaller_profiles(
+    paint: Callable[[], dict[int, np.ndarray]], model: Model, profiles: Sequence[MemoryProfile]
 ) -> dict[int, np.ndarray]:
-    """What ``paint`` returns with the model on the first of the rungs on which its work fits the card.
+    """What ``paint`` returns with the first of the memory profiles with which the GPU's memory is enough.
 
     Raises:
-        OutOfMemory: it fits on none.
+        OutOfMemory: it is not enough with any.
     """
-    for rung in choice:
-        model.rest()
-        model.rung = rung
+    for profile in profiles:
+        model.unload_expert()
+        model.profile = profile
         try:
             return paint()
         except torch.OutOfMemoryError:
             continue
     raise OutOfMemory(
-        "The card has too little memory for OrbitPainter, even with 4-bit weights that are streamed block by "
-        "block. Close other programs that use it, or paint with Draft."
+        "The graphics card has too little memory for OrbitPainter, even with 4-bit weights that are streamed "
+        "block by block. Close other programs that use it, or paint with Draft."
     )
 
 
 def paint_pass(
     model: Model,
-    one: Pass,
-    positions: Sequence[np.ndarray],
-    normals: Sequence[np.ndarray],
-    reference: Reference,
+    video_pass: Pass,
+    conditions: Conditions,
     painted: dict[int, np.ndarray],
     settings: Settings,
     progress: Progress,
-    show: Show = unseen,
+    show_preview: Show = unseen,
 ) -> dict[int, np.ndarray]:
-    """The pictures (H, W, 3) uint8 by view that one run of the network gives.
+    """The images (H, W, 3) uint8 by view that one run of the network paints.
 
     Args:
         model: its networks.
-        one: which films.
-        positions, normals: the conditions of all views, (H, W, 3) uint8.
-        reference: with its foreground.
-        painted: what earlier passes gave.
+        video_pass: which clips.
+        conditions: of all views.
+        painted: images of earlier passes by view.
         settings: of the job.
-        progress: told the fraction done.
-        show: shown at every step, roughly, what the film is going to be.
+        progress: receives the fraction done.
+        show_preview: receives rough images of the clips at every step.
     """
-    shown = clips.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
+    positions, normals, reference = conditions
+    views_per_frame = len(video_pass.clips[0][0])
+    framed = clips.frame_reference(
+        reference, model.card.size, views_per_frame, settings.view_transform == "agx"
+    )
     with torch.no_grad():
-        vae = model.autoencoder()
-        position, normal = (clips.encoded(vae, images, one.films) for images in (positions, normals))
-        still = clips.encoded(vae, [shown], [[(0,)]])
-        first = None if one.follows is None else clips.encoded(vae, [painted[one.follows]], [[(0,)]])
-        del vae
-        sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
-
-        def look(latents: torch.Tensor) -> None:
-            show(_base_color(strip(sketch.pictures(latents)), settings))
-
-        progress(0.05)
-        start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
-        expert = partial(
-            _aimed, model, cache(partial(_near, model, positions, one)), shown.size // (3 * PATCH**2)
+        # Encode conditions, reference and start frame.
+        vae = model.load_autoencoder()
+        position, normal = (
+            clips.encode_clips(vae, images, video_pass.clips) for images in (positions, normals)
         )
+        reference_latent = _encode_image(vae, framed)
+        start = video_pass.start_view
+        first_frame = None if start is None else _encode_image(vae, painted[start])
+        del vae  # its memory is for the experts
+        latent_preview = LatentPreview.fit([(position, positions), (normal, normals)], video_pass.clips)
+
+        def preview(latents: torch.Tensor) -> None:
+            show_preview(_to_base_color(strip(latent_preview.render(latents)), settings))
+
+        progress(ENCODED_PROGRESS)
+        # Denoise. The sparse attention is built only if the experts have branches for it.
+        noise = sample_noise((1, LATENT_CHANNELS, *position.shape[2:]), settings.seed).to(model.device)
+        sparse = cache(partial(_build_sparse_attention, model, positions, video_pass))
+        reference_tokens = framed.size // (3 * TOKEN_SIZE**2)
         latents = denoise(
-            expert,
-            start,
-            condition(position, normal, still),
-            model.prompts(),
+            partial(_load_expert, model, sparse, reference_tokens),
+            noise,
+            pack_condition(position, normal, reference_latent),
+            model.load_prompts(),
             model.sampling,
-            lambda fraction: progress(0.05 + 0.85 * fraction),
-            first,
-            look,
+            lambda fraction: progress(ENCODED_PROGRESS + (DENOISED_PROGRESS - ENCODED_PROGRESS) * fraction),
+            first_frame,
+            preview,
         )
-        model.rest()
-        return clips.decoded(model.autoencoder(), latents, one.films)
+        # Decode.
+        model.unload_expert()
+        return clips.decode_clips(model.load_autoencoder(), latents, video_pass.clips)
 
 
-def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
-    """(..., 3) uint8 sRGB of a frame, or several, as the model paints them."""
+def _encode_image(vae: AutoencoderKLWan, image: np.ndarray) -> torch.Tensor:
+    """(1, 16, 1, h, w) latent of an image (H, W, 3) uint8, as a clip of one frame."""
+    return clips.encode_clips(vae, [image], [[(0,)]])
+
+
+def _to_base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
+    """(..., 3) uint8 sRGB base colour of one or several frames (..., 3) uint8 as the model paints them."""
     return (
         np.round(255 * agx.decode(frame / np.float32(255))).astype(np.uint8)
         if settings.view_transform == "agx"
@@ -186,45 +242,43 @@ def _base_color(frame: np.ndarray, settings: Settings) -> np.ndarray:
     )
 
 
-def _aimed(
-    model: Model, near: Callable[[], gasa.Neighbours], reference: int, name: str
+def _load_expert(
+    model: Model, sparse: Callable[[], gasa.SparseAttention], reference_tokens: int, name: str
 ) -> WanTransformer3DModel:
-    """An expert, ready for the film of which ``near`` tells the neighbours."""
-    network = model.expert(name)
-    if gasa.branched(network):
-        gasa.aim(network, near(), reference)
+    """An expert, whose branches know the neighbours in the clips that it is about to paint."""
+    network = model.load_expert(name)
+    if gasa.has_sparse_branches(network):
+        gasa.set_sparse_attention(network, sparse(), reference_tokens)
     return network
 
 
-def _near(model: Model, positions: Sequence[np.ndarray], one: Pass) -> gasa.Attends:
-    places = gasa.token_places(positions, one.films)
-    near = gasa.neighbours(*places)
-    return (
-        flex_attention.blocks(*places, near, model.device)
-        if model.device.type == "cuda" and has_triton()
-        else near.to(model.device)
-    )
+def _build_sparse_attention(
+    model: Model, positions: Sequence[np.ndarray], video_pass: Pass
+) -> gasa.SparseAttention:
+    voxel, frame = gasa.compute_token_voxels(positions, video_pass.clips)
+    neighbours = gasa.find_neighbours(voxel, frame)
+    if model.device.type == "cuda" and has_triton():
+        return flex_attention.build_block_attention(voxel, frame, neighbours, model.device)
+    return neighbours.to(model.device)
 
 
-def _clocked(
-    model: Model, count: int, paint: Callable[[], dict[int, np.ndarray]], spent: list
+def _time_pass(
+    model: Model, tokens: int, paint: Callable[[], dict[int, np.ndarray]], times: list[PassTime]
 ) -> dict[str, np.ndarray]:
-    """The pictures of a film of so many tokens, named for a file; ``spent`` takes the seconds that were
-    expected, and those it took."""
-    speed, start = cost_model.speed(model.device), time.monotonic()
-    frames = smaller_until_it_fits(paint, model, rungs(model.device, count, model.sampling))
-    spent.append(
-        (
-            cost_model.seconds(model.config(), count, model.sampling, model.rung, speed),
-            time.monotonic() - start,
-        )
-    )
-    return {str(view): frame for view, frame in frames.items()}
+    """The images of a pass of ``tokens`` tokens by view, named for a file; its time is appended to
+    ``times``."""
+    speed, start = cost_model.measure_speed(model.device), time.monotonic()
+    images = retry_with_smaller_profiles(paint, model, plan_memory(model.device, tokens, model.sampling))
+    expected = cost_model.estimate_seconds(model.load_config(), tokens, model.sampling, model.profile, speed)
+    times.append(PassTime(expected, time.monotonic() - start))
+    return {str(view): image for view, image in images.items()}
 
 
-def _spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Seconds, or minutes where they are many."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _told(progress: Progress, number: int, count: int, fraction: float) -> None:
+def _report_pass_progress(progress: Progress, number: int, count: int, fraction: float) -> None:
+    """Reports the fraction of one of ``count`` passes as the fraction of all."""
     progress((number + fraction) / count)

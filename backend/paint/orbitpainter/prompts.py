@@ -1,4 +1,4 @@
-"""The two texts, embedded once: they never change, so that the text encoder (11 GB) is not needed when
+"""The two prompts, embedded once: they never change, so that the text encoder (11 GB) is not needed for
 painting."""
 
 from pathlib import Path
@@ -10,10 +10,10 @@ from ...api.errors import InvalidWeights
 from ...store import said_plainly
 from ...tensors import save
 
-LENGTH = 512
-"""Tokens that the networks see of a text; those beyond its end are zero, and are seen too."""
+PROMPT_TOKENS = 512
+"""Tokens that the networks see of a prompt; those beyond its end are zero, and are attended to as well."""
 
-WANTED = "This is a 3D model"
+POSITIVE_PROMPT = "This is a 3D model"
 """The prompt that the weights were trained with."""
 
 
@@ -22,7 +22,7 @@ def load_encoder(folder: Path, tokenizer: Path) -> tuple[UMT5EncoderModel, PreTr
     for diffusers.
 
     Raises:
-        InvalidWeights: they cannot be read from there, or not whole.
+        InvalidWeights: they cannot be read from there, or a tensor is missing.
     """
     try:
         encoder, report = UMT5EncoderModel.from_pretrained(
@@ -32,7 +32,7 @@ def load_encoder(folder: Path, tokenizer: Path) -> tuple[UMT5EncoderModel, PreTr
             use_safetensors=True,
             output_loading_info=True,
         )
-        words = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
+        loaded_tokenizer = AutoTokenizer.from_pretrained(tokenizer, local_files_only=True)
     except (OSError, ValueError) as error:
         raise InvalidWeights(
             f"{folder} and {tokenizer} hold no text encoder and tokenizer that can be read ({error})."
@@ -43,25 +43,37 @@ def load_encoder(folder: Path, tokenizer: Path) -> tuple[UMT5EncoderModel, PreTr
             f"{folder}: the tensor '{missing[0]}' is missing. The download is incomplete, or of another "
             "model."
         )
-    return encoder.eval(), words
+    return encoder.eval(), loaded_tokenizer
 
 
 @torch.no_grad()
-def embed(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str) -> torch.Tensor:
-    """(512, C) float32: what the encoder makes of a text, zero beyond its end."""
-    words = tokenizer(
-        " ".join(text.split()), padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+def embed_prompt(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str) -> torch.Tensor:
+    """(512, C) float32: the encoder's embedding of a prompt, zero beyond its end."""
+    tokens = tokenizer(
+        " ".join(text.split()),
+        padding="max_length",
+        max_length=PROMPT_TOKENS,
+        truncation=True,
+        return_tensors="pt",
     )
-    embedded = encoder(words.input_ids, attention_mask=words.attention_mask).last_hidden_state[0].float()
-    return embedded * words.attention_mask[0, :, None]
+    embedding = encoder(tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state[0].float()
+    return embedding * tokens.attention_mask[0, :, None]
 
 
-def write(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, unwanted: str, file: Path) -> None:
-    """Writes the file that :func:`backend.paint.orbitpainter.model.embedded` reads; raises
-    :class:`StorageError` if it cannot."""
+def write_prompts(
+    encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, negative_prompt: str, file: Path
+) -> None:
+    """Writes the file that :func:`backend.paint.orbitpainter.model.read_prompts` reads.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     with said_plainly(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         save(
-            {"wanted": embed(encoder, tokenizer, WANTED), "unwanted": embed(encoder, tokenizer, unwanted)},
+            {
+                "wanted": embed_prompt(encoder, tokenizer, POSITIVE_PROMPT),
+                "unwanted": embed_prompt(encoder, tokenizer, negative_prompt),
+            },
             file,
         )

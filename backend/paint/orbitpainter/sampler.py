@@ -8,131 +8,138 @@ from dataclasses import dataclass
 import torch
 from diffusers import WanTransformer3DModel
 
-from .network import velocity
+from .network import predict_velocity
 
-EXPERTS = ("high", "low")
-"""The names of the two networks, in the order in which they work."""
+EXPERT_NAMES = ("high", "low")
+"""The names of the two networks, in the order in which they are used."""
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How to go from noise to a picture; the defaults are the published ones (specs: orbitpainter a.6).
+class SamplingConfig:
+    """How to sample. The defaults are the published values, except for ``round_timesteps``
+    (docs/models/orbitpainter.md#noise-levels-experts-and-guidance).
 
     Attributes:
         steps: Euler steps.
-        shift: how much of them lies at high noise.
-        boundary: noise level below which the second expert works.
-        guidance: how far to go from what the negative prompt gives to what the prompt gives, and beyond; 1
-            asks for the prompt alone.
-        guided: the experts that are guided; the others are asked once per step instead of twice.
-        skipped_below: how little, in relation, the change that an expert's first block makes may differ from
-            the last time its other blocks worked, for what they made then to be used again; None where they
-            always work.
-        distilled: whether the experts are those that were taught to need four steps and no guidance.
-        rounded_times: whether the networks are told times that bfloat16 can hold, as in training.
+        shift: how much of them lies at high noise (flow matching's timestep shift).
+        boundary: noise level below which the second expert is used.
+        guidance: scale of classifier-free guidance; 1 evaluates the positive prompt alone.
+        guided: the experts that are guided; the others are evaluated once per step instead of twice.
+        cache_threshold: threshold of the first-block cache: the largest relative change of the first block's
+            residual at which the other blocks' last results are used again; None for no cache.
+        distilled: whether the experts are those with the four-step LoRA, which need no guidance.
+        round_timesteps: whether timesteps are rounded to bfloat16, as in training and in the authors' code.
     """
 
     steps: int = 50
     shift: float = 5.0
     boundary: float = 0.875
     guidance: float = 6.0
-    guided: tuple[str, ...] = EXPERTS
-    skipped_below: float | None = None
+    guided: tuple[str, ...] = EXPERT_NAMES
+    cache_threshold: float | None = None
     distilled: bool = False
-    rounded_times: bool = False
+    round_timesteps: bool = False
 
-    def levels(self) -> torch.Tensor:
+    @property
+    def caches_blocks(self) -> bool:
+        """Whether there is a first-block cache."""
+        return self.cache_threshold is not None
+
+    def sigmas(self) -> torch.Tensor:
         """(steps + 1,) float64 noise levels from 1 to 0."""
-        rest = 1 - torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
-        return self.shift * rest / (1 + (self.shift - 1) * rest)
+        uniform = 1 - torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
+        return self.shift * uniform / (1 + (self.shift - 1) * uniform)
 
-    def expert(self, level: float) -> str:
-        """Which network works at a noise level."""
-        return EXPERTS[0] if level >= self.boundary else EXPERTS[1]
+    def expert_at(self, sigma: float) -> str:
+        """Which network is used at a noise level."""
+        return EXPERT_NAMES[0] if sigma >= self.boundary else EXPERT_NAMES[1]
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Which of the :class:`Prompts` an expert is asked about at each step."""
-        return ("wanted", "unwanted") if self.guidance != 1 and name in self.guided else ("wanted",)
+    def prompts_of(self, expert: str) -> tuple[str, ...]:
+        """Which of the :class:`Prompts` an expert is evaluated for at each step."""
+        return ("positive", "negative") if self.guidance != 1 and expert in self.guided else ("positive",)
 
-    def time(self, level: float) -> float:
-        """What a network is told of a noise level."""
-        time = torch.tensor(1000 * level, dtype=torch.float32)
-        return float(time.bfloat16() if self.rounded_times else time)
+    def timestep(self, sigma: float) -> float:
+        """The timestep that a network is given for a noise level."""
+        timestep = torch.tensor(1000 * sigma, dtype=torch.float32)
+        return float(timestep.bfloat16() if self.round_timesteps else timestep)
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Embeddings (1, 512, C), zero beyond the end of the text."""
+    """Embeddings (1, 512, C) of the two prompts, zero beyond the end of the text."""
 
-    wanted: torch.Tensor
-    unwanted: torch.Tensor
+    positive: torch.Tensor
+    negative: torch.Tensor
 
 
-def noise(shape: tuple[int, ...], seed: int) -> torch.Tensor:
-    """Normal noise, the same on every machine."""
+def sample_noise(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Standard normal noise, the same on every machine."""
     return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed), dtype=torch.float32)
 
 
 @torch.no_grad()
 def denoise(
-    expert: Callable[[str], WanTransformer3DModel],
+    load_expert: Callable[[str], WanTransformer3DModel],
     latents: torch.Tensor,
     condition: torch.Tensor,
     prompts: Prompts,
-    sampling: Sampling,
+    sampling: SamplingConfig,
     progress: Callable[[float], None],
     first_frame: torch.Tensor | None = None,
-    look: Callable[[torch.Tensor], None] = lambda latents: None,
+    preview: Callable[[torch.Tensor], None] = lambda latents: None,
 ) -> torch.Tensor:
-    """Latents (1, 16, T, h, w) float32 of the painted film.
+    """Latents (1, 16, T, h, w) float32 of the painted clips.
 
     Args:
-        expert: gives the network of a name, ready to work; asked again at every step, so that it may hold
-            only one of them.
+        load_expert: returns the network of a name, ready to use; called at every step, so that only one needs
+            to be in memory.
         latents: (1, 16, T, h, w) float32 noise.
-        condition: see :func:`backend.paint.orbitpainter.network.condition`.
-        prompts: of the text.
+        condition: see :func:`backend.paint.orbitpainter.network.pack_condition`.
+        prompts: the two embedded texts.
         sampling: how.
-        progress: told the fraction done after every step.
-        first_frame: (1, 16, 1, h, w) latent that the first frame shall be; it is put in clean, before the
-            first step and after each.
-        look: shown, at every step, the latents as they would be if the rest of the noise went the same way.
+        progress: receives the fraction done after every step.
+        first_frame: (1, 16, 1, h, w) latent that the first frame is fixed to, without noise, before the first
+            step and after each.
+        preview: receives, at every step, the clean latents that this step's velocity predicts.
     """
-    levels = sampling.levels().tolist()
-    latents, working = _with_first(latents, first_frame), ""
-    for step, (level, following) in enumerate(itertools.pairwise(levels)):
-        name = sampling.expert(level)
-        network = expert(name)
-        if name != working:  # nothing that it remembers of another film, or of its last turn, is of use now
+    latents = _inject_first_frame(latents, first_frame)
+    previous_name = ""
+    for step, (sigma, next_sigma) in enumerate(itertools.pairwise(sampling.sigmas().tolist())):
+        name = sampling.expert_at(sigma)
+        network = load_expert(name)
+        if name != previous_name:  # a cache of another clip, or of this expert's last turn, must not be used
             network._reset_stateful_cache()
-            working = name
-        time = torch.tensor([sampling.time(level)], device=latents.device)
-        directions = [
-            _asked(network, text, latents, condition, time, prompts) for text in sampling.texts(name)
+            previous_name = name
+        # One evaluation per prompt.
+        timestep = torch.tensor([sampling.timestep(sigma)], device=latents.device)
+        velocities = [
+            _predict_for_prompt(network, prompt, latents, condition, timestep, prompts)
+            for prompt in sampling.prompts_of(name)
         ]
         del network  # or it would stay in memory beside the next
-        direction = (
-            directions[-1] + sampling.guidance * (directions[0] - directions[-1])
-            if len(directions) > 1
-            else directions[0]
-        )
-        look(_with_first(latents - level * direction, first_frame))
-        latents = _with_first(latents + (following - level) * direction, first_frame)
+        # Classifier-free guidance.
+        velocity = velocities[0]
+        if len(velocities) > 1:
+            velocity = velocities[-1] + sampling.guidance * (velocities[0] - velocities[-1])
+        preview(_inject_first_frame(latents - sigma * velocity, first_frame))
+        # Euler step.
+        latents = _inject_first_frame(latents + (next_sigma - sigma) * velocity, first_frame)
         progress((step + 1) / sampling.steps)
     return latents
 
 
-def _asked(
+def _predict_for_prompt(
     network: WanTransformer3DModel,
-    text: str,
+    prompt: str,
     latents: torch.Tensor,
     condition: torch.Tensor,
-    time: torch.Tensor,
+    timestep: torch.Tensor,
     prompts: Prompts,
 ) -> torch.Tensor:
-    with network.cache_context(text):
-        return velocity(network, latents, condition, time, getattr(prompts, text))
+    """The velocity for one of the prompts, which has a first-block cache of its own."""
+    with network.cache_context(prompt):
+        return predict_velocity(network, latents, condition, timestep, getattr(prompts, prompt))
 
 
-def _with_first(latents: torch.Tensor, first_frame: torch.Tensor | None) -> torch.Tensor:
+def _inject_first_frame(latents: torch.Tensor, first_frame: torch.Tensor | None) -> torch.Tensor:
     return latents if first_frame is None else torch.cat([first_frame.to(latents), latents[:, :, 1:]], dim=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.orbitpainter.cameras import closed, orbits
+from backend.paint.orbitpainter.cameras import close_orbit, orbits
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
 from backend.render.contact_sheet import contact_sheet
 from backend.render.gbuffer_images import normal_image, position_image
@@ -47,7 +47,7 @@ def test_orbitpainters_orbits_are_the_published_views_and_the_first_again():
     np.testing.assert_allclose(over.rotation, np.column_stack([(-1, 0, 0), (0, 1, 0), (0, 0, 1)]), atol=1e-12)
     assert [len(orbit.cameras) for orbit in orbits(64, 61)] == [60, 60]
     np.testing.assert_allclose(orbits(64, 61)[1].cameras[15].rotation, over.rotation, atol=1e-12)
-    video = closed(horizontal.cameras)
+    video = close_orbit(horizontal.cameras)
     assert len(video) == 121
     assert video[-1] is video[0]
 

@@ -23,14 +23,14 @@ from backend.api.weights import (
     WAN,
     gigabytes,
 )
-from backend.paint.orbitpainter.model import Model, embedded
-from backend.paint.orbitpainter.painter import QUALITY
+from backend.paint.orbitpainter.model import Model, read_prompts
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.segmentation import load_segmentation
 from backend.weights import command
 from backend.weights.fetch import fetch
 from backend.weights.install import install
 from backend.weights.manifest import File, Manifest
-from backend.weights.orbitpainter import make, unwanted
+from backend.weights.orbitpainter import make, read_negative_prompt
 from backend.weights.plan import left, look, room, workplace
 from tests import tiny_model, tiny_weights
 from tests.hub import Hub
@@ -100,11 +100,11 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
     target = tmp_path / "models" / "orbitpainter"
     model = Model(target, torch.device("cpu"))
     model.check()
-    assert model.expert("high").config.in_channels == 65
-    Model(target, torch.device("cpu"), sampling=QUALITY["fast"]).check()
+    assert model.load_expert("high").config.in_channels == 65
+    Model(target, torch.device("cpu"), sampling=QUALITY_PRESETS["fast"]).check()
     assert load_segmentation(target / "segmentation").config.model_type == "sam"
-    wanted, unwanted = embedded(target / "prompts.safetensors")
-    assert not torch.equal(wanted, unwanted)
+    embedded = read_prompts(target / "prompts.safetensors")
+    assert not torch.equal(embedded.positive, embedded.negative)
     assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["orbitpainter"], (
         "originals are left"
     )
@@ -133,7 +133,7 @@ def pinned(hub) -> Manifest:
     return Manifest(tuple(files), {})
 
 
-TINY = tiny_weights.OPTIONS
+TINY = tiny_weights.INSTALL_OPTIONS
 
 
 def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(hub, tmp_path):
@@ -235,7 +235,7 @@ def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
 def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
     (tmp_path / "config.py").write_text("a = 'blurred dark!'")
     with pytest.raises(InvalidWeights, match=r"config.py does not hold the negative prompt"):
-        unwanted(tmp_path / "config.py", hashlib.sha256(b"blurred dark").hexdigest())
+        read_negative_prompt(tmp_path / "config.py", hashlib.sha256(b"blurred dark").hexdigest())
 
 
 def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):

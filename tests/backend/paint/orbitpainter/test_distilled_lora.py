@@ -12,23 +12,21 @@ from backend import __main__ as command
 from backend.api.errors import InvalidWeights
 from backend.paint.orbitpainter import distilled_lora, network
 from backend.paint.orbitpainter.convert import convert_expert, convert_model
-from backend.paint.orbitpainter.device_placement import placed
-from backend.paint.orbitpainter.memory_plan import RUNGS
-from backend.paint.orbitpainter.model import PROMPTS, Card, Model
-from backend.paint.orbitpainter.network import condition, velocity
-from backend.paint.orbitpainter.painter import QUALITY
-from backend.paint.orbitpainter.sampler import EXPERTS, Prompts, denoise
+from backend.paint.orbitpainter.device_placement import prepare_for_device
+from backend.paint.orbitpainter.memory_plan import MEMORY_PROFILES
+from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
+from backend.paint.orbitpainter.network import pack_condition, predict_velocity
+from backend.paint.orbitpainter.painter import QUALITY_PRESETS
+from backend.paint.orbitpainter.sampler import EXPERT_NAMES, Prompts, denoise
 from tests import naive_wan, tiny_model
-
-CPU = torch.device("cpu")
-OPTIONS = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
+from tests.tiny_model import CPU
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Both experts' published files and four-step LoRAs, tiny."""
     folder = tmp_path_factory.mktemp("weights")
-    for name, seed in zip(EXPERTS, (1, 2), strict=True):
+    for name, seed in zip(EXPERT_NAMES, (1, 2), strict=True):
         save_file(naive_wan.base_tensors(seed), folder / f"{name}-base.safetensors")
         save_file(naive_wan.painter_tensors(10 + seed), folder / f"{name}-painter.safetensors")
         save_file(naive_wan.four_step_tensors(20 + seed), folder / f"{name}-fast.safetensors")
@@ -36,21 +34,21 @@ def files(tmp_path_factory):
     return folder
 
 
-def of(files, part):
-    return {name: files / f"{name}-{part}.safetensors" for name in EXPERTS}
+def files_of_experts(files, part):
+    return {name: files / f"{name}-{part}.safetensors" for name in EXPERT_NAMES}
 
 
 def convert(files, target, four_steps, **options):
     convert_model(
-        of(files, "base"),
-        of(files, "painter"),
+        files_of_experts(files, "base"),
+        files_of_experts(files, "painter"),
         files / "tiny" / "vae",
-        files / "tiny" / PROMPTS,
+        files / "tiny" / PROMPTS_FILE,
         target,
-        Card(size=32, frames=61),
+        ModelCard(size=32, frames=61),
         lambda *what: None,
         four_steps,
-        **OPTIONS,
+        **naive_wan.CONVERT_OPTIONS,
         **options,
     )
     return target
@@ -59,14 +57,17 @@ def convert(files, target, four_steps, **options):
 @pytest.fixture(scope="module")
 def folder(files, tmp_path_factory):
     return convert(
-        files, tmp_path_factory.mktemp("models") / "orbitpainter", of(files, "fast"), dtype=torch.float32
+        files,
+        tmp_path_factory.mktemp("models") / "orbitpainter",
+        files_of_experts(files, "fast"),
+        dtype=torch.float32,
     )
 
 
 @pytest.fixture(scope="module")
-def stored(files, tmp_path_factory):
-    """The same in 16 bits."""
-    return convert(files, tmp_path_factory.mktemp("stored") / "orbitpainter", of(files, "fast"))
+def folder_16_bits(files, tmp_path_factory):
+    """A converted model with its four-step LoRA, in 16 bits."""
+    return convert(files, tmp_path_factory.mktemp("stored") / "orbitpainter", files_of_experts(files, "fast"))
 
 
 @pytest.fixture(scope="module")
@@ -78,41 +79,43 @@ def inputs():
     return noisy, position, normal, reference, text
 
 
-def test_the_noise_levels_are_those_of_the_distillation():
-    sampling = QUALITY["fast"]
+def test_fast_sampling_has_the_noise_levels_of_the_distillation():
+    sampling = QUALITY_PRESETS["fast"]
     torch.testing.assert_close(
-        sampling.levels(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
+        sampling.sigmas(), torch.tensor([1, 0.9375, 5 / 6, 0.625, 0], dtype=torch.float64)
     )
-    assert [sampling.expert(level) for level in sampling.levels().tolist()[:-1]] == [
+    assert [sampling.expert_at(sigma) for sigma in sampling.sigmas().tolist()[:-1]] == [
         "high",
         "high",
         "low",
         "low",
     ]
-    assert [sampling.texts(name) for name in EXPERTS] == [("wanted",), ("wanted",)]
+    assert [sampling.prompts_of(name) for name in EXPERT_NAMES] == [("positive",), ("positive",)]
 
 
-def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
+def test_four_steps_equal_the_naive_loop_with_the_lora_added(folder, inputs):
     noisy, position, normal, reference, text = inputs
-    experts = {name: Model(folder, CPU, sampling=QUALITY["fast"]).expert(name) for name in EXPERTS}
+    experts = {
+        name: Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).load_expert(name) for name in EXPERT_NAMES
+    }
     broken = Prompts(text, torch.full_like(text, torch.nan))
-    mine = denoise(
+    latents = denoise(
         experts.get,
         noisy,
-        condition(position, normal, reference),
+        pack_condition(position, normal, reference),
         broken,
-        QUALITY["fast"],
+        QUALITY_PRESETS["fast"],
         lambda fraction: None,
     )
     weights = [
-        naive_wan.with_four_steps(
-            naive_wan.together(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed)),
+        naive_wan.add_four_step_lora(
+            naive_wan.merge_painter(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed)),
             naive_wan.four_step_tensors(20 + seed),
         )
         for seed in (1, 2)
     ]
     words = text[0].double()
-    other, worked = naive_wan.film(
+    expected, experts_used = naive_wan.sample_clip(
         weights,
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
@@ -121,24 +124,24 @@ def test_four_steps_are_the_naive_loop_with_the_lora_added(folder, inputs):
         4,
         1.0,
     )
-    assert worked == "HHLL"
-    assert other.abs().mean() > 0.3
-    torch.testing.assert_close(mine[0].double(), other, atol=2e-4, rtol=0)
+    assert experts_used == "HHLL"
+    assert expected.abs().mean() > 0.3
+    torch.testing.assert_close(latents[0].double(), expected, atol=2e-4, rtol=0)
 
 
-def plain(files, tmp_path):
+def convert_without_lora(files, tmp_path):
     target = tmp_path / "plain"
     convert_expert(
         [files / "high-base.safetensors"],
         files / "high-painter.safetensors",
         target,
         dtype=torch.float32,
-        **OPTIONS,
+        **naive_wan.CONVERT_OPTIONS,
     )
-    return network.load(WanTransformer3DModel, target)
+    return network.load_network(WanTransformer3DModel, target)
 
 
-def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
+def test_lora_names_of_another_trainer_without_alpha_mean_the_same(files, tmp_path):
     """Halves of a LoRA of scale 2 with alpha, and the whole of one of scale 1 without it, in the names of
     another trainer."""
     tensors = load_file(files / "high-fast.safetensors")
@@ -154,30 +157,38 @@ def test_the_other_usual_names_and_no_alpha_mean_the_same(files, tmp_path):
     save_file(other, tmp_path / "other.safetensors")
     merged = []
     for file in (files / "high-fast.safetensors", tmp_path / "other.safetensors"):
-        expert = plain(files, tmp_path)
-        adapter = distilled_lora.Adapter(
+        expert = convert_without_lora(files, tmp_path)
+        adapter = distilled_lora.LoraAdapter(
             file, {name: tuple(tensor.shape) for name, tensor in expert.named_parameters()}
         )
-        merged.append(placed(expert, RUNGS[0], CPU, QUALITY["fast"], adapter).state_dict())
+        merged.append(
+            prepare_for_device(expert, MEMORY_PROFILES[0], CPU, QUALITY_PRESETS["fast"], adapter).state_dict()
+        )
     for name, tensor in merged[0].items():
         torch.testing.assert_close(tensor, merged[1][name], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("rung", RUNGS, ids=str)
-def test_every_rung_holds_the_merged_weights(stored, inputs, rung):
+@pytest.mark.parametrize("profile", MEMORY_PROFILES, ids=str)
+def test_every_memory_profile_holds_the_merged_weights(folder_16_bits, inputs, profile):
     noisy, position, normal, reference, text = inputs
-    asked = noisy, condition(position, normal, reference), torch.tensor([900.0]), text
+    arguments = noisy, pack_condition(position, normal, reference), torch.tensor([900.0]), text
     with torch.no_grad():
         without, whole, held = (
-            velocity(Model(stored, CPU, *how).expert("high"), *asked)
-            for how in ((RUNGS[0],), (RUNGS[0], QUALITY["fast"]), (rung, QUALITY["fast"]))
+            predict_velocity(Model(folder_16_bits, CPU, *how).load_expert("high"), *arguments)
+            for how in (
+                (MEMORY_PROFILES[0],),
+                (MEMORY_PROFILES[0], QUALITY_PRESETS["fast"]),
+                (profile, QUALITY_PRESETS["fast"]),
+            )
         )
     assert (without - whole).abs().mean() > 0.1 * whole.abs().mean()
-    if rung.precision == "bf16":
+    if profile.precision == "bf16":
         assert torch.equal(whole, held)
     else:
         assert (
-            0 < (whole - held).abs().mean() < {"fp8": 0.1, "4bit": 0.2}[rung.precision] * whole.abs().mean()
+            0
+            < (whole - held).abs().mean()
+            < {"fp8": 0.1, "4bit": 0.2}[profile.precision] * whole.abs().mean()
         )
 
 
@@ -232,30 +243,30 @@ def without(name):
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_tensor_before_anything_is_converted(files, tmp_path, change, words):
+def test_a_wrong_lora_file_is_reported_with_its_tensor_before_conversion(files, tmp_path, change, words):
     wrong = tmp_path / "wrong.safetensors"
     save_file(change(load_file(files / "low-fast.safetensors")), wrong)
     (tmp_path / "model").mkdir()
     with pytest.raises(InvalidWeights, match=rf"wrong\.safetensors.*{words}"):
-        convert(files, tmp_path / "model", of(files, "fast") | {"low": wrong})
+        convert(files, tmp_path / "model", files_of_experts(files, "fast") | {"low": wrong})
     assert list((tmp_path / "model").iterdir()) == []
 
 
-def test_a_model_without_the_files_says_what_fast_needs(files, folder, tmp_path):
+def test_a_model_without_lora_files_reports_what_fast_needs(files, folder, tmp_path):
     target = convert(files, tmp_path / "model", None)
     Model(target, CPU).check()
     with pytest.raises(
         InvalidWeights, match=r"Fast needs .*fast_high.safetensors is missing.*--fast-high and --fast-low"
     ):
-        Model(target, CPU, sampling=QUALITY["fast"]).check()
-    Model(folder, CPU, sampling=QUALITY["fast"]).check()
+        Model(target, CPU, sampling=QUALITY_PRESETS["fast"]).check()
+    Model(folder, CPU, sampling=QUALITY_PRESETS["fast"]).check()
 
 
-def test_one_of_the_two_files_alone_is_refused(files, monkeypatch, capsys, tmp_path):
+def test_the_convert_command_refuses_one_lora_file_without_the_other(files, monkeypatch, capsys, tmp_path):
     given = [
         f"--{kind}-{name}={files / name}-{part}.safetensors"
         for kind, part in (("base", "base"), ("painter", "painter"))
-        for name in EXPERTS
+        for name in EXPERT_NAMES
     ]
     monkeypatch.setattr(
         sys,

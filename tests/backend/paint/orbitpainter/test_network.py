@@ -1,4 +1,4 @@
-"""OrbitPainter: the conversion of its files, its networks, and its way from noise to a film, beside a naive
+"""OrbitPainter: the conversion of its files, its networks, and its sampling, beside a naive
 implementation."""
 
 import copy
@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from backend.api.errors import InvalidWeights, StorageError
 from backend.paint.orbitpainter import network
-from backend.paint.orbitpainter.convert import adapted_layers, convert_expert, convert_model
-from backend.paint.orbitpainter.model import PROMPTS, Card, Model
-from backend.paint.orbitpainter.network import condition, velocity
-from backend.paint.orbitpainter.sampler import Prompts, Sampling, denoise, noise
+from backend.paint.orbitpainter.convert import convert_expert, convert_model, lora_layers
+from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
+from backend.paint.orbitpainter.network import pack_condition, predict_velocity
+from backend.paint.orbitpainter.sampler import Prompts, SamplingConfig, denoise, sample_noise
 from tests import naive_wan, tiny_model
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -38,12 +38,12 @@ def files(tmp_path_factory):
     return folder
 
 
-def converted(files, target, expert="high", **changed):
+def convert_and_load(files, target, expert="high", **changed):
     options = {
-        "config": naive_wan.CONFIG,
-        "rank": naive_wan.RANK,
+        "config": naive_wan.NAIVE_CONFIG,
+        "rank": naive_wan.LORA_RANK,
         "dtype": torch.float32,
-        "shard": "20KB",
+        "shard_size": "20KB",
     } | changed
     convert_expert(
         [files / f"{expert}-1.safetensors", files / f"{expert}-2.safetensors"],
@@ -51,19 +51,19 @@ def converted(files, target, expert="high", **changed):
         target,
         **options,
     )
-    return network.load(WanTransformer3DModel, target)
+    return network.load_network(WanTransformer3DModel, target)
 
 
 @pytest.fixture(scope="module")
 def experts(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    return {name: converted(files, folder / name, name) for name in ("high", "low")}
+    return {name: convert_and_load(files, folder / name, name) for name in ("high", "low")}
 
 
 @pytest.fixture(scope="module")
 def naive():
     return [
-        naive_wan.together(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed))
+        naive_wan.merge_painter(naive_wan.base_tensors(seed), naive_wan.painter_tensors(10 + seed))
         for seed in (1, 2)
     ]
 
@@ -83,29 +83,35 @@ def inputs():
 
 
 @pytest.mark.parametrize("time", [1000.0, 873.49, 92.6])
-def test_a_converted_expert_is_the_published_network(experts, naive, inputs, time):
+def test_a_converted_expert_equals_the_published_network(experts, naive, inputs, time):
     noisy, position, normal, reference, _, prompts = inputs
-    packed = condition(position, normal, reference).double()
-    mine = velocity(
-        copy.deepcopy(experts["high"]).double(), noisy, packed, torch.tensor([time]), prompts.wanted.double()
+    packed = pack_condition(position, normal, reference).double()
+    mine = predict_velocity(
+        copy.deepcopy(experts["high"]).double(),
+        noisy,
+        packed,
+        torch.tensor([time]),
+        prompts.positive.double(),
     )
-    other = naive_wan.network(
+    other = naive_wan.predict_velocity(
         naive[0],
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
         time,
-        prompts.wanted[0].double(),
+        prompts.positive[0].double(),
     )
     assert other.abs().mean() > 0.1
     # diffusers works out the waves of the time in float32, where 1000 has steps of 6e-5.
     torch.testing.assert_close(mine[0].double(), other, atol=5e-5, rtol=0)
 
 
-def test_the_reference_and_each_condition_matter_and_are_not_interchangeable(experts, inputs):
+def test_the_network_uses_reference_position_and_normal_differently(experts, inputs):
     noisy, position, normal, reference, first, prompts = inputs
 
     def result(*parts):
-        return velocity(experts["high"], noisy, condition(*parts), torch.tensor([900.0]), prompts.wanted)
+        return predict_velocity(
+            experts["high"], noisy, pack_condition(*parts), torch.tensor([900.0]), prompts.positive
+        )
 
     usual = result(position, normal, reference)
     for changed in (
@@ -116,40 +122,40 @@ def test_the_reference_and_each_condition_matter_and_are_not_interchangeable(exp
         assert (usual - changed).abs().mean() > 0.01
 
 
-def test_the_zero_channels_of_the_published_network_are_left_out(files, experts, tmp_path, inputs):
+def test_conversion_leaves_out_the_zero_channels_of_the_patch_embedding(files, experts, tmp_path, inputs):
     painter = load_file(files / "high-painter.safetensors")
     painter["patch_embedding.weight"][:, 32:52] = 1e3
     for name in ("high-1", "high-2"):
         save_file(load_file(files / f"{name}.safetensors"), tmp_path / f"{name}.safetensors")
     save_file(painter, tmp_path / "high-painter.safetensors")
-    other = converted(tmp_path, tmp_path / "high")
+    other = convert_and_load(tmp_path, tmp_path / "high")
     assert torch.equal(other.patch_embedding.weight, experts["high"].patch_embedding.weight)
 
 
-def test_every_channel_meets_the_weights_that_were_made_for_it(experts, files):
+def test_every_packed_channel_meets_its_published_weights(experts, files):
     """An impulse in each group of channels reads back the published weights."""
     published, base = load_file(files / "high-painter.safetensors"), load_file(files / "high-1.safetensors")
     base |= load_file(files / "high-2.safetensors")
     embed = experts["high"].patch_embedding
     silent = torch.zeros(1, 16, 2, 2, 2)
     for group, first in ((0, 0), (1, 16), (2, 52)):
-        films = [silent.clone() for _ in range(3)]
-        films[group][0, 5, 1, 1, 0] = 1
-        noisy = torch.cat([silent[:, :, :1], films[0]], dim=2)
-        packed = torch.cat([noisy, condition(films[1], films[2], silent[:, :, :1])], dim=1)
+        videos = [silent.clone() for _ in range(3)]
+        videos[group][0, 5, 1, 1, 0] = 1
+        noisy = torch.cat([silent[:, :, :1], videos[0]], dim=2)
+        packed = torch.cat([noisy, pack_condition(videos[1], videos[2], silent[:, :, :1])], dim=1)
         seen = embed(packed)[0, :, 2, 0, 0] - embed.bias
         torch.testing.assert_close(seen, published["patch_embedding.weight"][:, first + 5, 0, 1, 0])
     reference = silent[:, :, :1].clone()
     reference[0, 7, 0, 0, 1] = 1
-    packed = torch.cat([torch.zeros(1, 16, 3, 2, 2), condition(silent, silent, reference)], dim=1)
+    packed = torch.cat([torch.zeros(1, 16, 3, 2, 2), pack_condition(silent, silent, reference)], dim=1)
     torch.testing.assert_close(
         embed(packed)[0, :, 0, 0, 0], base["ref_conv.weight"][:, 7, 0, 1] + base["ref_conv.bias"]
     )
 
 
-def test_bfloat16_storage_keeps_the_fold(files, naive, inputs, tmp_path):
+def test_an_expert_stored_in_bfloat16_stays_close_to_the_published_one(files, naive, inputs, tmp_path):
     noisy, position, normal, reference, _, prompts = inputs
-    model = converted(files, tmp_path / "high", dtype=torch.bfloat16)
+    model = convert_and_load(files, tmp_path / "high", dtype=torch.bfloat16)
     exact = {name for name, tensor in model.state_dict().items() if tensor.dtype == torch.float32}
     assert {
         "scale_shift_table",
@@ -157,28 +163,28 @@ def test_bfloat16_storage_keeps_the_fold(files, naive, inputs, tmp_path):
         "condition_embedder.time_embedder.linear_1.weight",
     } <= exact
     assert model.patch_embedding.weight.dtype == model.blocks[0].ffn.net[2].weight.dtype == torch.bfloat16
-    mine = velocity(
+    mine = predict_velocity(
         model,
         noisy,
-        condition(position, normal, reference).bfloat16(),
+        pack_condition(position, normal, reference).bfloat16(),
         torch.tensor([900.0]),
-        prompts.wanted.bfloat16(),
+        prompts.positive.bfloat16(),
     )
-    other = naive_wan.network(
+    other = naive_wan.predict_velocity(
         naive[0],
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
         900.0,
-        prompts.wanted[0].double(),
+        prompts.positive[0].double(),
     )
     assert (mine[0] - other).abs().mean() < 0.02 * other.abs().mean()
 
 
 def test_the_full_size_painter_has_802_tensors_and_14_billion_parameters():
     with torch.device("meta"):
-        model = WanTransformer3DModel(in_channels=network.PACKED, **network.PUBLISHED)
+        model = WanTransformer3DModel(in_channels=network.INPUT_CHANNELS, **network.PUBLISHED_CONFIG)
     assert sum(tensor.numel() for tensor in model.parameters()) == pytest.approx(14.2895e9, rel=1e-4)
-    assert 2 * len(list(adapted_layers(len(model.blocks)))) + 2 == 802
+    assert 2 * len(list(lora_layers(len(model.blocks)))) + 2 == 802
 
 
 def remove(name):
@@ -231,23 +237,21 @@ def remove(name):
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_tensor_and_leaves_what_was_there(
-    files, tmp_path, file, change, words
-):
+def test_a_wrong_file_is_reported_with_its_tensor_and_changes_nothing(files, tmp_path, file, change, words):
     for name in ("high-1", "high-2", "high-painter"):
         tensors = load_file(files / f"{name}.safetensors")
         save_file(change(tensors) if name == file else tensors, tmp_path / f"{name}.safetensors")
     (tmp_path / "high").mkdir()
     (tmp_path / "high" / "kept").touch()
     with pytest.raises(InvalidWeights) as caught:
-        converted(tmp_path, tmp_path / "high")
+        convert_and_load(tmp_path, tmp_path / "high")
     for word in words:
         assert word in caught.value.message
     assert [path.name for path in (tmp_path / "high").iterdir()] == ["kept"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "absent"])
-def test_a_partial_file_is_named(files, tmp_path, damage):
+def test_an_incomplete_file_is_reported_with_its_name(files, tmp_path, damage):
     for name in ("high-1", "high-2", "high-painter"):
         whole = (files / f"{name}.safetensors").read_bytes()
         if name != "high-2":
@@ -255,10 +259,10 @@ def test_a_partial_file_is_named(files, tmp_path, damage):
         elif damage == "cut":
             (tmp_path / f"{name}.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidWeights, match=r"high-2.safetensors is (missing|not a whole safetensors file)"):
-        converted(tmp_path, tmp_path / "high")
+        convert_and_load(tmp_path, tmp_path / "high")
 
 
-def sources(files, tmp_path):
+def conversion_arguments(files, tmp_path):
     """The arguments of a whole model's conversion."""
     for name in ("high", "low"):
         (tmp_path / name).mkdir()
@@ -271,31 +275,33 @@ def sources(files, tmp_path):
         {name: tmp_path / name for name in ("high", "low")},
         {name: files / f"{name}-painter.safetensors" for name in ("high", "low")},
         tmp_path / "tiny" / "vae",
-        tmp_path / "tiny" / PROMPTS,
+        tmp_path / "tiny" / PROMPTS_FILE,
         tmp_path / "models" / "orbitpainter",
-        Card(size=32, frames=61),
+        ModelCard(size=32, frames=61),
     )
 
 
-OPTIONS = {"config": naive_wan.CONFIG, "rank": naive_wan.RANK}
-
-
-def test_a_whole_model_is_converted_into_the_folder_that_the_painter_reads(files, experts, tmp_path):
-    told = []
-    convert_model(*sources(files, tmp_path), lambda *what: told.append(what), **OPTIONS, dtype=torch.float32)
+def test_a_converted_model_is_a_folder_that_the_painter_reads(files, experts, tmp_path):
+    reports = []
+    convert_model(
+        *conversion_arguments(files, tmp_path),
+        lambda *what: reports.append(what),
+        **naive_wan.CONVERT_OPTIONS,
+        dtype=torch.float32,
+    )
     model = Model(tmp_path / "models" / "orbitpainter", torch.device("cpu"))
     model.check()
-    assert model.card == Card(size=32, frames=61)
+    assert model.card == ModelCard(size=32, frames=61)
     for name in ("low", "high"):
-        pairs = zip(model.expert(name).parameters(), experts[name].parameters(), strict=True)
+        pairs = zip(model.load_expert(name).parameters(), experts[name].parameters(), strict=True)
         assert all(torch.equal(mine, other) for mine, other in pairs)
-    assert {what for what, _ in told} == {"high", "low"}
-    assert told[-1] == ("low", 1)
+    assert {what for what, _ in reports} == {"high", "low"}
+    assert reports[-1] == ("low", 1)
 
 
-def test_a_model_that_cannot_be_converted_leaves_the_one_that_was_there(files, tmp_path):
-    base, painter, vae, prompts, target, card = sources(files, tmp_path)
-    convert_model(base, painter, vae, prompts, target, card, lambda *what: None, **OPTIONS)
+def test_a_failed_conversion_leaves_the_earlier_model(files, tmp_path):
+    base, painter, vae, prompts, target, card = conversion_arguments(files, tmp_path)
+    convert_model(base, painter, vae, prompts, target, card, lambda *what: None, **naive_wan.CONVERT_OPTIONS)
     with pytest.raises(InvalidWeights, match="low-painter"):
         convert_model(
             base,
@@ -305,72 +311,90 @@ def test_a_model_that_cannot_be_converted_leaves_the_one_that_was_there(files, t
             target,
             card,
             lambda *what: None,
-            **OPTIONS,
+            **naive_wan.CONVERT_OPTIONS,
         )
     with pytest.raises(InvalidWeights, match="holds no model"):
         convert_model(
-            base, painter, tmp_path / "nowhere", prompts, target, card, lambda *what: None, **OPTIONS
+            base,
+            painter,
+            tmp_path / "nowhere",
+            prompts,
+            target,
+            card,
+            lambda *what: None,
+            **naive_wan.CONVERT_OPTIONS,
         )
     Model(target, torch.device("cpu")).check()
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_done(files, tmp_path, disk):
-    *given, _, card = sources(files, tmp_path)
+def test_a_full_disk_is_reported_and_leaves_no_incomplete_model(files, tmp_path, disk):
+    *given, _, card = conversion_arguments(files, tmp_path)
     place = disk("size=100k")
     (place / "orbitpainter").mkdir()
     (place / "orbitpainter" / "kept").touch()
     with pytest.raises(StorageError, match="disk is full"):
-        convert_model(*given, place / "orbitpainter", card, lambda *what: None, **OPTIONS)
+        convert_model(*given, place / "orbitpainter", card, lambda *what: None, **naive_wan.CONVERT_OPTIONS)
     assert [path.relative_to(place).as_posix() for path in place.rglob("*")] == [
         "orbitpainter",
         "orbitpainter/kept",
     ]
 
 
-def test_a_folder_without_weights_is_named(files, tmp_path):
-    base, *rest = sources(files, tmp_path)
+def test_a_folder_without_weights_is_reported_with_its_name(files, tmp_path):
+    base, *rest = conversion_arguments(files, tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidWeights, match=r"empty holds no .safetensors file"):
-        convert_model(base | {"low": tmp_path / "empty"}, *rest, lambda *what: None, **OPTIONS)
+        convert_model(
+            base | {"low": tmp_path / "empty"}, *rest, lambda *what: None, **naive_wan.CONVERT_OPTIONS
+        )
 
 
-def test_conversion_needs_the_memory_of_a_shard_not_of_the_model(tmp_path):
-    """A model of 600 MB, in a process of its own, whose anonymous memory is watched."""
-    script = """
+CONVERT_AND_MEASURE = """
 import sys, threading, time, torch
 from pathlib import Path
 from safetensors.torch import save_file
 from backend.paint.orbitpainter.convert import convert_expert
-from tests import naive_wan, tiny_model
-folder = Path(sys.argv[1])
-naive_wan.CONFIG |= {"ffn_dim": 1_500_000}
-base = naive_wan.base_tensors(1)
+from tests import naive_wan
+
+# A base model and its painter's file of 600 MB, most of it in the feed-forward layers.
+folder, width = Path(sys.argv[1]), 1_500_000
+naive_wan.NAIVE_CONFIG |= {"ffn_dim": width}
+base, painter = naive_wan.base_tensors(1), naive_wan.painter_tensors(3)
 for block in range(2):
-    shapes = {"0.weight": (1_500_000, 48), "0.bias": (1_500_000,), "2.weight": (48, 1_500_000)}
-    for name, shape in shapes.items():
+    for name, shape in {"0.weight": (width, 48), "0.bias": (width,), "2.weight": (48, width)}.items():
         base[f"blocks.{block}.ffn.{name}"] = torch.zeros(shape, dtype=torch.bfloat16)
-painter = naive_wan.painter_tensors(3)
-for block in range(2):
-    painter[f"blocks.{block}.ffn.0.lora_B.default.weight"] = torch.zeros(1_500_000, 4)
-    painter[f"blocks.{block}.ffn.2.lora_A.default.weight"] = torch.zeros(4, 1_500_000)
-save_file(base, folder / "base.safetensors"); save_file(painter, folder / "painter.safetensors")
+    painter[f"blocks.{block}.ffn.0.lora_B.default.weight"] = torch.zeros(width, 4)
+    painter[f"blocks.{block}.ffn.2.lora_A.default.weight"] = torch.zeros(4, width)
+save_file(base, folder / "base.safetensors")
+save_file(painter, folder / "painter.safetensors")
 del base, painter
-def anonymous():
+
+def anonymous_megabytes():
     status = open("/proc/self/status")
     return int(next(line for line in status if line.startswith("RssAnon")).split()[1]) / 1024
-start, peak, done = anonymous(), 0, False
+
+# The peak while it is converted.
+start, peak, done = anonymous_megabytes(), 0, False
 def watch():
     global peak
     while not done:
-        peak = max(peak, anonymous()); time.sleep(0.002)
-thread = threading.Thread(target=watch); thread.start()
+        peak = max(peak, anonymous_megabytes())
+        time.sleep(0.002)
+thread = threading.Thread(target=watch)
+thread.start()
 files = [folder / "base.safetensors"], folder / "painter.safetensors", folder / "out"
-convert_expert(*files, naive_wan.CONFIG, 4, shard="100MB")
-done = True; thread.join()
+convert_expert(*files, naive_wan.NAIVE_CONFIG, 4, shard_size="100MB")
+done = True
+thread.join()
 print(peak - start, sum(file.stat().st_size for file in (folder / "out").iterdir()) / 2**20)
 """
+"""Prints by how many MB a process's anonymous memory grows while it converts a model, and the model's MB."""
+
+
+def test_conversion_needs_the_memory_of_a_shard_not_of_the_model(tmp_path):
+    """In a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", CONVERT_AND_MEASURE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     peak, size = map(float, done.stdout.split())
@@ -379,106 +403,105 @@ print(peak - start, sum(file.stat().st_size for file in (folder / "out").iterdir
     assert peak < 800
 
 
-def test_noise_levels_are_the_published_ones_and_not_the_librarys_default():
-    levels = Sampling().levels()
-    assert levels[0] == 1
-    assert levels[-1] == 0
+def test_noise_levels_are_the_published_ones_not_the_default_of_diffusers():
+    sigmas = SamplingConfig().sigmas()
+    assert sigmas[0] == 1
+    assert sigmas[-1] == 0
     torch.testing.assert_close(
-        levels[1:4], torch.tensor([0.99593, 0.99174, 0.98739], dtype=torch.float64), atol=1e-5, rtol=0
+        sigmas[1:4], torch.tensor([0.99593, 0.99174, 0.98739], dtype=torch.float64), atol=1e-5, rtol=0
     )
     torch.testing.assert_close(
-        levels[-4:-1], torch.tensor([0.24194, 0.17241, 0.09259], dtype=torch.float64), atol=1e-5, rtol=0
+        sigmas[-4:-1], torch.tensor([0.24194, 0.17241, 0.09259], dtype=torch.float64), atol=1e-5, rtol=0
     )
     scheduler = FlowMatchEulerDiscreteScheduler(shift=5)
     scheduler.set_timesteps(sigmas=[1 - i / 50 for i in range(50)])
-    torch.testing.assert_close(levels.float(), scheduler.sigmas, atol=1e-6, rtol=0)
+    torch.testing.assert_close(sigmas.float(), scheduler.sigmas, atol=1e-6, rtol=0)
     scheduler.set_timesteps(50)
-    assert (levels.float() - scheduler.sigmas).abs().max() > 0.05
+    assert (sigmas.float() - scheduler.sigmas).abs().max() > 0.05
 
 
 def test_the_first_21_of_50_steps_belong_to_the_expert_for_high_noise():
-    sampling = Sampling()
-    assert [sampling.expert(level) for level in sampling.levels().tolist()[:-1]] == ["high"] * 21 + [
+    sampling = SamplingConfig()
+    assert [sampling.expert_at(sigma) for sigma in sampling.sigmas().tolist()[:-1]] == ["high"] * 21 + [
         "low"
     ] * 29
 
 
 @pytest.mark.parametrize(("time", "rounded"), [(937.5, 936), (898.88, 900), (890.80, 892), (873.49, 872)])
-def test_times_can_be_rounded_as_in_training(time, rounded):
-    assert Sampling(rounded_times=True).time(time / 1000) == rounded
-    assert Sampling().time(time / 1000) == pytest.approx(time)
+def test_timesteps_can_be_rounded_as_in_training(time, rounded):
+    assert SamplingConfig(round_timesteps=True).timestep(time / 1000) == rounded
+    assert SamplingConfig().timestep(time / 1000) == pytest.approx(time)
 
 
 @pytest.mark.parametrize("injected", [False, True])
-def test_ten_steps_of_two_experts_with_guidance_are_the_naive_loops(experts, naive, inputs, injected):
+def test_ten_guided_steps_of_two_experts_equal_the_naive_loop(experts, naive, inputs, injected):
     noisy, position, normal, reference, first, prompts = inputs
-    told, shown = [], []
+    fractions, shown = [], []
     mine = denoise(
         experts.get,
         noisy,
-        condition(position, normal, reference),
+        pack_condition(position, normal, reference),
         prompts,
-        Sampling(steps=10),
-        told.append,
+        SamplingConfig(steps=10),
+        fractions.append,
         first if injected else None,
         shown.append,
     )
     assert len(shown) == 10
     torch.testing.assert_close(shown[-1], mine)
-    other, worked = naive_wan.film(
+    other, experts_used = naive_wan.sample_clip(
         naive,
         *(part[0].double() for part in (noisy, position, normal)),
         reference[0, :, 0].double(),
-        prompts.wanted[0].double(),
-        prompts.unwanted[0].double(),
+        prompts.positive[0].double(),
+        prompts.negative[0].double(),
         10,
         6.0,
         first[0, :, 0].double() if injected else None,
     )
-    assert worked == "HHHHHLLLLL"
-    assert told[-1] == 1
+    assert experts_used == "HHHHHLLLLL"
+    assert fractions[-1] == 1
     assert other.abs().mean() > 0.3
     torch.testing.assert_close(mine[0].double(), other, atol=2e-4, rtol=0)
 
 
-def test_an_injected_frame_stays_what_it_was_and_the_others_follow_it(experts, inputs):
+def test_an_injected_first_frame_stays_fixed_and_changes_the_others(experts, inputs):
     noisy, position, normal, reference, first, prompts = inputs
-    packed, sampling = condition(position, normal, reference), Sampling(steps=3)
-    one, other = (
+    packed, sampling = pack_condition(position, normal, reference), SamplingConfig(steps=3)
+    first_result, other_result = (
         denoise(experts.get, noisy, packed, prompts, sampling, lambda fraction: None, frame)
         for frame in (first, -first)
     )
-    assert torch.equal(one[:, :, :1], first)
-    assert (one[:, :, 1:] - other[:, :, 1:]).abs().mean() > 1e-3
+    assert torch.equal(first_result[:, :, :1], first)
+    assert (first_result[:, :, 1:] - other_result[:, :, 1:]).abs().mean() > 1e-3
 
 
-def test_without_guidance_the_unwanted_text_is_never_asked(experts, inputs):
+def test_sampling_without_guidance_never_uses_the_negative_prompt(experts, inputs):
     noisy, position, normal, reference, _, prompts = inputs
-    asked = []
+    names = []
 
-    def expert(name):
-        asked.append(name)
+    def load_expert(name):
+        names.append(name)
         return experts[name]
 
-    broken = Prompts(prompts.wanted, torch.full_like(prompts.unwanted, torch.nan))
-    packed = condition(position, normal, reference)
-    alone = denoise(expert, noisy, packed, broken, Sampling(steps=4, guidance=1.0), lambda fraction: None)
-    assert alone.isfinite().all()
-    assert (
-        denoise(expert, noisy, packed, broken, Sampling(steps=4, guided=()), lambda fraction: None)
-        .isfinite()
-        .all()
-    )
-    assert (
-        denoise(expert, noisy, packed, broken, Sampling(steps=4, guided=("low",)), lambda fraction: None)
-        .isnan()
-        .all()
-    )
-    assert asked[:4] == ["high", "high", "low", "low"]
+    broken = Prompts(prompts.positive, torch.full_like(prompts.negative, torch.nan))
+    packed = pack_condition(position, normal, reference)
+
+    def sample(**changes):
+        sampling = SamplingConfig(steps=4, **changes)
+        return denoise(load_expert, noisy, packed, broken, sampling, lambda fraction: None)
+
+    assert sample(guidance=1.0).isfinite().all()
+    assert sample(guided=()).isfinite().all()
+    assert sample(guided=("low",)).isnan().all()
+    assert names[:4] == ["high", "high", "low", "low"]
 
 
-def test_a_seed_gives_the_same_noise_everywhere():
+def test_a_seed_gives_the_same_noise_on_every_machine():
     torch.testing.assert_close(
-        noise((1, 16, 2, 2, 2), 3).flatten()[:3], torch.tensor([-0.0766, 0.3599, -0.7820]), atol=1e-4, rtol=0
+        sample_noise((1, 16, 2, 2, 2), 3).flatten()[:3],
+        torch.tensor([-0.0766, 0.3599, -0.7820]),
+        atol=1e-4,
+        rtol=0,
     )
-    assert not torch.equal(noise((4,), 3), noise((4,), 4))
+    assert not torch.equal(sample_noise((4,), 3), sample_noise((4,), 4))
