@@ -19,9 +19,9 @@ from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
 from .mesh.tiles import atlas_size, cut
-from .paint.balance import balanced
+from .paint.balance import balance_white
 from .paint.painter import Painting
-from .paint.preview import Show, strip, unseen
+from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import Reference, decode
 from .paint.registry import painter
 from .render.camera import Camera, Orbit
@@ -50,7 +50,7 @@ class Story:
     texture: Texture | None = None
 
 
-def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> Result:
+def run(job: Job, folder: Path, progress: JobProgress, show: PreviewCallback = ignore_preview) -> Result:
     """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes
     on where the first ended.
 
@@ -68,7 +68,9 @@ def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> R
     return result(job, run_until(job, stages, show=show), stages.seconds)
 
 
-def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> Story:
+def run_until(
+    job: Job, stages: Stages, last: str = "refine", show: PreviewCallback = ignore_preview
+) -> Story:
     """Runs the stages of a job in order, up to the one named ``last``; a texture is blended with the one to
     keep if there is one."""
     settings = job.settings
@@ -85,7 +87,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
         check(settings.device)
-    reference = balanced(decode(job.reference), settings.white_balance)
+    reference = balance_white(decode(job.reference), settings.white_balance)
     story = Story(reference)
 
     def prepared(progress: Callable[[float], None]) -> Surface:
@@ -160,7 +162,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     if last == "paint":
         return story
     if story.buffers:
-        show(strip(story.painting.frames))
+        show(make_preview_strip(story.painting.frames))
         edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
         story.alignment = stages.run(
             "align",

@@ -20,7 +20,7 @@ from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
 
 from . import scenes
-from .damage import Damage, damaged
+from .damage import Damage, damage_frames
 from .methods import METHODS, Frames
 from .report import Report, parser, peak_gigabytes, timed
 from .score import HeldOut, held_out, seam_energy
@@ -75,7 +75,7 @@ def main() -> None:
         ceiling = ceiling_texture(scene)
         _row(report, scene, judge, "–", "ceiling", ceiling, None, chosen.pictures)
         for condition in chosen.conditions:
-            images = damaged(true, [VIEWS, VIEWS], CONDITIONS[condition])
+            images = damage_frames(true, [VIEWS, VIEWS], CONDITIONS[condition])
             for name in chosen.methods:
                 # Nothing that one method has worked out helps the next.
                 frames = replace(Frames(scene.surface, buffers, images, TEXTURE))

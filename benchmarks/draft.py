@@ -27,9 +27,9 @@ from backend.align.align import align
 from backend.api.settings import Settings
 from backend.bake.bake import bake
 from backend.mesh.surface import Surface
-from backend.paint.draft.painter import Draft
+from backend.paint.draft.painter import DraftPainter
 from backend.paint.painter import Painting
-from backend.paint.preview import unseen
+from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
 from backend.render.photograph import photograph, wearing
@@ -37,9 +37,9 @@ from backend.render.rasterize import GBuffer, rasterize, render, seen_points
 from backend.render.visibility import edge_distance, edge_distances, facing, observe
 
 from . import props, scenes
-from .guesses import BASELINES
-from .patches import distances
+from .draft_baselines import BASELINES
 from .report import Report, parser, peak_gigabytes, timed
+from .sliced_wasserstein import distances
 
 SCENES = {
     "suzanne": scenes.suzanne,
@@ -98,7 +98,9 @@ def measure(name: str, pictures: Path | None) -> list[tuple]:
     buffers = render(scene.surface, cameras)
     before = time.process_time()
     with timed() as clock:
-        painting = Draft().paint(scene.surface, buffers, reference, Settings(), _quiet, _at_once, unseen)
+        painting = DraftPainter().paint(
+            scene.surface, buffers, reference, Settings(), _quiet, _at_once, ignore_preview
+        )
     cores, memory = time.process_time() - before, peak_gigabytes()
     compared = range(1 + EVERY // 2, len(cameras), EVERY)
     truth = [scene.photograph(cameras[view], 2) for view in compared]

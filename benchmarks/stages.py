@@ -20,7 +20,7 @@ from backend.render.visibility import edge_distances, facing
 
 from . import scenes
 from .bake import CONDITIONS, SCENES, SIZE, TEXTURE, VIEWS, horizontal_orbit, vertical_orbit
-from .damage import damaged
+from .damage import damage_frames
 from .methods import VOXELS, Frames
 from .report import Report, parser, peak_gigabytes
 
@@ -63,7 +63,7 @@ def measure(scene: scenes.Scene, report: Report) -> None:
         *horizontal_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
         *vertical_orbit(VIEWS, 1.5, 35 / 32, SIZE).cameras,
     ]
-    images = damaged([scene.photograph(camera) for camera in cameras], [VIEWS, VIEWS], CONDITIONS["3"])
+    images = damage_frames([scene.photograph(camera) for camera in cameras], [VIEWS, VIEWS], CONDITIONS["3"])
     run(scene, cameras, images)  # compiles
     costs = run(scene, cameras, images)
     costs["all", ""] = np.sum([cost for (_, part), cost in costs.items() if not part], axis=0)

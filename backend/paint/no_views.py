@@ -1,4 +1,4 @@
-"""Paints nothing: the refinement's model makes the texture from the reference alone."""
+"""A painter without views: the refinement's model makes the texture from the reference alone."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from ..api.settings import Settings
 from ..mesh.surface import Surface
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
-from .painter import Keep, Painting, Progress
-from .preview import Show
+from .painter import LoadOrRun, Painting, ProgressCallback
+from .preview import PreviewCallback
 from .reference import Reference
 
 
-class Nobody:
-    """No views; see :class:`backend.paint.painter.Painter`."""
+class NoViews:
+    """Paints no views; see :class:`backend.paint.painter.Painter`."""
 
     share = 0.0
 
     def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
     ) -> list[Orbit]:
         return []
 
@@ -29,8 +29,8 @@ class Nobody:
         buffers: Sequence[GBuffer],
         reference: Reference,
         settings: Settings,
-        progress: Progress,
-        keep: Keep,
-        show: Show,
+        progress: ProgressCallback,
+        load_or_run: LoadOrRun,
+        show_preview: PreviewCallback,
     ) -> Painting:
         return Painting([], np.zeros(0, np.float32), consistent=True)

@@ -1,7 +1,7 @@
-"""Which painters there are."""
+"""The painters by name."""
 
-from .draft.painter import Draft
-from .no_views import Nobody
+from .draft.painter import DraftPainter
+from .no_views import NoViews
 from .painter import Painter
 
 
@@ -10,7 +10,7 @@ def painter(name: str) -> Painter:
     if name == "orbitpainter":
         from .orbitpainter.painter import (
             OrbitPainter,
-        )  # torch and diffusers take seconds to import, which Draft does not need
+        )  # torch and diffusers take seconds to import, which the draft does not need
 
         return OrbitPainter()
-    return Nobody() if name == "trellis2" else Draft()
+    return NoViews() if name == "trellis2" else DraftPainter()

@@ -17,8 +17,8 @@ from ...render.camera import Orbit
 from ...render.maps import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
-from ..painter import Keep, Painting, Progress
-from ..preview import Show, strip, unseen
+from ..painter import LoadOrRun, Painting, ProgressCallback
+from ..preview import PreviewCallback, ignore_preview, make_preview_strip
 from ..reference import Reference
 from . import agx, cameras, clips, cost_model, flex_attention, gasa
 from .latent_preview import Sketch
@@ -42,7 +42,7 @@ class OrbitPainter:
     share = 0.9
 
     def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
     ) -> list[Orbit]:
         """The views that the weights know."""
         card = Card.read(folder())
@@ -55,9 +55,9 @@ class OrbitPainter:
         buffers: Sequence[GBuffer],
         reference: Reference,
         settings: Settings,
-        progress: Progress,
-        keep: Keep,
-        show: Show,
+        progress: ProgressCallback,
+        load_or_run: LoadOrRun,
+        show_preview: PreviewCallback,
     ) -> Painting:
         """Every view as the model paints it; each pass is kept as soon as it is done.
 
@@ -76,11 +76,15 @@ class OrbitPainter:
         for number, one in enumerate(needed):
             told = partial(_told, progress, number, len(needed))
             paint = partial(
-                paint_pass, model, one, positions, normals, reference, painted, settings, told, show
+                paint_pass, model, one, positions, normals, reference, painted, settings, told, show_preview
             )
-            frames = keep(f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent))
+            frames = load_or_run(
+                f"pass_{number}", partial(_clocked, model, tokens(model.card, one), paint, spent)
+            )
             painted |= {int(view): frame for view, frame in frames.items()}
-            show(_base_color(strip([frame for _, frame in sorted(painted.items())]), settings))
+            show_preview(
+                _base_color(make_preview_strip([frame for _, frame in sorted(painted.items())]), settings)
+            )
         frames = [_base_color(painted[view], settings) for view in range(len(buffers))]
         notes = list(reference.notes)
         if spent:  # and not all read from disk
@@ -133,8 +137,8 @@ def paint_pass(
     reference: Reference,
     painted: dict[int, np.ndarray],
     settings: Settings,
-    progress: Progress,
-    show: Show = unseen,
+    progress: ProgressCallback,
+    show_preview: PreviewCallback = ignore_preview,
 ) -> dict[int, np.ndarray]:
     """The pictures (H, W, 3) uint8 by view that one run of the network gives.
 
@@ -146,7 +150,7 @@ def paint_pass(
         painted: what earlier passes gave.
         settings: of the job.
         progress: told the fraction done.
-        show: shown at every step, roughly, what the film is going to be.
+        show_preview: called at every step, roughly, what the film is going to be.
     """
     shown = clips.framed(reference, model.card.size, len(one.films[0][0]), settings.view_transform == "agx")
     with torch.no_grad():
@@ -158,7 +162,7 @@ def paint_pass(
         sketch = Sketch.learned([(position, positions), (normal, normals)], one.films)
 
         def look(latents: torch.Tensor) -> None:
-            show(_base_color(strip(sketch.pictures(latents)), settings))
+            show_preview(_base_color(make_preview_strip(sketch.pictures(latents)), settings))
 
         progress(0.05)
         start = noise((1, LATENT, *position.shape[2:]), settings.seed).to(model.device)
@@ -228,5 +232,5 @@ def _spoken(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _told(progress: Progress, number: int, count: int, fraction: float) -> None:
+def _told(progress: ProgressCallback, number: int, count: int, fraction: float) -> None:
     progress((number + fraction) / count)

@@ -10,7 +10,7 @@ from transformers import SamModel
 from transformers.utils.logging import disable_progress_bar
 
 from ...api.errors import InvalidWeights
-from ..foreground import largest_part, segment
+from ..foreground import keep_large_components, segment
 
 SIZE, MASK = 1024, 256
 """Pixels along the square that the network sees, and along the mask that it gives."""
@@ -75,7 +75,7 @@ def segmented(network: SamModel, color: np.ndarray) -> np.ndarray:
 def _box(color: np.ndarray) -> np.ndarray:
     """(4,) float32 left, top, right and bottom of the object as the draft finds it, in pixels; of the image
     where it finds none."""
-    solid = largest_part(segment(color) > 0.5)
+    solid = keep_large_components(segment(color) > 0.5)
     if not solid.any():
         solid = np.ones(solid.shape, bool)
     rows, columns = (np.flatnonzero(solid.any(axis=axis)) for axis in (1, 0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.paint.balance import balanced
+from backend.paint.balance import balance_white
 from backend.paint.reference import Reference
 
 WARM = np.float32([1.06, 1.0, 0.9])
@@ -27,14 +27,14 @@ def off_truth(reference: Reference, truth: Reference) -> float:
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_a_cast_that_backdrop_and_object_share_is_removed(mode):
     picture, truth = studio(WARM), studio(np.ones(3))
-    result = balanced(picture, mode)
+    result = balance_white(picture, mode)
     assert off_truth(result, truth) < 0.3 * off_truth(picture, truth)
     assert "White Balance" in result.notes[-1]
 
 
 def test_without_being_asked_nothing_changes():
     picture = studio(WARM)
-    assert balanced(picture, "off") is picture
+    assert balance_white(picture, "off") is picture
 
 
 def warm_paper() -> Reference:
@@ -64,12 +64,12 @@ def cut_out_of_its_backdrop() -> Reference:
     ],
 )
 def test_where_the_evidence_is_weak_the_automatic_leaves_the_picture_alone(picture):
-    assert balanced(picture, "auto") is picture
+    assert balance_white(picture, "auto") is picture
 
 
 def test_when_asked_a_picture_without_backdrop_is_balanced_by_half_of_what_the_object_says():
     cool = np.float32([0.85, 1.0, 1.15])
     picture = cut_out_of_its_backdrop()
     grey = Reference(np.broadcast_to(np.float32(0.5) * cool, (160, 160, 3)).copy(), picture.alpha)
-    result = balanced(grey, "on").color[80, 80]
+    result = balance_white(grey, "on").color[80, 80]
     assert 0.3 < np.ptp(result) / np.ptp(grey.color[80, 80]) < 0.7

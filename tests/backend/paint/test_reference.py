@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from backend.api.errors import InvalidImage
-from backend.paint.foreground import cut_out, extend
-from backend.paint.reference import LARGEST, Reference, decode
+from backend.paint.foreground import cut_out, extend_colors
+from backend.paint.reference import MAX_REFERENCE_SIZE, Reference, decode
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> np.ndarray:
@@ -82,7 +82,7 @@ def test_a_rotated_photograph_is_turned_upright():
 
 
 def test_a_huge_picture_is_scaled_down():
-    assert max(decode(encoded(Image.new("RGB", (5000, 1000), "red"))).alpha.shape) == LARGEST
+    assert max(decode(encoded(Image.new("RGB", (5000, 1000), "red"))).alpha.shape) == MAX_REFERENCE_SIZE
 
 
 WHOLE = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
@@ -205,5 +205,6 @@ def test_colours_continue_beyond_the_outline_and_the_background_does_not_come_in
         np.float32
     )
     np.testing.assert_allclose(
-        extend(Reference(color, alpha), inset=1), np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3))
+        extend_colors(Reference(color, alpha), inset=1),
+        np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3)),
     )

@@ -20,7 +20,7 @@ from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS, Card, Model
 from backend.paint.orbitpainter.network import condition, decode, encode, velocity
 from backend.paint.orbitpainter.sampler import EXPERTS, Sampling
-from backend.paint.preview import unseen
+from backend.paint.preview import ignore_preview
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, wearing
 from backend.render.rasterize import render
@@ -111,7 +111,7 @@ def test_what_was_learnt_is_painted_in_the_colours_of_the_mesh(trained, folder, 
         colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
         painting = painter.OrbitPainter().paint(
-            surface, buffers, shown, settings, lambda fraction: None, at_once, unseen
+            surface, buffers, shown, settings, lambda fraction: None, at_once, ignore_preview
         )
         frames, wanted = (
             255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), COLORS)

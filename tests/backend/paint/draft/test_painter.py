@@ -7,10 +7,10 @@ import trimesh
 from backend.api.settings import Settings
 from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
-from backend.paint.draft.camera.search import find_view, simplified
+from backend.paint.draft.camera.search import find_view, simplify_mesh
 from backend.paint.draft.image.symmetry import find_mirror
-from backend.paint.draft.painter import Draft
-from backend.paint.preview import unseen
+from backend.paint.draft.painter import DraftPainter
+from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize, render
@@ -66,7 +66,7 @@ def test_of_views_with_one_outline_the_one_nearest_the_front_is_taken(azimuth, e
 
 def test_the_stand_in_of_a_heavy_mesh_has_its_outline():
     heavy = surface_of(trimesh.creation.icosphere(7))
-    light = simplified(heavy)
+    light = simplify_mesh(heavy)
     assert len(light.faces) < 0.6 * len(heavy.faces)
     masks = [rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 384)).mask for mesh in (heavy, light)]
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
@@ -82,7 +82,8 @@ def test_a_heavy_mesh_of_small_leaves_keeps_its_outline_too():
         mesh_data(trimesh.Trimesh(leaves.reshape(-1, 3), np.arange(210_000).reshape(-1, 3), process=False))
     )
     masks = [
-        rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask for mesh in (tree, simplified(tree))
+        rasterize(mesh.vertices, mesh.faces, camera_at(20, 10, 192)).mask
+        for mesh in (tree, simplify_mesh(tree))
     ]
     assert (masks[0] ^ masks[1]).sum() < 0.01 * masks[0].sum()
 
@@ -129,13 +130,13 @@ def test_a_mirror_has_to_map_the_material_slots_onto_themselves_too(slot, normal
 
 def paint_and_bake(surface, reference: np.ndarray, **settings):
     """Texture, painting and cameras of the draft from a picture (H, W, 4) uint8."""
-    chosen, settings = Draft(), Settings(**settings)
+    chosen, settings = DraftPainter(), Settings(**settings)
     reference = decode(reference)
     cameras = [
         camera for orbit in chosen.orbits(surface, reference, settings, quiet) for camera in orbit.cameras
     ]
     buffers = render(surface, cameras)
-    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, unseen)
+    painting = chosen.paint(surface, buffers, reference, settings, quiet, at_once, ignore_preview)
     texture = baked(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting
 

@@ -18,7 +18,7 @@ from backend.paint.orbitpainter.cameras import closed
 from backend.paint.orbitpainter.model import Card, Model
 from backend.paint.orbitpainter.network import condition, decode, encode, velocity
 from backend.paint.orbitpainter.sampler import Sampling
-from backend.paint.preview import COUNT, SIZE, strip
+from backend.paint.preview import PREVIEW_COUNT, PREVIEW_SIZE, make_preview_strip
 from backend.paint.reference import Reference
 from tests import tiny_model
 from tests.meshes import at_once, decoded, knot, mesh_data
@@ -152,8 +152,10 @@ def test_every_layout_paints_every_view(model, layout, reference):
     assert len({frame.tobytes() for frame in painting.frames}) == len(buffers)
     assert told == sorted(told)
     assert len(shown) == (STEPS + 1) * len(layouts.passes(layout, 61)), "a sketch of each step, then the film"
-    np.testing.assert_allclose(shown[-1].mean(axis=(1, 2)), strip(painting.frames).mean(axis=(1, 2)), atol=8)
-    assert all(pictures.shape == (COUNT, SIZE, SIZE, 3) for pictures in shown)
+    np.testing.assert_allclose(
+        shown[-1].mean(axis=(1, 2)), make_preview_strip(painting.frames).mean(axis=(1, 2)), atol=8
+    )
+    assert all(pictures.shape == (PREVIEW_COUNT, PREVIEW_SIZE, PREVIEW_SIZE, 3) for pictures in shown)
     assert any("random" in note for note in painting.notes)
     assert any(
         re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ s, took \d+ s\.", note)

@@ -9,11 +9,11 @@ import trimesh
 
 from backend import records
 from backend.api.settings import Settings
-from backend.paint.draft.camera.feature_edges import InnerEdges
-from backend.paint.draft.camera.outline import looseness
+from backend.paint.draft.camera.feature_edges import FeatureEdges
+from backend.paint.draft.camera.outline import angular_uncertainty
 from backend.paint.draft.camera.ranking import View
 from backend.paint.draft.camera.search import find_view
-from backend.paint.draft.painter import Draft
+from backend.paint.draft.painter import DraftPainter
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit
 from backend.render.rasterize import positions, rasterize
@@ -49,7 +49,7 @@ def two_paints(surface, camera: Camera) -> Reference:
     return Reference(color.astype(np.float32), buffer.mask.astype(np.float32))
 
 
-def turned(one: float, other: float) -> float:
+def azimuth_difference(one: float, other: float) -> float:
     return abs((one - other + 180) % 360 - 180)
 
 
@@ -57,30 +57,31 @@ def turned(one: float, other: float) -> float:
 def test_inner_edges_decide_which_of_two_sides_with_one_outline_is_shown(plaque, azimuth):
     reference = two_paints(plaque, camera_at(azimuth, 12, 240))
     match = find_view(plaque, reference.alpha, None, quiet, reference.color)
-    assert turned(match.view.azimuth, azimuth) < 2
+    assert azimuth_difference(match.view.azimuth, azimuth) < 2
     assert match.confident
 
 
 def test_without_colours_the_front_is_taken_of_two_such_sides_and_the_doubt_is_reported(plaque):
     match = find_view(plaque, two_paints(plaque, camera_at(200, 12, 240)).alpha, None, quiet)
-    assert turned(match.view.azimuth, 20) < 2
+    assert azimuth_difference(match.view.azimuth, 20) < 2
     assert not match.confident
 
 
 def test_the_mesh_lies_on_its_own_edges_and_beside_those_of_another_view(plaque):
     camera = camera_at(20, 12, 240)
     reference = two_paints(plaque, camera)
-    edges = InnerEdges(reference.color, reference.alpha)
+    edges = FeatureEdges(reference.color, reference.alpha)
     true = View(20, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
     there, beside = (
-        edges.agreement(plaque, view.camera) for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5))
+        edges.alignment_z_score(plaque, view.camera)
+        for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5))
     )
     assert there > 2
     assert beside < there - 2
 
 
 def notes_of(surface, image: np.ndarray, **settings) -> tuple[str, ...]:
-    return Draft().orbits(surface, decode(image), Settings(**settings), quiet)[0].notes
+    return DraftPainter().orbits(surface, decode(image), Settings(**settings), quiet)[0].notes
 
 
 def test_a_doubtful_view_asks_for_the_view_and_a_sure_one_says_nothing():
@@ -105,7 +106,9 @@ def test_what_hides_a_strip_of_the_object_leaves_the_view_as_exact_as_it_was():
     alpha = rasterize(thing.vertices, thing.faces, camera).mask.astype(np.float32)
     alpha[:, 120:136] = 0
     view = View(30, 15, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
-    exact, turned = (looseness(thing, alpha, one, 256) for one in (view, replace(view, elevation=21)))
+    exact, turned = (
+        angular_uncertainty(thing, alpha, one, 256) for one in (view, replace(view, elevation=21))
+    )
     assert exact < 0.5
     assert turned > 2
 

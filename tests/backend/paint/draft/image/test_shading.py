@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.draft.image.shading import unlit
+from backend.paint.draft.image.shading import remove_shading
 from backend.paint.reference import Reference
 from backend.render.rasterize import normals, positions, rasterize
 from tests.meshes import camera_at, knot, surface_of
@@ -12,7 +12,7 @@ from tests.meshes import camera_at, knot, surface_of
 CAMERA = camera_at(20, 10, 256)
 
 
-def pictured(surface, albedo, lit: bool) -> Reference:
+def render_reference(surface, albedo, lit: bool) -> Reference:
     """Paint as a function of points under a lamp from the upper left and a sky, or under even light."""
     buffer = rasterize(surface.vertices, surface.faces, CAMERA)
     lamp = np.float32([-0.6, -0.5, 0.62])
@@ -48,21 +48,23 @@ def surface(request):
 
 
 def test_of_a_lit_object_less_than_half_of_the_light_is_left(surface):
-    picture, truth = pictured(surface, checks, True), pictured(surface, checks, False)
-    assert unevenness(unlit(picture, CAMERA, surface, 1.0), truth) < 0.5 * unevenness(picture, truth)
+    picture, truth = render_reference(surface, checks, True), render_reference(surface, checks, False)
+    assert unevenness(remove_shading(picture, CAMERA, surface, 1.0), truth) < 0.5 * unevenness(picture, truth)
 
 
 def test_half_the_strength_takes_about_half_of_it(surface):
-    picture = pictured(surface, checks, True)
-    half, whole = (unevenness(unlit(picture, CAMERA, surface, strength), picture) for strength in (0.5, 1.0))
+    picture = render_reference(surface, checks, True)
+    half, whole = (
+        unevenness(remove_shading(picture, CAMERA, surface, strength), picture) for strength in (0.5, 1.0)
+    )
     assert 0.4 < half / whole < 0.6
 
 
 def test_a_half_that_is_painted_dark_stays_dark(surface):
-    picture = pictured(surface, dark_half, False)
-    assert unevenness(unlit(picture, CAMERA, surface, 1.0), picture) < 0.05
+    picture = render_reference(surface, dark_half, False)
+    assert unevenness(remove_shading(picture, CAMERA, surface, 1.0), picture) < 0.05
 
 
 def test_no_strength_is_the_same_picture(surface):
-    picture = pictured(surface, checks, True)
-    assert unlit(picture, CAMERA, surface, 0.0) is picture
+    picture = render_reference(surface, checks, True)
+    assert remove_shading(picture, CAMERA, surface, 0.0) is picture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.draft.image.warp import along, bend, bent
+from backend.paint.draft.image.warp import fit_warp, warp_image, warp_to_mesh
 from backend.paint.reference import Reference
 from backend.render.camera import Camera
 from backend.render.rasterize import positions, rasterize
@@ -63,7 +63,7 @@ def test_a_picture_that_fits_is_left_alone(plaque):
     surface, camera = surface_of(knot()), camera_at(30, 12, SIZE)
     for thing in (surface, plaque):
         reference = by_part(thing, camera)
-        assert bent(reference, camera, thing) is reference
+        assert warp_to_mesh(reference, camera, thing) is reference
 
 
 def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque):
@@ -73,13 +73,13 @@ def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque)
         )
     )
     reference = by_part(plaque, camera_at(0, 0, SIZE))
-    assert bent(reference, camera_at(0, 0, SIZE), sheet) is reference
+    assert warp_to_mesh(reference, camera_at(0, 0, SIZE), sheet) is reference
 
 
 def test_a_bent_picture_is_pulled_onto_the_mesh(plaque):
     camera, drawn = camera_at(12, 8, SIZE), swirl(4)
     whole = by_part(plaque, camera)
-    flow = bend(along(whole, drawn), camera, plaque)
+    flow = fit_warp(warp_image(whole, drawn), camera, plaque)
     assert beside(flow, drawn, whole.alpha > 0) < 0.5 * beside(None, drawn, whole.alpha > 0)
 
 
@@ -87,10 +87,10 @@ def test_inner_edges_are_pulled_where_the_outline_tells_nothing(plaque):
     camera, whole = camera_at(12, 8, SIZE), by_part(plaque, camera_at(12, 8, SIZE))
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
     drawn = swirl(2) + 4 * np.exp(-(x**2 + y**2) / 0.02)[..., None].astype(np.float32)
-    picture = along(whole, drawn)
+    picture = warp_image(whole, drawn)
     plain = replace(picture, color=np.full_like(picture.color, 0.5))
     middle = np.hypot(x, y) < 0.1
-    with_edges, without = (beside(bend(one, camera, plaque), drawn, middle) for one in (picture, plain))
+    with_edges, without = (beside(fit_warp(one, camera, plaque), drawn, middle) for one in (picture, plain))
     assert with_edges < 0.5 * without
 
 
@@ -98,12 +98,12 @@ def test_a_picture_of_something_else_is_not_forced_onto_the_mesh(plaque):
     camera = camera_at(12, 8, SIZE)
     alpha = np.zeros((SIZE, SIZE), np.float32)
     cv2.circle(alpha, (SIZE // 2, SIZE // 2), 70, 1, -1)
-    assert bend(Reference(np.full((SIZE, SIZE, 3), 0.5, np.float32), alpha), camera, plaque) is None
+    assert fit_warp(Reference(np.full((SIZE, SIZE, 3), 0.5, np.float32), alpha), camera, plaque) is None
 
 
 def test_no_place_moves_by_more_than_three_hundredths_of_the_object(plaque):
     camera, drawn = camera_at(12, 8, SIZE), swirl(14)
-    picture = along(by_part(plaque, camera), drawn)
-    flow = bend(picture, camera, plaque)
+    picture = warp_image(by_part(plaque, camera), drawn)
+    flow = fit_warp(picture, camera, plaque)
     size = np.sqrt((picture.alpha > 0.5).sum())
     assert flow is None or np.linalg.norm(flow, axis=2).max() * SIZE / flow.shape[1] < 0.031 * size
