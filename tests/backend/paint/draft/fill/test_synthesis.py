@@ -25,7 +25,7 @@ from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import bilinear
 from backend.render.visibility import edge_distance
-from benchmarks.scenes import printed_page
+from benchmarks.scenes import text_page
 from tests.meshes import at_once, camera_at, mesh_data, surface_of
 
 SIZE = 32
@@ -446,7 +446,7 @@ def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
 @pytest.fixture(scope="module")
 def printed_box():
     """A carton with lines of print on all six sides, and what it wears."""
-    surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
+    surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), text_page(2304, 512)
 
     def printed(face, weights, points):
         normals = surface.face_normals[face]
