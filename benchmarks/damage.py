@@ -74,7 +74,7 @@ def smooth_warps(
     orbits: list[int], shape: tuple[int, int], damage: Damage, random: np.random.Generator
 ) -> list[np.ndarray]:
     """Per frame a displacement (H, W, 2) float32 in pixels."""
-    cells = tuple(-(-side // WARP_CELL) + 3 for side in shape)
+    cells = tuple(-(-size // WARP_CELL) + 3 for size in shape)
     warps = []
     for count in orbits:
         coarse = random.normal(size=(count, *cells, 2)).astype(np.float32)

@@ -184,9 +184,9 @@ def bake_and_photograph(
     surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera
 ) -> np.ndarray:
     """(H, W, 3) float32 sRGB 0..255: the surface with the texture that is baked from the frames."""
-    edges, side = edge_distances(buffers), facing(surface, buffers)
+    edges, winding = edge_distances(buffers), facing(surface, buffers)
     alignment = align(
-        surface, buffers, edges, painting.frames, painting.preference, side, _ignore_progress, ()
+        surface, buffers, edges, painting.frames, painting.preference, winding, _ignore_progress, ()
     )
     settings = Settings()
     texture = bake(
@@ -195,7 +195,7 @@ def bake_and_photograph(
         edges,
         alignment,
         painting.preference,
-        side,
+        winding,
         settings.texture_size,
         settings.voxel_resolution,
         settings.seed,

@@ -103,7 +103,7 @@ def mask_likelihood(
     # Histograms of Lab in cells of side 4, inside and outside of the mask; their intersection is shared
     # colour.
     bins = np.clip((lab - (0, -128, -128)) / 4, 0, (25, 63, 63)).astype(np.int64) @ (64 * 64, 64, 1)
-    inside, outside = (np.bincount(bins[part], minlength=26 * 64 * 64) / part.sum() for part in (mask, ~mask))
+    inside, outside = (np.bincount(bins[area], minlength=26 * 64 * 64) / area.sum() for area in (mask, ~mask))
     shared = np.minimum(inside, outside).sum()
     return float(near_edge[outline].mean() * (1 - shared) * (1 - mask[border_mask(mask.shape)].mean()))
 

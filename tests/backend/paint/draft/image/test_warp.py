@@ -67,13 +67,13 @@ def test_an_image_that_matches_the_mesh_is_not_warped(plaque):
 
 
 def test_a_mesh_that_the_view_does_not_see_does_not_warp_the_image(plaque):
-    sheet = surface_of(
+    edge_on = surface_of(
         trimesh.Trimesh(
             [(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False
         )
     )
     reference = by_part(plaque, camera_at(0, 0, IMAGE_SIZE))
-    assert warp_to_mesh(reference, camera_at(0, 0, IMAGE_SIZE), sheet) is reference
+    assert warp_to_mesh(reference, camera_at(0, 0, IMAGE_SIZE), edge_on) is reference
 
 
 def test_a_distorted_image_is_warped_onto_the_mesh(plaque):
