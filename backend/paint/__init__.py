@@ -3,7 +3,7 @@
 1. ``reference.py``: decode the reference image.
 2. ``balance.py``: remove its colour cast (``backdrop.py`` finds a smooth backdrop).
 3. ``foreground.py``: segment the object.
-4. ``painter.py``: the interface of a painter; ``registry.py`` creates the one of a name: ``draft``,
-   ``orbitpainter``, or ``no_views.py`` if only the refinement makes the texture.
+4. ``painter.py``: the interface of a painter; ``registry.py`` loads one by its name, ``draft`` or
+   ``orbitpainter``.
 5. ``preview.py``: small images of the frames while they are painted.
 """

@@ -41,13 +41,7 @@ class Painting:
 
 
 class Painter(Protocol):
-    """Makes frames for views of a bare surface. A painter owns its camera convention.
-
-    Attributes:
-        share: the fraction of a job's time that it takes, roughly.
-    """
-
-    share: float
+    """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback

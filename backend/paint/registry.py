@@ -1,16 +1,14 @@
 """The painters by name."""
 
 from .draft.painter import DraftPainter
-from .no_views import NoViews
 from .painter import Painter
 
 
-def painter(name: str) -> Painter:
-    """The painter of a name that :class:`backend.api.settings.Settings` knows."""
+def load_painter(name: str) -> Painter:
+    """The painter of a name that :class:`backend.api.settings.Settings` knows and that paints views."""
     if name == "orbitpainter":
-        from .orbitpainter.painter import (
-            OrbitPainter,
-        )  # torch and diffusers take seconds to import, which the draft does not need
+        # Not above: torch and diffusers take seconds to import, which the draft does not need.
+        from .orbitpainter.painter import OrbitPainter
 
         return OrbitPainter()
-    return NoViews() if name == "trellis2" else DraftPainter()
+    return DraftPainter()

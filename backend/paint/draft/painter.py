@@ -54,8 +54,6 @@ class DraftConfig:
 class DraftPainter:
     """Projects the reference and synthesises what it hides; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.4
-
     def __init__(self, config: DraftConfig = DraftConfig()):
         self.config = config
 
