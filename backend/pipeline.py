@@ -15,9 +15,9 @@ from .fuse.observations import observe_atlas
 from .job_state import JobState
 from .mesh.prepare import prepare
 from .mesh.tiles import atlas_size
-from .paint.balance import balanced
+from .paint.balance import balance_white
 from .paint.painter import Painting
-from .paint.preview import Show, strip, unseen
+from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import decode
 from .paint.registry import load_painter
 from .render.camera import Orbit
@@ -30,7 +30,9 @@ ORBIT_SHARE = 0.7
 """Fraction of the render stage that a painter takes to choose its orbits: the draft searches the view."""
 
 
-def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> Result:
+def run(
+    job: Job, folder: Path, progress: JobProgress, show_preview: PreviewCallback = ignore_preview
+) -> Result:
     """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job
     continues where the first ended.
 
@@ -38,20 +40,22 @@ def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> R
         job: what to texture, and how.
         folder: the job's own.
         progress: called as the job advances.
-        show: called with small images of what is being painted.
+        show_preview: called with small images of what is being painted.
 
     Raises:
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
             what to do.
     """
     stages = Stages(folder, progress, progress_shares(job.settings, job.kept is not None))
-    return make_result(job, run_until(job, stages, show=show), stages.seconds)
+    return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
-def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> JobState:
+def run_until(
+    job: Job, stages: Stages, last: str = "refine", show_preview: PreviewCallback = ignore_preview
+) -> JobState:
     """Runs the stages of a job in order, up to the one named ``last``. A texture is always blended with the
     one to keep, if there is one."""
-    run = JobRun(job, stages, show)
+    run = JobRun(job, stages, show_preview)
     steps = (run.prepare, run.render, run.paint, run.align, run.bake, run.refine)
     for step in steps:
         step()
@@ -65,8 +69,8 @@ class JobRun:
     """One job at work: a method per stage, in the order in which they run. Each reads what the stages before
     it left in ``state``, and does nothing where the job's settings do not need it."""
 
-    def __init__(self, job: Job, stages: Stages, show: Show):
-        self.job, self.settings, self.stages, self.show = job, job.settings, stages, show
+    def __init__(self, job: Job, stages: Stages, show_preview: PreviewCallback):
+        self.job, self.settings, self.stages, self.show_preview = job, job.settings, stages, show_preview
         if self.settings.networks:
             device_called(self.settings.device)
         if self.settings.refines:
@@ -74,7 +78,7 @@ class JobRun:
 
             check(self.settings.device)
         self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
-        self.state = JobState(balanced(decode(job.reference), self.settings.white_balance))
+        self.state = JobState(balance_white(decode(job.reference), self.settings.white_balance))
 
     def prepare(self) -> None:
         """Welds, cleans and normalises the mesh; its UVs are kept or made."""
@@ -105,7 +109,7 @@ class JobRun:
     def align(self) -> None:
         """Brings frames that drift to agree on the surface."""
         if self.settings.paints_views:
-            self.show(strip(self.state.painting.frames))
+            self.show_preview(make_preview_strip(self.state.painting.frames))
             self.state.alignment = self.stages.run(
                 "align", self._align_frames, records.save_alignment, self._observe_again
             )
@@ -168,7 +172,7 @@ class JobRun:
     def _paint_views(self, progress: Progress) -> Painting:
         state, keep = self.state, partial(self.stages.keep, "paint")
         return self.painter.paint(
-            state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show
+            state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show_preview
         )
 
     def _align_frames(self, progress: Progress) -> Alignment:

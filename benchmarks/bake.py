@@ -1,4 +1,4 @@
-"""Textures from damaged frames: how close every method comes to the truth, and what it costs.
+"""Textures from damage_frames frames: how close every method comes to the truth, and what it costs.
 
     python -m benchmarks.bake [--scenes suzanne ...] [--conditions 0 1 3 ...] [--methods ours ...]
         [--pictures FOLDER] [--json FILE]
@@ -20,7 +20,7 @@ from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
 
 from . import scenes
-from .damage import Damage, damaged
+from .damage import Damage, damage_frames
 from .methods import METHODS, Frames
 from .report import Report, parser, peak_gigabytes, timed
 from .score import HeldOut, held_out_cameras, seam_energy
@@ -82,7 +82,7 @@ def main() -> None:
         ceiling = ceiling_texture(scene)
         _add_row(report, scene, judge, "–", "ceiling", ceiling, None, chosen.pictures)
         for condition in chosen.conditions:
-            images = damaged(true, [ORBIT_VIEWS, ORBIT_VIEWS], CONDITIONS[condition])
+            images = damage_frames(true, [ORBIT_VIEWS, ORBIT_VIEWS], CONDITIONS[condition])
             for name in chosen.methods:
                 # Nothing that one method has computed helps the next.
                 frames = replace(Frames(scene.surface, buffers, images, TEXTURE_SIZE))

@@ -10,20 +10,21 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 WARP_CELL = 64
-"""Pixels over which a warp changes."""
+"""Pixels between the control points of a warp."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """How much of each.
+    """How much frames are damaged, by each cause.
 
     Attributes:
         drift: root mean square length of the warps, pixels.
-        correlation: frames over which a warp stays alike; 0 makes every frame's its own.
+        correlation: frames over which a warp stays similar (sigma in frames); 0 makes the frames' warps
+            independent.
         gain, shift: standard deviations of a frame's contrast per channel, and of its brightness per channel
             in 0..255.
         blur: sigma in pixels.
-        compressed: through H.264 (high 4:4:4, crf 10, as the published model's training data).
+        compressed: encoded with H.264 (high 4:4:4, crf 10, as the published model's training data).
     """
 
     drift: float
@@ -34,33 +35,37 @@ class Damage:
     compressed: bool = False
 
 
-def damaged(frames: list[np.ndarray], orbits: list[int], damage: Damage, seed: int = 0) -> list[np.ndarray]:
-    """Frames (H, W, 3) uint8 as a video model would paint them from true ones (H, W, 3) float32 sRGB 0..255;
-    ``orbits``: frames each."""
+def damage_frames(
+    frames: list[np.ndarray], orbits: list[int], damage: Damage, seed: int = 0
+) -> list[np.ndarray]:
+    """Frames (H, W, 3) uint8 as a video model would paint them from true ones (H, W, 3) float32 sRGB 0..255.
+
+    Args:
+        frames: the true ones, of all orbits.
+        orbits: the number of frames of each orbit.
+        damage: what is done to them.
+        seed: of the random numbers.
+    """
     random = np.random.default_rng(seed)
     warps = smooth_warps(orbits, frames[0].shape[:2], damage, random)
     result = []
     for frame, warp in zip(frames, warps, strict=True):
-        grid = np.stack(np.meshgrid(np.arange(frame.shape[1]), np.arange(frame.shape[0])), axis=-1).astype(
-            np.float32
-        )
-        moved = (
-            cv2.remap(frame, grid + warp, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
-            if damage.drift
-            else frame
-        )
+        # Drift.
+        grid = np.stack(np.meshgrid(np.arange(frame.shape[1]), np.arange(frame.shape[0])), axis=-1)
+        places = grid.astype(np.float32) + warp
+        if damage.drift:
+            frame = cv2.remap(frame, places, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
+        # Softness.
         if damage.blur:
-            moved = cv2.GaussianBlur(moved, (0, 0), damage.blur)
-        toned = moved * random.normal(1, damage.gain, 3) + random.normal(0, damage.shift, 3)
-        result.append(
-            np.clip(np.round(np.where(moved.max(axis=2, keepdims=True) > 1, toned, moved)), 0, 255).astype(
-                np.uint8
-            )
-        )
+            frame = cv2.GaussianBlur(frame, (0, 0), damage.blur)
+        # Exposure; the background stays black.
+        exposed = frame * random.normal(1, damage.gain, 3) + random.normal(0, damage.shift, 3)
+        frame = np.where(frame.max(axis=2, keepdims=True) > 1, exposed, frame)
+        result.append(np.clip(np.round(frame), 0, 255).astype(np.uint8))
     if damage.compressed:
         starts = np.cumsum([0, *orbits])
         result = [
-            frame for first, last in itertools.pairwise(starts) for frame in through_h264(result[first:last])
+            frame for first, last in itertools.pairwise(starts) for frame in compress_h264(result[first:last])
         ]
     return result
 
@@ -68,8 +73,8 @@ def damaged(frames: list[np.ndarray], orbits: list[int], damage: Damage, seed: i
 def smooth_warps(
     orbits: list[int], shape: tuple[int, int], damage: Damage, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """Per frame (H, W, 2) float32 pixels."""
-    cells = tuple(-(-side // WARP_CELL) + 3 for side in shape)
+    """Per frame a displacement (H, W, 2) float32 in pixels."""
+    cells = tuple(-(-size // WARP_CELL) + 3 for size in shape)
     warps = []
     for count in orbits:
         coarse = random.normal(size=(count, *cells, 2)).astype(np.float32)
@@ -84,7 +89,7 @@ def smooth_warps(
     return [warp * np.float32(scale) for warp in warps]
 
 
-def through_h264(frames: list[np.ndarray]) -> list[np.ndarray]:
+def compress_h264(frames: list[np.ndarray]) -> list[np.ndarray]:
     """Frames (H, W, 3) uint8 after encoding and decoding."""
     encoder = av.CodecContext.create("libx264", "w")
     encoder.height, encoder.width = frames[0].shape[:2]

@@ -1,4 +1,5 @@
-"""The draft painter's hidden sides: how close they come to the truth, beside what needs no synthesis.
+"""The draft painter's hidden sides: how close they come to the truth, compared with baselines without
+synthesis.
 
     python -m benchmarks.draft [--scenes pot ...] [--pictures FOLDER] [--json FILE]
 
@@ -7,12 +8,11 @@ that the photograph does not show is compared with the truth, in 8 views around 
 7 x 7 pixels at three scales, and colours, both as distributions (sliced Wasserstein distance, Rabin et al.
 2011), because a hidden side cannot be guessed but can look like the object. 0 is the truth.
 
-Fine structure alone is easily had by noise, and colour alone by one grey, so both are reported. ``closer`` is
-the mean of how much closer ours is than the best of the baselines in either: each measure is held against the
-baseline that is best at that one. The frames are baked as a job bakes them, and the textured mesh, seen as
-the reference was taken, is compared with it by PSNR (the reference's own frame is the picture itself): over
-what is not hidden, and over all. Seconds are of painting alone, by the clock and of all cores together; a
-first run compiles, so run it twice.
+Noise alone has fine structure, and a single grey has colour, so both are reported. ``closer`` is the mean
+over both measures of how much closer ours is than the baseline that is best at that measure. The frames are
+baked as in a job, and the textured mesh, seen from the reference's camera, is compared with the reference by
+PSNR (its own frame is the image itself): over what is not hidden, and over all. Seconds are of painting
+alone, by the clock and of all cores together; a first run compiles, so run it twice.
 """
 
 import multiprocessing
@@ -27,19 +27,19 @@ from backend.align.align import AlignConfig, align
 from backend.api.settings import Settings
 from backend.bake.bake import bake
 from backend.mesh.surface import Surface
-from backend.paint.draft.painter import Draft
+from backend.paint.draft.painter import DraftPainter
 from backend.paint.painter import Painting
-from backend.paint.preview import unseen
-from backend.paint.reference import decode
+from backend.paint.preview import ignore_preview
+from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
 from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import GBuffer, rasterize, render, visible_points
 from backend.render.visibility import edge_distance, edge_distances, find_winding, observe
 
 from . import props, scenes
-from .guesses import BASELINES
-from .patches import distances
+from .draft_baselines import BASELINES
 from .report import Report, parser, peak_gigabytes, timed
+from .sliced_wasserstein import patch_and_color_distances
 
 SCENES = {
     "suzanne": scenes.suzanne,
@@ -50,11 +50,23 @@ SCENES = {
     "fuze": lambda: scenes.real_mesh("fuze"),
 }
 
-AZIMUTH, ELEVATION, REFERENCE, VIEWS, SIZE = 30, 15, 768, 61, 512
-"""The reference's view, the same for all, and the orbits' frames."""
+AZIMUTH = 30
+"""Degrees to the side of the front from which the reference is taken."""
 
-EVERY = 16
-"""Of the frames of both orbits, so many are compared: one of EVERY."""
+ELEVATION = 15
+"""Degrees above the horizon from which the reference is taken."""
+
+REFERENCE_SIZE = 768
+"""Pixels along the sides of the reference."""
+
+ORBIT_VIEWS = 61
+"""Views of each orbit."""
+
+ORBIT_SIZE = 512
+"""Pixels along the sides of the orbits' frames."""
+
+COMPARE_EVERY = 16
+"""One frame of this many is compared with the truth."""
 
 
 def main() -> None:
@@ -91,32 +103,48 @@ def main() -> None:
 
 
 def measure(name: str, pictures: Path | None) -> list[tuple]:
-    """Rows of one scene: the baselines, ours."""
+    """Rows of one scene: of the baselines, then ours."""
     scene = SCENES[name]()
     cameras = orbit_cameras()
-    reference = photographed(scene, cameras[0])
+    reference = photograph_reference(scene, cameras[0])
     buffers = render(scene.surface, cameras)
+    # Paint.
     before = time.process_time()
     with timed() as clock:
-        painting = Draft().paint(scene.surface, buffers, reference, Settings(), _quiet, _at_once, unseen)
+        painting = DraftPainter().paint(
+            scene.surface, buffers, reference, Settings(), _ignore_progress, _run_now, ignore_preview
+        )
     cores, memory = time.process_time() - before, peak_gigabytes()
-    compared = range(1 + EVERY // 2, len(cameras), EVERY)
+    # Compare the hidden sides with the truth, ours and those of the baselines.
+    compared = range(1 + COMPARE_EVERY // 2, len(cameras), COMPARE_EVERY)
     truth = [scene.photograph(cameras[view], 2) for view in compared]
     hidden = [hidden_part(scene.surface, buffers[view], buffers[0]) for view in compared]
     rows = []
     for label, baseline in BASELINES.items():
         frames = baseline(scene.surface, buffers[0], reference, [buffers[view] for view in compared])
-        rows.append((label, *distances(truth, hidden, frames, hidden), None, None, None, None, None, None))
-    ours = distances(truth, hidden, [painting.frames[view] for view in compared], hidden)
-    best = [min(row[measure] for row in rows) for measure in (1, 2)]
+        rows.append(
+            (
+                label,
+                *patch_and_color_distances(truth, hidden, frames, hidden),
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+            )
+        )
+    ours = patch_and_color_distances(truth, hidden, [painting.frames[view] for view in compared], hidden)
+    best = [min(row[column] for row in rows) for column in (1, 2)]
     closer = float(np.mean([100 * (1 - own / other) for own, other in zip(ours, best, strict=True)]))
-    baked, whole = textured(scene.surface, buffers, painting, cameras[0]), reference.alpha > 0.99
+    # Bake, and compare what the reference shows.
+    baked, whole = bake_and_photograph(scene.surface, buffers, painting, cameras[0]), reference.alpha > 0.99
     glancing = hidden_part(scene.surface, buffers[0], buffers[0])
     likeness = [reference_psnr(baked, reference, shown) for shown in (whole & ~glancing, whole)]
     rows.append(("ours", *ours, closer, *likeness, clock.seconds, cores, memory))
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet(painting.frames, scene, cameras)).save(
+        Image.fromarray(contact_sheet(painting.frames, scene, cameras)).save(
             pictures / f"draft_{name}.jpg", quality=85
         )
     return rows
@@ -125,23 +153,21 @@ def measure(name: str, pictures: Path | None) -> list[tuple]:
 def orbit_cameras() -> list[Camera]:
     """The reference's camera, then two orbits as OrbitPainter's, from the reference's azimuth on."""
     rotation = look_at_origin(AZIMUTH, ELEVATION)
-    front = Camera(rotation, 2.4 * rotation[:, 2], 1.7, width=REFERENCE, height=REFERENCE)
+    front = Camera(rotation, 2.4 * rotation[:, 2], 1.7, width=REFERENCE_SIZE, height=REFERENCE_SIZE)
     around, over = (
-        orbit(VIEWS, 1.8, 1.3, SIZE, AZIMUTH).cameras for orbit in (horizontal_orbit, vertical_orbit)
+        orbit(ORBIT_VIEWS, 1.8, 1.3, ORBIT_SIZE, AZIMUTH).cameras
+        for orbit in (horizontal_orbit, vertical_orbit)
     )
     return [front, *around, *over]
 
 
-def photographed(scene: scenes.Scene, camera: Camera):
-    """The reference: the truth, cut out, at its rim without the background's colour."""
+def photograph_reference(scene: scenes.Scene, camera: Camera) -> Reference:
+    """The reference: the truth, cut out, without the background's colour at its outline."""
     fine = replace(camera, width=3 * camera.width, height=3 * camera.height)
     mask = rasterize(scene.surface.vertices, scene.surface.faces, fine).mask
     alpha = mask.reshape(camera.height, 3, camera.width, 3).mean(axis=(1, 3))[..., None]
-    return decode(
-        np.round(np.dstack([scene.photograph(camera) / np.maximum(alpha, 1 / 9), 255 * alpha])).astype(
-            np.uint8
-        )
-    )
+    pixels = np.dstack([scene.photograph(camera) / np.maximum(alpha, 1 / 9), 255 * alpha])
+    return decode(np.round(pixels).astype(np.uint8))
 
 
 def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.ndarray:
@@ -154,11 +180,20 @@ def hidden_part(surface: Surface, buffer: GBuffer, reference: GBuffer) -> np.nda
     return result
 
 
-def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera) -> np.ndarray:
-    """(H, W, 3) float32 sRGB 0..255: the surface under the texture that the frames are baked to."""
+def bake_and_photograph(
+    surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera
+) -> np.ndarray:
+    """(H, W, 3) float32 sRGB 0..255: the surface with the texture that is baked from the frames."""
     edges, winding = edge_distances(buffers), find_winding(surface, buffers)
     alignment = align(
-        surface, buffers, edges, painting.frames, painting.preference, winding, _quiet, AlignConfig(rounds=())
+        surface,
+        buffers,
+        edges,
+        painting.frames,
+        painting.preference,
+        winding,
+        _ignore_progress,
+        AlignConfig(rounds=()),
     )
     settings = Settings()
     texture = bake(
@@ -171,7 +206,7 @@ def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camer
         settings.texture_size,
         settings.voxel_resolution,
         settings.seed,
-        _quiet,
+        _ignore_progress,
     )
     return photograph(
         surface,
@@ -180,19 +215,20 @@ def textured(surface: Surface, buffers: list[GBuffer], painting: Painting, camer
     )
 
 
-def reference_psnr(frame: np.ndarray, reference, shown: np.ndarray) -> float:
-    """dB, over some pixels (H, W) bool."""
+def reference_psnr(frame: np.ndarray, reference: Reference, shown: np.ndarray) -> float:
+    """dB between a frame (H, W, 3) 0..255 and the reference, over pixels (H, W) bool."""
     return float(-10 * np.log10(max(np.square(frame[shown] / 255 - reference.color[shown]).mean(), 1e-9)))
 
 
-def sheet(
+def contact_sheet(
     frames: list[np.ndarray], scene: scenes.Scene, cameras: list[Camera], tile: int = 240
 ) -> np.ndarray:
-    """(H, W, 3) uint8: above, the reference's view and seven of ours all around; below, the truth."""
+    """(H, W, 3) uint8 contact sheet: in the upper row the reference's view and seven of ours all around, in
+    the lower row the truth."""
     chosen = [
         0,
-        *(1 + round(VIEWS * share) for share in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)),
-        *(1 + VIEWS + round(VIEWS * share) for share in (0.3, 0.8)),
+        *(1 + round(ORBIT_VIEWS * turn) for turn in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)),
+        *(1 + ORBIT_VIEWS + round(ORBIT_VIEWS * turn) for turn in (0.3, 0.8)),
     ]
     ours, true = (
         [
@@ -211,11 +247,11 @@ def sheet(
     return np.vstack([np.hstack(ours), np.full((4, tile * len(chosen), 3), 255, np.uint8), np.hstack(true)])
 
 
-def _quiet(fraction: float) -> None:
+def _ignore_progress(fraction: float) -> None:
     pass
 
 
-def _at_once(part: str, work):
+def _run_now(name: str, work):
     return work()
 
 

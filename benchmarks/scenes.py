@@ -26,7 +26,7 @@ class Scene:
     Attributes:
         name: for the table.
         surface: normalised, with UVs.
-        color: of any point of it.
+        color: the function that colours any point of it.
     """
 
     name: str
@@ -46,10 +46,10 @@ def suzanne() -> Scene:
 
 
 def text_knot(length: int = 480, around: int = 48) -> Scene:
-    """A self-occluding tube that is covered with small print."""
+    """A self-occluding tube covered with small text."""
     mesh, uvs = tube(length, around)
-    return wrapped(
-        "text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, printed_page(4096, 1024)
+    return textured_scene(
+        "text knot", np.asarray(mesh.vertices), np.asarray(mesh.faces), uvs, text_page(4096, 1024)
     )
 
 
@@ -67,7 +67,7 @@ def real_mesh(name: str) -> Scene:
         vertices, uvs = joined[:, :3], joined[:, 3:]
     # The files' axis Y points up.
     vertices = vertices[:, [0, 2, 1]] * (1, -1, 1)
-    return wrapped(name, vertices, faces, uvs[faces], image)
+    return textured_scene(name, vertices, faces, uvs[faces], image)
 
 
 def pattern(points: np.ndarray) -> np.ndarray:
@@ -116,8 +116,8 @@ def tube(length: int, around: int) -> tuple[trimesh.Trimesh, np.ndarray]:
     return trimesh.Trimesh(vertices.reshape(-1, 3), faces, process=False), uvs
 
 
-def printed_page(width: int, height: int) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB: lines of dark text on a light, slightly mottled page."""
+def text_page(width: int, height: int) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB: lines of dark text on a light, slightly mottled background."""
     random = np.random.default_rng(5)
     mottled = Image.fromarray(random.integers(200, 250, (16, 64, 3), np.uint8))
     page = mottled.resize((width, height), Image.Resampling.BICUBIC)
@@ -136,14 +136,14 @@ def printed_page(width: int, height: int) -> np.ndarray:
 
 
 def surface_of(vertices: np.ndarray, faces: np.ndarray) -> Surface:
-    """A surface with UVs of our own."""
+    """A surface that is unwrapped here."""
     return prepare(MeshData(vertices.astype(np.float32), faces.astype(np.int32)), 2048, lambda fraction: None)
 
 
-def wrapped(
+def textured_scene(
     name: str, vertices: np.ndarray, faces: np.ndarray, corner_uvs: np.ndarray, image: np.ndarray
 ) -> Scene:
-    """A mesh that wears one picture, by corner UVs (F, 3, 2)."""
+    """A mesh textured with one image, by corner UVs (F, 3, 2)."""
     surface = surface_of(vertices, faces)
     return Scene(
         name,
@@ -153,7 +153,7 @@ def wrapped(
 
 
 def _subdivided_monkey() -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and triangles, from Blender as a module in a process of its own."""
+    """Vertices and triangles, from Blender's Python module in a process of its own."""
     from installer import blenders
 
     program = blenders.newest_module().program

@@ -20,7 +20,7 @@ from backend.render.visibility import edge_distances, find_winding
 
 from . import scenes
 from .bake import CONDITIONS, FRAME_SIZE, ORBIT_VIEWS, SCENES, TEXTURE_SIZE, horizontal_orbit, vertical_orbit
-from .damage import damaged
+from .damage import damage_frames
 from .methods import VOXEL_RESOLUTION, Frames
 from .report import Report, parser, peak_gigabytes
 
@@ -63,7 +63,7 @@ def measure(scene: scenes.Scene, report: Report) -> None:
         *horizontal_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
         *vertical_orbit(ORBIT_VIEWS, 1.5, 35 / 32, FRAME_SIZE).cameras,
     ]
-    images = damaged(
+    images = damage_frames(
         [scene.photograph(camera) for camera in cameras], [ORBIT_VIEWS, ORBIT_VIEWS], CONDITIONS["3"]
     )
     run(scene, cameras, images)  # compiles

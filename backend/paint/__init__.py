@@ -1,1 +1,9 @@
-"""Painters: who makes RGB frames for the views from the reference image."""
+"""Painters make the RGB frames of a job's views from its reference image.
+
+1. ``reference.py``: decode the reference image.
+2. ``balance.py``: remove its colour cast (``backdrop.py`` finds a smooth backdrop).
+3. ``foreground.py``: segment the object.
+4. ``painter.py``: the interface of a painter; ``registry.py`` loads one by its name, ``draft`` or
+   ``orbitpainter``.
+5. ``preview.py``: small images of the frames while they are painted.
+"""

@@ -1,4 +1,4 @@
-"""What every painter is."""
+"""The interface of all painters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ from ..api.settings import Settings
 from ..mesh.surface import Surface
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
-from .preview import Show
+from .preview import PreviewCallback
 from .reference import Reference
 
-Progress = Callable[[float], None]
-"""Told the fraction done; raises :class:`backend.api.errors.Cancelled` when the user wants no more."""
+ProgressCallback = Callable[[float], None]
+"""Called with the fraction done, 0..1; raises :class:`backend.api.errors.Cancelled` when the user has
+cancelled the job."""
 
 
-Keep = Callable[[str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
-"""Gives what a part of the work, by its name, returns: from disk if an earlier run of the job finished it."""
+LoadOrRun = Callable[[str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
+"""``load_or_run(name, work)`` returns the arrays that ``work()`` returns; from disk if an earlier run of the
+job has already finished the work of this name."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Painting:
 
     Attributes:
         frames: per view (H, W, 3) uint8 sRGB, in the order of the views.
-        preference: (T,) float32 0..1 per view: how much the painter trusts it, against the others.
+        preference: (T,) float32 0..1 per view: how much the painter trusts it, compared with the others.
         consistent: all frames show one coloured surface, so there is no drift to remove.
         notes: sentences for the user.
     """
@@ -42,9 +44,9 @@ class Painter(Protocol):
     """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
     def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
     ) -> list[Orbit]:
-        """The views that the painter wants to paint."""
+        """The cameras of the views to paint."""
         ...
 
     def paint(
@@ -53,10 +55,10 @@ class Painter(Protocol):
         buffers: Sequence[GBuffer],
         reference: Reference,
         settings: Settings,
-        progress: Progress,
-        keep: Keep,
-        show: Show,
+        progress: ProgressCallback,
+        load_or_run: LoadOrRun,
+        show_preview: PreviewCallback,
     ) -> Painting:
-        """The frames of all views, in the order of the orbits' cameras; ``show`` is shown them as they
-        come."""
+        """The frames of all views, in the order of the orbits' cameras; ``show_preview`` is called with small
+        images of them while they are painted."""
         ...

@@ -8,18 +8,21 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..api.errors import InvalidImage
 
-SMALLEST, LARGEST = 16, 2048
-"""Shorter side that still shows something, and longer side that is worth keeping, in pixels."""
+MIN_REFERENCE_SIZE = 16
+"""Pixels along the shorter side below which an image shows too little to be used."""
+
+MAX_REFERENCE_SIZE = 2048
+"""Pixels along the longer side to which a larger image is downscaled: more detail than a texture keeps."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The picture to follow.
+    """The image that the texture follows.
 
     Attributes:
         color: (H, W, 3) float32 sRGB-encoded 0..1, straight alpha, row 0 at the top.
         alpha: (H, W) float32 0..1; all 1 where the image has none.
-        notes: sentences about what was converted.
+        notes: sentences for the user about what was converted.
     """
 
     color: np.ndarray
@@ -28,31 +31,31 @@ class Reference:
 
     @property
     def opaque(self) -> bool:
-        """Whether the image itself says nothing about its foreground."""
+        """Whether the image has no alpha that separates the object from its background."""
         return bool((self.alpha > 0.5).mean() > 0.999)
 
     def with_alpha(self, alpha: np.ndarray) -> "Reference":
-        """The same picture with another foreground."""
+        """The same image with another foreground mask."""
         return replace(self, alpha=alpha)
 
 
 def decode(data: np.ndarray) -> Reference:
-    """The reference of a job.
+    """Decodes the reference of a job.
 
     Args:
         data: an encoded image file (N,) uint8, or pixels (H, W, 4) uint8 or float32 sRGB straight alpha.
 
     Raises:
-        InvalidImage: not an image, damaged, empty or too small.
+        InvalidImage: not an image, damaged, empty, transparent everywhere or too small.
     """
-    image, notes = _open(data) if data.ndim == 1 else (_from_pixels(data), [])
-    if min(image.size) < SMALLEST:
+    image, notes = _decode_file(data) if data.ndim == 1 else (_from_pixels(data), [])
+    if min(image.size) < MIN_REFERENCE_SIZE:
         raise InvalidImage(
             f"The reference image is only {image.width} x {image.height} pixels. "
-            f"Choose one of at least {SMALLEST} x {SMALLEST}."
+            f"Choose one of at least {MIN_REFERENCE_SIZE} x {MIN_REFERENCE_SIZE}."
         )
-    if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    if max(image.size) > MAX_REFERENCE_SIZE:
+        image.thumbnail((MAX_REFERENCE_SIZE, MAX_REFERENCE_SIZE), Image.Resampling.LANCZOS)
     pixels = np.asarray(image, np.float32) / 255
     if pixels[..., 3].max() < 0.5:
         raise InvalidImage("The reference image is transparent everywhere. Choose one that shows the object.")
@@ -67,7 +70,7 @@ def _from_pixels(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _open(data: np.ndarray) -> tuple[Image.Image, list[str]]:
+def _decode_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
     if len(data) == 0:
         raise InvalidImage("The reference image's file is empty. Choose another file.")
     notes = []
@@ -91,13 +94,14 @@ def _open(data: np.ndarray) -> tuple[Image.Image, list[str]]:
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         notes.append("The reference has more than 8 bits per channel; 8 were used.")
-        image = _eight_bits(image)
+        image = _convert_to_8_bits(image)
     if image.mode == "CMYK":
         notes.append("The reference is a CMYK image; it was converted to sRGB.")
     return _to_srgb(image), notes
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _convert_to_8_bits(image: Image.Image) -> Image.Image:
+    # Float images are 0..1 or 0..255; integer images are 8 or 16 bits.
     values = np.asarray(image, np.float64)
     span = 1.0 if image.mode == "F" and values.max() <= 1.0 else 255.0 if values.max() <= 255 else 65535.0
     return Image.fromarray(np.clip(values / span * 255, 0, 255).astype(np.uint8))
@@ -109,10 +113,12 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
         try:
             base = image.convert("RGB") if image.mode == "RGBA" else image
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            image = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            image = ImageCms.profileToProfile(
+                base, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
         except (ImageCms.PyCMSError, OSError):
-            pass  # A broken profile: the numbers as they are beat no picture.
+            pass  # A broken profile: an image with slightly wrong colours is better than none.
     image = image.convert("RGBA")
     if alpha is not None:
         image.putalpha(alpha)

@@ -1,6 +1,6 @@
 """The painters by name."""
 
-from .draft.painter import Draft
+from .draft.painter import DraftPainter
 from .painter import Painter
 
 
@@ -11,4 +11,4 @@ def load_painter(name: str) -> Painter:
         from .orbitpainter.painter import OrbitPainter
 
         return OrbitPainter()
-    return Draft()
+    return DraftPainter()

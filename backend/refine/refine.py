@@ -15,7 +15,7 @@ from ..bake.bake import Texture
 from ..device import device_called
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
-from ..paint.painter import Keep, Progress
+from ..paint.painter import LoadOrRun, ProgressCallback
 from ..paint.reference import Reference
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
@@ -55,8 +55,8 @@ def refine(
     texture: Texture,
     images: Sequence[Reference],
     settings: Settings,
-    progress: Progress,
-    keep: Keep,
+    progress: ProgressCallback,
+    load_or_run: LoadOrRun,
 ) -> Texture:
     """The refined texture; one that no view has seen is made anew.
 
@@ -65,7 +65,7 @@ def refine(
         images: what to follow, each with its foreground.
         settings: of the job.
         progress: told the fraction done.
-        keep: keeps latents, for a run that goes on.
+        load_or_run: stores latents, for a run that is resumed.
 
     Raises:
         InvalidWeights: the weights are missing or damaged.
@@ -99,7 +99,7 @@ def refine(
             pictures,
             strength,
             lambda fraction: progress(0.2 + 0.7 * fraction),
-            keep,
+            load_or_run,
         )
     except torch.OutOfMemoryError as error:
         smaller = (

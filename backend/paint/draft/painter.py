@@ -1,7 +1,7 @@
-"""The draft painter: one coloured surface, made from one picture, seen from every view."""
+"""The draft painter: makes one coloured surface from one image, and renders it in every view."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,51 +11,70 @@ from scipy.spatial import cKDTree
 from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
+from ...parallel import iterate_parallel
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
 from ...render.visibility import find_winding
 from ..foreground import cut_out
-from ..painter import Keep, Painting, Progress
-from ..preview import COUNT, Show, strip
+from ..painter import LoadOrRun, Painting, ProgressCallback
+from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
-from .camera.ranking import doubts
+from .camera.ranking import describe_doubts
 from .camera.search import find_view
 from .fill.patch_rendering import Layer
 from .fill.synthesis import Guess, Look, synthesize
-from .image.projection import BOLD, CAREFUL, Caution, Picture
-from .image.shading import unlit
+from .image.projection import LENIENT_TRUST, STRICT_TRUST, Projection, TrustThresholds
+from .image.shading import remove_shading
 from .image.symmetry import Mirror, find_mirror
-from .image.warp import bent
-
-VIEWS, SIZE, RADIUS = 24, 640, 2.4
-"""The draft's orbits: views each, pixels, distance in longest sides of the mesh."""
-
-VOXELS = 192
-"""Resolution of the grid that holds the completed colours."""
-
-SAMPLE = 10_000
-"""Visible voxels that hidden ones take their colour from: they give only the broad colours, so a sample of
-them is enough."""
+from .image.warp import warp_to_mesh
 
 
-class Draft:
-    """Projects the reference; see :class:`backend.paint.painter.Painter`."""
+@dataclass(frozen=True)
+class DraftConfig:
+    """The draft's orbits, and how it extrapolates colours."""
+
+    # Views of each orbit.
+    orbit_views: int = 24
+    # Pixels along the sides of those views.
+    orbit_size: int = 640
+    # Distance of their cameras from the middle, in longest sides of the mesh.
+    orbit_radius: float = 2.4
+    # Voxels along the longest side of the mesh, in which colours are extrapolated.
+    voxel_resolution: int = 192
+    # Visible voxels that hidden ones take their colour from: a random sample is enough for broad colours.
+    max_samples: int = 10_000
+    # Nearest of those that a hidden voxel's colour is mixed from.
+    neighbours: int = 16
+    # Distance, in longest sides of the mesh, that a difference of 1 between two normals counts as.
+    normal_weight: float = 0.15
+    # Rounds of diffusion between neighbouring hidden voxels.
+    diffusion_rounds: int = 60
+
+
+class DraftPainter:
+    """Projects the reference and synthesises what it hides; see :class:`backend.paint.painter.Painter`."""
+
+    def __init__(self, config: DraftConfig = DraftConfig()):
+        self.config = config
 
     def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
     ) -> list[Orbit]:
         """The reference's own view, then an orbit around and one over the top, both starting at its side of
         the mesh."""
-        cut = cut_out(reference)
+        cut, config = cut_out(reference), self.config
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
         view, (height, width) = match.view, cut.alpha.shape
+        # The focal length at which the mesh's bounding sphere fills 96 % of the image.
         reach = float(np.linalg.norm(surface.vertices, axis=1).max())
-        focal = 0.48 * np.sqrt(RADIUS**2 - reach**2) / reach
+        focal = 0.48 * np.sqrt(config.orbit_radius**2 - reach**2) / reach
+        orbit = config.orbit_views, config.orbit_radius, focal, config.orbit_size, view.azimuth
+        notes = describe_doubts(match, direction is not None)
         return [
-            Orbit("reference", (view.camera(width, height),), doubts(match, direction is not None)),
-            horizontal_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth),
-            vertical_orbit(VIEWS, RADIUS, focal, SIZE, view.azimuth),
+            Orbit("reference", (view.camera(width, height),), notes),
+            horizontal_orbit(*orbit),
+            vertical_orbit(*orbit),
         ]
 
     def paint(
@@ -64,124 +83,136 @@ class Draft:
         buffers: Sequence[GBuffer],
         reference: Reference,
         settings: Settings,
-        progress: Progress,
-        keep: Keep,
-        show: Show,
+        progress: ProgressCallback,
+        load_or_run: LoadOrRun,
+        show_preview: PreviewCallback,
     ) -> Painting:
-        """Every view of the surface as the reference colours it, in seconds: no part of it is worth
-        keeping."""
-        straight = bent(reference, buffers[0].camera, surface)
-        picture = Picture(
-            unlit(straight, buffers[0].camera, surface, settings.remove_shading),
-            buffers[0],
-            find_winding(surface, buffers),
-        )
-        voxels = voxelize(surface, VOXELS)
-        mirror = agreeing_mirror(find_mirror(voxels, surface.slots, settings.seed), picture, voxels)
+        """Every view of the surface as the reference colours it; takes seconds, so nothing of it is stored
+        with ``load_or_run``."""
+        # Project the reference.
+        warped = warp_to_mesh(reference, buffers[0].camera, surface)
+        unlit = remove_shading(warped, buffers[0].camera, surface, settings.remove_shading)
+        projection = Projection(unlit, buffers[0], find_winding(surface, buffers))
+        # Mirror it, and extrapolate broad colours to what is still hidden.
+        voxels = voxelize(surface, self.config.voxel_resolution)
+        mirror = confirm_mirror(find_mirror(voxels, surface.slots, settings.seed), projection, voxels)
         progress(0.1)
-        completed = complete(picture, mirror, voxels, settings.seed)
-
+        extrapolated = extrapolate_colors(projection, mirror, voxels, settings.seed, self.config)
         known, shown = (
-            partial(mirrored_look_up, picture, mirror, caution=caution) for caution in (CAREFUL, BOLD)
+            partial(look_up_mirrored, projection, mirror, thresholds=thresholds)
+            for thresholds in (STRICT_TRUST, LENIENT_TRUST)
         )
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-            return interpolate(voxels, completed, points)
+            return interpolate(voxels, extrapolated, points)
 
+        # Synthesise the hidden side from patches of the reference.
         outward = outward_normals(surface, buffers)
         patchwork = synthesize(
             surface,
             outward,
-            picture,
+            projection,
             known,
             guess,
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
         )
         hidden = guess if patchwork is None else Layer(patchwork).look_up
+        # Render the coloured surface in all views.
         frames = []
-        with ThreadPoolExecutor() as pool:
-            for frame in pool.map(
-                lambda buffer: paint_view(shown, hidden, buffer, surface, outward), buffers
-            ):
-                frames.append(frame)
-                progress(0.6 + 0.4 * len(frames) / len(buffers))
-                if len(frames) % COUNT == 0:
-                    show(strip(frames))
-        frames[0] = picture.over(frames[0])
+        paint = partial(paint_view, shown, hidden, surface=surface, outward=outward)
+        for frame in iterate_parallel(paint, buffers):
+            frames.append(frame)
+            progress(0.6 + 0.4 * len(frames) / len(buffers))
+            if len(frames) % PREVIEW_COUNT == 0:
+                show_preview(make_preview_strip(frames))
+        frames[0] = projection.composite_over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
-        notes = [
-            *reference.notes,
-            "Draft: the image was projected, no AI model painted the sides it does not show.",
-        ]
-        if straight is not reference:
-            notes.append("The image was bent a little, so that its outline and edges lie on the mesh's.")
-        if mirror is not None:
-            notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
-        return Painting(frames, preference, consistent=True, notes=tuple(notes))
+        notes = (*reference.notes, *_describe(warped is not reference, mirror is not None))
+        return Painting(frames, preference, consistent=True, notes=notes)
 
 
-def agreeing_mirror(mirror: Mirror | None, picture: Picture, voxels: Voxels) -> Mirror | None:
-    """The mirror, unless what the picture shows on both of its sides differs."""
+def _describe(is_warped: bool, is_mirrored: bool) -> list[str]:
+    """Notes for the user about how the draft was made."""
+    notes = ["Draft: the image was projected, no AI model painted the sides it does not show."]
+    if is_warped:
+        notes.append("The image was warped a little, so that its outline and edges lie on those of the mesh.")
+    if is_mirrored:
+        notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
+    return notes
+
+
+def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels) -> Mirror | None:
+    """The mirror, unless the image shows different colours on both of its sides."""
     if mirror is None:
         return None
-    here, trust = picture.look_up(voxels.positions, voxels.normals)
-    there, other = picture.look_up(mirror.points(voxels.positions), mirror.directions(voxels.normals))
-    both = (trust > 0.5) & (other > 0.5)
+    here, trust = projection.look_up(voxels.positions, voxels.normals)
+    there, other_trust = projection.look_up(
+        mirror.reflect_points(voxels.positions), mirror.reflect_directions(voxels.normals)
+    )
+    both = (trust > 0.5) & (other_trust > 0.5)
     if both.sum() < 0.02 * len(voxels):
         return mirror
+    # Mirrored points have to differ by much less than random pairs do.
     difference = np.abs(here[both] - there[both]).mean()
     chance = np.abs(here[both] - np.random.default_rng(0).permutation(there[both])).mean()
     return mirror if difference < 0.6 * chance + 0.02 else None
 
 
-def mirrored_look_up(
-    picture: Picture,
+def look_up_mirrored(
+    projection: Projection,
     mirror: Mirror | None,
     points: np.ndarray,
     normals: np.ndarray,
-    caution: Caution = CAREFUL,
+    thresholds: TrustThresholds = STRICT_TRUST,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust from the picture, then from the mirrored side unless that shows print; see
-    :meth:`Picture.look_up`."""
-    colors, trust = picture.look_up(points, normals, caution)
+    """Colours and trust from the image, then from the mirrored side unless that shows lettering; see
+    :meth:`Projection.look_up`."""
+    colors, trust = projection.look_up(points, normals, thresholds)
     if mirror is None:
         return colors, trust
-    across = mirror.points(points)
-    other, other_trust = picture.look_up(across, mirror.directions(normals), caution)
-    rest = (1 - trust) * other_trust * ~picture.shows_print(across)
+    mirrored = mirror.reflect_points(points)
+    other, other_trust = projection.look_up(mirrored, mirror.reflect_directions(normals), thresholds)
+    rest = (1 - trust) * other_trust * ~projection.shows_lettering(mirrored)
     total = trust + rest
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
 
 
-def complete(picture: Picture, mirror: Mirror | None, voxels: Voxels, seed: int) -> np.ndarray:
-    """(N, 3) float32 sRGB: a colour for every voxel; hidden ones continue near surface of like orientation,
-    smoothly."""
-    colors, trust = mirrored_look_up(picture, mirror, voxels.positions, voxels.normals)
+def extrapolate_colors(
+    projection: Projection,
+    mirror: Mirror | None,
+    voxels: Voxels,
+    seed: int,
+    config: DraftConfig = DraftConfig(),
+) -> np.ndarray:
+    """(N, 3) float32 sRGB: a colour for every voxel; hidden ones take those of near surface of similar
+    orientation, smoothly."""
+    colors, trust = look_up_mirrored(projection, mirror, voxels.positions, voxels.normals)
     known = trust > 0.5
     if not known.any():
         known = trust > 0
     if not known.any():
-        inside = picture.edges > 0
-        return np.tile(
-            picture.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5), (len(voxels), 1)
-        ).astype(np.float32)
-    feature = np.hstack([voxels.positions, 0.15 * voxels.normals])
+        # The view sees nothing of the mesh: one colour for all.
+        inside = projection.edge_distance > 0
+        color = projection.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5)
+        return np.tile(color, (len(voxels), 1)).astype(np.float32)
+    # Nearest neighbours in six dimensions, (M, k), weighted by inverse squared distance.
+    feature = np.hstack([voxels.positions, config.normal_weight * voxels.normals])
     sample = np.flatnonzero(known)
-    sample = np.random.default_rng(seed).choice(sample, min(len(sample), SAMPLE), replace=False)
+    sample = np.random.default_rng(seed).choice(sample, min(len(sample), config.max_samples), replace=False)
     distance, near = cKDTree(feature[sample]).query(
-        feature[~known], k=min(16, len(sample)), eps=0.5, workers=-1
+        feature[~known], k=min(config.neighbours, len(sample)), eps=0.5, workers=-1
     )
     distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
     weight = 1 / (distance + 1e-3) ** 2
     colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[sample[near]])
-    return _relax(colors, known, voxels.edges)
+    return _diffuse_colors(colors, known, voxels.edges, config.diffusion_rounds)
 
 
-def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int = 60) -> np.ndarray:
-    """Lets colours flow between neighbouring voxels, known ones fixed, so that the completed part joins the
-    rest without a step."""
+def _diffuse_colors(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int) -> np.ndarray:
+    """Lets colours (N, 3) diffuse along edges (E, 2) between neighbouring voxels, known ones fixed, so that
+    the extrapolated region joins the rest without a step."""
     count = len(colors)
     links = coo_matrix((np.ones(len(edges), np.float32), edges.T), shape=(count, count)).tocsr()
     links = links + links.T
@@ -193,8 +224,8 @@ def _relax(colors: np.ndarray, known: np.ndarray, edges: np.ndarray, rounds: int
 
 
 def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
-    """(F, 3) float32 face normals towards the side from which the views see each face more often, whatever
-    way the mesh winds it."""
+    """(F, 3) float32 face normals towards the side from which the views see each face more often, however the
+    mesh winds it."""
     votes = np.zeros(len(surface.faces), np.int64)
     for buffer in buffers:
         np.add.at(votes, buffer.face[buffer.mask], np.where(buffer.front[buffer.mask], 1, -1))
@@ -204,13 +235,14 @@ def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
 def paint_view(
     known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray
 ) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB frame of one view, black background."""
+    """(H, W, 3) uint8 sRGB frame of one view on black background: known colours, blended by their trust with
+    those of the hidden side."""
     seen = buffer.mask
     points, face = visible_points(buffer), buffer.face[seen]
     colors, trust = known(points, surface.face_normals[face])
     rest = trust < 1
-    share = trust[rest, None]
-    colors[rest] = colors[rest] * share + hidden(points[rest], outward[face[rest]]) * (1 - share)
+    weight = trust[rest, None]
+    colors[rest] = colors[rest] * weight + hidden(points[rest], outward[face[rest]]) * (1 - weight)
     frame = np.zeros((*seen.shape, 3), np.uint8)
     frame[seen] = np.round(255 * np.clip(colors, 0, 1))
     return frame

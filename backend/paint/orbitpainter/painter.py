@@ -20,8 +20,8 @@ from ...render.camera import Orbit
 from ...render.gbuffer_images import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
-from ..painter import Keep, Painting, Progress
-from ..preview import Show, strip, unseen
+from ..painter import LoadOrRun, Painting, ProgressCallback
+from ..preview import PreviewCallback, ignore_preview, make_preview_strip
 from ..reference import Reference
 from . import agx, cameras, clips, cost_model, flex_attention, gasa
 from .latent_preview import LatentPreview
@@ -39,10 +39,10 @@ QUALITY_PRESETS = {
 """How clips are sampled, by the value of the setting."""
 
 ENCODED_PROGRESS = 0.05
-"""Progress of a pass, 0..1, when its conditions are encoded."""
+"""ProgressCallback of a pass, 0..1, when its conditions are encoded."""
 
 DENOISED_PROGRESS = 0.9
-"""Progress of a pass, 0..1, when only decoding is left."""
+"""ProgressCallback of a pass, 0..1, when only decoding is left."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
     def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
+        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
     ) -> list[Orbit]:
         """The views that the weights were trained on."""
         card = ModelCard.read(weights_folder())
@@ -84,9 +84,9 @@ class OrbitPainter:
         buffers: Sequence[GBuffer],
         reference: Reference,
         settings: Settings,
-        progress: Progress,
-        load_or_run: Keep,
-        show_preview: Show,
+        progress: ProgressCallback,
+        load_or_run: LoadOrRun,
+        show_preview: PreviewCallback,
     ) -> Painting:
         """Every view as the model paints it; each pass is stored as soon as it is done.
 
@@ -116,7 +116,8 @@ class OrbitPainter:
             work = partial(_time_pass, model, count_tokens(model.card, video_pass), paint, times)
             images = load_or_run(f"pass_{number}", work)
             painted |= {int(view): image for view, image in images.items()}
-            show_preview(_to_base_color(strip([image for _, image in sorted(painted.items())]), settings))
+            strip = make_preview_strip([image for _, image in sorted(painted.items())])
+            show_preview(_to_base_color(strip, settings))
         frames = [_to_base_color(painted[view], settings) for view in range(len(buffers))]
         notes = [*reference.notes, *_write_notes(model, passes, times)]
         return Painting(frames, np.ones(len(frames), np.float32), notes=tuple(notes))
@@ -174,8 +175,8 @@ def paint_pass(
     conditions: Conditions,
     painted: dict[int, np.ndarray],
     settings: Settings,
-    progress: Progress,
-    show_preview: Show = unseen,
+    progress: ProgressCallback,
+    show_preview: PreviewCallback = ignore_preview,
 ) -> dict[int, np.ndarray]:
     """The images (H, W, 3) uint8 by view that one run of the network paints.
 
@@ -206,7 +207,7 @@ def paint_pass(
         latent_preview = LatentPreview.fit([(position, positions), (normal, normals)], video_pass.clips)
 
         def preview(latents: torch.Tensor) -> None:
-            show_preview(_to_base_color(strip(latent_preview.render(latents)), settings))
+            show_preview(_to_base_color(make_preview_strip(latent_preview.render(latents)), settings))
 
         progress(ENCODED_PROGRESS)
         # Denoise. The sparse attention is built only if the experts have branches for it.
@@ -279,6 +280,6 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _report_pass_progress(progress: Progress, number: int, count: int, fraction: float) -> None:
+def _report_pass_progress(progress: ProgressCallback, number: int, count: int, fraction: float) -> None:
     """Reports the fraction of one of ``count`` passes as the fraction of all."""
     progress((number + fraction) / count)

@@ -10,7 +10,7 @@ from transformers import SamModel
 from transformers.utils.logging import disable_progress_bar
 
 from ...api.errors import InvalidWeights
-from ..foreground import largest_part, segment
+from ..foreground import keep_large_components, segment
 
 SAM_INPUT_SIZE = 1024
 """Width and height in pixels of the square that the network sees."""
@@ -84,7 +84,7 @@ def segment_object(network: SamModel, color: np.ndarray) -> np.ndarray:
 def _find_box(color: np.ndarray) -> np.ndarray:
     """(4,) float32 left, top, right and bottom in pixels of the object as the draft painter finds it; of the
     whole image where it finds none."""
-    foreground = largest_part(segment(color) > 0.5)
+    foreground = keep_large_components(segment(color) > 0.5)
     if not foreground.any():
         foreground = np.ones(foreground.shape, bool)
     rows, columns = (np.flatnonzero(foreground.any(axis=axis)) for axis in (1, 0))

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from ...paint.painter import Keep, Progress
+from ...paint.painter import LoadOrRun, ProgressCallback
 from .dual_grid import DualGrid
 from .model import Model
 from .sampler import Velocity, averaged, denoise, noised, times
@@ -37,8 +37,8 @@ def repaint(
     values: np.ndarray | None,
     images: Sequence[np.ndarray],
     strength: Strength,
-    progress: Progress,
-    keep: Keep,
+    progress: ProgressCallback,
+    load_or_run: LoadOrRun,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the model makes of the voxels without noise, and what with it: (N, 6) float32 0..1 each, base
     colour (sRGB-encoded), metallic, roughness, alpha.
@@ -51,14 +51,14 @@ def repaint(
         images: (S, S, 3) uint8 each, with as many pixels along the side as the grid has cells.
         strength: of the change.
         progress: told the fraction done.
-        keep: keeps the latents, for a run that goes on.
+        load_or_run: stores the latents, for a run that is resumed.
     """
     with torch.no_grad():
         scales = levels(torch.from_numpy(grid.cells).to(model.device))
         progress(0.05)
-        latents = keep("latents", partial(_encoded, model, grid, values, scales, progress))
+        latents = load_or_run("latents", partial(_encoded, model, grid, values, scales, progress))
         shape, texture = (torch.from_numpy(latents[name]).to(model.device) for name in ("shape", "texture"))
-        made = keep(
+        made = load_or_run(
             "denoised",
             partial(
                 _denoised, model, grid.resolution, scales[-1], shape, texture, images, strength, progress
@@ -72,7 +72,7 @@ def repaint(
 
 
 def _encoded(
-    model: Model, grid: DualGrid, values: np.ndarray | None, scales: list[Level], progress: Progress
+    model: Model, grid: DualGrid, values: np.ndarray | None, scales: list[Level], progress: ProgressCallback
 ) -> dict[str, np.ndarray]:
     """``shape`` and ``texture``: (T, 32) float32 latents as the flow knows them."""
     features = np.concatenate([grid.offsets, grid.crossed], axis=1) - np.float32(0.5)
@@ -97,7 +97,7 @@ def _denoised(
     texture: torch.Tensor,
     images: Sequence[np.ndarray],
     strength: Strength,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> dict[str, np.ndarray]:
     """``texture``: (T, 32) float32 latents as the flow knows them."""
     eye = model.eye()

@@ -1,4 +1,4 @@
-"""Reference images of every kind, and finding the object in them."""
+"""Reference images of every kind, and the segmentation of the object in them."""
 
 import io
 
@@ -7,18 +7,18 @@ import pytest
 from PIL import Image, ImageCms
 
 from backend.api.errors import InvalidImage
-from backend.paint.foreground import cut_out, extend
-from backend.paint.reference import LARGEST, Reference, decode
+from backend.paint.foreground import cut_out, extend_colors
+from backend.paint.reference import MAX_REFERENCE_SIZE, Reference, decode
 
 
-def encoded(image: Image.Image, format: str = "PNG", **options) -> np.ndarray:
+def encode(image: Image.Image, file_format: str = "PNG", **options) -> np.ndarray:
     file = io.BytesIO()
-    image.save(file, format, **options)
+    image.save(file, file_format, **options)
     return np.frombuffer(file.getvalue(), np.uint8)
 
 
 def disc(background, color=(200, 60, 40), size: int = 200) -> np.ndarray:
-    """(H, W, 3) uint8 picture of a disc of radius 60 with a hole in the background's colour."""
+    """(H, W, 3) uint8 image of a disc of radius 60 with a hole in the background's colour."""
     y, x = np.mgrid[0:size, 0:size]
     radius = np.hypot(x - 100, y - 90)
     image = np.empty((size, size, 3), np.uint8)
@@ -30,47 +30,47 @@ def disc(background, color=(200, 60, 40), size: int = 200) -> np.ndarray:
 def test_an_rgba_file_keeps_its_alpha():
     pixels = np.dstack([disc(255), np.full((200, 200), 255, np.uint8)])
     pixels[:50, :, 3] = 0
-    reference = decode(encoded(Image.fromarray(pixels)))
+    reference = decode(encode(Image.fromarray(pixels)))
     assert not reference.opaque
     assert reference.alpha[:50].max() == 0
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=0.5)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_pixels_from_blender_are_taken_as_they_are(dtype):
+def test_pixels_from_blender_are_used_unchanged(dtype):
     pixels = np.dstack([disc(255), np.full((200, 200), 255, np.uint8)])
     reference = decode(pixels if dtype == np.uint8 else (pixels / 255).astype(np.float32))
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=0.5)
 
 
-def test_a_sixteen_bit_image_is_used_and_said():
+def test_a_sixteen_bit_image_is_used_and_reported():
     grey = Image.fromarray(disc(255)[..., 0].astype(np.uint16) * 257)
-    reference = decode(encoded(grey))
+    reference = decode(encode(grey))
     np.testing.assert_allclose(reference.color[90, 140] * 255, 200, atol=1)
     assert "more than 8 bits" in reference.notes[0]
 
 
-def test_a_cmyk_image_is_converted_and_said():
-    reference = decode(encoded(Image.fromarray(disc(255)).convert("CMYK"), "JPEG", quality=95))
+def test_a_cmyk_image_is_converted_and_reported():
+    reference = decode(encode(Image.fromarray(disc(255)).convert("CMYK"), "JPEG", quality=95))
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=12)
     assert "CMYK" in reference.notes[0]
 
 
-def test_an_animated_image_gives_its_first_frame_and_says_so():
+def test_an_animated_image_gives_its_first_frame_and_is_reported():
     frames = [Image.fromarray(disc(255, color)) for color in ((200, 60, 40), (0, 0, 255))]
-    reference = decode(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    reference = decode(encode(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=8)
     assert "first of 2 frames" in reference.notes[0]
 
 
-def test_a_colour_profile_is_honoured():
+def test_an_embedded_colour_profile_is_applied():
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    reference = decode(encoded(Image.fromarray(disc(255)), icc_profile=lab))
+    reference = decode(encode(Image.fromarray(disc(255)), icc_profile=lab))
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=1.5)
 
 
-def test_a_broken_colour_profile_does_not_cost_the_picture():
-    reference = decode(encoded(Image.fromarray(disc(255)), icc_profile=b"nonsense"))
+def test_an_image_with_a_broken_colour_profile_is_still_used():
+    reference = decode(encode(Image.fromarray(disc(255)), icc_profile=b"nonsense"))
     np.testing.assert_allclose(reference.color[90, 140] * 255, (200, 60, 40), atol=0.5)
 
 
@@ -78,30 +78,30 @@ def test_a_rotated_photograph_is_turned_upright():
     image = Image.fromarray(np.dstack([np.full((40, 80), 255, np.uint8)] * 3))
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert decode(encoded(image, "JPEG", exif=exif)).alpha.shape == (80, 40)
+    assert decode(encode(image, "JPEG", exif=exif)).alpha.shape == (80, 40)
 
 
-def test_a_huge_picture_is_scaled_down():
-    assert max(decode(encoded(Image.new("RGB", (5000, 1000), "red"))).alpha.shape) == LARGEST
+def test_a_huge_image_is_scaled_down():
+    assert max(decode(encode(Image.new("RGB", (5000, 1000), "red"))).alpha.shape) == MAX_REFERENCE_SIZE
 
 
-WHOLE = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
+WHOLE = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("data", "message"),
     [
         (np.empty(0, np.uint8), "file is empty"),
         (np.frombuffer(b"not an image at all", np.uint8), "not an image file that can be read"),
         (WHOLE[: len(WHOLE) // 2], "damaged or cut short"),
-        (encoded(Image.new("RGB", (1, 1))), "only 1 x 1 pixels"),
+        (encode(Image.new("RGB", (1, 1))), "only 1 x 1 pixels"),
         (np.zeros((1, 1, 4), np.uint8), "only 1 x 1 pixels"),
         (np.zeros((64, 64, 4), np.uint8), "transparent everywhere"),
     ],
     ids=["empty", "text", "truncated", "one pixel", "one pixel from Blender", "transparent"],
 )
-def test_a_picture_that_cannot_be_used_gets_a_sentence(data, sentence):
-    with pytest.raises(InvalidImage, match=sentence):
+def test_an_image_that_cannot_be_used_is_reported(data, message):
+    with pytest.raises(InvalidImage, match=message):
         decode(data)
 
 
@@ -118,14 +118,14 @@ def noisy() -> np.ndarray:
     "background", [np.uint8(255), gradient(), noisy()], ids=["plain", "gradient", "busy"]
 )
 @pytest.mark.parametrize("color", [(200, 60, 40), (30, 40, 200)])
-def test_the_object_is_found_without_alpha(background, color):
-    found = cut_out(decode(encoded(Image.fromarray(disc(background, color))))).alpha > 0.5
+def test_the_object_is_segmented_without_alpha(background, color):
+    found = cut_out(decode(encode(Image.fromarray(disc(background, color))))).alpha > 0.5
     y, x = np.mgrid[0:200, 0:200]
     truth = np.hypot(x - 100, y - 90) < 60
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
-def shadowed(color, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def ball_with_shadow(color, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
     """``(image, truth)``: a ball on a gradient, and its soft shadow on the ground, darkest where it
     touches."""
     y, x = np.mgrid[0:size, 0:size] / size
@@ -139,30 +139,30 @@ def shadowed(color, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("color", [(200, 60, 40), (40, 70, 160), (90, 90, 92)], ids=["red", "blue", "grey"])
-def test_a_soft_contact_shadow_is_no_part_of_the_object(color):
-    image, truth = shadowed(color)
-    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+def test_a_soft_contact_shadow_is_not_part_of_the_object(color):
+    image, truth = ball_with_shadow(color)
+    found = cut_out(decode(encode(Image.fromarray(image)))).alpha > 0.5
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
-def checkered(size: int = 240) -> np.ndarray:
+def checkerboard(size: int = 240) -> np.ndarray:
     y, x = np.mgrid[0:size, 0:size] // 15
     return np.where(((x + y) % 2)[..., None], np.uint8([225, 220, 205]), np.uint8([120, 140, 125]))
 
 
 @pytest.mark.parametrize("color", [(200, 60, 40), (30, 40, 200)])
-def test_the_object_is_found_before_a_checkered_cloth(color):
-    image = checkered()
+def test_the_object_is_segmented_in_front_of_a_checkered_cloth(color):
+    image = checkerboard()
     y, x = np.mgrid[0:240, 0:240]
     truth = np.hypot(x - 120, y - 110) < 70
     image[truth] = color
-    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+    found = cut_out(decode(encode(Image.fromarray(image)))).alpha > 0.5
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
 @pytest.mark.parametrize("side", range(4))
 @pytest.mark.parametrize("background", ["plain", "gradient"])
-def test_an_object_that_a_side_of_the_image_cuts_off_is_found(background, side):
+def test_an_object_that_a_side_of_the_image_cuts_off_is_segmented(background, side):
     image = np.rot90(
         gradient() if background == "gradient" else np.full((200, 200, 3), 250, np.uint8), side
     ).copy()
@@ -171,26 +171,26 @@ def test_an_object_that_a_side_of_the_image_cuts_off_is_found(background, side):
     image[truth] = (60, 90, 150)
     image[120:150, 80:120] = (200, 180, 60)
     image, truth = np.rot90(image, side), np.rot90(truth, side)
-    found = cut_out(decode(encoded(Image.fromarray(np.ascontiguousarray(image))))).alpha > 0.5
+    found = cut_out(decode(encode(Image.fromarray(np.ascontiguousarray(image))))).alpha > 0.5
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
-def test_an_object_that_the_lower_side_cuts_off_is_found_before_noise():
+def test_an_object_that_the_lower_side_cuts_off_is_segmented_in_noise():
     image = noisy()
     truth = np.zeros((200, 200), bool)
     truth[70:, 50:150] = True
     image[truth] = (220, 60, 40)
-    found = cut_out(decode(encoded(Image.fromarray(image)))).alpha > 0.5
+    found = cut_out(decode(encode(Image.fromarray(image)))).alpha > 0.5
     assert (found & truth).sum() / (found | truth).sum() > 0.95
 
 
-def test_a_picture_without_an_object_gets_a_sentence():
+def test_an_image_without_an_object_is_reported():
     with pytest.raises(InvalidImage, match="No object was found"):
-        cut_out(decode(encoded(Image.new("RGB", (100, 100), "white"))))
+        cut_out(decode(encode(Image.new("RGB", (100, 100), "white"))))
 
 
 @pytest.mark.parametrize("opaque", [0, 4], ids=["a faint object", "a speck"])
-def test_a_picture_that_is_all_but_transparent_gets_a_sentence_of_its_own(opaque):
+def test_an_almost_transparent_image_is_reported_as_such(opaque):
     pixels = np.dstack([disc(255), np.full((200, 200), 120, np.uint8)])
     pixels[0, 0, 3] = 200
     pixels[:opaque, :opaque, 3] = 255
@@ -198,12 +198,13 @@ def test_a_picture_that_is_all_but_transparent_gets_a_sentence_of_its_own(opaque
         cut_out(decode(pixels))
 
 
-def test_colours_continue_beyond_the_outline_and_the_background_does_not_come_in():
+def test_extended_colours_are_the_objects_without_the_background():
     alpha = np.zeros((60, 60), np.float32)
     alpha[20:40, 20:40] = 1
     color = np.where(alpha[..., None] > 0, np.float32([0.2, 0.6, 0.1]), np.float32([1, 0, 1])).astype(
         np.float32
     )
     np.testing.assert_allclose(
-        extend(Reference(color, alpha), inset=1), np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3))
+        extend_colors(Reference(color, alpha), inset=1),
+        np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3)),
     )

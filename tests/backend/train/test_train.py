@@ -22,7 +22,7 @@ from backend.paint.orbitpainter.convert import convert_expert, convert_model
 from backend.paint.orbitpainter.model import PROMPTS_FILE, Model, ModelCard
 from backend.paint.orbitpainter.network import decode_video, encode_video, pack_condition, predict_velocity
 from backend.paint.orbitpainter.sampler import EXPERT_NAMES, SamplingConfig
-from backend.paint.preview import unseen
+from backend.paint.preview import ignore_preview
 from backend.paint.reference import Reference
 from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import render
@@ -132,7 +132,7 @@ def test_trained_experts_paint_in_the_colours_of_the_mesh(
         colours and that colour; both as AgX shows them."""
         settings = Settings(painter="orbitpainter")
         painting = painter.OrbitPainter().paint(
-            surface, buffers, shown, settings, lambda fraction: None, run_at_once, unseen
+            surface, buffers, shown, settings, lambda fraction: None, run_at_once, ignore_preview
         )
         frames, expected = (
             255 * agx.encode(colors / np.float32(255)) for colors in (np.stack(painting.frames), CUBE_COLORS)

@@ -1,9 +1,10 @@
 """Finding the camera from which the reference was taken.
 
-1. ``search.py``: a sphere of directions is compared on small outlines; the best are refined by least squares
-   over seven camera parameters.
-2. ``outline.py``: outlines as points and signed distances, and what is left between two of them.
-3. ``feature_edges.py``: the mesh's inner edges (rims, creases, occluding contours) against those of the
-   image.
-4. ``ranking.py``: which of the views with equally good outlines is taken, and how confident that is.
+1. ``search.py``: compares the mesh's outline from a sphere of directions with the object's on small images;
+   the best directions are refined by least squares over seven camera parameters.
+2. ``outline.py``: outlines as signed distance fields, and the angular uncertainty that remains when two of
+   them do not match.
+3. ``feature_edges.py``: compares the mesh's feature edges (creases, occluding contours) with the image's
+   edges.
+4. ``ranking.py``: chooses among views with equally good outlines, and says how confident that is.
 """

@@ -1,4 +1,5 @@
-"""Views that might be the reference's: how well each explains it, which is taken, and how sure that is."""
+"""Ranks the candidate views of the reference: how well each explains it, which is chosen, and how certain
+that is."""
 
 from dataclasses import dataclass, replace
 
@@ -6,31 +7,37 @@ import numpy as np
 
 from ....mesh.surface import Surface
 from ....render.camera import Camera, look_at_origin
-from .feature_edges import InnerEdges
+from .feature_edges import FeatureEdges
 
-FLOOR = 0.0002
-"""Difference in error that outlines of a few hundred pixels cannot tell (a few hundredths of a pixel)."""
-
-TIED, RIVAL = 1.2, 3.0
-"""Among views with so many times the least error other things decide; up to so many times it they are looked
-at more closely."""
-
-SAME_DIRECTION = 8.0
-"""Degrees between views below which they are one."""
-
-BAD = 0.03
-"""Error at which even a single view is no better than a guess."""
-
-CONFIDENT = 0.5
+MIN_CONFIDENCE = 0.5
 """Confidence below which the user is asked for the view."""
 
-LOOSE = 2.0
-"""Degrees that a view may be beside the truth from which on the user is told."""
+MAX_DEGREES = 2.0
+"""Degrees that a view may be turned from the true one above which the user is warned."""
+
+
+@dataclass(frozen=True)
+class RankingConfig:
+    """When views are alike, and what decides between them.
+
+    Errors are those of :class:`Match`: mean distances between outlines as fractions of the object's size.
+    """
+
+    # Difference in error that outlines of a few hundred pixels cannot show (a few hundredths of a pixel).
+    error_floor: float = 0.0002
+    # Views with up to this many times the least error are tied: feature edges and the prior decide.
+    tie_factor: float = 1.2
+    # Views with up to this many times the least error are rivals, which are refined at a higher resolution.
+    rival_factor: float = 3.0
+    # Degrees between the directions of two views up to which they are the same.
+    same_direction: float = 8.0
+    # Error at which even a single view is no better than a guess.
+    bad_error: float = 0.03
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera as seven numbers that least squares may move.
+    """A camera as seven numbers that least squares may change.
 
     Attributes:
         azimuth, elevation, roll: degrees.
@@ -48,44 +55,28 @@ class View:
     y: float
 
     def camera(self, width: int, height: int) -> Camera:
-        """The view as a camera of an image of that size."""
+        """The view as the camera of an image of this size."""
         rotation = look_at_origin(self.azimuth, self.elevation, self.roll)
-        return Camera(
-            rotation,
-            self.distance * rotation[:, 2],
-            self.zoom * self.distance,
-            (self.x, self.y),
-            width,
-            height,
-        )
+        position, focal = self.distance * rotation[:, 2], self.zoom * self.distance
+        return Camera(rotation, position, focal, (self.x, self.y), width, height)
 
-    def numbers(self) -> np.ndarray:
+    def parameters(self) -> np.ndarray:
         """(7,) float64: azimuth, elevation, roll, the logarithms of distance and zoom, x, y."""
-        return np.array(
-            [
-                self.azimuth,
-                self.elevation,
-                self.roll,
-                np.log(self.distance),
-                np.log(self.zoom),
-                self.x,
-                self.y,
-            ]
-        )
+        logarithms = np.log(self.distance), np.log(self.zoom)
+        return np.array([self.azimuth, self.elevation, self.roll, *logarithms, self.x, self.y])
 
     @staticmethod
-    def of(numbers: np.ndarray) -> "View":
-        """The view of :meth:`numbers`, no nearer than the mesh, no further than matters, and no further up
-        than the pole."""
-        azimuth, elevation, roll, distance, zoom, x, y = map(float, numbers)
+    def from_parameters(parameters: np.ndarray) -> "View":
+        """The view of :meth:`parameters`, with distance limited to 0.9..30 and elevation to the poles."""
+        azimuth, elevation, roll, log_distance, log_zoom, x, y = map(float, parameters)
         return View(
-            azimuth,
-            min(max(elevation, -90), 90),
-            roll,
-            min(max(float(np.exp(distance)), 0.9), 30),
-            float(np.exp(zoom)),
-            x,
-            y,
+            azimuth=azimuth,
+            elevation=min(max(elevation, -90), 90),
+            roll=roll,
+            distance=min(max(float(np.exp(log_distance)), 0.9), 30),
+            zoom=float(np.exp(log_zoom)),
+            x=x,
+            y=y,
         )
 
 
@@ -96,10 +87,10 @@ class Match:
     Attributes:
         view: the camera.
         overlap: intersection over union, 0..1.
-        error: mean distance between the outlines, in parts of the object's size (the root of its area).
-        confidence: 0..1 that no other view explains the picture as well; 0 while nobody has looked.
+        error: mean distance between the outlines, as a fraction of the object's size (the root of its area).
+        confidence: 0..1 that no other view explains the image as well; 0 before :func:`choose_view`.
         degrees: by which the camera may be turned from the true one, because the outlines agree no better; 0
-            where the user gave it.
+            if the user gave the direction.
     """
 
     view: View
@@ -110,12 +101,12 @@ class Match:
 
     @property
     def confident(self) -> bool:
-        """Whether the view may be used without asking."""
-        return self.confidence >= CONFIDENT and self.degrees <= LOOSE
+        """Whether the view may be used without asking the user."""
+        return self.confidence >= MIN_CONFIDENCE and self.degrees <= MAX_DEGREES
 
 
-def doubts(match: Match, given: bool) -> tuple[str, ...]:
-    """What the user is told of a view that may be wrong; ``given``: whether it was the user's own."""
+def describe_doubts(match: Match, given: bool) -> tuple[str, ...]:
+    """Notes for the user about a view that may be wrong; ``given``: the user gave its direction."""
     if match.confident:
         return ()
     if given:
@@ -123,62 +114,71 @@ def doubts(match: Match, given: bool) -> tuple[str, ...]:
             "From the given View the mesh does not have the outline of the object in the reference: check "
             "azimuth and elevation, or choose a reference without background.",
         )
-    if match.confidence >= CONFIDENT:
+    if match.confidence >= MIN_CONFIDENCE:
         return (
-            "The object in the reference does not quite have the mesh's outline: its view may be "
-            f"{match.degrees:.0f}° beside the one that was taken. If the picture sits beside the mesh's "
-            "edges, set View to Pins and click the same points on both.",
+            "The object in the reference does not quite have the mesh's outline: the camera that was found "
+            f"may be off by {match.degrees:.0f}°. If the texture is displaced from the mesh's edges, set "
+            "View to Pins and click the same points on both.",
         )
     side = f"azimuth {(match.view.azimuth + 180) % 360 - 180:.0f}°, elevation {match.view.elevation:.0f}°"
     return (
-        f"Which side the reference shows is uncertain: {side} was taken. If the picture sits wrongly, set "
-        "View to Given (azimuth 0° is the front) and texture again.",
+        f"Which side the reference shows is uncertain: {side} was chosen. If that is wrong, set View to "
+        "Given (azimuth 0° is the front) and texture again.",
     )
 
 
-def apart(matches: list[Match]) -> list[Match]:
-    """The best of those that look from about the same direction, best first."""
+def distinct_views(matches: list[Match], config: RankingConfig = RankingConfig()) -> list[Match]:
+    """Without the matches that look from about the same direction as one before them."""
     kept = []
     for match in matches:
-        if all(
-            angle_between(match.view.azimuth, match.view.elevation, other.view) > SAME_DIRECTION
-            for other in kept
-        ):
+        azimuth, elevation = match.view.azimuth, match.view.elevation
+        if all(angle_between(azimuth, elevation, other.view) > config.same_direction for other in kept):
             kept.append(match)
     return kept
 
 
-def choose(surface: Surface, matches: list[Match], edges: InnerEdges | None) -> Match:
-    """The likeliest of matches, and how sure that is.
+def choose_view(
+    surface: Surface,
+    matches: list[Match],
+    edges: FeatureEdges | None,
+    config: RankingConfig = RankingConfig(),
+) -> Match:
+    """The most likely match, with its confidence.
 
-    Outlines decide where they differ, then inner edges, then what pictures usually show.
+    Outlines decide where they differ, then feature edges, then what images usually show.
     """
     matches = sorted(matches, key=lambda match: match.error)
-    tied = [match for match in matches if match.error < TIED * matches[0].error + FLOOR]
-    agreement = {
-        match: edges.agreement(surface, match.view.camera) if edges and len(matches) > 1 else 0.0
+    tied = [
+        match for match in matches if match.error < config.tie_factor * matches[0].error + config.error_floor
+    ]
+    z_score = {
+        match: edges.alignment_z_score(surface, match.view.camera) if edges and len(matches) > 1 else 0.0
         for match in matches
     }
 
     def cost(match: Match) -> float:
-        return 100 * unlikeliness(match.view.azimuth, match.view.elevation) - agreement[match]
+        return 100 * view_prior_cost(match.view.azimuth, match.view.elevation) - z_score[match]
 
     best = min(tied, key=cost)
     doubt = max(
-        (_doubt(best, match, agreement[best] - agreement[match]) for match in apart([best, *matches])[1:]),
+        (
+            _rival_likelihood(best, rival, z_score[best] - z_score[rival], config)
+            for rival in distinct_views([best, *matches], config)[1:]
+        ),
         default=0.0,
     )
-    return replace(best, confidence=(1 - doubt) / (1 + (best.error / BAD) ** 2))
+    return replace(best, confidence=(1 - doubt) / (1 + (best.error / config.bad_error) ** 2))
 
 
-def _doubt(best: Match, rival: Match, lead: float) -> float:
-    """0..1: how well a rival explains the picture, given the lead of the best in agreement of inner edges."""
-    outline = max(0.0, rival.error - best.error) / (best.error + FLOOR)
+def _rival_likelihood(best: Match, rival: Match, lead: float, config: RankingConfig) -> float:
+    """0..1: how well a rival explains the image, given by how much the best's z-score of feature edges
+    leads."""
+    outline = max(0.0, rival.error - best.error) / (best.error + config.error_floor)
     return float(np.exp(-outline - max(0.0, lead - 1.0)))
 
 
-def unlikeliness(azimuth, elevation):
-    """Breaks ties that an outline leaves open: pictures show the front, from the level or a little above."""
+def view_prior_cost(azimuth, elevation):
+    """Breaks ties between equal outlines: images usually show the front, from the level or a little above."""
     behind = (1 - np.cos(np.radians(azimuth))) / 2
     return 0.03 * behind + 0.02 * np.abs(np.asarray(elevation) - 10) / 90
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ....mesh.surface import Surface
 from ....render.rasterize import normals, positions
-from ..image.projection import CAREFUL, Picture
+from ..image.projection import STRICT_TRUST, Projection
 from .orientation_field import Field
 
 SQUARE = 0.35
@@ -42,20 +42,22 @@ class Source:
     points: np.ndarray
 
 
-def source(picture: Picture, surface: Surface, field: Field, spacing: float | None) -> Source:
+def source(projection: Projection, surface: Surface, field: Field, spacing: float | None) -> Source:
     """The reference, shrunk until samples ``spacing`` apart are about two pixels from each other; None keeps
     its resolution."""
-    camera, buffer = picture.buffer.camera, picture.buffer
+    camera, buffer = projection.buffer.camera, projection.buffer
     point, normal = positions(buffer), normals(buffer, surface)
     towards = camera.directions_to(point.reshape(-1, 3).astype(np.float64)).reshape(point.shape)
     cosine = (towards * normal).sum(axis=2)
-    seen = buffer.mask & (picture.edges > 0.5 + CAREFUL.margin + picture.apart)
+    seen = buffer.mask & (
+        projection.edge_distance > 0.5 + STRICT_TRUST.edge_margin + projection.outline_mismatch
+    )
     usable = seen & (cosine > SQUARE)
     if usable.sum() < 0.3 * seen.sum():
         usable = seen & (cosine > 0.5 * SQUARE)
-    printed = bool((usable & picture.print).sum() >= SPARSE * usable.sum())
+    printed = bool((usable & projection.lettering).sum() >= SPARSE * usable.sum())
     if not printed:
-        usable &= ~picture.print
+        usable &= ~projection.lettering
     factor = 1
     if spacing is not None:
         per_unit = (
@@ -65,7 +67,7 @@ def source(picture: Picture, surface: Surface, field: Field, spacing: float | No
         )
         factor = max(1, int(spacing * per_unit / 1.6))
     height, width = (-(-side // factor) for side in usable.shape)
-    colors = _shrunk(picture.colors, picture.edges > 0.5, factor, height, width)
+    colors = _shrunk(projection.colors, projection.edge_distance > 0.5, factor, height, width)
     # Geometry is that of the block's middle pixel.
     rows, columns = (np.minimum(np.arange(0, side, factor) + factor // 2, side - 1) for side in usable.shape)
     middle = np.ix_(rows, columns)

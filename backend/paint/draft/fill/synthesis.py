@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ....mesh.surface import Surface
-from ..image.projection import Picture
+from ..image.projection import Projection
 from .exemplar import Source, source
 from .guides import Shape, guides, hints, hollows, same_place, shape_of, unlike
 from .level_state import Problem, count_uses
@@ -102,7 +102,7 @@ class Patchwork:
 def synthesize(
     surface: Surface,
     outward: np.ndarray,
-    picture: Picture,
+    projection: Projection,
     known: Look,
     guess: Guess,
     seed: int,
@@ -113,7 +113,7 @@ def synthesize(
     Args:
         surface: the mesh.
         outward: (F, 3) float32 unit normals of its faces.
-        picture: where patches come from.
+        projection: where patches come from.
         known: what the picture shows of points, and what else is settled.
         guess: a first colour for every point, smooth.
         seed: of all choices.
@@ -124,12 +124,12 @@ def synthesize(
     """
     levels = levels_of(surface, outward, seed)
     face, points, normals = spread(surface, outward, levels[1], seed)
-    colors, trust = picture.look_up(points, surface.face_normals[face])
+    colors, trust = projection.look_up(points, surface.face_normals[face])
     shown = trust > 0.5
     if not shown.any():
         return None
     axis = main_axis(points[shown], normals[shown], colors[shown])
-    away = -picture.buffer.camera.rotation[:, 2]
+    away = -projection.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
     field = Field(
         points,
@@ -141,7 +141,7 @@ def synthesize(
     shape, before, pattern = shape_of(surface, points, normals), None, 0.0
     for level, cells in enumerate(levels):
         samples = sample(surface, outward, cells, field, seed)
-        shrunk = source(picture, surface, field, samples.spacing)
+        shrunk = source(projection, surface, field, samples.spacing)
         own = surface.face_normals[samples.face]
         colors, trust = known(samples.points, own)
         fixed = trust > 0.5
@@ -150,7 +150,7 @@ def synthesize(
         if min(shrunk.usable.sum(), len(samples)) < FEWEST or fixed.all() or not fixed.any():
             return None
         free = np.flatnonzero(~fixed)
-        maps, colors, sure = _start(samples, own, shrunk, picture, fixed, colors, guess, field.axis)
+        maps, colors, sure = _start(samples, own, shrunk, projection, fixed, colors, guess, field.axis)
         if before is None:
             pattern = patterned(shrunk, samples.spacing)
         else:
@@ -170,7 +170,7 @@ def synthesize(
             colors = vote(problem, maps, costs, colors)
         before = samples, shrunk, maps, fixed
         progress((level + 1) / len(LEVELS))
-    whole = source(picture, surface, field, None)
+    whole = source(projection, surface, field, None)
     maps[:, :2] /= shrunk.scale
     return Patchwork(samples, maps, colors, whole)
 
@@ -213,7 +213,7 @@ def _start(
     samples: Samples,
     normals: np.ndarray,
     shrunk: Source,
-    picture: Picture,
+    projection: Projection,
     fixed: np.ndarray,
     colors: np.ndarray,
     guess: Guess,
@@ -223,9 +223,9 @@ def _start(
     sure the free ones' are."""
     colors = colors.copy()
     maps = np.full((len(samples), 3), np.nan, np.float32)
-    _, own = picture.look_up(samples.points, normals)
+    _, own = projection.look_up(samples.points, normals)
     shown = np.flatnonzero(own > 0.5)
-    pixels = picture.buffer.camera.project(samples.points[shown].astype(np.float64))[0] * shrunk.scale
+    pixels = projection.buffer.camera.project(samples.points[shown].astype(np.float64))[0] * shrunk.scale
     height, width = shrunk.usable.shape
     inside = (pixels >= 0).all(axis=1) & (pixels < (width, height)).all(axis=1)
     shown, pixels = shown[inside], pixels[inside]

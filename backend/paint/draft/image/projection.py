@@ -1,4 +1,4 @@
-"""The reference as something that points of the surface can be looked up in."""
+"""The reference projected onto the surface: colour and trust of any point that it shows."""
 
 from dataclasses import dataclass
 
@@ -8,42 +8,48 @@ import numpy as np
 from ....render.rasterize import GBuffer
 from ....render.sample import sample_bilinear
 from ....render.visibility import edge_distance, observe
-from ...foreground import confirmed_by, cut_out, extend
+from ...foreground import add_mesh_interior, cut_out, extend_colors
 from ...reference import Reference
-from .lettering import lettering
+from .lettering import detect_lettering
 
 
 @dataclass(frozen=True)
-class Caution:
-    """Where the picture is not believed, or not wholly.
+class TrustThresholds:
+    """Where the image is not trusted, or not fully."""
 
-    Attributes:
-        glancing: cosines between surface and view below which its pixels would be drawn out, and above which
-            it is believed.
-        margin: pixels from an edge that it may show wrongly, however well the outlines agree.
-    """
-
-    glancing: tuple[float, float]
-    margin: float
+    # Cosine between normal and view below which pixels would be stretched too much to be used.
+    min_cosine: float
+    # Cosine between normal and view above which pixels are fully trusted.
+    full_cosine: float
+    # Pixels from an edge that may show something else, even if the outlines match.
+    edge_margin: float
 
 
-CAREFUL, BOLD = Caution((0.1, 0.25), 1.0), Caution((0.06, 0.15), 0.5)
-"""Of what paint goes on from, and of what is only shown: up to the very rim the picture is better than a
-guess."""
+STRICT_TRUST = TrustThresholds(min_cosine=0.1, full_cosine=0.25, edge_margin=1.0)
+"""For pixels from which hidden colours are synthesised."""
+
+LENIENT_TRUST = TrustThresholds(min_cosine=0.06, full_cosine=0.15, edge_margin=0.5)
+"""For pixels that are only shown: up to the very outline the image is better than a guess."""
 
 
-class Picture:
+class Projection:
     """The reference and what its view sees of the surface.
+
+    Args:
+        reference: the image.
+        buffer: the surface as the reference's camera sees it, at the image's resolution.
+        winding: see :func:`backend.render.visibility.find_winding`.
 
     Attributes:
         buffer: the view.
-        winding: how the mesh winds its triangles, see :func:`backend.render.visibility.find_winding`.
+        winding: how the mesh winds its triangles.
         alpha: (H, W) float32, the object.
-        edges: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth.
+        edge_distance: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's
+            depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
-        print: (H, W) bool, lines of letters.
-        apart: pixels by which its outline and the mesh's disagree: so much further from an edge the picture
-            may show something else.
+        lettering: (H, W) bool, lines of letters.
+        outline_mismatch: pixels by which the outlines of object and mesh differ: up to this much further from
+            an edge the image may show something else.
     """
 
     def __init__(self, reference: Reference, buffer: GBuffer, winding: int):
@@ -51,47 +57,47 @@ class Picture:
         segmented = reference.opaque
         reference = cut_out(reference)
         if segmented:
-            reference = reference.with_alpha(confirmed_by(buffer.mask, reference.alpha))
+            reference = reference.with_alpha(add_mesh_interior(reference.alpha, buffer.mask))
         self.alpha = reference.alpha
         shown = self.alpha > 0.5
-        self.edges = np.minimum(edge_distance(buffer), distance_inside(shown))
-        self.colors = extend(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
-        self.print = lettering(self.colors, self.edges > 0)
-        # The worse the outlines agree, the further from an edge a pixel may still show what lies behind or in
+        self.edge_distance = np.minimum(edge_distance(buffer), distance_to_outside(shown))
+        self.colors = extend_colors(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
+        self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
+        # The worse the outlines match, the further from an edge a pixel may still show what is behind or in
         # front of its surface.
-        outline = max(int((distance_inside(shown) == 1).sum()), 1)
-        self.apart = 2.0 * float((shown ^ buffer.mask).sum()) / outline
+        outline_length = max(int((distance_to_outside(shown) == 1).sum()), 1)
+        self.outline_mismatch = 2.0 * float((shown ^ buffer.mask).sum()) / outline_length
 
     def look_up(
-        self, points: np.ndarray, normals: np.ndarray, caution: Caution = CAREFUL
+        self, points: np.ndarray, normals: np.ndarray, thresholds: TrustThresholds = STRICT_TRUST
     ) -> tuple[np.ndarray, np.ndarray]:
-        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32, 0 where
-        it does not show them."""
-        cosine, edge = observe(points, normals, self.buffer, self.edges, self.winding)
-        trust = smoothstep(cosine, *caution.glancing) * smoothstep(
-            edge, 0.5, 0.5 + caution.margin + self.apart
-        )
+        """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32 0..1, 0 if
+        the image does not show them."""
+        cosine, edge = observe(points, normals, self.buffer, self.edge_distance, self.winding)
+        full_edge = 0.5 + thresholds.edge_margin + self.outline_mismatch
+        trust = smoothstep(cosine, thresholds.min_cosine, thresholds.full_cosine)
+        trust = trust * smoothstep(edge, 0.5, full_edge)
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
         pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
         colors[shown] = sample_bilinear(self.colors, pixels)
         return colors, trust.astype(np.float32)
 
-    def over(self, frame: np.ndarray) -> np.ndarray:
-        """The reference's own frame (H, W, 3) uint8: where the picture and the mesh are, the picture, at
-        depth edges too: the bake leaves those out by itself."""
-        share = (self.alpha * self.buffer.mask)[..., None]
-        return np.round(frame * (1 - share) + 255 * np.clip(self.colors, 0, 1) * share).astype(np.uint8)
+    def composite_over(self, frame: np.ndarray) -> np.ndarray:
+        """The frame (H, W, 3) uint8 of the reference's own view, with the image over it wherever both image
+        and mesh are; also at depth edges, which the bake leaves out by itself."""
+        weight = (self.alpha * self.buffer.mask)[..., None]
+        return np.round(frame * (1 - weight) + 255 * np.clip(self.colors, 0, 1) * weight).astype(np.uint8)
 
-    def shows_print(self, points: np.ndarray) -> np.ndarray:
-        """(N,) bool, whether points (N, 3) appear where the picture shows letters."""
+    def shows_lettering(self, points: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether points (N, 3) appear where the image has letters."""
         pixels, _ = self.buffer.camera.project(points.astype(np.float64))
-        column, row = np.clip(pixels, 0, np.array(self.print.shape[::-1]) - 1).astype(int).T
-        return self.print[row, column]
+        column, row = np.clip(pixels, 0, np.array(self.lettering.shape[::-1]) - 1).astype(int).T
+        return self.lettering[row, column]
 
 
-def distance_inside(mask: np.ndarray) -> np.ndarray:
-    """(H, W) float32 pixels from each pixel of a mask to the nearest one outside it or the image."""
+def distance_to_outside(mask: np.ndarray) -> np.ndarray:
+    """(H, W) float32 pixels from each pixel of a mask to the nearest one outside of it or of the image."""
     return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 

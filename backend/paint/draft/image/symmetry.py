@@ -1,4 +1,4 @@
-"""The mesh's own plane of symmetry, where it has one."""
+"""Finds the mesh's own plane of symmetry, if it has one."""
 
 from dataclasses import dataclass
 
@@ -7,35 +7,47 @@ from scipy.spatial import cKDTree
 
 from ....mesh.voxels import Voxels
 
-TOLERANCE = 1.5
-"""Distance in voxels between a mirrored point and the surface up to which they agree."""
+
+@dataclass(frozen=True)
+class SymmetryConfig:
+    """When a plane maps the surface onto itself."""
+
+    # Distance in voxels between a mirrored point and the surface below which they agree.
+    tolerance: float = 1.5
+    # Fraction of the points that have to agree.
+    min_fraction: float = 0.97
+    # Random points that are compared.
+    samples: int = 5000
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A plane ``normal . p = offset`` in normalised space."""
+    """A plane ``normal . p = offset`` in the mesh's normalised space."""
 
     normal: np.ndarray
     offset: float
 
-    def points(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 points on the other side."""
+    def reflect_points(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float32: points mirrored at the plane."""
         return (points - 2 * (points @ self.normal - self.offset)[:, None] * self.normal).astype(np.float32)
 
-    def directions(self, directions: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 directions as the mirror shows them."""
+    def reflect_directions(self, directions: np.ndarray) -> np.ndarray:
+        """(N, 3) float32: directions mirrored at the plane."""
         return (directions - 2 * (directions @ self.normal)[:, None] * self.normal).astype(np.float32)
 
 
-def find_mirror(voxels: Voxels, slots: np.ndarray | None, seed: int) -> Mirror | None:
-    """The upright plane that maps the surface onto itself: left and right first, then front and back, then
-    the main axes' planes.
+def find_mirror(
+    voxels: Voxels, slots: np.ndarray | None, seed: int, config: SymmetryConfig = SymmetryConfig()
+) -> Mirror | None:
+    """The upright plane that maps the surface onto itself: first the one between left and right, then the one
+    between front and back, then those of the horizontal principal axes.
 
     Args:
         voxels: of the surface.
-        slots: (F,) int32 material slots of its faces, which have to fall onto themselves too; None where
-            there is but one.
-        seed: of the choice of places that are compared.
+        slots: (F,) int32 material slots of its faces, which have to map onto themselves too; None if there is
+            only one.
+        seed: of the random points that are compared.
+        config: thresholds.
     """
     points = voxels.positions.astype(np.float64)
     centre = points.mean(axis=0)
@@ -47,16 +59,16 @@ def find_mirror(voxels: Voxels, slots: np.ndarray | None, seed: int) -> Mirror |
         np.array([*axes[:, 0], 0]),
         np.array([*axes[:, 1], 0]),
     ]
-    chosen = np.random.default_rng(seed).choice(len(points), min(len(points), 5000), replace=False)
-    # With the slot as a fourth coordinate, only what has the same slot is near.
+    chosen = np.random.default_rng(seed).choice(len(points), min(len(points), config.samples), replace=False)
+    # With the slot as a fourth coordinate, only points of the same slot are near.
     slot = np.zeros(len(points)) if slots is None else slots[voxels.face].astype(np.float64)
     tree = cKDTree(np.column_stack([points, slot]))
     for normal in normals:
         for offset in (centre @ normal, 0.0):
             mirror = Mirror(normal, float(offset))
             distance, _ = tree.query(
-                np.column_stack([mirror.points(points[chosen]), slot[chosen]]), workers=-1
+                np.column_stack([mirror.reflect_points(points[chosen]), slot[chosen]]), workers=-1
             )
-            if (distance * voxels.resolution < TOLERANCE).mean() > 0.97:
+            if (distance * voxels.resolution < config.tolerance).mean() > config.min_fraction:
                 return mirror
     return None

@@ -1,13 +1,13 @@
-"""The reference bent a little, so that the object's outline and inner edges lie on the mesh's.
+"""Warps the reference a little, so that the object's outline and edges lie on those of the mesh.
 
-A picture of something that only resembles the mesh has parts of another size or place, and no camera mends
-that. The bend is a lattice of control points, an eighth of the picture apart, with springs between them
-(:mod:`backend.align.free_form`). Outlines pull as signed distances, which say at every pixel near them how
-far to go. Where the mesh's inner edges are seen in the picture at all, each then pulls towards the strongest
-edge of the picture near by.
+An image of something that only resembles the mesh has parts of another size or place, which no camera can
+match. The warp is a free-form deformation: a lattice of control points, an eighth of the image apart, with
+springs between them (:mod:`backend.align.lattice`). Outlines pull as signed distance fields, which say at
+every pixel near them how far to go. If the mesh's feature edges can be recognised in the image at all, each
+then pulls towards the strongest edge of the image near by.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,161 +18,204 @@ from ....render.camera import Camera
 from ....render.rasterize import rasterize
 from ...foreground import cut_out
 from ...reference import Reference
-from ..camera.feature_edges import InnerEdges, mesh_edges
-from ..camera.outline import shrunk, signed_distance
-
-CELLS, FINER = 128, 4
-"""Cells along the longer side of the picture, in which the bend is found, and pixels per cell in which
-outlines are drawn."""
-
-REACH = 0.03
-"""Largest bend, in parts of the object's size (the root of its area)."""
-
-BAND = 1.5
-"""Cells on both sides of an outline that pull."""
-
-LEAST, LOWERED = 0.15, 0.7
-"""Cells between outlines below which nothing is bent, and what a bend has to lower them to, at the most, to
-be used."""
-
-ROUNDS = 6
-"""Steps with outlines alone, and as many again with inner edges."""
-
-SEEN = 2.0
-"""Standard deviations of chance by which the mesh's inner edges lie on the picture's where they may pull."""
-
-STRENGTH, INNER = 100.0, 20.0
-"""What a cell of outline counts against the springs; what one of inner edge counts in parts of that."""
+from ..camera.feature_edges import FeatureEdges, mesh_feature_edges
+from ..camera.outline import shrink_mask, signed_distance_field
 
 
-def bent(reference: Reference, camera: Camera, surface: Surface) -> Reference:
-    """The reference, bent onto the mesh as its camera sees it; the reference itself where that fits already,
-    or bending does not help."""
-    flow = bend(cut_out(reference), camera, surface)
-    return reference if flow is None else along(reference, flow)
+@dataclass(frozen=True)
+class WarpConfig:
+    """How the warp is fitted; a cell is a pixel of the flow."""
+
+    # Cells along the longer side of the image.
+    cells: int = 128
+    # Pixels along a cell in which outlines are drawn.
+    pixels_per_cell: int = 4
+    # Largest displacement, as a fraction of the object's size (the root of its area).
+    max_displacement: float = 0.03
+    # Cells on both sides of an outline that pull.
+    band: float = 1.5
+    # Mean cells between the outlines below which nothing is warped.
+    min_mismatch: float = 0.15
+    # Fraction of that mismatch that a warp may leave at most, to be used.
+    max_remaining: float = 0.7
+    # Gauss-Newton steps with outlines alone, and as many again with feature edges.
+    rounds: int = 6
+    # Z-score of the mesh's feature edges on the image's from which on they pull.
+    min_z_score: float = 2.0
+    # Weight of a cell of outline against the springs.
+    outline_weight: float = 100.0
+    # Weight of a cell of feature edge, relative to one of outline.
+    edge_weight: float = 20.0
 
 
-def along(reference: Reference, flow: np.ndarray) -> Reference:
-    """A picture, read as far beside each pixel as a flow (h, w, 2) float32 says, in pixels of its own
-    size."""
+def warp_to_mesh(
+    reference: Reference, camera: Camera, surface: Surface, config: WarpConfig = WarpConfig()
+) -> Reference:
+    """The reference, warped onto the mesh as its camera sees it; the reference itself if it matches already,
+    or warping does not help."""
+    flow = fit_warp(cut_out(reference), camera, surface, config)
+    return reference if flow is None else warp_image(reference, flow)
+
+
+def warp_image(reference: Reference, flow: np.ndarray) -> Reference:
+    """The image, read at each pixel's place plus a flow (h, w, 2) float32, in pixels of the flow."""
     height, width = reference.alpha.shape
     flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_CUBIC) * np.float32(
         [width / flow.shape[1], height / flow.shape[0]]
     )
-    places = flow + _places((height, width))
-    color, alpha = (
-        cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for image in (reference.color, reference.alpha)
+    return replace(
+        reference, color=_read_along(reference.color, flow), alpha=_read_along(reference.alpha, flow)
     )
-    return replace(reference, color=color, alpha=alpha)
 
 
-def bend(cut: Reference, camera: Camera, surface: Surface) -> np.ndarray | None:
-    """(h, w, 2) float32 cells to the right and downwards by which the picture shows each place of the mesh
-    beside it; None where outlines agree already, or cannot be brought to.
+def fit_warp(
+    cut: Reference, camera: Camera, surface: Surface, config: WarpConfig = WarpConfig()
+) -> np.ndarray | None:
+    """(h, w, 2) float32: how many cells to the right and downwards of a place of the mesh the image shows it;
+    None if the outlines match already, or cannot be made to.
 
     Args:
-        cut: the picture, with the object's alpha.
+        cut: the image, with the object's alpha.
         camera: its view of the mesh.
         surface: the mesh.
+        config: of the fit.
     """
-    target = shrunk(cut.alpha, CELLS * FINER)
-    shape = tuple(-(-side // FINER) for side in target.shape)
-    mesh = rasterize(
-        surface.vertices, surface.faces, replace(camera, width=target.shape[1], height=target.shape[0])
-    ).mask
-    own, wanted = (
-        cv2.resize(signed_distance(mask) / FINER, shape[::-1], interpolation=cv2.INTER_AREA)
-        for mask in (mesh, target)
-    )
-    down, across = np.gradient(wanted)
-    band = (np.abs(own) < BAND).astype(np.float32)
-    most = np.float32(REACH * np.sqrt(target.sum()) / FINER)
-    if not band.any():  # a sheet seen edge-on
+    pull = _OutlinePull.measure(cut, camera, surface, config)
+    mismatch = pull.mean_mismatch(pull.wanted)
+    if mismatch is None or mismatch < config.min_mismatch:
         return None
-    before = np.abs(own - wanted)[band > 0].mean()
-    if before < LEAST:
-        return None
-
-    def stepped(lattice: np.ndarray, inner: _InnerPull | None) -> np.ndarray:
-        flow, none = to_dense_flow(lattice, shape), np.zeros_like(own)
-        there, across_there, down_there = (_moved(image, flow) for image in (wanted, across, down))
-        lack = own - there
-        # What is far beyond reach is something else, a bar before the object or a part that the mesh has not.
-        weight = np.sqrt(band / (1 + (lack / most) ** 4))
-        slopes, pulls = inner.at(flow, most) if inner else ([none, none], [none, none])
-        lattice = gauss_newton_step(
-            lattice,
-            np.dstack([weight * across_there, slopes[0], none]),
-            np.dstack([weight * down_there, none, slopes[1]]),
-            np.dstack([weight * lack, *pulls]),
-            np.full(shape, STRENGTH, np.float32),
-        )
-        return lattice * np.minimum(
-            1, most / np.maximum(np.linalg.norm(lattice, axis=2, keepdims=True), 1e-6)
-        )
-
+    # With outlines alone.
+    shape = pull.own.shape
     lattice = identity(shape)
-    for _ in range(ROUNDS):
-        lattice = stepped(lattice, None)
-    if np.abs(own - _moved(wanted, to_dense_flow(lattice, shape)))[band > 0].mean() > LOWERED * before:
+    for _ in range(config.rounds):
+        lattice = _step_lattice(lattice, pull, None, config)
+    flow = to_dense_flow(lattice, shape)
+    if pull.mean_mismatch(_read_along(pull.wanted, flow)) > config.max_remaining * mismatch:
         return None
-    straight = along(cut, to_dense_flow(lattice, shape))
-    seen = InnerEdges(straight.color, straight.alpha).agreement(
+    # With feature edges too, if the warped image shows them.
+    warped = warp_image(cut, flow)
+    z_score = FeatureEdges(warped.color, warped.alpha).alignment_z_score(
         surface, lambda width, height: replace(camera, width=width, height=height)
     )
-    if seen > SEEN:
-        inner = _InnerPull(cut, camera, surface, shape)
-        for _ in range(ROUNDS):
-            lattice = stepped(lattice, inner)
+    if z_score > config.min_z_score:
+        edge_pull = _EdgePull(cut, camera, surface, shape, config)
+        for _ in range(config.rounds):
+            lattice = _step_lattice(lattice, pull, edge_pull, config)
     return to_dense_flow(lattice, shape)
 
 
-class _InnerPull:
-    """The mesh's inner edges, each drawn to the strongest edge of the picture near by, along the axis that it
+@dataclass(frozen=True)
+class _OutlinePull:
+    """The mesh's outline, drawn to the object's.
+
+    Attributes:
+        own, wanted: (h, w) float32 signed distances in cells to the outline of the mesh, and of the object.
+        across, down: (h, w) float32 gradient of the latter.
+        band: (h, w) float32, 1 near the mesh's outline, else 0.
+        limit: cells of the largest displacement.
+    """
+
+    own: np.ndarray
+    wanted: np.ndarray
+    across: np.ndarray
+    down: np.ndarray
+    band: np.ndarray
+    limit: np.float32
+
+    @staticmethod
+    def measure(cut: Reference, camera: Camera, surface: Surface, config: WarpConfig) -> "_OutlinePull":
+        stride = config.pixels_per_cell
+        target = shrink_mask(cut.alpha, config.cells * stride)
+        small = replace(camera, width=target.shape[1], height=target.shape[0])
+        mesh = rasterize(surface.vertices, surface.faces, small).mask
+        cells = tuple(-(-pixels // stride) for pixels in target.shape[::-1])
+        own, wanted = (
+            cv2.resize(signed_distance_field(mask) / stride, cells, interpolation=cv2.INTER_AREA)
+            for mask in (mesh, target)
+        )
+        down, across = np.gradient(wanted)
+        band = (np.abs(own) < config.band).astype(np.float32)
+        limit = np.float32(config.max_displacement * np.sqrt(target.sum()) / stride)
+        return _OutlinePull(own, wanted, across, down, band, limit)
+
+    def mean_mismatch(self, warped: np.ndarray) -> float | None:
+        """Mean cells, within the band, between the mesh's outline and the object's, whose signed distances
+        are ``warped``; None without a band, as of a flat mesh seen edge-on."""
+        return np.abs(self.own - warped)[self.band > 0].mean() if self.band.any() else None
+
+
+class _EdgePull:
+    """The mesh's feature edges, each drawn to the strongest edge of the image near by, along the axis that it
     crosses."""
 
-    def __init__(self, cut: Reference, camera: Camera, surface: Surface, shape: tuple[int, int]):
-        self.shape, picture = shape, InnerEdges(cut.color, cut.alpha)
-        width, height = picture.shape
+    def __init__(
+        self,
+        cut: Reference,
+        camera: Camera,
+        surface: Surface,
+        shape: tuple[int, int],
+        config: WarpConfig,
+    ):
+        self.shape, self.weight, image = shape, config.edge_weight, FeatureEdges(cut.color, cut.alpha)
+        width, height = image.shape
         self.scale = np.float32([width / shape[1], height / shape[0]])
         buffer = rasterize(surface.vertices, surface.faces, replace(camera, width=width, height=height))
-        self.edges, self.across = mesh_edges(buffer, surface), picture.across
+        self.edges, self.gradients = mesh_feature_edges(buffer, surface), image.gradients
 
-    def at(self, flow: np.ndarray, most: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def at(self, flow: np.ndarray, limit: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Per axis (h, w) float32: the root of the weight, and that times the cells still to go, for a flow
-        (h, w, 2) in cells."""
-        slopes, pulls = [], []
-        finer = cv2.resize(flow, self.edges[0].shape[::-1], interpolation=cv2.INTER_LINEAR) * self.scale
-        reach = int(np.ceil(most * self.scale.max()))
+        (h, w, 2) in cells; ``limit`` is how far edges are looked for, in cells."""
+        roots, pulls = [], []
+        fine_flow = cv2.resize(flow, self.edges[0].shape[::-1], interpolation=cv2.INTER_LINEAR) * self.scale
+        reach = int(np.ceil(limit * self.scale.max()))
+        offsets = np.arange(-reach, reach + 1, dtype=np.float32)
         for axis in (0, 1):
-            steps = np.arange(-reach, reach + 1, dtype=np.float32)
-            along = np.stack(
-                [
-                    _moved(self.across[axis], finer + np.eye(2, dtype=np.float32)[axis] * step)
-                    for step in steps
-                ]
+            # (offsets, H, W): the image's gradient beside each pixel, and where it is strongest.
+            unit = np.eye(2, dtype=np.float32)[axis]
+            profile = np.stack(
+                [_read_along(self.gradients[axis], fine_flow + unit * offset) for offset in offsets]
             )
-            peak = along.argmax(axis=0)
-            weight = self.edges[axis] * np.clip(along.max(axis=0) - 2 * along.mean(axis=0), 0, 1)
-            here = cv2.resize(weight, self.shape[::-1], interpolation=cv2.INTER_AREA)
-            way = (
-                cv2.resize(weight * steps[peak], self.shape[::-1], interpolation=cv2.INTER_AREA)
-                / self.scale[axis]
+            peak = profile.argmax(axis=0)
+            # A peak counts by how much it stands out from the rest, on an edge of the mesh.
+            weight = self.edges[axis] * np.clip(profile.max(axis=0) - 2 * profile.mean(axis=0), 0, 1)
+            # Means over cells.
+            here, distance = (
+                cv2.resize(image, self.shape[::-1], interpolation=cv2.INTER_AREA)
+                for image in (weight, weight * offsets[peak])
             )
-            root = np.sqrt(INNER * here)
-            slopes.append(root)
-            pulls.append(root * way / np.maximum(here, 1e-6))
-        return slopes, pulls
+            root = np.sqrt(self.weight * here)
+            roots.append(root)
+            pulls.append(root * (distance / self.scale[axis]) / np.maximum(here, 1e-6))
+        return roots, pulls
 
 
-def _places(shape: tuple[int, int]) -> np.ndarray:
-    """(H, W, 2) float32: column and row of every pixel."""
-    return np.stack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in shape[::-1])), axis=-1)
-
-
-def _moved(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """An image (H, W) float32, read as far beside each pixel as a flow (H, W, 2) says."""
-    return cv2.remap(
-        image, _places(image.shape) + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+def _step_lattice(
+    lattice: np.ndarray, pull: _OutlinePull, edge_pull: _EdgePull | None, config: WarpConfig
+) -> np.ndarray:
+    """The lattice after one Gauss-Newton step, no point displaced by more than the limit."""
+    shape = pull.own.shape
+    flow, zeros = to_dense_flow(lattice, shape), np.zeros_like(pull.own)
+    wanted, across, down = (_read_along(image, flow) for image in (pull.wanted, pull.across, pull.down))
+    residual = pull.own - wanted
+    # What is far beyond the limit is something else: a bar in front of the object, or a part that the mesh
+    # does not have.
+    weight = np.sqrt(pull.band / (1 + (residual / pull.limit) ** 4))
+    roots, pulls = edge_pull.at(flow, pull.limit) if edge_pull else ([zeros, zeros], [zeros, zeros])
+    # Three equations per cell: the outline's, and one per axis for feature edges.
+    lattice = gauss_newton_step(
+        lattice,
+        np.dstack([weight * across, roots[0], zeros]),
+        np.dstack([weight * down, zeros, roots[1]]),
+        np.dstack([weight * residual, *pulls]),
+        np.full(shape, config.outline_weight, np.float32),
     )
+    length = np.linalg.norm(lattice, axis=2, keepdims=True)
+    return lattice * np.minimum(1, pull.limit / np.maximum(length, 1e-6))
+
+
+def _read_along(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """An image (H, W) or (H, W, C) float32, read bilinearly at each pixel's place plus a flow (H, W, 2)
+    float32."""
+    columns, rows = (np.arange(size, dtype=np.float32) for size in image.shape[1::-1])
+    places = np.stack(np.meshgrid(columns, rows), axis=-1) + flow
+    return cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -18,7 +18,7 @@ from backend.paint.orbitpainter.cameras import close_orbit
 from backend.paint.orbitpainter.model import Model, ModelCard
 from backend.paint.orbitpainter.network import decode_video, encode_video, pack_condition, predict_velocity
 from backend.paint.orbitpainter.sampler import SamplingConfig
-from backend.paint.preview import COUNT, SIZE, strip
+from backend.paint.preview import PREVIEW_COUNT, PREVIEW_SIZE, make_preview_strip
 from backend.paint.reference import Reference
 from backend.stages import PAINT_SHARES
 from tests import tiny_model
@@ -171,8 +171,10 @@ def test_every_layout_paints_every_view(model, layout, reference):
     assert len(shown) == (STEPS + 1) * len(layouts.plan_passes(layout, 61)), (
         "a preview of each step, then the painted frames"
     )
-    np.testing.assert_allclose(shown[-1].mean(axis=(1, 2)), strip(painting.frames).mean(axis=(1, 2)), atol=8)
-    assert all(images.shape == (COUNT, SIZE, SIZE, 3) for images in shown)
+    np.testing.assert_allclose(
+        shown[-1].mean(axis=(1, 2)), make_preview_strip(painting.frames).mean(axis=(1, 2)), atol=8
+    )
+    assert all(images.shape == (PREVIEW_COUNT, PREVIEW_SIZE, PREVIEW_SIZE, 3) for images in shown)
     assert any("random" in note for note in painting.notes)
     assert any(
         re.match(r"OrbitPainter worked with 16-bit weights; expected \d+ (s|min), took \d+ (s|min)\.", note)

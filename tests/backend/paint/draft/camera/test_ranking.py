@@ -1,4 +1,4 @@
-"""What decides between views of one outline, and what the user is told when nothing does."""
+"""What decides between views with the same outline, and the notes to the user when nothing does."""
 
 import re
 from dataclasses import replace
@@ -9,11 +9,11 @@ import trimesh
 
 from backend import records
 from backend.api.settings import Settings
-from backend.paint.draft.camera.feature_edges import InnerEdges
-from backend.paint.draft.camera.outline import looseness
+from backend.paint.draft.camera.feature_edges import FeatureEdges
+from backend.paint.draft.camera.outline import angular_uncertainty
 from backend.paint.draft.camera.ranking import View
 from backend.paint.draft.camera.search import find_view
-from backend.paint.draft.painter import Draft
+from backend.paint.draft.painter import DraftPainter
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit
 from backend.render.rasterize import positions, rasterize
@@ -24,7 +24,7 @@ def quiet(fraction: float) -> None:
     pass
 
 
-def boxes(*sizes_and_places) -> trimesh.Trimesh:
+def make_boxes(*sizes_and_places) -> trimesh.Trimesh:
     return trimesh.util.concatenate(
         [trimesh.creation.box(size).apply_translation(place) for size, place in sizes_and_places]
     )
@@ -34,11 +34,12 @@ def boxes(*sizes_and_places) -> trimesh.Trimesh:
 def plaque():
     """A slab with a square on its front and two bars on its back, all within its outline."""
     bars = [((0.1, 0.1, 0.8), (x, 0.2, 0)) for x in (-0.25, 0.25)]
-    return surface_of(boxes(((1, 0.3, 1), (0, 0, 0)), ((0.5, 0.1, 0.5), (0, -0.2, 0)), *bars))
+    return surface_of(make_boxes(((1, 0.3, 1), (0, 0, 0)), ((0.5, 0.1, 0.5), (0, -0.2, 0)), *bars))
 
 
 def two_paints(surface, camera: Camera) -> Reference:
-    """What is raised in one colour, the slab in another, both with stripes that are no edges of the mesh."""
+    """The raised parts in one colour, the slab in another, both with stripes that are no edges of the
+    mesh."""
     buffer = rasterize(surface.vertices, surface.faces, camera)
     points = positions(buffer)
     stripes = 0.85 + 0.15 * np.sign(np.sin(50 * points[..., :1] + 70 * points[..., 2:]))
@@ -49,41 +50,42 @@ def two_paints(surface, camera: Camera) -> Reference:
     return Reference(color.astype(np.float32), buffer.mask.astype(np.float32))
 
 
-def turned(one: float, other: float) -> float:
+def azimuth_difference(one: float, other: float) -> float:
     return abs((one - other + 180) % 360 - 180)
 
 
 @pytest.mark.parametrize("azimuth", [200, -15])
-def test_inner_edges_decide_which_of_two_sides_with_one_outline_is_shown(plaque, azimuth):
+def test_feature_edges_decide_between_two_sides_with_the_same_outline(plaque, azimuth):
     reference = two_paints(plaque, camera_at(azimuth, 12, 240))
     match = find_view(plaque, reference.alpha, None, quiet, reference.color)
-    assert turned(match.view.azimuth, azimuth) < 2
+    assert azimuth_difference(match.view.azimuth, azimuth) < 2
     assert match.confident
 
 
-def test_without_colours_the_front_is_taken_of_two_such_sides_and_the_doubt_is_reported(plaque):
+def test_two_sides_with_the_same_outline_are_doubtful_without_colours(plaque):
     match = find_view(plaque, two_paints(plaque, camera_at(200, 12, 240)).alpha, None, quiet)
-    assert turned(match.view.azimuth, 20) < 2
+    assert azimuth_difference(match.view.azimuth, 20) < 2
     assert not match.confident
 
 
-def test_the_mesh_lies_on_its_own_edges_and_beside_those_of_another_view(plaque):
+def test_feature_edges_of_the_true_view_score_above_those_of_another(plaque):
     camera = camera_at(20, 12, 240)
     reference = two_paints(plaque, camera)
-    edges = InnerEdges(reference.color, reference.alpha)
+    edges = FeatureEdges(reference.color, reference.alpha)
     true = View(20, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
-    there, beside = (
-        edges.agreement(plaque, view.camera) for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5))
+    true_score, other_score = (
+        edges.alignment_z_score(plaque, view.camera)
+        for view in (true, View(200, 12, 0, 2.2, 1.3 / 2.2, 0.5, 0.5))
     )
-    assert there > 2
-    assert beside < there - 2
+    assert true_score > 2
+    assert other_score < true_score - 2
 
 
 def notes_of(surface, image: np.ndarray, **settings) -> tuple[str, ...]:
-    return Draft().orbits(surface, decode(image), Settings(**settings), quiet)[0].notes
+    return DraftPainter().orbits(surface, decode(image), Settings(**settings), quiet)[0].notes
 
 
-def test_a_doubtful_view_asks_for_the_view_and_a_sure_one_says_nothing():
+def test_a_doubtful_view_asks_for_the_view_and_a_confident_one_does_not():
     cube, thing = surface_of(trimesh.creation.box()), surface_of(knot())
     plain = reference_image(cube, camera_at(30, 15, 256))
     plain[..., :3] = 128
@@ -92,26 +94,28 @@ def test_a_doubtful_view_asks_for_the_view_and_a_sure_one_says_nothing():
     assert notes_of(thing, reference_image(thing, camera_at(30, 15, 256))) == ()
 
 
-def test_a_picture_of_a_thing_of_another_shape_is_doubted_and_told_by_how_many_degrees():
+def test_an_image_of_another_shape_is_doubtful_by_some_degrees():
     thing = surface_of(knot())
     lean = replace(thing, vertices=thing.vertices * np.float32([0.97, 1.03, 1.0]))
     [note] = notes_of(thing, reference_image(lean, camera_at(30, 15, 256)))
-    assert re.search(r"may be [2-9]° beside", note)
+    assert re.search(r"may be off by [2-9]°", note)
     assert "Pins" in note
 
 
-def test_what_hides_a_strip_of_the_object_leaves_the_view_as_exact_as_it_was():
+def test_a_bar_in_front_of_the_object_does_not_add_uncertainty():
     thing, camera = surface_of(knot()), camera_at(30, 15, 256)
     alpha = rasterize(thing.vertices, thing.faces, camera).mask.astype(np.float32)
     alpha[:, 120:136] = 0
     view = View(30, 15, 0, 2.2, 1.3 / 2.2, 0.5, 0.5)
-    exact, turned = (looseness(thing, alpha, one, 256) for one in (view, replace(view, elevation=21)))
+    exact, tilted = (
+        angular_uncertainty(thing, alpha, one, 256) for one in (view, replace(view, elevation=21))
+    )
     assert exact < 0.5
-    assert turned > 2
+    assert tilted > 2
 
 
-def test_a_given_view_whose_outline_is_another_is_said():
-    surface = surface_of(boxes(((1, 0.1, 0.4), (0, 0, 0)), ((0.1, 0.1, 0.5), (0.4, 0, 0.4))))
+def test_a_given_view_with_another_outline_is_reported():
+    surface = surface_of(make_boxes(((1, 0.1, 0.4), (0, 0, 0)), ((0.1, 0.1, 0.5), (0.4, 0, 0.4))))
     image = reference_image(surface, camera_at(0, 10, 256))
     [note] = notes_of(surface, image, azimuth=90.0, elevation=10.0)
     assert "given View" in note

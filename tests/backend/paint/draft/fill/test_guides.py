@@ -7,7 +7,7 @@ import numpy as np
 from backend.paint.draft.fill.exemplar import Source
 from backend.paint.draft.fill.guides import unlike
 from backend.paint.draft.fill.seam_prior import patterned
-from benchmarks.scenes import printed_page
+from benchmarks.scenes import text_page
 
 
 def seen_squarely(image: np.ndarray) -> Source:
@@ -23,7 +23,7 @@ def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
     ) * np.ones((200, 1, 3), np.float32)
     face = stripes.copy()
     face[80:, 40:160] = (0.9, 0.8, 0.7)
-    page = printed_page(800, 400)[:, :400].astype(np.float32) / 255
+    page = text_page(800, 400)[:, :400].astype(np.float32) / 255
     # Two pixels between samples.
     step = np.float32([(2, 0), (0, -2)])
     pattern, print_, thing = (

@@ -17,15 +17,15 @@ from backend.paint.draft.fill.patchmatch import improve, vote
 from backend.paint.draft.fill.samples import sample, spread
 from backend.paint.draft.fill.seam_prior import plain, ways
 from backend.paint.draft.fill.synthesis import LEVELS, MOST, levels_of, synthesize
-from backend.paint.draft.image.projection import Picture
-from backend.paint.draft.painter import Draft, outward_normals
-from backend.paint.preview import unseen
+from backend.paint.draft.image.projection import Projection
+from backend.paint.draft.painter import DraftPainter, outward_normals
+from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.photograph import photograph
 from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import sample_bilinear
 from backend.render.visibility import edge_distance
-from benchmarks.scenes import printed_page
+from benchmarks.scenes import text_page
 from tests.meshes import camera_at, mesh_data, run_at_once, surface_of
 
 SIZE = 32
@@ -205,8 +205,14 @@ def painted(surface, color, azimuth: float, elevation: float, others, **settings
     alpha = 255 * rasterize(surface.vertices, surface.faces, camera).mask
     reference = np.dstack([photograph(surface, color, camera), alpha]).astype(np.uint8)
     buffers = render(surface, [camera, *others])
-    painting = Draft().paint(
-        surface, buffers, decode(reference), Settings(**settings), lambda fraction: None, run_at_once, unseen
+    painting = DraftPainter().paint(
+        surface,
+        buffers,
+        decode(reference),
+        Settings(**settings),
+        lambda fraction: None,
+        run_at_once,
+        ignore_preview,
     )
     return painting, buffers, reference
 
@@ -264,7 +270,7 @@ def test_where_nothing_is_known_nothing_is_painted(pillar):
     def nothing(points, normals):
         return np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
 
-    picture = Picture(decode(reference), front, 1)
+    picture = Projection(decode(reference), front, 1)
     assert (
         synthesize(surface, surface.face_normals, picture, nothing, lambda points, _: 0 * points, 0, print)
         is None
@@ -297,7 +303,7 @@ def test_at_inner_edges_too_the_references_own_frame_is_the_reference():
     )
     buffer = rasterize(surface.vertices, surface.faces, camera_at(20, 10, 256))
     image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    frame = Picture(decode(np.dstack([image, np.uint8(255) * buffer.mask])), buffer, 1).over(
+    frame = Projection(decode(np.dstack([image, np.uint8(255) * buffer.mask])), buffer, 1).composite_over(
         np.zeros_like(image)
     )
     assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
@@ -440,7 +446,7 @@ def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
 @pytest.fixture(scope="module")
 def printed_box():
     """A carton with lines of print on all six sides, and what it wears."""
-    surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
+    surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), text_page(2304, 512)
 
     def printed(face, weights, points):
         normals = surface.face_normals[face]
@@ -469,7 +475,7 @@ def test_words_stand_upright_on_walls_and_are_not_turned_on_level_faces(printed_
     surface, printed = printed_box
     camera = camera_at(30, 15, 400, 2.4, 1.5)
     buffer = rasterize(surface.vertices, surface.faces, camera)
-    picture = Picture(
+    picture = Projection(
         decode(np.dstack([photograph(surface, printed, camera), 255 * buffer.mask]).astype(np.uint8)),
         buffer,
         0,

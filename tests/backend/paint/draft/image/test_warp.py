@@ -1,4 +1,4 @@
-"""The picture bent onto the mesh."""
+"""The reference warped onto the mesh."""
 
 from dataclasses import replace
 
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.draft.image.warp import along, bend, bent
+from backend.paint.draft.image.warp import fit_warp, warp_image, warp_to_mesh
 from backend.paint.reference import Reference
 from backend.render.camera import Camera
 from backend.render.rasterize import positions, rasterize
 from tests.meshes import camera_at, knot, surface_of
 
-SIZE = 320
+IMAGE_SIZE = 320
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def plaque():
 
 
 def by_part(surface, camera: Camera) -> Reference:
-    """What is raised in one colour, the rest in another."""
+    """The raised parts in one colour, the rest in another."""
     buffer = rasterize(surface.vertices, surface.faces, camera)
     color = np.where(
         positions(buffer)[..., 1:2] < -0.155, np.float32([0.8, 0.5, 0.2]), np.float32([0.3, 0.4, 0.6])
@@ -38,72 +38,79 @@ def by_part(surface, camera: Camera) -> Reference:
 
 
 def swirl(pixels: float) -> np.ndarray:
-    """(H, W, 2) float32: a smooth displacement of so many pixels at the most, as somebody who draws from
-    memory makes it."""
-    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+    """(H, W, 2) float32: a smooth displacement by at most this many pixels, as in a drawing from memory."""
+    y, x = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] / IMAGE_SIZE
     return (
         pixels * np.stack([np.sin(5 * y + 1) * np.cos(3 * x), np.cos(4 * x) * np.sin(4 * y + 2)], axis=-1)
     ).astype(np.float32)
 
 
-def beside(flow: np.ndarray | None, drawn: np.ndarray, mask: np.ndarray) -> float:
-    """Mean pixels by which a picture that was drawn with a displacement lies beside the mesh once it is read
-    along a flow in cells."""
-    places = np.stack(np.meshgrid(*2 * [np.arange(SIZE, dtype=np.float32)]), axis=-1)
+def residual_displacement(flow: np.ndarray | None, drawn: np.ndarray, mask: np.ndarray) -> float:
+    """Mean pixels by which an image that was drawn with a displacement is still displaced after warping it by
+    a flow in cells."""
+    places = np.stack(np.meshgrid(*2 * [np.arange(IMAGE_SIZE, dtype=np.float32)]), axis=-1)
     flow = (
         0 * drawn
         if flow is None
-        else cv2.resize(flow, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) * np.float32(SIZE / flow.shape[1])
+        else cv2.resize(flow, (IMAGE_SIZE, IMAGE_SIZE), interpolation=cv2.INTER_CUBIC)
+        * np.float32(IMAGE_SIZE / flow.shape[1])
     )
     left = flow + cv2.remap(drawn, places + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return float(np.linalg.norm(left, axis=2)[mask].mean())
 
 
-def test_a_picture_that_fits_is_left_alone(plaque):
-    surface, camera = surface_of(knot()), camera_at(30, 12, SIZE)
+def test_an_image_that_matches_the_mesh_is_not_warped(plaque):
+    surface, camera = surface_of(knot()), camera_at(30, 12, IMAGE_SIZE)
     for thing in (surface, plaque):
         reference = by_part(thing, camera)
-        assert bent(reference, camera, thing) is reference
+        assert warp_to_mesh(reference, camera, thing) is reference
 
 
-def test_a_mesh_of_which_the_view_sees_nothing_does_not_bend_the_picture(plaque):
-    sheet = surface_of(
+def test_a_mesh_that_the_view_does_not_see_does_not_warp_the_image(plaque):
+    edge_on = surface_of(
         trimesh.Trimesh(
             [(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], [(0, 1, 2), (0, 2, 3)], process=False
         )
     )
-    reference = by_part(plaque, camera_at(0, 0, SIZE))
-    assert bent(reference, camera_at(0, 0, SIZE), sheet) is reference
+    reference = by_part(plaque, camera_at(0, 0, IMAGE_SIZE))
+    assert warp_to_mesh(reference, camera_at(0, 0, IMAGE_SIZE), edge_on) is reference
 
 
-def test_a_bent_picture_is_pulled_onto_the_mesh(plaque):
-    camera, drawn = camera_at(12, 8, SIZE), swirl(4)
+def test_a_distorted_image_is_warped_onto_the_mesh(plaque):
+    camera, drawn = camera_at(12, 8, IMAGE_SIZE), swirl(4)
     whole = by_part(plaque, camera)
-    flow = bend(along(whole, drawn), camera, plaque)
-    assert beside(flow, drawn, whole.alpha > 0) < 0.5 * beside(None, drawn, whole.alpha > 0)
+    flow = fit_warp(warp_image(whole, drawn), camera, plaque)
+    assert residual_displacement(flow, drawn, whole.alpha > 0) < 0.5 * residual_displacement(
+        None, drawn, whole.alpha > 0
+    )
 
 
-def test_inner_edges_are_pulled_where_the_outline_tells_nothing(plaque):
-    camera, whole = camera_at(12, 8, SIZE), by_part(plaque, camera_at(12, 8, SIZE))
-    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
+def test_feature_edges_pull_where_there_is_no_outline(plaque):
+    camera, whole = camera_at(12, 8, IMAGE_SIZE), by_part(plaque, camera_at(12, 8, IMAGE_SIZE))
+    y, x = np.mgrid[0:IMAGE_SIZE, 0:IMAGE_SIZE] / IMAGE_SIZE - 0.5
     drawn = swirl(2) + 4 * np.exp(-(x**2 + y**2) / 0.02)[..., None].astype(np.float32)
-    picture = along(whole, drawn)
-    plain = replace(picture, color=np.full_like(picture.color, 0.5))
+    image = warp_image(whole, drawn)
+    plain = replace(image, color=np.full_like(image.color, 0.5))
     middle = np.hypot(x, y) < 0.1
-    with_edges, without = (beside(bend(one, camera, plaque), drawn, middle) for one in (picture, plain))
+    with_edges, without = (
+        residual_displacement(fit_warp(one, camera, plaque), drawn, middle) for one in (image, plain)
+    )
     assert with_edges < 0.5 * without
 
 
-def test_a_picture_of_something_else_is_not_forced_onto_the_mesh(plaque):
-    camera = camera_at(12, 8, SIZE)
-    alpha = np.zeros((SIZE, SIZE), np.float32)
-    cv2.circle(alpha, (SIZE // 2, SIZE // 2), 70, 1, -1)
-    assert bend(Reference(np.full((SIZE, SIZE, 3), 0.5, np.float32), alpha), camera, plaque) is None
+def test_an_image_of_something_else_is_not_warped_onto_the_mesh(plaque):
+    camera = camera_at(12, 8, IMAGE_SIZE)
+    alpha = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.float32)
+    cv2.circle(alpha, (IMAGE_SIZE // 2, IMAGE_SIZE // 2), 70, 1, -1)
+    assert (
+        fit_warp(Reference(np.full((IMAGE_SIZE, IMAGE_SIZE, 3), 0.5, np.float32), alpha), camera, plaque)
+        is None
+    )
 
 
-def test_no_place_moves_by_more_than_three_hundredths_of_the_object(plaque):
-    camera, drawn = camera_at(12, 8, SIZE), swirl(14)
-    picture = along(by_part(plaque, camera), drawn)
-    flow = bend(picture, camera, plaque)
-    size = np.sqrt((picture.alpha > 0.5).sum())
-    assert flow is None or np.linalg.norm(flow, axis=2).max() * SIZE / flow.shape[1] < 0.031 * size
+def test_a_warp_moves_nothing_by_more_than_3_percent_of_the_object(plaque):
+    camera, drawn = camera_at(12, 8, IMAGE_SIZE), swirl(14)
+    image = warp_image(by_part(plaque, camera), drawn)
+    flow = fit_warp(image, camera, plaque)
+    size = np.sqrt((image.alpha > 0.5).sum())
+    assert flow is None or np.linalg.norm(flow, axis=2).max() * IMAGE_SIZE / flow.shape[1] < 0.031 * size
