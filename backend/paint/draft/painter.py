@@ -20,8 +20,8 @@ from ..preview import COUNT, Show, strip
 from ..reference import Reference
 from .camera.ranking import doubts
 from .camera.search import find_view
-from .fill.patch_rendering import Layer
-from .fill.synthesis import Guess, Look, synthesize
+from .fill.patch_rendering import PatchRenderer
+from .fill.synthesis import ColorGuess, ColorLookup, synthesize
 from .image.projection import BOLD, CAREFUL, Caution, Picture
 from .image.shading import unlit
 from .image.symmetry import Mirror, find_mirror
@@ -91,7 +91,7 @@ class Draft:
             return interpolate(voxels, completed, points)
 
         outward = outward_normals(surface, buffers)
-        patchwork = synthesize(
+        synthesis = synthesize(
             surface,
             outward,
             picture,
@@ -100,7 +100,7 @@ class Draft:
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
         )
-        hidden = guess if patchwork is None else Layer(patchwork).look_up
+        hidden = guess if synthesis is None else PatchRenderer(synthesis).look_up
         frames = []
         with ThreadPoolExecutor() as pool:
             for frame in pool.map(
@@ -204,7 +204,7 @@ def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
 
 
 def paint_view(
-    known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray
+    known: ColorLookup, hidden: ColorGuess, buffer: GBuffer, surface: Surface, outward: np.ndarray
 ) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view, black background."""
     seen = buffer.mask
