@@ -84,7 +84,7 @@ def build_exemplar(
         per_unit = camera.focal * camera.width / depth
         factor = max(1, int(spacing * per_unit / config.pixels_per_spacing))
     height, width = (-(-size // factor) for size in usable.shape)
-    colors = _masked_block_means(picture.colors, picture.edges > 0.5, factor, height, width)
+    colors = _average_shown_blocks(picture.colors, picture.edges > 0.5, factor, height, width)
     rows, columns = (np.minimum(np.arange(0, size, factor) + factor // 2, size - 1) for size in usable.shape)
     middle = np.ix_(rows, columns)
     point, normal, usable = point[middle], normal[middle], usable[middle]
@@ -102,7 +102,7 @@ def build_exemplar(
     )
 
 
-def _masked_block_means(
+def _average_shown_blocks(
     image: np.ndarray, shown: np.ndarray, factor: int, height: int, width: int
 ) -> np.ndarray:
     """(height, width, C) float32: means of blocks of ``factor`` pixels, over the ``shown`` ones where there

@@ -11,7 +11,7 @@ from ....mesh.parts import parts
 from ....mesh.surface import Surface
 from ....render.occlusion import ambient_occlusion
 from .exemplar import Exemplar
-from .orientation_field import oriented_positions
+from .orientation_field import position_normal_features
 from .samples import Samples
 
 
@@ -128,8 +128,8 @@ def nearest_oriented(
 ) -> np.ndarray:
     """(M,) int64: which of points (N, 3) with normals (N, 3) is nearest to each of the query's (M, 3), on the
     same side of the surface."""
-    tree = cKDTree(oriented_positions(points, normals))
-    return tree.query(oriented_positions(query_points, query_normals), workers=-1)[1]
+    tree = cKDTree(position_normal_features(points, normals))
+    return tree.query(position_normal_features(query_points, query_normals), workers=-1)[1]
 
 
 def _stack_guides(

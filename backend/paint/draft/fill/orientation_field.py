@@ -110,7 +110,7 @@ class OrientationField:
     def _tube_directions(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N, 3) lines of the tubes at points and (N,) 0..1, how much of a tube there is."""
         tree, lines, strength = self._tube_index
-        _, near = tree.query(oriented_positions(points, normals), workers=-1)
+        _, near = tree.query(position_normal_features(points, normals), workers=-1)
         return lines[near], strength[near]
 
     @cached_property
@@ -124,10 +124,10 @@ class OrientationField:
         near = cKDTree(points).query_ball_point(points, radius, workers=-1, return_sorted=False)
         counts = np.array([len(index) for index in near])
         lines, strength = _fit_tubes(normals[np.concatenate(near)], counts, self.config)
-        return cKDTree(oriented_positions(points, normals)), lines, strength
+        return cKDTree(position_normal_features(points, normals)), lines, strength
 
 
-def oriented_positions(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def position_normal_features(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """(N, 6) features of points whose distances keep the two sides of a thin wall apart."""
     return np.hstack([points, NORMAL_WEIGHT * normals])
 

@@ -193,19 +193,19 @@ def synthesize(
     surface: Surface,
     outward: np.ndarray,
     picture: Picture,
-    known: ColorLookup,
+    look_up_known: ColorLookup,
     guess: ColorGuess,
     seed: int,
     progress: Callable[[float], None],
     config: SynthesisConfig = SynthesisConfig(),
 ) -> Synthesis | None:
-    """Paints what is not known.
+    """Paints what is not known, level by level.
 
     Args:
         surface: the mesh, in normalised space.
         outward: (F, 3) float32 unit normals of its faces.
         picture: where patches come from.
-        known: what the reference shows of points, and what else is settled.
+        look_up_known: what the reference shows of points, and what else is settled.
         guess: a first colour for every point, smooth.
         seed: of all random choices.
         progress: called with the fraction done.
@@ -214,6 +214,7 @@ def synthesize(
     Returns:
         None where the reference shows too little to copy from.
     """
+    # What all levels share: the orientation field and the shape.
     cells_per_level = limit_cells(surface, outward, seed, config)
     face, points, normals = sample_points(surface, outward, cells_per_level[1], seed, config.sampling)
     colors, trust = picture.look_up(points, surface.face_normals[face])
@@ -226,7 +227,7 @@ def synthesize(
         samples = sample_surface(surface, outward, cells, orientation, seed, config.sampling)
         exemplar = build_exemplar(picture, surface, orientation, samples.spacing, config.exemplar)
         own_normals = surface.face_normals[samples.face]
-        colors, trust = known(samples.points, own_normals)
+        colors, trust = look_up_known(samples.points, own_normals)
         level = _Level(number, samples, own_normals, exemplar, fixed=trust > config.known_trust)
         # What is usable depends on shading normals and what is known on the triangles' own: one may be where
         # the other is not.
@@ -240,6 +241,7 @@ def synthesize(
             pattern = stationarity(exemplar, samples.spacing, config.seam)
         else:
             _upsample_nnf(*before, level, nnf)
+        # Search; on the coarsest level from the seam outwards first.
         state = _build_state(level, colors, orientation.axis, confidence, shape, pattern, seed, config)
         if before is None:
             nnf, colors = _advance_front(state, nnf, colors, level.fixed, confidence, config)
@@ -248,6 +250,7 @@ def synthesize(
         nnf, colors = _search_and_vote(state, nnf, colors, level, config)
         before = level, nnf
         progress((number + 1) / len(cells_per_level))
+    # The finest NNF, in pixels of the full resolution.
     nnf[:, :2] /= exemplar.scale
     full = build_exemplar(picture, surface, orientation, None, config.exemplar)
     return Synthesis(samples, nnf, colors, full)

@@ -445,7 +445,7 @@ def test_the_hidden_surface_has_the_references_contrast_and_no_new_colours(pilla
 
 
 @pytest.fixture(scope="module")
-def lettered_box():
+def box_with_lettering():
     """A carton with lines of print on all six sides, and what it wears."""
     surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
 
@@ -463,8 +463,8 @@ def lettered_box():
     return surface, paint_lettering
 
 
-def test_a_lettered_boxs_hidden_sides_keep_their_lines(lettered_box):
-    surface, paint_lettering = lettered_box
+def test_a_lettered_boxs_hidden_sides_keep_their_lines(box_with_lettering):
+    surface, paint_lettering = box_with_lettering
     behind = camera_at(210, 0, 400, 2.4, 1.5)
     painting, (_, back), _ = paint_draft(surface, paint_lettering, 30, 15, [behind])
     images = painting.frames[1], photograph(surface, paint_lettering, behind)
@@ -472,8 +472,8 @@ def test_a_lettered_boxs_hidden_sides_keep_their_lines(lettered_box):
     assert ours > 0.5 * truth
 
 
-def test_lettering_is_upright_on_walls_and_not_rotated_on_level_faces(lettered_box):
-    surface, paint_lettering = lettered_box
+def test_lettering_is_upright_on_walls_and_not_rotated_on_level_faces(box_with_lettering):
+    surface, paint_lettering = box_with_lettering
     camera = camera_at(30, 15, 400, 2.4, 1.5)
     buffer = rasterize(surface.vertices, surface.faces, camera)
     picture = Picture(
