@@ -149,25 +149,9 @@ def _render_patches(points, normals, patches, pixels, grid, result):
                     i, j = i - np.float32(0.5), j - np.float32(0.5)
                     left, top = int(i), int(j)
                     fx, fy = i - left, j - top
-                    wa, wb, wc, wd = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-                    red += weight * (
-                        wa * image[top, left, 0]
-                        + wb * image[top, left + 1, 0]
-                        + wc * image[top + 1, left, 0]
-                        + wd * image[top + 1, left + 1, 0]
-                    )
-                    green += weight * (
-                        wa * image[top, left, 1]
-                        + wb * image[top, left + 1, 1]
-                        + wc * image[top + 1, left, 1]
-                        + wd * image[top + 1, left + 1, 1]
-                    )
-                    blue += weight * (
-                        wa * image[top, left, 2]
-                        + wb * image[top, left + 1, 2]
-                        + wc * image[top + 1, left, 2]
-                        + wd * image[top + 1, left + 1, 2]
-                    )
+                    red += weight * _bilinear(image, top, left, fx, fy, 0)
+                    green += weight * _bilinear(image, top, left, fx, fy, 1)
+                    blue += weight * _bilinear(image, top, left, fx, fy, 2)
                     total += weight
         if total > 0:
             result[n, 0], result[n, 1], result[n, 2] = red / total, green / total, blue / total
@@ -175,3 +159,15 @@ def _render_patches(points, normals, patches, pixels, grid, result):
             result[n, 0] = own_red / own_total
             result[n, 1] = own_green / own_total
             result[n, 2] = own_blue / own_total
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH, inline="always")
+def _bilinear(image, top, left, fx, fy, channel):
+    """One channel of an image (H, W, 3), read ``fx`` and ``fy`` pixels to the right of and below a pixel."""
+    wa, wb, wc, wd = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
+    return (
+        wa * image[top, left, channel]
+        + wb * image[top, left + 1, channel]
+        + wc * image[top + 1, left, channel]
+        + wd * image[top + 1, left + 1, channel]
+    )
