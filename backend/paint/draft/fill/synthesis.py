@@ -299,8 +299,8 @@ def _advance_front(
         NNF and colours of all samples, (N, 3) float32 each.
     """
     distance, _ = geodesic_distances(state.samples, fixed)
-    # No paint advances to what is cut off: it begins as plain as what it continues, not in the colours that
-    # lie around it.
+    # No paint advances to what is cut off: it begins in its constant colour, not in the colours that lie
+    # around it.
     colors = np.where(np.isinf(distance)[:, None], state.fallback_color, colors)
     order = state.free[np.argsort(distance[state.free], kind="stable")]
     distance = distance[order]
@@ -315,10 +315,8 @@ def _advance_front(
         # What is not painted yet counts as far as the rotational-symmetry prior is sure of it.
         painted = np.zeros(len(nnf), bool)
         painted[order[:reached]] = True
-        unpainted_trust = config.painted_trust * confidence
-        trust = np.where(fixed, 1.0, np.where(painted, config.painted_trust, unpainted_trust)).astype(
-            np.float32
-        )
+        trust = np.where(painted, config.painted_trust, config.painted_trust * confidence)
+        trust = np.where(fixed, 1.0, trust).astype(np.float32)
         for repeat in range(config.front_rounds):
             occurrence = occurrence_map(front, nnf, occurrence)
             nnf, costs = propagate_and_search(

@@ -266,6 +266,14 @@ def test_a_mesh_with_the_surface_of_many_cubes_has_as_many_samples_as_a_cube():
         assert 0.7 * config.max_samples < len(face) < 1.2 * config.max_samples
 
 
+def test_a_configured_limit_of_samples_holds_on_all_levels():
+    cube = clean(mesh_data(trimesh.creation.box((3, 3, 3))))
+    config = SynthesisConfig(max_samples=5000)
+    for cells in limit_cells(cube, cube.face_normals, 0, config):
+        face, _, _ = sample_points(cube, cube.face_normals, cells, 0)
+        assert len(face) < 1.2 * config.max_samples
+
+
 def test_a_surface_of_which_nothing_is_known_is_not_synthesised(pillar):
     """Shading normals may face a camera from which the triangles themselves are hardly seen, as those of
     grass do."""
