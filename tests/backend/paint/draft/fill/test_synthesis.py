@@ -298,8 +298,8 @@ def test_the_surface_shows_the_reference_up_to_the_rim():
     def paint_blots(face, weights, points):
         return 128 + 100 * np.sin(points @ np.float32([(31, 17, 29), (-23, 37, 21), (19, -33, 27)]).T)
 
-    # A view of its own from the reference's place: the reference's own frame is the picture whatever the
-    # surface wears.
+    # A view of its own from the reference's place: the reference's own frame is the reference whatever the
+    # surface shows.
     painting, (front, _), reference = paint_draft(
         surface, paint_blots, 20, 5, [camera_at(20, 5, 400, 2.4, 1.5)]
     )
