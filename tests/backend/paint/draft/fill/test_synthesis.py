@@ -454,7 +454,7 @@ def test_the_hidden_surface_has_the_references_contrast_and_no_new_colours(pilla
 
 @pytest.fixture(scope="module")
 def box_with_lettering():
-    """A carton with lines of print on all six sides, and what it wears."""
+    """A carton with lines of letters on all six sides, and a paint for it."""
     surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), printed_page(2304, 512)
 
     def paint_lettering(face, weights, points):
