@@ -21,8 +21,8 @@ from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .camera.ranking import describe_doubts
 from .camera.search import find_view
-from .fill.patch_rendering import Layer
-from .fill.synthesis import Guess, Look, synthesize
+from .fill.patch_rendering import PatchRenderer
+from .fill.synthesis import ColorGuess, ColorLookup, synthesize
 from .image.projection import LENIENT_TRUST, STRICT_TRUST, Projection, TrustThresholds
 from .image.shading import remove_shading
 from .image.symmetry import Mirror, find_mirror
@@ -108,7 +108,7 @@ class DraftPainter:
 
         # Synthesise the hidden side from patches of the reference.
         outward = outward_normals(surface, buffers)
-        patchwork = synthesize(
+        synthesis = synthesize(
             surface,
             outward,
             projection,
@@ -117,7 +117,7 @@ class DraftPainter:
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
         )
-        hidden = guess if patchwork is None else Layer(patchwork).look_up
+        hidden = guess if synthesis is None else PatchRenderer(synthesis).look_up
         # Render the coloured surface in all views.
         frames = []
         paint = partial(paint_view, shown, hidden, surface=surface, outward=outward)
@@ -233,7 +233,7 @@ def outward_normals(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
 
 
 def paint_view(
-    known: Look, hidden: Guess, buffer: GBuffer, surface: Surface, outward: np.ndarray
+    known: ColorLookup, hidden: ColorGuess, buffer: GBuffer, surface: Surface, outward: np.ndarray
 ) -> np.ndarray:
     """(H, W, 3) uint8 sRGB frame of one view on black background: known colours, blended by their trust with
     those of the hidden side."""

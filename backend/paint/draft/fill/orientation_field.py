@@ -1,5 +1,5 @@
-"""Directions on the surface that patterns follow: up the object's main axis, and along whatever is round like
-a tube."""
+"""The orientation field: tangent directions that patterns follow, up the object's main axis and along
+tubes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,148 +7,222 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
-RADIUS = 0.09
-"""In longest sides of the mesh, within which normals tell a tube from a ball or a plane."""
+NORMAL_WEIGHT = 0.1
+"""How far apart opposite normals count in nearest-neighbour searches, in half longest sides of the mesh:
+enough to tell the two sides of a thin wall apart."""
 
-TWO, MANY = 1.15, 1.4
-"""Kurtosis less squared skewness of the normals' angles: of two directions, those of an edge even if it is
-bevelled, and of a tube, even of four sides; evenly spread angles have 1.8."""
+SIMILAR_POINTS = 64
+"""Points with the most similar features that a colour is predicted from in :func:`explained_variance`."""
 
-STEEP, FITS, MISSED = 0.3, 10, 0.03
-"""Of the fit of an axis of revolution: the horizontal part of normals that count, rounds, and by how far half
-trusted normals miss it."""
-
-ASIDE, MOST = 0.25, 0.6
-"""By what part of its distance a normal may miss the axis, and the share that has to meet it: eight sides are
-round enough, not six."""
-
-SOME = 6000
-"""Points that the shape is measured at."""
+FAR = 0.1
+"""Longest sides of the mesh from which on a point counts as far away in :func:`explained_variance`."""
 
 
 @dataclass(frozen=True)
-class Field:
+class OrientationConfig:
+    """Tuned numbers of the orientation field; lengths are in longest sides of the mesh."""
+
+    tube_radius: float = 0.09
+    """Radius of the neighbourhood whose normals tell a tube from a ball or a plane."""
+
+    edge_kurtosis: float = 1.15
+    """Kurtosis less squared skewness of the normals' angles up to which there is no tube: two directions have
+    1, a bevelled edge a little more."""
+
+    tube_kurtosis: float = 1.4
+    """The same from which on there surely is a tube, even one of four sides; evenly spread angles have
+    1.8."""
+
+    shape_points: int = 6000
+    """Points at which the surface is searched for tubes."""
+
+    level_lean: float = 0.15
+    """Weight, against the main axis, of the direction that patterns take over level faces."""
+
+    axis_margin: float = 0.1
+    """Fraction of the colours' variance that another main axis has to explain more than upright does."""
+
+    revolution_slope: float = 0.3
+    """Shortest horizontal part of a unit normal that counts in the fit of an axis of revolution."""
+
+    revolution_rounds: int = 10
+    """Rounds of reweighted least squares in that fit."""
+
+    revolution_scale: float = 0.03
+    """Distance at which a normal that misses the axis counts half."""
+
+    revolution_tolerance: float = 0.25
+    """Fraction of its distance from the axis by which a normal may miss it."""
+
+    revolution_fraction: float = 0.6
+    """Fraction of the normals that have to meet the axis: eight sides are round enough, six are not."""
+
+
+@dataclass(frozen=True)
+class OrientationField:
     """A tangent frame for any point of a surface.
 
     Attributes:
-        points, normals: (N, 3) float32 of the surface, evenly spread; normals outward.
-        axis: (3,) the direction that counts as up.
-        away: (3,) horizontal direction in which the reference's camera looks, the way on from what it sees on
-            level faces.
-        middle: (3,) on the axis of a surface of revolution, see :func:`middle_of_revolution`: there the way
-            on is towards it; else None.
+        points, normals: (N, 3) float32 of the surface, evenly spread, normalised space; normals outward.
+        axis: (3,) unit, the direction that counts as up.
+        level_direction: (3,) unit, horizontal: where the reference's camera looks. Patterns follow it over
+            level faces, away from what the camera sees.
+        center: (3,) a point on the axis of a surface of revolution, see :func:`fit_revolution_center`: there
+            patterns on level faces run towards it. None for other surfaces.
+        config: tuned numbers.
     """
 
     points: np.ndarray
     normals: np.ndarray
     axis: np.ndarray
-    away: np.ndarray
-    middle: np.ndarray | None
+    level_direction: np.ndarray
+    center: np.ndarray | None
+    config: OrientationConfig = OrientationConfig()
 
-    def frames(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 2, 3) float32 unit tangents of points (N, 3) with normals (N, 3): to the right and upwards for
-        who looks at the surface; and (N,) float32 0..1, how much that direction means."""
+    def tangent_frames(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tangent frames of points (N, 3) with normals (N, 3).
+
+        Returns:
+            (N, 2, 3) float32 unit tangents: to the right and upwards, seen from outside. And (N,) float32
+            0..1, how much that direction means.
+        """
         slope = normals @ self.axis
-        up = self.axis + 0.15 * slope[:, None] * self._on(points)
-        line, strength = self._tube(points, normals)
+        up = self.axis + self.config.level_lean * slope[:, None] * self._level_directions(points)
+        # A tube's line takes over from the main axis, in the direction that is closer to it.
+        line, strength = self._tube_directions(points, normals)
         line = line * np.where((line * up).sum(axis=1) < 0, -1, 1)[:, None]
         up = up * (1 - strength)[:, None] + 2 * line * strength[:, None]
         right = np.cross(up, normals)
         right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-9)
-        steady = np.maximum(strength, 1 if self.middle is not None else np.clip(2 - 2 * slope**2, 0, 1))
-        return np.stack([right, np.cross(normals, right)], axis=1).astype(np.float32), steady.astype(
-            np.float32
-        )
+        frames = np.stack([right, np.cross(normals, right)], axis=1)
+        # Level faces have no direction, except on a surface of revolution.
+        wall = 1 if self.center is not None else np.clip(2 - 2 * slope**2, 0, 1)
+        return frames.astype(np.float32), np.maximum(strength, wall).astype(np.float32)
 
-    def _on(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) or (3,) unit: the way that patterns take over level faces."""
-        if self.middle is None:
-            return self.away
-        inward = self.middle - points
+    def _level_directions(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) or (3,) unit: the direction that patterns take over level faces."""
+        if self.center is None:
+            return self.level_direction
+        inward = self.center - points
         inward -= (inward @ self.axis)[:, None] * self.axis
         return inward / np.maximum(np.linalg.norm(inward, axis=1, keepdims=True), 1e-9)
 
-    def _tube(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        tree, lines, strength = self._lines
-        _, near = tree.query(np.hstack([points, 0.1 * normals]), workers=-1)
+    def _tube_directions(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) lines of the tubes at points and (N,) 0..1, how much of a tube there is."""
+        tree, lines, strength = self._tube_index
+        _, near = tree.query(position_normal_features(points, normals), workers=-1)
         return lines[near], strength[near]
 
     @cached_property
-    def _lines(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
-        """Some points with their normals, the lines of the tubes there, and how much of a tube it is."""
-        some = np.linspace(0, len(self.points) - 1, min(SOME, len(self.points))).astype(int)
+    def _tube_index(self) -> tuple[cKDTree, np.ndarray, np.ndarray]:
+        """A tree of some points with their normals, the lines of the tubes there, and how much of a tube it
+        is."""
+        count = min(self.config.shape_points, len(self.points))
+        some = np.linspace(0, len(self.points) - 1, count).astype(int)
         points, normals = self.points[some], self.normals[some].astype(np.float64)
-        near = cKDTree(points).query_ball_point(points, RADIUS, workers=-1, return_sorted=False)
-        return cKDTree(np.hstack([points, 0.1 * normals])), *_tubes(
-            normals[np.concatenate(near)], np.array([len(index) for index in near])
-        )
+        radius = self.config.tube_radius
+        near = cKDTree(points).query_ball_point(points, radius, workers=-1, return_sorted=False)
+        counts = np.array([len(index) for index in near])
+        lines, strength = _fit_tubes(normals[np.concatenate(near)], counts, self.config)
+        return cKDTree(position_normal_features(points, normals)), lines, strength
 
 
-def _tubes(normals: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(P, 3) unit lines and (P,) 0..1 how much of a tube there is, for P points, given the unit normals (M,
-    3) around them, those of one point after those of the other, and the ``count`` (P,) of each.
+def position_normal_features(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(N, 6) features of points whose distances keep the two sides of a thin wall apart."""
+    return np.hstack([points, NORMAL_WEIGHT * normals])
 
-    Where normals lie in one plane, the surface runs straight across that plane; unless they are of two
-    directions only, as beside an edge, along which nothing has to run. Kurtosis less squared skewness is 1
+
+def _fit_tubes(
+    normals: np.ndarray, count: np.ndarray, config: OrientationConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lines of tubes, from the normals around points.
+
+    Where normals lie in one plane, the surface runs straight across that plane; unless they have two
+    directions only, as beside an edge, along which no pattern has to run. Kurtosis less squared skewness is 1
     for two values, and more for all else (Pearson 1916).
+
+    Args:
+        normals: (M, 3) unit normals around P points, those of one point after those of the other.
+        count: (P,) the number of normals around each.
+        config: tuned numbers.
+
+    Returns:
+        (P, 3) unit lines, and (P,) 0..1 how much of a tube there is.
     """
     first = np.r_[0, np.cumsum(count)[:-1]]
 
     def mean(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values, first) / count.reshape(-1, *[1] * (values.ndim - 1))
 
+    # Eigenvalues of the normals' covariance (P, 3, 3): the smallest is 0 where they lie in one plane.
     values, vectors = np.linalg.eigh(mean(normals[:, :, None] * normals[:, None, :]))
     flat = np.clip(1.4 - 5 * values[:, 0] / np.maximum(values[:, 1], 1e-9), 0, 1) * np.clip(
         values[:, 1] / 0.05 - 1, 0, 1
     )
+    # Angles (M,) of the normals in that plane, about their mean.
     line, middle = (np.repeat(vector, count, axis=0) for vector in (vectors[:, :, 0], mean(normals)))
     angle = np.arctan2((normals * np.cross(line, middle)).sum(axis=1), (normals * middle).sum(axis=1))
     angle -= np.repeat(mean(angle), count)
+    # Their moments tell two directions from many.
     second, third, fourth = (mean(angle**power) for power in (2, 3, 4))
     second = np.maximum(second, 1e-6)
-    directions = fourth / second**2 - third**2 / second**3
-    return vectors[:, :, 0], flat * np.clip((directions - TWO) / (MANY - TWO), 0, 1)
+    kurtosis = fourth / second**2 - third**2 / second**3
+    many = (kurtosis - config.edge_kurtosis) / (config.tube_kurtosis - config.edge_kurtosis)
+    return vectors[:, :, 0], flat * np.clip(many, 0, 1)
 
 
-def main_axis(points: np.ndarray, normals: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def find_main_axis(
+    points: np.ndarray,
+    normals: np.ndarray,
+    colors: np.ndarray,
+    config: OrientationConfig = OrientationConfig(),
+) -> np.ndarray:
     """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; upright unless
     another is much better."""
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     candidates = [np.array([0.0, 0, 1]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), *vectors.T]
-    scores = [explained(around(axis, points, normals), points, colors) for axis in candidates]
+    scores = [explained_variance(ring_features(axis, points, normals), points, colors) for axis in candidates]
     best = int(np.argmax(scores))
-    return candidates[best] if scores[best] > scores[0] + 0.1 else candidates[0]
+    return candidates[best] if scores[best] > scores[0] + config.axis_margin else candidates[0]
 
 
-def middle_of_revolution(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray | None:
+def fit_revolution_center(
+    axis: np.ndarray,
+    points: np.ndarray,
+    normals: np.ndarray,
+    config: OrientationConfig = OrientationConfig(),
+) -> np.ndarray | None:
     """(3,) a point of the axis of a surface of revolution, parallel to ``axis`` (3,): most normals (N, 3) at
     points (N, 3) meet it. None for other surfaces.
 
-    The place is fitted by reweighted least squares, so that a spout and a handle do not move it.
+    The point is fitted by reweighted least squares, so that a spout and a handle do not move it.
     """
+    # Points (N, 2) and normals in the plane across the axis.
     across = np.linalg.svd(axis[None])[2][1:]
     place, normal = points @ across.T, normals @ across.T
-    steep = np.linalg.norm(normal, axis=1)
-    some = steep > STEEP
+    length = np.linalg.norm(normal, axis=1)
+    some = length > config.revolution_slope
     if not some.any():
         return None
-    place, normal = place[some], normal[some] / steep[some, None]
+    place, normal = place[some], normal[some] / length[some, None]
+    # A line through each point along its normal: beside @ center = along.
     beside = np.column_stack([-normal[:, 1], normal[:, 0]])
     along, weight = (beside * place).sum(axis=1), np.ones((len(place), 1))
-    for _ in range(FITS):
-        middle = np.linalg.lstsq(weight * beside, weight[:, 0] * along, rcond=None)[0]
-        missed = np.abs(along - beside @ middle)
-        weight = 1 / np.sqrt(1 + np.square(missed / MISSED))[:, None]
-    meeting = missed < ASIDE * np.linalg.norm(place - middle, axis=1)
-    return middle @ across if meeting.mean() > MOST else None
+    for _ in range(config.revolution_rounds):
+        center = np.linalg.lstsq(weight * beside, weight[:, 0] * along, rcond=None)[0]
+        missed = np.abs(along - beside @ center)
+        weight = 1 / np.sqrt(1 + np.square(missed / config.revolution_scale))[:, None]
+    meeting = missed < config.revolution_tolerance * np.linalg.norm(place - center, axis=1)
+    return center @ across if meeting.mean() > config.revolution_fraction else None
 
 
-def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
-    """Share of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N, G)
-    are alike; may be < 0."""
-    _, near = cKDTree(feature).query(feature, k=min(64, len(points)), workers=-1)
-    far = np.linalg.norm(points[near] - points[:, None], axis=2) > 0.1
+def explained_variance(features: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
+    """Fraction of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N,
+    G) are similar; may be < 0."""
+    count = min(SIMILAR_POINTS, len(points))
+    _, near = cKDTree(features).query(features, k=count, workers=-1)
+    far = np.linalg.norm(points[near] - points[:, None], axis=2) > FAR
     some = far.sum(axis=1) > 4
     if some.mean() < 0.2:
         return 0.0
@@ -160,9 +234,9 @@ def explained(feature: np.ndarray, points: np.ndarray, colors: np.ndarray) -> fl
     )
 
 
-def around(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(N, 3): what does not change when a point (N, 3) is turned around an axis: height, slope and distance
-    from it."""
+def ring_features(axis: np.ndarray, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(N, 3) features that do not change when points (N, 3) are rotated around an axis (3,): height, slope,
+    and distance from it, each weighted by how much it tells one ring from the next."""
     height = points @ axis
     distance = np.linalg.norm(points - height[:, None] * axis, axis=1)
     return np.column_stack([height, 0.05 * (normals @ axis), 0.3 * distance])

@@ -1,53 +1,73 @@
-"""Colours that bands around the main axis foretell: a ring that is blue wherever it is seen is blue behind,
-too."""
+"""The rotational-symmetry prior: a ring around the main axis that is blue wherever it is visible is blue at
+the back, too."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .orientation_field import around
-
-COUNT = 32
-"""Known places that a hidden one is compared with."""
+from .orientation_field import ring_features
+from .samples import Samples
 
 
-def expect(
+@dataclass(frozen=True)
+class RingConfig:
+    """Tuned numbers of the rotational-symmetry prior."""
+
+    neighbors: int = 32
+    """Known samples that a free one is compared with."""
+
+    radius: float = 1.5
+    """Spacings, in ring features, over which a known sample's weight falls to 1/e."""
+
+    scatter_penalty: float = 5.0
+    """Confidence lost per variance within a ring, as a fraction of the variance of all known colours."""
+
+    spread: float = 0.06
+    """Standard deviation of the known samples' places across the axis, in longest sides of the mesh, that
+    makes half of the confidence: a ring has to be known from all around."""
+
+
+def predict_from_rings(
+    samples: Samples,
     axis: np.ndarray,
-    points: np.ndarray,
-    normals: np.ndarray,
     colors: np.ndarray,
     known: np.ndarray,
     free: np.ndarray,
-    spacing: float,
-    variance: float,
+    config: RingConfig = RingConfig(),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What known samples at the same height, slope and distance from the axis say of free ones.
+    """Colours of free samples from known ones at the same height, slope and distance from the axis.
 
     Args:
+        samples: of the surface.
         axis: (3,) unit.
-        points, normals: (N, 3) float32.
         colors: (N, 3) float32.
-        known, free: (K,) and (M,) int64 indices.
-        spacing: of the samples.
-        variance: of the known colours.
+        known, free: (K,) and (M,) int64 indices of samples.
+        config: tuned numbers.
 
     Returns:
-        (M, 3) float32 colours, and (M,) float32 0..1 how sure they are: they agree among themselves, and come
+        (M, 3) float32 colours, and (M,) float32 0..1 confidence: high where the known samples agree and come
         from all around.
     """
-    feature = around(axis, points, normals)
-    distance, near = cKDTree(feature[known]).query(feature[free], k=min(COUNT, len(known)), workers=-1)
+    points, spacing = samples.points, samples.spacing
+    variance = max(float(colors[known].var(axis=0).sum()), 1e-3)
+    # The known samples (M, K) with the most similar ring features, and their weights.
+    feature = ring_features(axis, points, samples.normals)
+    count = min(config.neighbors, len(known))
+    distance, near = cKDTree(feature[known]).query(feature[free], k=count, workers=-1)
     near = known[near.reshape(len(free), -1)]
-    weight = np.exp(-np.square(distance.reshape(near.shape) / (1.5 * spacing))) + 1e-6
+    distance = distance.reshape(near.shape)
+    weight = np.exp(-np.square(distance / (config.radius * spacing))) + 1e-6
     weight /= weight.sum(axis=1, keepdims=True)
+    # Their mean colours, and how much these scatter.
     mean = np.einsum("nk,nkc->nc", weight, colors[near])
     scatter = np.einsum("nk,nkc->n", weight, np.square(colors[near] - mean[:, None]))
-    side = points - (points @ axis)[:, None] * axis
-    middle = np.einsum("nk,nkx->nx", weight, side[near])
-    width = np.sqrt(np.einsum("nk,nkx->n", weight, np.square(side[near] - middle[:, None])))
-    agree = np.square(np.clip(1 - 5 * scatter / variance, 0, 1))
-    sure = (
-        agree
-        * np.clip(width / 0.06 - 0.5, 0, 1)
-        * np.clip(3 - distance.reshape(near.shape)[:, 0] / spacing, 0, 1)
+    # How far they are spread around the axis.
+    across = points - (points @ axis)[:, None] * axis
+    middle = np.einsum("nk,nkx->nx", weight, across[near])
+    spread = np.sqrt(np.einsum("nk,nkx->n", weight, np.square(across[near] - middle[:, None])))
+    agreement = np.square(np.clip(1 - config.scatter_penalty * scatter / variance, 0, 1))
+    confidence = (
+        agreement * np.clip(spread / config.spread - 0.5, 0, 1) * np.clip(3 - distance[:, 0] / spacing, 0, 1)
     )
-    return mean.astype(np.float32), sure.astype(np.float32)
+    return mean.astype(np.float32), confidence.astype(np.float32)

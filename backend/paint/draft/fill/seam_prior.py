@@ -1,4 +1,6 @@
-"""Colours that the nearest painted surface foretells: what the seam shows goes on for a while."""
+"""The seam prior: what the painted surface shows at its edge continues onto the hidden surface."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -6,119 +8,160 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from .exemplar import Source
+from .exemplar import Exemplar
 from .samples import Samples
 
-BROAD = 2.0
-"""Spacings over which the picture's colours are averaged."""
 
-ROUNDS = 6
-"""Of averaging with neighbours, so that what is foretold has no hard borders."""
+@dataclass(frozen=True)
+class SeamConfig:
+    """Tuned numbers of the seam prior. Costs are against 1 for a patch of random colours."""
 
-FEW = 8
-"""Neighbours whose colours tell whether the seam is of one plain colour."""
+    low_pass_sigma: float = 2.0
+    """Spacings over which the exemplar's colours are averaged."""
 
-BARE, ROUGH = 0.03, 3.0
-"""What a plain colour costs, against 1 for a patch of random colours; and what the seam's own variance
-adds."""
+    smoothing_rounds: int = 6
+    """Rounds of averaging extrapolated colours with neighbours, so that they have no hard borders."""
 
-RARE, ALIKE = (0.01, 0.03), 0.1
-"""Share of the picture up to which a colour goes on plain, and from which on it does not; distance of colours
-that count as one."""
+    color_neighbors: int = 8
+    """Neighbours whose colours tell whether the seam has one constant colour."""
 
-PATTERN, THINGS = 0.25, 0.4
-"""Share of the colours' variance that broad means keep: of the benchmark's patterns up to 0.24, of a monkey,
-a cow, a bottle from 0.44."""
+    constant_cost: float = 0.03
+    """Cost of a constant colour."""
+
+    variance_cost: float = 3.0
+    """Weight of the seam's own variance in that cost."""
+
+    rare_fraction: float = 0.01
+    """Fraction of the exemplar up to which a colour is so rare that it continues as a constant."""
+
+    common_fraction: float = 0.03
+    """Fraction from which on it does not: the cost is 1 higher."""
+
+    color_tolerance: float = 0.1
+    """Distance of sRGB colours 0..1 that count as one."""
+
+    pattern_variance: float = 0.25
+    """Fraction of the colours' variance that low-pass colours keep, up to which the exemplar is stationary:
+    the benchmark's patterns have up to 0.24."""
+
+    object_variance: float = 0.4
+    """Fraction from which on it shows things that each have their place: a monkey, a cow and a bottle have
+    0.44 and more."""
 
 
-def ways(samples: Samples, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) float64 spacings along the surface from what is painted already, infinite where there is no way;
-    and (N,) int64, the sample there, negative where there is no way."""
+def geodesic_distances(samples: Samples, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) float64 spacings along the surface from the nearest fixed sample, infinite where there is no way;
+    and (N,) int64, that sample, negative where there is no way."""
     count, near = samples.neighbors.shape
     length = np.linalg.norm(samples.offsets, axis=2) / samples.spacing
     start, link = np.repeat(np.arange(count), near), samples.weights.ravel() > 0
     graph = csr_matrix(
         (length.ravel()[link], (start[link], samples.neighbors.ravel()[link])), shape=(count, count)
     )
-    way, _, origin = dijkstra(
+    distance, _, origin = dijkstra(
         graph, directed=False, indices=np.flatnonzero(fixed), min_only=True, return_predecessors=True
     )
-    return way, origin.astype(np.int64)
+    return distance, origin.astype(np.int64)
 
 
-def origins(samples: Samples, fixed: np.ndarray, slot: np.ndarray) -> np.ndarray:
-    """(N,) int64, the painted sample that each goes on from: the nearest along the surface, or where there is
-    no way the nearest in space, if possible one of the same material slot (N,) int64."""
-    _, origin = ways(samples, fixed)
+def geodesic_origins(samples: Samples, fixed: np.ndarray, slot: np.ndarray) -> np.ndarray:
+    """(N,) int64, the fixed sample whose paint continues to each: the nearest along the surface, or where
+    there is no way the nearest in space, if possible one of the same material slot (N,) int64."""
+    _, origin = geodesic_distances(samples, fixed)
     painted, lost = np.flatnonzero(fixed), origin < 0
     for number in np.unique(slot[lost]):
-        apart, like = np.flatnonzero(lost & (slot == number)), painted[slot[painted] == number]
-        like = like if len(like) else painted
-        origin[apart] = like[cKDTree(samples.points[like]).query(samples.points[apart], workers=-1)[1]]
+        asking, similar = np.flatnonzero(lost & (slot == number)), painted[slot[painted] == number]
+        similar = similar if len(similar) else painted
+        tree = cKDTree(samples.points[similar])
+        origin[asking] = similar[tree.query(samples.points[asking], workers=-1)[1]]
     return origin
 
 
-def foretold(samples: Samples, fixed: np.ndarray, colors: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """(N, 3) float32: the broad colour of the nearest painted surface, of all samples; see
-    :func:`origins`."""
+def extrapolate_seam_color(
+    samples: Samples,
+    fixed: np.ndarray,
+    colors: np.ndarray,
+    origin: np.ndarray,
+    config: SeamConfig = SeamConfig(),
+) -> np.ndarray:
+    """(N, 3) float32: the low-pass colour of the nearest fixed surface, for all samples.
+
+    Args:
+        samples: of the surface.
+        fixed: (N,) bool.
+        colors: (N, 3) float32 sRGB 0..1.
+        origin: (N,) int64, :func:`geodesic_origins`.
+        config: tuned numbers.
+    """
     weight = samples.weights * fixed[samples.neighbors]
     total = np.einsum("nk,nkc->nc", weight, colors[samples.neighbors]) + colors * fixed[:, None]
-    ahead = (total / np.maximum(weight.sum(axis=1) + fixed, 1e-6)[:, None])[origin]
+    mean = (total / np.maximum(weight.sum(axis=1) + fixed, 1e-6)[:, None])[origin]
     weight = samples.weights / (1 + samples.weights.sum(axis=1, keepdims=True))
     own = 1 - weight.sum(axis=1, keepdims=True)
-    for _ in range(ROUNDS):
-        ahead = own * ahead + np.einsum("nk,nkc->nc", weight, ahead[samples.neighbors])
-    return ahead.astype(np.float32)
+    for _ in range(config.smoothing_rounds):
+        mean = own * mean + np.einsum("nk,nkc->nc", weight, mean[samples.neighbors])
+    return mean.astype(np.float32)
 
 
-def plain(
-    samples: Samples, fixed: np.ndarray, colors: np.ndarray, origin: np.ndarray, source: Source, gain: float
+def constant_color_fallback(
+    samples: Samples,
+    fixed: np.ndarray,
+    colors: np.ndarray,
+    origin: np.ndarray,
+    exemplar: Exemplar,
+    inverse_variance: float,
+    config: SeamConfig = SeamConfig(),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The colour (N, 3) float32 with which every sample may go on without a pattern, and (N,) float32 what
-    that costs it.
+    """The constant colour (N, 3) float32 that every sample may have instead of a patch, and (N,) float32 its
+    cost.
 
-    It is little where the nearest painted surface is of one colour, and the picture has hardly any of that
-    colour to copy: a strip that is too narrow or seen too much from the side. Where it has, patches know
-    better than this how far the colour goes: it may be a stripe.
+    The cost is low where the nearest fixed surface has one colour, and the exemplar has hardly any of that
+    colour to copy: a strip that is too narrow or seen too obliquely. Where it has, patches know better how
+    far the colour continues: it may be a stripe.
 
     Args:
         samples: of the surface.
         fixed: (N,) bool, those that are painted.
         colors: (N, 3) float32 sRGB 0..1.
-        origin: (N,) int64 the nearest painted sample of each; see :func:`origins`.
-        source: the picture.
-        gain: one over twice the variance of the picture's colours.
+        origin: (N,) int64, :func:`geodesic_origins`.
+        exemplar: the reference.
+        inverse_variance: one over twice the variance of the exemplar's colours.
+        config: tuned numbers.
     """
-    near = samples.neighbors[:, :FEW]
-    weight = (samples.weights[:, :FEW] * fixed[near])[..., None]
+    near = samples.neighbors[:, : config.color_neighbors]
+    weight = (samples.weights[:, : config.color_neighbors] * fixed[near])[..., None]
     total = weight.sum(axis=1) + fixed[:, None] + 1e-6
     mean = ((weight * colors[near]).sum(axis=1) + colors * fixed[:, None]) / total
     scatter = (weight[..., 0] * np.square(colors[near] - mean[:, None]).sum(axis=2)).sum(axis=1) / total[:, 0]
-    cost = (
-        BARE + ROUGH * gain * scatter + np.clip((_share(source, mean) - RARE[0]) / (RARE[1] - RARE[0]), 0, 1)
+    common = (_color_fraction(exemplar, mean, config.color_tolerance) - config.rare_fraction) / (
+        config.common_fraction - config.rare_fraction
     )
+    cost = config.constant_cost + config.variance_cost * inverse_variance * scatter + np.clip(common, 0, 1)
     return mean[origin].astype(np.float32), cost[origin].astype(np.float32)
 
 
-def _share(source: Source, colors: np.ndarray) -> np.ndarray:
-    """(N,) float64: the share of the source's usable pixels that have about the colours (N, 3)."""
-    shown = source.colors[source.usable]
+def _color_fraction(exemplar: Exemplar, colors: np.ndarray, tolerance: float) -> np.ndarray:
+    """(N,) float64: the fraction of the exemplar's usable pixels that have about the colours (N, 3)."""
+    shown = exemplar.colors[exemplar.usable]
     some = shown[np.linspace(0, len(shown) - 1, min(len(shown), 4000)).astype(int)]
-    return cKDTree(some).query_ball_point(colors, ALIKE, workers=-1, return_length=True) / len(some)
+    return cKDTree(some).query_ball_point(colors, tolerance, workers=-1, return_length=True) / len(some)
 
 
-def broad(source: Source, spacing: float) -> np.ndarray:
-    """(H, W, 3) float32: the source's colours, averaged over ``BROAD`` spacings of the usable surface."""
-    per_unit = np.sqrt(np.median(np.abs(np.linalg.det(source.steps[source.usable]))))
-    weight = source.usable.astype(np.float32)
-    reach = BROAD * spacing * float(per_unit)
-    total = np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-6)[..., None]
-    return cv2.GaussianBlur(source.colors * weight[..., None], (0, 0), reach) / total
+def low_pass_color(exemplar: Exemplar, spacing: float, config: SeamConfig = SeamConfig()) -> np.ndarray:
+    """(H, W, 3) float32: the exemplar's colours, averaged over some spacings of the usable surface."""
+    per_unit = np.sqrt(np.median(np.abs(np.linalg.det(exemplar.jacobian[exemplar.usable]))))
+    weight = exemplar.usable.astype(np.float32)
+    sigma = config.low_pass_sigma * spacing * float(per_unit)
+    total = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)[..., None]
+    return cv2.GaussianBlur(exemplar.colors * weight[..., None], (0, 0), sigma) / total
 
 
-def patterned(source: Source, spacing: float) -> float:
-    """0..1, how much the picture is of one pattern all over and not of things that have each their place, as
-    a face has under hair: means over some spacings are all alike then."""
-    shown = source.colors[source.usable]
-    left = broad(source, spacing)[source.usable].var(axis=0).sum() / max(float(shown.var(axis=0).sum()), 1e-6)
-    return float(np.clip((THINGS - left) / (THINGS - PATTERN), 0, 1))
+def stationarity(exemplar: Exemplar, spacing: float, config: SeamConfig = SeamConfig()) -> float:
+    """0..1, how much the exemplar is one pattern all over, whose means over some spacings are all similar,
+    and not things that each have their place, as a face has below hair."""
+    shown = exemplar.colors[exemplar.usable]
+    smooth = low_pass_color(exemplar, spacing, config)[exemplar.usable]
+    kept = smooth.var(axis=0).sum() / max(float(shown.var(axis=0).sum()), 1e-6)
+    return float(
+        np.clip((config.object_variance - kept) / (config.object_variance - config.pattern_variance), 0, 1)
+    )

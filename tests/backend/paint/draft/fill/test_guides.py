@@ -1,23 +1,30 @@
-"""What the picture tells of parts of the surface, and of itself."""
+"""Guides of the draft: dissimilar parts of a surface, and whether the exemplar is one pattern."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from backend.paint.draft.fill.exemplar import Source
-from backend.paint.draft.fill.guides import unlike
-from backend.paint.draft.fill.seam_prior import patterned
+from backend.paint.draft.fill.exemplar import Exemplar
+from backend.paint.draft.fill.guides import part_dissimilarity
+from backend.paint.draft.fill.seam_prior import stationarity
 from benchmarks.scenes import text_page
 
 
-def seen_squarely(image: np.ndarray) -> Source:
-    """A source with an image (H, W, 3) float32 of which only the colours matter."""
-    usable = np.ones(image.shape[:2], bool)
-    frames, steps = np.zeros((*usable.shape, 3, 3), np.float32), np.zeros((*usable.shape, 2, 2), np.float32)
-    return Source(1.0, False, image, usable, frames, steps, np.zeros_like(image))
+def exemplar_of(image: np.ndarray) -> Exemplar:
+    """An exemplar with an image (H, W, 3) float32 of which only the colours matter."""
+    shape = image.shape[:2]
+    return Exemplar(
+        scale=1.0,
+        has_lettering=False,
+        colors=image,
+        usable=np.ones(shape, bool),
+        frames=np.zeros((*shape, 3, 3), np.float32),
+        jacobian=np.zeros((*shape, 2, 2), np.float32),
+        points=np.zeros_like(image),
+    )
 
 
-def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
+def test_stripes_and_lettering_are_stationary_and_a_face_under_hair_is_not():
     stripes = np.where(
         np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)
     ) * np.ones((200, 1, 3), np.float32)
@@ -26,42 +33,48 @@ def test_stripes_and_print_are_a_pattern_and_a_face_under_hair_is_none():
     page = text_page(800, 400)[:, :400].astype(np.float32) / 255
     # Two pixels between samples.
     step = np.float32([(2, 0), (0, -2)])
-    pattern, print_, thing = (
-        patterned(replace(seen_squarely(image), steps=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
+    pattern, lettering, thing = (
+        stationarity(replace(exemplar_of(image), jacobian=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
         for image in (stripes, page, face)
     )
-    assert pattern == print_ == 1
+    assert pattern == lettering == 1
     assert thing < 0.2
 
 
-def test_parts_are_unlike_where_their_colours_are_and_what_is_not_shown_is_like_all():
-    print_, other = (np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1))
-    image = np.hstack([print_, other, 0.2 * other + np.float32((2, 0, 0))])
+def test_parts_of_other_colours_are_dissimilar_and_hidden_parts_to_none():
+    first_grain, other = (
+        np.random.default_rng(seed).random((16, 10, 3)).astype(np.float32) for seed in (0, 1)
+    )
+    image = np.hstack([first_grain, other, 0.2 * other + np.float32((2, 0, 0))])
     columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    number, theirs, between = unlike(np.array([0, 1, 2, 3]), np.zeros(4, int), seen_squarely(image), columns)
+    number, theirs, dissimilarity = part_dissimilarity(
+        np.array([0, 1, 2, 3]), np.zeros(4, int), exemplar_of(image), columns
+    )
     first, second, red, hidden = number
     assert theirs[0, [0, 10, 20]].tolist() == [first, second, red]
-    assert between[first, second] == 0
-    assert min(between[first, red], between[red, second]) > 0.5
-    assert not between[hidden].any()
+    assert dissimilarity[first, second] == 0
+    assert min(dissimilarity[first, red], dissimilarity[red, second]) > 0.5
+    assert not dissimilarity[hidden].any()
 
 
-def test_a_part_that_is_not_shown_passes_for_its_material_slot():
+def test_a_hidden_part_counts_as_its_material_slot():
     image = np.random.default_rng(0).random((16, 20, 3)).astype(np.float32)
     image[:, 10:] = 0.2 * image[:, 10:] + np.float32((2, 0, 0))
     columns = np.broadcast_to(np.arange(20) // 10, (16, 20)).ravel()
-    number, _, between = unlike(np.arange(5), np.array([0, 1, 0, 1, 2]), seen_squarely(image), columns)
+    number, _, dissimilarity = part_dissimilarity(
+        np.arange(5), np.array([0, 1, 0, 1, 2]), exemplar_of(image), columns
+    )
     first, red, hidden, hidden_red, other = number
-    assert between[hidden, first] == between[hidden_red, red] == 0
-    assert min(between[hidden, red], between[hidden_red, first]) > 0.5
-    assert not between[other].any(), "of that slot the picture shows nothing"
+    assert dissimilarity[hidden, first] == dissimilarity[hidden_red, red] == 0
+    assert min(dissimilarity[hidden, red], dissimilarity[hidden_red, first]) > 0.5
+    assert not dissimilarity[other].any(), "the image shows nothing of that slot"
 
 
-def test_flat_parts_of_one_colour_under_another_light_are_alike():
+def test_flat_parts_of_one_colour_under_another_light_are_similar():
     image = np.concatenate([np.full((16, 10, 3), grey, np.float32) for grey in (0.80, 0.82, 0.40)], axis=1)
     columns = np.broadcast_to(np.arange(30) // 10, (16, 30)).ravel()
-    (white, shaded, dark), _, between = unlike(
-        np.array([0, 1, 2]), np.zeros(3, int), seen_squarely(image), columns
+    (white, shaded, dark), _, dissimilarity = part_dissimilarity(
+        np.array([0, 1, 2]), np.zeros(3, int), exemplar_of(image), columns
     )
-    assert between[white, shaded] == 0
-    assert between[white, dark] == between[shaded, dark] == 1
+    assert dissimilarity[white, shaded] == 0
+    assert dissimilarity[white, dark] == dissimilarity[shaded, dark] == 1

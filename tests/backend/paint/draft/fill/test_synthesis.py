@@ -1,4 +1,4 @@
-"""The draft's hidden surface: patches of the reference, laid where it shows nothing."""
+"""The draft's hidden surface: synthesised from patches of the reference."""
 
 from dataclasses import replace
 
@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend import parallel
 from backend.api.settings import Settings
 from backend.mesh.parts import segment_parts
 from backend.mesh.prepare import clean
 from backend.paint.draft.fill import patchmatch
-from backend.paint.draft.fill.exemplar import Source
-from backend.paint.draft.fill.level_state import Problem, count_uses
-from backend.paint.draft.fill.orientation_field import Field
-from backend.paint.draft.fill.patchmatch import improve, vote
-from backend.paint.draft.fill.samples import sample, spread
-from backend.paint.draft.fill.seam_prior import plain, ways
-from backend.paint.draft.fill.synthesis import LEVELS, MOST, levels_of, synthesize
+from backend.paint.draft.fill.exemplar import Exemplar
+from backend.paint.draft.fill.level_state import LevelState, occurrence_map
+from backend.paint.draft.fill.orientation_field import OrientationField
+from backend.paint.draft.fill.patchmatch import propagate_and_search, vote
+from backend.paint.draft.fill.samples import Samples, sample_points, sample_surface
+from backend.paint.draft.fill.seam_prior import constant_color_fallback, geodesic_distances
+from backend.paint.draft.fill.synthesis import SynthesisConfig, limit_cells, synthesize
 from backend.paint.draft.image.projection import Projection
-from backend.paint.draft.painter import DraftPainter, outward_normals
+from backend.paint.draft.painter import outward_normals
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.photograph import photograph
@@ -28,179 +29,190 @@ from backend.render.visibility import edge_distance
 from benchmarks.scenes import text_page
 from tests.meshes import camera_at, mesh_data, run_at_once, surface_of
 
-SIZE = 32
+IMAGE_SIZE = 32
+"""Pixels along a side of the exemplars of the search's own tests."""
 
 
-def plane_problem(image: np.ndarray, cells: int, usage: float = 0.0) -> tuple[Problem, np.ndarray]:
-    """Painting an upright square with an image (H, W, 3) float32, a pixel of it as wide as a spacing; and its
-    maps, none yet."""
+def plane_state(
+    image: np.ndarray, cells: int, occurrence_weight: float = 0.0
+) -> tuple[LevelState, np.ndarray]:
+    """The state of painting an upright square with an image (H, W, 3) float32, a pixel of it as wide as a
+    spacing; and its NNF, without patches yet. Every cost but those of patches and occurrence is 0."""
+    samples, exemplar = plane_samples(cells), plane_exemplar(image, cells)
+    usable_pixels = np.argwhere(exemplar.usable).astype(np.int32)
+    count, shape = len(samples), image.shape[:2]
+    own_zeros, exemplar_zeros = np.zeros((count, 3), np.float32), np.zeros((*shape, 3), np.float32)
+    state = LevelState(
+        samples=samples,
+        exemplar=exemplar,
+        hidden=np.ones(count, bool),
+        free=np.arange(count),
+        ring_features=own_zeros,
+        exemplar_ring_features=exemplar_zeros,
+        ring_weight=np.zeros(count, np.float32),
+        guides=own_zeros,
+        exemplar_guides=exemplar_zeros,
+        parts=np.zeros(count, np.int32),
+        exemplar_parts=np.zeros(shape, np.int32),
+        part_mismatch=np.zeros((1, 1), np.float32),
+        fallback_color=own_zeros,
+        fallback_cost=np.full(count, np.inf, np.float32),
+        usable_pixels=usable_pixels,
+        candidates=np.random.default_rng(1).integers(0, len(usable_pixels), (count, 4)).astype(np.int32),
+        inverse_variance=10.0,
+        occurrence_weight=occurrence_weight,
+        seed=0,
+    )
+    return state, np.full((count, 3), np.nan, np.float32)
+
+
+def plane_samples(cells: int) -> Samples:
+    """Samples of an upright square that looks along -y."""
     corners = np.array([(-0.5, 0, -0.5), (0.5, 0, -0.5), (0.5, 0, 0.5), (-0.5, 0, 0.5)])
     surface = surface_of(trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3)], process=False))
-    outward = np.tile(np.float32((0, -1, 0)), (len(surface.faces), 1))
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32) * np.float32((1, 0, 1))
-    samples = sample(
-        surface,
-        outward,
-        cells,
-        Field(
-            points,
-            np.tile(np.float32((0, -1, 0)), (500, 1)),
-            np.array([0, 0, 1.0]),
-            np.array([0, 1.0, 0]),
-            None,
-        ),
-        0,
+    field = OrientationField(
+        points=points,
+        normals=np.tile(np.float32((0, -1, 0)), (500, 1)),
+        axis=np.array([0, 0, 1.0]),
+        level_direction=np.array([0, 1.0, 0]),
+        center=None,
     )
-    height, width = image.shape[:2]
-    frames = np.tile(np.float32([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), (height, width, 1, 1))
-    steps = np.tile(np.float32([(cells, 0), (0, -cells)]), (height, width, 1, 1))
-    usable = np.ones((height, width), bool)
-    source = Source(1.0, False, image, usable, frames, steps, np.zeros((height, width, 3), np.float32))
-    places = np.argwhere(usable).astype(np.int32)
-    count, free = len(samples), np.arange(len(samples))
-    hints = np.random.default_rng(1).integers(0, len(places), (count, 4)).astype(np.int32)
-    nothing = np.zeros((count, 3), np.float32), np.zeros((height, width, 3), np.float32)
-    problem = Problem(
-        samples,
-        source,
-        np.ones(count, bool),
-        free,
-        *nothing,
-        np.zeros(count, np.float32),
-        *nothing,
-        np.zeros(count, np.int32),
-        np.zeros((height, width), np.int32),
-        np.zeros((1, 1), np.float32),
-        nothing[0],
-        np.full(count, np.inf, np.float32),
-        places,
-        hints,
-        10.0,
-        usage,
-        0,
-    )
-    return problem, np.full((count, 3), np.nan, np.float32)
+    outward = np.tile(np.float32((0, -1, 0)), (len(surface.faces), 1))
+    return sample_surface(surface, outward, cells, field, seed=0)
 
 
-def all_costs(problem: Problem, p: int, colors: np.ndarray) -> np.ndarray:
-    """(H, W): what every pixel of the source costs a sample, unturned, by going through them all."""
-    samples, image = problem.samples, problem.source.colors
+def plane_exemplar(image: np.ndarray, cells: int) -> Exemplar:
+    """An image (H, W, 3) float32 that shows the square frontally, a pixel for each of its cells."""
+    shape = image.shape[:2]
+    return Exemplar(
+        scale=1.0,
+        has_lettering=False,
+        colors=image,
+        usable=np.ones(shape, bool),
+        frames=np.tile(np.float32([(1, 0, 0), (0, 0, 1), (0, -1, 0)]), (*shape, 1, 1)),
+        jacobian=np.tile(np.float32([(cells, 0), (0, -cells)]), (*shape, 1, 1)),
+        points=np.zeros((*shape, 3), np.float32),
+    )
+
+
+def pixels_of(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (N,) of the exemplar of IMAGE_SIZE pixels that show points (N, 3) of the square."""
+    row = ((0.5 - points[:, 2]) * IMAGE_SIZE).astype(int).clip(0, IMAGE_SIZE - 1)
+    column = ((points[:, 0] + 0.5) * IMAGE_SIZE).astype(int).clip(0, IMAGE_SIZE - 1)
+    return row, column
+
+
+def search(
+    state: LevelState, nnf: np.ndarray, colors: np.ndarray, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """NNF and costs after some rounds in which all samples are trusted, each with its own occurrence map."""
+    trust = np.ones(len(colors), np.float32)
+    for number in range(rounds):
+        occurrence = occurrence_map(state, nnf)
+        nnf, costs = propagate_and_search(state, nnf, colors, trust, occurrence, number)
+    return nnf, costs
+
+
+def exhaustive_costs(state: LevelState, p: int, colors: np.ndarray) -> np.ndarray:
+    """(H, W): cost of every pixel of the exemplar for a sample, without rotation, by exhaustive search."""
+    samples, image = state.samples, state.exemplar.colors
     height, width = image.shape[:2]
     result = np.zeros((height, width))
     weights = samples.weights[p] / samples.weights[p].sum()
     for row, column in np.ndindex(height, width):
-        place = (column + 0.5, row + 0.5) + samples.offsets[p] @ problem.source.steps[row, column].T
+        place = (column + 0.5, row + 0.5) + samples.offsets[p] @ state.exemplar.jacobian[row, column].T
         i, j = np.floor(place).astype(int).T
         inside = (i >= 0) & (i < width) & (j >= 0) & (j < height)
-        apart = np.square(
-            image[j.clip(0, height - 1), i.clip(0, width - 1)] - colors[samples.neighbors[p]]
-        ).sum(axis=1)
-        result[row, column] = weights @ np.where(
-            inside, np.minimum(problem.gain * apart, 4), patchmatch.OUTSIDE
-        )
+        difference = image[j.clip(0, height - 1), i.clip(0, width - 1)] - colors[samples.neighbors[p]]
+        distance = np.minimum(state.inverse_variance * np.square(difference).sum(axis=1), 4)
+        result[row, column] = weights @ np.where(inside, distance, patchmatch.OUTSIDE_COST)
     return result
 
 
-def test_the_search_finds_what_looking_everywhere_finds():
-    image = np.random.default_rng(3).random((SIZE, SIZE, 3)).astype(np.float32)
-    problem, maps = plane_problem(image, SIZE)
-    points = problem.samples.points
-    column, row = (
-        ((points[:, 0] + 0.5) * SIZE).astype(int).clip(0, SIZE - 1),
-        ((0.5 - points[:, 2]) * SIZE).astype(int).clip(0, SIZE - 1),
-    )
-    colors = image[row, column]
-    for number in range(12):
-        maps, costs = improve(
-            problem, maps, colors, np.ones(len(points), np.float32), count_uses(problem, maps), number
-        )
-    asked = np.random.default_rng(4).choice(len(points), 60, replace=False)
-    best = np.array([all_costs(problem, p, colors).min() for p in asked])
+def test_patchmatch_finds_what_exhaustive_search_finds():
+    image = np.random.default_rng(3).random((IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
+    state, nnf = plane_state(image, IMAGE_SIZE)
+    colors = image[pixels_of(state.samples.points)]
+    _, costs = search(state, nnf, colors, rounds=12)
+    asked = np.random.default_rng(4).choice(len(colors), 60, replace=False)
+    best = np.array([exhaustive_costs(state, p, colors).min() for p in asked])
     assert (costs[asked] <= 1.02 * best + 1e-3).mean() > 0.9
 
 
-def test_the_search_does_not_depend_on_how_many_cores_do_it(monkeypatch):
-    image = np.random.default_rng(3).random((SIZE, SIZE, 3)).astype(np.float32)
-    problem, nothing = plane_problem(image, 80)
-    colors = np.random.default_rng(5).random((len(problem.samples), 3)).astype(np.float32)
+def test_patchmatch_does_not_depend_on_the_number_of_cores(monkeypatch):
+    image = np.random.default_rng(3).random((IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
+    state, nothing = plane_state(image, 80)
+    colors = np.random.default_rng(5).random((len(state.samples), 3)).astype(np.float32)
     results = []
     for cores in (1, 4):
-        monkeypatch.setattr(patchmatch.os, "cpu_count", lambda cores=cores: cores)
-        maps = nothing
-        for number in range(3):
-            maps, _ = improve(
-                problem, maps, colors, np.ones(len(colors), np.float32), count_uses(problem, maps), number
-            )
-        results.append(maps)
-    assert len(problem.free) > 4096  # several parts
+        monkeypatch.setattr(parallel.os, "cpu_count", lambda cores=cores: cores)
+        results.append(search(state, nothing, colors, rounds=3)[0])
+    assert len(state.free) > 2 * patchmatch.CHUNK_SIZE
     np.testing.assert_array_equal(*results)
 
 
-def test_a_place_that_is_copied_often_becomes_dear():
-    image = np.random.default_rng(6).random((SIZE, SIZE, 3)).astype(np.float32)
+def test_a_place_that_is_copied_often_becomes_expensive():
+    image = np.random.default_rng(6).random((IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
     most = []
-    for usage in (0.0, 0.3):
-        problem, maps = plane_problem(image, 48, usage)
-        colors = np.full(
-            (len(problem.samples), 3), 0.5, np.float32
-        )  # one patch of the source comes closest to it
-        for number in range(8):
-            maps, _ = improve(
-                problem, maps, colors, np.ones(len(colors), np.float32), count_uses(problem, maps), number
-            )
-        most.append(count_uses(replace(problem, usage=usage), maps).max())
+    for weight in (0.0, 0.3):
+        state, nnf = plane_state(image, 48, weight)
+        # One patch of the exemplar comes closest to grey.
+        colors = np.full((len(state.samples), 3), 0.5, np.float32)
+        nnf, _ = search(state, nnf, colors, rounds=8)
+        most.append(occurrence_map(state, nnf).max())
     assert most[1] < 0.4 * most[0]
 
 
-def test_uses_hold_although_all_samples_move_at_once():
-    image = np.full((SIZE, SIZE, 3), 0.4, np.float32)
-    image[:, SIZE // 2 :] = 0.7
-    problem, maps = plane_problem(image, 48, 2.0)
-    colors = np.full(
-        (len(problem.samples), 3), 0.5, np.float32
-    )  # between the halves, and closer to the left one
-    apart = problem.gain * 3 * (0.2**2 - 0.1**2)
-    uses, left = None, []
+def test_occurrence_settles_although_all_samples_move_at_once():
+    image = np.full((IMAGE_SIZE, IMAGE_SIZE, 3), 0.4, np.float32)
+    image[:, IMAGE_SIZE // 2 :] = 0.7
+    state, nnf = plane_state(image, 48, 2.0)
+    # Between the halves, and closer to the left one.
+    colors = np.full((len(state.samples), 3), 0.5, np.float32)
+    advantage = state.inverse_variance * 3 * (0.2**2 - 0.1**2)
+    occurrence, left, trust = None, [], np.ones(len(colors), np.float32)
     for number in range(16):
-        uses = count_uses(problem, maps, uses)
-        maps, _ = improve(problem, maps, colors, np.ones(len(colors), np.float32), uses, number)
-        left.append((maps[:, 0] < SIZE / 2).mean())
-    # Either half costs the same when its uses, twice its part of the samples, make up for its colour.
-    assert np.mean(left[8:]) == pytest.approx(0.5 + apart / problem.usage / 4, abs=0.1)
+        occurrence = occurrence_map(state, nnf, occurrence)
+        nnf, _ = propagate_and_search(state, nnf, colors, trust, occurrence, number)
+        left.append((nnf[:, 0] < IMAGE_SIZE / 2).mean())
+    # Either half costs the same when its occurrence, twice its fraction of the samples, makes up for its
+    # colour.
+    assert np.mean(left[8:]) == pytest.approx(0.5 + advantage / state.occurrence_weight / 4, abs=0.1)
 
 
-def test_plain_paint_goes_on_from_the_seam_and_a_pattern_does_not_go_on_as_its_mean():
-    problem, _ = plane_problem(np.zeros((SIZE, SIZE, 3), np.float32), SIZE)
-    samples = problem.samples
+def test_a_constant_colour_continues_from_the_seam_and_a_patterns_mean_does_not():
+    state, _ = plane_state(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.float32), IMAGE_SIZE)
+    samples = state.samples
     painted_half, above = samples.points[:, 0] < 0, samples.points[:, 2] > 0
     colors = np.random.default_rng(7).random((len(samples), 3)).astype(np.float32)
     colors[above] = 0.8, 0.1, 0.1
     colors[~painted_half] = 0
-    way, origin = ways(samples, painted_half)
-    color, cost = plain(samples, painted_half, colors, origin, problem.source, 3.0)
+    distance, origin = geodesic_distances(samples, painted_half)
+    color, cost = constant_color_fallback(samples, painted_half, colors, origin, state.exemplar, 3.0)
     free = ~painted_half & (np.abs(samples.points[:, 2]) > 0.15)
-    assert way[painted_half].max() == 0
-    assert abs(way.max() - SIZE / 2) < 2
+    assert distance[painted_half].max() == 0
+    assert abs(distance.max() - IMAGE_SIZE / 2) < 2
     assert painted_half[origin].all()
-    np.testing.assert_allclose(
-        color[free & above], np.tile(np.float32((0.8, 0.1, 0.1)), ((free & above).sum(), 1)), atol=1e-5
-    )
+    red = np.tile(np.float32((0.8, 0.1, 0.1)), ((free & above).sum(), 1))
+    np.testing.assert_allclose(color[free & above], red, atol=1e-5)
     assert cost[free & above].max() < 0.1 < 0.5 < np.median(cost[free & ~above])
 
 
-def test_a_colour_that_no_patch_has_is_painted_plain():
-    problem, maps = plane_problem(np.random.default_rng(8).random((SIZE, SIZE, 3)).astype(np.float32), SIZE)
-    count = len(problem.samples)
+def test_a_colour_that_no_patch_has_is_painted_constant():
+    image = np.random.default_rng(8).random((IMAGE_SIZE, IMAGE_SIZE, 3)).astype(np.float32)
+    state, nnf = plane_state(image, IMAGE_SIZE)
+    count = len(state.samples)
     blue = np.tile(np.float32((0, 0, 1)), (count, 1))
-    problem = replace(problem, plain=blue, bare=np.full(count, 0.05, np.float32))
-    maps, costs = improve(problem, maps, blue, np.ones(count, np.float32), count_uses(problem, maps), 0)
-    assert np.isnan(maps[:, 0]).all()
-    np.testing.assert_allclose(vote(problem, maps, costs, np.zeros((count, 3), np.float32)), blue)
+    state = replace(state, fallback_color=blue, fallback_cost=np.full(count, 0.05, np.float32))
+    nnf, costs = search(state, nnf, blue, rounds=1)
+    assert np.isnan(nnf[:, 0]).all()
+    np.testing.assert_allclose(vote(state, nnf, costs, np.zeros((count, 3), np.float32)), blue)
 
 
-def painted(surface, color, azimuth: float, elevation: float, others, **settings):
-    """A surface that wears ``color``, painted from a reference taken at an angle; the G-buffers, the
-    reference's first; the reference."""
+def paint_draft(surface, color, azimuth: float, elevation: float, others, **settings):
+    """The draft of a surface of ``color`` from a reference taken at an angle; the G-buffers, the reference's
+    first; the reference (H, W, 4) uint8."""
     camera = camera_at(azimuth, elevation, 400, 2.4, 1.5)
     alpha = 255 * rasterize(surface.vertices, surface.faces, camera).mask
     reference = np.dstack([photograph(surface, color, camera), alpha]).astype(np.uint8)
@@ -217,7 +229,7 @@ def painted(surface, color, azimuth: float, elevation: float, others, **settings
     return painting, buffers, reference
 
 
-def turned_stripes(face, weights, points):
+def paint_stripes(face, weights, points):
     """Twenty stripes up a pillar, of two colours, neither alike to its mirror image."""
     phase = 20 * np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) % 1
     shade = np.where(phase < 0.25, 60, np.where(phase < 0.5, 140, 230)).astype(np.float32)
@@ -227,10 +239,10 @@ def turned_stripes(face, weights, points):
 @pytest.fixture(scope="module")
 def pillar():
     surface = surface_of(trimesh.creation.cylinder(0.35, 1.0, sections=96))
-    return painted(surface, turned_stripes, 20, 5, [camera_at(200, 0, 400, 2.4, 1.5)])
+    return paint_draft(surface, paint_stripes, 20, 5, [camera_at(200, 0, 400, 2.4, 1.5)])
 
 
-def test_stripes_go_on_behind_with_their_period_and_upright(pillar):
+def test_stripes_continue_at_the_back_with_their_period_and_upright(pillar):
     painting, (_, back), _ = pillar
     points, frame = positions(back), painting.frames[1].astype(np.float64)
     inner = back.mask & (np.abs(points[..., 2]) < 0.35)
@@ -243,23 +255,32 @@ def test_stripes_go_on_behind_with_their_period_and_upright(pillar):
     assert across[150:250, 130:270].mean() > 4 * down[150:250, 130:270].mean()
 
 
-def test_the_reference_itself_is_left_as_it_is(pillar):
+def test_the_frame_of_the_references_view_is_the_reference(pillar):
     painting, _, reference = pillar
     shown = reference[..., 3] == 255
     difference = np.abs(painting.frames[0][shown].astype(int) - reference[shown][:, :3]).max(axis=1)
     assert (difference <= 1).mean() > 0.97
 
 
-def test_a_mesh_with_many_times_a_cubes_surface_has_as_many_samples_as_a_cube():
+def test_a_mesh_with_the_surface_of_many_cubes_has_as_many_samples_as_a_cube():
     shells = [trimesh.creation.box(3 * (1 - 0.1 * number,)) for number in range(8)]
     cube, onion = (clean(mesh_data(trimesh.util.concatenate(boxes))) for boxes in (shells[:1], shells))
-    assert levels_of(cube, cube.face_normals, 0) == list(LEVELS)
-    for cells in levels_of(onion, onion.face_normals, 0)[1:]:
-        face, _, _ = spread(onion, onion.face_normals, cells, 0)
-        assert 0.7 * MOST < len(face) < 1.2 * MOST
+    config = SynthesisConfig()
+    assert limit_cells(cube, cube.face_normals, 0) == [level.cells for level in config.levels]
+    for cells in limit_cells(onion, onion.face_normals, 0)[1:]:
+        face, _, _ = sample_points(onion, onion.face_normals, cells, 0)
+        assert 0.7 * config.max_samples < len(face) < 1.2 * config.max_samples
 
 
-def test_where_nothing_is_known_nothing_is_painted(pillar):
+def test_a_configured_limit_of_samples_holds_on_all_levels():
+    cube = clean(mesh_data(trimesh.creation.box((3, 3, 3))))
+    config = SynthesisConfig(max_samples=5000)
+    for cells in limit_cells(cube, cube.face_normals, 0, config):
+        face, _, _ = sample_points(cube, cube.face_normals, cells, 0)
+        assert len(face) < 1.2 * config.max_samples
+
+
+def test_a_surface_of_which_nothing_is_known_is_not_synthesised(pillar):
     """Shading normals may face a camera from which the triangles themselves are hardly seen, as those of
     grass do."""
     surface, (_, (front, _), reference) = (
@@ -277,22 +298,24 @@ def test_where_nothing_is_known_nothing_is_painted(pillar):
     )
 
 
-def test_up_to_the_very_rim_the_surface_wears_the_picture():
+def test_the_surface_shows_the_reference_up_to_the_rim():
     surface = surface_of(trimesh.creation.icosphere(5, 0.45))
 
-    def blots(face, weights, points):
+    def paint_blots(face, weights, points):
         return 128 + 100 * np.sin(points @ np.float32([(31, 17, 29), (-23, 37, 21), (19, -33, 27)]).T)
 
-    # A view of its own from the reference's place: the reference's own frame is the picture whatever the
-    # surface wears.
-    painting, (front, _), reference = painted(surface, blots, 20, 5, [camera_at(20, 5, 400, 2.4, 1.5)])
+    # A view of its own from the reference's place: the reference's own frame is the reference whatever the
+    # surface shows.
+    painting, (front, _), reference = paint_draft(
+        surface, paint_blots, 20, 5, [camera_at(20, 5, 400, 2.4, 1.5)]
+    )
     distance = edge_distance(front)
     rim = front.mask & (distance >= 1) & (distance < 12)
     error = np.square(painting.frames[1][rim] - reference[rim, :3].astype(np.float64))
     assert -10 * np.log10(error.mean() / 255**2) > 35
 
 
-def test_at_inner_edges_too_the_references_own_frame_is_the_reference():
+def test_the_frame_of_the_references_view_is_the_reference_at_inner_edges():
     surface = surface_of(
         trimesh.util.concatenate(
             [
@@ -332,9 +355,9 @@ def jug_with_a_blue_handle():
     return surface, blue, paint
 
 
-def test_a_parts_colour_does_not_flow_onto_the_next_part():
+def test_a_parts_colour_does_not_continue_onto_the_next_part():
     surface, blue, paint = jug_with_a_blue_handle()
-    painting, (_, side), _ = painted(surface, paint, -35, 10, [camera_at(60, 10, 400, 2.4, 1.5)])
+    painting, (_, side), _ = paint_draft(surface, paint, -35, 10, [camera_at(60, 10, 400, 2.4, 1.5)])
     red, handle = painting.frames[1][..., 0] > painting.frames[1][..., 2], np.zeros(side.mask.shape, bool)
     handle[side.mask] = blue[side.face[side.mask]]
     assert red[handle].mean() < 0.02
@@ -356,15 +379,15 @@ def block_with_wells():
     return surface_of(trimesh.util.concatenate([trimesh.creation.box((1, 0.4, 1)), *bars]))
 
 
-def dark_wells(face, weights, points):
+def paint_dark_wells(face, weights, points):
     shade = 20 * np.sin(points @ np.float32([(53, 22, 38), (-30, 48, 40), (25, -56, 35)]).T).mean(axis=1)
     inside = (np.abs(points) < (0.301, 0.48, 0.301)).all(axis=1)
     return np.where(inside[:, None], np.float32((55, 65, 75)), np.float32((220, 210, 170))) + shade[:, None]
 
 
-def test_a_well_that_is_dark_in_the_picture_brings_dark_paint_into_the_hidden_one():
-    painting, (_, back), _ = painted(
-        block_with_wells(), dark_wells, 25, 25, [camera_at(180, 0, 400, 2.4, 1.5)]
+def test_a_hidden_well_is_dark_where_a_visible_one_is_dark():
+    painting, (_, back), _ = paint_draft(
+        block_with_wells(), paint_dark_wells, 25, 25, [camera_at(180, 0, 400, 2.4, 1.5)]
     )
     points, dark = positions(back), painting.frames[1].mean(axis=2) < 120
     floor, outside = (
@@ -393,7 +416,7 @@ def dots(points: np.ndarray) -> np.ndarray:
     return (points / np.linalg.norm(points, axis=1, keepdims=True) @ centres).max(axis=1) > 0.95
 
 
-def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_shows_of_it():
+def test_hidden_faces_of_a_material_slot_have_the_colours_of_its_visible_ones():
     surface = clean(mesh_data(lump()))
     slots = dots(surface.vertices[surface.faces].mean(axis=1)).astype(np.int32)
 
@@ -403,7 +426,7 @@ def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_sh
             np.where(slots[face][:, None] == 1, np.float32((210, 60, 40)), np.float32((50, 110, 200))) + grain
         )
 
-    painting, (_, back), _ = painted(
+    painting, (_, back), _ = paint_draft(
         replace(surface, slots=slots), color, 20, 10, [camera_at(200, 40, 400, 2.4, 1.5)]
     )
     red = painting.frames[1][..., 0] > painting.frames[1][..., 2]
@@ -412,29 +435,21 @@ def test_what_is_hidden_of_a_material_slot_keeps_the_colours_that_the_picture_sh
     )
 
 
-def test_of_two_like_places_the_one_of_the_own_part_is_copied():
-    half = np.random.default_rng(3).random((SIZE, SIZE // 2, 3)).astype(np.float32)
-    problem, maps = plane_problem(np.hstack([half, half]), SIZE)
-    points = problem.samples.points
-    column, row = (
-        ((points[:, 0] + 0.5) * SIZE).astype(int).clip(0, SIZE - 1),
-        ((0.5 - points[:, 2]) * SIZE).astype(int).clip(0, SIZE - 1),
-    )
-    number = np.broadcast_to(1 + np.arange(SIZE) // (SIZE // 2), (SIZE, SIZE)).astype(np.int32)
-    own = np.full(len(points), 2, np.int32)
-    problem = replace(
-        problem, parts=own, source_parts=number, apart=np.float32([(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0)])
-    )
-    colors = half[row, column % (SIZE // 2)]
-    for round_ in range(12):
-        maps, _ = improve(
-            problem, maps, colors, np.ones(len(points), np.float32), count_uses(problem, maps), round_
-        )
-    copied = number[maps[:, 1].astype(int), maps[:, 0].astype(int)]
+def test_of_two_similar_places_the_one_of_the_samples_part_is_copied():
+    half = np.random.default_rng(3).random((IMAGE_SIZE, IMAGE_SIZE // 2, 3)).astype(np.float32)
+    state, nnf = plane_state(np.hstack([half, half]), IMAGE_SIZE)
+    row, column = pixels_of(state.samples.points)
+    number = 1 + np.arange(IMAGE_SIZE) // (IMAGE_SIZE // 2)
+    number = np.broadcast_to(number, (IMAGE_SIZE, IMAGE_SIZE)).astype(np.int32)
+    own = np.full(len(row), 2, np.int32)
+    mismatch = np.float32([(0, 0, 0), (0, 0, 0.5), (0, 0.5, 0)])
+    state = replace(state, parts=own, exemplar_parts=number, part_mismatch=mismatch)
+    nnf, _ = search(state, nnf, half[row, column % (IMAGE_SIZE // 2)], rounds=12)
+    copied = number[nnf[:, 1].astype(int), nnf[:, 0].astype(int)]
     assert (copied == own).mean() > 0.95
 
 
-def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
+def test_the_hidden_surface_has_the_references_contrast_and_no_new_colours(pillar):
     painting, (front, back), reference = pillar
     colors = painting.frames[1][back.mask].astype(np.float64)
     shown = reference[front.mask][:, :3].astype(np.float64)
@@ -444,11 +459,11 @@ def test_hidden_surface_has_the_pictures_contrast_and_no_new_colours(pillar):
 
 
 @pytest.fixture(scope="module")
-def printed_box():
-    """A carton with lines of print on all six sides, and what it wears."""
+def box_with_lettering():
+    """A carton with lines of letters on all six sides, and a paint for it."""
     surface, page = surface_of(trimesh.creation.box((0.8, 0.5, 1.0))), text_page(2304, 512)
 
-    def printed(face, weights, points):
+    def paint_lettering(face, weights, points):
         normals = surface.face_normals[face]
         main = np.abs(normals).argmax(axis=1)
         towards = np.take_along_axis(normals, main[:, None], axis=1)[:, 0] > 0
@@ -459,28 +474,28 @@ def printed_box():
             page, np.column_stack([512 * (across + 0.5 + 0.55 * (2 * main + towards)), 512 * (0.5 - down)])
         )
 
-    return surface, printed
+    return surface, paint_lettering
 
 
-def test_a_printed_boxs_hidden_sides_keep_their_lines(printed_box):
-    surface, printed = printed_box
+def test_a_lettered_boxs_hidden_sides_keep_their_lines(box_with_lettering):
+    surface, paint_lettering = box_with_lettering
     behind = camera_at(210, 0, 400, 2.4, 1.5)
-    painting, (_, back), _ = painted(surface, printed, 30, 15, [behind])
-    images = painting.frames[1], photograph(surface, printed, behind)
+    painting, (_, back), _ = paint_draft(surface, paint_lettering, 30, 15, [behind])
+    images = painting.frames[1], photograph(surface, paint_lettering, behind)
     ours, truth = (float((image.mean(axis=2)[back.mask] < 110).mean()) for image in images)
     assert ours > 0.5 * truth
 
 
-def test_words_stand_upright_on_walls_and_are_not_turned_on_level_faces(printed_box):
-    surface, printed = printed_box
+def test_lettering_is_upright_on_walls_and_not_rotated_on_level_faces(box_with_lettering):
+    surface, paint_lettering = box_with_lettering
     camera = camera_at(30, 15, 400, 2.4, 1.5)
     buffer = rasterize(surface.vertices, surface.faces, camera)
     picture = Projection(
-        decode(np.dstack([photograph(surface, printed, camera), 255 * buffer.mask]).astype(np.uint8)),
+        decode(np.dstack([photograph(surface, paint_lettering, camera), 255 * buffer.mask]).astype(np.uint8)),
         buffer,
         0,
     )
-    patchwork = synthesize(
+    synthesis = synthesize(
         surface,
         surface.face_normals,
         picture,
@@ -489,17 +504,17 @@ def test_words_stand_upright_on_walls_and_are_not_turned_on_level_faces(printed_
         0,
         lambda fraction: None,
     )
-    assert patchwork.source.printed
-    upright, drawn = np.cos(patchwork.maps[:, 2]) > 0.9, np.isfinite(patchwork.maps[:, 0])
-    level = np.abs(patchwork.samples.normals[:, 2]) > 0.5
+    assert synthesis.exemplar.has_lettering
+    upright, drawn = np.cos(synthesis.nnf[:, 2]) > 0.9, np.isfinite(synthesis.nnf[:, 0])
+    level = np.abs(synthesis.samples.normals[:, 2]) > 0.5
     assert upright[drawn & level].mean() > 0.95
     assert upright[drawn & ~level].mean() > 0.95
     np.testing.assert_allclose(
-        patchwork.samples.frames[~level, 1], np.broadcast_to((0, 0, 1), (int((~level).sum()), 3)), atol=0.05
+        synthesis.samples.frames[~level, 1], np.broadcast_to((0, 0, 1), (int((~level).sum()), 3)), atol=0.05
     )
 
 
-def test_normals_are_outward_whatever_way_the_mesh_winds_its_faces():
+def test_normals_are_outward_whatever_the_winding_of_the_faces():
     ball = trimesh.creation.icosphere(2)
     ball.invert()
     surface = surface_of(ball)
