@@ -19,7 +19,7 @@ from ..paint.painter import Keep, Progress
 from ..paint.reference import Reference
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
-from .combine import combine
+from .texture_merge import combine
 from .trellis2.dual_grid import dual_grid
 from .trellis2.image_encoder import framed
 from .trellis2.model import Model, folder

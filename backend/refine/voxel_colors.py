@@ -11,8 +11,8 @@ from ..bake.bake import Texture
 from ..mesh.surface import Surface, triangle_areas
 from ..mesh.uvs import rasterize_atlas
 from ..render.footprint import pyramid, sample
-from .closest import closest_points
-from .columns import Cells
+from .closest_points import closest_points
+from .voxel_grid import Cells
 
 MATERIAL = (0.0, 0.6, 1.0)
 """Metallic, roughness and alpha of what was painted, of which the bake says nothing: as Blender shows it

@@ -14,7 +14,7 @@ from numba import njit
 
 from ...mesh.edges import border_edges
 from ...mesh.surface import triangle_normals
-from ..columns import Cells, column_starts, row_of
+from ..voxel_grid import Cells, column_starts, row_of
 from .crossings import crossings, overlaps, passes
 from .quadrics import COEFFICIENTS, add_line, add_plane, add_point, minimise
 

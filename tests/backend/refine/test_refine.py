@@ -20,9 +20,9 @@ from backend.bake.bake import Texture, bare
 from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
-from backend.refine.combine import combine
 from backend.refine.refine import check as looked_at
 from backend.refine.refine import refine, seen_images
+from backend.refine.texture_merge import combine
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
 from backend.refine.trellis2.image_encoder import framed, load_eye
 from backend.refine.trellis2.model import Model

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from .columns import Cells, row_of
+from .voxel_grid import Cells, row_of
 
 POINTS = 1 << 17
 """That one core works on at once."""

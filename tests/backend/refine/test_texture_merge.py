@@ -11,12 +11,12 @@ from backend.bake.bake import Texture
 from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.pipeline import _png_files
-from backend.refine.closest import closest_points
-from backend.refine.columns import Cells
-from backend.refine.combine import combine
-from backend.refine.lookup import interpolate
+from backend.refine.closest_points import closest_points
+from backend.refine.texture_merge import combine
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
+from backend.refine.trilinear import interpolate
 from backend.refine.voxel_colors import MATERIAL, VoxelColors, voxel_colors
+from backend.refine.voxel_grid import Cells
 from tests.meshes import decoded, knot, psnr, seam_differences, surface_of
 
 SIZE, RESOLUTION = 512, 128

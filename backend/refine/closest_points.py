@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from .columns import Cells
+from .voxel_grid import Cells
 
 REACH = 0.875
 """In cells, how far from a centre the surface is looked for: an edge of a cell lies no farther than sqrt(3) /

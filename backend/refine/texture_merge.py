@@ -21,9 +21,9 @@ from ..bake.texels import locate
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import side_neighbours
-from .columns import Cells
-from .lookup import interpolate
+from .trilinear import interpolate
 from .voxel_colors import VoxelColors, texels_per_cell
+from .voxel_grid import Cells
 
 POOR, GOOD = 0.2, 0.6
 """Confidence up to which the whole change is added, and from which on nothing is; a smooth ramp between."""
