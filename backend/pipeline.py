@@ -80,7 +80,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         from .refine.refine import (
             check,
             refine,
-            seen_images,
+            select_condition_images,
         )  # torch takes seconds to import, which Draft alone does not need
 
         stages.models["refine"] = REFINING * (1 - chosen.share)
@@ -137,7 +137,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
         )
 
     def refined(progress: Callable[[float], None]) -> Texture:
-        images = seen_images(
+        images = select_condition_images(
             reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views
         )
         return refine(

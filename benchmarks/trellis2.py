@@ -25,7 +25,7 @@ from torch import nn
 from backend.device import best_device
 from backend.refine.trellis2.autoencoder import Decoder, Encoder
 from backend.refine.trellis2.flow import Flow
-from backend.refine.trellis2.sparse import Level, levels
+from backend.refine.trellis2.sparse import SparseLevel, build_levels
 
 from .report import Report, parser, peak_gigabytes
 
@@ -67,7 +67,7 @@ def measure(
 ) -> None:
     """A row for the levels and for each part; a type of None is the published one."""
     given, image_tokens = torch.from_numpy(cells).to(device), 5 + (image // 16) ** 2
-    grid: list[Level] = []
+    grid: list[SparseLevel] = []
 
     def row(
         part: str, kind: torch.dtype | None, work: Callable[[], object], warm: bool = device.type == "cuda"
@@ -85,7 +85,7 @@ def measure(
             gigabytes,
         )
 
-    row("levels", None, lambda: grid.extend(levels(given)), warm=False)
+    row("levels", None, lambda: grid.extend(build_levels(given)), warm=False)
     if "encode" in parts:
         encoder, features = (
             filled(Encoder, dtype or torch.float16, device),

@@ -8,18 +8,18 @@ from safetensors.torch import save_file
 from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
 from backend.api.weights import DINOV3, TRELLIS2_FILES
-from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
-from backend.refine.trellis2.flow import Flow, FlowWidths
-from backend.refine.trellis2.model import CARD, EYE, Card, Statistics
+from backend.refine.trellis2.autoencoder import AutoencoderConfig, Decoder, Encoder
+from backend.refine.trellis2.flow import Flow, FlowConfig
+from backend.refine.trellis2.model import IMAGE_ENCODER, MODEL_CARD, LatentStatistics, ModelCard
 
-WIDTHS = Widths(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 1, 1, 1, 1))
-FLOW = FlowWidths(inputs=8, outputs=4, width=48, condition=32, blocks=2, heads=2, hidden=64)
+WIDTHS = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 1, 1, 1, 1))
+FLOW = FlowConfig(inputs=8, outputs=4, width=48, condition=32, blocks=2, heads=2, hidden=64)
 OPTIONS = {"widths": WIDTHS, "flow": FLOW, "trained": False}
 """Of :func:`backend.weights.trellis2.make`: what is tiny."""
 
 SHAPE, TEXTURE = (
-    Statistics((0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0)),
-    Statistics((-0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 0.8)),
+    LatentStatistics((0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0)),
+    LatentStatistics((-0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 0.8)),
 )
 
 
@@ -35,7 +35,7 @@ def networks() -> dict[str, torch.nn.Module]:
     }
 
 
-def eye() -> DINOv3ViTModel:
+def image_encoder() -> DINOv3ViTModel:
     """A random DINOv3 network."""
     torch.manual_seed(0)
     return DINOv3ViTModel(
@@ -55,8 +55,8 @@ def write_model(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name, network in networks().items():
         save_file(network.state_dict(), folder / f"{name}.safetensors", metadata={"format": "pt"})
-    eye().save_pretrained(folder / EYE)
-    Card(SHAPE, TEXTURE, **OPTIONS).write(folder / CARD)
+    image_encoder().save_pretrained(folder / IMAGE_ENCODER)
+    ModelCard(SHAPE, TEXTURE, **OPTIONS).write(folder / MODEL_CARD)
     return folder
 
 
@@ -76,5 +76,5 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
     contents = [published.encode(), *(file.read_bytes() for file in files)]
     return {
         TRELLIS2_FILES.repository: dict(zip(TRELLIS2_FILES.files, contents, strict=True)),
-        DINOV3.repository: {path: (made / EYE / path).read_bytes() for path in DINOV3.files},
+        DINOV3.repository: {path: (made / IMAGE_ENCODER / path).read_bytes() for path in DINOV3.files},
     }

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
-from .voxel_grid import Cells
+from .voxel_grid import VoxelGrid
 
 REACH = 0.875
 """In cells, how far from a centre the surface is looked for: an edge of a cell lies no farther than sqrt(3) /
@@ -16,7 +16,7 @@ SLABS = 64
 """That the grid is cut into along x; a core works on one at a time."""
 
 
-def closest_points(grid: Cells, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def closest_points(grid: VoxelGrid, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where on the surface each cell's centre projects to.
 
     Args:

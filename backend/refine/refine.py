@@ -19,14 +19,14 @@ from ..paint.painter import Keep, Progress
 from ..paint.reference import Reference
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
-from .texture_merge import combine
+from .texture_merge import merge_refinement
 from .trellis2.dual_grid import dual_grid
-from .trellis2.image_encoder import framed
+from .trellis2.image_encoder import crop_to_object
 from .trellis2.model import Model, folder
-from .trellis2.sdedit import Strength, repaint
+from .trellis2.sdedit import SDEditConfig, run_sdedit
 from .voxel_colors import voxel_colors
 
-BESIDE = 2_000_000_000
+CPU_OVERHEAD_BYTES = 2_000_000_000
 """Bytes that a job takes on the CPU beside its largest network, at 512."""
 
 
@@ -40,7 +40,7 @@ def check(device: str = "auto") -> None:
     """
     model = Model(folder(), device_called(device))
     if model.device.type == "cpu":
-        needed, free = model.size + BESIDE, psutil.virtual_memory().available
+        needed, free = model.size + CPU_OVERHEAD_BYTES, psutil.virtual_memory().available
         if free < needed:
             raise OutOfMemory(
                 f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
@@ -75,9 +75,9 @@ def refine(
     model = Model(folder(), device_called(settings.device))
     anew = not texture.coverage.any()
     strength = (
-        Strength(1.0, 2 * settings.refine_steps, settings.seed)
+        SDEditConfig(1.0, 2 * settings.refine_steps, settings.seed)
         if anew
-        else Strength(settings.refine_strength, settings.refine_steps, settings.seed)
+        else SDEditConfig(settings.refine_strength, settings.refine_steps, settings.seed)
     )
     if not strength.start:
         return texture
@@ -90,9 +90,9 @@ def refine(
     progress(0.1)
     colors = voxel_colors(surface, texture, grid)
     progress(0.2)
-    pictures = [framed(image, settings.refine_resolution) for image in images]
+    pictures = [crop_to_object(image, settings.refine_resolution) for image in images]
     try:
-        before, after = repaint(
+        before, after = run_sdedit(
             model,
             grid,
             None if anew else colors.values,
@@ -112,7 +112,7 @@ def refine(
             "programs that use the card.",
             "retry",
         ) from error
-    refined = combine(surface, texture, grid, colors, before, after)
+    refined = merge_refinement(surface, texture, grid, colors, before, after)
     return (
         refined
         if model.card.trained
@@ -120,7 +120,7 @@ def refine(
     )
 
 
-def seen_images(
+def select_condition_images(
     reference: Reference,
     orbits: Sequence[Orbit],
     buffers: Sequence[GBuffer],

@@ -21,9 +21,9 @@ from ..bake.texels import locate
 from ..mesh.surface import Surface
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import side_neighbours
-from .trilinear import interpolate
+from .trilinear import interpolate_trilinear
 from .voxel_colors import VoxelColors, texels_per_cell
-from .voxel_grid import Cells
+from .voxel_grid import VoxelGrid
 
 POOR, GOOD = 0.2, 0.6
 """Confidence up to which the whole change is added, and from which on nothing is; a smooth ramp between."""
@@ -40,10 +40,10 @@ FINE = 4
 """Texels along a cell's side that are more than enough to hold what cells say."""
 
 
-def combine(
+def merge_refinement(
     surface: Surface,
     texture: Texture,
-    grid: Cells,
+    grid: VoxelGrid,
     colors: VoxelColors,
     before: np.ndarray,
     after: np.ndarray,
@@ -72,7 +72,7 @@ def combine(
 
     def image(values: np.ndarray) -> np.ndarray:
         """(S, S, C) float32 atlas of cells' values (N, C)."""
-        atlas = interpolate(grid, values, texels.positions)[texels.nearest]
+        atlas = interpolate_trilinear(grid, values, texels.positions)[texels.nearest]
         return cv2.resize(atlas, (size, size), interpolation=cv2.INTER_LINEAR).reshape(size, size, -1)
 
     def material_map(channel: int) -> np.ndarray:
@@ -96,7 +96,7 @@ def combine(
 
 
 def _shares(
-    grid: Cells, colors: VoxelColors, before: np.ndarray, after: np.ndarray
+    grid: VoxelGrid, colors: VoxelColors, before: np.ndarray, after: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a texel of base colour c becomes is ``c + added - replaced * c``, with ``added`` (N, 3) float32
     0..255 and ``replaced`` (N,)."""
@@ -106,7 +106,7 @@ def _shares(
     return 255 * added, replaced
 
 
-def _depth(grid: Cells, seen: np.ndarray) -> np.ndarray:
+def _depth(grid: VoxelGrid, seen: np.ndarray) -> np.ndarray:
     """(N,) float32: steps from what was seen over sides of cells, 0 there and 1 from the strip's end on."""
     steps = max(round(STRIP * grid.resolution), 1)
     depth, reached = np.where(seen, 0, steps).astype(np.float32), seen.copy()

@@ -7,13 +7,13 @@ import numpy as np
 from numba import njit
 from scipy.spatial import cKDTree
 
-from .voxel_grid import Cells, row_of
+from .voxel_grid import VoxelGrid, find_cell
 
 POINTS = 1 << 17
 """That one core works on at once."""
 
 
-def interpolate(grid: Cells, values: np.ndarray, points: np.ndarray) -> np.ndarray:
+def interpolate_trilinear(grid: VoxelGrid, values: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(M, C) float32 at points (M, 3) in -0.5..0.5: trilinear mean of values (N, C) over the occupied ones of
     a point's eight nearest cells (TRELLIS.2's lookup); where none of them is occupied, the value of the
     nearest cell."""
@@ -45,7 +45,7 @@ def _interpolate(starts, heights, resolution, values, points, result, found):
         for corner in range(8):
             a, b, c = i + (corner & 1), j + ((corner >> 1) & 1), k + (corner >> 2)
             if 0 <= a < resolution and 0 <= b < resolution:
-                row = row_of(starts, heights, a * resolution + b, c)
+                row = find_cell(starts, heights, a * resolution + b, c)
                 if row >= 0:
                     weight = (1 - abs(x - a)) * (1 - abs(y - b)) * (1 - abs(z - c))
                     total += weight

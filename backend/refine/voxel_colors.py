@@ -12,9 +12,9 @@ from ..mesh.surface import Surface, triangle_areas
 from ..mesh.uvs import rasterize_atlas
 from ..render.footprint import pyramid, sample
 from .closest_points import closest_points
-from .voxel_grid import Cells
+from .voxel_grid import VoxelGrid
 
-MATERIAL = (0.0, 0.6, 1.0)
+DEFAULT_MATERIAL = (0.0, 0.6, 1.0)
 """Metallic, roughness and alpha of what was painted, of which the bake says nothing: as Blender shows it
 without their maps."""
 
@@ -41,7 +41,7 @@ class VoxelColors:
     coverage: np.ndarray
 
 
-def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors:
+def voxel_colors(surface: Surface, texture: Texture, grid: VoxelGrid) -> VoxelColors:
     """Reads the texture where the surface is nearest to each cell's centre, as a mean over about one cell of
     it."""
     size = min(len(texture.base_color), LARGEST)
@@ -56,12 +56,14 @@ def voxel_colors(surface: Surface, texture: Texture, grid: Cells) -> VoxelColors
         weights = np.column_stack([barycentric[part], 1 - barycentric[part].sum(axis=1)])
         uvs = np.einsum("nc,ncx->nx", weights, surface.corner_uvs[face[part]])
         pixels = np.column_stack([uvs[:, 0], 1 - uvs[:, 1]]) * np.float32(size)
-        result[part] = sample(mips, pixels, span[face[part], None, None] * np.eye(2, dtype=np.float32))
+        result[part] = sample(
+            mips, pixels, span[face[part], None, None] * np.image_encoder(2, dtype=np.float32)
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(read, [slice(start, start + POINTS) for start in range(0, len(grid), POINTS)]))
     colors, confidence, coverage = np.split(result / 255, [3, 4], axis=1)
-    values = np.column_stack([colors, np.tile(np.float32(MATERIAL), (len(grid), 1))])
+    values = np.column_stack([colors, np.tile(np.float32(DEFAULT_MATERIAL), (len(grid), 1))])
     return VoxelColors(values, confidence[:, 0], coverage[:, 0])
 
 

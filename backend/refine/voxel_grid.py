@@ -8,7 +8,7 @@ from numba import njit
 
 
 @dataclass(frozen=True)
-class Cells:
+class VoxelGrid:
     """Occupied cells of a cubic grid over normalised space, -0.5 to 0.5, in ascending order of x, then y,
     then z.
 
@@ -42,7 +42,7 @@ def column_starts(column: np.ndarray, count: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def row_of(starts, heights, column, height):
+def find_cell(starts, heights, column, height):
     """The cell at a height of a column, -1 if it is not occupied."""
     low, high = starts[column], starts[column + 1]
     while low < high:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from ..api.errors import InvalidWeights
-from ..refine.trellis2.image_encoder import load_eye
-from ..refine.trellis2.model import CARD, EYE, Card, Model, Statistics
+from ..refine.trellis2.image_encoder import load_image_encoder
+from ..refine.trellis2.model import IMAGE_ENCODER, MODEL_CARD, LatentStatistics, Model, ModelCard
 from ..store import appear_whole
 
 
@@ -26,24 +26,24 @@ def make(
         originals: the folder of the downloads.
         made: the folder to make it in.
         progress: told the fraction done.
-        options: of :class:`backend.refine.trellis2.model.Card`: what the networks are, if not as published.
+        options: of :class:`backend.refine.trellis2.model.ModelCard`: what the networks are, if not as published.
 
     Raises:
         InvalidWeights: a file is not what it should be.
     """
     unfinished = made / f"{part}.part"
-    if part == EYE:
-        load_eye(files[0].parent)
+    if part == IMAGE_ENCODER:
+        load_image_encoder(files[0].parent)
         appear_whole(made / part, lambda folder: [shutil.copy(file, folder) for file in files])
         return
-    if part == CARD:
-        Card(*published_statistics(files[0]), **options).write(unfinished)
+    if part == MODEL_CARD:
+        ModelCard(*read_published_statistics(files[0]), **options).write(unfinished)
     else:
         shutil.copy(files[0], unfinished)
     os.replace(unfinished, made / part)
 
 
-def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
+def read_published_statistics(file: Path) -> tuple[LatentStatistics, LatentStatistics]:
     """Of the latents of shapes and of textures, from the published ``texturing_pipeline.json``.
 
     Raises:
@@ -52,7 +52,7 @@ def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
     try:
         published = json.loads(file.read_text(encoding="utf-8"))["args"]
         found = [
-            Statistics(
+            LatentStatistics(
                 *(tuple(map(float, published[f"{name}_slat_normalization"][key])) for key in ("mean", "std"))
             )
             for name in ("shape", "tex")

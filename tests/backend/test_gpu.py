@@ -18,9 +18,9 @@ from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import adapted_layers, condition
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.sampler import EXPERTS, Sampling, denoise
-from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
-from backend.refine.trellis2.flow import Flow, FlowWidths
-from backend.refine.trellis2.sparse import levels
+from backend.refine.trellis2.autoencoder import AutoencoderConfig, Decoder, Encoder
+from backend.refine.trellis2.flow import Flow, FlowConfig
+from backend.refine.trellis2.sparse import build_levels
 from tests import tiny_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -110,19 +110,19 @@ def test_a_card_is_faster_than_nothing():
     [
         (
             Encoder,
-            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            AutoencoderConfig(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
             torch.float16,
             2e-2,
         ),
         (
             Decoder,
-            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            AutoencoderConfig(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
             torch.float16,
             5e-2,
         ),
         (
             Flow,
-            FlowWidths(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512),
+            FlowConfig(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512),
             torch.bfloat16,
             5e-2,
         ),
@@ -132,10 +132,10 @@ def test_the_refinements_networks_give_there_what_a_cpu_gives(kind, widths, half
     torch.manual_seed(0)
     network = kind(widths, torch.float32).requires_grad_(False)
     cells = torch.unique(torch.randint(0, 40, (3_000, 3)), dim=0)
-    count = len(levels(cells)[-1])
+    count = len(build_levels(cells)[-1])
 
     def given(device, dtype):
-        copy, grid = kind(widths, dtype).to(device), levels(cells.to(device))
+        copy, grid = kind(widths, dtype).to(device), build_levels(cells.to(device))
         copy.load_state_dict(network.state_dict())
         random = torch.Generator().manual_seed(1)
         if kind is Flow:

@@ -16,7 +16,7 @@ from ...mesh.voxels import edge_misses
 
 
 @njit(nogil=True)
-def crossings(a, b, c, axis, resolution, first, last):
+def iterate_crossings(a, b, c, axis, resolution, first, last):
     """The grid lines along ``axis`` that a triangle crosses, as ``(column, row, place)``: the line's node in
     the other two axes, and where.
 
@@ -67,7 +67,7 @@ def _between(a, b, row, u, v, w):
 
 
 @njit(nogil=True)
-def overlaps(a, b, c, n, resolution, first, last):
+def iterate_overlaps(a, b, c, n, resolution, first, last):
     """The cells ``(x, y, z)`` that a triangle with normal n touches or overlaps (Schwarz and Seidel 2010,
     section 4); none if n is zero."""
     w = 0
@@ -99,7 +99,7 @@ def overlaps(a, b, c, n, resolution, first, last):
 
 
 @njit(nogil=True)
-def passes(start, end):
+def iterate_segment_cells(start, end):
     """The cells ``(x, y, z)`` that a segment passes through, from side to side (Amanatides and Woo 1987)."""
     cell, step, following, pace = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3), np.empty(3)
     for axis in range(3):

@@ -14,9 +14,9 @@ from numba import njit
 
 from ...mesh.edges import border_edges
 from ...mesh.surface import triangle_normals
-from ..voxel_grid import Cells, column_starts, row_of
-from .crossings import crossings, overlaps, passes
-from .quadrics import COEFFICIENTS, add_line, add_plane, add_point, minimise
+from ..voxel_grid import VoxelGrid, column_starts, find_cell
+from .crossings import iterate_crossings, iterate_overlaps, iterate_segment_cells
+from .quadrics import COEFFICIENTS, add_line, add_plane, add_point, minimize_quadrics
 
 SHRINK = np.float32(0.99999)
 """Keeps the longest side's ends inside the grid, as in the model's training. It moves no vertex by more than
@@ -39,7 +39,7 @@ OCCUPIED = 8
 
 
 @dataclass(frozen=True)
-class DualGrid(Cells):
+class DualGrid(VoxelGrid):
     """Occupied cells in ascending order of x, then y, then z.
 
     Attributes:
@@ -61,10 +61,10 @@ def dual_grid(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> DualG
         faces: (F, 3) int32.
         resolution: cells along each side.
     """
-    return grid_of(vertices.astype(np.float32) * SHRINK + np.float32(0.5), faces, resolution)
+    return dual_grid_in_unit_cube(vertices.astype(np.float32) * SHRINK + np.float32(0.5), faces, resolution)
 
 
-def grid_of(points: np.ndarray, faces: np.ndarray, resolution: int) -> DualGrid:
+def dual_grid_in_unit_cube(points: np.ndarray, faces: np.ndarray, resolution: int) -> DualGrid:
     """Like :func:`dual_grid`, for vertices (V, 3) float32 that lie in 0..1 and are taken as they are."""
     scaled = points.astype(np.float64) * resolution
     corners, normals = scaled[faces], triangle_normals(points, faces).astype(np.float64)
@@ -97,7 +97,7 @@ def _slab(corners, normals, border, resolution, first, last) -> tuple[np.ndarray
     _add_crossings(corners, normals, starts, heights, resolution, first, last, quadrics)
     _add_faces(corners, normals, starts, heights, resolution, first, last, quadrics)
     _add_border(border, starts, heights, resolution, first, last, quadrics)
-    minimise(quadrics, offsets)
+    minimize_quadrics(quadrics, offsets)
     cells = np.column_stack([first + column // resolution, column % resolution, heights]).astype(np.int32)
     return cells, offsets, (marks.ravel()[place, None] & np.uint8([1, 2, 4])) > 0
 
@@ -108,7 +108,7 @@ def _mark(corners, first, last, marks):
     for f in range(len(corners)):
         for axis in range(3):
             u, v = (axis + 1) % 3, (axis + 2) % 3
-            for column, row, place in crossings(
+            for column, row, place in iterate_crossings(
                 corners[f, 0], corners[f, 1], corners[f, 2], axis, resolution, first, last
             ):
                 cell[axis] = int(place)
@@ -129,13 +129,13 @@ def _add_crossings(corners, normals, starts, heights, resolution, first, last, q
         a, b, c, n = corners[f, 0], corners[f, 1], corners[f, 2], normals[f]
         for axis in range(3):
             u, v = (axis + 1) % 3, (axis + 2) % 3
-            for column, row, place in crossings(a, b, c, axis, resolution, first, last):
+            for column, row, place in iterate_crossings(a, b, c, axis, resolution, first, last):
                 point[u], point[v], point[axis] = column, row, place
                 cell[axis] = int(place)
                 for corner in range(4):
                     cell[u], cell[v] = column - (corner & 1), row - (corner >> 1)
                     if first <= cell[0] < last:
-                        index = row_of(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
+                        index = find_cell(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
                         add_point(quadrics, index, POINT_WEIGHT, point, cell)
                         add_plane(quadrics, index, n, a, cell)
 
@@ -145,8 +145,8 @@ def _add_faces(corners, normals, starts, heights, resolution, first, last, quadr
     """Every triangle pulls the occupied cells that it overlaps towards its plane."""
     for f in range(len(corners)):
         a, b, c, n = corners[f, 0], corners[f, 1], corners[f, 2], normals[f]
-        for cell in overlaps(a, b, c, n, resolution, first, last):
-            index = row_of(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
+        for cell in iterate_overlaps(a, b, c, n, resolution, first, last):
+            index = find_cell(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
             if index >= 0:
                 add_plane(quadrics, index, n, a, cell)
 
@@ -159,8 +159,8 @@ def _add_border(border, starts, heights, resolution, first, last, quadrics):
         if max(start[0], end[0]) < first or min(start[0], end[0]) > last:
             continue
         direction = (end - start) / np.sqrt(((end - start) ** 2).sum())
-        for cell in passes(start, end):
+        for cell in iterate_segment_cells(start, end):
             if first <= cell[0] < last and 0 <= cell[1] < resolution and 0 <= cell[2] < resolution:
-                index = row_of(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
+                index = find_cell(starts, heights, (cell[0] - first) * resolution + cell[1], cell[2])
                 if index >= 0:
                     add_line(quadrics, index, BORDER_WEIGHT, direction, start, cell)

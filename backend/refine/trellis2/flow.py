@@ -19,7 +19,7 @@ BASE = 10_000
 
 
 @dataclass(frozen=True)
-class FlowWidths:
+class FlowConfig:
     """The defaults are the published ones.
 
     Attributes:
@@ -44,10 +44,10 @@ class Flow(nn.Module):
     """The texture flow. The keys and values of an image are kept as long as its condition tensor lives; do
     not change that in place."""
 
-    def __init__(self, widths: FlowWidths = FlowWidths(), dtype: torch.dtype = torch.bfloat16):
+    def __init__(self, widths: FlowConfig = FlowConfig(), dtype: torch.dtype = torch.bfloat16):
         super().__init__()
         self.dtype, self.head = dtype, widths.width // widths.heads
-        self.t_embedder = TimeEmbedder(widths.width)
+        self.t_embedder = TimestepEmbedder(widths.width)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(widths.width, 6 * widths.width))
         self.input_layer = nn.Linear(widths.inputs, widths.width)
         self.blocks = nn.ModuleList(Block(widths, dtype) for _ in range(widths.blocks))
@@ -68,7 +68,7 @@ class Flow(nn.Module):
         """
         h = self.input_layer(x).to(self.dtype)
         modulation = self.adaLN_modulation(self.t_embedder(time)).to(self.dtype)
-        turns = rotations(cells, self.head)
+        turns = rope_frequencies(cells, self.head)
         for block, (key, value) in zip(self.blocks, self._keys_values(condition), strict=True):
             h = block(h, modulation, turns, key, value)
         return self.out_layer(self.norm(h.float()))
@@ -81,7 +81,7 @@ class Flow(nn.Module):
         return self._seen[condition]
 
 
-class TimeEmbedder(nn.Module):
+class TimestepEmbedder(nn.Module):
     """A noise level as a vector (C,), in float32."""
 
     def __init__(self, width: int):
@@ -102,7 +102,7 @@ class Block(nn.Module):
     """Attention among the tokens, attention to the image, feed-forward; the first and the last modulated by
     the time."""
 
-    def __init__(self, widths: FlowWidths, dtype: torch.dtype):
+    def __init__(self, widths: FlowConfig, dtype: torch.dtype):
         super().__init__()
         self.modulation = nn.Parameter(torch.zeros(6 * widths.width))
         self.norm1 = LayerNorm(widths.width, affine=False)
@@ -121,7 +121,7 @@ class Block(nn.Module):
         value: torch.Tensor,
     ) -> torch.Tensor:
         """(T, C) of (T, C), with a modulation (6 C,) that is the same for all blocks, and
-        :func:`rotations`."""
+        :func:`rope_frequencies`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = (self.modulation + modulation).to(h.dtype).chunk(6)
         h = h + gate1 * self.self_attn(self.norm1(h) * (1 + scale1) + shift1, turns)
         h = h + self.cross_attn(self.norm2(h), key, value)
@@ -131,28 +131,28 @@ class Block(nn.Module):
 class SelfAttention(nn.Module):
     """Of all tokens to all, which know where they are by rotation."""
 
-    def __init__(self, widths: FlowWidths, dtype: torch.dtype):
+    def __init__(self, widths: FlowConfig, dtype: torch.dtype):
         super().__init__()
         self.heads = widths.heads
         self.to_qkv = nn.Linear(widths.width, 3 * widths.width, dtype=dtype)
-        self.q_rms_norm, self.k_rms_norm = HeadNorm(widths), HeadNorm(widths)
+        self.q_rms_norm, self.k_rms_norm = MultiHeadRMSNorm(widths), MultiHeadRMSNorm(widths)
         self.to_out = nn.Linear(widths.width, widths.width, dtype=dtype)
 
     def forward(self, x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
         query, key, value = (part.unflatten(1, (self.heads, -1)) for part in self.to_qkv(x).chunk(3, dim=1))
-        query, key = rotated(self.q_rms_norm(query), turns), rotated(self.k_rms_norm(key), turns)
-        return self.to_out(attended(query, key, value))
+        query, key = apply_rope(self.q_rms_norm(query), turns), apply_rope(self.k_rms_norm(key), turns)
+        return self.to_out(attention(query, key, value))
 
 
 class CrossAttention(nn.Module):
     """Of the tokens to those of an image."""
 
-    def __init__(self, widths: FlowWidths, dtype: torch.dtype):
+    def __init__(self, widths: FlowConfig, dtype: torch.dtype):
         super().__init__()
         self.heads = widths.heads
         self.to_q = nn.Linear(widths.width, widths.width, dtype=dtype)
         self.to_kv = nn.Linear(widths.condition, 2 * widths.width, dtype=dtype)
-        self.q_rms_norm, self.k_rms_norm = HeadNorm(widths), HeadNorm(widths)
+        self.q_rms_norm, self.k_rms_norm = MultiHeadRMSNorm(widths), MultiHeadRMSNorm(widths)
         self.to_out = nn.Linear(widths.width, widths.width, dtype=dtype)
 
     def keys_values(self, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -161,13 +161,15 @@ class CrossAttention(nn.Module):
         return self.k_rms_norm(key), value
 
     def forward(self, x: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        return self.to_out(attended(self.q_rms_norm(self.to_q(x).unflatten(1, (self.heads, -1))), key, value))
+        return self.to_out(
+            attention(self.q_rms_norm(self.to_q(x).unflatten(1, (self.heads, -1))), key, value)
+        )
 
 
-class HeadNorm(nn.Module):
+class MultiHeadRMSNorm(nn.Module):
     """Makes vectors (n, heads, D) as long as sqrt(D), in float32, times a gain per channel."""
 
-    def __init__(self, widths: FlowWidths):
+    def __init__(self, widths: FlowConfig):
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(widths.heads, widths.width // widths.heads))
 
@@ -178,7 +180,7 @@ class HeadNorm(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers."""
 
-    def __init__(self, widths: FlowWidths, dtype: torch.dtype):
+    def __init__(self, widths: FlowConfig, dtype: torch.dtype):
         super().__init__()
         self.mlp = nn.Sequential(
             nn.Linear(widths.width, widths.hidden, dtype=dtype),
@@ -190,7 +192,7 @@ class FeedForward(nn.Module):
         return self.mlp(x)
 
 
-def rotations(cells: torch.Tensor, head: int) -> torch.Tensor:
+def rope_frequencies(cells: torch.Tensor, head: int) -> torch.Tensor:
     """(T, 1, D / 2) complex64 turns of the pairs of a head's D channels: a third each for x, y and z, what is
     left over unturned."""
     pairs, each = head // 2, head // 6
@@ -200,13 +202,13 @@ def rotations(cells: torch.Tensor, head: int) -> torch.Tensor:
     return torch.polar(torch.ones_like(angles), angles)[:, None]
 
 
-def rotated(x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+def apply_rope(x: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
     """x (T, heads, D) with its neighbouring channels turned as pairs, in float32."""
     pairs = torch.view_as_complex(x.float().unflatten(2, (-1, 2)))
     return torch.view_as_real(pairs * turns).flatten(2).to(x.dtype)
 
 
-def attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """(n, heads D), full attention of queries (n, heads, D) to keys and values (m, heads, D)."""
     heads = (part.transpose(0, 1)[None] for part in (query, key, value))
     return scaled_dot_product_attention(*heads)[0].transpose(0, 1).flatten(1)

@@ -23,7 +23,7 @@ OBJECT = 0.8
 """Alpha, of the largest, above which a pixel counts for the square around the object."""
 
 
-class Eye(nn.Module):
+class ImageEncoder(nn.Module):
     """Turns images into tokens."""
 
     def __init__(self, network: DINOv3ViTModel):
@@ -44,7 +44,7 @@ class Eye(nn.Module):
         return layer_norm(last, last.shape[-1:], eps=1e-5)
 
 
-def load_eye(folder: Path) -> Eye:
+def load_image_encoder(folder: Path) -> ImageEncoder:
     """The network of a folder with ``config.json`` and a ``.safetensors`` file.
 
     Raises:
@@ -63,10 +63,10 @@ def load_eye(folder: Path) -> Eye:
         raise InvalidWeights(
             f"{folder}: the tensor '{wrong[0]}' is missing or not what it should be. Download it again."
         )
-    return Eye(network.eval().requires_grad_(False))
+    return ImageEncoder(network.eval().requires_grad_(False))
 
 
-def framed(reference: Reference, size: int) -> np.ndarray:
+def crop_to_object(reference: Reference, size: int) -> np.ndarray:
     """(size, size, 3) uint8 sRGB: the object as the flow's training shows one, in a square that it just
     fills, on black.
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from .sparse import Level, by_rows, channel_to_space, convolve, space_to_channel
+from .sparse import SparseLevel, channel_to_space, convolve, map_rows, space_to_channel
 
 
 class LayerNorm(nn.LayerNorm):
@@ -21,7 +21,7 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.float()).to(x.dtype)
 
 
-class SubMConv3(nn.Module):
+class SubmanifoldConv3d(nn.Module):
     """A submanifold convolution, 3 x 3 x 3."""
 
     def __init__(self, inputs: int, outputs: int, dtype: torch.dtype):
@@ -30,16 +30,16 @@ class SubMConv3(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs, dtype=dtype))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, level: SparseLevel) -> torch.Tensor:
         return convolve(x, level, self.weight, self.bias)
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXtBlock(nn.Module):
     """Convolution, norm, and two linear layers, beside which the input goes on."""
 
     def __init__(self, channels: int, dtype: torch.dtype):
         super().__init__()
-        self.conv = SubMConv3(channels, channels, dtype)
+        self.conv = SubmanifoldConv3d(channels, channels, dtype)
         self.norm = LayerNorm(channels)
         self.mlp = nn.Sequential(
             nn.Linear(channels, 4 * channels, dtype=dtype),
@@ -47,49 +47,51 @@ class ConvNeXt(nn.Module):
             nn.Linear(4 * channels, channels, dtype=dtype),
         )
 
-    def forward(self, x: torch.Tensor, level: Level, following: Level | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, level: SparseLevel, following: SparseLevel | None = None
+    ) -> torch.Tensor:
         """(n, C) of (n, C); what level follows does not matter."""
-        return x + by_rows(lambda rows: self.mlp(self.norm(rows)), self.conv(x, level), 4 * x.shape[1])
+        return x + map_rows(lambda rows: self.mlp(self.norm(rows)), self.conv(x, level), 4 * x.shape[1])
 
 
-class Down(nn.Module):
+class DownBlock(nn.Module):
     """To the next coarser level, with twice the channels."""
 
     def __init__(self, inputs: int, outputs: int, dtype: torch.dtype):
         super().__init__()
         self.norm1 = LayerNorm(inputs)
-        self.conv1 = SubMConv3(inputs, outputs // 8, dtype)
+        self.conv1 = SubmanifoldConv3d(inputs, outputs // 8, dtype)
         self.norm2 = LayerNorm(outputs, affine=False)
-        self.conv2 = SubMConv3(outputs, outputs, dtype)
+        self.conv2 = SubmanifoldConv3d(outputs, outputs, dtype)
 
-    def forward(self, x: torch.Tensor, fine: Level, coarse: Level) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, fine: SparseLevel, coarse: SparseLevel) -> torch.Tensor:
         """(n_coarse, Cout) of (n_fine, Cin)."""
-        h = self.conv1(_activated(self.norm1, x), fine)
-        h = self.conv2(_activated(self.norm2, space_to_channel(h, fine, coarse)), coarse)
+        h = self.conv1(_norm_silu(self.norm1, x), fine)
+        h = self.conv2(_norm_silu(self.norm2, space_to_channel(h, fine, coarse)), coarse)
         # The mean of 8 Cin / Cout channels at a time; they are all one child's, so it may be taken before the
         # children are put together.
         mean = x.view(len(x), h.shape[1] // 8, -1).mean(2)
         return h + space_to_channel(mean, fine, coarse)
 
 
-class Up(nn.Module):
+class UpBlock(nn.Module):
     """To the next finer level, with half the channels."""
 
     def __init__(self, inputs: int, outputs: int, dtype: torch.dtype):
         super().__init__()
         self.norm1 = LayerNorm(inputs)
-        self.conv1 = SubMConv3(inputs, 8 * outputs, dtype)
+        self.conv1 = SubmanifoldConv3d(inputs, 8 * outputs, dtype)
         self.norm2 = LayerNorm(outputs, affine=False)
-        self.conv2 = SubMConv3(outputs, outputs, dtype)
+        self.conv2 = SubmanifoldConv3d(outputs, outputs, dtype)
 
-    def forward(self, x: torch.Tensor, coarse: Level, fine: Level) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, coarse: SparseLevel, fine: SparseLevel) -> torch.Tensor:
         """(n_fine, Cout) of (n_coarse, Cin)."""
-        h = channel_to_space(self.conv1(_activated(self.norm1, x), coarse), fine)
-        h = self.conv2(_activated(self.norm2, h), fine)
+        h = channel_to_space(self.conv1(_norm_silu(self.norm1, x), coarse), fine)
+        h = self.conv2(_norm_silu(self.norm2, h), fine)
         skip = channel_to_space(x, fine)
         # Every channel of x goes to as many neighbouring ones as it takes.
         return (h.view(*skip.shape, -1) + skip[:, :, None]).flatten(1)
 
 
-def _activated(norm: LayerNorm, x: torch.Tensor) -> torch.Tensor:
-    return by_rows(lambda rows: silu(norm(rows)), x, x.shape[1])
+def _norm_silu(norm: LayerNorm, x: torch.Tensor) -> torch.Tensor:
+    return map_rows(lambda rows: silu(norm(rows)), x, x.shape[1])

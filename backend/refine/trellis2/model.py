@@ -11,38 +11,38 @@ from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import TRELLIS2
 from ...tensors import Tensors
-from .autoencoder import Decoder, Encoder, Widths
-from .flow import Flow, FlowWidths
-from .image_encoder import Eye, load_eye
+from .autoencoder import AutoencoderConfig, Decoder, Encoder
+from .flow import Flow, FlowConfig
+from .image_encoder import ImageEncoder, load_image_encoder
 from .loading import load
 
-CARD, EYE = "model.json", "dinov3"
+MODEL_CARD, IMAGE_ENCODER = "model.json", "dinov3"
 """Of the folder, beside a file for each network: what the networks are, and the folder of the network that
 looks at images."""
 
 
-PUBLISHED, PUBLISHED_FLOW = Widths(), FlowWidths()
+PUBLISHED, PUBLISHED_FLOW = AutoencoderConfig(), FlowConfig()
 
 
 @dataclass(frozen=True)
-class Statistics:
+class LatentStatistics:
     """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without
     either."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def normalised(self, latents: torch.Tensor) -> torch.Tensor:
+    def normalize(self, latents: torch.Tensor) -> torch.Tensor:
         """(T, 32) float32 as the flow knows them."""
         return (latents - latents.new_tensor(self.mean)) / latents.new_tensor(self.std)
 
-    def restored(self, latents: torch.Tensor) -> torch.Tensor:
+    def denormalize(self, latents: torch.Tensor) -> torch.Tensor:
         """(T, 32) float32 as the decoder knows them."""
         return latents * latents.new_tensor(self.std) + latents.new_tensor(self.mean)
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """What the networks are.
 
     Attributes:
@@ -51,10 +51,10 @@ class Card:
         trained: whether the weights have learnt anything; random ones make noise, and say so.
     """
 
-    shape: Statistics
-    texture: Statistics
-    widths: Widths = PUBLISHED
-    flow: FlowWidths = PUBLISHED_FLOW
+    shape: LatentStatistics
+    texture: LatentStatistics
+    widths: AutoencoderConfig = PUBLISHED
+    flow: FlowConfig = PUBLISHED_FLOW
     trained: bool = True
 
     @staticmethod
@@ -64,7 +64,7 @@ class Card:
         Raises:
             InvalidWeights: there is none, or it cannot be read.
         """
-        file = folder / CARD
+        file = folder / MODEL_CARD
         if not file.is_file():
             raise InvalidWeights(
                 f"TRELLIS.2's weights are not in {folder}. Run: {TRELLIS2.command}. Or texture without "
@@ -73,8 +73,13 @@ class Card:
             )
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            kinds = {"shape": Statistics, "texture": Statistics, "widths": Widths, "flow": FlowWidths}
-            return Card(
+            kinds = {
+                "shape": LatentStatistics,
+                "texture": LatentStatistics,
+                "widths": AutoencoderConfig,
+                "flow": FlowConfig,
+            }
+            return ModelCard(
                 **{name: kind(**_tuples(data[name])) for name, kind in kinds.items()}, trained=data["trained"]
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -95,13 +100,13 @@ class Model:
     """The networks of a folder.
 
     Args:
-        folder: see :data:`CARD`.
+        folder: see :data:`MODEL_CARD`.
         device: where they work. The CPU works in float32, which it is quickest in; a GPU as published, in
             half precision.
     """
 
     def __init__(self, folder: Path, device: torch.device):
-        self.folder, self.device, self.card = folder, device, Card.read(folder)
+        self.folder, self.device, self.card = folder, device, ModelCard.read(folder)
         halves = device.type != "cpu"
         self._torso, self._flow = (
             (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
@@ -125,8 +130,8 @@ class Model:
         """The flow for a grid of 512 or 1024 cells."""
         return self._load(Flow, f"flow_{resolution}", self.card.flow, self._flow)
 
-    def eye(self) -> Eye:
-        return load_eye(self.folder / EYE).to(self.device)
+    def image_encoder(self) -> ImageEncoder:
+        return load_image_encoder(self.folder / IMAGE_ENCODER).to(self.device)
 
     def check(self) -> None:
         """Opens every file once, and compares names and shapes.
@@ -140,13 +145,13 @@ class Model:
                 for key, tensor in _empty(kind, widths, torch.float32).state_dict().items()
             }
             Tensors([self._file(name)]).expect(expected)
-        if not (self.folder / EYE / "config.json").is_file():
+        if not (self.folder / IMAGE_ENCODER / "config.json").is_file():
             raise InvalidWeights(
-                f"{self.folder / EYE} holds no network that looks at images. Delete the folder, then run: "
+                f"{self.folder / IMAGE_ENCODER} holds no network that looks at images. Delete the folder, then run: "
                 f"{TRELLIS2.command}"
             )
 
-    def _networks(self) -> list[tuple[type[nn.Module], str, Widths | FlowWidths]]:
+    def _networks(self) -> list[tuple[type[nn.Module], str, AutoencoderConfig | FlowConfig]]:
         card = self.card
         return [
             (Encoder, "shape_encoder", card.widths),
@@ -159,7 +164,9 @@ class Model:
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
 
-    def _load(self, kind: type[nn.Module], name: str, widths: Widths | FlowWidths, dtype: torch.dtype):
+    def _load(
+        self, kind: type[nn.Module], name: str, widths: AutoencoderConfig | FlowConfig, dtype: torch.dtype
+    ):
         return load(_empty(kind, widths, dtype), Tensors([self._file(name)]), self.device)
 
 
@@ -168,6 +175,6 @@ def _tuples(values: dict) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _empty(kind: type[nn.Module], widths: Widths | FlowWidths, dtype: torch.dtype) -> nn.Module:
+def _empty(kind: type[nn.Module], widths: AutoencoderConfig | FlowConfig, dtype: torch.dtype) -> nn.Module:
     with torch.device("meta"):
         return kind(widths, dtype)

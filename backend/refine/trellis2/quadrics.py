@@ -47,7 +47,7 @@ def add_line(quadrics, row, weight, d, point, cell):
 
 
 @njit(cache=True, nogil=True)
-def minimise(quadrics, places):
+def minimize_quadrics(quadrics, places):
     """Writes into places (N, 3) where in 0..1 each positive definite quadric (N, 9) is least.
 
     Where the free minimum lies outside the cell, the least of those of its sides, edges and corners that lie

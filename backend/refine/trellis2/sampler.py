@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-SIGMA = 1e-5
+SIGMA_MIN = 1e-5
 """Noise that is left at level 0, in training."""
 
 Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
 
-def times(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
+def noise_schedule(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
     """(steps + 1,) float64 noise levels from exactly ``start`` to 0, closer to each other near 0 the smaller
     ``rescale``; only 0 from 0."""
     if start == 0:
@@ -27,7 +27,7 @@ def times(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
     return levels
 
 
-def noised(latents: torch.Tensor, start: float, noise: torch.Tensor) -> torch.Tensor:
+def add_noise(latents: torch.Tensor, start: float, noise: torch.Tensor) -> torch.Tensor:
     """Normalised latents (T, C) at a noise level; at 0 they are as they were.
 
     Args:
@@ -35,7 +35,7 @@ def noised(latents: torch.Tensor, start: float, noise: torch.Tensor) -> torch.Te
         start: the level, 0 to 1.
         noise: (T, C) float32, normal.
     """
-    return (1 - start) * latents + (SIGMA + (1 - SIGMA) * start) * noise if start else latents
+    return (1 - start) * latents + (SIGMA_MIN + (1 - SIGMA_MIN) * start) * noise if start else latents
 
 
 @torch.no_grad()
@@ -57,12 +57,12 @@ def denoise(
     return x
 
 
-def averaged(velocities: Sequence[Velocity]) -> Velocity:
+def average_velocities(velocities: Sequence[Velocity]) -> Velocity:
     """The mean of what several images ask for."""
     return lambda x, level: sum(velocity(x, level) for velocity in velocities) / len(velocities)
 
 
-def guided(
+def guide_velocity(
     wanted: Velocity, unwanted: Velocity, strength: float, interval: tuple[float, float] = (0.0, 1.0)
 ) -> Velocity:
     """Goes from what no image asks for to what an image does, and beyond where the strength is above 1;

@@ -12,12 +12,12 @@ import torch
 from ...paint.painter import Keep, Progress
 from .dual_grid import DualGrid
 from .model import Model
-from .sampler import Velocity, averaged, denoise, noised, times
-from .sparse import Level, levels
+from .sampler import Velocity, add_noise, average_velocities, denoise, noise_schedule
+from .sparse import SparseLevel, build_levels
 
 
 @dataclass(frozen=True)
-class Strength:
+class SDEditConfig:
     """How much is made anew.
 
     Attributes:
@@ -31,12 +31,12 @@ class Strength:
     seed: int
 
 
-def repaint(
+def run_sdedit(
     model: Model,
     grid: DualGrid,
     values: np.ndarray | None,
     images: Sequence[np.ndarray],
-    strength: Strength,
+    strength: SDEditConfig,
     progress: Progress,
     keep: Keep,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -54,55 +54,63 @@ def repaint(
         keep: keeps the latents, for a run that goes on.
     """
     with torch.no_grad():
-        scales = levels(torch.from_numpy(grid.cells).to(model.device))
+        scales = build_levels(torch.from_numpy(grid.cells).to(model.device))
         progress(0.05)
-        latents = keep("latents", partial(_encoded, model, grid, values, scales, progress))
+        latents = keep("latents", partial(_encode_latents, model, grid, values, scales, progress))
         shape, texture = (torch.from_numpy(latents[name]).to(model.device) for name in ("shape", "texture"))
         made = keep(
             "denoised",
             partial(
-                _denoised, model, grid.resolution, scales[-1], shape, texture, images, strength, progress
+                _denoise_latents,
+                model,
+                grid.resolution,
+                scales[-1],
+                shape,
+                texture,
+                images,
+                strength,
+                progress,
             ),
         )
         decoder = model.decoder()
-        after = _decoded(model, decoder, torch.from_numpy(made["texture"]).to(model.device), scales)
+        after = _decode_colors(model, decoder, torch.from_numpy(made["texture"]).to(model.device), scales)
         progress(0.95)
-        before = np.zeros_like(after) if values is None else _decoded(model, decoder, texture, scales)
+        before = np.zeros_like(after) if values is None else _decode_colors(model, decoder, texture, scales)
         return before, after
 
 
-def _encoded(
-    model: Model, grid: DualGrid, values: np.ndarray | None, scales: list[Level], progress: Progress
+def _encode_latents(
+    model: Model, grid: DualGrid, values: np.ndarray | None, scales: list[SparseLevel], progress: Progress
 ) -> dict[str, np.ndarray]:
     """``shape`` and ``texture``: (T, 32) float32 latents as the flow knows them."""
     features = np.concatenate([grid.offsets, grid.crossed], axis=1) - np.float32(0.5)
-    shape = model.card.shape.normalised(_encode(model, "shape", features, scales))
+    shape = model.card.shape.normalize(_run_encoder(model, "shape", features, scales))
     progress(0.15)
     texture = torch.zeros_like(shape)
     if values is not None:
-        texture = model.card.texture.normalised(_encode(model, "texture", 2 * values - 1, scales))
+        texture = model.card.texture.normalize(_run_encoder(model, "texture", 2 * values - 1, scales))
     progress(0.25)
     return {"shape": shape.cpu().numpy(), "texture": texture.cpu().numpy()}
 
 
-def _encode(model: Model, name: str, features: np.ndarray, scales: list[Level]) -> torch.Tensor:
+def _run_encoder(model: Model, name: str, features: np.ndarray, scales: list[SparseLevel]) -> torch.Tensor:
     return model.encoder(name)(torch.from_numpy(features.astype(np.float32)).to(model.device), scales)
 
 
-def _denoised(
+def _denoise_latents(
     model: Model,
     resolution: int,
-    tokens: Level,
+    tokens: SparseLevel,
     shape: torch.Tensor,
     texture: torch.Tensor,
     images: Sequence[np.ndarray],
-    strength: Strength,
+    strength: SDEditConfig,
     progress: Progress,
 ) -> dict[str, np.ndarray]:
     """``texture``: (T, 32) float32 latents as the flow knows them."""
-    eye = model.eye()
-    conditions = [eye(image) for image in images]
-    del eye
+    image_encoder = model.image_encoder()
+    conditions = [image_encoder(image) for image in images]
+    del image_encoder
     progress(0.3)
     noise = torch.randn(texture.shape, generator=torch.Generator().manual_seed(strength.seed)).to(
         model.device
@@ -113,13 +121,13 @@ def _denoised(
         return lambda x, level: flow(torch.cat([x, shape], dim=1), level, tokens.coords, condition)
 
     x = denoise(
-        averaged([towards(condition) for condition in conditions]),
-        noised(texture, strength.start, noise),
-        times(strength.start, strength.steps),
+        average_velocities([towards(condition) for condition in conditions]),
+        add_noise(texture, strength.start, noise),
+        noise_schedule(strength.start, strength.steps),
         lambda fraction: progress(0.3 + 0.5 * fraction),
     )
     return {"texture": x.cpu().numpy()}
 
 
-def _decoded(model: Model, decoder, latents: torch.Tensor, scales: list[Level]) -> np.ndarray:
-    return (0.5 * decoder(model.card.texture.restored(latents), scales) + 0.5).clamp(0, 1).cpu().numpy()
+def _decode_colors(model: Model, decoder, latents: torch.Tensor, scales: list[SparseLevel]) -> np.ndarray:
+    return (0.5 * decoder(model.card.texture.denormalize(latents), scales) + 0.5).clamp(0, 1).cpu().numpy()

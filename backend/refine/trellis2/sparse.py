@@ -20,7 +20,7 @@ CHUNK = 1 << 28
 
 
 @dataclass(frozen=True)
-class Level:
+class SparseLevel:
     """The occupied cells of one scale.
 
     Attributes:
@@ -47,19 +47,19 @@ class Level:
         return self.parent * 8 + self.child
 
 
-def levels(cells: np.ndarray | torch.Tensor) -> list[Level]:
+def build_levels(cells: np.ndarray | torch.Tensor) -> list[SparseLevel]:
     """The five levels over distinct cells (N, 3) of non-negative integers, finest first, on the device where
     the cells are."""
     coords, result = torch.as_tensor(cells).long(), []
     for _ in SCALES[1:]:
         parents, parent = _distinct(coords // 2)
         child = (coords % 2 * torch.tensor([1, 2, 4], device=coords.device)).sum(1)
-        result.append(Level(coords, _neighbours(coords), parent, child))
+        result.append(SparseLevel(coords, _neighbours(coords), parent, child))
         coords = parents
-    return [*result, Level(coords, _neighbours(coords))]
+    return [*result, SparseLevel(coords, _neighbours(coords))]
 
 
-def convolve(x: torch.Tensor, level: Level, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+def convolve(x: torch.Tensor, level: SparseLevel, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """The submanifold convolution (n, Co): every cell sums over those of its 27 neighbours that exist.
 
     Gathers, multiplies and adds up one place of the kernel after the other, for a chunk of the rows. The sum
@@ -85,18 +85,18 @@ def convolve(x: torch.Tensor, level: Level, weight: torch.Tensor, bias: torch.Te
     return result
 
 
-def space_to_channel(x: torch.Tensor, fine: Level, coarse: Level) -> torch.Tensor:
+def space_to_channel(x: torch.Tensor, fine: SparseLevel, coarse: SparseLevel) -> torch.Tensor:
     """(n_coarse, 8 C), the children's features (n_fine, C) side by side, zero where there is no child."""
     return x.new_zeros(len(coarse) * 8, x.shape[1]).index_copy(0, fine.place, x).view(len(coarse), -1)
 
 
-def channel_to_space(x: torch.Tensor, fine: Level) -> torch.Tensor:
+def channel_to_space(x: torch.Tensor, fine: SparseLevel) -> torch.Tensor:
     """(n_fine, C / 8), every child's part of its parent's features (n_coarse, C), in the children's own
     order."""
     return x.view(len(x) * 8, -1).index_select(0, fine.place)
 
 
-def by_rows(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, width: int) -> torch.Tensor:
+def map_rows(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, width: int) -> torch.Tensor:
     """A function of rows (n, C) that works on each alone, applied to a chunk after the other.
 
     Args:
@@ -133,7 +133,7 @@ def _distinct(coords: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _neighbours(coords: torch.Tensor) -> torch.Tensor:
-    """(n, 27) int32, see :class:`Level`. Half of the places are searched for; the others are the same pairs,
+    """(n, 27) int32, see :class:`SparseLevel`. Half of the places are searched for; the others are the same pairs,
     seen from the neighbour."""
     side = int(coords.max()) + 3
     keys = _keys(coords, side)

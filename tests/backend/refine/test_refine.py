@@ -20,14 +20,14 @@ from backend.bake.bake import Texture, bare
 from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
-from backend.refine.refine import check as looked_at
-from backend.refine.refine import refine, seen_images
-from backend.refine.texture_merge import combine
+from backend.refine.refine import check as check_refinement
+from backend.refine.refine import refine, select_condition_images
+from backend.refine.texture_merge import merge_refinement
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
-from backend.refine.trellis2.image_encoder import framed, load_eye
+from backend.refine.trellis2.image_encoder import crop_to_object, load_image_encoder
 from backend.refine.trellis2.model import Model
-from backend.refine.trellis2.sampler import SIGMA
-from backend.refine.trellis2.sdedit import Strength, repaint
+from backend.refine.trellis2.sampler import SIGMA_MIN
+from backend.refine.trellis2.sdedit import SDEditConfig, run_sdedit
 from backend.refine.voxel_colors import voxel_colors
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
@@ -106,7 +106,7 @@ def silent(fraction):
 
 
 def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
-    square = framed(reference, 64)
+    square = crop_to_object(reference, 64)
     lit = square.max(axis=2) > 60
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
     assert rows[0] <= 1
@@ -120,13 +120,13 @@ def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
 def test_a_thin_or_huge_object_is_framed_too():
     alpha = np.zeros((40, 2000), np.float32)
     alpha[20] = 1
-    assert framed(Reference(np.ones((40, 2000, 3), np.float32), alpha), 32).shape == (32, 32, 3)
+    assert crop_to_object(Reference(np.ones((40, 2000, 3), np.float32), alpha), 32).shape == (32, 32, 3)
 
 
 def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_last_norm(weights, reference):
-    eye, network = load_eye(weights / "dinov3"), tiny_trellis.eye()
-    image = framed(reference, 64)
-    tokens = eye(image)
+    image_encoder, network = load_image_encoder(weights / "dinov3"), tiny_trellis.image_encoder()
+    image = crop_to_object(reference, 64)
+    tokens = image_encoder(image)
     assert tokens.shape == (5 + (64 // 16) ** 2, 32)
     pixels = (
         torch.from_numpy(image / 255.0).permute(2, 0, 1) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -144,30 +144,30 @@ def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_las
 
 
 def test_an_eye_that_lacks_a_tensor_is_refused(tmp_path):
-    network = tiny_trellis.eye()
+    network = tiny_trellis.image_encoder()
     state = {
         name: tensor for name, tensor in network.state_dict().items() if "layer.1.norm1.bias" not in name
     }
     network.save_pretrained(tmp_path, state_dict=state)
     with pytest.raises(InvalidWeights, match=r"layer\.1.norm1\.bias' is missing"):
-        load_eye(tmp_path)
+        load_image_encoder(tmp_path)
     with pytest.raises(InvalidWeights, match="holds no DINOv3 network"):
-        load_eye(tmp_path / "nowhere")
+        load_image_encoder(tmp_path / "nowhere")
 
 
 def test_several_images_are_the_reference_and_views_of_other_sides(surface, reference):
     orbits = [horizontal_orbit(1, 2.4, 1.2, 64), horizontal_orbit(24, 2.4, 1.2, 64)]
     buffers = render(surface, [camera for orbit in orbits for camera in orbit.cameras])
     frames = [np.full((64, 64, 3), number, np.uint8) for number in range(25)]
-    images = seen_images(reference, orbits, buffers, frames, 4)
+    images = select_condition_images(reference, orbits, buffers, frames, 4)
     assert [round(255 * image.color.mean()) for image in images[1:]] == [1 + 6, 1 + 12, 1 + 18]
     assert all(
         np.array_equal(image.alpha > 0.5, buffers[number].mask)
         for image, number in zip(images[1:], (7, 13, 19), strict=True)
     )
     assert (
-        len(seen_images(reference, orbits, buffers, frames, 1))
-        == len(seen_images(reference, [], [], [], 4))
+        len(select_condition_images(reference, orbits, buffers, frames, 1))
+        == len(select_condition_images(reference, [], [], [], 4))
         == 1
     )
 
@@ -185,7 +185,7 @@ class Oracle(Model):
         encoder = super().encoder(name)
         if name == "texture":
             encoder.register_forward_hook(
-                lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalised(latents))
+                lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalize(latents))
             )
         return encoder
 
@@ -196,7 +196,7 @@ class Answer(nn.Module):
         self.latents = latents
 
     def forward(self, x, time, cells, condition):
-        return ((1 - SIGMA) * x[:, :4] - self.latents) / (SIGMA + (1 - SIGMA) * time)
+        return ((1 - SIGMA_MIN) * x[:, :4] - self.latents) / (SIGMA_MIN + (1 - SIGMA_MIN) * time)
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
@@ -204,19 +204,19 @@ def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(
     weights, surface, grid, texture, reference, start
 ):
     colors = voxel_colors(surface, texture, grid)
-    before, after = repaint(
+    before, after = run_sdedit(
         Oracle(weights, torch.device("cpu")),
         grid,
         colors.values,
-        [framed(reference, 32)],
-        Strength(start, 4, 1),
+        [crop_to_object(reference, 32)],
+        SDEditConfig(start, 4, 1),
         silent,
         unkept,
     )
     assert before.std() > 0.01
     assert abs(after - before).max() < 1e-4
     seen = texture.coverage[..., 0] > 0
-    refined = combine(surface, texture, grid, colors, before, after)
+    refined = merge_refinement(surface, texture, grid, colors, before, after)
     assert psnr(refined.base_color[seen], texture.base_color[seen]) > 45
 
 
@@ -240,9 +240,10 @@ def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, t
 
 
 def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
-    model, image = Model(weights, torch.device("cpu")), framed(reference, 32)
+    model, image = Model(weights, torch.device("cpu")), crop_to_object(reference, 32)
     one, other, third = (
-        repaint(model, grid, None, [image], Strength(1.0, 2, seed), silent, unkept) for seed in (1, 1, 2)
+        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, seed), silent, unkept)
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(one[1], other[1])
     assert not np.array_equal(one[1], third[1])
@@ -250,17 +251,19 @@ def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
 
 
 def test_a_run_that_goes_on_does_not_denoise_again(weights, grid, reference):
-    model, image, kept = Model(weights, torch.device("cpu")), framed(reference, 32), {}
+    model, image, kept = Model(weights, torch.device("cpu")), crop_to_object(reference, 32), {}
 
     def keep(part, work):
         if part not in kept:
             kept[part] = work()
         return kept[part]
 
-    first = repaint(model, grid, None, [image], Strength(1.0, 2, 0), silent, keep)
+    first = run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), silent, keep)
     assert set(kept) == {"latents", "denoised"}
-    model.flow = model.encoder = model.eye = None
-    assert np.array_equal(repaint(model, grid, None, [image], Strength(1.0, 2, 0), silent, keep)[1], first[1])
+    model.flow = model.encoder = model.image_encoder = None
+    assert np.array_equal(
+        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), silent, keep)[1], first[1]
+    )
 
 
 def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights, tmp_path, reference):
@@ -344,7 +347,7 @@ def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypa
     with open(tiny_trellis.write_model(tmp_path / "trellis2") / "flow_1024.safetensors", "r+b") as file:
         file.truncate(1 << 42)
     with pytest.raises(OutOfMemory, match=r"takes 8798.1 GB of memory, and .* are free\. Close"):
-        looked_at()
+        check_refinement()
 
 
 def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, reference):

@@ -12,11 +12,11 @@ from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
 from backend.pipeline import _png_files
 from backend.refine.closest_points import closest_points
-from backend.refine.texture_merge import combine
+from backend.refine.texture_merge import merge_refinement
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
-from backend.refine.trilinear import interpolate
-from backend.refine.voxel_colors import MATERIAL, VoxelColors, voxel_colors
-from backend.refine.voxel_grid import Cells
+from backend.refine.trilinear import interpolate_trilinear
+from backend.refine.voxel_colors import DEFAULT_MATERIAL, VoxelColors, voxel_colors
+from backend.refine.voxel_grid import VoxelGrid
 from tests.meshes import decoded, knot, psnr, seam_differences, surface_of
 
 SIZE, RESOLUTION = 512, 128
@@ -42,7 +42,7 @@ def smooth(points: np.ndarray) -> np.ndarray:
     return np.float32(128) + 90 * np.sin(points * np.float32([5, 7, 6]) + np.float32([0, 1, 2]))
 
 
-def centres(grid: Cells) -> np.ndarray:
+def centres(grid: VoxelGrid) -> np.ndarray:
     return ((grid.cells + 0.5) / grid.resolution - 0.5).astype(np.float32)
 
 
@@ -69,7 +69,7 @@ def colors(surface, texture, grid) -> VoxelColors:
     return voxel_colors(surface, texture, grid)
 
 
-def decodings(grid: Cells, change: float, alpha: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def decodings(grid: VoxelGrid, change: float, alpha: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Before and after of a model that blurs, errs by 3 levels and then adds ``change`` levels to red."""
     material = np.tile(np.float32([0.2, 0.7, 1.0]), (len(grid), 1))
     before = np.column_stack([(smooth(centres(grid)) + 3) / 255, material]).astype(np.float32)
@@ -100,7 +100,7 @@ def test_closest_points_are_those_of_a_search_over_all_triangles(surface, grid):
 def test_cells_hold_the_textures_colours_and_how_it_was_seen(colors, grid):
     inner = centres(grid)[:, 0]
     assert np.abs(255 * colors.values[:, :3] - smooth(centres(grid))).mean() < 4
-    assert (colors.values[:, 3:] == np.float32(MATERIAL)).all()
+    assert (colors.values[:, 3:] == np.float32(DEFAULT_MATERIAL)).all()
     badly = (inner > -0.08) & (inner < 0.13)
     for inside, values, expected in (
         (inner < -0.12, colors.confidence, 220 / 255),
@@ -128,7 +128,7 @@ def test_a_cell_takes_the_mean_of_the_texels_in_it(surface, texture, texels):
     assert remaining[1] < 0.25
 
 
-def naive_lookup(grid: Cells, values: np.ndarray, point: np.ndarray) -> np.ndarray:
+def naive_lookup(grid: VoxelGrid, values: np.ndarray, point: np.ndarray) -> np.ndarray:
     row = {tuple(cell): index for index, cell in enumerate(grid.cells.tolist())}
     q = (point + 0.5) * grid.resolution
     total, result = 0.0, np.zeros(values.shape[1])
@@ -145,12 +145,12 @@ def test_a_lookup_is_the_trilinear_mean_of_the_cells_that_there_are(surface):
     values = np.random.default_rng(2).random((len(grid), 5), np.float32)
     points = surface.vertices[::97]
     expected = [naive_lookup(grid, values, point.astype(np.float64)) for point in points]
-    assert np.abs(interpolate(grid, values, points) - expected).max() < 1e-4
+    assert np.abs(interpolate_trilinear(grid, values, points) - expected).max() < 1e-4
 
 
 def test_a_point_far_from_all_cells_takes_the_nearest_ones_value():
-    grid = Cells(np.int32([[1, 2, 3], [6, 6, 6]]), 8)
-    found = interpolate(
+    grid = VoxelGrid(np.int32([[1, 2, 3], [6, 6, 6]]), 8)
+    found = interpolate_trilinear(
         grid,
         np.float32([[1], [2]]),
         np.float32([[-0.4, -0.4, -0.4], [0.45, 0.45, 0.0], [0.3125, 0.3125, 0.3125]]),
@@ -160,7 +160,7 @@ def test_a_point_far_from_all_cells_takes_the_nearest_ones_value():
 
 def test_a_refinement_that_changes_nothing_is_the_identity(surface, texture, grid, colors):
     before, _ = decodings(grid, 0)
-    assert combine(surface, texture, grid, colors, before, before.copy()) is texture
+    assert merge_refinement(surface, texture, grid, colors, before, before.copy()) is texture
 
 
 def at_texels(image: np.ndarray, texels: Texels) -> np.ndarray:
@@ -170,7 +170,7 @@ def at_texels(image: np.ndarray, texels: Texels) -> np.ndarray:
 def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_added_to_the_detail(
     surface, texture, texels, grid, colors
 ):
-    refined = combine(surface, texture, grid, colors, *decodings(grid, 40))
+    refined = merge_refinement(surface, texture, grid, colors, *decodings(grid, 40))
     x = texels.positions[:, 0]
     change = at_texels(refined.base_color, texels) - at_texels(texture.base_color, texels)
     assert (change[x < -0.13] == 0).mean() > 0.999
@@ -188,7 +188,7 @@ def test_where_confidence_is_good_the_texture_changes_by_less_than_one_level_on_
     random = np.random.default_rng(3)
     before, after = decodings(grid, 0)
     after[:, :3] = random.random((len(grid), 3))
-    refined = combine(surface, texture, grid, colors, before, after)
+    refined = merge_refinement(surface, texture, grid, colors, before, after)
     good = at_texels(texture.confidence, texels)[:, 0] >= 0.6 * 255
     change = np.abs(at_texels(refined.base_color, texels) - at_texels(texture.base_color, texels))
     assert change[good].mean() < 1
@@ -196,7 +196,7 @@ def test_where_confidence_is_good_the_texture_changes_by_less_than_one_level_on_
 
 
 def test_what_no_view_saw_takes_the_decoded_colour(surface, texture, texels, grid, colors):
-    refined = combine(surface, texture, grid, colors, *decodings(grid, 40))
+    refined = merge_refinement(surface, texture, grid, colors, *decodings(grid, 40))
     deep = texels.positions[:, 0] > 0.2
     expected = np.clip(smooth(texels.positions[deep]) + 3 + np.float32([40, 0, 0]), 0, 255)
     error = np.abs(at_texels(refined.base_color, texels)[deep] - expected)
@@ -208,7 +208,7 @@ def test_no_border_shows_between_what_was_seen_and_what_was_not(surface, texture
     flat = replace(texture, base_color=np.full_like(texture.base_color, 100))
     before, after = decodings(grid, 0)
     before[:, :3], after[:, :3] = 120 / 255, 150 / 255  # a model that errs by 20 and changes by 30
-    refined = combine(surface, flat, grid, colors, before, after)
+    refined = merge_refinement(surface, flat, grid, colors, before, after)
     red, x = at_texels(refined.base_color, texels)[:, 0], texels.positions[:, 0]
     seen, unseen = (x > -0.05) & (x < 0.13), x > 0.2
     assert (np.abs(red[seen] - 130) <= 1).mean() > 0.999
@@ -223,7 +223,7 @@ def test_no_border_shows_between_what_was_seen_and_what_was_not(surface, texture
 
 def test_both_sides_of_uv_seams_still_match(surface, texture, texels, grid, colors):
     plain = replace(texture, base_color=np.full_like(texture.base_color, 128))
-    refined = combine(surface, plain, grid, colors, *decodings(grid, 60))
+    refined = merge_refinement(surface, plain, grid, colors, *decodings(grid, 60))
     for image, limit in ((refined.base_color, 4), (refined.metallic, 2), (refined.roughness, 2)):
         difference = seam_differences(surface, image.astype(np.float32))
         assert np.quantile(difference, 0.99) <= limit
@@ -233,14 +233,14 @@ def test_both_sides_of_uv_seams_still_match(surface, texture, texels, grid, colo
 def test_material_maps_come_from_the_refinement_and_alpha_only_if_it_is_see_through(
     surface, texture, texels, grid, colors
 ):
-    opaque = combine(surface, texture, grid, colors, *decodings(grid, 10))
+    opaque = merge_refinement(surface, texture, grid, colors, *decodings(grid, 10))
     assert opaque.alpha is None
     assert np.abs(at_texels(opaque.metallic, texels) - 51).max() <= 1
     assert np.abs(at_texels(opaque.roughness, texels) - 178.5).max() <= 1
     before, after = decodings(grid, 10)
     glass = centres(grid)[:, 2] > 0.1
     after[glass, 5] = 0.2
-    clear = combine(surface, texture, grid, colors, before, after)
+    clear = merge_refinement(surface, texture, grid, colors, before, after)
     z = texels.positions[:, 2]
     assert clear.alpha.shape == (SIZE, SIZE, 1)
     assert np.abs(at_texels(clear.alpha, texels)[z > 0.12] - 51).max() <= 1
@@ -250,7 +250,7 @@ def test_material_maps_come_from_the_refinement_and_alpha_only_if_it_is_see_thro
 def test_clear_cells_that_no_view_saw_do_not_make_the_material_see_through(surface, texture, grid, colors):
     before, after = decodings(grid, 10)
     after[colors.coverage < 0.5, 5] = 0.1
-    assert combine(surface, texture, grid, colors, before, after).alpha is None
+    assert merge_refinement(surface, texture, grid, colors, before, after).alpha is None
 
 
 def test_a_texture_that_no_view_saw_becomes_the_decoded_one(surface, texture, texels, grid):
@@ -261,7 +261,7 @@ def test_a_texture_that_no_view_saw_becomes_the_decoded_one(surface, texture, te
         covered=0.0,
     )
     before, after = decodings(grid, 10)
-    refined = combine(surface, unseen, grid, voxel_colors(surface, unseen, grid), before, after)
+    refined = merge_refinement(surface, unseen, grid, voxel_colors(surface, unseen, grid), before, after)
     error = np.abs(
         at_texels(refined.base_color, texels)
         - np.clip(smooth(texels.positions) + np.float32([13, 3, 3]), 0, 255)
@@ -272,7 +272,7 @@ def test_a_texture_that_no_view_saw_becomes_the_decoded_one(surface, texture, te
 
 @pytest.mark.parametrize("alpha", [1.0, 0.2])
 def test_material_maps_survive_the_disk_and_reach_the_client(surface, texture, grid, colors, alpha):
-    refined = combine(surface, texture, grid, colors, *decodings(grid, 10, alpha))
+    refined = merge_refinement(surface, texture, grid, colors, *decodings(grid, 10, alpha))
     again = records.load_texture(records.save_texture(refined))
     for name, value in vars(refined).items():
         assert np.array_equal(getattr(again, name), value), name

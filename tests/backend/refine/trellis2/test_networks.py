@@ -11,17 +11,23 @@ from safetensors.torch import save_file
 
 from backend.api.errors import InvalidWeights
 from backend.refine.trellis2 import sparse
-from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
-from backend.refine.trellis2.flow import Flow, FlowWidths, rotations
+from backend.refine.trellis2.autoencoder import AutoencoderConfig, Decoder, Encoder
+from backend.refine.trellis2.flow import Flow, FlowConfig, rope_frequencies
 from backend.refine.trellis2.layers import LayerNorm
 from backend.refine.trellis2.loading import load
-from backend.refine.trellis2.sampler import averaged, denoise, guided, noised, times
-from backend.refine.trellis2.sparse import levels
+from backend.refine.trellis2.sampler import (
+    add_noise,
+    average_velocities,
+    denoise,
+    guide_velocity,
+    noise_schedule,
+)
+from backend.refine.trellis2.sparse import build_levels
 from backend.tensors import Tensors
 from tests import naive_trellis2 as naive
 
-WIDTHS = Widths(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 2, 1, 2, 1))
-FLOW = FlowWidths(inputs=8, outputs=4, width=40, condition=12, blocks=3, heads=2, hidden=64)
+WIDTHS = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 2, 1, 2, 1))
+FLOW = FlowConfig(inputs=8, outputs=4, width=40, condition=12, blocks=3, heads=2, hidden=64)
 
 
 def shell(centre, radii, seed=0):
@@ -37,7 +43,7 @@ def cells():
     return shell([17, 20, 12], [16.8, 9, 12])
 
 
-def randomised(network, seed=0):
+def randomize(network, seed=0):
     random = torch.Generator().manual_seed(seed)
     for name, parameter in network.named_parameters():
         values = torch.randn(parameter.shape, generator=random)
@@ -88,7 +94,7 @@ def convnext(name, width):
     )
 
 
-def published_encoder():
+def expected_encoder_tensors():
     tensors = linear("input_layer", 6, 64) | linear("to_latent", 1024, 64)
     for stage, (width, count) in enumerate([(64, 0), (128, 4), (256, 8), (512, 16), (1024, 4)]):
         for block in range(count):
@@ -100,7 +106,7 @@ def published_encoder():
     return tensors
 
 
-def published_decoder():
+def expected_decoder_tensors():
     tensors = linear("from_latent", 32, 1024) | linear("output_layer", 64, 6)
     for stage, (width, count) in enumerate([(1024, 4), (512, 16), (256, 8), (128, 4)]):
         for block in range(count):
@@ -111,7 +117,7 @@ def published_decoder():
     return tensors
 
 
-def published_flow():
+def expected_flow_tensors():
     tensors = (
         linear("t_embedder.mlp.0", 256, 1536)
         | linear("t_embedder.mlp.2", 1536, 1536)
@@ -139,9 +145,9 @@ def published_flow():
 @pytest.mark.parametrize(
     ("kind", "tensors", "count", "parameters"),
     [
-        (Encoder, published_encoder(), 284, 354_385_392),
-        (Decoder, published_decoder(), 284, 474_216_006),
-        (Flow, published_flow(), 640, 1_292_302_880),
+        (Encoder, expected_encoder_tensors(), 284, 354_385_392),
+        (Decoder, expected_decoder_tensors(), 284, 474_216_006),
+        (Flow, expected_flow_tensors(), 640, 1_292_302_880),
     ],
 )
 def test_the_full_networks_have_the_published_tensors(kind, tensors, count, parameters):
@@ -179,7 +185,7 @@ def test_the_torso_is_in_half_precision_and_its_ends_are_not(kind, half, exact_l
 
 def test_the_levels_are_the_naive_ones_and_every_neighbour_is_where_it_should_be(cells):
     expected = naive.hierarchy(cells)
-    mine = levels(cells)
+    mine = build_levels(cells)
     assert [list(map(tuple, level.coords.tolist())) for level in mine] == expected
     for level, finer in zip(mine[1:], mine, strict=False):
         x, y, z = (
@@ -197,7 +203,7 @@ def test_the_levels_are_the_naive_ones_and_every_neighbour_is_where_it_should_be
 
 @pytest.mark.parametrize("cells", [[[0, 0, 0]], [[1023, 1023, 1023], [0, 0, 0], [1023, 0, 1023]]])
 def test_few_cells_and_the_corners_of_the_largest_grid_are_cells_like_others(cells):
-    mine = levels(np.array(cells))
+    mine = build_levels(np.array(cells))
     assert mine[0].coords.tolist() == cells
     assert [len(level) for level in mine] == 5 * [len(cells)]
     assert all((level.neighbours >= 0).sum() == len(cells) for level in mine)
@@ -208,32 +214,34 @@ def test_few_cells_and_the_corners_of_the_largest_grid_are_cells_like_others(cel
 
 @pytest.fixture(scope="module")
 def encoder():
-    return randomised(Encoder(WIDTHS, torch.float32), 1)
+    return randomize(Encoder(WIDTHS, torch.float32), 1)
 
 
 @pytest.fixture(scope="module")
 def decoder():
-    return randomised(Decoder(WIDTHS, torch.float32), 2)
+    return randomize(Decoder(WIDTHS, torch.float32), 2)
 
 
 @pytest.fixture(scope="module")
 def flow():
-    return randomised(Flow(FLOW, torch.float32), 3)
+    return randomize(Flow(FLOW, torch.float32), 3)
 
 
 @pytest.fixture(scope="module")
 def tokens(cells):
     """Coarsest cells of the shape, and a condition of seven image tokens."""
-    return levels(cells)[-1].coords, normal(7, 12)
+    return build_levels(cells)[-1].coords, normal(7, 12)
 
 
 def test_the_encoder_is_the_naive_one(encoder, cells):
     features = normal(len(cells), 6)
-    close(encoder(features, levels(cells)), naive.encode(exact(encoder), features.double(), cells), 1e-5)
+    close(
+        encoder(features, build_levels(cells)), naive.encode(exact(encoder), features.double(), cells), 1e-5
+    )
 
 
 def test_the_decoder_is_the_naive_one(decoder, cells):
-    grid = levels(cells)
+    grid = build_levels(cells)
     latents = normal(len(grid[-1]), 4)
     close(decoder(latents, grid), naive.decode(exact(decoder), latents.double(), cells), 1e-5)
 
@@ -242,7 +250,7 @@ def test_a_block_of_the_flow_is_the_naive_one(flow, tokens):
     coords, condition = tokens
     h, modulation, state = normal(len(coords), 40), normal(240, seed=1), exact(flow)
     mine = flow.blocks[1](
-        h, modulation, rotations(coords, 20), *flow.blocks[1].cross_attn.keys_values(condition)
+        h, modulation, rope_frequencies(coords, 20), *flow.blocks[1].cross_attn.keys_values(condition)
     )
     close(
         mine,
@@ -268,8 +276,8 @@ def test_a_refinement_is_the_naive_one(flow, tokens):
     done = []
     mine = denoise(
         lambda x, time: flow(torch.cat([x, shape], dim=1), time, coords, condition),
-        noised(latents, 0.4, noise),
-        times(0.4, 3),
+        add_noise(latents, 0.4, noise),
+        noise_schedule(0.4, 3),
         done.append,
     )
     doubles = (part.double() for part in (latents, shape))
@@ -277,7 +285,7 @@ def test_a_refinement_is_the_naive_one(flow, tokens):
     assert done == [1 / 3, 2 / 3, 1]
 
 
-def halved(network, kind, dtype, widths):
+def to_half(network, kind, dtype, widths):
     result = kind(widths, dtype)
     result.load_state_dict(network.state_dict())
     return result
@@ -286,12 +294,12 @@ def halved(network, kind, dtype, widths):
 def test_half_precision_costs_as_much_as_published(encoder, decoder, flow, cells, tokens):
     """The tolerances are those measured with the reference, whose outputs were of the size of 4 (specs:
     trellis2, j)."""
-    grid, (coords, condition) = levels(cells), tokens
+    grid, (coords, condition) = build_levels(cells), tokens
     features, latents, x = normal(len(cells), 6), normal(len(grid[-1]), 4), normal(len(coords), 8)
     half = torch.float16
-    close(halved(encoder, Encoder, half, WIDTHS)(features, grid), encoder(features, grid), 3e-3)
-    close(halved(decoder, Decoder, half, WIDTHS)(latents, grid), decoder(latents, grid), 2e-2)
-    mine = halved(flow, Flow, torch.bfloat16, FLOW)(x, 0.3, coords, condition)
+    close(to_half(encoder, Encoder, half, WIDTHS)(features, grid), encoder(features, grid), 3e-3)
+    close(to_half(decoder, Decoder, half, WIDTHS)(latents, grid), decoder(latents, grid), 2e-2)
+    mine = to_half(flow, Flow, torch.bfloat16, FLOW)(x, 0.3, coords, condition)
     close(mine, flow(x, 0.3, coords, condition), 2e-2)
     assert mine.dtype == torch.float32
 
@@ -304,20 +312,22 @@ def test_latents_do_not_depend_on_the_order_of_the_cells_and_decoded_rows_follow
         normal(len(cells), 6),
         torch.randperm(len(cells), generator=torch.Generator().manual_seed(5)),
     )
-    grid, other = levels(cells), levels(cells[order])
+    grid, other = build_levels(cells), build_levels(cells[order])
     latents = encoder(features, grid)
     torch.testing.assert_close(encoder(features[order], other), latents, atol=1e-5, rtol=0)
     torch.testing.assert_close(decoder(latents, other), decoder(latents, grid)[order], atol=1e-5, rtol=0)
 
 
 def test_cells_from_numpy_and_torch_of_any_type_of_integer_are_the_same(cells):
-    for one, other in zip(levels(cells), levels(torch.from_numpy(cells.astype(np.int32))), strict=True):
+    for one, other in zip(
+        build_levels(cells), build_levels(torch.from_numpy(cells.astype(np.int32))), strict=True
+    ):
         assert torch.equal(one.coords, other.coords)
         assert torch.equal(one.neighbours, other.neighbours)
 
 
 def test_the_size_of_the_chunks_does_not_matter(encoder, decoder, cells, monkeypatch):
-    features, grid = normal(len(cells), 6), levels(cells)
+    features, grid = normal(len(cells), 6), build_levels(cells)
     latents = encoder(features, grid)
     decoded = decoder(latents, grid)
     monkeypatch.setattr(sparse, "CHUNK", 100_000)  # some 130 rows of 48 channels
@@ -334,10 +344,10 @@ def test_keys_and_values_are_worked_out_once_per_image_and_forgotten_with_it(flo
     assert torch.equal(flow(x, 0.3, coords, one), before)
     assert flow._keys_values(one) is kept
     gc.collect()
-    held = len(flow._seen)
+    held = len(flow._kv_cache)
     del one
     gc.collect()
-    assert len(flow._seen) == held - 1
+    assert len(flow._kv_cache) == held - 1
 
 
 def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
@@ -346,7 +356,10 @@ def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
     same weights. Kernels turned over, or children swapped, do not."""
     cells = shell([7, 9, 6], [5, 8, 4])
     cells = cells[(cells < 16).all(1) & (cells[:, 0] + cells[:, 2] < 16)]
-    widths, grid = Widths(latent=8, channels=(32, 64, 128), blocks=(0, 0, 0)), levels(cells)[:3]
+    widths, grid = (
+        AutoencoderConfig(latent=8, channels=(32, 64, 128), blocks=(0, 0, 0)),
+        build_levels(cells)[:3],
+    )
     waves = torch.sin(grid[0].coords / 6 @ normal(3, 3) + torch.tensor([0.0, 2.0, 4.0]))
     surface = torch.tensor([-1.0, 0.0, 1.0]).expand(len(cells), 3)  # not metallic, half rough, opaque
     coloured = [torch.cat([colours, surface], dim=1) for colours in (waves, waves.roll(1, dims=1))]
@@ -385,7 +398,7 @@ def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
 
 @pytest.mark.parametrize(("start", "steps"), [(0.3, 4), (0.05, 1), (1.0, 12), (0.2143, 2)])
 def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
-    levels = times(start, steps)
+    levels = noise_schedule(start, steps)
     assert len(levels) == steps + 1
     assert float(levels[0]) == start
     assert float(levels[-1]) == 0
@@ -394,7 +407,7 @@ def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
 
 def test_from_pure_noise_the_times_are_the_published_ones():
     published = [1, 0.9706, 0.9375, 0.9, 0.8571, 0.8077, 0.75, 0.6818, 0.6, 0.5, 0.375, 0.2143, 0]
-    np.testing.assert_allclose(times(1, 12), published, atol=5e-5)
+    np.testing.assert_allclose(noise_schedule(1, 12), published, atol=5e-5)
 
 
 @pytest.mark.parametrize("start", [0.1, 0.3, 0.77, 1.0])
@@ -403,7 +416,10 @@ def test_a_flow_that_knows_the_answer_returns_what_was_noised(start, steps):
     latents, noise = normal(20, 32), normal(20, 32, seed=1)
     known = (1 - 1e-5) * noise - latents
     result = denoise(
-        lambda x, time: known, noised(latents, start, noise), times(start, steps), lambda fraction: None
+        lambda x, time: known,
+        add_noise(latents, start, noise),
+        noise_schedule(start, steps),
+        lambda fraction: None,
     )
     torch.testing.assert_close(result, latents, atol=1e-4, rtol=0)
 
@@ -414,17 +430,17 @@ def test_strength_zero_changes_nothing_and_asks_nobody():
 
     latents = normal(20, 32)
     assert torch.equal(
-        denoise(refuse, noised(latents, 0, normal(20, 32, seed=1)), times(0, 6), refuse), latents
+        denoise(refuse, add_noise(latents, 0, normal(20, 32, seed=1)), noise_schedule(0, 6), refuse), latents
     )
 
 
 def test_several_images_are_averaged_and_guidance_goes_beyond_within_its_interval():
     x, zero = torch.ones(2, 3), torch.zeros(2, 3)
     twice, thrice = lambda x, level: 2 * x, lambda x, level: 3 * x
-    assert torch.equal(averaged([twice, thrice])(x, 0.5), 2.5 * x)
-    assert torch.equal(guided(twice, thrice, 4)(x, 0.5), -1 * x)
-    assert torch.equal(guided(twice, lambda x, level: zero, 4, (0.6, 0.9))(x, 0.5), 2 * x)
-    assert torch.equal(guided(twice, thrice, 0)(x, 0.5), 3 * x)
+    assert torch.equal(average_velocities([twice, thrice])(x, 0.5), 2.5 * x)
+    assert torch.equal(guide_velocity(twice, thrice, 4)(x, 0.5), -1 * x)
+    assert torch.equal(guide_velocity(twice, lambda x, level: zero, 4, (0.6, 0.9))(x, 0.5), 2 * x)
+    assert torch.equal(guide_velocity(twice, thrice, 0)(x, 0.5), 3 * x)
 
 
 # Loading.
@@ -440,7 +456,7 @@ def test_weights_become_the_networks_types_whatever_the_file_holds(tmp_path, enc
     assert mine.to_latent.weight.dtype == torch.float32
     assert mine.blocks[0][0].conv1.weight.dtype == torch.float16
     features = normal(len(cells), 6)
-    close(mine(features, levels(cells)), encoder(features, levels(cells)), 1e-2)
+    close(mine(features, build_levels(cells)), encoder(features, build_levels(cells)), 1e-2)
 
 
 @pytest.mark.parametrize(
