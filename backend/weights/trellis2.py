@@ -26,7 +26,8 @@ def make(
         originals: the folder of the downloads.
         made: the folder to make it in.
         progress: told the fraction done.
-        options: of :class:`backend.refine.trellis2.model.ModelCard`: what the networks are, if not as published.
+        options: of :class:`backend.refine.trellis2.model.ModelCard`: what the networks are, if not as
+            published.
 
     Raises:
         InvalidWeights: a file is not what it should be.

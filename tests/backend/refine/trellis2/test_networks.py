@@ -330,7 +330,7 @@ def test_the_size_of_the_chunks_does_not_matter(encoder, decoder, cells, monkeyp
     features, grid = normal(len(cells), 6), build_levels(cells)
     latents = encoder(features, grid)
     decoded = decoder(latents, grid)
-    monkeypatch.setattr(sparse, "CHUNK", 100_000)  # some 130 rows of 48 channels
+    monkeypatch.setattr(sparse, "CHUNK_BYTES", 100_000)  # some 130 rows of 48 channels
     torch.testing.assert_close(encoder(features, grid), latents, atol=1e-5, rtol=0)
     torch.testing.assert_close(decoder(latents, grid), decoded, atol=1e-5, rtol=0)
 
@@ -340,9 +340,9 @@ def test_keys_and_values_are_worked_out_once_per_image_and_forgotten_with_it(flo
     x, one, other = normal(len(coords), 8), normal(7, 12), normal(5, 12, seed=1)
     before = flow(x, 0.3, coords, one)
     assert not torch.allclose(flow(x, 0.3, coords, other), before)
-    kept = flow._keys_values(one)
+    kept = flow._image_keys_values(one)
     assert torch.equal(flow(x, 0.3, coords, one), before)
-    assert flow._keys_values(one) is kept
+    assert flow._image_keys_values(one) is kept
     gc.collect()
     held = len(flow._kv_cache)
     del one
