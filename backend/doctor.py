@@ -119,9 +119,9 @@ def _device() -> Iterator[Finding]:
     import torch
 
     from .api.devices import remember
-    from .device import look_at, names
+    from .device import device_names, query_device
 
-    devices = [look_at(torch.device(name)) for name in names()]
+    devices = [query_device(torch.device(name)) for name in device_names()]
     remember(devices)
     for card in devices[1:]:
         enough = card.free >= FREE_VRAM_GB

@@ -14,7 +14,7 @@ from .align.align import ROUNDS, Alignment, align
 from .api.job import MAPS, Job, Result
 from .bake.bake import Texture, bake, bare
 from .bake.region import read, repaint
-from .device import device_called
+from .device import find_device
 from .fuse.observations import observe_atlas
 from .mesh.prepare import job_uvs, prepare
 from .mesh.surface import Surface
@@ -75,7 +75,7 @@ def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unsee
     chosen = painter(settings.painter)
     stages.models = {"paint": chosen.share} | ({"blend": BLENDING * (1 - chosen.share)} if job.kept else {})
     if settings.networks:
-        device_called(settings.device)
+        find_device(settings.device)
     if settings.refines:
         from .refine.refine import (
             check,

@@ -12,7 +12,7 @@ from ..api.errors import InvalidMesh, OutOfMemory
 from ..api.settings import Settings
 from ..api.weights import gigabytes
 from ..bake.bake import Texture
-from ..device import device_called
+from ..device import find_device
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
 from ..paint.painter import Keep, Progress
@@ -38,7 +38,7 @@ def check(device: str = "auto") -> None:
         InvalidWeights: its weights are missing or damaged.
         OutOfMemory: it would work on the CPU, and there is too little memory.
     """
-    model = Model(folder(), device_called(device))
+    model = Model(folder(), find_device(device))
     if model.device.type == "cpu":
         needed, free = model.size + CPU_OVERHEAD_BYTES, psutil.virtual_memory().available
         if free < needed:
@@ -72,7 +72,7 @@ def refine(
         InvalidMesh: there is nothing to texture anew: the mesh lies in no voxel.
         OutOfMemory: the card is too small.
     """
-    model = Model(folder(), device_called(settings.device))
+    model = Model(folder(), find_device(settings.device))
     anew = not texture.coverage.any()
     strength = (
         SDEditConfig(1.0, 2 * settings.refine_steps, settings.seed)

@@ -36,7 +36,7 @@ from .. import store
 from ..api.devices import Device
 from ..api.errors import Cancelled, OrbitError, OutOfMemory
 from ..api.settings import Settings
-from ..device import device_called, look_at, processor
+from ..device import find_device, query_cpu, query_device
 
 PIPELINE = "backend.pipeline:run"
 _PROGRESS_INTERVAL = 0.1
@@ -156,7 +156,7 @@ class _Progress:
 
 def _at_work(settings: Settings, stage: str) -> Device:
     """What works in a stage of a job, and how full its memory is."""
-    return look_at(device_called(settings.device)) if stage in settings.networks else processor()
+    return query_device(find_device(settings.device)) if stage in settings.networks else query_cpu()
 
 
 def explain(error: Exception, stage: str) -> OrbitError:

@@ -23,8 +23,8 @@ def picture() -> np.ndarray:
 
 
 def test_a_device_goes_by_its_name_and_auto_is_a_card_if_there_is_one():
-    assert device.device_called("cpu") == torch.device("cpu")
-    assert (device.device_called("auto").type == "cuda") == torch.cuda.is_available()
+    assert device.find_device("cpu") == torch.device("cpu")
+    assert (device.find_device("auto").type == "cuda") == torch.cuda.is_available()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_one_device_has_finished_another_goes_on_with():
 
 
 def test_the_processor_tells_its_cores_and_how_full_the_memory_is():
-    processor = device.look_at(torch.device("cpu"))
+    processor = device.query_device(torch.device("cpu"))
     assert (processor.name, processor.cores, processor.total) == (
         "cpu",
         os.cpu_count(),
@@ -60,7 +60,7 @@ def test_the_doctor_leaves_the_devices_for_blender(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path / "new"))
     assert devices.remembered() == []
     assert [finding.name for finding in doctor._device()] == ["GPU"] * max(1, torch.cuda.device_count())
-    assert [found.name for found in devices.remembered()] == device.names()
+    assert [found.name for found in devices.remembered()] == device.device_names()
     (tmp_path / "new" / "devices.json").write_text("[{}]")
     assert devices.remembered() == []
 

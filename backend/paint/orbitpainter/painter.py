@@ -11,7 +11,7 @@ from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
-from ...device import device_called
+from ...device import find_device
 from ...mesh.surface import Surface
 from ...render.camera import Orbit
 from ...render.maps import normal_image, position_image
@@ -65,7 +65,7 @@ class OrbitPainter:
             InvalidWeights: the weights are missing or damaged.
             InvalidImage: no object can be told from the background.
         """
-        model = Model(folder(), device_called(settings.device), sampling=QUALITY[settings.quality])
+        model = Model(folder(), find_device(settings.device), sampling=QUALITY[settings.quality])
         model.check()
         reference = cut_out(model.segmented(reference) if reference.opaque else reference)
         positions = [position_image(buffer) for buffer in buffers]
