@@ -1,16 +1,16 @@
-"""What a refinement changed, brought back onto the texture without losing what the views saw.
+"""Merges a refinement into the baked texture without losing what the views saw.
 
-A voxel model reads the baked colours and decodes them twice: as they are (before), and refined (after).
-Decoding alone blurs, so on what the views saw not the decoded colour but its change, after minus before, is
-added to the texture: in full where they saw it badly, not at all where they saw it well. What no view saw
-takes the decoded colour itself; it comes in over a strip along what was seen, where the texture passes from
-the one to the other. All of this is worked out on cells, so it is as smooth as they are, across UV seams too.
+A voxel model reads the baked colours and decodes them twice: unchanged (before), and refined (after).
+Decoding alone blurs. Hence, where a view saw the surface, not the decoded colour but its change, after minus
+before, is added to the texture: in full where the confidence is poor, not at all where it is good. Where no
+view saw it, the decoded colour replaces the texture's, with a blend over a strip along the border of what was
+seen. The weights are computed on cells, so they are as smooth as the cells, across UV seams too.
 
-A refinement that changes nothing is the identity: before and after are equal, and the texture comes back as
-it is, also where no view saw it, and without maps of the material, for nothing was learnt of either.
+A refinement that changes nothing is the identity: before and after are equal, and the texture is returned as
+it was, also where no view saw it and without maps of the material, since nothing was learnt of either.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,19 +25,28 @@ from .trilinear import interpolate_trilinear
 from .voxel_colors import VoxelColors, texels_per_cell
 from .voxel_grid import VoxelGrid
 
-POOR, GOOD = 0.2, 0.6
-"""Confidence up to which the whole change is added, and from which on nothing is; a smooth ramp between."""
 
-STRIP = 1 / 64
-"""Width of the strip in which unseen surface passes to the decoded colour, in units of the mesh's longest
-side."""
+@dataclass(frozen=True)
+class MergeConfig:
+    """How a refinement is merged into the baked texture.
 
-CLEAR, CLEAR_SHARE = 0.5, 0.01
-"""The material is see-through if the refined alpha is below the first on at least the second of what was
-seen; of all, if nothing was."""
+    Attributes:
+        poor_confidence: confidence 0..1 up to which the whole change is added.
+        good_confidence: confidence 0..1 from which none is added; a smooth ramp lies between.
+        strip_width: of the blend from seen to unseen surface, in units of the mesh's longest side.
+        clear_alpha: decoded alpha 0..1 below which a cell is see-through.
+        clear_fraction: the material is see-through if at least this fraction of the seen cells is (of all
+            cells if none was seen).
+        texels_per_cell: texels along a cell's side that suffice to show what the cells hold; the atlas on
+            which they are read is halved while it has as many or more.
+    """
 
-FINE = 4
-"""Texels along a cell's side that are more than enough to hold what cells say."""
+    poor_confidence: float = 0.2
+    good_confidence: float = 0.6
+    strip_width: float = 1 / 64
+    clear_alpha: float = 0.5
+    clear_fraction: float = 0.01
+    texels_per_cell: float = 4
 
 
 def merge_refinement(
@@ -47,15 +56,17 @@ def merge_refinement(
     colors: VoxelColors,
     before: np.ndarray,
     after: np.ndarray,
+    config: MergeConfig = MergeConfig(),
 ) -> Texture:
     """The refined texture.
 
     Args:
         surface, texture: of the bake.
         grid: N cells of the surface's dual grid.
-        colors: what the texture says of them.
+        colors: the texture on these cells.
         before, after: (N, 6) float32 0..1: base colour, sRGB-encoded, metallic, roughness and alpha as the
             model decodes them.
+        config: tuned numbers.
 
     Returns:
         The texture with another base colour, and with metallic and roughness; with alpha only if the material
@@ -64,80 +75,80 @@ def merge_refinement(
     if np.array_equal(before, after):
         return texture
     size = len(texture.base_color)
-    small = _working_size(surface, size, grid.resolution)
-    texels = locate(surface, small)
-    added, replaced = _shares(grid, colors, before, after)
-    see_through = _see_through(colors, after)
+    texels = locate(surface, _working_size(surface, size, grid.resolution, config.texels_per_cell))
+    offset, replaced = _base_color_change(grid, colors, before, after, config)
     on_surface = rasterize_atlas(surface.corner_uvs, size)[0] >= 0
 
-    def image(values: np.ndarray) -> np.ndarray:
+    def to_atlas(values: np.ndarray) -> np.ndarray:
         """(S, S, C) float32 atlas of cells' values (N, C)."""
         atlas = interpolate_trilinear(grid, values, texels.positions)[texels.nearest]
         return cv2.resize(atlas, (size, size), interpolation=cv2.INTER_LINEAR).reshape(size, size, -1)
 
     def material_map(channel: int) -> np.ndarray:
-        return _bytes(
-            equalise(image(255 * after[:, [channel]]), on_surface, surface.faces, surface.corner_uvs)
-        )
+        values = to_atlas(255 * after[:, [channel]])
+        return _to_bytes(equalise(values, on_surface, surface.faces, surface.corner_uvs))
 
-    change, share = image(added), image(replaced[:, None])[..., 0]
+    # Base colour c becomes c + offset - replaced * c.
+    change, weight = to_atlas(offset), to_atlas(replaced[:, None])[..., 0]
     for channel in range(3):
-        change[..., channel] -= share * texture.base_color[..., channel]
+        change[..., channel] -= weight * texture.base_color[..., channel]
     # The bake has made both sides of every seam match; the change has to match, too.
     change = equalise(change, on_surface, surface.faces, surface.corner_uvs)
     change += texture.base_color
     return replace(
         texture,
-        base_color=_bytes(change),
+        base_color=_to_bytes(change),
         metallic=material_map(3),
         roughness=material_map(4),
-        alpha=material_map(5) if see_through else None,
+        alpha=material_map(5) if _is_see_through(colors, after, config) else None,
     )
 
 
-def _shares(
-    grid: VoxelGrid, colors: VoxelColors, before: np.ndarray, after: np.ndarray
+def _base_color_change(
+    grid: VoxelGrid, colors: VoxelColors, before: np.ndarray, after: np.ndarray, config: MergeConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a texel of base colour c becomes is ``c + added - replaced * c``, with ``added`` (N, 3) float32
-    0..255 and ``replaced`` (N,)."""
-    replaced = _smooth(_depth(grid, colors.coverage > 0.5))
-    taken = (1 - replaced) * (1 - _smooth((colors.confidence - POOR) / (GOOD - POOR)))
-    added = taken[:, None] * (after - before)[:, :3] + replaced[:, None] * after[:, :3]
-    return 255 * added, replaced
+    """``offset`` (N, 3) float32 0..255 and ``replaced`` (N,): base colour c becomes ``c + offset - replaced *
+    c``."""
+    replaced = _smoothstep(_distance_from_seen(grid, colors.coverage > 0.5, config.strip_width))
+    ramp = (colors.confidence - config.poor_confidence) / (config.good_confidence - config.poor_confidence)
+    changed = (1 - replaced) * (1 - _smoothstep(ramp))
+    offset = changed[:, None] * (after - before)[:, :3] + replaced[:, None] * after[:, :3]
+    return 255 * offset, replaced
 
 
-def _depth(grid: VoxelGrid, seen: np.ndarray) -> np.ndarray:
-    """(N,) float32: steps from what was seen over sides of cells, 0 there and 1 from the strip's end on."""
-    steps = max(round(STRIP * grid.resolution), 1)
-    depth, reached = np.where(seen, 0, steps).astype(np.float32), seen.copy()
+def _distance_from_seen(grid: VoxelGrid, seen: np.ndarray, strip_width: float) -> np.ndarray:
+    """(N,) float32: steps from seen cells over shared sides, 0 there and 1 from the strip's end on."""
+    steps = max(round(strip_width * grid.resolution), 1)
+    distance, reached = np.where(seen, 0, steps).astype(np.float32), seen.copy()
     edges = side_neighbours(grid.cells, grid.resolution)
     for step in range(1, steps):
-        leaves = reached[edges]
-        leaving = edges[leaves[:, 0] != leaves[:, 1]].ravel()
-        fresh = leaving[~reached[leaving]]
-        depth[fresh], reached[fresh] = step, True
-    return depth / np.float32(steps)
+        ends_reached = reached[edges]
+        border = edges[ends_reached[:, 0] != ends_reached[:, 1]].ravel()
+        fresh = border[~reached[border]]
+        distance[fresh], reached[fresh] = step, True
+    return distance / np.float32(steps)
 
 
-def _see_through(colors: VoxelColors, after: np.ndarray) -> bool:
+def _is_see_through(colors: VoxelColors, after: np.ndarray, config: MergeConfig) -> bool:
     seen = colors.coverage > 0.5
-    judged = after[seen, 5] if seen.any() else after[:, 5]
-    return bool((judged < CLEAR).mean() >= CLEAR_SHARE)
+    alpha = after[seen, 5] if seen.any() else after[:, 5]
+    return bool((alpha < config.clear_alpha).mean() >= config.clear_fraction)
 
 
-def _working_size(surface: Surface, size: int, resolution: int) -> int:
-    """The atlas on which cells are read, the texture's own size or a half, a quarter … of it."""
+def _working_size(surface: Surface, size: int, resolution: int, enough: float) -> int:
+    """Size of the atlas on which cells are read: the texture's own, halved while a cell's side still has
+    ``enough`` texels."""
     span = float(np.median(texels_per_cell(surface, size, resolution)))
-    while span >= FINE:
+    while span >= enough:
         size, span = size // 2, span / 2
     return size
 
 
-def _smooth(t: np.ndarray) -> np.ndarray:
+def _smoothstep(t: np.ndarray) -> np.ndarray:
     """0 up to 0, 1 from 1 on, smooth between."""
     t = np.clip(t, 0, 1)
     return t * t * (3 - 2 * t)
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
+def _to_bytes(image: np.ndarray) -> np.ndarray:
     return np.clip(np.round(image, out=image), 0, 255, out=image).astype(np.uint8)

@@ -109,7 +109,7 @@ def test_cells_and_flags_are_those_of_exact_crossings(mesh, resolution):
 
 
 OCTAHEDRON = trimesh.Trimesh(
-    np.concatenate([np.image_encoder(3), -np.image_encoder(3)]) / 2,
+    np.concatenate([np.eye(3), -np.eye(3)]) / 2,
     [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]],
     process=False,
 )
@@ -170,7 +170,7 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
             wanted.append((normals[face], normals[face] @ (corners[face, 0] - cell)))
             wanted += [
                 (np.sqrt(POINT_WEIGHT) * unit, np.sqrt(POINT_WEIGHT) * (unit @ (point - cell)))
-                for unit in np.image_encoder(3)
+                for unit in np.eye(3)
             ]
     ends = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, uses = np.unique(ends, axis=0, return_counts=True)
@@ -181,7 +181,7 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
         for start, end in points[edges[uses == 1]].astype(np.float64) * resolution:
             if len(clip_to_cell(np.array([start, end]), cell)):
                 along = (end - start) / np.linalg.norm(end - start)
-                flat = np.sqrt(BORDER_WEIGHT) * (np.image_encoder(3) - np.outer(along, along))
+                flat = np.sqrt(BORDER_WEIGHT) * (np.eye(3) - np.outer(along, along))
                 wanted += list(zip(flat, flat @ (start - cell), strict=True))
     return {
         cell: lsq_linear(*map(np.array, zip(*wanted, strict=True)), bounds=(0, 1), tol=1e-14).x
