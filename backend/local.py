@@ -17,10 +17,12 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
+from .job_state import JobState
 from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
 from .render.maps import normal_image, position_image
 from .render.video import contact_sheet, write_video
-from .stages import SHARE, Stages
+from .results import make_result
+from .stages import STAGES, Stages, progress_shares
 
 
 def texture(
@@ -55,20 +57,20 @@ def run_stage(
     mesh, job = read_job(mesh_path, image_path, settings, kept)
     with store.said_plainly(folder):
         _claim(folder, job)
-        stages = Stages(folder, print_progress)
-        story = pipeline.run_until(job, stages, stage)
+        stages = Stages(folder, print_progress, progress_shares(settings, kept is not None))
+        state = pipeline.run_until(job, stages, stage)
         if stage == "render":
             return _show_orbits(
                 folder,
-                story,
+                state,
                 {
-                    "position": [position_image(buffer) for buffer in story.buffers],
-                    "normal": [normal_image(buffer, story.surface) for buffer in story.buffers],
+                    "position": [position_image(buffer) for buffer in state.buffers],
+                    "normal": [normal_image(buffer, state.surface) for buffer in state.buffers],
                 },
             )
         if stage == "paint":
-            return _show_orbits(folder, story, {"color": story.painting.frames})
-        result = pipeline.result(job, story, stages.seconds)
+            return _show_orbits(folder, state, {"color": state.painting.frames})
+        result = make_result(job, state, stages.seconds)
         return _show_texture(folder, mesh, result)
 
 
@@ -142,16 +144,16 @@ def _claim(folder: Path, job: Job) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / "job.txt"
     if not mark.exists() or mark.read_text(encoding="utf-8") != job.id:
-        for stage in SHARE:
+        for stage in STAGES:
             (folder / f"{stage}.npz").unlink(missing_ok=True)
         mark.write_text(job.id, encoding="utf-8")
 
 
-def _show_orbits(folder: Path, story: pipeline.Story, images: dict[str, list[np.ndarray]]) -> list[Path]:
+def _show_orbits(folder: Path, state: JobState, images: dict[str, list[np.ndarray]]) -> list[Path]:
     written = []
     for name, frames in images.items():
         start = 0
-        for orbit in story.orbits:
+        for orbit in state.orbits:
             part = frames[start : start + len(orbit.cameras)]
             start += len(orbit.cameras)
             sheet = folder / f"{orbit.name}_{name}.png"

@@ -1,234 +1,213 @@
-"""The story of one job: a mesh and a reference image become a texture (Ink3D, figure 3)."""
+"""One job, stage by stage: a mesh and a reference image become a texture (Ink3D, figure 3)."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from . import records
 from .align.align import ROUNDS, Alignment, align
-from .api.job import MAPS, Job, Result
+from .api.job import Job, Result
 from .bake.bake import Texture, bake, bare
 from .bake.region import read, repaint
 from .device import find_device
 from .fuse.observations import observe_atlas
-from .mesh.prepare import job_uvs, prepare
-from .mesh.surface import Surface
-from .mesh.tiles import atlas_size, cut
+from .job_state import JobState
+from .mesh.prepare import prepare
+from .mesh.tiles import atlas_size
 from .paint.balance import balanced
 from .paint.painter import Painting
 from .paint.preview import Show, strip, unseen
-from .paint.reference import Reference, decode
-from .paint.registry import painter
-from .render.camera import Camera, Orbit
+from .paint.reference import decode
+from .paint.registry import load_painter
+from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
-from .render.sheet import sheet
 from .render.visibility import edge_distances, facing
-from .stages import JobProgress, Stages
+from .results import make_result
+from .stages import JobProgress, Progress, Stages, progress_shares
 
-REFINING = 0.5
-"""What part of the time beside painting the refinement takes, roughly."""
-
-BLENDING = 0.05
-"""And the blend with an earlier texture."""
-
-
-@dataclass
-class Story:
-    """What the stages of a job have made so far; None where a stage has not run."""
-
-    reference: Reference
-    surface: Surface | None = None
-    orbits: list[Orbit] | None = None
-    buffers: list[GBuffer] | None = None
-    painting: Painting | None = None
-    alignment: Alignment | None = None
-    texture: Texture | None = None
+ORBIT_SHARE = 0.7
+"""Fraction of the render stage that a painter takes to choose its orbits: the draft searches the view."""
 
 
 def run(job: Job, folder: Path, progress: JobProgress, show: Show = unseen) -> Result:
-    """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job goes
-    on where the first ended.
+    """Textures a mesh. Every finished stage is kept in ``folder``, so that a second run of the same job
+    continues where the first ended.
 
     Args:
         job: what to texture, and how.
         folder: the job's own.
-        progress: told how far the job is.
-        show: shown what is being painted.
+        progress: called as the job advances.
+        show: called with small images of what is being painted.
 
     Raises:
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
             what to do.
     """
-    stages = Stages(folder, progress)
-    return result(job, run_until(job, stages, show=show), stages.seconds)
+    stages = Stages(folder, progress, progress_shares(job.settings, job.kept is not None))
+    return make_result(job, run_until(job, stages, show=show), stages.seconds)
 
 
-def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> Story:
-    """Runs the stages of a job in order, up to the one named ``last``; a texture is blended with the one to
-    keep if there is one."""
-    settings = job.settings
-    chosen = painter(settings.painter)
-    stages.models = {"paint": chosen.share} | ({"blend": BLENDING * (1 - chosen.share)} if job.kept else {})
-    if settings.networks:
-        find_device(settings.device)
-    if settings.refines:
-        from .refine.refine import (
-            check,
-            refine,
-            select_condition_images,
-        )  # torch takes seconds to import, which Draft alone does not need
+def run_until(job: Job, stages: Stages, last: str = "refine", show: Show = unseen) -> JobState:
+    """Runs the stages of a job in order, up to the one named ``last``. A texture is always blended with the
+    one to keep, if there is one."""
+    run = JobRun(job, stages, show)
+    steps = (run.prepare, run.render, run.paint, run.align, run.bake, run.refine)
+    for step in steps:
+        step()
+        if step.__name__ == last:
+            break
+    run.blend()
+    return run.state
 
-        stages.models["refine"] = REFINING * (1 - chosen.share)
-        check(settings.device)
-    reference = balanced(decode(job.reference), settings.white_balance)
-    story = Story(reference)
 
-    def prepared(progress: Callable[[float], None]) -> Surface:
-        return prepare(job.mesh, settings.texture_size, progress)
+class JobRun:
+    """One job at work: a method per stage, in the order in which they run. Each reads what the stages before
+    it left in ``state``, and does nothing where the job's settings do not need it."""
 
-    def rendered(progress: Callable[[float], None]) -> tuple[list[Orbit], list[GBuffer]]:
-        orbits = chosen.orbits(story.surface, reference, settings, lambda fraction: progress(0.7 * fraction))
-        return orbits, seen_from(orbits, lambda fraction: progress(0.7 + 0.3 * fraction))
+    def __init__(self, job: Job, stages: Stages, show: Show):
+        self.job, self.settings, self.stages, self.show = job, job.settings, stages, show
+        if self.settings.networks:
+            find_device(self.settings.device)
+        if self.settings.refines:
+            from .refine.refine import check  # torch takes seconds to import, which the draft does not need
 
-    def seen_from(orbits: list[Orbit], progress: Callable[[float], None]) -> list[GBuffer]:
-        return render(story.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
+            check(self.settings.device)
+        self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
+        self.state = JobState(balanced(decode(job.reference), self.settings.white_balance))
 
-    def seen_again(arrays: records.Arrays) -> tuple[list[Orbit], list[GBuffer]]:
-        # Drawing the views again is quicker than reading them.
+    def prepare(self) -> None:
+        """Welds, cleans and normalises the mesh; its UVs are kept or made."""
+        state = self.state
+        state.surface = self.stages.run(
+            "prepare",
+            partial(prepare, self.job.mesh, self.settings.texture_size),
+            records.save_surface,
+            records.load_surface,
+        )
+        if self.job.kept:
+            state.earlier = read(self.job.kept, state.surface)
+
+    def render(self) -> None:
+        """Renders the painter's cameras: what each sees of the surface."""
+        if self.settings.paints_views:
+            self.state.orbits, self.state.buffers = self.stages.run(
+                "render", self._render_orbits, lambda views: records.save_orbits(views[0]), self._render_again
+            )
+
+    def paint(self) -> None:
+        """Paints a colour frame per view."""
+        if self.settings.paints_views:
+            self.state.painting = self.stages.run(
+                "paint", self._paint_views, records.save_painting, records.load_painting
+            )
+
+    def align(self) -> None:
+        """Brings frames that drift to agree on the surface."""
+        if self.settings.paints_views:
+            self.show(strip(self.state.painting.frames))
+            self.state.alignment = self.stages.run(
+                "align", self._align_frames, records.save_alignment, self._observe_again
+            )
+
+    def bake(self) -> None:
+        """Bakes the frames to a texture; without views it is one that nothing was seen of."""
+        state = self.state
+        if self.settings.paints_views:
+            state.texture = self.stages.run(
+                "bake", self._bake_frames, records.save_texture, records.load_texture
+            )
+        else:
+            state.texture = bare(self._atlas_size())
+
+    def refine(self) -> None:
+        """Refines the texture with TRELLIS.2 over the voxels of the surface."""
+        if self.settings.refines:
+            self.state.texture = self.stages.run(
+                "refine", self._refine_texture, records.save_texture, records.load_texture
+            )
+
+    def blend(self) -> None:
+        """Blends the texture with the earlier one, outside of the region that is painted anew."""
+        state = self.state
+        if state.texture and state.earlier:
+            state.texture = self.stages.run(
+                "blend",
+                partial(repaint, state.surface, state.texture, state.earlier),
+                records.save_texture,
+                records.load_texture,
+            )
+
+    @cached_property
+    def edges(self) -> list[np.ndarray]:
+        """Per view (H, W) float32: pixels to the nearest silhouette or depth edge."""
+        return edge_distances(self.state.buffers)
+
+    @cached_property
+    def side(self) -> int:
+        """The surface's winding, see :func:`backend.render.visibility.facing`."""
+        return facing(self.state.surface, self.state.buffers)
+
+    def _render_orbits(self, progress: Progress) -> tuple[list[Orbit], list[GBuffer]]:
+        state = self.state
+        orbits = self.painter.orbits(
+            state.surface, state.reference, self.settings, lambda done: progress(ORBIT_SHARE * done)
+        )
+        return orbits, self._render_views(
+            orbits, lambda done: progress(ORBIT_SHARE + (1 - ORBIT_SHARE) * done)
+        )
+
+    def _render_again(self, arrays: records.Arrays) -> tuple[list[Orbit], list[GBuffer]]:
+        # Rendering the views again is quicker than reading them from disk.
         orbits = records.load_orbits(arrays)
-        return orbits, seen_from(orbits, lambda fraction: stages.tell("render", fraction))
+        return orbits, self._render_views(orbits, partial(self.stages.report_progress, "render"))
 
-    def painted(progress: Callable[[float], None]) -> Painting:
-        return chosen.paint(
-            story.surface, story.buffers, reference, settings, progress, partial(stages.keep, "paint"), show
+    def _render_views(self, orbits: list[Orbit], progress: Progress) -> list[GBuffer]:
+        return render(self.state.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
+
+    def _paint_views(self, progress: Progress) -> Painting:
+        state, keep = self.state, partial(self.stages.keep, "paint")
+        return self.painter.paint(
+            state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show
         )
 
-    def aligned(progress: Callable[[float], None]) -> Alignment:
-        rounds = () if story.painting.consistent else ROUNDS
+    def _align_frames(self, progress: Progress) -> Alignment:
+        state, painting = self.state, self.state.painting
+        rounds = () if painting.consistent else ROUNDS
+        frames, preference = painting.frames, painting.preference
         return align(
-            story.surface,
-            story.buffers,
-            edges,
-            story.painting.frames,
-            story.painting.preference,
-            side,
-            progress,
-            rounds,
+            state.surface, state.buffers, self.edges, frames, preference, self.side, progress, rounds
         )
 
-    def baked(progress: Callable[[float], None]) -> Texture:
-        size = atlas_size(story.surface.tiles, settings.texture_size)
+    def _observe_again(self, arrays: records.Arrays) -> Alignment:
+        state = self.state
+        views = observe_atlas(state.surface, state.buffers, self.edges, self.side)
+        return records.load_alignment(arrays, views)
+
+    def _bake_frames(self, progress: Progress) -> Texture:
+        state, settings = self.state, self.settings
         return bake(
-            story.surface,
-            story.buffers,
-            edges,
-            story.alignment,
-            story.painting.preference,
-            side,
-            size,
+            state.surface,
+            state.buffers,
+            self.edges,
+            state.alignment,
+            state.painting.preference,
+            self.side,
+            self._atlas_size(),
             settings.voxel_resolution,
             settings.seed,
             progress,
         )
 
-    def refined(progress: Callable[[float], None]) -> Texture:
+    def _refine_texture(self, progress: Progress) -> Texture:
+        from .refine.refine import refine, select_condition_images
+
+        state, settings, keep = self.state, self.settings, partial(self.stages.keep, "refine")
+        frames = state.painting.frames if state.painting else []
         images = select_condition_images(
-            reference, story.orbits, story.buffers, story.painting.frames, settings.refine_views
+            state.reference, state.orbits, state.buffers, frames, settings.refine_views
         )
-        return refine(
-            story.surface, story.texture, images, settings, progress, partial(stages.keep, "refine")
-        )
+        return refine(state.surface, state.texture, images, settings, progress, keep)
 
-    def blended(progress: Callable[[float], None]) -> Texture:
-        return repaint(story.surface, story.texture, earlier, progress)
-
-    story.surface = stages.run("prepare", prepared, records.save_surface, records.load_surface)
-    earlier = read(job.kept, story.surface) if job.kept else None
-    if last == "prepare":
-        return story
-    story.orbits, story.buffers = stages.run(
-        "render", rendered, lambda views: records.save_orbits(views[0]), seen_again
-    )
-    if last == "render":
-        return story
-    story.painting = stages.run("paint", painted, records.save_painting, records.load_painting)
-    if last == "paint":
-        return story
-    if story.buffers:
-        show(strip(story.painting.frames))
-        edges, side = edge_distances(story.buffers), facing(story.surface, story.buffers)
-        story.alignment = stages.run(
-            "align",
-            aligned,
-            records.save_alignment,
-            lambda arrays: records.load_alignment(
-                arrays, observe_atlas(story.surface, story.buffers, edges, side)
-            ),
-        )
-        story.texture = stages.run("bake", baked, records.save_texture, records.load_texture)
-    else:
-        story.texture = bare(atlas_size(story.surface.tiles, settings.texture_size))
-    if last != "bake" and settings.refines:
-        story.texture = stages.run("refine", refined, records.save_texture, records.load_texture)
-    if earlier:
-        story.texture = stages.run("blend", blended, records.save_texture, records.load_texture)
-    return story
-
-
-def result(job: Job, story: Story, seconds: dict[str, float]) -> Result:
-    """What the client gets of a job whose stages have all run."""
-    surface, texture = story.surface, story.texture
-    report = {
-        "settings": job.settings.to_dict(),
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "triangles": len(job.mesh.faces),
-        "views": len(story.buffers),
-        "coverage": round(texture.covered, 4),
-        "view": next(
-            (_direction(orbit.cameras[0]) for orbit in story.orbits if orbit.name == "reference"), None
-        ),
-        "notes": [
-            *surface.notes,
-            *(note for orbit in story.orbits for note in orbit.notes),
-            *story.painting.notes,
-            *texture.notes,
-        ],
-    }
-    picture = np.round(255 * story.reference.color * story.reference.alpha[..., None]).astype(np.uint8)
-    looks = sheet(surface, texture.base_color, picture, report["view"]["azimuth"] if report["view"] else 0.0)
-    return Result(
-        job_uvs(surface, job.mesh) if surface.unwrapped else None,
-        _png_files(texture, surface.tiles),
-        report,
-        _png(looks),
-    )
-
-
-def _direction(camera: Camera) -> dict[str, float]:
-    back = camera.rotation[:, 2]
-    return {
-        "azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
-        "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2),
-    }
-
-
-def _png_files(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
-    atlases = {name: atlas for name in MAPS if (atlas := getattr(texture, name)) is not None}
-    if len(tiles) > 1:
-        atlases = {
-            f"{name}.{tile}": image
-            for name, atlas in atlases.items()
-            for tile, image in cut(atlas, tiles).items()
-        }
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(atlases, pool.map(_png, atlases.values()), strict=True))
-
-
-def _png(image: np.ndarray) -> np.ndarray:
-    """(N,) uint8 PNG file of an image (H, W, 1 or 3) uint8."""
-    return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].ravel()
+    def _atlas_size(self) -> int:
+        return atlas_size(self.state.surface.tiles, self.settings.texture_size)

@@ -9,96 +9,119 @@ from typing import TypeVar
 
 import numpy as np
 
+from .api.settings import Settings
 from .records import Arrays
 from .store import storage_error
 
 Output = TypeVar("Output")
-JobProgress = Callable[[str, float], None]
-"""Told the stage and the fraction of the whole job; raises :class:`backend.api.errors.Cancelled` when the
-user wants no more."""
+Progress = Callable[[float], None]
+"""Called with the fraction of a stage that is done."""
 
-SHARE = {
-    "prepare": 0.31,
-    "render": 0.19,
-    "paint": 0.0,
-    "align": 0.19,
-    "bake": 0.31,
-    "refine": 0.0,
-    "blend": 0.0,
-}
-"""What part of a job's time beside its models' each stage takes, roughly, in the order they run."""
+JobProgress = Callable[[str, float], None]
+"""Called with the stage and the fraction of the whole job that is done; raises
+:class:`backend.api.errors.Cancelled` when the user has cancelled."""
+
+STAGES = ("prepare", "render", "paint", "align", "bake", "refine", "blend")
+"""Names of the stages, in the order they run."""
+
+PAINT_SHARES = {"draft": 0.4, "orbitpainter": 0.9}
+"""Fraction of a job's time that each painter takes, roughly."""
+
+REFINE_SHARE = 0.5
+"""Fraction of the time beside painting that the refinement takes, roughly."""
+
+BLEND_SHARE = 0.05
+"""Fraction of the time beside painting that the blend with an earlier texture takes, roughly."""
+
+GEOMETRY_SHARES = {"prepare": 0.31, "render": 0.19, "align": 0.19, "bake": 0.31}
+"""How the other stages divide what is left, roughly."""
 
 FORMAT = 5
-"""Of what stages keep on disk: raised when any stage's arrays, or their meaning, change, so that an update
+"""Version of the stages' files: raised when any stage's arrays, or their meaning, change, so that an update
 never reads older ones."""
 
 
+def progress_shares(settings: Settings, blends: bool) -> dict[str, float]:
+    """The fraction of a job's time that each stage takes, roughly, in the order they run.
+
+    Args:
+        settings: the job's.
+        blends: whether the texture is blended with an earlier one.
+    """
+    paint = PAINT_SHARES.get(settings.painter, 0.0)
+    shares = {"paint": paint}
+    if blends:
+        shares["blend"] = BLEND_SHARE * (1 - paint)
+    if settings.refines:
+        shares["refine"] = REFINE_SHARE * (1 - paint)
+    rest = 1 - sum(shares.values())
+    return {stage: shares.get(stage, rest * GEOMETRY_SHARES.get(stage, 0.0)) for stage in STAGES}
+
+
 class Stages:
-    """The stages of one job.
+    """Runs the stages of one job.
 
     Attributes:
         folder: where their outputs are kept.
-        progress: who is told.
+        progress: called as the job advances.
+        shares: see :func:`progress_shares`.
         seconds: time of each stage that is done, also of those done by an earlier run.
-        models: what part of the job's time the stages take in which models work, roughly.
     """
 
-    def __init__(self, folder: Path, progress: JobProgress):
-        self.folder, self.progress = folder, progress
+    def __init__(self, folder: Path, progress: JobProgress, shares: dict[str, float]):
+        self.folder, self.progress, self.shares = folder, progress, shares
         self.seconds: dict[str, float] = {}
-        self.models: dict[str, float] = {}
 
     def run(
         self,
-        name: str,
-        work: Callable[[Callable[[float], None]], Output],
+        stage: str,
+        work: Callable[[Progress], Output],
         save: Callable[[Output], Arrays],
         load: Callable[[Arrays], Output],
     ) -> Output:
         """The output of a stage, from disk if an earlier run of this job by this version finished it.
 
         Args:
-            name: one of :data:`SHARE`.
+            stage: one of :data:`STAGES`.
             work: computes the output; gets a function to call with its fraction done.
             save, load: the output as arrays, and back.
 
         Raises:
             StorageError: the output cannot be written.
         """
-        self.tell(name, 0.0)
-        path = self.folder / f"{name}.npz"
+        self.report_progress(stage, 0.0)
+        path = self.folder / f"{stage}.npz"
         arrays = _read(path)
         if arrays is not None:
-            self.seconds[name] = float(arrays.pop("seconds"))
+            self.seconds[stage] = float(arrays.pop("seconds"))
             return load(arrays)
         start = time.perf_counter()
-        output = work(lambda fraction: self.tell(name, fraction))
-        self.seconds[name] = time.perf_counter() - start
-        _write(path, save(output) | {"seconds": np.array(self.seconds[name])})
-        for part in self.folder.glob(f"{name}.*.npz"):
-            part.unlink()
+        output = work(lambda fraction: self.report_progress(stage, fraction))
+        self.seconds[stage] = time.perf_counter() - start
+        _write(path, save(output) | {"seconds": np.array(self.seconds[stage])})
+        for unfinished in self.folder.glob(f"{stage}.*.npz"):
+            unfinished.unlink()
         return output
 
-    def keep(self, stage: str, part: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``work`` returns, from disk if an earlier run of this job finished that part of a stage; it is
-        kept until the stage is done.
+    def keep(self, stage: str, step: str, work: Callable[[], Arrays]) -> Arrays:
+        """What ``work`` returns, from disk if an earlier run of this job finished that step of the stage. It
+        is kept until the stage is done.
 
         Raises:
             StorageError: it cannot be written.
         """
-        path = self.folder / f"{stage}.{part}.npz"
+        path = self.folder / f"{stage}.{step}.npz"
         arrays = _read(path)
         if arrays is None:
             arrays = work()
             _write(path, arrays)
         return arrays
 
-    def tell(self, name: str, fraction: float) -> None:
+    def report_progress(self, stage: str, fraction: float) -> None:
         """Reports how much of a stage is done, as a fraction of the whole job."""
-        rest = 1 - sum(self.models.values())
-        shares = [self.models.get(stage, rest * share) for stage, share in SHARE.items()]
-        number = list(SHARE).index(name)
-        self.progress(name, sum(shares[:number]) + shares[number] * fraction)
+        shares = [self.shares[name] for name in STAGES]
+        number = STAGES.index(stage)
+        self.progress(stage, sum(shares[:number]) + shares[number] * fraction)
 
 
 def _read(path: Path) -> Arrays | None:

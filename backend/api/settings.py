@@ -116,13 +116,19 @@ class Settings:
         return asdict(self)
 
     @property
+    def paints_views(self) -> bool:
+        """Whether views are painted and baked. If not, the refinement makes the texture from the reference
+        alone."""
+        return self.painter != "trellis2"
+
+    @property
     def refines(self) -> bool:
-        """Whether the refinement's model is at work."""
-        return self.refine or self.painter == "trellis2"
+        """Whether the refinement runs, after the bake or alone."""
+        return self.refine or not self.paints_views
 
     @property
     def networks(self) -> set[str]:
-        """The stages in which a model works."""
+        """The stages in which a model runs."""
         return ({"paint"} if self.painter == "orbitpainter" else set()) | (
             {"refine"} if self.refines else set()
         )

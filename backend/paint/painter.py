@@ -39,13 +39,7 @@ class Painting:
 
 
 class Painter(Protocol):
-    """Makes frames for views of a bare surface. A painter owns its camera convention.
-
-    Attributes:
-        share: what part of a job's time it takes, roughly.
-    """
-
-    share: float
+    """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: Progress

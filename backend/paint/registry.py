@@ -1,16 +1,14 @@
-"""Which painters there are."""
+"""The painters by name."""
 
 from .draft.painter import Draft
-from .no_views import Nobody
 from .painter import Painter
 
 
-def painter(name: str) -> Painter:
-    """The painter of a name that :class:`backend.api.settings.Settings` knows."""
+def load_painter(name: str) -> Painter:
+    """The painter of a name that :class:`backend.api.settings.Settings` knows and that paints views."""
     if name == "orbitpainter":
-        from .orbitpainter.painter import (
-            OrbitPainter,
-        )  # torch and diffusers take seconds to import, which Draft does not need
+        # Not above: torch and diffusers take seconds to import, which the draft does not need.
+        from .orbitpainter.painter import OrbitPainter
 
         return OrbitPainter()
-    return Nobody() if name == "trellis2" else Draft()
+    return Draft()

@@ -1,4 +1,4 @@
-"""The story of a job, in this process and from the command line."""
+"""One job, stage by stage, in this process and from the command line."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.photograph import photograph
 from backend.render.sheet import around
-from backend.stages import SHARE
+from backend.stages import STAGES
 from tests.meshes import (
     ASSETS,
     camera_at,
@@ -100,7 +100,7 @@ def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
         pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
-    done = list(SHARE)[: list(SHARE).index(stage)]
+    done = STAGES[: STAGES.index(stage)]
     assert {path.stem for path in tmp_path.iterdir()} == set(done)
 
 

@@ -41,8 +41,6 @@ them is enough."""
 class Draft:
     """Projects the reference; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.4
-
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
     ) -> list[Orbit]:

@@ -39,8 +39,6 @@ QUALITY = {
 class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
-    share = 0.9
-
     def orbits(
         self, surface: Surface, reference: Reference, settings: Settings, progress: Progress
     ) -> list[Orbit]:

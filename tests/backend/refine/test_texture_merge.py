@@ -10,13 +10,13 @@ from backend import records
 from backend.bake.bake import Texture
 from backend.bake.texels import Texels, locate, to_image
 from backend.mesh.surface import Surface
-from backend.pipeline import _png_files
 from backend.refine.closest_points import closest_points
 from backend.refine.texture_merge import merge_refinement
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
 from backend.refine.trilinear import interpolate_trilinear
 from backend.refine.voxel_colors import DEFAULT_MATERIAL, VoxelColors, voxel_colors
 from backend.refine.voxel_grid import VoxelGrid
+from backend.results import encode_textures
 from tests.meshes import decoded, knot, psnr, seam_differences, surface_of
 
 SIZE, RESOLUTION = 512, 128
@@ -277,7 +277,7 @@ def test_material_maps_survive_the_disk_and_reach_the_client(surface, texture, g
     for name, value in vars(refined).items():
         assert np.array_equal(getattr(again, name), value), name
     plain = {"base_color", "confidence", "coverage", "disagreement"}
-    assert set(_png_files(texture, (1001,))) == plain
-    files = _png_files(again, (1001,))
+    assert set(encode_textures(texture, (1001,))) == plain
+    files = encode_textures(again, (1001,))
     assert set(files) == plain | {"metallic", "roughness"} | ({"alpha"} if alpha < 1 else set())
     assert np.array_equal(decoded(files["roughness"]), refined.roughness[..., 0])

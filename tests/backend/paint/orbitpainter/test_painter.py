@@ -20,6 +20,7 @@ from backend.paint.orbitpainter.network import condition, decode, encode, veloci
 from backend.paint.orbitpainter.sampler import Sampling
 from backend.paint.preview import COUNT, SIZE, strip
 from backend.paint.reference import Reference
+from backend.stages import PAINT_SHARES
 from tests import tiny_model
 from tests.meshes import at_once, decoded, knot, mesh_data
 
@@ -174,7 +175,8 @@ def test_random_networks_go_through_the_whole_pipeline_and_say_what_they_are(mod
 def test_an_orbit_that_is_painted_is_not_painted_again(model, tmp_path):
     model()
 
-    begin, share = 0.5 * (1 - painter.OrbitPainter.share), painter.OrbitPainter.share
+    share = PAINT_SHARES["orbitpainter"]
+    begin = 0.5 * (1 - share)
 
     def stopping(stage, fraction):
         if stage == "paint" and fraction > begin + share * 0.7:  # in the middle of the second of two passes

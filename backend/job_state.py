@@ -1,0 +1,36 @@
+"""What the stages of a job have made."""
+
+from dataclasses import dataclass, field
+
+from .align.align import Alignment
+from .bake.bake import Texture
+from .bake.region import Earlier
+from .mesh.surface import Surface
+from .paint.painter import Painting
+from .paint.reference import Reference
+from .render.camera import Orbit
+from .render.rasterize import GBuffer
+
+
+@dataclass
+class JobState:
+    """What the stages of a job have made so far; None or empty where a stage has not run.
+
+    Attributes:
+        reference: the image to follow.
+        surface: the prepared mesh.
+        earlier: the texture of which only a region is painted anew.
+        orbits, buffers: the painter's views, and what each sees of the surface, in the order of the cameras.
+        painting: a frame per view.
+        alignment: the frames, brought to agree on the surface.
+        texture: of the last stage that made one.
+    """
+
+    reference: Reference
+    surface: Surface | None = None
+    earlier: Earlier | None = None
+    orbits: list[Orbit] = field(default_factory=list)
+    buffers: list[GBuffer] = field(default_factory=list)
+    painting: Painting | None = None
+    alignment: Alignment | None = None
+    texture: Texture | None = None

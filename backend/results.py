@@ -1,0 +1,76 @@
+"""The result of a job: textures as PNG files, UVs, and the report."""
+
+import cv2
+import numpy as np
+
+from .api.job import MAPS, Job, Result
+from .bake.bake import Texture
+from .job_state import JobState
+from .mesh.prepare import job_uvs
+from .mesh.tiles import cut
+from .parallel import map_parallel
+from .render.camera import Camera
+from .render.sheet import sheet
+
+
+def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
+    """What the client gets of a job whose stages have all run.
+
+    Args:
+        job: what was asked for.
+        state: what its stages have made.
+        seconds: time of each stage.
+    """
+    surface, texture, reference = state.surface, state.texture, state.reference
+    report = make_report(job, state, seconds)
+    shown = np.round(255 * reference.color * reference.alpha[..., None]).astype(np.uint8)
+    azimuth = report["view"]["azimuth"] if report["view"] else 0.0
+    return Result(
+        job_uvs(surface, job.mesh) if surface.unwrapped else None,
+        encode_textures(texture, surface.tiles),
+        report,
+        encode_png(sheet(surface, texture.base_color, shown, azimuth)),
+    )
+
+
+def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
+    """The report of a job, as plain data for JSON."""
+    painting_notes = state.painting.notes if state.painting else ()
+    orbit_notes = [note for orbit in state.orbits for note in orbit.notes]
+    return {
+        "settings": job.settings.to_dict(),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "triangles": len(job.mesh.faces),
+        "views": len(state.buffers),
+        "coverage": round(state.texture.covered, 4),
+        "view": next(
+            (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"), None
+        ),
+        "notes": [*state.surface.notes, *orbit_notes, *painting_notes, *state.texture.notes],
+    }
+
+
+def view_direction(camera: Camera) -> dict[str, float]:
+    """Azimuth and elevation of a camera in degrees, counter-clockwise from the front (-Y) and upwards."""
+    back = camera.rotation[:, 2]
+    return {
+        "azimuth": round(float(np.degrees(np.arctan2(back[0], -back[1]))), 2),
+        "elevation": round(float(np.degrees(np.arcsin(np.clip(back[2], -1, 1)))), 2),
+    }
+
+
+def encode_textures(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """(N,) uint8 PNG files of a texture's maps, by their names; with several UDIM tiles by name and tile."""
+    atlases = {name: atlas for name in MAPS if (atlas := getattr(texture, name)) is not None}
+    if len(tiles) > 1:
+        atlases = {
+            f"{name}.{tile}": image
+            for name, atlas in atlases.items()
+            for tile, image in cut(atlas, tiles).items()
+        }
+    return dict(zip(atlases, map_parallel(encode_png, atlases.values()), strict=True))
+
+
+def encode_png(image: np.ndarray) -> np.ndarray:
+    """(N,) uint8 PNG file of an image (H, W, 1 or 3) uint8."""
+    return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].ravel()
