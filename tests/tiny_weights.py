@@ -10,7 +10,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from backend.api.weights import FOUR_STEPS, ORBITPAINTER, UNWANTED_TEXT, Needs, Source
+from backend.api.weights import FOUR_STEPS, NEGATIVE_PROMPT, ORBITPAINTER, Source, WeightsSpec
 from tests import naive_wan
 
 TEXT = "blurred dark"
@@ -25,9 +25,9 @@ OPTIONS = {
 """Of :func:`backend.weights.install.install`: what is tiny."""
 
 
-def needs(address: str) -> Needs:
+def needs(address: str) -> WeightsSpec:
     """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
-    [path] = UNWANTED_TEXT.files
+    [path] = NEGATIVE_PROMPT.files
     text = Source(
         "Wan-Video/Wan2.2",
         {path: len(TEXT_FILE)},
@@ -37,12 +37,12 @@ def needs(address: str) -> Needs:
         {path: hashlib.sha256(TEXT_FILE).hexdigest()},
     )
     four_steps = replace(FOUR_STEPS, sha256={})
-    others = {FOUR_STEPS.repository: four_steps, UNWANTED_TEXT.repository: text}
+    others = {FOUR_STEPS.repository: four_steps, NEGATIVE_PROMPT.repository: text}
     return replace(
         ORBITPAINTER,
-        parts={
+        components={
             part: tuple((others.get(source.repository, source), path) for source, path in files)
-            for part, files in ORBITPAINTER.parts.items()
+            for part, files in ORBITPAINTER.components.items()
         },
     )
 
@@ -81,7 +81,7 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
         for source in ORBITPAINTER.sources
         if not source.address
     }
-    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, TEXT_FILE)}
+    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(NEGATIVE_PROMPT.files, TEXT_FILE)}
 
 
 def _file(path: Path) -> Path:

@@ -15,7 +15,7 @@ import bpy
 
 from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ...backend.api.settings import Settings
-from ...backend.api.weights import MODELS, gigabytes
+from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
 from ..jobs.queue import queue
 from ..objects import export, region, takes
@@ -146,9 +146,9 @@ def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
         )
     if not options.yes:
         raise InvalidSettings(
-            f"Nothing was downloaded. It would be {gigabytes(needs.size)}, of which {gigabytes(needs.stays)} "
-            f"stay, and {gigabytes(needs.peak)} are taken on the way. If you agree to the terms above, add "
-            "--yes."
+            f"Nothing was downloaded. It would be {format_size(needs.size)}, of which "
+            f"{format_size(needs.installed_size)} stay, and {format_size(needs.peak)} are taken on the way. "
+            "If you agree to the terms above, add --yes."
         )
     if not bpy.app.online_access:
         raise InvalidSettings(
@@ -272,7 +272,7 @@ def _print_text(event: dict) -> None:
             print(f"{event['state']:8} {event['name']:12} {event['detail']}{fix}", flush=True)
         case "source":
             print(
-                f"{event['repository']:40} {gigabytes(event['size']):>9}  {event['license']}\n  "
+                f"{event['repository']:40} {format_size(event['size']):>9}  {event['license']}\n  "
                 f"{event['terms']}",
                 flush=True,
             )

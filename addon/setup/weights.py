@@ -3,18 +3,18 @@ reads no files."""
 
 from ...backend.api import paths
 from ...backend.api.settings import Settings
-from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, Needs
+from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, WeightsSpec
 
 _there: set[str] = set()
 
 
-def missing(settings: Settings) -> list[Needs]:
+def missing(settings: Settings) -> list[WeightsSpec]:
     """What a job needs and was not there when last looked for."""
     needed = [(ORBITPAINTER, settings.painter == ORBITPAINTER.name), (TRELLIS2, settings.refines)]
     return [needs for needs, wanted in needed if wanted and not there(needs)]
 
 
-def there(needs: Needs) -> bool:
+def there(needs: WeightsSpec) -> bool:
     """Whether they were there when last looked for."""
     return needs.name in _there
 

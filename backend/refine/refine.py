@@ -10,7 +10,7 @@ import torch
 
 from ..api.errors import InvalidMesh, OutOfMemory
 from ..api.settings import Settings
-from ..api.weights import gigabytes
+from ..api.weights import format_size
 from ..bake.bake import Texture
 from ..device import find_device
 from ..mesh.surface import Surface
@@ -43,8 +43,8 @@ def check(device: str = "auto") -> None:
         needed, free = model.size + CPU_OVERHEAD_BYTES, psutil.virtual_memory().available
         if free < needed:
             raise OutOfMemory(
-                f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
-                "are free. Close other programs, or texture without refinement.",
+                f"Without a GPU the refinement takes {format_size(needed)} of memory, and "
+                f"{format_size(free)} are free. Close other programs, or texture without refinement.",
                 "retry",
             )
     model.check()

@@ -92,10 +92,10 @@ class Worker:
         try:
             if model := store.load_download(folder):
                 from ..weights.job import (
-                    bring,
+                    download_model,
                 )  # huggingface_hub takes a second to import, which no other job needs
 
-                result = bring(model, progress)
+                result = download_model(model, progress)
             else:
                 job = store.load_job(folder)
                 progress.at_work = partial(_at_work, job.settings)

@@ -15,23 +15,23 @@ from filelock import FileLock
 from backend import doctor
 from backend.api.errors import Cancelled, DownloadFailed, InvalidWeights, OutOfMemory, StorageError
 from backend.api.weights import (
-    EXPERTS,
     FOUR_STEPS,
     ORBITPAINTER,
     ORBITPAINTER_LORA,
-    SEGMENTATION,
+    SAM,
     WAN,
-    gigabytes,
+    WAN_EXPERTS,
+    format_size,
 )
 from backend.paint.orbitpainter.model import Model, embedded
 from backend.paint.orbitpainter.painter import QUALITY
 from backend.paint.orbitpainter.segmentation import load_segmentation
 from backend.weights import command
-from backend.weights.fetch import fetch
+from backend.weights.fetch import fetch_file
 from backend.weights.install import install
-from backend.weights.manifest import File, Manifest
+from backend.weights.manifest import Manifest, RemoteFile
 from backend.weights.orbitpainter import make, unwanted
-from backend.weights.plan import left, look, room, workplace
+from backend.weights.plan import bytes_to_download, download_folder, required_space, resolve_manifest
 from tests import tiny_model, tiny_weights
 from tests.hub import Hub
 
@@ -48,7 +48,7 @@ def repositories(tmp_path_factory):
 @pytest.fixture
 def hub(repositories):
     with Hub({name: dict(files) for name, files in repositories.items()}) as hub:
-        hub.licenses = {EXPERTS.repository: "apache-2.0"}
+        hub.licenses = {WAN_EXPERTS.repository: "apache-2.0"}
         yield hub
 
 
@@ -86,8 +86,8 @@ def test_who_does_not_agree_gets_nothing_but_has_read_size_and_licence(hub, tmp_
         status, said = run(hub, tmp_path, says=says)
         assert status == 1
         assert "Nothing was downloaded." in said
-    size = sum(len(data) for path, data in hub.repositories[EXPERTS.repository].items())
-    assert re.search(rf"{EXPERTS.repository} +{re.escape(gigabytes(size))}  apache-2.0", said)
+    size = sum(len(data) for path, data in hub.repositories[WAN_EXPERTS.repository].items())
+    assert re.search(rf"{WAN_EXPERTS.repository} +{re.escape(format_size(size))}  apache-2.0", said)
     assert re.search(rf"{ORBITPAINTER_LORA.repository} .* mit\n", said)
     assert "free for any use" in said
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
@@ -120,7 +120,7 @@ def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, cap
 def pinned(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
     files = [
-        File(
+        RemoteFile(
             source.repository,
             path,
             len(data := hub.repositories[source.repository][path]),
@@ -138,15 +138,15 @@ TINY = tiny_weights.OPTIONS
 
 def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "models" / "orbitpainter"
-    work, told = workplace(target), []
-    right = hub.repositories[EXPERTS.repository][HIGH]
+    work, told = download_folder(target), []
+    right = hub.repositories[WAN_EXPERTS.repository][HIGH]
     hub.swapped[HIGH] = right[:-1] + bytes([right[-1] ^ 1])
     with pytest.raises(
-        InvalidWeights, match=f"{EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"
+        InvalidWeights, match=f"{WAN_EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"
     ):
         install(needs, pinned(hub), target, lambda *what: told.append(what), **TINY)
     assert not target.exists()
-    assert not list((work / EXPERTS.repository / "high_noise_model").iterdir())
+    assert not list((work / WAN_EXPERTS.repository / "high_noise_model").iterdir())
     assert not list((work / WAN.repository / "text_encoder").iterdir()), (
         "a converted part's originals are left"
     )
@@ -156,7 +156,7 @@ def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(
     hub.swapped.clear()
     hub.seen.clear()
     told.clear()
-    manifest = look(needs, target)
+    manifest = resolve_manifest(needs, target)
     assert manifest == pinned(hub)
     install(needs, manifest, target, lambda *what: told.append(what), **TINY)
     assert {path.split("/")[-1] for _, path, _, _ in hub.seen} == {
@@ -175,10 +175,10 @@ def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_p
     mine, other = tmp_path / "mine" / "orbitpainter", tmp_path / "other" / "orbitpainter"
     install(needs, pinned(hub), mine, lambda *what: None, keep=True, **TINY)
     stick = tmp_path / "stick"
-    workplace(mine).rename(stick)
+    download_folder(mine).rename(stick)
     before = {path: path.stat().st_mtime_ns for path in stick.rglob("*")}
     hub.seen.clear()
-    install(needs, look(needs, other, stick), other, lambda *what: None, stick, **TINY)
+    install(needs, resolve_manifest(needs, other, stick), other, lambda *what: None, stick, **TINY)
     assert not hub.seen
     assert {path: path.stat().st_mtime_ns for path in stick.rglob("*")} == before
     for file in (
@@ -187,26 +187,26 @@ def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_p
         "prompts.safetensors",
     ):
         assert (mine / file).read_bytes() == (other / file).read_bytes()
-    (stick / EXPERTS.repository / HIGH).write_bytes(b"something else")
+    (stick / WAN_EXPERTS.repository / HIGH).write_bytes(b"something else")
     with pytest.raises(InvalidWeights, match=f"{HIGH} is another file"):
-        install(needs, look(needs, other, stick), other, lambda *what: None, stick, **TINY)
+        install(needs, resolve_manifest(needs, other, stick), other, lambda *what: None, stick, **TINY)
     Model(other, torch.device("cpu")).check()
 
 
 def test_files_that_were_put_into_a_folder_by_hand_are_converted_and_stay(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
-    folder = workplace(target)
+    folder = download_folder(target)
     for file in pinned(hub).files:
-        (folder / file.place).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file.place).write_bytes(hub.repositories[file.repository][file.path])
-    install(needs, look(needs, target, folder), target, lambda *what: None, folder, **TINY)
+        (folder / file.relative_path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file.relative_path).write_bytes(hub.repositories[file.repository][file.path])
+    install(needs, resolve_manifest(needs, target, folder), target, lambda *what: None, folder, **TINY)
     Model(target, torch.device("cpu")).check()
-    assert all((folder / file.place).exists() for file in pinned(hub).files)
+    assert all((folder / file.relative_path).exists() for file in pinned(hub).files)
 
 
 def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compared(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
-    config = workplace(target) / WAN.repository / "text_encoder" / "config.json"
+    config = download_folder(target) / WAN.repository / "text_encoder" / "config.json"
     right = hub.repositories[WAN.repository]["text_encoder/config.json"]
     config.parent.mkdir(parents=True)
     config.write_bytes(right.replace(b"{", b"["))
@@ -214,7 +214,7 @@ def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compa
         install(needs, pinned(hub), target, lambda *what: None, **TINY)
     assert not config.exists()
     config.write_bytes(right)
-    (workplace(target) / "manifest.json").unlink()
+    (download_folder(target) / "manifest.json").unlink()
     install(needs, pinned(hub), target, lambda *what: None, **TINY)
     assert hub.gets("text_encoder/config.json") == []
 
@@ -240,7 +240,7 @@ def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
 
 def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     folder = tmp_path / "stick"
-    for source in (EXPERTS, WAN, FOUR_STEPS, SEGMENTATION):
+    for source in (WAN_EXPERTS, WAN, FOUR_STEPS, SAM):
         for path in source.files:
             file = folder / source.repository / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -285,18 +285,18 @@ def test_a_server_that_is_away_is_a_sentence(hub, tmp_path):
 
 
 def test_another_licence_than_the_list_says_is_not_agreed_to_blindly(hub, tmp_path):
-    hub.licenses[EXPERTS.repository] = "cc-by-nc-4.0"
+    hub.licenses[WAN_EXPERTS.repository] = "cc-by-nc-4.0"
     status, said = run(hub, tmp_path, "--yes")
     assert status == 2
     assert "under the licence 'cc-by-nc-4.0' now, not 'apache-2.0'" in said
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
 
 
-def big(hub) -> File:
+def big(hub) -> RemoteFile:
     """A file of 25 MB at an address of its own."""
     data = bytes(range(256)) * (25 * MB // 256)
     hub.repositories["a/b"] = {"big.safetensors": data}
-    return File(
+    return RemoteFile(
         "a/b",
         "big.safetensors",
         len(data),
@@ -314,11 +314,13 @@ def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        fetch(file, tmp_path, stop)
-    assert not (tmp_path / file.place).exists()
+        fetch_file(file, tmp_path, stop)
+    assert not (tmp_path / file.relative_path).exists()
     arrived = sum(counted)
     counted.clear()
-    assert fetch(file, tmp_path, counted.append).read_bytes() == hub.repositories["a/b"]["big.safetensors"]
+    assert (
+        fetch_file(file, tmp_path, counted.append).read_bytes() == hub.repositories["a/b"]["big.safetensors"]
+    )
     assert hub.gets("big.safetensors") == ["", f"bytes={arrived}-"]
     assert 0 < arrived < file.size == arrived + sum(counted)
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["big.safetensors"]
@@ -327,7 +329,7 @@ def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
 def test_a_connection_that_breaks_is_taken_up_again(hub, tmp_path):
     file, counted = big(hub), []
     hub.cut["big.safetensors"] = 12 * MB
-    fetch(file, tmp_path, counted.append)
+    fetch_file(file, tmp_path, counted.append)
     assert hub.gets("big.safetensors") == ["", f"bytes={10 * MB}-"]
     assert sum(counted) == file.size
 
@@ -338,7 +340,7 @@ def test_a_server_that_knows_no_ranges_sends_everything_and_the_file_is_right(hu
     part = tmp_path / "a/b" / "big.safetensors.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
-    fetch(file, tmp_path, counted.append)
+    fetch_file(file, tmp_path, counted.append)
     assert 1000 + sum(counted) == file.size
 
 
@@ -350,9 +352,9 @@ def test_a_part_of_something_else_is_found_out_by_its_hash(hub, tmp_path):
     with pytest.raises(
         InvalidWeights, match=r"a/b/big.safetensors is another file than it should be: its sha256"
     ):
-        fetch(file, tmp_path, lambda size: None)
+        fetch_file(file, tmp_path, lambda size: None)
     assert not list(part.parent.iterdir())
-    fetch(file, tmp_path, lambda size: None)
+    fetch_file(file, tmp_path, lambda size: None)
 
 
 def test_a_small_file_is_checked_by_gits_hash(hub, tmp_path):
@@ -362,15 +364,15 @@ def test_a_small_file_is_checked_by_gits_hash(hub, tmp_path):
         .stdout.decode()
         .strip()
     )
-    fetch(
-        File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
+    fetch_file(
+        RemoteFile("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
         tmp_path,
         lambda size: None,
     )
     hub.swapped["config.json"] = b"[]\n"
     with pytest.raises(InvalidWeights, match="its git hash"):
-        fetch(
-            File("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
+        fetch_file(
+            RemoteFile("a/b", "config.json", 3, f"git:{blob}", address=f"{hub.url}/plain/a/b"),
             tmp_path / "again",
             lambda size: None,
         )
@@ -378,13 +380,15 @@ def test_a_small_file_is_checked_by_gits_hash(hub, tmp_path):
 
 def test_a_file_that_its_server_has_lost_is_named(hub, tmp_path):
     with pytest.raises(DownloadFailed, match=r"c/d/lost.bin cannot be downloaded \(the server answers 404\)"):
-        fetch(File("c/d", "lost.bin", 3, "", address=f"{hub.url}/elsewhere"), tmp_path, lambda size: None)
+        fetch_file(
+            RemoteFile("c/d", "lost.bin", 3, "", address=f"{hub.url}/elsewhere"), tmp_path, lambda size: None
+        )
 
 
 def huge() -> Manifest:
     """Sizes as published, times a hundred thousand."""
     files = [
-        File(source.repository, path, size * 100_000, "")
+        RemoteFile(source.repository, path, size * 100_000, "")
         for source in ORBITPAINTER.sources
         for path, size in source.files.items()
     ]
@@ -393,7 +397,7 @@ def huge() -> Manifest:
 
 def test_too_little_disk_is_said_before_anything_is_written(tmp_path):
     with pytest.raises(
-        StorageError, match=r"has .* GB free, and bringing the weights takes up to \d+\.\d GB"
+        StorageError, match=r"has .* GB free, and installing the weights takes up to \d+\.\d GB"
     ):
         install(ORBITPAINTER, huge(), tmp_path / "models" / "orbitpainter", lambda *told: None)
     assert not list(tmp_path.iterdir())
@@ -402,12 +406,12 @@ def test_too_little_disk_is_said_before_anything_is_written(tmp_path):
 def test_the_disk_holds_the_originals_of_one_part_at_a_time_unless_they_are_kept(tmp_path):
     target = tmp_path / "orbitpainter"
     published = Manifest(
-        tuple(File(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {}
+        tuple(RemoteFile(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {}
     )
-    needed = {keep: room(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
+    needed = {keep: required_space(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
     assert 86e9 < needed[False] < 90e9
     assert 129e9 < needed[True] < 133e9
-    assert left(ORBITPAINTER, published, target) == ORBITPAINTER.size
+    assert bytes_to_download(ORBITPAINTER, published, target) == ORBITPAINTER.size
 
 
 def test_two_downloads_at_once_are_refused(hub, tmp_path):
@@ -429,7 +433,7 @@ def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_pat
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     target = tmp_path / "models" / "orbitpainter"
 
-    size = gigabytes(ORBITPAINTER.size)
+    size = format_size(ORBITPAINTER.size)
 
     def finding():
         found, _ = doctor._weights()
@@ -440,10 +444,10 @@ def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_pat
         f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",
         True,
     )
-    workplace(target).mkdir(parents=True)
+    download_folder(target).mkdir(parents=True)
     assert finding() == (
         "warning",
-        f"the download of OrbitPainter's to {workplace(target)} was cut short",
+        f"the download of OrbitPainter's to {download_folder(target)} was cut short",
         True,
     )
     tiny_model.write_model(target)

@@ -14,8 +14,8 @@ import torch
 from backend.api.errors import InvalidWeights
 from backend.api.weights import DINOV3, TRELLIS2, TRELLIS2_FILES
 from backend.refine.trellis2.model import Model
-from backend.weights.install import check, install, put_gated
-from backend.weights.manifest import File, Manifest
+from backend.weights.install import check, copy_gated_files, install
+from backend.weights.manifest import Manifest, RemoteFile
 from tests import tiny_trellis
 from tests.hub import Hub
 
@@ -37,7 +37,7 @@ def pinned(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
     return Manifest(
         tuple(
-            File(
+            RemoteFile(
                 source.repository,
                 path,
                 len(data := hub.repositories[source.repository][path]),
@@ -78,9 +78,9 @@ def test_files_of_a_gated_repository_may_come_from_a_folder(hub, tmp_path):
     manifest, files = pinned(hub), hub.repositories.pop(DINOV3.repository)
     (own / "config.json").write_bytes(files["config.json"])
     with pytest.raises(InvalidWeights, match=r"own has no file 'model\.safetensors' of facebook/dinov3"):
-        put_gated(TRELLIS2, own, target)
+        copy_gated_files(TRELLIS2, own, target)
     (own / "model.safetensors").write_bytes(files["model.safetensors"])
-    put_gated(TRELLIS2, own, target)
+    copy_gated_files(TRELLIS2, own, target)
     install(TRELLIS2, manifest, target, lambda *told: None, **tiny_trellis.OPTIONS)
     check(TRELLIS2, target)
     assert (own / "model.safetensors").exists()
@@ -91,7 +91,7 @@ def test_other_files_than_the_gated_ones_are_not_taken_for_them(hub, tmp_path):
     own.mkdir()
     for path, data in hub.repositories[DINOV3.repository].items():
         (own / path).write_bytes(bytes(len(data)))
-    put_gated(TRELLIS2, own, tmp_path / "trellis2")
+    copy_gated_files(TRELLIS2, own, tmp_path / "trellis2")
     with pytest.raises(InvalidWeights, match=r"config\.json is another file than it should be"):
         install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None, **tiny_trellis.OPTIONS)
 
