@@ -44,8 +44,8 @@ class WeightsSpec:
     Attributes:
         name: of its folder, and on the command line.
         title: shown to users.
-        components: files and folders of its folder by name, in the order in which they are made; each with the
-            sources and paths of the files that it is made of.
+        components: files and folders of its folder by name, in the order in which they are made; each with
+            the sources and paths of the files that it is made of.
         installed_size: bytes of its folder, approximately.
         peak: bytes of disk space needed during the installation, approximately.
     """

@@ -105,7 +105,7 @@ def silent(fraction):
 # What the flow sees.
 
 
-def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
+def test_crop_to_object_fills_a_black_square_and_keeps_proportions(reference):
     square = crop_to_object(reference, 64)
     lit = square.max(axis=2) > 60
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
@@ -117,13 +117,13 @@ def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
     assert abs(square[32, 32].astype(int) - [229, 127, 51]).max() <= 2
 
 
-def test_a_thin_or_huge_object_is_framed_too():
+def test_crop_to_object_accepts_thin_and_huge_objects():
     alpha = np.zeros((40, 2000), np.float32)
     alpha[20] = 1
     assert crop_to_object(Reference(np.ones((40, 2000, 3), np.float32), alpha), 32).shape == (32, 32, 3)
 
 
-def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_last_norm(weights, reference):
+def test_image_tokens_are_the_last_blocks_output_before_the_final_norm(weights, reference):
     image_encoder, network = load_image_encoder(weights / "dinov3"), tiny_trellis.image_encoder()
     image = crop_to_object(reference, 64)
     tokens = image_encoder(image)
@@ -143,7 +143,7 @@ def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_las
     assert torch.allclose(tokens, (last - mean) / deviation, atol=1e-5)
 
 
-def test_an_eye_that_lacks_a_tensor_is_refused(tmp_path):
+def test_an_image_encoder_that_lacks_a_tensor_is_refused(tmp_path):
     network = tiny_trellis.image_encoder()
     state = {
         name: tensor for name, tensor in network.state_dict().items() if "layer.1.norm1.bias" not in name
@@ -155,7 +155,7 @@ def test_an_eye_that_lacks_a_tensor_is_refused(tmp_path):
         load_image_encoder(tmp_path / "nowhere")
 
 
-def test_several_images_are_the_reference_and_views_of_other_sides(surface, reference):
+def test_condition_images_are_the_reference_and_views_of_other_sides(surface, reference):
     orbits = [horizontal_orbit(1, 2.4, 1.2, 64), horizontal_orbit(24, 2.4, 1.2, 64)]
     buffers = render(surface, [camera for orbit in orbits for camera in orbit.cameras])
     frames = [np.full((64, 64, 3), number, np.uint8) for number in range(25)]
@@ -200,7 +200,7 @@ class Answer(nn.Module):
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
-def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(
+def test_sdedit_with_an_oracle_flow_returns_voxels_and_texture(
     weights, surface, grid, texture, reference, start
 ):
     colors = voxel_colors(surface, texture, grid)
@@ -220,12 +220,14 @@ def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(
     assert psnr(refined.base_color[seen], texture.base_color[seen]) > 45
 
 
-def test_strength_zero_is_the_identity(weights, surface, texture, reference):
+def test_refine_strength_zero_is_the_identity(weights, surface, texture, reference):
     settings = Settings(refine=True, refine_strength=0.0)
     assert refine(surface, texture, [reference], settings, silent, unkept) is texture
 
 
-def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, texture, texels, reference):
+def test_refine_hardly_changes_what_was_seen_well_and_changes_the_rest(
+    weights, surface, texture, texels, reference
+):
     refined = refine(
         surface, texture, [reference, reference], Settings(refine=True, refine_steps=2), silent, unkept
     )
@@ -239,7 +241,7 @@ def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, t
     assert refined.notes == ("TRELLIS.2's weights are random: its colours mean nothing.",)
 
 
-def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
+def test_sdedit_depends_on_its_seed_alone(weights, grid, reference):
     model, image = Model(weights, torch.device("cpu")), crop_to_object(reference, 32)
     one, other, third = (
         run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, seed), silent, unkept)
@@ -250,7 +252,7 @@ def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
     assert not one[0].any(), "there were no colours before"
 
 
-def test_a_run_that_goes_on_does_not_denoise_again(weights, grid, reference):
+def test_a_resumed_refinement_does_not_denoise_again(weights, grid, reference):
     model, image, kept = Model(weights, torch.device("cpu")), crop_to_object(reference, 32), {}
 
     def keep(part, work):
@@ -266,7 +268,7 @@ def test_a_run_that_goes_on_does_not_denoise_again(weights, grid, reference):
     )
 
 
-def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights, tmp_path, reference):
+def test_a_refined_job_has_material_maps_and_is_not_repeated(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     wanted = job(mesh_data(needle()), pixels, refine=True, refine_steps=1, texture_size=1024)
     seen = []
@@ -285,7 +287,7 @@ def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights
     assert not list(tmp_path.glob("refine.*.npz")), "parts are left"
 
 
-def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_path, reference):
+def test_the_refine_command_writes_a_glb_with_the_material(weights, tmp_path, reference):
     needle().export(tmp_path / "needle.ply")
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "reference.png")
@@ -319,7 +321,7 @@ def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_pa
     assert np.array_equal(packed[..., 2], np.asarray(Image.open(tmp_path / "out" / "metallic.png")))
 
 
-def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
+def test_the_trellis2_painter_textures_without_any_view(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     result = pipeline.run(
         job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024),
@@ -332,7 +334,7 @@ def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
     assert "bake" not in result.report["seconds"]
 
 
-def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypatch, reference):
+def test_missing_trellis2_weights_are_reported_before_painting(tmp_path, monkeypatch, reference):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "none"))
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     with pytest.raises(
@@ -342,7 +344,7 @@ def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypat
     assert not list((tmp_path / "job").glob("*"))
 
 
-def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypatch):
+def test_too_little_memory_to_refine_is_reported_before_painting(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     with open(tiny_trellis.write_model(tmp_path / "trellis2") / "flow_1024.safetensors", "r+b") as file:
         file.truncate(1 << 42)
@@ -350,7 +352,7 @@ def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypa
         check_refinement()
 
 
-def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, reference):
+def test_a_mesh_too_thin_for_voxels_keeps_its_painted_texture(weights, texture, reference):
     vertices = np.float32([[-0.3, 0.0001, 0.0001], [0.3, 0.0001, 0.0001], [0.3, 0.0002, 0.0002]])
     corners = np.zeros((1, 3, 3), np.float32)
     thread = Surface(vertices, np.int32([[0, 1, 2]]), corners, corners[..., :2], np.int32([0]), True)
@@ -363,7 +365,7 @@ def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, re
         refine(thread, bare(64), [reference], Settings(painter="trellis2"), silent, unkept)
 
 
-def test_refine_is_yes_or_no():
+def test_the_refine_setting_is_a_bool():
     assert Settings(refine=True).refines
     assert Settings(painter="trellis2").refines
     assert not Settings().refines

@@ -97,7 +97,7 @@ def test_closest_points_are_those_of_a_search_over_all_triangles(surface, grid):
     assert weights.min() > -1e-6
 
 
-def test_cells_hold_the_textures_colours_and_how_it_was_seen(colors, grid):
+def test_voxel_colors_hold_the_textures_colour_confidence_and_coverage(colors, grid):
     inner = centres(grid)[:, 0]
     assert np.abs(255 * colors.values[:, :3] - smooth(centres(grid))).mean() < 4
     assert (colors.values[:, 3:] == np.float32(DEFAULT_MATERIAL)).all()
@@ -140,7 +140,7 @@ def naive_lookup(grid: VoxelGrid, values: np.ndarray, point: np.ndarray) -> np.n
     return result / total
 
 
-def test_a_lookup_is_the_trilinear_mean_of_the_cells_that_there_are(surface):
+def test_interpolation_is_the_trilinear_mean_of_occupied_cells(surface):
     grid = dual_grid(surface.vertices, surface.faces, 24)
     values = np.random.default_rng(2).random((len(grid), 5), np.float32)
     points = surface.vertices[::97]
@@ -148,7 +148,7 @@ def test_a_lookup_is_the_trilinear_mean_of_the_cells_that_there_are(surface):
     assert np.abs(interpolate_trilinear(grid, values, points) - expected).max() < 1e-4
 
 
-def test_a_point_far_from_all_cells_takes_the_nearest_ones_value():
+def test_interpolation_far_from_all_cells_takes_the_nearest_value():
     grid = VoxelGrid(np.int32([[1, 2, 3], [6, 6, 6]]), 8)
     found = interpolate_trilinear(
         grid,
@@ -167,9 +167,7 @@ def at_texels(image: np.ndarray, texels: Texels) -> np.ndarray:
     return image.reshape(-1, image.shape[2])[texels.place].astype(np.float32)
 
 
-def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_added_to_the_detail(
-    surface, texture, texels, grid, colors
-):
+def test_a_change_is_added_to_the_detail_where_confidence_is_poor(surface, texture, texels, grid, colors):
     refined = merge_refinement(surface, texture, grid, colors, *decodings(grid, 40))
     x = texels.positions[:, 0]
     change = at_texels(refined.base_color, texels) - at_texels(texture.base_color, texels)
@@ -182,9 +180,7 @@ def test_where_it_was_seen_well_nothing_changes_and_where_badly_the_change_is_ad
     )
 
 
-def test_where_confidence_is_good_the_texture_changes_by_less_than_one_level_on_average(
-    surface, texture, texels, grid, colors
-):
+def test_good_confidence_keeps_the_texture_within_one_step_on_average(surface, texture, texels, grid, colors):
     random = np.random.default_rng(3)
     before, after = decodings(grid, 0)
     after[:, :3] = random.random((len(grid), 3))
@@ -204,7 +200,7 @@ def test_what_no_view_saw_takes_the_decoded_colour(surface, texture, texels, gri
     assert psnr(at_texels(refined.base_color, texels)[deep], expected) > 40
 
 
-def test_no_border_shows_between_what_was_seen_and_what_was_not(surface, texture, texels, grid, colors):
+def test_the_merged_texture_has_no_step_between_seen_and_unseen(surface, texture, texels, grid, colors):
     flat = replace(texture, base_color=np.full_like(texture.base_color, 100))
     before, after = decodings(grid, 0)
     before[:, :3], after[:, :3] = 120 / 255, 150 / 255  # a model that errs by 20 and changes by 30
@@ -221,7 +217,7 @@ def test_no_border_shows_between_what_was_seen_and_what_was_not(surface, texture
     assert np.abs(np.diff(means)).max() < 8
 
 
-def test_both_sides_of_uv_seams_still_match(surface, texture, texels, grid, colors):
+def test_both_sides_of_uv_seams_match_after_the_merge(surface, texture, texels, grid, colors):
     plain = replace(texture, base_color=np.full_like(texture.base_color, 128))
     refined = merge_refinement(surface, plain, grid, colors, *decodings(grid, 60))
     for image, limit in ((refined.base_color, 4), (refined.metallic, 2), (refined.roughness, 2)):
@@ -230,9 +226,7 @@ def test_both_sides_of_uv_seams_still_match(surface, texture, texels, grid, colo
         assert difference.mean() < 0.7
 
 
-def test_material_maps_come_from_the_refinement_and_alpha_only_if_it_is_see_through(
-    surface, texture, texels, grid, colors
-):
+def test_material_maps_are_the_refinements_with_alpha_if_see_through(surface, texture, texels, grid, colors):
     opaque = merge_refinement(surface, texture, grid, colors, *decodings(grid, 10))
     assert opaque.alpha is None
     assert np.abs(at_texels(opaque.metallic, texels) - 51).max() <= 1

@@ -81,7 +81,7 @@ def run(hub, home, *options, module="backend", says="", **environment):
     return done.returncode, done.stdout
 
 
-def test_who_does_not_agree_gets_nothing_but_has_read_size_and_licence(hub, tmp_path):
+def test_without_agreement_size_and_licence_are_shown_and_nothing_fetched(hub, tmp_path):
     for says in ("", "what?\n"):
         status, said = run(hub, tmp_path, says=says)
         assert status == 1
@@ -94,7 +94,7 @@ def test_who_does_not_agree_gets_nothing_but_has_read_size_and_licence(hub, tmp_
     assert not (tmp_path / "models").exists()
 
 
-def test_one_command_leads_from_the_hub_to_a_model_that_opens(hub, tmp_path, capsys):
+def test_the_download_command_installs_a_model_that_opens(hub, tmp_path, capsys):
     status, said = run(hub, tmp_path, module="tests.tiny_weights", says="yes\n", HF_TOKEN="hf_secret")
     assert status == 0, said
     target = tmp_path / "models" / "orbitpainter"
@@ -136,7 +136,7 @@ def pinned(hub) -> Manifest:
 TINY = tiny_weights.OPTIONS
 
 
-def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(hub, tmp_path):
+def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "models" / "orbitpainter"
     work, told = download_folder(target), []
     right = hub.repositories[WAN_EXPERTS.repository][HIGH]
@@ -170,7 +170,7 @@ def test_a_wrong_file_is_refused_by_name_and_what_was_good_is_not_fetched_again(
     Model(target, torch.device("cpu")).check()
 
 
-def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_path):
+def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
     needs = tiny_weights.needs(hub.url)
     mine, other = tmp_path / "mine" / "orbitpainter", tmp_path / "other" / "orbitpainter"
     install(needs, pinned(hub), mine, lambda *what: None, keep=True, **TINY)
@@ -193,7 +193,7 @@ def test_a_folder_that_was_kept_serves_a_machine_without_a_connection(hub, tmp_p
     Model(other, torch.device("cpu")).check()
 
 
-def test_files_that_were_put_into_a_folder_by_hand_are_converted_and_stay(hub, tmp_path):
+def test_files_put_into_the_download_folder_by_hand_are_used_and_kept(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
     folder = download_folder(target)
     for file in pinned(hub).files:
@@ -204,7 +204,7 @@ def test_files_that_were_put_into_a_folder_by_hand_are_converted_and_stay(hub, t
     assert all((folder / file.relative_path).exists() for file in pinned(hub).files)
 
 
-def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compared(hub, tmp_path):
+def test_the_hash_of_a_file_that_exists_already_is_checked(hub, tmp_path):
     needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
     config = download_folder(target) / WAN.repository / "text_encoder" / "config.json"
     right = hub.repositories[WAN.repository]["text_encoder/config.json"]
@@ -219,7 +219,7 @@ def test_a_file_that_lies_there_already_is_not_believed_before_its_hash_is_compa
     assert hub.gets("text_encoder/config.json") == []
 
 
-def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
+def test_too_little_memory_for_the_text_encoder_is_reported(tmp_path):
     with open(tmp_path / "encoder.safetensors", "wb") as huge:
         huge.truncate(1 << 41)
     with pytest.raises(OutOfMemory, match=r"takes 2199\.0 GB of memory"):
@@ -232,13 +232,13 @@ def test_too_little_memory_for_the_text_encoder_is_a_sentence(tmp_path):
         )
 
 
-def test_a_text_that_is_not_the_published_one_is_refused(tmp_path):
+def test_a_negative_prompt_that_is_not_the_published_one_is_refused(tmp_path):
     (tmp_path / "config.py").write_text("a = 'blurred dark!'")
     with pytest.raises(InvalidWeights, match=r"config.py does not hold the negative prompt"):
         unwanted(tmp_path / "config.py", hashlib.sha256(b"blurred dark").hexdigest())
 
 
-def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
+def test_files_missing_in_an_offline_folder_are_listed(hub, tmp_path):
     folder = tmp_path / "stick"
     for source in (WAN_EXPERTS, WAN, FOUR_STEPS, SAM):
         for path in source.files:
@@ -257,7 +257,7 @@ def test_a_folder_that_lacks_files_is_told_so_file_by_file(hub, tmp_path):
     assert not hub.seen
 
 
-def test_offline_the_missing_files_are_named_with_where_to_put_them(hub, tmp_path):
+def test_in_offline_mode_missing_files_are_listed_with_their_folder(hub, tmp_path):
     status, said = run(hub, tmp_path, "--yes", HF_HUB_OFFLINE="1")
     assert status == 2
     assert "HF_HUB_OFFLINE is set" in said
@@ -268,7 +268,7 @@ def test_offline_the_missing_files_are_named_with_where_to_put_them(hub, tmp_pat
     assert not hub.seen
 
 
-def test_a_gated_repository_and_one_that_is_not_there_are_told_apart(hub, tmp_path):
+def test_gated_and_missing_repositories_are_reported_differently(hub, tmp_path):
     hub.gated.add(ORBITPAINTER_LORA.repository)
     status, said = run(hub, tmp_path, "--yes")
     assert status == 2
@@ -277,14 +277,14 @@ def test_a_gated_repository_and_one_that_is_not_there_are_told_apart(hub, tmp_pa
     assert "orbitpainter-single is not there, or not public" in run(hub, tmp_path, "--yes")[1]
 
 
-def test_a_server_that_is_away_is_a_sentence(hub, tmp_path):
+def test_an_unreachable_server_is_reported(hub, tmp_path):
     status, said = run(hub, tmp_path, "--yes", HF_ENDPOINT="http://127.0.0.1:9")
     assert status == 2
     assert "cannot be downloaded (ConnectError" in said
     assert "Traceback" not in said
 
 
-def test_another_licence_than_the_list_says_is_not_agreed_to_blindly(hub, tmp_path):
+def test_yes_does_not_agree_to_another_licence_than_the_listed_one(hub, tmp_path):
     hub.licenses[WAN_EXPERTS.repository] = "cc-by-nc-4.0"
     status, said = run(hub, tmp_path, "--yes")
     assert status == 2
@@ -305,7 +305,7 @@ def big(hub) -> RemoteFile:
     )
 
 
-def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
+def test_a_stopped_download_resumes_where_it_ended(hub, tmp_path):
     file, counted = big(hub), []
 
     def stop(size):
@@ -326,7 +326,7 @@ def test_a_download_that_was_stopped_goes_on_where_it_ended(hub, tmp_path):
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["big.safetensors"]
 
 
-def test_a_connection_that_breaks_is_taken_up_again(hub, tmp_path):
+def test_a_download_resumes_after_its_connection_breaks(hub, tmp_path):
     file, counted = big(hub), []
     hub.cut["big.safetensors"] = 12 * MB
     fetch_file(file, tmp_path, counted.append)
@@ -334,7 +334,7 @@ def test_a_connection_that_breaks_is_taken_up_again(hub, tmp_path):
     assert sum(counted) == file.size
 
 
-def test_a_server_that_knows_no_ranges_sends_everything_and_the_file_is_right(hub, tmp_path):
+def test_a_server_without_range_requests_sends_the_whole_file(hub, tmp_path):
     file, counted = big(hub), []
     hub.ranges = False
     part = tmp_path / "a/b" / "big.safetensors.part"
@@ -344,7 +344,7 @@ def test_a_server_that_knows_no_ranges_sends_everything_and_the_file_is_right(hu
     assert 1000 + sum(counted) == file.size
 
 
-def test_a_part_of_something_else_is_found_out_by_its_hash(hub, tmp_path):
+def test_a_partial_file_of_other_content_is_detected_by_its_hash(hub, tmp_path):
     file = big(hub)
     part = tmp_path / "a/b" / "big.safetensors.part"
     part.parent.mkdir(parents=True)
@@ -378,7 +378,7 @@ def test_a_small_file_is_checked_by_gits_hash(hub, tmp_path):
         )
 
 
-def test_a_file_that_its_server_has_lost_is_named(hub, tmp_path):
+def test_a_file_missing_on_its_server_is_named(hub, tmp_path):
     with pytest.raises(DownloadFailed, match=r"c/d/lost.bin cannot be downloaded \(the server answers 404\)"):
         fetch_file(
             RemoteFile("c/d", "lost.bin", 3, "", address=f"{hub.url}/elsewhere"), tmp_path, lambda size: None
@@ -395,7 +395,7 @@ def huge() -> Manifest:
     return Manifest(tuple(files), {})
 
 
-def test_too_little_disk_is_said_before_anything_is_written(tmp_path):
+def test_too_little_disk_space_is_reported_before_anything_is_written(tmp_path):
     with pytest.raises(
         StorageError, match=r"has .* GB free, and installing the weights takes up to \d+\.\d GB"
     ):
@@ -403,7 +403,7 @@ def test_too_little_disk_is_said_before_anything_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_disk_holds_the_originals_of_one_part_at_a_time_unless_they_are_kept(tmp_path):
+def test_required_space_is_of_one_component_unless_originals_are_kept(tmp_path):
     target = tmp_path / "orbitpainter"
     published = Manifest(
         tuple(RemoteFile(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {}
@@ -423,13 +423,13 @@ def test_two_downloads_at_once_are_refused(hub, tmp_path):
     assert "Another process is downloading orbitpainter already" in said
 
 
-def test_a_damaged_manifest_is_a_sentence(tmp_path):
+def test_a_damaged_manifest_is_reported(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"files": [{"nothing": 1}]}))
     with pytest.raises(DownloadFailed, match=r"manifest.json cannot be read"):
         Manifest.read(tmp_path, ORBITPAINTER)
 
 
-def test_the_doctor_tells_weights_that_are_there_from_those_that_are_not(tmp_path, monkeypatch):
+def test_the_doctor_reports_installed_missing_and_damaged_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     target = tmp_path / "models" / "orbitpainter"
 

@@ -51,7 +51,7 @@ def pinned(hub) -> Manifest:
     )
 
 
-def test_published_files_become_a_folder_that_opens(hub, tmp_path):
+def test_published_trellis2_files_become_a_folder_that_opens(hub, tmp_path):
     target = tmp_path / "trellis2"
     install(TRELLIS2, pinned(hub), target, lambda *told: None, **tiny_trellis.OPTIONS)
     check(TRELLIS2, target)
@@ -86,7 +86,7 @@ def test_files_of_a_gated_repository_may_come_from_a_folder(hub, tmp_path):
     assert (own / "model.safetensors").exists()
 
 
-def test_other_files_than_the_gated_ones_are_not_taken_for_them(hub, tmp_path):
+def test_copied_gated_files_are_checked_by_their_hash(hub, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     for path, data in hub.repositories[DINOV3.repository].items():
@@ -96,7 +96,7 @@ def test_other_files_than_the_gated_ones_are_not_taken_for_them(hub, tmp_path):
         install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None, **tiny_trellis.OPTIONS)
 
 
-def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
+def test_a_download_without_access_to_gated_files_says_what_to_do(hub, tmp_path):
     hub.gated.add(DINOV3.repository)
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))
@@ -129,7 +129,7 @@ def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
         (lambda published: published.pop("args"), "does not hold the statistics"),
     ],
 )
-def test_statistics_that_are_not_there_are_a_sentence(hub, tmp_path, change, sentence):
+def test_missing_latent_statistics_are_reported(hub, tmp_path, change, sentence):
     files = hub.repositories[TRELLIS2_FILES.repository]
     published = json.loads(files["texturing_pipeline.json"])
     change(published)
@@ -147,7 +147,7 @@ def test_networks_of_other_sizes_than_the_published_ones_are_refused(hub, tmp_pa
     assert not (tmp_path / "trellis2").exists()
 
 
-def test_a_folder_without_its_card_or_with_a_broken_one_is_a_sentence(tmp_path):
+def test_a_missing_or_broken_model_card_is_reported(tmp_path):
     folder = tiny_trellis.write_model(tmp_path / "trellis2")
     (folder / "model.json").write_text("{}")
     with pytest.raises(InvalidWeights, match=r"model\.json cannot be read"):

@@ -119,7 +119,7 @@ OCTAHEDRON = trimesh.Trimesh(
 @pytest.mark.parametrize(
     "mesh", [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 0.5, 0.25)), OCTAHEDRON]
 )
-def test_faces_edges_and_corners_that_lie_on_grid_lines_follow_the_half_open_rule(mesh, scale):
+def test_geometry_on_grid_lines_follows_the_half_open_rule(mesh, scale):
     assert_as_exact((0.5 + scale * mesh.vertices).astype(np.float32), np.asarray(mesh.faces, np.int32), 16)
 
 
@@ -190,7 +190,7 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
 
 
 @pytest.mark.parametrize(("mesh", "resolution"), [(soup(12, 2), 16), (blob(), 12)])
-def test_dual_vertices_are_the_bounded_least_squares_of_planes_points_and_borders(mesh, resolution):
+def test_dual_vertices_are_solutions_of_bounded_least_squares(mesh, resolution):
     grid = dual_grid_in_unit_cube(*mesh, resolution)
     expected = least_squares(*mesh, resolution)
     assert len(expected) == len(grid) > 100
@@ -255,7 +255,7 @@ def test_a_mesh_that_fills_the_grid_stays_inside():
     assert np.isfinite(grid.offsets).all()
 
 
-def test_faces_without_area_change_nothing():
+def test_faces_without_area_do_not_change_the_dual_grid():
     vertices, faces = blob()
     thin = np.concatenate([faces, np.int32([[0, 0, 1], [2, 2, 2]])])
     assert np.array_equal(

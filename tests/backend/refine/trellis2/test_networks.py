@@ -183,7 +183,7 @@ def test_the_torso_is_in_half_precision_and_its_ends_are_not(kind, half, exact_l
 # The hierarchy of grids.
 
 
-def test_the_levels_are_the_naive_ones_and_every_neighbour_is_where_it_should_be(cells):
+def test_sparse_levels_and_neighbours_equal_the_naive_ones(cells):
     expected = naive.hierarchy(cells)
     mine = build_levels(cells)
     assert [list(map(tuple, level.coords.tolist())) for level in mine] == expected
@@ -202,7 +202,7 @@ def test_the_levels_are_the_naive_ones_and_every_neighbour_is_where_it_should_be
 
 
 @pytest.mark.parametrize("cells", [[[0, 0, 0]], [[1023, 1023, 1023], [0, 0, 0], [1023, 0, 1023]]])
-def test_few_cells_and_the_corners_of_the_largest_grid_are_cells_like_others(cells):
+def test_sparse_levels_accept_single_cells_and_the_grids_corners(cells):
     mine = build_levels(np.array(cells))
     assert mine[0].coords.tolist() == cells
     assert [len(level) for level in mine] == 5 * [len(cells)]
@@ -270,7 +270,7 @@ def test_the_flow_is_the_naive_one(flow, tokens, time):
     )
 
 
-def test_a_refinement_is_the_naive_one(flow, tokens):
+def test_denoising_is_the_naive_one(flow, tokens):
     coords, condition = tokens
     latents, shape, noise = (normal(len(coords), 4, seed=seed) for seed in range(3))
     done = []
@@ -291,7 +291,7 @@ def to_half(network, kind, dtype, widths):
     return result
 
 
-def test_half_precision_costs_as_much_as_published(encoder, decoder, flow, cells, tokens):
+def test_half_precision_errors_are_as_small_as_the_reference_ones(encoder, decoder, flow, cells, tokens):
     """The tolerances are those measured with the reference, whose outputs were of the size of 4 (specs:
     trellis2, j)."""
     grid, (coords, condition) = build_levels(cells), tokens
@@ -307,7 +307,7 @@ def test_half_precision_costs_as_much_as_published(encoder, decoder, flow, cells
 # Order, memory, meaning.
 
 
-def test_latents_do_not_depend_on_the_order_of_the_cells_and_decoded_rows_follow_it(encoder, decoder, cells):
+def test_latents_ignore_the_order_of_cells_and_decoded_rows_follow_it(encoder, decoder, cells):
     features, order = (
         normal(len(cells), 6),
         torch.randperm(len(cells), generator=torch.Generator().manual_seed(5)),
@@ -326,7 +326,7 @@ def test_cells_from_numpy_and_torch_of_any_type_of_integer_are_the_same(cells):
         assert torch.equal(one.neighbours, other.neighbours)
 
 
-def test_the_size_of_the_chunks_does_not_matter(encoder, decoder, cells, monkeypatch):
+def test_the_chunk_size_does_not_change_the_networks_outputs(encoder, decoder, cells, monkeypatch):
     features, grid = normal(len(cells), 6), build_levels(cells)
     latents = encoder(features, grid)
     decoded = decoder(latents, grid)
@@ -335,7 +335,7 @@ def test_the_size_of_the_chunks_does_not_matter(encoder, decoder, cells, monkeyp
     torch.testing.assert_close(decoder(latents, grid), decoded, atol=1e-5, rtol=0)
 
 
-def test_keys_and_values_are_worked_out_once_per_image_and_forgotten_with_it(flow, tokens):
+def test_image_keys_and_values_are_cached_while_the_condition_lives(flow, tokens):
     coords, _ = tokens
     x, one, other = normal(len(coords), 8), normal(7, 12), normal(5, 12, seed=1)
     before = flow(x, 0.3, coords, one)
@@ -397,7 +397,7 @@ def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
 
 
 @pytest.mark.parametrize(("start", "steps"), [(0.3, 4), (0.05, 1), (1.0, 12), (0.2143, 2)])
-def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
+def test_the_noise_schedule_starts_at_its_level_and_falls_to_zero(start, steps):
     levels = noise_schedule(start, steps)
     assert len(levels) == steps + 1
     assert float(levels[0]) == start
@@ -405,14 +405,14 @@ def test_times_start_exactly_at_the_noise_level_and_fall_to_zero(start, steps):
     assert (levels.diff() < 0).all()
 
 
-def test_from_pure_noise_the_times_are_the_published_ones():
+def test_the_noise_schedule_from_pure_noise_is_the_published_one():
     published = [1, 0.9706, 0.9375, 0.9, 0.8571, 0.8077, 0.75, 0.6818, 0.6, 0.5, 0.375, 0.2143, 0]
     np.testing.assert_allclose(noise_schedule(1, 12), published, atol=5e-5)
 
 
 @pytest.mark.parametrize("start", [0.1, 0.3, 0.77, 1.0])
 @pytest.mark.parametrize("steps", [1, 6])
-def test_a_flow_that_knows_the_answer_returns_what_was_noised(start, steps):
+def test_sampling_an_oracle_flow_returns_the_clean_latents(start, steps):
     latents, noise = normal(20, 32), normal(20, 32, seed=1)
     known = (1 - 1e-5) * noise - latents
     result = denoise(
@@ -424,7 +424,7 @@ def test_a_flow_that_knows_the_answer_returns_what_was_noised(start, steps):
     torch.testing.assert_close(result, latents, atol=1e-4, rtol=0)
 
 
-def test_strength_zero_changes_nothing_and_asks_nobody():
+def test_noise_level_zero_changes_nothing_and_never_calls_the_flow():
     def refuse(x, time):
         raise AssertionError
 
@@ -434,7 +434,7 @@ def test_strength_zero_changes_nothing_and_asks_nobody():
     )
 
 
-def test_several_images_are_averaged_and_guidance_goes_beyond_within_its_interval():
+def test_velocities_are_averaged_and_guided_within_an_interval():
     x, zero = torch.ones(2, 3), torch.zeros(2, 3)
     twice, thrice = lambda x, level: 2 * x, lambda x, level: 3 * x
     assert torch.equal(average_velocities([twice, thrice])(x, 0.5), 2.5 * x)
@@ -446,7 +446,7 @@ def test_several_images_are_averaged_and_guidance_goes_beyond_within_its_interva
 # Loading.
 
 
-def test_weights_become_the_networks_types_whatever_the_file_holds(tmp_path, encoder, cells):
+def test_loaded_weights_have_the_networks_dtypes(tmp_path, encoder, cells):
     file = tmp_path / "half.safetensors"
     save_file({name: tensor.half() for name, tensor in encoder.state_dict().items()}, file)
     with torch.device("meta"):
@@ -484,6 +484,6 @@ def test_weights_of_another_model_are_refused(tmp_path, encoder, change, sentenc
         load(blank, Tensors([file]))
 
 
-def test_norms_work_in_float32():
+def test_layer_norms_compute_in_float32():
     x = 1000 + normal(4, 64).half()
     close(LayerNorm(64, affine=False)(x), torch.nn.functional.layer_norm(x.double(), (64,), eps=1e-6), 2e-3)
