@@ -1,4 +1,4 @@
-"""TRELLIS.2 with tiny random networks: what it makes means nothing, but every part is real."""
+"""TRELLIS.2 with tiny random networks: real code and files, meaningless textures."""
 
 import json
 from pathlib import Path
@@ -12,26 +12,24 @@ from backend.refine.trellis2.autoencoder import AutoencoderConfig, Decoder, Enco
 from backend.refine.trellis2.flow import Flow, FlowConfig
 from backend.refine.trellis2.model import IMAGE_ENCODER, MODEL_CARD, LatentStatistics, ModelCard
 
-WIDTHS = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 1, 1, 1, 1))
-FLOW = FlowConfig(inputs=8, outputs=4, width=48, condition=32, blocks=2, heads=2, hidden=64)
-OPTIONS = {"widths": WIDTHS, "flow": FLOW, "trained": False}
-"""Of :func:`backend.weights.trellis2.make`: what is tiny."""
+AUTOENCODER_CONFIG = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 1, 1, 1, 1))
+FLOW_CONFIG = FlowConfig(inputs=8, outputs=4, width=48, condition=32, blocks=2, heads=2, hidden=64)
+OPTIONS = {"widths": AUTOENCODER_CONFIG, "flow": FLOW_CONFIG, "trained": False}
+"""Options of :func:`backend.weights.trellis2.make` for the tiny networks."""
 
-SHAPE, TEXTURE = (
-    LatentStatistics((0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0)),
-    LatentStatistics((-0.1, 0.0, 0.1, 0.2), (0.5, 0.6, 0.7, 0.8)),
-)
+SHAPE = LatentStatistics(mean=(0.1, 0.2, 0.3, 0.4), std=(1.0, 2.0, 3.0, 4.0))
+TEXTURE = LatentStatistics(mean=(-0.1, 0.0, 0.1, 0.2), std=(0.5, 0.6, 0.7, 0.8))
 
 
 def networks() -> dict[str, torch.nn.Module]:
-    """By their file."""
+    """The networks by their file name, without its ending."""
     torch.manual_seed(0)
     return {
-        "shape_encoder": Encoder(WIDTHS),
-        "texture_encoder": Encoder(WIDTHS),
-        "texture_decoder": Decoder(WIDTHS),
-        "flow_512": Flow(FLOW),
-        "flow_1024": Flow(FLOW),
+        "shape_encoder": Encoder(AUTOENCODER_CONFIG),
+        "texture_encoder": Encoder(AUTOENCODER_CONFIG),
+        "texture_decoder": Decoder(AUTOENCODER_CONFIG),
+        "flow_512": Flow(FLOW_CONFIG),
+        "flow_1024": Flow(FLOW_CONFIG),
     }
 
 
@@ -61,7 +59,7 @@ def write_model(folder: Path) -> Path:
 
 
 def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
-    """What a download brings, contents by path by repository, under the published names."""
+    """The published files of a download: contents by path, by repository."""
     made = write_model(scratch / "trellis2")
     published = json.dumps(
         {

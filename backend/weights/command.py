@@ -8,7 +8,7 @@ from ..api.errors import DownloadFailed
 from ..api.weights import WeightsSpec, format_size
 from .install import Progress, copy_gated_files, install, is_installed
 from .manifest import Manifest
-from .plan import bytes_to_download, find_deviation, required_space, resolve_manifest
+from .plan import bytes_to_download, find_deviation, peak_disk_space, resolve_manifest
 
 _PRINT_SECONDS = 0.2
 """Shortest time between two updates of the progress line."""
@@ -77,7 +77,7 @@ def describe_download(
     else:
         to_download = bytes_to_download(spec, manifest, target)
         lines.append(f"To download: {format_size(to_download)} of {format_size(manifest.size)}.")
-    space = required_space(spec, manifest, target, bool(offline), keep)
+    space = peak_disk_space(spec, manifest, target, bool(offline), keep)
     lines.append(f"{target} needs up to {format_size(space)} of free space while it is installed.")
     return "\n".join(lines)
 

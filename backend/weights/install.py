@@ -21,11 +21,11 @@ from .fetch import ReportBytes, bytes_present, fetch_file, find_damage, mark_unc
 from .manifest import Manifest, RemoteFile
 from .plan import (
     component_files,
-    converted_folder,
-    converted_size,
+    component_size,
+    components_folder,
     download_folder,
     missing_components,
-    required_space,
+    peak_disk_space,
 )
 
 _CONVERT_COST = 0.1
@@ -60,8 +60,8 @@ def install(
         DownloadFailed, InvalidWeights: a file could not be downloaded or is not what it should be; everything
             intact is kept for the next run.
     """
-    _check_space(required_space(spec, manifest, target, bool(offline), keep), target)
-    downloads, converted = download_folder(target), converted_folder(target)
+    _check_space(peak_disk_space(spec, manifest, target, bool(offline), keep), target)
+    downloads, converted = download_folder(target), components_folder(target)
     with store.said_plainly(target):
         downloads.mkdir(parents=True, exist_ok=True)
         with _lock_target(target):
@@ -83,7 +83,7 @@ def install(
 
 def _discard_stale(spec: WeightsSpec, manifest: Manifest, target: Path, offline: Path | None) -> None:
     """Discards converted components that may be of other files, and has earlier downloads checked again."""
-    downloads, converted = download_folder(target), converted_folder(target)
+    downloads, converted = download_folder(target), components_folder(target)
     if offline:
         shutil.rmtree(converted, ignore_errors=True)
     elif Manifest.read(downloads, spec) != manifest:
@@ -104,7 +104,7 @@ def _install_components(
 ) -> None:
     """Downloads and converts every missing component; its originals are then deleted, unless they are
     kept."""
-    downloads, converted = download_folder(target), converted_folder(target)
+    downloads, converted = download_folder(target), components_folder(target)
     components = {
         component: component_files(component, spec, manifest)
         for component in missing_components(spec, target)
@@ -175,7 +175,7 @@ class _ProgressTally:
 
     def __init__(self, components: dict[str, list[RemoteFile]], present: int, progress: Progress):
         self._total = sum(
-            sum(file.size for file in files) + _CONVERT_COST * converted_size(component, files)
+            sum(file.size for file in files) + _CONVERT_COST * component_size(component, files)
             for component, files in components.items()
         )
         self._done, self._progress = float(present), progress
@@ -190,7 +190,7 @@ class _ProgressTally:
         self, component: str, files: list[RemoteFile], convert: Callable[[Callable[[float], None]], None]
     ) -> None:
         """Calls ``convert``, whose own progress counts for the component's share."""
-        share = _CONVERT_COST * converted_size(component, files)
+        share = _CONVERT_COST * component_size(component, files)
         self._report("convert", 0)
         convert(progress=lambda fraction: self._report("convert", fraction * share))
         self._done += share

@@ -23,7 +23,7 @@ def download_folder(target: Path) -> Path:
     return target.with_name(f"{target.name}.download")
 
 
-def converted_folder(target: Path) -> Path:
+def components_folder(target: Path) -> Path:
     """The folder of the converted components."""
     return download_folder(target) / "made"
 
@@ -93,14 +93,14 @@ def bytes_to_download(spec: WeightsSpec, manifest: Manifest, target: Path) -> in
     )
 
 
-def required_space(spec: WeightsSpec, manifest: Manifest, target: Path, offline: bool, keep: bool) -> int:
+def peak_disk_space(spec: WeightsSpec, manifest: Manifest, target: Path, offline: bool, keep: bool) -> int:
     """Bytes of free disk space that the installation needs at its peak."""
     folder, used, peak = download_folder(target), 0, 0
     for component in spec.components if offline else missing_components(spec, target):
         files = component_files(component, spec, manifest)
         if not offline:
             used += sum(file.size - bytes_present(file, folder) for file in files)
-        used += converted_size(component, files)
+        used += component_size(component, files)
         peak = max(peak, used)
         if not (offline or keep):
             used -= sum(file.size for file in files)
@@ -109,7 +109,9 @@ def required_space(spec: WeightsSpec, manifest: Manifest, target: Path, offline:
 
 def missing_components(spec: WeightsSpec, target: Path) -> list[str]:
     """The components that are not converted yet."""
-    return [component for component in spec.components if not (converted_folder(target) / component).exists()]
+    return [
+        component for component in spec.components if not (components_folder(target) / component).exists()
+    ]
 
 
 def component_files(component: str, spec: WeightsSpec, manifest: Manifest) -> list[RemoteFile]:
@@ -117,7 +119,7 @@ def component_files(component: str, spec: WeightsSpec, manifest: Manifest) -> li
     return [manifest.file(source, path) for source, path in spec.components[component]]
 
 
-def converted_size(component: str, files: list[RemoteFile]) -> int:
+def component_size(component: str, files: list[RemoteFile]) -> int:
     """Bytes of a converted component, approximately."""
     return _PROMPTS_BYTES if component.startswith("prompts") else sum(file.size for file in files)
 

@@ -65,7 +65,7 @@ def minimize_quadrics(quadrics, positions):
                 place += 1
         least = np.inf
         for number in range(27):
-            energy = _constrained_minimum(matrix, vector, number, x)
+            energy = _minimize_on_face(matrix, vector, number, x)
             if energy < least:
                 least = energy
                 positions[row] = x
@@ -74,7 +74,7 @@ def minimize_quadrics(quadrics, positions):
 
 
 @njit(cache=True, nogil=True)
-def _constrained_minimum(a, b, number, x):
+def _minimize_on_face(a, b, number, x):
     """Writes the minimum with some axes fixed into x and returns its energy, infinite if x is outside 0..1.
     The base-3 digits of ``number`` tell which axes: 0 for a free axis, 1 and 2 for one fixed to 0 and to
     1."""

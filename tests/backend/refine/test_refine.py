@@ -90,15 +90,15 @@ def texture(texels) -> Texture:
     return Texture(*maps, np.zeros_like(maps[0]), 0.7)
 
 
-def unkept(part, work):
+def run_without_keeping(part, work):
     return work()
 
 
-def untold(stage, fraction):
+def ignore_progress(stage, fraction):
     pass
 
 
-def silent(fraction):
+def check_fraction(fraction):
     assert 0 <= fraction <= 1
 
 
@@ -179,7 +179,7 @@ class Oracle(Model):
     """The tiny networks, but with a flow that leads to what the voxels are."""
 
     def flow(self, resolution):
-        return Answer(self.answer)
+        return OracleFlow(self.answer)
 
     def encoder(self, name):
         encoder = super().encoder(name)
@@ -190,7 +190,7 @@ class Oracle(Model):
         return encoder
 
 
-class Answer(nn.Module):
+class OracleFlow(nn.Module):
     def __init__(self, latents):
         super().__init__()
         self.latents = latents
@@ -210,8 +210,8 @@ def test_sdedit_with_an_oracle_flow_returns_voxels_and_texture(
         colors.values,
         [crop_to_object(reference, 32)],
         SDEditConfig(start, 4, 1),
-        silent,
-        unkept,
+        check_fraction,
+        run_without_keeping,
     )
     assert before.std() > 0.01
     assert abs(after - before).max() < 1e-4
@@ -222,14 +222,19 @@ def test_sdedit_with_an_oracle_flow_returns_voxels_and_texture(
 
 def test_refine_strength_zero_is_the_identity(weights, surface, texture, reference):
     settings = Settings(refine=True, refine_strength=0.0)
-    assert refine(surface, texture, [reference], settings, silent, unkept) is texture
+    assert refine(surface, texture, [reference], settings, check_fraction, run_without_keeping) is texture
 
 
 def test_refine_hardly_changes_what_was_seen_well_and_changes_the_rest(
     weights, surface, texture, texels, reference
 ):
     refined = refine(
-        surface, texture, [reference, reference], Settings(refine=True, refine_steps=2), silent, unkept
+        surface,
+        texture,
+        [reference, reference],
+        Settings(refine=True, refine_steps=2),
+        check_fraction,
+        run_without_keeping,
     )
     change = abs(refined.base_color.astype(int) - texture.base_color)[texels.mask].mean(axis=1)
     height = texels.positions[:, 2]
@@ -244,7 +249,9 @@ def test_refine_hardly_changes_what_was_seen_well_and_changes_the_rest(
 def test_sdedit_depends_on_its_seed_alone(weights, grid, reference):
     model, image = Model(weights, torch.device("cpu")), crop_to_object(reference, 32)
     one, other, third = (
-        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, seed), silent, unkept)
+        run_sdedit(
+            model, grid, None, [image], SDEditConfig(1.0, 2, seed), check_fraction, run_without_keeping
+        )
         for seed in (1, 1, 2)
     )
     assert np.array_equal(one[1], other[1])
@@ -260,11 +267,11 @@ def test_a_resumed_refinement_does_not_denoise_again(weights, grid, reference):
             kept[part] = work()
         return kept[part]
 
-    first = run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), silent, keep)
+    first = run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), check_fraction, keep)
     assert set(kept) == {"latents", "denoised"}
     model.flow = model.encoder = model.image_encoder = None
     assert np.array_equal(
-        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), silent, keep)[1], first[1]
+        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), check_fraction, keep)[1], first[1]
     )
 
 
@@ -326,7 +333,7 @@ def test_the_trellis2_painter_textures_without_any_view(weights, tmp_path, refer
     result = pipeline.run(
         job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024),
         tmp_path,
-        untold,
+        ignore_progress,
     )
     assert decoded(result.textures["base_color"]).std() > 1
     assert not decoded(result.textures["coverage"]).any()
@@ -340,7 +347,7 @@ def test_missing_trellis2_weights_are_reported_before_painting(tmp_path, monkeyp
     with pytest.raises(
         InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"
     ):
-        pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", untold)
+        pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", ignore_progress)
     assert not list((tmp_path / "job").glob("*"))
 
 
@@ -357,12 +364,14 @@ def test_a_mesh_too_thin_for_voxels_keeps_its_painted_texture(weights, texture, 
     corners = np.zeros((1, 3, 3), np.float32)
     thread = Surface(vertices, np.int32([[0, 1, 2]]), corners, corners[..., :2], np.int32([0]), True)
     assert (
-        refine(thread, texture, [reference], Settings(refine=True), silent, unkept)
+        refine(thread, texture, [reference], Settings(refine=True), check_fraction, run_without_keeping)
         .notes[0]
         .startswith("The mesh is too thin")
     )
     with pytest.raises(InvalidMesh, match="too thin for the refinement"):
-        refine(thread, bare(64), [reference], Settings(painter="trellis2"), silent, unkept)
+        refine(
+            thread, bare(64), [reference], Settings(painter="trellis2"), check_fraction, run_without_keeping
+        )
 
 
 def test_the_refine_setting_is_a_bool():

@@ -1,4 +1,4 @@
-"""The baked texture on a grid's cells, and what a refinement changed brought back onto it."""
+"""The baked texture on a grid's cells, and the refinement merged into it."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from backend.refine.voxel_grid import VoxelGrid
 from backend.results import encode_textures
 from tests.meshes import decoded, knot, psnr, seam_differences, surface_of
 
-SIZE, RESOLUTION = 512, 128
+ATLAS_SIZE, GRID_RESOLUTION = 512, 128
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def surface() -> Surface:
 
 @pytest.fixture(scope="module")
 def texels(surface) -> Texels:
-    return locate(surface, SIZE)
+    return locate(surface, ATLAS_SIZE)
 
 
 @pytest.fixture(scope="module")
 def grid(surface) -> DualGrid:
-    return dual_grid(surface.vertices, surface.faces, RESOLUTION)
+    return dual_grid(surface.vertices, surface.faces, GRID_RESOLUTION)
 
 
 def smooth(points: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def texture(texels) -> Texture:
             255.0 * seen[:, None],
         )
     ]
-    return Texture(*maps, np.zeros((SIZE, SIZE, 3), np.uint8), float(seen.mean()))
+    return Texture(*maps, np.zeros((ATLAS_SIZE, ATLAS_SIZE, 3), np.uint8), float(seen.mean()))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_voxel_colors_hold_the_textures_colour_confidence_and_coverage(colors, g
 
 
 def test_a_cell_takes_the_mean_of_the_texels_in_it(surface, texture, texels):
-    grey = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    grey = np.full((ATLAS_SIZE, ATLAS_SIZE, 3), 128, np.uint8)
     noise = to_image(texels, 128 + np.random.default_rng(4).normal(0, 20, (len(texels), 3)))
     remaining = []
     for resolution in (512, 32):  # half a texel and seven along a cell's side
@@ -212,7 +212,7 @@ def test_the_merged_texture_has_no_step_between_seen_and_unseen(surface, texture
     # Along x a cell is 1/128 wide: no step between neighbours of half a cell may stand out.
     order = np.argsort(x[x > 0.1])
     profile = red[x > 0.1][order]
-    bins = ((x[x > 0.1][order] - 0.1) * 2 * RESOLUTION).astype(int)
+    bins = ((x[x > 0.1][order] - 0.1) * 2 * GRID_RESOLUTION).astype(int)
     means = np.bincount(bins, profile) / np.maximum(np.bincount(bins), 1)
     assert np.abs(np.diff(means)).max() < 8
 
@@ -236,7 +236,7 @@ def test_material_maps_are_the_refinements_with_alpha_if_see_through(surface, te
     after[glass, 5] = 0.2
     clear = merge_refinement(surface, texture, grid, colors, before, after)
     z = texels.positions[:, 2]
-    assert clear.alpha.shape == (SIZE, SIZE, 1)
+    assert clear.alpha.shape == (ATLAS_SIZE, ATLAS_SIZE, 1)
     assert np.abs(at_texels(clear.alpha, texels)[z > 0.12] - 51).max() <= 1
     assert (at_texels(clear.alpha, texels)[z < 0.08] == 255).all()
 

@@ -1,4 +1,4 @@
-"""Weights from a hub over real HTTP to a model that opens."""
+"""OrbitPainter's weights, downloaded from a hub over real HTTP and converted to a model that opens."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from backend.weights.fetch import fetch_file
 from backend.weights.install import install
 from backend.weights.manifest import Manifest, RemoteFile
 from backend.weights.orbitpainter import make, unwanted
-from backend.weights.plan import bytes_to_download, download_folder, required_space, resolve_manifest
+from backend.weights.plan import bytes_to_download, download_folder, peak_disk_space, resolve_manifest
 from tests import tiny_model, tiny_weights
 from tests.hub import Hub
 
@@ -52,9 +52,9 @@ def hub(repositories):
         yield hub
 
 
-def run(hub, home, *options, module="backend", says="", **environment):
-    """The command as a user runs it: the real one, or, as ``tests.tiny_weights``, the one for tiny networks.
-    Exit status and output."""
+def run(hub, home, *options, module="backend", answer="", **environment):
+    """Runs the download command as a user does: the real one, or the one for tiny networks of the module
+    ``tests.tiny_weights``. Returns exit status and output."""
     arguments = (
         ["download", "orbitpainter"]
         if module == "backend"
@@ -72,7 +72,7 @@ def run(hub, home, *options, module="backend", says="", **environment):
         [sys.executable, "-m", module, *arguments, *options],
         cwd=ROOT,
         env=clean | environment,
-        input=says,
+        input=answer,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -82,21 +82,21 @@ def run(hub, home, *options, module="backend", says="", **environment):
 
 
 def test_without_agreement_size_and_licence_are_shown_and_nothing_fetched(hub, tmp_path):
-    for says in ("", "what?\n"):
-        status, said = run(hub, tmp_path, says=says)
+    for answer in ("", "what?\n"):
+        status, output = run(hub, tmp_path, answer=answer)
         assert status == 1
-        assert "Nothing was downloaded." in said
+        assert "Nothing was downloaded." in output
     size = sum(len(data) for path, data in hub.repositories[WAN_EXPERTS.repository].items())
-    assert re.search(rf"{WAN_EXPERTS.repository} +{re.escape(format_size(size))}  apache-2.0", said)
-    assert re.search(rf"{ORBITPAINTER_LORA.repository} .* mit\n", said)
-    assert "free for any use" in said
+    assert re.search(rf"{WAN_EXPERTS.repository} +{re.escape(format_size(size))}  apache-2.0", output)
+    assert re.search(rf"{ORBITPAINTER_LORA.repository} .* mit\n", output)
+    assert "free for any use" in output
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
     assert not (tmp_path / "models").exists()
 
 
 def test_the_download_command_installs_a_model_that_opens(hub, tmp_path, capsys):
-    status, said = run(hub, tmp_path, module="tests.tiny_weights", says="yes\n", HF_TOKEN="hf_secret")
-    assert status == 0, said
+    status, output = run(hub, tmp_path, module="tests.tiny_weights", answer="yes\n", HF_TOKEN="hf_secret")
+    assert status == 0, output
     target = tmp_path / "models" / "orbitpainter"
     model = Model(target, torch.device("cpu"))
     model.check()
@@ -108,16 +108,16 @@ def test_the_download_command_installs_a_model_that_opens(hub, tmp_path, capsys)
     assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["orbitpainter"], (
         "originals are left"
     )
-    # The token is for the Hub only.
+    # The token is sent to the Hub only.
     assert {token for _, path, _, token in hub.seen if path.startswith(("/api/", "/Wan-AI/"))} == {
         "Bearer hf_secret"
     }
     assert {token for _, path, _, token in hub.seen if path.startswith("/plain/")} == {""}
-    assert command.download(tiny_weights.needs(hub.url), target, None, False, False)
+    assert command.download(tiny_weights.spec(hub.url), target, None, False, False)
     assert "already" in capsys.readouterr().out
 
 
-def pinned(hub) -> Manifest:
+def make_manifest(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
     files = [
         RemoteFile(
@@ -133,52 +133,52 @@ def pinned(hub) -> Manifest:
     return Manifest(tuple(files), {})
 
 
-TINY = tiny_weights.OPTIONS
+TINY_OPTIONS = tiny_weights.OPTIONS
 
 
 def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_path):
-    needs, target = tiny_weights.needs(hub.url), tmp_path / "models" / "orbitpainter"
-    work, told = download_folder(target), []
+    spec, target = tiny_weights.spec(hub.url), tmp_path / "models" / "orbitpainter"
+    work, reports = download_folder(target), []
     right = hub.repositories[WAN_EXPERTS.repository][HIGH]
     hub.swapped[HIGH] = right[:-1] + bytes([right[-1] ^ 1])
     with pytest.raises(
         InvalidWeights, match=f"{WAN_EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"
     ):
-        install(needs, pinned(hub), target, lambda *what: told.append(what), **TINY)
+        install(spec, make_manifest(hub), target, lambda *what: reports.append(what), **TINY_OPTIONS)
     assert not target.exists()
     assert not list((work / WAN_EXPERTS.repository / "high_noise_model").iterdir())
     assert not list((work / WAN.repository / "text_encoder").iterdir()), (
         "a converted part's originals are left"
     )
     assert (work / "made" / "vae").is_dir()
-    assert {stage for stage, _ in told} == {"download", "convert"}
+    assert {stage for stage, _ in reports} == {"download", "convert"}
 
     hub.swapped.clear()
     hub.seen.clear()
-    told.clear()
-    manifest = resolve_manifest(needs, target)
-    assert manifest == pinned(hub)
-    install(needs, manifest, target, lambda *what: told.append(what), **TINY)
+    reports.clear()
+    manifest = resolve_manifest(spec, target)
+    assert manifest == make_manifest(hub)
+    install(spec, manifest, target, lambda *what: reports.append(what), **TINY_OPTIONS)
     assert {path.split("/")[-1] for _, path, _, _ in hub.seen} == {
         "diffusion_pytorch_model.safetensors",
         "high_noise.safetensors",
         "low_noise.safetensors",
     }
-    fractions = [fraction for _, fraction in told]
+    fractions = [fraction for _, fraction in reports]
     assert fractions == sorted(fractions)
     assert fractions[-1] == pytest.approx(1)
     Model(target, torch.device("cpu")).check()
 
 
 def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
-    needs = tiny_weights.needs(hub.url)
+    spec = tiny_weights.spec(hub.url)
     mine, other = tmp_path / "mine" / "orbitpainter", tmp_path / "other" / "orbitpainter"
-    install(needs, pinned(hub), mine, lambda *what: None, keep=True, **TINY)
+    install(spec, make_manifest(hub), mine, lambda *what: None, keep=True, **TINY_OPTIONS)
     stick = tmp_path / "stick"
     download_folder(mine).rename(stick)
     before = {path: path.stat().st_mtime_ns for path in stick.rglob("*")}
     hub.seen.clear()
-    install(needs, resolve_manifest(needs, other, stick), other, lambda *what: None, stick, **TINY)
+    install(spec, resolve_manifest(spec, other, stick), other, lambda *what: None, stick, **TINY_OPTIONS)
     assert not hub.seen
     assert {path: path.stat().st_mtime_ns for path in stick.rglob("*")} == before
     for file in (
@@ -189,39 +189,39 @@ def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
         assert (mine / file).read_bytes() == (other / file).read_bytes()
     (stick / WAN_EXPERTS.repository / HIGH).write_bytes(b"something else")
     with pytest.raises(InvalidWeights, match=f"{HIGH} is another file"):
-        install(needs, resolve_manifest(needs, other, stick), other, lambda *what: None, stick, **TINY)
+        install(spec, resolve_manifest(spec, other, stick), other, lambda *what: None, stick, **TINY_OPTIONS)
     Model(other, torch.device("cpu")).check()
 
 
 def test_files_put_into_the_download_folder_by_hand_are_used_and_kept(hub, tmp_path):
-    needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
+    spec, target = tiny_weights.spec(hub.url), tmp_path / "orbitpainter"
     folder = download_folder(target)
-    for file in pinned(hub).files:
+    for file in make_manifest(hub).files:
         (folder / file.relative_path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.relative_path).write_bytes(hub.repositories[file.repository][file.path])
-    install(needs, resolve_manifest(needs, target, folder), target, lambda *what: None, folder, **TINY)
+    install(spec, resolve_manifest(spec, target, folder), target, lambda *what: None, folder, **TINY_OPTIONS)
     Model(target, torch.device("cpu")).check()
-    assert all((folder / file.relative_path).exists() for file in pinned(hub).files)
+    assert all((folder / file.relative_path).exists() for file in make_manifest(hub).files)
 
 
 def test_the_hash_of_a_file_that_exists_already_is_checked(hub, tmp_path):
-    needs, target = tiny_weights.needs(hub.url), tmp_path / "orbitpainter"
+    spec, target = tiny_weights.spec(hub.url), tmp_path / "orbitpainter"
     config = download_folder(target) / WAN.repository / "text_encoder" / "config.json"
     right = hub.repositories[WAN.repository]["text_encoder/config.json"]
     config.parent.mkdir(parents=True)
     config.write_bytes(right.replace(b"{", b"["))
     with pytest.raises(InvalidWeights, match=r"text_encoder/config.json is another file"):
-        install(needs, pinned(hub), target, lambda *what: None, **TINY)
+        install(spec, make_manifest(hub), target, lambda *what: None, **TINY_OPTIONS)
     assert not config.exists()
     config.write_bytes(right)
     (download_folder(target) / "manifest.json").unlink()
-    install(needs, pinned(hub), target, lambda *what: None, **TINY)
+    install(spec, make_manifest(hub), target, lambda *what: None, **TINY_OPTIONS)
     assert hub.gets("text_encoder/config.json") == []
 
 
 def test_too_little_memory_for_the_text_encoder_is_reported(tmp_path):
-    with open(tmp_path / "encoder.safetensors", "wb") as huge:
-        huge.truncate(1 << 41)
+    with open(tmp_path / "encoder.safetensors", "wb") as make_huge_manifest:
+        make_huge_manifest.truncate(1 << 41)
     with pytest.raises(OutOfMemory, match=r"takes 2199\.0 GB of memory"):
         make(
             "prompts.safetensors",
@@ -245,54 +245,54 @@ def test_files_missing_in_an_offline_folder_are_listed(hub, tmp_path):
             file = folder / source.repository / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-    status, said = run(hub, tmp_path, "--from", str(folder))
+    status, output = run(hub, tmp_path, "--from", str(folder))
     assert status == 2
-    named = re.findall(r"^  (\S+)$", said, re.MULTILINE)
+    named = re.findall(r"^  (\S+)$", output, re.MULTILINE)
     assert named == [
         "Wan-Video/Wan2.2/wan/configs/shared_config.py",
         "Yuehavingfun/orbitpainter-single/high_noise.safetensors",
         "Yuehavingfun/orbitpainter-single/low_noise.safetensors",
     ]
-    assert f"from {hub.url}/Yuehavingfun/orbitpainter-single/resolve/main/high_noise.safetensors" in said
+    assert f"from {hub.url}/Yuehavingfun/orbitpainter-single/resolve/main/high_noise.safetensors" in output
     assert not hub.seen
 
 
 def test_in_offline_mode_missing_files_are_listed_with_their_folder(hub, tmp_path):
-    status, said = run(hub, tmp_path, "--yes", HF_HUB_OFFLINE="1")
+    status, output = run(hub, tmp_path, "--yes", HF_HUB_OFFLINE="1")
     assert status == 2
-    assert "HF_HUB_OFFLINE is set" in said
+    assert "HF_HUB_OFFLINE is set" in output
     for source in ORBITPAINTER.sources:
         for path in source.files:
-            assert f"  {source.repository}/{path}\n" in said
-    assert f"--from {tmp_path / 'models' / 'orbitpainter.download'}" in said
+            assert f"  {source.repository}/{path}\n" in output
+    assert f"--from {tmp_path / 'models' / 'orbitpainter.download'}" in output
     assert not hub.seen
 
 
 def test_gated_and_missing_repositories_are_reported_differently(hub, tmp_path):
     hub.gated.add(ORBITPAINTER_LORA.repository)
-    status, said = run(hub, tmp_path, "--yes")
+    status, output = run(hub, tmp_path, "--yes")
     assert status == 2
-    assert "orbitpainter-single: its authors want to know who downloads it" in said
+    assert "orbitpainter-single: its authors want to know who downloads it" in output
     del hub.repositories[ORBITPAINTER_LORA.repository]
     assert "orbitpainter-single is not there, or not public" in run(hub, tmp_path, "--yes")[1]
 
 
 def test_an_unreachable_server_is_reported(hub, tmp_path):
-    status, said = run(hub, tmp_path, "--yes", HF_ENDPOINT="http://127.0.0.1:9")
+    status, output = run(hub, tmp_path, "--yes", HF_ENDPOINT="http://127.0.0.1:9")
     assert status == 2
-    assert "cannot be downloaded (ConnectError" in said
-    assert "Traceback" not in said
+    assert "cannot be downloaded (ConnectError" in output
+    assert "Traceback" not in output
 
 
 def test_yes_does_not_agree_to_another_licence_than_the_listed_one(hub, tmp_path):
     hub.licenses[WAN_EXPERTS.repository] = "cc-by-nc-4.0"
-    status, said = run(hub, tmp_path, "--yes")
+    status, output = run(hub, tmp_path, "--yes")
     assert status == 2
-    assert "under the licence 'cc-by-nc-4.0' now, not 'apache-2.0'" in said
+    assert "under the licence 'cc-by-nc-4.0' now, not 'apache-2.0'" in output
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
 
 
-def big(hub) -> RemoteFile:
+def make_big_file(hub) -> RemoteFile:
     """A file of 25 MB at an address of its own."""
     data = bytes(range(256)) * (25 * MB // 256)
     hub.repositories["a/b"] = {"big.safetensors": data}
@@ -306,7 +306,7 @@ def big(hub) -> RemoteFile:
 
 
 def test_a_stopped_download_resumes_where_it_ended(hub, tmp_path):
-    file, counted = big(hub), []
+    file, counted = make_big_file(hub), []
 
     def stop(size):
         counted.append(size)
@@ -327,7 +327,7 @@ def test_a_stopped_download_resumes_where_it_ended(hub, tmp_path):
 
 
 def test_a_download_resumes_after_its_connection_breaks(hub, tmp_path):
-    file, counted = big(hub), []
+    file, counted = make_big_file(hub), []
     hub.cut["big.safetensors"] = 12 * MB
     fetch_file(file, tmp_path, counted.append)
     assert hub.gets("big.safetensors") == ["", f"bytes={10 * MB}-"]
@@ -335,7 +335,7 @@ def test_a_download_resumes_after_its_connection_breaks(hub, tmp_path):
 
 
 def test_a_server_without_range_requests_sends_the_whole_file(hub, tmp_path):
-    file, counted = big(hub), []
+    file, counted = make_big_file(hub), []
     hub.ranges = False
     part = tmp_path / "a/b" / "big.safetensors.part"
     part.parent.mkdir(parents=True)
@@ -345,7 +345,7 @@ def test_a_server_without_range_requests_sends_the_whole_file(hub, tmp_path):
 
 
 def test_a_partial_file_of_other_content_is_detected_by_its_hash(hub, tmp_path):
-    file = big(hub)
+    file = make_big_file(hub)
     part = tmp_path / "a/b" / "big.safetensors.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
@@ -385,8 +385,8 @@ def test_a_file_missing_on_its_server_is_named(hub, tmp_path):
         )
 
 
-def huge() -> Manifest:
-    """Sizes as published, times a hundred thousand."""
+def make_huge_manifest() -> Manifest:
+    """A manifest with the published sizes, times a hundred thousand."""
     files = [
         RemoteFile(source.repository, path, size * 100_000, "")
         for source in ORBITPAINTER.sources
@@ -399,16 +399,22 @@ def test_too_little_disk_space_is_reported_before_anything_is_written(tmp_path):
     with pytest.raises(
         StorageError, match=r"has .* GB free, and installing the weights takes up to \d+\.\d GB"
     ):
-        install(ORBITPAINTER, huge(), tmp_path / "models" / "orbitpainter", lambda *told: None)
+        install(
+            ORBITPAINTER, make_huge_manifest(), tmp_path / "models" / "orbitpainter", lambda *reports: None
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_required_space_is_of_one_component_unless_originals_are_kept(tmp_path):
     target = tmp_path / "orbitpainter"
     published = Manifest(
-        tuple(RemoteFile(file.repository, file.path, file.size // 100_000, "") for file in huge().files), {}
+        tuple(
+            RemoteFile(file.repository, file.path, file.size // 100_000, "")
+            for file in make_huge_manifest().files
+        ),
+        {},
     )
-    needed = {keep: required_space(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
+    needed = {keep: peak_disk_space(ORBITPAINTER, published, target, False, keep) for keep in (False, True)}
     assert 86e9 < needed[False] < 90e9
     assert 129e9 < needed[True] < 133e9
     assert bytes_to_download(ORBITPAINTER, published, target) == ORBITPAINTER.size
@@ -418,9 +424,9 @@ def test_two_downloads_at_once_are_refused(hub, tmp_path):
     target = tmp_path / "models" / "orbitpainter"
     target.parent.mkdir()
     with FileLock(target.with_name("orbitpainter.lock")):
-        status, said = run(hub, tmp_path, "--yes")
+        status, output = run(hub, tmp_path, "--yes")
     assert status == 2
-    assert "Another process is downloading orbitpainter already" in said
+    assert "Another process is downloading orbitpainter already" in output
 
 
 def test_a_damaged_manifest_is_reported(tmp_path):

@@ -1,4 +1,4 @@
-"""TRELLIS.2's networks: they are the published ones, and do what an independent implementation does."""
+"""TRELLIS.2's networks: the published tensors, and the outputs of an independent implementation."""
 
 import gc
 import itertools
@@ -26,12 +26,12 @@ from backend.refine.trellis2.sparse import build_levels
 from backend.tensors import Tensors
 from tests import naive_trellis2 as naive
 
-WIDTHS = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 2, 1, 2, 1))
-FLOW = FlowConfig(inputs=8, outputs=4, width=40, condition=12, blocks=3, heads=2, hidden=64)
+SMALL_AUTOENCODER = AutoencoderConfig(latent=4, channels=(8, 16, 32, 64, 128), blocks=(0, 2, 1, 2, 1))
+SMALL_FLOW = FlowConfig(inputs=8, outputs=4, width=40, condition=12, blocks=3, heads=2, hidden=64)
 
 
 def shell(centre, radii, seed=0):
-    """(N, 3) cells near an ellipsoid and a few anywhere, of a grid of 48, in no order."""
+    """(N, 3) cells near an ellipsoid and a few anywhere, of a grid of 48, in random order."""
     grid = np.stack(np.meshgrid(*3 * [np.arange(48)], indexing="ij"), axis=3).reshape(-1, 3)
     random = np.random.default_rng(seed)
     distance = (np.linalg.norm((grid + 0.5 - centre) / radii, axis=1) - 1) * min(radii)
@@ -57,7 +57,7 @@ def randomize(network, seed=0):
     return network.requires_grad_(False)
 
 
-def exact(network):
+def double_state(network):
     return {name: tensor.double() for name, tensor in network.state_dict().items()}
 
 
@@ -65,80 +65,86 @@ def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def close(mine, other, tolerance):
+def assert_close(mine, other, tolerance):
     assert other.std() > 0.1
     torch.testing.assert_close(mine.double(), other.double(), atol=tolerance, rtol=0)
 
 
-# What the published files hold.
+# Tensors of the published files.
 
 
-def convolution(name, inputs, outputs):
+def convolution_tensors(name, inputs, outputs):
     return {f"{name}.weight": (outputs, 3, 3, 3, inputs), f"{name}.bias": (outputs,)}
 
 
-def linear(name, inputs, outputs):
+def linear_tensors(name, inputs, outputs):
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def pair(name, width):
+def norm_tensors(name, width):
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
-def convnext(name, width):
+def convnext_tensors(name, width):
     return (
-        convolution(f"{name}.conv", width, width)
-        | pair(f"{name}.norm", width)
-        | linear(f"{name}.mlp.0", width, 4 * width)
-        | linear(f"{name}.mlp.2", 4 * width, width)
+        convolution_tensors(f"{name}.conv", width, width)
+        | norm_tensors(f"{name}.norm", width)
+        | linear_tensors(f"{name}.mlp.0", width, 4 * width)
+        | linear_tensors(f"{name}.mlp.2", 4 * width, width)
     )
 
 
 def expected_encoder_tensors():
-    tensors = linear("input_layer", 6, 64) | linear("to_latent", 1024, 64)
+    tensors = linear_tensors("input_layer", 6, 64) | linear_tensors("to_latent", 1024, 64)
     for stage, (width, count) in enumerate([(64, 0), (128, 4), (256, 8), (512, 16), (1024, 4)]):
         for block in range(count):
-            tensors |= convnext(f"blocks.{stage}.{block}", width)
+            tensors |= convnext_tensors(f"blocks.{stage}.{block}", width)
         if stage < 4:
             name = f"blocks.{stage}.{count}"
-            tensors |= pair(f"{name}.norm1", width) | convolution(f"{name}.conv1", width, width // 4)
-            tensors |= convolution(f"{name}.conv2", 2 * width, 2 * width)
+            tensors |= norm_tensors(f"{name}.norm1", width) | convolution_tensors(
+                f"{name}.conv1", width, width // 4
+            )
+            tensors |= convolution_tensors(f"{name}.conv2", 2 * width, 2 * width)
     return tensors
 
 
 def expected_decoder_tensors():
-    tensors = linear("from_latent", 32, 1024) | linear("output_layer", 64, 6)
+    tensors = linear_tensors("from_latent", 32, 1024) | linear_tensors("output_layer", 64, 6)
     for stage, (width, count) in enumerate([(1024, 4), (512, 16), (256, 8), (128, 4)]):
         for block in range(count):
-            tensors |= convnext(f"blocks.{stage}.{block}", width)
+            tensors |= convnext_tensors(f"blocks.{stage}.{block}", width)
         name = f"blocks.{stage}.{count}"
-        tensors |= pair(f"{name}.norm1", width) | convolution(f"{name}.conv1", width, 4 * width)
-        tensors |= convolution(f"{name}.conv2", width // 2, width // 2)
+        tensors |= norm_tensors(f"{name}.norm1", width) | convolution_tensors(
+            f"{name}.conv1", width, 4 * width
+        )
+        tensors |= convolution_tensors(f"{name}.conv2", width // 2, width // 2)
     return tensors
 
 
 def expected_flow_tensors():
     tensors = (
-        linear("t_embedder.mlp.0", 256, 1536)
-        | linear("t_embedder.mlp.2", 1536, 1536)
-        | linear("adaLN_modulation.1", 1536, 9216)
+        linear_tensors("t_embedder.mlp.0", 256, 1536)
+        | linear_tensors("t_embedder.mlp.2", 1536, 1536)
+        | linear_tensors("adaLN_modulation.1", 1536, 9216)
     )
-    tensors |= linear("input_layer", 64, 1536) | linear("out_layer", 1536, 32)
+    tensors |= linear_tensors("input_layer", 64, 1536) | linear_tensors("out_layer", 1536, 32)
     for block in (f"blocks.{number}" for number in range(30)):
-        tensors |= {f"{block}.modulation": (9216,)} | pair(f"{block}.norm2", 1536)
-        tensors |= linear(f"{block}.self_attn.to_qkv", 1536, 4608) | linear(
+        tensors |= {f"{block}.modulation": (9216,)} | norm_tensors(f"{block}.norm2", 1536)
+        tensors |= linear_tensors(f"{block}.self_attn.to_qkv", 1536, 4608) | linear_tensors(
             f"{block}.self_attn.to_out", 1536, 1536
         )
-        tensors |= linear(f"{block}.cross_attn.to_q", 1536, 1536) | linear(
+        tensors |= linear_tensors(f"{block}.cross_attn.to_q", 1536, 1536) | linear_tensors(
             f"{block}.cross_attn.to_kv", 1024, 3072
         )
-        tensors |= linear(f"{block}.cross_attn.to_out", 1536, 1536)
+        tensors |= linear_tensors(f"{block}.cross_attn.to_out", 1536, 1536)
         tensors |= {
             f"{block}.{kind}_attn.{which}_rms_norm.gamma": (12, 128)
             for kind in ("self", "cross")
             for which in "qk"
         }
-        tensors |= linear(f"{block}.mlp.mlp.0", 1536, 8192) | linear(f"{block}.mlp.mlp.2", 8192, 1536)
+        tensors |= linear_tensors(f"{block}.mlp.mlp.0", 1536, 8192) | linear_tensors(
+            f"{block}.mlp.mlp.2", 8192, 1536
+        )
     return tensors
 
 
@@ -209,22 +215,22 @@ def test_sparse_levels_accept_single_cells_and_the_grids_corners(cells):
     assert all((level.neighbours >= 0).sum() == len(cells) for level in mine)
 
 
-# Every network beside the naive one.
+# Every network against the naive one.
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return randomize(Encoder(WIDTHS, torch.float32), 1)
+    return randomize(Encoder(SMALL_AUTOENCODER, torch.float32), 1)
 
 
 @pytest.fixture(scope="module")
 def decoder():
-    return randomize(Decoder(WIDTHS, torch.float32), 2)
+    return randomize(Decoder(SMALL_AUTOENCODER, torch.float32), 2)
 
 
 @pytest.fixture(scope="module")
 def flow():
-    return randomize(Flow(FLOW, torch.float32), 3)
+    return randomize(Flow(SMALL_FLOW, torch.float32), 3)
 
 
 @pytest.fixture(scope="module")
@@ -235,24 +241,26 @@ def tokens(cells):
 
 def test_the_encoder_is_the_naive_one(encoder, cells):
     features = normal(len(cells), 6)
-    close(
-        encoder(features, build_levels(cells)), naive.encode(exact(encoder), features.double(), cells), 1e-5
+    assert_close(
+        encoder(features, build_levels(cells)),
+        naive.encode(double_state(encoder), features.double(), cells),
+        1e-5,
     )
 
 
 def test_the_decoder_is_the_naive_one(decoder, cells):
     grid = build_levels(cells)
     latents = normal(len(grid[-1]), 4)
-    close(decoder(latents, grid), naive.decode(exact(decoder), latents.double(), cells), 1e-5)
+    assert_close(decoder(latents, grid), naive.decode(double_state(decoder), latents.double(), cells), 1e-5)
 
 
 def test_a_block_of_the_flow_is_the_naive_one(flow, tokens):
     coords, condition = tokens
-    h, modulation, state = normal(len(coords), 40), normal(240, seed=1), exact(flow)
+    h, modulation, state = normal(len(coords), 40), normal(240, seed=1), double_state(flow)
     mine = flow.blocks[1](
         h, modulation, rope_frequencies(coords, 20), *flow.blocks[1].cross_attn.keys_values(condition)
     )
-    close(
+    assert_close(
         mine,
         naive.flow_block(state, "blocks.1", h.double(), modulation.double(), coords, condition.double()),
         1e-5,
@@ -263,9 +271,9 @@ def test_a_block_of_the_flow_is_the_naive_one(flow, tokens):
 def test_the_flow_is_the_naive_one(flow, tokens, time):
     coords, condition = tokens
     x = normal(len(coords), 8)
-    close(
+    assert_close(
         flow(x, time, coords, condition),
-        naive.flow(exact(flow), x.double(), time, coords, condition.double()),
+        naive.flow(double_state(flow), x.double(), time, coords, condition.double()),
         1e-5,
     )
 
@@ -281,7 +289,11 @@ def test_denoising_is_the_naive_one(flow, tokens):
         done.append,
     )
     doubles = (part.double() for part in (latents, shape))
-    close(mine, naive.refine(exact(flow), *doubles, 0.4, 3, noise.double(), coords, condition.double()), 1e-5)
+    assert_close(
+        mine,
+        naive.refine(double_state(flow), *doubles, 0.4, 3, noise.double(), coords, condition.double()),
+        1e-5,
+    )
     assert done == [1 / 3, 2 / 3, 1]
 
 
@@ -292,19 +304,23 @@ def to_half(network, kind, dtype, widths):
 
 
 def test_half_precision_errors_are_as_small_as_the_reference_ones(encoder, decoder, flow, cells, tokens):
-    """The tolerances are those measured with the reference, whose outputs were of the size of 4 (specs:
-    trellis2, j)."""
+    """The tolerances are those measured with the reference implementation, whose outputs were of the size of
+    4 (docs/models/trellis2.md#precision-against-a-reference-implementation)."""
     grid, (coords, condition) = build_levels(cells), tokens
     features, latents, x = normal(len(cells), 6), normal(len(grid[-1]), 4), normal(len(coords), 8)
     half = torch.float16
-    close(to_half(encoder, Encoder, half, WIDTHS)(features, grid), encoder(features, grid), 3e-3)
-    close(to_half(decoder, Decoder, half, WIDTHS)(latents, grid), decoder(latents, grid), 2e-2)
-    mine = to_half(flow, Flow, torch.bfloat16, FLOW)(x, 0.3, coords, condition)
-    close(mine, flow(x, 0.3, coords, condition), 2e-2)
+    assert_close(
+        to_half(encoder, Encoder, half, SMALL_AUTOENCODER)(features, grid), encoder(features, grid), 3e-3
+    )
+    assert_close(
+        to_half(decoder, Decoder, half, SMALL_AUTOENCODER)(latents, grid), decoder(latents, grid), 2e-2
+    )
+    mine = to_half(flow, Flow, torch.bfloat16, SMALL_FLOW)(x, 0.3, coords, condition)
+    assert_close(mine, flow(x, 0.3, coords, condition), 2e-2)
     assert mine.dtype == torch.float32
 
 
-# Order, memory, meaning.
+# Order of cells, memory, axis order.
 
 
 def test_latents_ignore_the_order_of_cells_and_decoded_rows_follow_it(encoder, decoder, cells):
@@ -351,9 +367,9 @@ def test_image_keys_and_values_are_cached_while_the_condition_lives(flow, tokens
 
 
 def test_a_small_autoencoder_learns_coloured_voxels_as_the_naive_one_does():
-    """Two colourings of one asymmetric shape at three levels. Any order of kernel and children could be
-    learnt, but only the right ones are understood by others: the naive networks reconstruct as well with the
-    same weights. Kernels turned over, or children swapped, do not."""
+    """Two colourings of one asymmetric shape at three levels. Any order of kernel axes and children could be
+    learnt, but only with the right ones do the naive networks reconstruct as well from the same weights. With
+    flipped kernels or swapped children they do not."""
     cells = shell([7, 9, 6], [5, 8, 4])
     cells = cells[(cells < 16).all(1) & (cells[:, 0] + cells[:, 2] < 16)]
     widths, grid = (
@@ -450,17 +466,17 @@ def test_loaded_weights_have_the_networks_dtypes(tmp_path, encoder, cells):
     file = tmp_path / "half.safetensors"
     save_file({name: tensor.half() for name, tensor in encoder.state_dict().items()}, file)
     with torch.device("meta"):
-        blank = Encoder(WIDTHS)
+        blank = Encoder(SMALL_AUTOENCODER)
     mine = load(blank, Tensors([file]))
     assert not any(parameter.is_meta or parameter.requires_grad for parameter in mine.parameters())
     assert mine.to_latent.weight.dtype == torch.float32
     assert mine.blocks[0][0].conv1.weight.dtype == torch.float16
     features = normal(len(cells), 6)
-    close(mine(features, build_levels(cells)), encoder(features, build_levels(cells)), 1e-2)
+    assert_close(mine(features, build_levels(cells)), encoder(features, build_levels(cells)), 1e-2)
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (lambda tensors: tensors.pop("blocks.1.0.conv.weight"), r"'blocks\.1\.0\.conv\.weight' is missing"),
         (
@@ -473,17 +489,19 @@ def test_loaded_weights_have_the_networks_dtypes(tmp_path, encoder, cells):
         ),
     ],
 )
-def test_weights_of_another_model_are_refused(tmp_path, encoder, change, sentence):
+def test_weights_of_another_model_are_refused(tmp_path, encoder, change, message):
     tensors = dict(encoder.state_dict())
     change(tensors)
     file = tmp_path / "other.safetensors"
     save_file(tensors, file)
     with torch.device("meta"):
-        blank = Encoder(WIDTHS)
-    with pytest.raises(InvalidWeights, match=sentence):
+        blank = Encoder(SMALL_AUTOENCODER)
+    with pytest.raises(InvalidWeights, match=message):
         load(blank, Tensors([file]))
 
 
 def test_layer_norms_compute_in_float32():
     x = 1000 + normal(4, 64).half()
-    close(LayerNorm(64, affine=False)(x), torch.nn.functional.layer_norm(x.double(), (64,), eps=1e-6), 2e-3)
+    assert_close(
+        LayerNorm(64, affine=False)(x), torch.nn.functional.layer_norm(x.double(), (64,), eps=1e-6), 2e-3
+    )
