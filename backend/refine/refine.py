@@ -77,6 +77,7 @@ def refine(
     config = _sdedit_config(settings, unseen)
     if not config.noise_level:
         return texture
+    # Voxels of the surface.
     grid = dual_grid(surface.vertices, surface.faces, settings.refine_resolution)
     if not len(grid):
         problem = "The mesh is too thin for the refinement: no voxel holds any of it."
@@ -84,9 +85,11 @@ def refine(
             raise InvalidMesh(f"{problem} Choose another painter.")
         return replace(texture, notes=(f"{problem} The texture is as it was painted.",))
     progress(0.1)
+    # Their colours before and after the edit.
     colors = voxel_colors(surface, texture, grid)
     progress(0.2)
     before, after = _edit_voxels(model, grid, None if unseen else colors, images, config, progress, keep)
+    # Back onto the texture.
     refined = merge_refinement(surface, texture, grid, colors, before, after)
     if model.card.trained:
         return refined

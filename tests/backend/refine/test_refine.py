@@ -46,7 +46,7 @@ def needle() -> trimesh.Trimesh:
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    """An orange egg before nothing, not in the middle."""
+    """An orange egg on a transparent background, off centre."""
     y, x = np.mgrid[0:160, 0:200]
     alpha = (((x - 130) / 40) ** 2 + ((y - 90) / 60) ** 2 < 1).astype(np.float32)
     return Reference(np.broadcast_to(np.float32([0.9, 0.5, 0.2]), (160, 200, 3)).copy(), alpha)
@@ -102,7 +102,7 @@ def check_fraction(fraction):
     assert 0 <= fraction <= 1
 
 
-# What the flow sees.
+# The condition images and their tokens.
 
 
 def test_crop_to_object_fills_a_black_square_and_keeps_proportions(reference):
@@ -176,7 +176,7 @@ def test_condition_images_are_the_reference_and_views_of_other_sides(surface, re
 
 
 class Oracle(Model):
-    """The tiny networks, but with a flow that leads to what the voxels are."""
+    """The tiny networks, with a flow that leads to the voxels' own latents."""
 
     def flow(self, resolution):
         return OracleFlow(self.answer)
@@ -195,8 +195,8 @@ class OracleFlow(nn.Module):
         super().__init__()
         self.latents = latents
 
-    def forward(self, x, time, cells, condition):
-        return ((1 - SIGMA_MIN) * x[:, :4] - self.latents) / (SIGMA_MIN + (1 - SIGMA_MIN) * time)
+    def forward(self, x, noise_level, cells, condition):
+        return ((1 - SIGMA_MIN) * x[:, :4] - self.latents) / (SIGMA_MIN + (1 - SIGMA_MIN) * noise_level)
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])

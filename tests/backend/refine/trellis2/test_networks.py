@@ -267,13 +267,13 @@ def test_a_block_of_the_flow_is_the_naive_one(flow, tokens):
     )
 
 
-@pytest.mark.parametrize("time", [0.0, 0.3, 1.0])
-def test_the_flow_is_the_naive_one(flow, tokens, time):
+@pytest.mark.parametrize("noise_level", [0.0, 0.3, 1.0])
+def test_the_flow_is_the_naive_one(flow, tokens, noise_level):
     coords, condition = tokens
     x = normal(len(coords), 8)
     assert_close(
-        flow(x, time, coords, condition),
-        naive.flow(double_state(flow), x.double(), time, coords, condition.double()),
+        flow(x, noise_level, coords, condition),
+        naive.flow(double_state(flow), x.double(), noise_level, coords, condition.double()),
         1e-5,
     )
 
@@ -283,7 +283,7 @@ def test_denoising_is_the_naive_one(flow, tokens):
     latents, shape, noise = (normal(len(coords), 4, seed=seed) for seed in range(3))
     done = []
     mine = denoise(
-        lambda x, time: flow(torch.cat([x, shape], dim=1), time, coords, condition),
+        lambda x, noise_level: flow(torch.cat([x, shape], dim=1), noise_level, coords, condition),
         add_noise(latents, 0.4, noise),
         noise_schedule(0.4, 3),
         done.append,
@@ -432,7 +432,7 @@ def test_sampling_an_oracle_flow_returns_the_clean_latents(start, steps):
     latents, noise = normal(20, 32), normal(20, 32, seed=1)
     known = (1 - 1e-5) * noise - latents
     result = denoise(
-        lambda x, time: known,
+        lambda x, noise_level: known,
         add_noise(latents, start, noise),
         noise_schedule(start, steps),
         lambda fraction: None,
@@ -441,7 +441,7 @@ def test_sampling_an_oracle_flow_returns_the_clean_latents(start, steps):
 
 
 def test_noise_level_zero_changes_nothing_and_never_calls_the_flow():
-    def refuse(x, time):
+    def refuse(x, noise_level):
         raise AssertionError
 
     latents = normal(20, 32)
@@ -452,10 +452,10 @@ def test_noise_level_zero_changes_nothing_and_never_calls_the_flow():
 
 def test_velocities_are_averaged_and_guided_within_an_interval():
     x, zero = torch.ones(2, 3), torch.zeros(2, 3)
-    twice, thrice = lambda x, level: 2 * x, lambda x, level: 3 * x
+    twice, thrice = lambda x, noise_level: 2 * x, lambda x, noise_level: 3 * x
     assert torch.equal(average_velocities([twice, thrice])(x, 0.5), 2.5 * x)
     assert torch.equal(guide_velocity(twice, thrice, 4)(x, 0.5), -1 * x)
-    assert torch.equal(guide_velocity(twice, lambda x, level: zero, 4, (0.6, 0.9))(x, 0.5), 2 * x)
+    assert torch.equal(guide_velocity(twice, lambda x, noise_level: zero, 4, (0.6, 0.9))(x, 0.5), 2 * x)
     assert torch.equal(guide_velocity(twice, thrice, 0)(x, 0.5), 3 * x)
 
 
