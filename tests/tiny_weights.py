@@ -25,7 +25,7 @@ OPTIONS = {
 """Of :func:`backend.weights.install.install`: what is tiny."""
 
 
-def needs(address: str) -> WeightsSpec:
+def make_spec(address: str) -> WeightsSpec:
     """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
     [path] = NEGATIVE_PROMPT.files
     text = Source(
@@ -102,7 +102,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         done = download(
-            needs(options.address),
+            make_spec(options.address),
             options.target,
             options.offline,
             options.yes,

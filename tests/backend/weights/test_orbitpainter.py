@@ -113,7 +113,7 @@ def test_the_download_command_installs_a_model_that_opens(hub, tmp_path, capsys)
         "Bearer hf_secret"
     }
     assert {token for _, path, _, token in hub.seen if path.startswith("/plain/")} == {""}
-    assert command.download(tiny_weights.spec(hub.url), target, None, False, False)
+    assert command.download(tiny_weights.make_spec(hub.url), target, None, False, False)
     assert "already" in capsys.readouterr().out
 
 
@@ -137,7 +137,7 @@ TINY_OPTIONS = tiny_weights.OPTIONS
 
 
 def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_path):
-    spec, target = tiny_weights.spec(hub.url), tmp_path / "models" / "orbitpainter"
+    spec, target = tiny_weights.make_spec(hub.url), tmp_path / "models" / "orbitpainter"
     work, reports = download_folder(target), []
     right = hub.repositories[WAN_EXPERTS.repository][HIGH]
     hub.swapped[HIGH] = right[:-1] + bytes([right[-1] ^ 1])
@@ -171,7 +171,7 @@ def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_p
 
 
 def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
-    spec = tiny_weights.spec(hub.url)
+    spec = tiny_weights.make_spec(hub.url)
     mine, other = tmp_path / "mine" / "orbitpainter", tmp_path / "other" / "orbitpainter"
     install(spec, make_manifest(hub), mine, lambda *what: None, keep=True, **TINY_OPTIONS)
     stick = tmp_path / "stick"
@@ -194,7 +194,7 @@ def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
 
 
 def test_files_put_into_the_download_folder_by_hand_are_used_and_kept(hub, tmp_path):
-    spec, target = tiny_weights.spec(hub.url), tmp_path / "orbitpainter"
+    spec, target = tiny_weights.make_spec(hub.url), tmp_path / "orbitpainter"
     folder = download_folder(target)
     for file in make_manifest(hub).files:
         (folder / file.relative_path).parent.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def test_files_put_into_the_download_folder_by_hand_are_used_and_kept(hub, tmp_p
 
 
 def test_the_hash_of_a_file_that_exists_already_is_checked(hub, tmp_path):
-    spec, target = tiny_weights.spec(hub.url), tmp_path / "orbitpainter"
+    spec, target = tiny_weights.make_spec(hub.url), tmp_path / "orbitpainter"
     config = download_folder(target) / WAN.repository / "text_encoder" / "config.json"
     right = hub.repositories[WAN.repository]["text_encoder/config.json"]
     config.parent.mkdir(parents=True)
