@@ -11,7 +11,7 @@ from bpy.props import StringProperty
 
 from ..backend.api import paths
 from ..backend.api.settings import Settings
-from ..backend.api.weights import MODELS, gigabytes
+from ..backend.api.weights import MODELS, format_size
 from .jobs.queue import queue
 from .setup import devices, diagnostics, install_process, weights
 from .ui.setup import draw_setup
@@ -134,7 +134,7 @@ def _draw_models(layout) -> None:
     for needs in MODELS.values():
         row = layout.row()
         row.label(
-            text=f"{needs.title}, {gigabytes(needs.stays)}",
+            text=f"{needs.title}, {format_size(needs.installed_size)}",
             icon="CHECKMARK" if weights.is_installed(needs) else "BLANK1",
             translate=False,
         )

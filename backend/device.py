@@ -1,5 +1,5 @@
-"""Where networks work, and how much memory there is. torch is imported where it is needed: it takes seconds,
-and Draft needs none."""
+"""The devices on which networks run, and their memory. torch is imported inside the functions that need it:
+it takes seconds to import, and Draft works without it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def best_device() -> torch.device:
-    """An NVIDIA or AMD GPU, else the CPU."""
+    """An NVIDIA or AMD GPU if there is one, else the CPU."""
     import torch
 
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def device_called(name: str) -> torch.device:
-    """The device that the setting ``device`` means.
+def find_device(name: str) -> torch.device:
+    """The device that the setting ``device`` names.
 
     Raises:
         InvalidSettings: this computer has none of that name.
@@ -32,24 +32,24 @@ def device_called(name: str) -> torch.device:
 
     if name == "auto":
         return best_device()
-    if name not in (there := names()):
+    if name not in (available := device_names()):
         raise InvalidSettings(
-            f"This computer has no device '{name}'. It has: {', '.join(there)}. Choose one of them in the "
-            "preferences, or auto."
+            f"This computer has no device '{name}'. It has: {', '.join(available)}. Choose one of them in "
+            "the preferences, or auto."
         )
     return torch.device(name)
 
 
-def names() -> list[str]:
-    """Of all devices, the processor first."""
+def device_names() -> list[str]:
+    """The names of all devices, the CPU first."""
     import torch
 
-    cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    return ["cpu", *cards, *(["mps"] if torch.backends.mps.is_available() else [])]
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
-def look_at(device: torch.device) -> Device:
-    """How full a device's memory is now. To look at a card takes some of its memory for as long as this
+def query_device(device: torch.device) -> Device:
+    """A device and how full its memory is now. Querying a GPU takes some of its memory for as long as this
     process lives."""
     import torch
 
@@ -61,10 +61,10 @@ def look_at(device: torch.device) -> Device:
         return Device(
             "mps", "Apple GPU", torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory()
         )
-    return processor()
+    return query_cpu()
 
 
-def processor() -> Device:
-    """How full the computer's own memory is now."""
+def query_cpu() -> Device:
+    """The CPU and how full the computer's own memory is now."""
     memory = psutil.virtual_memory()
     return Device("cpu", "", memory.total - memory.available, memory.total, os.cpu_count() or 1)

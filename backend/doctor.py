@@ -119,9 +119,9 @@ def _device() -> Iterator[Finding]:
     import torch
 
     from .api.devices import remember
-    from .device import look_at, names
+    from .device import device_names, query_device
 
-    devices = [look_at(torch.device(name)) for name in names()]
+    devices = [query_device(torch.device(name)) for name in device_names()]
     remember(devices)
     for card in devices[1:]:
         enough = card.free >= FREE_VRAM_GB
@@ -173,9 +173,9 @@ def _disk() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     from .api.errors import InvalidWeights
-    from .api.weights import MODELS, gigabytes
+    from .api.weights import MODELS, format_size
     from .weights.install import check
-    from .weights.plan import workplace
+    from .weights.plan import download_folder
 
     for needs in MODELS.values():
         folder = paths.models() / needs.name
@@ -187,11 +187,11 @@ def _weights() -> Iterator[Finding]:
                 yield Finding("weights", PROBLEM, error.message, fix)
             else:
                 yield Finding("weights", OK, f"{needs.title}'s are in {folder}")
-        elif workplace(folder).exists():
+        elif download_folder(folder).exists():
             yield Finding(
                 "weights",
                 WARNING,
-                f"the download of {needs.title}'s to {workplace(folder)} was cut short",
+                f"the download of {needs.title}'s to {download_folder(folder)} was cut short",
                 f"To go on: {fix}",
             )
         else:
@@ -199,7 +199,7 @@ def _weights() -> Iterator[Finding]:
                 "weights",
                 OK,
                 f"{needs.title}'s are not there, and the draft painter needs none; to get them "
-                f"({gigabytes(needs.size)}):",
+                f"({format_size(needs.size)}):",
                 fix,
             )
 

@@ -10,7 +10,7 @@ from .align.align import AlignConfig, Alignment, align
 from .api.job import Job, Result
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
-from .device import device_called
+from .device import find_device
 from .fuse.observations import observe_atlas
 from .job_state import JobState
 from .mesh.prepare import prepare
@@ -72,7 +72,7 @@ class JobRun:
     def __init__(self, job: Job, stages: Stages, show_preview: PreviewCallback):
         self.job, self.settings, self.stages, self.show_preview = job, job.settings, stages, show_preview
         if self.settings.networks:
-            device_called(self.settings.device)
+            find_device(self.settings.device)
         if self.settings.refines:
             from .refine.refine import check  # torch takes seconds to import, which the draft does not need
 
@@ -204,11 +204,13 @@ class JobRun:
         )
 
     def _refine_texture(self, progress: Progress) -> Texture:
-        from .refine.refine import refine, seen_images
+        from .refine.refine import refine, select_condition_images
 
         state, settings, keep = self.state, self.settings, partial(self.stages.keep, "refine")
         frames = state.painting.frames if state.painting else []
-        images = seen_images(state.reference, state.orbits, state.buffers, frames, settings.refine_views)
+        images = select_condition_images(
+            state.reference, state.orbits, state.buffers, frames, settings.refine_views
+        )
         return refine(state.surface, state.texture, images, settings, progress, keep)
 
     def _atlas_size(self) -> int:

@@ -1,4 +1,4 @@
-"""Files of weights, checked by name, shape and type before anything is read of them."""
+"""Safetensors files of weights, whose tensors' names, shapes and dtypes are checked before any is read."""
 
 import os
 import re
@@ -18,7 +18,7 @@ class Tensors:
     """The tensors of safetensors files, read one at a time.
 
     Args:
-        files: that together hold one state dict.
+        files: which together hold one state dict.
 
     Raises:
         InvalidWeights: a file is missing or damaged, or two hold the same tensor.
@@ -26,29 +26,29 @@ class Tensors:
 
     def __init__(self, files: Sequence[Path]):
         self.files, self.shapes = files, {}
-        self._home: dict[str, Path] = {}
+        self._file_of: dict[str, Path] = {}
         for file in files:
-            for name, shape, kind in _listed(file):
+            for name, shape, kind in _list_tensors(file):
                 if kind not in _FLOATS:
                     raise InvalidWeights(
                         f"{file}: the tensor '{name}' has the type {kind}, but the weights are "
                         "floating-point numbers."
                     )
-                if name in self._home:
+                if name in self._file_of:
                     raise InvalidWeights(
-                        f"{file}: the tensor '{name}' is in {self._home[name].name} too. Give the files of "
-                        "one model."
+                        f"{file}: the tensor '{name}' is in {self._file_of[name].name} too. Give the files "
+                        "of one model."
                     )
-                self.shapes[name], self._home[name] = shape, file
+                self.shapes[name], self._file_of[name] = shape, file
 
     @property
     def title(self) -> str:
-        """The files' names, for a sentence."""
+        """The files' names, for an error message."""
         return ", ".join(str(file) for file in self.files)
 
     def read(self, name: str) -> torch.Tensor:
         """A tensor as float32."""
-        with safe_open(self._home[name], "pt") as file:
+        with safe_open(self._file_of[name], "pt") as file:
             return file.get_tensor(name).float()
 
     def all(self) -> dict[str, torch.Tensor]:
@@ -56,7 +56,7 @@ class Tensors:
         return {name: tensor for file in self.files for name, tensor in load_file(file).items()}
 
     def expect(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Checks that there are these tensors and no others.
+        """Checks that the files hold exactly these tensors.
 
         Raises:
             InvalidWeights: names the first tensor that is missing, unknown or of another shape.
@@ -80,22 +80,22 @@ class Tensors:
             )
 
 
-def shards(place: Path) -> list[Path]:
-    """A file, or the safetensors files of a folder.
+def shards(path: Path) -> list[Path]:
+    """The file itself, or the safetensors files of a folder.
 
     Raises:
-        InvalidWeights: the folder has none.
+        InvalidWeights: the folder holds none.
     """
-    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
     if not files:
         raise InvalidWeights(
-            f"{place} holds no .safetensors file. Choose the file itself, or the folder that holds its parts."
+            f"{path} holds no .safetensors file. Choose the file itself, or the folder that holds its parts."
         )
     return files
 
 
 def save(tensors: dict[str, torch.Tensor], file: Path) -> None:
-    """Writes a file, marked as torch's, which diffusers and transformers ask for.
+    """Writes a file with the metadata ``format: pt``, which diffusers and transformers require.
 
     Raises:
         OSError: it cannot be written.
@@ -103,17 +103,18 @@ def save(tensors: dict[str, torch.Tensor], file: Path) -> None:
     try:
         save_file(tensors, file, metadata={"format": "pt"})
     except SafetensorError as error:
-        # The library hides the system's own error in its words.
+        # The library gives the operating system's error number only in its message.
         if number := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
         raise
 
 
-def _listed(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
+def _list_tensors(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape and dtype of every tensor of a file."""
     try:
         with safe_open(file, "pt") as tensors:
-            parts = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
-            return [(name, tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()]
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
+            return [(name, tuple(found.get_shape()), found.get_dtype()) for name, found in slices.items()]
     except FileNotFoundError:
         raise InvalidWeights(
             f"{file} is missing. Download the weights again, or choose the folder that holds them."

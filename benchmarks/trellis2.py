@@ -1,16 +1,18 @@
-"""TRELLIS.2's networks at full size: seconds and memory of each part of a refinement.
+"""TRELLIS.2's networks at full size: seconds and memory of each step of a refinement.
 
     python -m benchmarks.trellis2 [encode step decode] [--voxels 230000] [--image 512] [--device cuda]
         [--dtype float16] [--json FILE]
     python -m benchmarks.trellis2 --cells cells.npy --image 1024
 
 The weights are random and made on the device; time and memory do not depend on their values, only on the
-voxels. Those are a sphere's shell of about as many as asked for, or the rows (N, 3) of a file. A figure has
-about 0.28 million at a resolution of 512 and 1.1 million at 1024; a ball that fills the grid has 1.2 and 4.9
-million. The parts: the grid's levels, one of the two encoders (both are alike), one step of the flow with one
-image (the first, which keeps the image's keys and values, does not count), and the decoder. On a card the
-first call of each does not count either. Memory is the card's peak; on a CPU it is the process's so far, so
-ask for one part at a time there.
+voxels. These are a sphere's shell of about the given number, or the rows (N, 3) of a file. A figure has about
+0.28 million at a resolution of 512 and 1.1 million at 1024; a ball that fills the grid has 1.2 and 4.9
+million.
+
+Measured are: the grid's levels, one of the two encoders (both are alike), one step of the flow with one image
+(not the first, which computes the image's keys and values), and the decoder. On a GPU the first call of each
+is not measured either. Memory is the GPU's peak; on a CPU it is the process's peak so far, so name one part
+at a time there.
 """
 
 import gc
@@ -25,7 +27,7 @@ from torch import nn
 from backend.device import best_device
 from backend.refine.trellis2.autoencoder import Decoder, Encoder
 from backend.refine.trellis2.flow import Flow
-from backend.refine.trellis2.sparse import Level, levels
+from backend.refine.trellis2.sparse import SparseLevel, build_levels
 
 from .report import Report, parser, peak_gigabytes
 
@@ -37,7 +39,7 @@ TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all, if none is named")
-    options.add_argument("--voxels", type=int, default=230_000, help="of the sphere's shell")
+    options.add_argument("--voxels", type=int, default=230_000, help="number of voxels of the sphere's shell")
     options.add_argument("--cells", type=Path, metavar="NPY", help="voxels (N, 3) of a mesh instead")
     options.add_argument(
         "--image", type=int, default=512, choices=[512, 1024], help="side of the image in pixels"
@@ -65,53 +67,47 @@ def measure(
     dtype: torch.dtype | None,
     report: Report,
 ) -> None:
-    """A row for the levels and for each part; a type of None is the published one."""
-    given, image_tokens = torch.from_numpy(cells).to(device), 5 + (image // 16) ** 2
-    grid: list[Level] = []
+    """Reports a row for the levels and for each part; a dtype of None is the published one."""
+    device_cells, image_tokens = torch.from_numpy(cells).to(device), 5 + (image // 16) ** 2
+    levels: list[SparseLevel] = []
 
     def row(
         part: str, kind: torch.dtype | None, work: Callable[[], object], warm: bool = device.type == "cuda"
     ) -> None:
-        seconds, gigabytes = timed(work, warm, device)
+        seconds, gigabytes = measure_call(work, warm, device)
         name = str(kind).removeprefix("torch.") if kind else None
         report.add(
             part,
             str(device),
             name,
             len(cells),
-            len(grid[-1]),
+            len(levels[-1]),
             image_tokens if part == "step" else None,
             seconds,
             gigabytes,
         )
 
-    row("levels", None, lambda: grid.extend(levels(given)), warm=False)
+    row("levels", None, lambda: levels.extend(build_levels(device_cells)), warm=False)
     if "encode" in parts:
-        encoder, features = (
-            filled(Encoder, dtype or torch.float16, device),
-            torch.randn(len(cells), 6, device=device),
-        )
-        row("encode", encoder.dtype, lambda: encoder(features, grid))
+        encoder = make_random(Encoder, dtype or torch.float16, device)
+        features = torch.randn(len(cells), 6, device=device)
+        row("encode", encoder.dtype, lambda: encoder(features, levels))
         del encoder
     if "step" in parts:
-        flow, condition = (
-            filled(Flow, dtype or torch.bfloat16, device),
-            torch.randn(image_tokens, 1024, device=device),
-        )
-        noisy, coords = torch.randn(len(grid[-1]), 64, device=device), grid[-1].coords
+        flow = make_random(Flow, dtype or torch.bfloat16, device)
+        condition = torch.randn(image_tokens, 1024, device=device)
+        noisy, coords = torch.randn(len(levels[-1]), 64, device=device), levels[-1].coords
         row("step", flow.dtype, lambda: flow(noisy, 0.3, coords, condition), warm=True)
         del flow
     if "decode" in parts:
-        decoder, latents = (
-            filled(Decoder, dtype or torch.float16, device),
-            torch.randn(len(grid[-1]), 32, device=device),
-        )
-        row("decode", decoder.dtype, lambda: decoder(latents, grid))
+        decoder = make_random(Decoder, dtype or torch.float16, device)
+        latents = torch.randn(len(levels[-1]), 32, device=device)
+        row("decode", decoder.dtype, lambda: decoder(latents, levels))
 
 
 def shell(voxels: int) -> np.ndarray:
-    """(N, 3) int32 cells that lie about as densely along a sphere as a mesh's do, 1.44 for each square of a
-    cell's side."""
+    """(N, 3) int32 cells about as dense along a sphere as those of a mesh, 1.44 for each square of a cell's
+    side."""
     radius = (voxels / (1.44 * 4 * np.pi)) ** 0.5
     side = int(2 * radius) + 4
     y, z = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
@@ -123,9 +119,9 @@ def shell(voxels: int) -> np.ndarray:
     return np.concatenate(slices).astype(np.int32)
 
 
-def filled(kind: type[nn.Module], dtype: torch.dtype, device: torch.device) -> nn.Module:
+def make_random(kind: type[nn.Module], dtype: torch.dtype, device: torch.device) -> nn.Module:
     """A network with small random weights, made on the device."""
-    gc.collect()  # the one before
+    gc.collect()  # frees the network before
     with torch.device("meta"):
         network = kind(dtype=dtype)
     network = network.to_empty(device=device).requires_grad_(False)
@@ -134,9 +130,8 @@ def filled(kind: type[nn.Module], dtype: torch.dtype, device: torch.device) -> n
     return network
 
 
-def timed(work: Callable[[], object], warm: bool, device: torch.device) -> tuple[float, float]:
-    """Seconds of a call, after another that does not count if it is to be ``warm``, and gigabytes at its
-    peak."""
+def measure_call(work: Callable[[], object], warm: bool, device: torch.device) -> tuple[float, float]:
+    """Seconds of a call, after another that is not measured if ``warm``, and gigabytes at its peak."""
     if warm:
         work()
     if device.type == "cuda":

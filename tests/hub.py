@@ -1,4 +1,4 @@
-"""A small Hugging Face Hub on this machine: the few answers of it that a download needs, over real HTTP."""
+"""A small Hugging Face Hub on this machine: the few responses that a download needs, over real HTTP."""
 
 import hashlib
 import json
@@ -16,17 +16,20 @@ class Hub:
     Attributes:
         repositories: contents by path, by repository. Files that end in ``.safetensors`` are in LFS.
         licenses: by repository, as a model card states it.
-        gated: repositories that want a token.
-        cut: path → after how many bytes the connection ends, once.
-        stall: path → the byte of it from which on nothing comes, however often it is asked for.
-        swapped: path → what is sent instead of the file.
-        ranges: whether a range of a file can be had.
-        seen: (method, path, range, token) of each request, but for what huggingface_hub asks about itself.
+        gated: repositories that require a token.
+        cut: path → number of bytes after which the connection is closed, once.
+        stall: path → byte of the file from which on nothing is sent, however often it is requested.
+        held: path → event before which nothing of the file is sent.
+        swapped: path → content that is sent instead of the file.
+        ranges: whether range requests are served.
+        seen: (method, path, range, token) of each request, except those that huggingface_hub makes about
+            itself.
     """
 
     def __init__(self, repositories: dict[str, dict[str, bytes]]):
         self.repositories, self.licenses, self.gated = repositories, {}, set()
         self.cut, self.stall, self.swapped, self.ranges, self.seen = {}, {}, {}, True, []
+        self.held: dict[str, threading.Event] = {}
         self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -37,11 +40,13 @@ class Hub:
 
     def __exit__(self, *_):
         self.closing.set()
+        for released in self.held.values():
+            released.set()
         self._server.shutdown()
         self._server.server_close()
 
     def gets(self, ending: str) -> list[str]:
-        """The ranges that were asked for of the files whose path ends so, "" for the whole of one."""
+        """The ranges requested of files whose path has this ending, "" for a whole file."""
         return [span for method, path, span, _ in self.seen if method == "GET" and path.endswith(ending)]
 
 
@@ -104,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(path, data, about)
 
     def _send(self, path: str, data: bytes, about: dict[str, str] | None = None) -> None:
+        if released := self.hub.held.get(path):
+            released.wait()
         data, start = self.hub.swapped.get(path, data), 0
         span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         if span and self.hub.ranges:

@@ -1,7 +1,9 @@
-"""TRELLIS.2's networks a second time, as slowly and plainly as the specs (trellis2, b, c and f) can be read.
+"""TRELLIS.2's networks a second time, as slowly and plainly as docs/models/trellis2.md can be read (its
+headings: sparse convolution, moving between scales, autoencoder blocks, encoders and decoder, texture flow,
+sampling).
 
-Driven by nothing but a state dict, in its type. Convolutions are dense, on the grid that bounds the cells;
-levels are dictionaries; attention is a loop over tokens. Shares no code with the networks under test.
+Driven by a state dict alone, in its dtype. Convolutions are dense, on the grid that bounds the cells; levels
+are dictionaries; attention is a loop over tokens. Shares no code with the networks under test.
 """
 
 import itertools
@@ -12,7 +14,8 @@ from torch.nn.functional import conv3d, gelu, layer_norm, silu
 
 
 def hierarchy(cells, depth=5):
-    """Cells (N, 3) of the levels as lists of tuples, the first as given, the others sorted."""
+    """The cells of every level as a list of tuples; those of the finest (N, 3) in the given order, others
+    sorted."""
     result = [[tuple(cell) for cell in cells.tolist()]]
     for _ in range(depth - 1):
         result.append(sorted({(x // 2, y // 2, z // 2) for x, y, z in result[-1]}))
@@ -37,7 +40,7 @@ def conv(state, name, x, cells):
 
 
 def gather(x, fine, coarse):
-    """Eight children's channels beside each other, x the lowest bit of their order."""
+    """Concatenates the channels of eight children; x is the lowest bit of a child's number."""
     row = {cell: number for number, cell in enumerate(fine)}
     parents = []
     for x0, y0, z0 in coarse:
@@ -81,7 +84,8 @@ def up(state, name, x, coarse, fine):
 
 
 def stages(state, x, cells, change):
-    """Every block of the state dict, by its name; ``cells`` in the order in which the levels are passed."""
+    """Runs every block of the state dict, by name; ``cells`` are in the order in which the levels are
+    visited."""
     for stage in range(len(cells)):
         block = 0
         while any(key.startswith(f"blocks.{stage}.{block}.") for key in state):
@@ -95,7 +99,7 @@ def stages(state, x, cells, change):
 
 
 def depth(state):
-    """Levels of an autoencoder: as many changes, and one."""
+    """Number of levels of an autoencoder: one more than its blocks that change the level."""
     return 1 + sum(name.endswith("norm1.weight") for name in state)
 
 
@@ -130,7 +134,7 @@ def turn(vector, cell):
 
 
 def attend(queries, keys, values):
-    """Of one head: lists of vectors."""
+    """Attention of one head, on lists of vectors."""
     keys, values = torch.stack(keys), torch.stack(values)
     return [(keys @ query / math.sqrt(len(query))).softmax(0) @ values for query in queries]
 
@@ -172,17 +176,17 @@ def flow_block(state, name, h, modulation, cells, condition):
     return h + gate2 * layer(state, name + ".mlp.mlp.2", gelu(a, approximate="tanh"))
 
 
-def modulation(state, time):
-    """The vector that all blocks share. Its angles, up to 1000, are float32 as the published ones."""
+def modulation(state, noise_level):
+    """The modulation that all blocks share. Its angles, up to 1000, are float32 like the published ones."""
     frequencies = torch.exp(-math.log(10_000) * torch.arange(128, dtype=torch.float32) / 128)
-    angles = torch.tensor(1000 * time, dtype=torch.float32) * frequencies
+    angles = torch.tensor(1000 * noise_level, dtype=torch.float32) * frequencies
     waves = torch.cat([torch.cos(angles), torch.sin(angles)]).to(state["input_layer.weight"].dtype)
     embedded = layer(state, "t_embedder.mlp.2", silu(layer(state, "t_embedder.mlp.0", waves)))
     return layer(state, "adaLN_modulation.1", silu(embedded))
 
 
-def flow(state, x, time, cells, condition):
-    h, shared, block = layer(state, "input_layer", x), modulation(state, time), 0
+def flow(state, x, noise_level, cells, condition):
+    h, shared, block = layer(state, "input_layer", x), modulation(state, noise_level), 0
     while f"blocks.{block}.modulation" in state:
         h = flow_block(state, f"blocks.{block}", h, shared, cells, condition)
         block += 1
@@ -193,7 +197,8 @@ def refine(state, latents, shape, start, steps, noise, cells, condition):
     """Partial denoising with one image."""
     x = (1 - start) * latents + (1e-5 + (1 - 1e-5) * start) * noise
     u0 = start / (3 - 2 * start)
-    levels = [3 * u / (1 + 2 * u) for u in (u0 * (steps - step) / steps for step in range(steps + 1))]
-    for level, following in itertools.pairwise(levels):
-        x = x + (following - level) * flow(state, torch.cat([x, shape], dim=1), level, cells, condition)
+    schedule = [3 * u / (1 + 2 * u) for u in (u0 * (steps - step) / steps for step in range(steps + 1))]
+    for noise_level, following in itertools.pairwise(schedule):
+        velocity = flow(state, torch.cat([x, shape], dim=1), noise_level, cells, condition)
+        x = x + (following - noise_level) * velocity
     return x

@@ -10,24 +10,23 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from backend.api.weights import FOUR_STEPS, ORBITPAINTER, UNWANTED_TEXT, Needs, Source
+from backend.api.weights import FOUR_STEPS, NEGATIVE_PROMPT, ORBITPAINTER, Source, WeightsSpec
 from tests import naive_wan
 
-NEGATIVE_PROMPT = "blurred dark"
+PROMPT_TEXT = "blurred dark"
 
-NEGATIVE_PROMPT_FILE = f"a = 'something'\nb = '{NEGATIVE_PROMPT}'\n".encode()
+NEGATIVE_PROMPT_FILE = f"a = 'something'\nb = '{PROMPT_TEXT}'\n".encode()
 
 INSTALL_OPTIONS = {
-    "text_sha256": hashlib.sha256(NEGATIVE_PROMPT.encode()).hexdigest(),
+    "text_sha256": hashlib.sha256(PROMPT_TEXT.encode()).hexdigest(),
     **naive_wan.CONVERT_OPTIONS,
 }
 """Options of :func:`backend.weights.install.install` for tiny networks."""
 
 
-def needs(address: str) -> Needs:
-    """OrbitPainter's, except for the negative prompt, which is at ``address``, and the hashes of the
-    four-step LoRA."""
-    [path] = UNWANTED_TEXT.files
+def make_spec(address: str) -> WeightsSpec:
+    """OrbitPainter's, but for the text, which is at ``address``, and the hashes of the four-step LoRA."""
+    [path] = NEGATIVE_PROMPT.files
     text = Source(
         "Wan-Video/Wan2.2",
         {path: len(NEGATIVE_PROMPT_FILE)},
@@ -37,12 +36,12 @@ def needs(address: str) -> Needs:
         {path: hashlib.sha256(NEGATIVE_PROMPT_FILE).hexdigest()},
     )
     four_steps = replace(FOUR_STEPS, sha256={})
-    others = {FOUR_STEPS.repository: four_steps, UNWANTED_TEXT.repository: text}
+    others = {FOUR_STEPS.repository: four_steps, NEGATIVE_PROMPT.repository: text}
     return replace(
         ORBITPAINTER,
-        parts={
-            component: tuple((others.get(source.repository, source), path) for source, path in files)
-            for component, files in ORBITPAINTER.parts.items()
+        components={
+            part: tuple((others.get(source.repository, source), path) for source, path in files)
+            for part, files in ORBITPAINTER.components.items()
         },
     )
 
@@ -81,7 +80,7 @@ def repositories(scratch: Path) -> dict[str, dict[str, bytes]]:
         for source in ORBITPAINTER.sources
         if not source.address
     }
-    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(UNWANTED_TEXT.files, NEGATIVE_PROMPT_FILE)}
+    return hub | {"Wan-Video/Wan2.2": dict.fromkeys(NEGATIVE_PROMPT.files, NEGATIVE_PROMPT_FILE)}
 
 
 def _file(path: Path) -> Path:
@@ -102,7 +101,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         done = download(
-            needs(options.address),
+            make_spec(options.address),
             options.target,
             options.offline,
             options.yes,

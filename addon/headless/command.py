@@ -15,7 +15,7 @@ import bpy
 
 from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ...backend.api.settings import Settings
-from ...backend.api.weights import MODELS, gigabytes
+from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
 from ..jobs.queue import queue
 from ..objects import export, region, takes
@@ -160,9 +160,9 @@ def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
         )
     if not options.yes:
         raise InvalidSettings(
-            f"Nothing was downloaded. The download is {gigabytes(needs.size)}; it needs "
-            f"{gigabytes(needs.peak)} of disk space while it runs and {gigabytes(needs.stays)} afterwards. "
-            "If you agree to the terms above, add --yes."
+            f"Nothing was downloaded. The download is {format_size(needs.size)}; it needs "
+            f"{format_size(needs.peak)} of disk space while it runs and {format_size(needs.installed_size)} "
+            "afterwards. If you agree to the terms above, add --yes."
         )
     if not bpy.app.online_access:
         raise InvalidSettings(
@@ -317,7 +317,7 @@ def _print_text(event: dict) -> None:
             print(f"{event['state']:8} {event['name']:12} {event['detail']}{fix}", flush=True)
         case "source":
             print(
-                f"{event['repository']:40} {gigabytes(event['size']):>9}  {event['license']}\n  "
+                f"{event['repository']:40} {format_size(event['size']):>9}  {event['license']}\n  "
                 f"{event['terms']}",
                 flush=True,
             )

@@ -4,7 +4,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import EnumProperty
 
-from ...backend.api.weights import MODELS, gigabytes
+from ...backend.api.weights import MODELS, format_size
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import weights
@@ -53,10 +53,10 @@ class DownloadWeights(bpy.types.Operator):
         for source in needs.sources:
             row = column.row()
             row.label(text=source.repository, translate=False)
-            row.label(text=f"{gigabytes(source.size)}, {source.license}", translate=False)
+            row.label(text=f"{format_size(source.size)}, {source.license}", translate=False)
         for terms in dict.fromkeys(source.terms for source in needs.sources):
             draw_wrapped_text(column, context, terms, width=DIALOG_WIDTH)
-        sizes = map(gigabytes, (needs.size, needs.stays, needs.peak))
+        sizes = map(format_size, (needs.size, needs.installed_size, needs.peak))
         draw_wrapped_text(
             column,
             context,

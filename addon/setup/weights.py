@@ -3,18 +3,18 @@ files."""
 
 from ...backend.api import paths
 from ...backend.api.settings import Settings
-from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, Needs
+from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, WeightsSpec
 
 _installed: set[str] = set()
 
 
-def missing(settings: Settings) -> list[Needs]:
+def missing(settings: Settings) -> list[WeightsSpec]:
     """The weights that a job needs and that were not there at the last refresh."""
     needed = [(ORBITPAINTER, settings.painter == ORBITPAINTER.name), (TRELLIS2, settings.refines)]
     return [needs for needs, is_needed in needed if is_needed and not is_installed(needs)]
 
 
-def is_installed(needs: Needs) -> bool:
+def is_installed(needs: WeightsSpec) -> bool:
     """Whether a model's weights were there at the last refresh."""
     return needs.name in _installed
 

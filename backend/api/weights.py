@@ -1,9 +1,9 @@
-"""Which files a model needs, how large they are and under which terms: what a user agrees to before anything
-is downloaded.
+"""The files that each model needs, their sizes and terms: what a user agrees to before anything is
+downloaded.
 
 Plain data, so that Blender's dialog and the command line show the same. Sizes are approximate: the server
-tells exact ones before it is asked for a file. What is pinned here and what at the first download is told in
-:mod:`backend.weights`.
+states exact ones before a file is requested. :mod:`backend.weights` says what is pinned here and what at the
+first download.
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ class Source:
     """Files of one repository.
 
     Attributes:
-        repository: its id on the Hugging Face Hub; of an own address, what to call it.
-        files: bytes by path, approximately; exactly at an own address.
-        license: as the Hub writes it.
-        terms: what the licence asks, in a sentence.
-        address: where the files are if not on the Hub, with the commit in it; "" for the Hub.
-        sha256: hash by path where we know it, which is everywhere at an own address.
-        gated: its authors want to know who downloads it: an account there, its terms accepted, and a token.
+        repository: its id on the Hugging Face Hub; for files at an address of their own, a name for them.
+        files: bytes by path, approximately; exact if there is an ``address``.
+        license: its identifier on the Hub.
+        terms: a sentence on what the licence asks.
+        address: URL of the files if they are not on the Hub, with the commit in it; "" for the Hub.
+        sha256: hash by path, where we pin it, which is always if there is an ``address``.
+        gated: a download needs an account on the Hub that has accepted the terms, and its token.
     """
 
     repository: str
@@ -38,27 +38,28 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What one model needs.
+class WeightsSpec:
+    """The files that one model is made of.
 
     Attributes:
-        name: of its folder, and as the command line calls it.
-        title: for people.
-        parts: of its folder, in the order in which they are made: what each is made of, as sources and paths.
-        stays: bytes that its folder takes in the end, approximately.
-        peak: bytes of room that it takes on the way, approximately.
+        name: of its folder, and on the command line.
+        title: shown to users.
+        components: files and folders of its folder by name, in the order in which they are made; each with
+            the sources and paths of the files that it is made of.
+        installed_size: bytes of its folder, approximately.
+        peak: bytes of disk space needed during the installation, approximately.
     """
 
     name: str
     title: str
-    parts: dict[str, tuple[tuple[Source, str], ...]]
-    stays: int
+    components: dict[str, tuple[tuple[Source, str], ...]]
+    installed_size: int
     peak: int
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """In the order in which they are needed."""
-        found = {source.repository: source for files in self.parts.values() for source, _ in files}
+        """All sources, in the order in which they are needed."""
+        found = {source.repository: source for files in self.components.values() for source, _ in files}
         return tuple(found.values())
 
     @property
@@ -68,18 +69,18 @@ class Needs:
 
     @property
     def command(self) -> str:
-        """What a user runs to get it."""
+        """The command that downloads it."""
         return f"python -m backend download {self.name}"
 
 
-def _of(source: Source, *prefixes: str) -> tuple[tuple[Source, str], ...]:
-    """The files of a source whose paths begin so; all without a prefix."""
+def _files_of(source: Source, *prefixes: str) -> tuple[tuple[Source, str], ...]:
+    """The files of a source whose paths begin with one of the prefixes; all if there is none."""
     return tuple((source, path) for path in source.files if not prefixes or path.startswith(prefixes))
 
 
 _APACHE = "Apache 2.0: free for any use, also commercial; who passes it on keeps the licence and its notices."
 
-EXPERTS = Source(
+WAN_EXPERTS = Source(
     "alibaba-pai/Wan2.2-Fun-A14B-Control",
     {
         "high_noise_model/diffusion_pytorch_model.safetensors": 28_600_000_000,
@@ -88,7 +89,7 @@ EXPERTS = Source(
     "apache-2.0",
     _APACHE,
 )
-"""The video model's two experts, which OrbitPainter's weights change."""
+"""The two experts of the video model, which OrbitPainter's LoRA adapts."""
 
 ORBITPAINTER_LORA = Source(
     "Yuehavingfun/orbitpainter-single",
@@ -97,7 +98,7 @@ ORBITPAINTER_LORA = Source(
     "MIT, as the authors' project page says: free for any use, also commercial; who passes it on keeps the "
     "notice.",
 )
-"""OrbitPainter's own."""
+"""OrbitPainter's own LoRA, one for each expert."""
 
 WAN = Source(
     "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
@@ -117,7 +118,7 @@ WAN = Source(
     "apache-2.0",
     _APACHE,
 )
-"""Autoencoder, text encoder and tokenizer of the video model, as diffusers has them; the text encoder is
+"""Autoencoder, text encoder and tokenizer of the video model, in diffusers' format; the text encoder is
 needed for the conversion only."""
 
 FOUR_STEPS = Source(
@@ -133,14 +134,14 @@ FOUR_STEPS = Source(
         "wan2.2_t2v_A14b_low_noise_lora_rank64_lightx2v_4step_1217.safetensors": "4df7c206f3189472da2f92c0a42dcf308f04433d9c14302d08d56e99a3f51322",  # noqa: E501
     },
 )
-"""The LoRA of the quality 'fast', for both experts."""
+"""The LoRA of the quality "fast", for both experts."""
 
-SEGMENTATION = Source(
+SAM = Source(
     "facebook/sam-vit-base", {"config.json": 6_570, "model.safetensors": 375_000_000}, "apache-2.0", _APACHE
 )
-"""A network that finds the object in a reference without alpha."""
+"""Segment Anything, which finds the object in a reference without alpha."""
 
-UNWANTED_TEXT = Source(
+NEGATIVE_PROMPT = Source(
     "Wan-Video/Wan2.2",
     {"wan/configs/shared_config.py": 945},
     "apache-2.0",
@@ -148,25 +149,25 @@ UNWANTED_TEXT = Source(
     "https://raw.githubusercontent.com/Wan-Video/Wan2.2/42bf4cfaa384bc21833865abc2f9e6c0e67233dc",
     {"wan/configs/shared_config.py": "3ae102e029d4d0e3436ebbaa9f8fd32c10e8468ae8be07facdca2e20ec1858fe"},
 )
-"""A file in which the unwanted text stands in quotes."""
+"""A file that holds the negative prompt, in quotes."""
 
-UNWANTED_SHA256 = "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e"
-"""Hash of that text in UTF-8, by which it is found in the file."""
+NEGATIVE_PROMPT_SHA256 = "ce96e0324e4b54ce4b6e867f669ca520952e1a34cc116543516b1897f0d3c47e"
+"""Hash of the negative prompt in UTF-8, by which it is found in the file."""
 
-ORBITPAINTER = Needs(
+ORBITPAINTER = WeightsSpec(
     "orbitpainter",
     "OrbitPainter",
     {
-        "prompts.safetensors": _of(WAN, "text_encoder/", "tokenizer/") + _of(UNWANTED_TEXT),
-        "vae": _of(WAN, "vae/"),
-        "segmentation": _of(SEGMENTATION),
-        "fast_high.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
-        "fast_low.safetensors": _of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
-        "high": _of(EXPERTS, "high") + _of(ORBITPAINTER_LORA, "high"),
-        "low": _of(EXPERTS, "low") + _of(ORBITPAINTER_LORA, "low"),
+        "prompts.safetensors": _files_of(WAN, "text_encoder/", "tokenizer/") + _files_of(NEGATIVE_PROMPT),
+        "vae": _files_of(WAN, "vae/"),
+        "segmentation": _files_of(SAM),
+        "fast_high.safetensors": _files_of(FOUR_STEPS, "wan2.2_t2v_A14b_high_noise"),
+        "fast_low.safetensors": _files_of(FOUR_STEPS, "wan2.2_t2v_A14b_low_noise"),
+        "high": _files_of(WAN_EXPERTS, "high") + _files_of(ORBITPAINTER_LORA, "high"),
+        "low": _files_of(WAN_EXPERTS, "low") + _files_of(ORBITPAINTER_LORA, "low"),
         "model.json": (),
     },
-    stays=59_000_000_000,
+    installed_size=59_000_000_000,
     peak=90_000_000_000,
 )
 
@@ -185,7 +186,7 @@ TRELLIS2_FILES = Source(
     "mit",
     _MIT,
 )
-"""Of the texture model: both encoders, the decoder, its flow for both resolutions, and the statistics of its
+"""The texture model: both encoders, the decoder, the flow for both resolutions, and the statistics of its
 latents."""
 
 DINOV3 = Source(
@@ -197,34 +198,32 @@ DINOV3 = Source(
     "account there, and set HF_TOKEN to a token of that account.",
     gated=True,
 )
-"""The eye of the texture model."""
+"""The image encoder of the texture model."""
 
-TRELLIS2 = Needs(
+TRELLIS2 = WeightsSpec(
     "trellis2",
     "TRELLIS.2",
     {
-        "model.json": _of(TRELLIS2_FILES, "texturing_pipeline.json"),
-        "dinov3": _of(DINOV3),
-        "shape_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/shape_enc"),
-        "texture_encoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_enc"),
-        "texture_decoder.safetensors": _of(TRELLIS2_FILES, "ckpts/tex_dec"),
-        "flow_512.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_512"),
-        "flow_1024.safetensors": _of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024"),
+        "model.json": _files_of(TRELLIS2_FILES, "texturing_pipeline.json"),
+        "dinov3": _files_of(DINOV3),
+        "shape_encoder.safetensors": _files_of(TRELLIS2_FILES, "ckpts/shape_enc"),
+        "texture_encoder.safetensors": _files_of(TRELLIS2_FILES, "ckpts/tex_enc"),
+        "texture_decoder.safetensors": _files_of(TRELLIS2_FILES, "ckpts/tex_dec"),
+        "flow_512.safetensors": _files_of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_512"),
+        "flow_1024.safetensors": _files_of(TRELLIS2_FILES, "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024"),
     },
-    stays=8_800_000_000,
+    installed_size=8_800_000_000,
     peak=11_400_000_000,
 )
 
-MODELS = {needs.name: needs for needs in (ORBITPAINTER, TRELLIS2)}
-"""Everything that can be downloaded, by name."""
+MODELS = {spec.name: spec for spec in (ORBITPAINTER, TRELLIS2)}
+"""All models that can be downloaded, by name."""
 
 
-def gigabytes(size: int) -> str:
-    """A size for people."""
-    return (
-        f"{size / 1e9:.1f} GB"
-        if size >= 5e7
-        else f"{size / 1e6:.1f} MB"
-        if size >= 5e4
-        else f"{size / 1e3:.1f} kB"
-    )
+def format_size(size: int) -> str:
+    """A number of bytes with a unit, for users."""
+    if size >= 5e7:
+        return f"{size / 1e9:.1f} GB"
+    if size >= 5e4:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e3:.1f} kB"

@@ -1,5 +1,5 @@
-"""The refine stage: TRELLIS.2 goes over the baked voxels, and what it changed comes back onto the texture
-(Ink3D 3.3)."""
+"""The refine stage: TRELLIS.2 edits the baked voxels, and the change is merged into the texture (Ink3D
+3.3)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,41 +10,41 @@ import torch
 
 from ..api.errors import InvalidMesh, OutOfMemory
 from ..api.settings import Settings
-from ..api.weights import gigabytes
+from ..api.weights import format_size
 from ..bake.bake import Texture
-from ..device import device_called
+from ..device import find_device
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
 from ..paint.painter import LoadOrRun, ProgressCallback
 from ..paint.reference import Reference
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
-from .combine import combine
-from .trellis2.dual_grid import dual_grid
-from .trellis2.image_encoder import framed
+from .texture_merge import merge_refinement
+from .trellis2.dual_grid import DualGrid, dual_grid
+from .trellis2.image_encoder import crop_to_object
 from .trellis2.model import Model, folder
-from .trellis2.sdedit import Strength, repaint
-from .voxel_colors import voxel_colors
+from .trellis2.sdedit import SDEditConfig, run_sdedit
+from .voxel_colors import VoxelColors, voxel_colors
 
-BESIDE = 2_000_000_000
-"""Bytes that a job takes on the CPU beside its largest network, at 512."""
+CPU_OVERHEAD_BYTES = 2_000_000_000
+"""Bytes that a job takes on the CPU beside its largest network, at a resolution of 512."""
 
 
 def check(device: str = "auto") -> None:
-    """Looks whether a refinement can succeed, before anything is done for it.
+    """Checks whether a refinement can succeed, before any stage runs.
 
     Raises:
         InvalidSettings: there is no such device.
         InvalidWeights: its weights are missing or damaged.
-        OutOfMemory: it would work on the CPU, and there is too little memory.
+        OutOfMemory: it would run on the CPU, and there is too little memory.
     """
-    model = Model(folder(), device_called(device))
+    model = Model(folder(), find_device(device))
     if model.device.type == "cpu":
-        needed, free = model.size + BESIDE, psutil.virtual_memory().available
+        needed, free = model.size + CPU_OVERHEAD_BYTES, psutil.virtual_memory().available
         if free < needed:
             raise OutOfMemory(
-                f"Without a GPU the refinement takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
-                "are free. Close other programs, or texture without refinement.",
+                f"Without a GPU the refinement takes {format_size(needed)} of memory, and "
+                f"{format_size(free)} are free. Close other programs, or texture without refinement.",
                 "retry",
             )
     model.check()
@@ -58,83 +58,98 @@ def refine(
     progress: ProgressCallback,
     load_or_run: LoadOrRun,
 ) -> Texture:
-    """The refined texture; one that no view has seen is made anew.
+    """The refined texture; one that no view has seen is generated anew.
 
     Args:
         surface, texture: of the bake.
-        images: what to follow, each with its foreground.
+        images: the conditions, each with its foreground.
         settings: of the job.
-        progress: told the fraction done.
-        load_or_run: stores latents, for a run that is resumed.
+        progress: called with the fraction done.
+        load_or_run: stores latents, for a run that resumes.
 
     Raises:
         InvalidWeights: the weights are missing or damaged.
-        InvalidMesh: there is nothing to texture anew: the mesh lies in no voxel.
-        OutOfMemory: the card is too small.
+        InvalidMesh: no view has seen the texture, and the mesh lies in no voxel.
+        OutOfMemory: the GPU has too little memory.
     """
-    model = Model(folder(), device_called(settings.device))
-    anew = not texture.coverage.any()
-    strength = (
-        Strength(1.0, 2 * settings.refine_steps, settings.seed)
-        if anew
-        else Strength(settings.refine_strength, settings.refine_steps, settings.seed)
-    )
-    if not strength.start:
+    model = Model(folder(), find_device(settings.device))
+    unseen = not texture.coverage.any()
+    config = _sdedit_config(settings, unseen)
+    if not config.noise_level:
         return texture
+    # Voxels of the surface.
     grid = dual_grid(surface.vertices, surface.faces, settings.refine_resolution)
     if not len(grid):
-        what = "The mesh is too thin for the refinement: no voxel holds any of it."
-        if anew:
-            raise InvalidMesh(f"{what} Choose another painter.")
-        return replace(texture, notes=(f"{what} The texture is as it was painted.",))
+        problem = "The mesh is too thin for the refinement: no voxel holds any of it."
+        if unseen:
+            raise InvalidMesh(f"{problem} Choose another painter.")
+        return replace(texture, notes=(f"{problem} The texture is as it was painted.",))
     progress(0.1)
+    # Their colours before and after the edit.
     colors = voxel_colors(surface, texture, grid)
     progress(0.2)
-    pictures = [framed(image, settings.refine_resolution) for image in images]
+    before, after = _edit_voxels(
+        model, grid, None if unseen else colors, images, config, progress, load_or_run
+    )
+    # Back onto the texture.
+    refined = merge_refinement(surface, texture, grid, colors, before, after)
+    if model.card.trained:
+        return refined
+    return replace(refined, notes=("TRELLIS.2's weights are random: its colours mean nothing.",))
+
+
+def _sdedit_config(settings: Settings, unseen: bool) -> SDEditConfig:
+    """The settings' strength; for a texture that no view has seen pure noise and twice the steps."""
+    if unseen:
+        return SDEditConfig(1.0, 2 * settings.refine_steps, settings.seed)
+    return SDEditConfig(settings.refine_strength, settings.refine_steps, settings.seed)
+
+
+def _edit_voxels(
+    model: Model,
+    grid: DualGrid,
+    colors: VoxelColors | None,
+    images: Sequence[Reference],
+    config: SDEditConfig,
+    progress: ProgressCallback,
+    load_or_run: LoadOrRun,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Before and after of :func:`.trellis2.sdedit.run_sdedit`; a lack of GPU memory is reported with what to
+    do."""
     try:
-        before, after = repaint(
-            model,
-            grid,
-            None if anew else colors.values,
-            pictures,
-            strength,
-            lambda fraction: progress(0.2 + 0.7 * fraction),
-            load_or_run,
+        return run_sdedit(
+            model=model,
+            grid=grid,
+            values=None if colors is None else colors.values,
+            images=[crop_to_object(image, grid.resolution) for image in images],
+            config=config,
+            progress=lambda fraction: progress(0.2 + 0.7 * fraction),
+            load_or_run=load_or_run,
         )
     except torch.OutOfMemoryError as error:
-        smaller = (
-            "Refine at 512, or not at all"
-            if settings.refine_resolution > 512
-            else "Texture without refinement"
-        )
+        smaller = "Refine at 512, or not at all" if grid.resolution > 512 else "Texture without refinement"
         raise OutOfMemory(
-            f"The card has too little memory to refine {len(grid):,} voxels. {smaller}, or close other "
-            "programs that use the card.",
+            f"The graphics card has too little memory to refine {len(grid):,} voxels. {smaller}, or close "
+            "other programs that use it.",
             "retry",
         ) from error
-    refined = combine(surface, texture, grid, colors, before, after)
-    return (
-        refined
-        if model.card.trained
-        else replace(refined, notes=("TRELLIS.2's weights are random: its colours mean nothing.",))
-    )
 
 
-def seen_images(
+def select_condition_images(
     reference: Reference,
     orbits: Sequence[Orbit],
     buffers: Sequence[GBuffer],
     frames: Sequence[np.ndarray],
     count: int,
 ) -> list[Reference]:
-    """The images to follow: the reference and, if there are more, painted views of other sides, evenly around
-    the first long orbit."""
+    """The images that condition the refinement: the reference and, if ``count`` is above 1, painted views of
+    other sides, evenly spaced around the first orbit that has enough."""
     images = [cut_out(reference)]
     starts = np.cumsum([0, *(len(orbit.cameras) for orbit in orbits)])
     for orbit, start in zip(orbits, starts, strict=False):
         if len(orbit.cameras) >= count > 1:
-            turned = np.linspace(0, len(orbit.cameras), count, endpoint=False).astype(int)[1:]
-            views = [(frames[start + view], buffers[start + view].mask) for view in turned]
+            others = np.linspace(0, len(orbit.cameras), count, endpoint=False).astype(int)[1:]
+            views = [(frames[start + view], buffers[start + view].mask) for view in others]
             return images + [
                 Reference(frame.astype(np.float32) / 255, mask.astype(np.float32)) for frame, mask in views
             ]

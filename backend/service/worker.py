@@ -36,7 +36,7 @@ from .. import store
 from ..api.devices import Device
 from ..api.errors import Cancelled, OrbitError, OutOfMemory
 from ..api.settings import Settings
-from ..device import device_called, look_at, processor
+from ..device import find_device, query_cpu, query_device
 
 PIPELINE = "backend.pipeline:run"
 _PROGRESS_INTERVAL = 0.1
@@ -92,10 +92,10 @@ class Worker:
         try:
             if model := store.load_download(folder):
                 from ..weights.job import (
-                    bring,
+                    download_model,
                 )  # huggingface_hub takes a second to import, which no other job needs
 
-                result = bring(model, progress)
+                result = download_model(model, progress)
             else:
                 job = store.load_job(folder)
                 progress.at_work = partial(_at_work, job.settings)
@@ -156,7 +156,7 @@ class _Progress:
 
 def _at_work(settings: Settings, stage: str) -> Device:
     """What works in a stage of a job, and how full its memory is."""
-    return look_at(device_called(settings.device)) if stage in settings.networks else processor()
+    return query_device(find_device(settings.device)) if stage in settings.networks else query_cpu()
 
 
 def explain(error: Exception, stage: str) -> OrbitError:

@@ -1,17 +1,21 @@
-"""``python -m backend download``: says what it would download and under which terms, asks, and does it."""
+"""The command ``python -m backend download``: shows what it would download and under which terms, asks for
+agreement, and installs."""
 
 import time
 from pathlib import Path
 
 from ..api.errors import DownloadFailed
-from ..api.weights import Needs, gigabytes
-from .install import Progress, install, installed, put_gated
+from ..api.weights import WeightsSpec, format_size
+from .install import Progress, copy_gated_files, install, is_installed
 from .manifest import Manifest
-from .plan import left, look, room, surprise
+from .plan import bytes_to_download, find_deviation, peak_disk_space, resolve_manifest
+
+_PRINT_SECONDS = 0.2
+"""Shortest time between two updates of the progress line."""
 
 
 def download(
-    needs: Needs,
+    spec: WeightsSpec,
     target: Path,
     offline: Path | None,
     agreed: bool,
@@ -19,76 +23,80 @@ def download(
     gated: Path | None = None,
     **options,
 ) -> bool:
-    """From nothing to a model that works; returns whether there is one now.
+    """Installs a model unless it is installed; returns whether it is now.
 
     Args:
         target: the model's folder.
-        offline: see :func:`backend.weights.plan.look`.
-        agreed: to size and terms; else the terminal is asked.
-        keep: the downloaded files stay.
-        gated: a folder with the files of the repositories that want to know who downloads them.
-        options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
+        offline: see :func:`backend.weights.plan.resolve_manifest`.
+        agreed: to size and terms; else the user is asked in the terminal.
+        keep: keep the downloaded files.
+        gated: a folder with the files of gated repositories.
+        options: of the conversion, see :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
         OrbitError: see :func:`backend.weights.install.install`.
     """
-    if target.exists() and installed(needs, target):
+    if target.exists() and is_installed(spec, target):
         print(f"The weights are in {target} already.")
         return True
     if gated:
-        put_gated(needs, gated, target)
-    manifest = look(needs, target, offline)
-    print(offer(needs, manifest, target, offline, keep))
-    if changed := surprise(needs, manifest):
+        copy_gated_files(spec, gated, target)
+    # Show the terms and ask.
+    manifest = resolve_manifest(spec, target, offline)
+    print(describe_download(spec, manifest, target, offline, keep))
+    if deviation := find_deviation(spec, manifest):
         if agreed:
-            raise DownloadFailed(f"{changed} Look at its page, then run the command without --yes.")
-        print(changed)
-    if not agreed and not _asked():
+            # --yes agrees to our list, and to nothing else.
+            raise DownloadFailed(f"{deviation} Look at its page, then run the command without --yes.")
+        print(deviation)
+    if not agreed and not _ask_agreement():
         print("Nothing was downloaded.")
         return False
-    install(needs, manifest, target, _printed(), offline, keep, **options)
+    # Install.
+    install(spec, manifest, target, _progress_printer(), offline, keep, **options)
     print(f"\nWritten: {target}")
     return True
 
 
-def offer(needs: Needs, manifest: Manifest, target: Path, offline: Path | None, keep: bool) -> str:
-    """What the user is asked to agree to: repositories, sizes, licences, and the room that it takes."""
+def describe_download(
+    spec: WeightsSpec, manifest: Manifest, target: Path, offline: Path | None, keep: bool
+) -> str:
+    """The text that the user is asked to agree to: repositories, sizes, licences, and the disk space
+    needed."""
     lines = []
-    for source in needs.sources:
+    for source in spec.sources:
         size = sum(file.size for file in manifest.files if file.repository == source.repository)
         lines.append(
-            f"{source.repository:40} {gigabytes(size):>9}  "
+            f"{source.repository:40} {format_size(size):>9}  "
             f"{manifest.licenses.get(source.repository) or source.license}"
         )
-    lines += [f"  {source.repository} is gated." for source in needs.sources if source.gated]
-    lines += [f"  {terms}" for terms in dict.fromkeys(source.terms for source in needs.sources)]
+    lines += [f"  {source.repository} is gated." for source in spec.sources if source.gated]
+    lines += [f"  {terms}" for terms in dict.fromkeys(source.terms for source in spec.sources)]
     if offline:
         lines.append(f"Everything is in {offline}.")
     else:
-        lines.append(
-            f"To download: {gigabytes(left(needs, manifest, target))} of {gigabytes(manifest.size)}."
-        )
-    lines.append(
-        f"{target} needs up to {gigabytes(room(needs, manifest, target, bool(offline), keep))} of free space "
-        "on the way."
-    )
+        to_download = bytes_to_download(spec, manifest, target)
+        lines.append(f"To download: {format_size(to_download)} of {format_size(manifest.size)}.")
+    space = peak_disk_space(spec, manifest, target, bool(offline), keep)
+    lines.append(f"{target} needs up to {format_size(space)} of free space while it is installed.")
     return "\n".join(lines)
 
 
-def _asked() -> bool:
+def _ask_agreement() -> bool:
     try:
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+        return input("Continue? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
 
-def _printed() -> Progress:
-    last, told = "", 0.0
+def _progress_printer() -> Progress:
+    """A progress callback that rewrites one line of the terminal."""
+    last_step, last_time = "", 0.0
 
-    def tell(stage: str, fraction: float) -> None:
-        nonlocal last, told
-        if stage != last or time.monotonic() - told > 0.2:
-            print(f"\r{stage:9}{fraction:6.1%}", end="", flush=True)
-            last, told = stage, time.monotonic()
+    def print_progress(step: str, fraction: float) -> None:
+        nonlocal last_step, last_time
+        if step != last_step or time.monotonic() - last_time > _PRINT_SECONDS:
+            print(f"\r{step:9}{fraction:6.1%}", end="", flush=True)
+            last_step, last_time = step, time.monotonic()
 
-    return tell
+    return print_progress

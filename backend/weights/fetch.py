@@ -1,8 +1,9 @@
-"""One file from a server: what has arrived is kept when the way breaks, and nothing unchecked gets its name.
+"""Downloads one file from a server: what has arrived is kept when the connection breaks, and a file gets its
+final name only after its hash was checked.
 
-The downloads of huggingface_hub as we pin it begin a file anew after a failure (each writes to a name of its
-own, which it deletes when it fails), which at 28 GB a file is hours. Hence its inner ``http_get``, which goes
-on from where a file ends.
+huggingface_hub's own downloads, in the version that we pin, start a file over after a failure (each writes to
+a temporary name and deletes it when it fails), which costs hours for a file of 28 GB. Hence its inner
+``http_get``, which resumes at the end of a file.
 """
 
 import contextlib
@@ -18,94 +19,99 @@ from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
 from .. import store
 from ..api.errors import DownloadFailed, InvalidWeights
-from .manifest import File, network
+from .manifest import RemoteFile, report_network_errors
 
-_CHUNK = 1 << 23
+_HASH_CHUNK_BYTES = 1 << 23
+"""Bytes of a file that are read and hashed at a time."""
 
-Tell = Callable[[int], None]
-"""Told the bytes that were dealt with since the last call; may raise to stop."""
+ReportBytes = Callable[[int], None]
+"""Called with the number of bytes that have arrived since the last call; negative if bytes were discarded.
+May raise to stop."""
 
 
-def present(file: File, folder: Path) -> int:
-    """How many bytes of a file are in a folder, checked or still under way."""
-    target = folder / file.place
-    for path in (target, _unfinished(target)):
+def bytes_present(file: RemoteFile, folder: Path) -> int:
+    """Bytes of a file that a folder holds, checked or partial."""
+    target = folder / file.relative_path
+    for path in (target, _partial_path(target)):
         with contextlib.suppress(FileNotFoundError):
             return min(path.stat().st_size, file.size)
     return 0
 
 
-def doubt(file: File, folder: Path) -> None:
-    """What is there of a file counts as unchecked from now on."""
-    target = folder / file.place
+def mark_unchecked(file: RemoteFile, folder: Path) -> None:
+    """Renames a downloaded file to its partial name, so that :func:`fetch_file` checks its hash again."""
+    target = folder / file.relative_path
     if target.is_file():
-        target.replace(_unfinished(target))
+        target.replace(_partial_path(target))
 
 
-def fetch(file: File, folder: Path, tell: Tell) -> Path:
-    """Where the file is in the folder, after getting what is missing of it and comparing its hash.
+def fetch_file(file: RemoteFile, folder: Path, report: ReportBytes) -> Path:
+    """Downloads what is missing of a file, checks its hash, and returns its path in the folder.
 
     Args:
-        tell: of what comes beyond what is :func:`present`.
+        report: of bytes beyond those that are :func:`bytes_present`.
 
     Raises:
-        DownloadFailed: the server cannot be reached or gives less than the file.
+        DownloadFailed: the server cannot be reached or sends less than the file.
         InvalidWeights: what arrived is not the file; it has been deleted.
         StorageError: the folder cannot be written.
     """
-    target = folder / file.place
+    target = folder / file.relative_path
     if target.is_file() and target.stat().st_size == file.size:
         return target
-    unfinished = _unfinished(target)
-    with store.said_plainly(unfinished):
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = _partial_path(target)
+    with store.said_plainly(partial_path):
+        partial_path.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        if unfinished.exists() and unfinished.stat().st_size > file.size:
-            unfinished.unlink()
-            tell(-file.size)
-        with _Counted(unfinished, tell) as stream:
+        # A partial file larger than the file is of something else.
+        if partial_path.exists() and partial_path.stat().st_size > file.size:
+            partial_path.unlink()
+            report(-file.size)
+        with _CountingFile(partial_path, report) as stream:
             if stream.tell() < file.size:
-                _get(file, stream)
+                _resume_download(file, stream)
             os.fsync(stream.fileno())
-        if wrong := damage(file, unfinished, tell):
-            unfinished.unlink()
-            raise InvalidWeights(f"{wrong} It has been deleted: run the command again.", "retry")
-        unfinished.replace(target)
+        if damage := find_damage(file, partial_path, report):
+            partial_path.unlink()
+            raise InvalidWeights(f"{damage} It has been deleted: run the command again.", "retry")
+        partial_path.replace(target)
     return target
 
 
-def damage(file: File, path: Path, tell: Tell) -> str:
-    """What is wrong with a file that should be ``file``; "" if nothing is known to be. ``tell`` is told of no
-    bytes, but may raise."""
+def find_damage(file: RemoteFile, path: Path, report: ReportBytes) -> str:
+    """A sentence if the hash of a file at ``path`` is not that of ``file``; "" if it is or is unknown.
+    ``report`` is called with 0 bytes, so that it can stop this."""
     if not file.digest:
         return ""
     kind, expected = file.digest.split(":")
     # Git hashes a blob with a header before it.
     digest = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
     with open(path, "rb") as stream:
-        for chunk in iter(partial(stream.read, _CHUNK), b""):
+        for chunk in iter(partial(stream.read, _HASH_CHUNK_BYTES), b""):
             digest.update(chunk)
-            tell(0)
+            report(0)
     found = digest.hexdigest()
     if found == expected:
         return ""
     return (
-        f"{file.place.as_posix()} is another file than it should be: its {kind} hash is {found} instead of "
-        f"{expected}."
+        f"{file.relative_path.as_posix()} is another file than it should be: its {kind} hash is {found} "
+        f"instead of {expected}."
     )
 
 
-def _get(file: File, stream: "_Counted") -> None:
+def _resume_download(file: RemoteFile, stream: "_CountingFile") -> None:
+    """Appends the rest of a file to the stream."""
     # The token is for the Hub only.
     headers = {} if file.address else build_hf_headers()
     disable_progress_bars()
-    with network(file.place.as_posix()):
+    name = file.relative_path.as_posix()
+    with report_network_errors(name):
         try:
             http_get(file.url, stream, resume_size=stream.tell(), headers=headers, expected_size=file.size)
         except OSError as error:
+            # http_get reports a file that ends too early with an OSError of its own.
             if error.errno is not None or not str(error).startswith("Consistency check"):
                 raise
-            name = file.place.as_posix()
             raise DownloadFailed(
                 f"{name}: the server gave {stream.tell()} of {file.size} bytes. What has arrived is kept: "
                 "run the command again.",
@@ -113,29 +119,29 @@ def _get(file: File, stream: "_Counted") -> None:
             ) from error
 
 
-def _unfinished(target: Path) -> Path:
+def _partial_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.part")
 
 
-class _Counted(io.FileIO):
-    """A file to go on writing, which tells what is written."""
+class _CountingFile(io.FileIO):
+    """A file to append to, which reports the bytes written."""
 
-    def __init__(self, path: Path, tell: Tell):
+    def __init__(self, path: Path, report: ReportBytes):
         super().__init__(path, "r+b" if path.exists() else "w+b")
-        self._tell = tell
+        self._report = report
         self.seek(0, io.SEEK_END)
 
     def write(self, chunk: bytes) -> int:
         view = memoryview(chunk)
-        # A raw file may take less than it is given.
+        # A raw file may write less than it is given.
         while view:
             view = view[super().write(view) :]
-        self._tell(len(chunk))
+        self._report(len(chunk))
         return len(chunk)
 
     def truncate(self, size: int | None = None) -> int:
-        """Takes back what the server is about to send anew."""
+        """Discards what the server is about to send again."""
         end = self.tell() if size is None else size
-        self._tell(end - self.seek(0, io.SEEK_END))
+        self._report(end - self.seek(0, io.SEEK_END))
         self.seek(end)
         return super().truncate(end)

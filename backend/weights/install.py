@@ -1,8 +1,8 @@
-"""A model's weights from nothing: fetched and converted part by part, so that the disk holds the originals of
-one part at a time.
+"""Installs a model's weights: downloads and converts one component of its folder after the other, so that the
+disk holds the originals of one at a time.
 
-A part that is finished stays when a later one fails or the user stops; the folder that the model is read from
-appears at the end, whole.
+A finished component is kept when a later one fails or the user stops. The folder that the model is read from
+appears at the end, complete.
 """
 
 import contextlib
@@ -16,20 +16,28 @@ from filelock import FileLock, Timeout
 
 from .. import store
 from ..api.errors import DownloadFailed, InvalidWeights, StorageError
-from ..api.weights import Needs, gigabytes
-from .fetch import damage, doubt, fetch, present
-from .manifest import File, Manifest
-from .plan import bytes_of, files_of, made, room, unfinished, workplace
+from ..api.weights import WeightsSpec, format_size
+from .fetch import ReportBytes, bytes_present, fetch_file, find_damage, mark_unchecked
+from .manifest import Manifest, RemoteFile
+from .plan import (
+    component_files,
+    component_size,
+    components_folder,
+    download_folder,
+    missing_components,
+    peak_disk_space,
+)
 
-_CONVERTED_BYTE = 0.1
-"""What converting a byte takes, in bytes to download, for the bar of progress."""
+_CONVERT_COST = 0.1
+"""Time to convert a byte, relative to the time to download one, for the progress bar."""
 
 Progress = Callable[[str, float], None]
-"""Told what is being done and the fraction of everything that is done; may raise to stop."""
+"""Called with the current step, "download" or "convert", and the fraction done of everything; may raise to
+stop."""
 
 
 def install(
-    needs: Needs,
+    spec: WeightsSpec,
     manifest: Manifest,
     target: Path,
     progress: Progress,
@@ -37,143 +45,178 @@ def install(
     keep: bool = False,
     **options,
 ) -> None:
-    """Brings and converts what :func:`backend.weights.plan.look` found. The user has agreed to it.
+    """Downloads and converts the files of a manifest, see :func:`backend.weights.plan.resolve_manifest`. The
+    user has agreed to it.
 
     Args:
-        target: the model's folder; what was there before stays until the new one is whole.
-        offline: see :func:`backend.weights.plan.look`; its files stay.
-        keep: leave the downloaded files and the manifest in the :func:`backend.weights.plan.workplace`, which
-            is then such a folder itself.
-        options: of :func:`backend.paint.orbitpainter.convert.convert_expert`.
+        target: the model's folder; an older one is kept until the new one is complete.
+        offline: see :func:`backend.weights.plan.resolve_manifest`; its files are kept.
+        keep: keep the downloaded files and the manifest in :func:`backend.weights.plan.download_folder`,
+            which can then be given as ``offline``.
+        options: of the conversion, see :func:`backend.paint.orbitpainter.convert.convert_expert`.
 
     Raises:
-        StorageError: there is too little room, or the folder cannot be written.
-        DownloadFailed, InvalidWeights: what could not be brought or was not what it should be; what is good
-            stays for the next run.
+        StorageError: there is too little disk space, or the folder cannot be written.
+        DownloadFailed, InvalidWeights: a file could not be downloaded or is not what it should be; everything
+            intact is kept for the next run.
     """
-    _check_room(room(needs, manifest, target, bool(offline), keep), target)
-    work, parts_folder = workplace(target), made(target)
+    _check_space(peak_disk_space(spec, manifest, target, bool(offline), keep), target)
+    downloads, converted = download_folder(target), components_folder(target)
     with store.said_plainly(target):
-        work.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
-            if offline:
-                # What an earlier run made may be of other files.
-                shutil.rmtree(parts_folder, ignore_errors=True)
-            elif Manifest.read(work, needs) != manifest:
-                shutil.rmtree(parts_folder, ignore_errors=True)
-                for file in manifest.files:
-                    doubt(file, work)
-                manifest.write(work)
-            parts_folder.mkdir(exist_ok=True)
-            parts = {part: files_of(part, needs, manifest) for part in unfinished(needs, target)}
-            there = 0 if offline else sum(present(file, work) for files in parts.values() for file in files)
-            tally = _Tally(parts, there, progress)
-            for part, files in parts.items():
-                bring = partial(_checked, folder=offline) if offline else partial(fetch, folder=work)
-                paths = [bring(file, tell=tally.add) for file in files]
-                tally.make(
-                    part,
-                    files,
-                    partial(_maker(needs).make, part, paths, offline or work, parts_folder, **options),
-                )
-                if not (offline or keep):
-                    for path in paths:
-                        path.unlink()
-            try:
-                check(needs, parts_folder)
-            except InvalidWeights:
-                shutil.rmtree(parts_folder)
-                raise
+        downloads.mkdir(parents=True, exist_ok=True)
+        with _lock_target(target):
+            _discard_stale(spec, manifest, target, offline)
+            converted.mkdir(exist_ok=True)
+            _install_components(spec, manifest, target, progress, offline, keep, options)
+            _check_converted(spec, converted)
+            # Replace the model's folder by the new one.
             shutil.rmtree(target, ignore_errors=True)
-            parts_folder.rename(target)
+            converted.rename(target)
+            # Clean up.
             if offline:
-                # It may be the user's own.
+                # The folder may hold files that the user put there.
                 with contextlib.suppress(OSError):
-                    work.rmdir()
+                    downloads.rmdir()
             elif not keep:
-                shutil.rmtree(work, ignore_errors=True)
+                shutil.rmtree(downloads, ignore_errors=True)
 
 
-def put_gated(needs: Needs, folder: Path, target: Path) -> None:
-    """Puts a user's own files of repositories that want to know who downloads them where a download finds
-    them, and checks them then.
+def _discard_stale(spec: WeightsSpec, manifest: Manifest, target: Path, offline: Path | None) -> None:
+    """Discards converted components that may be of other files, and has earlier downloads checked again."""
+    downloads, converted = download_folder(target), components_folder(target)
+    if offline:
+        shutil.rmtree(converted, ignore_errors=True)
+    elif Manifest.read(downloads, spec) != manifest:
+        shutil.rmtree(converted, ignore_errors=True)
+        for file in manifest.files:
+            mark_unchecked(file, downloads)
+        manifest.write(downloads)
+
+
+def _install_components(
+    spec: WeightsSpec,
+    manifest: Manifest,
+    target: Path,
+    progress: Progress,
+    offline: Path | None,
+    keep: bool,
+    options: dict,
+) -> None:
+    """Downloads and converts every missing component; its originals are then deleted, unless they are
+    kept."""
+    downloads, converted = download_folder(target), components_folder(target)
+    components = {
+        component: component_files(component, spec, manifest)
+        for component in missing_components(spec, target)
+    }
+    files_to_get = [file for files in components.values() for file in files]
+    present = 0 if offline else sum(bytes_present(file, downloads) for file in files_to_get)
+    tally = _ProgressTally(components, present, progress)
+    get_file = partial(_check_file, folder=offline) if offline else partial(fetch_file, folder=downloads)
+    for component, files in components.items():
+        paths = [get_file(file, report=tally.add_bytes) for file in files]
+        make = _import_converter(spec).make
+        tally.convert(
+            component,
+            files,
+            partial(make, component, paths, offline or downloads, converted, **options),
+        )
+        if not (offline or keep):
+            for path in paths:
+                path.unlink()
+
+
+def _check_converted(spec: WeightsSpec, converted: Path) -> None:
+    """Opens every converted file once; if one is bad, all are deleted and InvalidWeights is raised."""
+    try:
+        check(spec, converted)
+    except InvalidWeights:
+        shutil.rmtree(converted)
+        raise
+
+
+def copy_gated_files(spec: WeightsSpec, folder: Path, target: Path) -> None:
+    """Copies the user's own files of gated repositories to where the download looks for them; it checks them.
 
     Raises:
         InvalidWeights: the folder lacks one.
         StorageError: they cannot be written.
     """
-    for source in needs.sources:
+    for source in spec.sources:
         for path in source.files if source.gated else ():
             if not (folder / path).is_file():
                 raise InvalidWeights(f"{folder} has no file '{path}' of {source.repository}.")
-            place = workplace(target) / source.repository / path
-            with store.said_plainly(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(folder / path, place)
+            copy = download_folder(target) / source.repository / path
+            with store.said_plainly(copy):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(folder / path, copy)
 
 
-def check(needs: Needs, target: Path) -> None:
+def check(spec: WeightsSpec, target: Path) -> None:
     """Opens every file of a model's folder once.
 
     Raises:
         InvalidWeights: one is missing or damaged.
     """
-    _maker(needs).check(target)
+    _import_converter(spec).check(target)
 
 
-def installed(needs: Needs, target: Path) -> bool:
-    """The model can be read from this folder."""
+def is_installed(spec: WeightsSpec, target: Path) -> bool:
+    """Whether the model can be read from this folder."""
     try:
-        check(needs, target)
+        check(spec, target)
     except InvalidWeights:
         return False
     return True
 
 
-class _Tally:
-    """Turns bytes into the fraction of everything that is done."""
+class _ProgressTally:
+    """Turns bytes into the fraction done of everything."""
 
-    def __init__(self, parts: dict[str, list[File]], there: int, progress: Progress):
+    def __init__(self, components: dict[str, list[RemoteFile]], present: int, progress: Progress):
         self._total = sum(
-            sum(file.size for file in files) + _CONVERTED_BYTE * bytes_of(part, files)
-            for part, files in parts.items()
+            sum(file.size for file in files) + _CONVERT_COST * component_size(component, files)
+            for component, files in components.items()
         )
-        self._done, self._progress = float(there), progress
-        self._tell("download", 0)
+        self._done, self._progress = float(present), progress
+        self._report("download", 0)
 
-    def add(self, size: int) -> None:
-        """So many bytes were brought."""
+    def add_bytes(self, size: int) -> None:
+        """Counts bytes that have arrived."""
         self._done += size
-        self._tell("download", 0)
+        self._report("download", 0)
 
-    def make(self, part: str, files: list[File], make: Callable[[Callable[[float], None]], None]) -> None:
-        """Calls ``make`` with what to tell its own progress to."""
-        share = _CONVERTED_BYTE * bytes_of(part, files)
-        self._tell("convert", 0)
-        make(progress=lambda fraction: self._tell("convert", fraction * share))
+    def convert(
+        self, component: str, files: list[RemoteFile], convert: Callable[[Callable[[float], None]], None]
+    ) -> None:
+        """Calls ``convert``, whose own progress counts for the component's share."""
+        share = _CONVERT_COST * component_size(component, files)
+        self._report("convert", 0)
+        convert(progress=lambda fraction: self._report("convert", fraction * share))
         self._done += share
 
-    def _tell(self, stage: str, more: float) -> None:
-        self._progress(stage, min((self._done + more) / max(self._total, 1), 1.0))
+    def _report(self, step: str, more: float) -> None:
+        self._progress(step, min((self._done + more) / max(self._total, 1), 1.0))
 
 
-def _maker(needs: Needs):
-    # torch and diffusers take seconds to import, which the question to the user shall not wait for.
-    return import_module(f".{needs.name}", __package__)
+def _import_converter(spec: WeightsSpec):
+    """The module that converts a model's files. It imports torch and diffusers, which takes seconds, so it is
+    not imported before the user has agreed."""
+    return import_module(f".{spec.name}", __package__)
 
 
-def _checked(file: File, folder: Path, tell: Callable[[int], None]) -> Path:
-    """Where a file is in a folder that we may not change."""
-    path = folder / file.place
-    if wrong := damage(file, path, tell):
-        raise InvalidWeights(f"{wrong} Download it again: {path}")
-    tell(file.size)
+def _check_file(file: RemoteFile, folder: Path, report: ReportBytes) -> Path:
+    """The path of a file in a folder that must not be changed, after comparing its hash."""
+    path = folder / file.relative_path
+    if damage := find_damage(file, path, report):
+        raise InvalidWeights(f"{damage} Download it again: {path}")
+    report(file.size)
     return path
 
 
 @contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Two processes shall not write the same files; the lock ends with the process."""
+def _lock_target(target: Path) -> Iterator[None]:
+    """Keeps a second process from writing the same files; the lock ends with the process."""
     lock = FileLock(target.with_name(f"{target.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -187,13 +230,13 @@ def _alone(target: Path) -> Iterator[None]:
         lock.release()
 
 
-def _check_room(needed: int, target: Path) -> None:
-    there = next(folder for folder in target.parents if folder.exists())
-    free = shutil.disk_usage(there).free
+def _check_space(needed: int, target: Path) -> None:
+    existing = next(folder for folder in target.parents if folder.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise StorageError(
-            f"The disk of {target} has {gigabytes(free)} free, and bringing the weights takes up to "
-            f"{gigabytes(needed)}. Free some space, or set ORBIT_TEXTURE_MODELS to a folder on a larger "
+            f"The disk of {target} has {format_size(free)} free, and installing the weights takes up to "
+            f"{format_size(needed)}. Free some space, or set ORBIT_TEXTURE_MODELS to a folder on a larger "
             "disk.",
             "retry",
         )

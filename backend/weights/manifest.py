@@ -1,4 +1,4 @@
-"""The manifest: of which commit every file of a download is, its size and its hash."""
+"""The manifest of a download: commit, size and hash of every file."""
 
 import json
 from collections.abc import Iterator
@@ -16,22 +16,25 @@ from huggingface_hub.errors import (
 )
 
 from ..api.errors import DownloadFailed
-from ..api.weights import Needs, Source
+from ..api.weights import Source, WeightsSpec
 
-FILE = "manifest.json"
-_SECONDS = 20.0
+MANIFEST_FILE = "manifest.json"
+"""Name of the manifest in the folder of a download."""
+
+_HUB_TIMEOUT_SECONDS = 20.0
+"""Longest wait for an answer of the Hub about a repository."""
 
 
 @dataclass(frozen=True)
-class File:
+class RemoteFile:
     """One file of a download.
 
     Attributes:
-        repository, path: where it is there, and under the folder of the download.
+        repository, path: of the file on the server, and under the folder of the download.
         size: in bytes.
-        digest: ``sha256:…``, or ``git:…``, git's hash of a blob, of a small file of which the Hub knows no
-            other; "" if unknown.
-        commit: of the repository on the Hub; "" at an own address.
+        digest: ``sha256:…``, or ``git:…`` for git's hash of a blob, which is all that the Hub states for
+            small files; "" if unknown.
+        commit: of the repository on the Hub; "" at an address of its own.
         address: see :class:`backend.api.weights.Source`.
     """
 
@@ -44,7 +47,7 @@ class File:
 
     @property
     def url(self) -> str:
-        """Where to get it; of the Hub, at ``HF_ENDPOINT``."""
+        """Its URL; on the Hub, under ``HF_ENDPOINT``."""
         return (
             f"{self.address}/{self.path}"
             if self.address
@@ -52,100 +55,104 @@ class File:
         )
 
     @property
-    def place(self) -> Path:
-        """Where it lies, relative to the folder."""
+    def relative_path(self) -> Path:
+        """Its path in the folder of the download."""
         return Path(self.repository, self.path)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a download consists of.
+    """The files of a download.
 
     Attributes:
         files: all of them.
-        licenses: by repository, as its server states it; "" where it does not.
+        licenses: by repository, as its server states it; "" where it states none.
     """
 
-    files: tuple[File, ...]
+    files: tuple[RemoteFile, ...]
     licenses: dict[str, str]
 
     @property
     def size(self) -> int:
         return sum(file.size for file in self.files)
 
-    def file(self, source: Source, path: str) -> File:
+    def file(self, source: Source, path: str) -> RemoteFile:
         """The file of a repository."""
         return next(file for file in self.files if (file.repository, file.path) == (source.repository, path))
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"{FILE}.part"
-        unfinished.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
-        unfinished.replace(folder / FILE)
+        partial_path = folder / f"{MANIFEST_FILE}.part"
+        partial_path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+        partial_path.replace(folder / MANIFEST_FILE)
 
     @staticmethod
-    def read(folder: Path, needs: Needs) -> "Manifest | None":
-        """The manifest of a folder; None if there is none, or one of other needs."""
+    def read(folder: Path, spec: WeightsSpec) -> "Manifest | None":
+        """The manifest of a folder; None if there is none, or one of other files than ``spec``'s."""
         try:
-            data = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            manifest = Manifest(tuple(File(**file) for file in data["files"]), data["licenses"])
+            data = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+            manifest = Manifest(tuple(RemoteFile(**file) for file in data["files"]), data["licenses"])
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
             raise DownloadFailed(
-                f"{folder / FILE} cannot be read ({error}). Delete it, then run: {needs.command}"
+                f"{folder / MANIFEST_FILE} cannot be read ({error}). Delete it, then run: {spec.command}"
             ) from error
-        wanted = {(source.repository, path) for source in needs.sources for path in source.files}
-        return manifest if {(file.repository, file.path) for file in manifest.files} == wanted else None
+        expected = {(source.repository, path) for source in spec.sources for path in source.files}
+        return manifest if {(file.repository, file.path) for file in manifest.files} == expected else None
 
 
-def ask(needs: Needs) -> Manifest:
-    """What the servers have today. ``HF_ENDPOINT`` and ``HF_TOKEN`` mean what they mean to huggingface_hub.
+def query_servers(spec: WeightsSpec) -> Manifest:
+    """The manifest of what the servers have today. ``HF_ENDPOINT`` and ``HF_TOKEN`` have huggingface_hub's
+    meaning.
 
     Raises:
-        DownloadFailed: a server cannot be reached, or lacks something.
+        DownloadFailed: a server cannot be reached, or lacks a file.
     """
     files, licenses = [], {}
-    for source in needs.sources:
+    for source in spec.sources:
         if source.address:
             files += [
-                File(source.repository, path, size, f"sha256:{source.sha256[path]}", address=source.address)
+                RemoteFile(
+                    source.repository, path, size, f"sha256:{source.sha256[path]}", address=source.address
+                )
                 for path, size in source.files.items()
             ]
             licenses[source.repository] = source.license
         else:
-            found, licenses[source.repository] = _ask_hub(source)
+            found, licenses[source.repository] = _query_hub(source)
             files += found
     return Manifest(tuple(files), licenses)
 
 
-def _ask_hub(source: Source) -> tuple[list[File], str]:
-    with network(source.repository):
-        model = HfApi().model_info(source.repository, files_metadata=True, timeout=_SECONDS)
-    there = {entry.rfilename: entry for entry in model.siblings or ()}
+def _query_hub(source: Source) -> tuple[list[RemoteFile], str]:
+    """Files of a repository and the licence that its model card states."""
+    with report_network_errors(source.repository):
+        model = HfApi().model_info(source.repository, files_metadata=True, timeout=_HUB_TIMEOUT_SECONDS)
+    entries = {entry.rfilename: entry for entry in model.siblings or ()}
     files = []
     for path in source.files:
-        if path not in there:
+        if path not in entries:
             raise DownloadFailed(
                 f"{source.repository} has no file '{path}' any more. Update Orbit Texture, which may know "
                 "its new name."
             )
-        entry = there[path]
+        entry = entries[path]
         hub = f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}"
         digest = f"sha256:{source.sha256[path]}" if path in source.sha256 else hub
-        files.append(File(source.repository, path, entry.size, digest, model.sha))
+        files.append(RemoteFile(source.repository, path, entry.size, digest, model.sha))
     return files, str(getattr(model.card_data, "license", None) or "")
 
 
 @contextmanager
-def network(what: str) -> Iterator[None]:
-    """Turns what goes wrong on the way to a server into a sentence.
+def report_network_errors(what: str) -> Iterator[None]:
+    """Reports errors of the network and the Hub as :class:`DownloadFailed`, with what to do.
 
     Args:
-        what: is asked for.
+        what: the repository or file that is requested, for the message.
 
     Raises:
-        DownloadFailed: something went wrong.
+        DownloadFailed: for any such error.
     """
     try:
         yield
@@ -162,7 +169,7 @@ def network(what: str) -> Iterator[None]:
         ) from error
     except (OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError) as error:
         if is_offline_mode():
-            raise DownloadFailed(f"{what} cannot be asked for: HF_HUB_OFFLINE is set. Unset it.") from error
+            raise DownloadFailed(f"{what} cannot be requested: HF_HUB_OFFLINE is set. Unset it.") from error
         status = getattr(getattr(error, "response", None), "status_code", "")
         cause = f"the server answers {status}" if status else f"{type(error).__name__}: {error}"
         raise DownloadFailed(

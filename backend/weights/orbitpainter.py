@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from ..api.errors import InvalidWeights, OutOfMemory
-from ..api.weights import SEGMENTATION, UNWANTED_SHA256, WAN, gigabytes
+from ..api.weights import NEGATIVE_PROMPT_SHA256, SAM, WAN, format_size
 from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import CARD_FILE, Model, ModelCard
@@ -27,7 +27,7 @@ def make(
     originals: Path,
     made: Path,
     progress: Callable[[float], None],
-    text_sha256: str = UNWANTED_SHA256,
+    text_sha256: str = NEGATIVE_PROMPT_SHA256,
     **options,
 ) -> None:
     """Makes a component, which appears only when it is complete.
@@ -54,7 +54,7 @@ def make(
         if component == "vae":
             load_network(AutoencoderKLWan, downloads / "vae")
         else:
-            load_segmentation(originals / SEGMENTATION.repository)
+            load_segmentation(originals / SAM.repository)
         appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
     elif component.startswith("fast"):
         copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED_CONFIG))
@@ -73,8 +73,9 @@ def _check_memory(needed: int) -> None:
     """Raises :class:`OutOfMemory` if fewer bytes are available."""
     if (free := psutil.virtual_memory().available) < needed:
         raise OutOfMemory(
-            f"The text encoder, needed only once, takes {gigabytes(needed)} of memory, and {gigabytes(free)} "
-            "are free. Close other programs, then start the download again: it continues from here.",
+            f"The text encoder, needed only once, takes {format_size(needed)} of memory, and "
+            f"{format_size(free)} are free. Close other programs, then start the download again: it "
+            "continues from here.",
             "retry",
         )
 

@@ -1,4 +1,4 @@
-"""The parts of TRELLIS.2's folder, each made of some of the downloaded files; see
+"""Converts the downloaded files into the components of TRELLIS.2's folder; see
 :mod:`backend.refine.trellis2.model`."""
 
 import json
@@ -10,41 +10,47 @@ from pathlib import Path
 import torch
 
 from ..api.errors import InvalidWeights
-from ..refine.trellis2.image_encoder import load_eye
-from ..refine.trellis2.model import CARD, EYE, Card, Model, Statistics
+from ..refine.trellis2.image_encoder import load_image_encoder
+from ..refine.trellis2.model import IMAGE_ENCODER, MODEL_CARD, LatentStatistics, Model, ModelCard
 from ..store import appear_whole
 
 
 def make(
-    part: str, files: list[Path], originals: Path, made: Path, progress: Callable[[float], None], **options
+    component: str,
+    files: list[Path],
+    originals: Path,
+    converted: Path,
+    progress: Callable[[float], None],
+    **options,
 ) -> None:
-    """Makes a part, which appears whole.
+    """Makes a component, which appears complete or not at all.
 
     Args:
-        part: its name, of :data:`backend.api.weights.TRELLIS2`.
-        files: of the part, in the order of its sources.
+        component: its name, of :data:`backend.api.weights.TRELLIS2`.
+        files: from which it is made, in the order of its sources.
         originals: the folder of the downloads.
-        made: the folder to make it in.
-        progress: told the fraction done.
-        options: of :class:`backend.refine.trellis2.model.Card`: what the networks are, if not as published.
+        converted: the folder to make it in.
+        progress: not called: copying takes no time worth a report.
+        options: fields of :class:`backend.refine.trellis2.model.ModelCard` that differ from the published
+            networks'.
 
     Raises:
         InvalidWeights: a file is not what it should be.
     """
-    unfinished = made / f"{part}.part"
-    if part == EYE:
-        load_eye(files[0].parent)
-        appear_whole(made / part, lambda folder: [shutil.copy(file, folder) for file in files])
+    unfinished = converted / f"{component}.part"
+    if component == IMAGE_ENCODER:
+        load_image_encoder(files[0].parent)
+        appear_whole(converted / component, lambda folder: [shutil.copy(file, folder) for file in files])
         return
-    if part == CARD:
-        Card(*published_statistics(files[0]), **options).write(unfinished)
+    if component == MODEL_CARD:
+        ModelCard(*read_published_statistics(files[0]), **options).write(unfinished)
     else:
         shutil.copy(files[0], unfinished)
-    os.replace(unfinished, made / part)
+    os.replace(unfinished, converted / component)
 
 
-def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
-    """Of the latents of shapes and of textures, from the published ``texturing_pipeline.json``.
+def read_published_statistics(file: Path) -> tuple[LatentStatistics, LatentStatistics]:
+    """Statistics of the latents of shapes and of textures, from the published ``texturing_pipeline.json``.
 
     Raises:
         InvalidWeights: it does not hold them.
@@ -52,7 +58,7 @@ def published_statistics(file: Path) -> tuple[Statistics, Statistics]:
     try:
         published = json.loads(file.read_text(encoding="utf-8"))["args"]
         found = [
-            Statistics(
+            LatentStatistics(
                 *(tuple(map(float, published[f"{name}_slat_normalization"][key])) for key in ("mean", "std"))
             )
             for name in ("shape", "tex")

@@ -1,4 +1,4 @@
-"""What networks work on: chosen by its name, told while it works, and remembered by the doctor for
+"""The device of the networks: chosen by its name, reported in progress events, saved by the doctor for
 Blender."""
 
 import os
@@ -18,49 +18,53 @@ from tests.meshes import job, knot, mesh_data
 from tests.servers import Watcher, api, end_server, new_id, triangle_soup
 
 
-def picture() -> np.ndarray:
+def blank_image() -> np.ndarray:
     return np.zeros((8, 8, 4), np.float32)
 
 
-def test_a_device_goes_by_its_name_and_auto_is_a_card_if_there_is_one():
-    assert device.device_called("cpu") == torch.device("cpu")
-    assert (device.device_called("auto").type == "cuda") == torch.cuda.is_available()
+def test_find_device_takes_a_name_and_auto_prefers_a_gpu():
+    assert device.find_device("cpu") == torch.device("cpu")
+    assert (device.find_device("auto").type == "cuda") == torch.cuda.is_available()
 
 
 @pytest.mark.parametrize(
     "settings", [{"painter": "orbitpainter"}, {"refine": True}, {"painter": "trellis2"}], ids=str
 )
-def test_a_device_that_is_not_there_is_refused_before_anything_is_done(tmp_path, settings):
+def test_a_missing_device_is_refused_before_any_stage(tmp_path, settings):
     with pytest.raises(InvalidSettings, match=r"no device 'cuda:77'. It has: cpu.* Choose one of them"):
         pipeline.run(
-            job(mesh_data(knot()), picture(), device="cuda:77", **settings),
+            job(mesh_data(knot()), blank_image(), device="cuda:77", **settings),
             tmp_path,
             lambda stage, fraction: None,
         )
     assert not any(tmp_path.iterdir())
 
 
-def test_what_one_device_has_finished_another_goes_on_with():
+def test_a_job_resumes_on_another_device():
     mesh = mesh_data(knot())
-    assert store.fingerprint(job(mesh, picture(), device="cpu")) == store.fingerprint(job(mesh, picture()))
-    assert store.fingerprint(job(mesh, picture(), seed=1)) != store.fingerprint(job(mesh, picture()))
+    assert store.fingerprint(job(mesh, blank_image(), device="cpu")) == store.fingerprint(
+        job(mesh, blank_image())
+    )
+    assert store.fingerprint(job(mesh, blank_image(), seed=1)) != store.fingerprint(job(mesh, blank_image()))
 
 
-def test_the_processor_tells_its_cores_and_how_full_the_memory_is():
-    processor = device.look_at(torch.device("cpu"))
+def test_query_device_reports_the_cpus_cores_and_memory(monkeypatch):
+    memory = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    processor = device.query_device(torch.device("cpu"))
     assert (processor.name, processor.cores, processor.total) == (
         "cpu",
         os.cpu_count(),
-        psutil.virtual_memory().total,
+        memory.total,
     )
-    assert processor.free == pytest.approx(psutil.virtual_memory().available / 1e9, rel=0.3)
+    assert processor.free == pytest.approx(memory.available / 1e9)
 
 
-def test_the_doctor_leaves_the_devices_for_blender(tmp_path, monkeypatch):
+def test_the_doctor_saves_the_devices_for_blender(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path / "new"))
     assert devices.remembered() == []
     assert [finding.name for finding in doctor._device()] == ["GPU"] * max(1, torch.cuda.device_count())
-    assert [found.name for found in devices.remembered()] == device.names()
+    assert [found.name for found in devices.remembered()] == device.device_names()
     (tmp_path / "new" / "devices.json").write_text("[{}]")
     assert devices.remembered() == []
 
@@ -75,21 +79,23 @@ def test_blender_reckons_with_the_films_that_the_painter_paints():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
-def test_what_works_and_how_full_its_memory_is_comes_with_every_progress(tmp_path):
+def test_every_progress_event_carries_the_device_and_its_memory(tmp_path):
     watcher = Watcher(tmp_path / "run")
     try:
         for settings, name in (
             (api.settings.Settings(), "cpu"),
             (api.settings.Settings("orbitpainter", device="cpu"), "cpu"),
         ):
-            id = new_id()
-            watcher.client.submit(id, "paint=sleep:0.2", triangle_soup, b"picture" + id.encode(), settings)
-            watcher.final(id)
-            told = [event.device for event in watcher.of(id) if event.stage]
-            assert told
+            job_id = new_id()
+            watcher.client.submit(
+                job_id, "paint=sleep:0.2", triangle_soup, b"picture" + job_id.encode(), settings
+            )
+            watcher.final(job_id, seconds=300)
+            devices_seen = [event.device for event in watcher.of(job_id) if event.stage]
+            assert devices_seen
             assert all(
                 found.name == name and found.cores == os.cpu_count() and 0 < found.used < found.total
-                for found in told
+                for found in devices_seen
             )
     finally:
         watcher.close()

@@ -17,9 +17,9 @@ from backend.paint.orbitpainter.model import Model
 from backend.paint.orbitpainter.network import lora_layers, pack_condition
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
 from backend.paint.orbitpainter.sampler import EXPERT_NAMES, SamplingConfig, denoise
-from backend.refine.trellis2.autoencoder import Decoder, Encoder, Widths
-from backend.refine.trellis2.flow import Flow, FlowWidths
-from backend.refine.trellis2.sparse import levels
+from backend.refine.trellis2.autoencoder import AutoencoderConfig, Decoder, Encoder
+from backend.refine.trellis2.flow import Flow, FlowConfig
+from backend.refine.trellis2.sparse import build_levels
 from tests import tiny_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -117,19 +117,19 @@ def test_the_measured_speed_of_a_gpu_is_plausible():
     [
         (
             Encoder,
-            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            AutoencoderConfig(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
             torch.float16,
             2e-2,
         ),
         (
             Decoder,
-            Widths(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
+            AutoencoderConfig(latent=8, channels=(16, 32, 64, 128, 256), blocks=(0, 1, 1, 1, 1)),
             torch.float16,
             5e-2,
         ),
         (
             Flow,
-            FlowWidths(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512),
+            FlowConfig(inputs=16, outputs=8, width=256, condition=32, blocks=2, heads=2, hidden=512),
             torch.bfloat16,
             5e-2,
         ),
@@ -139,10 +139,10 @@ def test_trellis_networks_give_on_a_gpu_what_a_cpu_gives(kind, widths, half, tol
     torch.manual_seed(0)
     network = kind(widths, torch.float32).requires_grad_(False)
     cells = torch.unique(torch.randint(0, 40, (3_000, 3)), dim=0)
-    count = len(levels(cells)[-1])
+    count = len(build_levels(cells)[-1])
 
     def evaluate(device, dtype):
-        copy, grid = kind(widths, dtype).to(device), levels(cells.to(device))
+        copy, grid = kind(widths, dtype).to(device), build_levels(cells.to(device))
         copy.load_state_dict(network.state_dict())
         random = torch.Generator().manual_seed(1)
         if kind is Flow:

@@ -14,7 +14,7 @@ from torch.utils._triton import has_triton
 
 from ...api.errors import OutOfMemory
 from ...api.settings import Settings
-from ...device import device_called
+from ...device import find_device
 from ...mesh.surface import Surface
 from ...render.camera import Orbit
 from ...render.gbuffer_images import normal_image, position_image
@@ -39,10 +39,10 @@ QUALITY_PRESETS = {
 """How clips are sampled, by the value of the setting."""
 
 ENCODED_PROGRESS = 0.05
-"""ProgressCallback of a pass, 0..1, when its conditions are encoded."""
+"""Progress of a pass, 0..1, when its conditions are encoded."""
 
 DENOISED_PROGRESS = 0.9
-"""ProgressCallback of a pass, 0..1, when only decoding is left."""
+"""Progress of a pass, 0..1, when only decoding is left."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class OrbitPainter:
             InvalidImage: no object can be told from the background.
         """
         model = Model(
-            weights_folder(), device_called(settings.device), sampling=QUALITY_PRESETS[settings.quality]
+            weights_folder(), find_device(settings.device), sampling=QUALITY_PRESETS[settings.quality]
         )
         model.check()
         reference = cut_out(model.segment_reference(reference) if reference.opaque else reference)

@@ -1,24 +1,24 @@
-"""TRELLIS.2's encoders and texture decoder: a latent for every 16 x 16 x 16 cells (specs: trellis2, b.3 and
-b.4)."""
+"""TRELLIS.2's encoders and texture decoder: a latent for every block of 16 x 16 x 16 cells
+(docs/models/trellis2.md#encoders-and-decoder)."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from .layers import ConvNeXt, Down, LayerNorm, Up
-from .sparse import Level, by_rows
+from .layers import ConvNeXtBlock, DownBlock, LayerNorm, UpBlock
+from .sparse import SparseLevel, map_rows
 
 
 @dataclass(frozen=True)
-class Widths:
-    """Of an autoencoder; the defaults are the published ones.
+class AutoencoderConfig:
+    """Sizes of an encoder or decoder; the defaults are the published ones.
 
     Attributes:
         features: channels of a voxel.
         latent: channels of a latent.
-        channels: of the levels, finest first; twice as many from one to the next.
-        blocks: ConvNeXt blocks on each level.
+        channels: of each level, finest first; they double from one to the next.
+        blocks: number of ConvNeXt blocks on each level.
     """
 
     features: int = 6
@@ -28,62 +28,68 @@ class Widths:
 
 
 class Encoder(nn.Module):
-    """The encoder of shapes, and of textures; they differ in their weights."""
+    """The encoder of shapes or of textures, which differ only in their weights."""
 
-    def __init__(self, widths: Widths = Widths(), dtype: torch.dtype = torch.float16):
+    def __init__(self, config: AutoencoderConfig = AutoencoderConfig(), dtype: torch.dtype = torch.float16):
         super().__init__()
         self.dtype = dtype
-        self.input_layer = nn.Linear(widths.features, widths.channels[0])
-        self.blocks = _stages(widths.channels, widths.blocks, Down, dtype)
-        self.norm = LayerNorm(widths.channels[-1], eps=1e-5, affine=False)
-        self.to_latent = nn.Linear(widths.channels[-1], 2 * widths.latent)
+        self.input_layer = nn.Linear(config.features, config.channels[0])
+        self.blocks = _make_stages(config.channels, config.blocks, DownBlock, dtype)
+        self.norm = LayerNorm(config.channels[-1], eps=1e-5, affine=False)
+        self.to_latent = nn.Linear(config.channels[-1], 2 * config.latent)
 
-    def forward(self, features: torch.Tensor, levels: list[Level]) -> torch.Tensor:
-        """(T, 32) float32, the mean of the latents, in the order of the coarsest level; not normalised.
+    def forward(self, features: torch.Tensor, levels: list[SparseLevel]) -> torch.Tensor:
+        """(T, 32) float32 means of the latents, in the order of the coarsest level; not normalised.
 
         Args:
-            features: (N, 6) float32 of the finest level's cells. Of a shape: the dual vertex's place in its
-                cell, 0 to 1, and which of three edges cross the surface, all minus 0.5. Of a texture: base
-                colour (sRGB-encoded), metallic, roughness, alpha, -1 to 1.
-            levels: see :func:`backend.refine.trellis2.sparse.levels`.
+            features: (N, 6) float32 of the finest level's cells. For a shape: the dual vertex's position in
+                its cell, 0 to 1, and whether each of three edges crosses the surface, all minus 0.5. For a
+                texture: base colour (sRGB-encoded), metallic, roughness, alpha, -1 to 1.
+            levels: see :func:`backend.refine.trellis2.sparse.build_levels`.
         """
-        h = by_rows(
+        # (N, 6) -> (N, 64), down to (T, 1024), then mean and log variance (T, 64) of the latents
+        h = map_rows(
             lambda rows: self.input_layer(rows).to(self.dtype), features, self.input_layer.out_features
         )
-        h = _through(self.blocks, h, levels)
+        h = _run_stages(self.blocks, h, levels)
         mean, _ = self.to_latent(self.norm(h.float())).chunk(2, dim=1)
         return mean
 
 
 class Decoder(nn.Module):
-    """The decoder of textures, onto cells that are known."""
+    """The decoder of textures onto known cells; it predicts none of its own."""
 
-    def __init__(self, widths: Widths = Widths(), dtype: torch.dtype = torch.float16):
+    def __init__(self, config: AutoencoderConfig = AutoencoderConfig(), dtype: torch.dtype = torch.float16):
         super().__init__()
         self.dtype = dtype
-        self.from_latent = nn.Linear(widths.latent, widths.channels[-1])
-        self.blocks = _stages(widths.channels[::-1], widths.blocks[::-1], Up, dtype)
-        self.norm = LayerNorm(widths.channels[0], eps=1e-5, affine=False)
-        self.output_layer = nn.Linear(widths.channels[0], widths.features)
+        self.from_latent = nn.Linear(config.latent, config.channels[-1])
+        self.blocks = _make_stages(config.channels[::-1], config.blocks[::-1], UpBlock, dtype)
+        self.norm = LayerNorm(config.channels[0], eps=1e-5, affine=False)
+        self.output_layer = nn.Linear(config.channels[0], config.features)
 
-    def forward(self, latents: torch.Tensor, levels: list[Level]) -> torch.Tensor:
-        """(N, 6) float32 in the order of the finest level: features as the texture encoder's, about -1 to 1,
-        not clamped.
+    def forward(self, latents: torch.Tensor, levels: list[SparseLevel]) -> torch.Tensor:
+        """(N, 6) float32 in the order of the finest level: features like the texture encoder's, about -1 to
+        1, not clamped.
 
         Args:
             latents: (T, 32) float32, not normalised.
-            levels: see :func:`backend.refine.trellis2.sparse.levels`.
+            levels: see :func:`backend.refine.trellis2.sparse.build_levels`.
         """
-        h = _through(self.blocks, self.from_latent(latents).to(self.dtype), levels[::-1])
-        return by_rows(lambda rows: self.output_layer(self.norm(rows.float())), h, h.shape[1])
+        # (T, 32) -> (T, 1024), up to (N, 64), then (N, 6)
+        h = _run_stages(self.blocks, self.from_latent(latents).to(self.dtype), levels[::-1])
+        return map_rows(lambda rows: self.output_layer(self.norm(rows.float())), h, h.shape[1])
 
 
-def _stages(
-    channels: tuple[int, ...], blocks: tuple[int, ...], change: type[Down] | type[Up], dtype: torch.dtype
+def _make_stages(
+    channels: tuple[int, ...],
+    blocks: tuple[int, ...],
+    change: type[DownBlock] | type[UpBlock],
+    dtype: torch.dtype,
 ) -> nn.ModuleList:
-    """For every level its ConvNeXt blocks, and what goes on to the next; nothing after the last."""
+    """For every level its ConvNeXt blocks, then the block that changes to the next level, except after the
+    last."""
     stages = nn.ModuleList(
-        nn.ModuleList(ConvNeXt(width, dtype) for _ in range(count))
+        nn.ModuleList(ConvNeXtBlock(width, dtype) for _ in range(count))
         for width, count in zip(channels, blocks, strict=True)
     )
     for stage, here, there in zip(stages, channels, channels[1:], strict=False):
@@ -91,7 +97,8 @@ def _stages(
     return stages
 
 
-def _through(stages: nn.ModuleList, x: torch.Tensor, levels: list[Level]) -> torch.Tensor:
+def _run_stages(stages: nn.ModuleList, x: torch.Tensor, levels: list[SparseLevel]) -> torch.Tensor:
+    """Runs the blocks of all levels; each is given its own level and the next."""
     for number, stage in enumerate(stages):
         for block in stage:
             x = block(x, *levels[number : number + 2])

@@ -1,4 +1,5 @@
-"""What TRELLIS.2's flow sees of an image: the tokens of a DINOv3 network (specs: trellis2, a)."""
+"""The image condition of TRELLIS.2's flow: the tokens of a DINOv3 network
+(docs/models/trellis2.md#image-tokens)."""
 
 from pathlib import Path
 
@@ -13,18 +14,21 @@ from transformers.utils.logging import disable_progress_bar
 from ...api.errors import InvalidWeights
 from ...paint.reference import Reference
 
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the images that the network was trained on, 0..1, by which colours are normalised."""
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Mean colour of DINOv3's training images, 0..1, which is subtracted from an image."""
 
-LARGEST = 1024
-"""Longer side in pixels to which an image is brought down before its object is cut out."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Standard deviation of those colours, by which an image is divided."""
 
-OBJECT = 0.8
-"""Alpha, of the largest, above which a pixel counts for the square around the object."""
+MAX_IMAGE_SIZE = 1024
+"""Longer side in pixels to which an image is shrunk before its object is cropped."""
+
+OBJECT_ALPHA = 0.8
+"""Alpha, relative to the largest, above which a pixel counts for the square around the object."""
 
 
-class Eye(nn.Module):
-    """Turns images into tokens."""
+class ImageEncoder(nn.Module):
+    """DINOv3, which turns images into tokens."""
 
     def __init__(self, network: DINOv3ViTModel):
         super().__init__()
@@ -34,21 +38,22 @@ class Eye(nn.Module):
         """(L, C) float32 tokens of an image (S, S, 3) uint8: the class, the registers, then its patches row
         by row.
 
-        They are what the last block gives, before the network's own last norm, brought to mean 0 and
-        deviation 1.
+        The tokens are the output of the last block, before the network's own last norm, normalised to mean 0
+        and standard deviation 1.
         """
         weight = next(self.network.parameters())
-        color = (image / np.float32(255) - np.float32(MEAN)) / np.float32(SPREAD)
+        color = (image / np.float32(255) - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+        # (S, S, 3) -> (1, 3, S, S)
         pixels = torch.from_numpy(color).permute(2, 0, 1)[None].to(weight.device, weight.dtype)
         last = self.network(pixel_values=pixels, output_hidden_states=True).hidden_states[-1][0].float()
         return layer_norm(last, last.shape[-1:], eps=1e-5)
 
 
-def load_eye(folder: Path) -> Eye:
+def load_image_encoder(folder: Path) -> ImageEncoder:
     """The network of a folder with ``config.json`` and a ``.safetensors`` file.
 
     Raises:
-        InvalidWeights: it cannot be read from there, or not whole.
+        InvalidWeights: it cannot be read from there, or is incomplete.
     """
     disable_progress_bar()
     try:
@@ -63,28 +68,29 @@ def load_eye(folder: Path) -> Eye:
         raise InvalidWeights(
             f"{folder}: the tensor '{wrong[0]}' is missing or not what it should be. Download it again."
         )
-    return Eye(network.eval().requires_grad_(False))
+    return ImageEncoder(network.eval().requires_grad_(False))
 
 
-def framed(reference: Reference, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 sRGB: the object as the flow's training shows one, in a square that it just
-    fills, on black.
+def crop_to_object(reference: Reference, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 sRGB: the object on black, in a square that it just fills, as the flow was
+    trained with.
 
     Args:
         reference: with its foreground.
         size: in pixels, a multiple of 16.
     """
-    image = Image.fromarray(np.dstack([_bytes(reference.color), _bytes(reference.alpha)]))
-    if max(image.size) > LARGEST:
-        image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    image = Image.fromarray(np.dstack([_to_bytes(reference.color), _to_bytes(reference.alpha)]))
+    if max(image.size) > MAX_IMAGE_SIZE:
+        image.thumbnail((MAX_IMAGE_SIZE, MAX_IMAGE_SIZE), Image.Resampling.LANCZOS)
     alpha = np.asarray(image)[..., 3]
-    rows, columns = np.nonzero(alpha > OBJECT * alpha.max())
+    rows, columns = np.nonzero(alpha > OBJECT_ALPHA * alpha.max())
     half = max(int(np.ptp(rows)), int(np.ptp(columns)), 2) // 2
     x, y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
-    cut = np.asarray(image.crop((x - half, y - half, x + half, y + half)), np.float32) / 255
-    black = Image.fromarray((cut[..., :3] * cut[..., 3:] * 255).astype(np.uint8))
-    return np.asarray(black.resize((size, size), Image.Resampling.LANCZOS))
+    cropped = np.asarray(image.crop((x - half, y - half, x + half, y + half)), np.float32) / 255
+    # Truncated to bytes, not rounded, as the published code does.
+    on_black = Image.fromarray((cropped[..., :3] * cropped[..., 3:] * 255).astype(np.uint8))
+    return np.asarray(on_black.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
+def _to_bytes(values: np.ndarray) -> np.ndarray:
     return np.round(255 * values).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""TRELLIS.2's folder of weights, and its networks, each in memory only while it works."""
+"""TRELLIS.2's folder of weights and its networks, each in memory only while it works."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,60 +11,66 @@ from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import TRELLIS2
 from ...tensors import Tensors
-from .autoencoder import Decoder, Encoder, Widths
-from .flow import Flow, FlowWidths
-from .image_encoder import Eye, load_eye
+from .autoencoder import AutoencoderConfig, Decoder, Encoder
+from .flow import Flow, FlowConfig
+from .image_encoder import ImageEncoder, load_image_encoder
 from .loading import load
 
-CARD, EYE = "model.json", "dinov3"
-"""Of the folder, beside a file for each network: what the networks are, and the folder of the network that
-looks at images."""
+MODEL_CARD = "model.json"
+"""File of the folder that says what the networks are."""
 
+IMAGE_ENCODER = "dinov3"
+"""Folder of the image encoder, beside a file for each other network."""
 
-PUBLISHED, PUBLISHED_FLOW = Widths(), FlowWidths()
+PUBLISHED_AUTOENCODER = AutoencoderConfig()
+"""Sizes of the published encoders and decoder."""
+
+PUBLISHED_FLOW = FlowConfig()
+"""Sizes of the published flow."""
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Mean and standard deviation of each of a latent's 32 channels; the flow knows latents without
-    either."""
+class LatentStatistics:
+    """Mean and standard deviation of each of a latent's 32 channels, by which latents are normalised for the
+    flow."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def normalised(self, latents: torch.Tensor) -> torch.Tensor:
-        """(T, 32) float32 as the flow knows them."""
+    def normalize(self, latents: torch.Tensor) -> torch.Tensor:
+        """(T, 32) float32 latents as the flow reads them, of an encoder's."""
         return (latents - latents.new_tensor(self.mean)) / latents.new_tensor(self.std)
 
-    def restored(self, latents: torch.Tensor) -> torch.Tensor:
-        """(T, 32) float32 as the decoder knows them."""
+    def denormalize(self, latents: torch.Tensor) -> torch.Tensor:
+        """(T, 32) float32 latents as the decoder reads them, of the flow's."""
         return latents * latents.new_tensor(self.std) + latents.new_tensor(self.mean)
 
 
 @dataclass(frozen=True)
-class Card:
-    """What the networks are.
+class ModelCard:
+    """The configuration of the networks, ``model.json``; the fields are its keys.
 
     Attributes:
-        shape, texture: statistics of their latents.
-        widths, flow: of the networks.
-        trained: whether the weights have learnt anything; random ones make noise, and say so.
+        shape, texture: statistics of the latents of shapes and of textures.
+        widths: sizes of both encoders and the decoder.
+        flow: sizes of the flow.
+        trained: False for random weights, whose textures come with a note that says so.
     """
 
-    shape: Statistics
-    texture: Statistics
-    widths: Widths = PUBLISHED
-    flow: FlowWidths = PUBLISHED_FLOW
+    shape: LatentStatistics
+    texture: LatentStatistics
+    widths: AutoencoderConfig = PUBLISHED_AUTOENCODER
+    flow: FlowConfig = PUBLISHED_FLOW
     trained: bool = True
 
     @staticmethod
-    def read(folder: Path) -> "Card":
-        """The card of a folder.
+    def read(folder: Path) -> "ModelCard":
+        """The model card of a folder.
 
         Raises:
             InvalidWeights: there is none, or it cannot be read.
         """
-        file = folder / CARD
+        file = folder / MODEL_CARD
         if not file.is_file():
             raise InvalidWeights(
                 f"TRELLIS.2's weights are not in {folder}. Run: {TRELLIS2.command}. Or texture without "
@@ -73,8 +79,13 @@ class Card:
             )
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
-            kinds = {"shape": Statistics, "texture": Statistics, "widths": Widths, "flow": FlowWidths}
-            return Card(
+            kinds = {
+                "shape": LatentStatistics,
+                "texture": LatentStatistics,
+                "widths": AutoencoderConfig,
+                "flow": FlowConfig,
+            }
+            return ModelCard(
                 **{name: kind(**_tuples(data[name])) for name, kind in kinds.items()}, trained=data["trained"]
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -95,58 +106,59 @@ class Model:
     """The networks of a folder.
 
     Args:
-        folder: see :data:`CARD`.
-        device: where they work. The CPU works in float32, which it is quickest in; a GPU as published, in
-            half precision.
+        folder: holds the model card, a file for each network, and the image encoder's folder.
+        device: where they work. A CPU computes in float32, its fastest type; a GPU as published, in half
+            precision.
     """
 
     def __init__(self, folder: Path, device: torch.device):
-        self.folder, self.device, self.card = folder, device, Card.read(folder)
+        self.folder, self.device, self.card = folder, device, ModelCard.read(folder)
         halves = device.type != "cpu"
-        self._torso, self._flow = (
+        self._autoencoder_dtype, self._flow_dtype = (
             (torch.float16, torch.bfloat16) if halves else (torch.float32, torch.float32)
         )
 
     @property
     def size(self) -> int:
-        """Bytes of the largest network as it is held where it works."""
-        wider = 2 if self._flow == torch.float32 else 1  # the files hold half precision
+        """Bytes that the largest network takes on its device."""
+        wider = 2 if self._flow_dtype == torch.float32 else 1  # the files are in half precision
         files = [self._file(name) for _, name, _ in self._networks()]
         return wider * max((file.stat().st_size for file in files if file.is_file()), default=0)
 
     def encoder(self, name: str) -> Encoder:
-        """The encoder of ``shape`` or ``texture``, for as long as the caller holds it; so are the others."""
-        return self._load(Encoder, f"{name}_encoder", self.card.widths, self._torso)
+        """The encoder of ``shape`` or ``texture``. Every network is freed when the caller drops it."""
+        return self._load(Encoder, f"{name}_encoder", self.card.widths, self._autoencoder_dtype)
 
     def decoder(self) -> Decoder:
-        return self._load(Decoder, "texture_decoder", self.card.widths, self._torso)
+        """The decoder of textures."""
+        return self._load(Decoder, "texture_decoder", self.card.widths, self._autoencoder_dtype)
 
     def flow(self, resolution: int) -> Flow:
         """The flow for a grid of 512 or 1024 cells."""
-        return self._load(Flow, f"flow_{resolution}", self.card.flow, self._flow)
+        return self._load(Flow, f"flow_{resolution}", self.card.flow, self._flow_dtype)
 
-    def eye(self) -> Eye:
-        return load_eye(self.folder / EYE).to(self.device)
+    def image_encoder(self) -> ImageEncoder:
+        """DINOv3, in float32 on every device."""
+        return load_image_encoder(self.folder / IMAGE_ENCODER).to(self.device)
 
     def check(self) -> None:
-        """Opens every file once, and compares names and shapes.
+        """Opens every file once and compares names and shapes of its tensors.
 
         Raises:
-            InvalidWeights: one is missing or damaged, or of another model.
+            InvalidWeights: a file is missing, damaged or of another model.
         """
-        for kind, name, widths in self._networks():
-            expected = {
-                key: tuple(tensor.shape)
-                for key, tensor in _empty(kind, widths, torch.float32).state_dict().items()
-            }
+        for kind, name, config in self._networks():
+            state = _make_empty(kind, config, torch.float32).state_dict()
+            expected = {key: tuple(tensor.shape) for key, tensor in state.items()}
             Tensors([self._file(name)]).expect(expected)
-        if not (self.folder / EYE / "config.json").is_file():
+        if not (self.folder / IMAGE_ENCODER / "config.json").is_file():
             raise InvalidWeights(
-                f"{self.folder / EYE} holds no network that looks at images. Delete the folder, then run: "
+                f"{self.folder / IMAGE_ENCODER} holds no image encoder. Delete the folder, then run: "
                 f"{TRELLIS2.command}"
             )
 
-    def _networks(self) -> list[tuple[type[nn.Module], str, Widths | FlowWidths]]:
+    def _networks(self) -> list[tuple[type[nn.Module], str, AutoencoderConfig | FlowConfig]]:
+        """Class, file name and config of every network but the image encoder."""
         card = self.card
         return [
             (Encoder, "shape_encoder", card.widths),
@@ -159,15 +171,20 @@ class Model:
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
 
-    def _load(self, kind: type[nn.Module], name: str, widths: Widths | FlowWidths, dtype: torch.dtype):
-        return load(_empty(kind, widths, dtype), Tensors([self._file(name)]), self.device)
+    def _load(
+        self, kind: type[nn.Module], name: str, config: AutoencoderConfig | FlowConfig, dtype: torch.dtype
+    ):
+        return load(_make_empty(kind, config, dtype), Tensors([self._file(name)]), self.device)
 
 
 def _tuples(values: dict) -> dict:
-    """JSON knows lists only."""
+    """The lists that JSON made of a config's tuples as tuples again."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _empty(kind: type[nn.Module], widths: Widths | FlowWidths, dtype: torch.dtype) -> nn.Module:
+def _make_empty(
+    kind: type[nn.Module], config: AutoencoderConfig | FlowConfig, dtype: torch.dtype
+) -> nn.Module:
+    """A network on the meta device, which takes no memory."""
     with torch.device("meta"):
-        return kind(widths, dtype)
+        return kind(config, dtype)

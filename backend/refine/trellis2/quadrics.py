@@ -1,7 +1,7 @@
-"""Squared distances to planes, points and lines, summed per cell, and the place in the cell where the sum is
-least.
+"""Quadric error functions of cells: squared distances to planes, points and lines, summed, and the position
+in the cell that minimises the sum.
 
-A quadric is (9,) float64: of the energy x'Ax - 2b'x over x in 0..1, local to the cell, A's xx, xy, xz, yy,
+A quadric is (9,) float64: for the energy x'Ax - 2b'x over x in 0..1, local to the cell, A's xx, xy, xz, yy,
 yz, zz and b's x, y, z.
 """
 
@@ -9,12 +9,13 @@ import numpy as np
 from numba import njit
 
 COEFFICIENTS = 9
+"""Numbers of a quadric."""
 
 
 @njit(cache=True, nogil=True)
 def add_plane(quadrics, row, n, point, cell):
-    """To a row of quadrics (N, 9) the squared distance to the plane with unit normal n (3,) through a point
-    (3,), seen from a cell (3,)."""
+    """Adds to a row of quadrics (N, 9) the squared distance to the plane with unit normal n (3,) through a
+    point (3,), relative to a cell (3,)."""
     distance = n[0] * (point[0] - cell[0]) + n[1] * (point[1] - cell[1]) + n[2] * (point[2] - cell[2])
     place = 0
     for i in range(3):
@@ -26,7 +27,7 @@ def add_plane(quadrics, row, n, point, cell):
 
 @njit(cache=True, nogil=True)
 def add_point(quadrics, row, weight, point, cell):
-    """``weight`` times the squared distance to a point (3,)."""
+    """Adds ``weight`` times the squared distance to a point (3,)."""
     quadrics[row, 0] += weight
     quadrics[row, 3] += weight
     quadrics[row, 5] += weight
@@ -36,7 +37,8 @@ def add_point(quadrics, row, weight, point, cell):
 
 @njit(cache=True, nogil=True)
 def add_line(quadrics, row, weight, d, point, cell):
-    """``weight`` times the squared distance to the line along the unit vector d (3,) through a point (3,)."""
+    """Adds ``weight`` times the squared distance to the line along the unit vector d (3,) through a point
+    (3,)."""
     along = d[0] * (point[0] - cell[0]) + d[1] * (point[1] - cell[1]) + d[2] * (point[2] - cell[2])
     place = 0
     for i in range(3):
@@ -47,11 +49,11 @@ def add_line(quadrics, row, weight, d, point, cell):
 
 
 @njit(cache=True, nogil=True)
-def minimise(quadrics, places):
-    """Writes into places (N, 3) where in 0..1 each positive definite quadric (N, 9) is least.
+def minimize_quadrics(quadrics, positions):
+    """Writes into positions (N, 3) the minimum over 0..1 of each positive definite quadric (N, 9).
 
-    Where the free minimum lies outside the cell, the least of those of its sides, edges and corners that lie
-    inside is the one.
+    Where the unconstrained minimum lies outside the cell, it is the least of the minima on the cell's sides,
+    edges and corners that lie inside.
     """
     matrix, vector, x = np.empty((3, 3)), np.empty(3), np.empty(3)
     for row in range(len(quadrics)):
@@ -63,18 +65,19 @@ def minimise(quadrics, places):
                 place += 1
         least = np.inf
         for number in range(27):
-            energy = _least(matrix, vector, number, x)
+            energy = _minimize_on_face(matrix, vector, number, x)
             if energy < least:
                 least = energy
-                places[row] = x
+                positions[row] = x
             if number == 0 and energy < np.inf:
                 break
 
 
 @njit(cache=True, nogil=True)
-def _least(a, b, number, x):
-    """The energy of the least x with some axes fixed, infinite if it is outside 0..1. The digits of
-    ``number``, base 3, say which: 0 for a free axis, 1 and 2 for one fixed to 0 and to 1."""
+def _minimize_on_face(a, b, number, x):
+    """Writes the minimum with some axes fixed into x and returns its energy, infinite if x is outside 0..1.
+    The base-3 digits of ``number`` tell which axes: 0 for a free axis, 1 and 2 for one fixed to 0 and to
+    1."""
     i, j, free = -1, -1, 0
     for axis in range(3):
         fixed = number % 3
@@ -84,8 +87,9 @@ def _least(a, b, number, x):
         else:
             i, j = j, axis
             free += 1
+    # Solve for the free axes.
     if free == 3:
-        _solve(a, b, x)
+        _solve_symmetric(a, b, x)
     elif free == 2:
         k = 3 - i - j
         p, q = b[i] - a[i, k] * x[k], b[j] - a[j, k] * x[k]
@@ -95,6 +99,7 @@ def _least(a, b, number, x):
     elif free == 1:
         k, m = (j + 1) % 3, (j + 2) % 3
         x[j] = (b[j] - a[j, k] * x[k] - a[j, m] * x[m]) / a[j, j]
+    # x'Ax - 2b'x, if x is inside.
     energy = 0.0
     for axis in range(3):
         if not 0 <= x[axis] <= 1:
@@ -104,8 +109,8 @@ def _least(a, b, number, x):
 
 
 @njit(cache=True, nogil=True)
-def _solve(a, b, x):
-    """a x = b for symmetric a (3, 3) by its adjugate."""
+def _solve_symmetric(a, b, x):
+    """Writes the solution of a x = b into x, for symmetric a (3, 3), by its adjugate."""
     c00, c01, c02 = (
         a[1, 1] * a[2, 2] - a[1, 2] ** 2,
         a[0, 2] * a[1, 2] - a[0, 1] * a[2, 2],

@@ -1,7 +1,7 @@
-"""From noisy latents to clean ones: Euler steps that may start midway (specs: trellis2, f; SDEdit, Meng et
-al. 2022).
+"""Sampling: Euler steps from noisy latents to clean ones, which may start from partial noise (SDEdit, Meng et
+al. 2022; docs/models/trellis2.md#sampling-and-partial-denoising).
 
-A velocity is a function of latents (T, C) float32 and a noise level, 0 for texture to 1 for noise. It gives
+A velocity is a function of latents (T, C) float32 and a noise level, 0 for texture to 1 for noise. It returns
 noise minus texture, (T, C) float32.
 """
 
@@ -10,68 +10,77 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-SIGMA = 1e-5
-"""Noise that is left at level 0, in training."""
+SIGMA_MIN = 1e-5
+"""Standard deviation of the noise that training leaves at noise level 0."""
 
 Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
 
-def times(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
-    """(steps + 1,) float64 noise levels from exactly ``start`` to 0, closer to each other near 0 the smaller
-    ``rescale``; only 0 from 0."""
+def noise_schedule(start: float, steps: int, rescale: float = 3.0) -> torch.Tensor:
+    """(steps + 1,) float64 noise levels from exactly ``start`` to 0, spaced more closely near 0 the smaller
+    ``rescale``; a single 0 if the start is 0."""
     if start == 0:
         return torch.zeros(1, dtype=torch.float64)
+    # Even steps before the rescaling of time, which the start has to be mapped back through.
     even = torch.linspace(start / (rescale - (rescale - 1) * start), 0, steps + 1, dtype=torch.float64)
-    levels = rescale * even / (1 + (rescale - 1) * even)
-    levels[0] = start
-    return levels
+    schedule = rescale * even / (1 + (rescale - 1) * even)
+    schedule[0] = start
+    return schedule
 
 
-def noised(latents: torch.Tensor, start: float, noise: torch.Tensor) -> torch.Tensor:
-    """Normalised latents (T, C) at a noise level; at 0 they are as they were.
+def add_noise(latents: torch.Tensor, noise_level: float, noise: torch.Tensor) -> torch.Tensor:
+    """Normalised latents (T, C) at a noise level; at 0 they are returned unchanged.
 
     Args:
         latents: (T, C) float32.
-        start: the level, 0 to 1.
+        noise_level: 0 to 1.
         noise: (T, C) float32, normal.
     """
-    return (1 - start) * latents + (SIGMA + (1 - SIGMA) * start) * noise if start else latents
+    return (
+        (1 - noise_level) * latents + (SIGMA_MIN + (1 - SIGMA_MIN) * noise_level) * noise
+        if noise_level
+        else latents
+    )
 
 
 @torch.no_grad()
 def denoise(
-    velocity: Velocity, x: torch.Tensor, times: torch.Tensor, progress: Callable[[float], None]
+    velocity: Velocity, x: torch.Tensor, schedule: torch.Tensor, progress: Callable[[float], None]
 ) -> torch.Tensor:
-    """Latents (T, C) float32 at the last of the times.
+    """Latents (T, C) float32 at the last noise level of the schedule.
 
     Args:
         velocity: see above.
-        x: (T, C) float32 at the first of the times.
-        times: falling noise levels.
-        progress: told the fraction done after every step.
+        x: (T, C) float32 at the first noise level.
+        schedule: falling noise levels; see :func:`noise_schedule`.
+        progress: called with the fraction done after every step.
     """
-    steps = list(itertools.pairwise(times.tolist()))
-    for done, (level, following) in enumerate(steps, 1):
-        x = x - (level - following) * velocity(x, level)
+    steps = list(itertools.pairwise(schedule.tolist()))
+    for done, (noise_level, following) in enumerate(steps, 1):
+        x = x - (noise_level - following) * velocity(x, noise_level)
         progress(done / len(steps))
     return x
 
 
-def averaged(velocities: Sequence[Velocity]) -> Velocity:
-    """The mean of what several images ask for."""
-    return lambda x, level: sum(velocity(x, level) for velocity in velocities) / len(velocities)
+def average_velocities(velocities: Sequence[Velocity]) -> Velocity:
+    """The mean velocity, for several images at once."""
+    return lambda x, noise_level: sum(velocity(x, noise_level) for velocity in velocities) / len(velocities)
 
 
-def guided(
-    wanted: Velocity, unwanted: Velocity, strength: float, interval: tuple[float, float] = (0.0, 1.0)
+def guide_velocity(
+    conditional: Velocity,
+    unconditional: Velocity,
+    strength: float,
+    interval: tuple[float, float] = (0.0, 1.0),
 ) -> Velocity:
-    """Goes from what no image asks for to what an image does, and beyond where the strength is above 1;
-    outside the interval of noise levels it asks for the image alone (Kynkäänniemi et al. 2024)."""
+    """Classifier-free guidance: from the unconditional velocity to the conditional one, and beyond it where
+    the strength is above 1; only the conditional one outside the interval of noise levels (Kynkäänniemi et
+    al. 2024)."""
 
-    def velocity(x: torch.Tensor, level: float) -> torch.Tensor:
-        if strength == 1 or not interval[0] <= level <= interval[1]:
-            return wanted(x, level)
-        without = unwanted(x, level)
-        return without + strength * (wanted(x, level) - without) if strength else without
+    def velocity(x: torch.Tensor, noise_level: float) -> torch.Tensor:
+        if strength == 1 or not interval[0] <= noise_level <= interval[1]:
+            return conditional(x, noise_level)
+        without = unconditional(x, noise_level)
+        return without + strength * (conditional(x, noise_level) - without) if strength else without
 
     return velocity

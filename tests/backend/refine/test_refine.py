@@ -20,14 +20,14 @@ from backend.bake.bake import Texture, empty_texture
 from backend.bake.texels import Texels, locate_texels, to_atlas
 from backend.mesh.surface import Surface
 from backend.paint.reference import Reference
-from backend.refine.combine import combine
-from backend.refine.refine import check as looked_at
-from backend.refine.refine import refine, seen_images
+from backend.refine.refine import check as check_refinement
+from backend.refine.refine import refine, select_condition_images
+from backend.refine.texture_merge import merge_refinement
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid
-from backend.refine.trellis2.image_encoder import framed, load_eye
+from backend.refine.trellis2.image_encoder import crop_to_object, load_image_encoder
 from backend.refine.trellis2.model import Model
-from backend.refine.trellis2.sampler import SIGMA
-from backend.refine.trellis2.sdedit import Strength, repaint
+from backend.refine.trellis2.sampler import SIGMA_MIN
+from backend.refine.trellis2.sdedit import SDEditConfig, run_sdedit
 from backend.refine.voxel_colors import voxel_colors
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
@@ -46,7 +46,7 @@ def needle() -> trimesh.Trimesh:
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    """An orange egg before nothing, not in the middle."""
+    """An orange egg on a transparent background, off centre."""
     y, x = np.mgrid[0:160, 0:200]
     alpha = (((x - 130) / 40) ** 2 + ((y - 90) / 60) ** 2 < 1).astype(np.float32)
     return Reference(np.broadcast_to(np.float32([0.9, 0.5, 0.2]), (160, 200, 3)).copy(), alpha)
@@ -90,23 +90,23 @@ def texture(texels) -> Texture:
     return Texture(*maps, np.zeros_like(maps[0]), 0.7)
 
 
-def unkept(part, work):
+def run_without_keeping(part, work):
     return work()
 
 
-def untold(stage, fraction):
+def ignore_progress(stage, fraction):
     pass
 
 
-def silent(fraction):
+def check_fraction(fraction):
     assert 0 <= fraction <= 1
 
 
-# What the flow sees.
+# The condition images and their tokens.
 
 
-def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
-    square = framed(reference, 64)
+def test_crop_to_object_fills_a_black_square_and_keeps_proportions(reference):
+    square = crop_to_object(reference, 64)
     lit = square.max(axis=2) > 60
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
     assert rows[0] <= 1
@@ -117,16 +117,16 @@ def test_the_object_fills_a_square_on_black_and_keeps_its_shape(reference):
     assert abs(square[32, 32].astype(int) - [229, 127, 51]).max() <= 2
 
 
-def test_a_thin_or_huge_object_is_framed_too():
+def test_crop_to_object_accepts_thin_and_huge_objects():
     alpha = np.zeros((40, 2000), np.float32)
     alpha[20] = 1
-    assert framed(Reference(np.ones((40, 2000, 3), np.float32), alpha), 32).shape == (32, 32, 3)
+    assert crop_to_object(Reference(np.ones((40, 2000, 3), np.float32), alpha), 32).shape == (32, 32, 3)
 
 
-def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_last_norm(weights, reference):
-    eye, network = load_eye(weights / "dinov3"), tiny_trellis.eye()
-    image = framed(reference, 64)
-    tokens = eye(image)
+def test_image_tokens_are_the_last_blocks_output_before_the_final_norm(weights, reference):
+    image_encoder, network = load_image_encoder(weights / "dinov3"), tiny_trellis.image_encoder()
+    image = crop_to_object(reference, 64)
+    tokens = image_encoder(image)
     assert tokens.shape == (5 + (64 // 16) ** 2, 32)
     pixels = (
         torch.from_numpy(image / 255.0).permute(2, 0, 1) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -143,31 +143,31 @@ def test_an_image_becomes_its_class_its_registers_and_its_patches_before_the_las
     assert torch.allclose(tokens, (last - mean) / deviation, atol=1e-5)
 
 
-def test_an_eye_that_lacks_a_tensor_is_refused(tmp_path):
-    network = tiny_trellis.eye()
+def test_an_image_encoder_that_lacks_a_tensor_is_refused(tmp_path):
+    network = tiny_trellis.image_encoder()
     state = {
         name: tensor for name, tensor in network.state_dict().items() if "layer.1.norm1.bias" not in name
     }
     network.save_pretrained(tmp_path, state_dict=state)
     with pytest.raises(InvalidWeights, match=r"layer\.1.norm1\.bias' is missing"):
-        load_eye(tmp_path)
+        load_image_encoder(tmp_path)
     with pytest.raises(InvalidWeights, match="holds no DINOv3 network"):
-        load_eye(tmp_path / "nowhere")
+        load_image_encoder(tmp_path / "nowhere")
 
 
-def test_several_images_are_the_reference_and_views_of_other_sides(surface, reference):
+def test_condition_images_are_the_reference_and_views_of_other_sides(surface, reference):
     orbits = [horizontal_orbit(1, 2.4, 1.2, 64), horizontal_orbit(24, 2.4, 1.2, 64)]
     buffers = render(surface, [camera for orbit in orbits for camera in orbit.cameras])
     frames = [np.full((64, 64, 3), number, np.uint8) for number in range(25)]
-    images = seen_images(reference, orbits, buffers, frames, 4)
+    images = select_condition_images(reference, orbits, buffers, frames, 4)
     assert [round(255 * image.color.mean()) for image in images[1:]] == [1 + 6, 1 + 12, 1 + 18]
     assert all(
         np.array_equal(image.alpha > 0.5, buffers[number].mask)
         for image, number in zip(images[1:], (7, 13, 19), strict=True)
     )
     assert (
-        len(seen_images(reference, orbits, buffers, frames, 1))
-        == len(seen_images(reference, [], [], [], 4))
+        len(select_condition_images(reference, orbits, buffers, frames, 1))
+        == len(select_condition_images(reference, [], [], [], 4))
         == 1
     )
 
@@ -176,58 +176,65 @@ def test_several_images_are_the_reference_and_views_of_other_sides(surface, refe
 
 
 class Oracle(Model):
-    """The tiny networks, but with a flow that leads to what the voxels are."""
+    """The tiny networks, with a flow that leads to the voxels' own latents."""
 
     def flow(self, resolution):
-        return Answer(self.answer)
+        return OracleFlow(self.answer)
 
     def encoder(self, name):
         encoder = super().encoder(name)
         if name == "texture":
             encoder.register_forward_hook(
-                lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalised(latents))
+                lambda module, inputs, latents: setattr(self, "answer", self.card.texture.normalize(latents))
             )
         return encoder
 
 
-class Answer(nn.Module):
+class OracleFlow(nn.Module):
     def __init__(self, latents):
         super().__init__()
         self.latents = latents
 
-    def forward(self, x, time, cells, condition):
-        return ((1 - SIGMA) * x[:, :4] - self.latents) / (SIGMA + (1 - SIGMA) * time)
+    def forward(self, x, noise_level, cells, condition):
+        return ((1 - SIGMA_MIN) * x[:, :4] - self.latents) / (SIGMA_MIN + (1 - SIGMA_MIN) * noise_level)
 
 
 @pytest.mark.parametrize("start", [0.2, 0.9])
-def test_a_flow_that_knows_the_answer_gives_the_voxels_and_the_texture_back(
+def test_sdedit_with_an_oracle_flow_returns_voxels_and_texture(
     weights, surface, grid, texture, reference, start
 ):
     colors = voxel_colors(surface, texture, grid)
-    before, after = repaint(
+    before, after = run_sdedit(
         Oracle(weights, torch.device("cpu")),
         grid,
         colors.values,
-        [framed(reference, 32)],
-        Strength(start, 4, 1),
-        silent,
-        unkept,
+        [crop_to_object(reference, 32)],
+        SDEditConfig(start, 4, 1),
+        check_fraction,
+        run_without_keeping,
     )
     assert before.std() > 0.01
     assert abs(after - before).max() < 1e-4
     seen = texture.coverage[..., 0] > 0
-    refined = combine(surface, texture, grid, colors, before, after)
+    refined = merge_refinement(surface, texture, grid, colors, before, after)
     assert psnr(refined.base_color[seen], texture.base_color[seen]) > 45
 
 
-def test_strength_zero_is_the_identity(weights, surface, texture, reference):
+def test_refine_strength_zero_is_the_identity(weights, surface, texture, reference):
     settings = Settings(refine=True, refine_strength=0.0)
-    assert refine(surface, texture, [reference], settings, silent, unkept) is texture
+    assert refine(surface, texture, [reference], settings, check_fraction, run_without_keeping) is texture
 
 
-def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, texture, texels, reference):
+def test_refine_hardly_changes_what_was_seen_well_and_changes_the_rest(
+    weights, surface, texture, texels, reference
+):
     refined = refine(
-        surface, texture, [reference, reference], Settings(refine=True, refine_steps=2), silent, unkept
+        surface,
+        texture,
+        [reference, reference],
+        Settings(refine=True, refine_steps=2),
+        check_fraction,
+        run_without_keeping,
     )
     change = abs(refined.base_color.astype(int) - texture.base_color)[texels.mask].mean(axis=1)
     height = texels.positions[:, 2]
@@ -239,31 +246,36 @@ def test_what_was_seen_well_hardly_changes_and_the_rest_does(weights, surface, t
     assert refined.notes == ("TRELLIS.2's weights are random: its colours mean nothing.",)
 
 
-def test_the_seed_and_only_the_seed_decides(weights, grid, reference):
-    model, image = Model(weights, torch.device("cpu")), framed(reference, 32)
+def test_sdedit_depends_on_its_seed_alone(weights, grid, reference):
+    model, image = Model(weights, torch.device("cpu")), crop_to_object(reference, 32)
     one, other, third = (
-        repaint(model, grid, None, [image], Strength(1.0, 2, seed), silent, unkept) for seed in (1, 1, 2)
+        run_sdedit(
+            model, grid, None, [image], SDEditConfig(1.0, 2, seed), check_fraction, run_without_keeping
+        )
+        for seed in (1, 1, 2)
     )
     assert np.array_equal(one[1], other[1])
     assert not np.array_equal(one[1], third[1])
     assert not one[0].any(), "there were no colours before"
 
 
-def test_a_run_that_goes_on_does_not_denoise_again(weights, grid, reference):
-    model, image, kept = Model(weights, torch.device("cpu")), framed(reference, 32), {}
+def test_a_resumed_refinement_does_not_denoise_again(weights, grid, reference):
+    model, image, kept = Model(weights, torch.device("cpu")), crop_to_object(reference, 32), {}
 
     def keep(part, work):
         if part not in kept:
             kept[part] = work()
         return kept[part]
 
-    first = repaint(model, grid, None, [image], Strength(1.0, 2, 0), silent, keep)
+    first = run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), check_fraction, keep)
     assert set(kept) == {"latents", "denoised"}
-    model.flow = model.encoder = model.eye = None
-    assert np.array_equal(repaint(model, grid, None, [image], Strength(1.0, 2, 0), silent, keep)[1], first[1])
+    model.flow = model.encoder = model.image_encoder = None
+    assert np.array_equal(
+        run_sdedit(model, grid, None, [image], SDEditConfig(1.0, 2, 0), check_fraction, keep)[1], first[1]
+    )
 
 
-def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights, tmp_path, reference):
+def test_a_refined_job_has_material_maps_and_is_not_repeated(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     wanted = job(mesh_data(needle()), pixels, refine=True, refine_steps=1, texture_size=1024)
     seen = []
@@ -282,7 +294,7 @@ def test_a_job_with_the_refinement_adds_a_material_and_is_not_done_twice(weights
     assert not list(tmp_path.glob("refine.*.npz")), "parts are left"
 
 
-def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_path, reference):
+def test_the_refine_command_writes_a_glb_with_the_material(weights, tmp_path, reference):
     needle().export(tmp_path / "needle.ply")
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "reference.png")
@@ -316,12 +328,12 @@ def test_the_command_line_refines_and_a_glb_carries_the_material(weights, tmp_pa
     assert np.array_equal(packed[..., 2], np.asarray(Image.open(tmp_path / "out" / "metallic.png")))
 
 
-def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
+def test_the_trellis2_painter_textures_without_any_view(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     result = pipeline.run(
         job(mesh_data(needle()), pixels, painter="trellis2", refine_steps=1, texture_size=1024),
         tmp_path,
-        untold,
+        ignore_progress,
     )
     assert decode_png(result.textures["base_color"]).std() > 1
     assert not decode_png(result.textures["coverage"]).any()
@@ -329,38 +341,45 @@ def test_alone_it_textures_without_any_view(weights, tmp_path, reference):
     assert "bake" not in result.report["seconds"]
 
 
-def test_missing_weights_are_said_before_anything_is_painted(tmp_path, monkeypatch, reference):
+def test_missing_trellis2_weights_are_reported_before_painting(tmp_path, monkeypatch, reference):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "none"))
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     with pytest.raises(
         InvalidWeights, match=re.escape("TRELLIS.2's weights are not in") + ".*download trellis2"
     ):
-        pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", untold)
+        pipeline.run(job(mesh_data(needle()), pixels, refine=True), tmp_path / "job", ignore_progress)
     assert not list((tmp_path / "job").glob("*"))
 
 
-def test_too_little_memory_is_said_before_anything_is_painted(tmp_path, monkeypatch):
+def test_too_little_memory_to_refine_is_reported_before_painting(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     with open(tiny_trellis.write_model(tmp_path / "trellis2") / "flow_1024.safetensors", "r+b") as file:
         file.truncate(1 << 42)
     with pytest.raises(OutOfMemory, match=r"takes 8798.1 GB of memory, and .* are free\. Close"):
-        looked_at()
+        check_refinement()
 
 
-def test_a_mesh_that_no_voxel_holds_stays_as_it_was_painted(weights, texture, reference):
+def test_a_mesh_too_thin_for_voxels_keeps_its_painted_texture(weights, texture, reference):
     vertices = np.float32([[-0.3, 0.0001, 0.0001], [0.3, 0.0001, 0.0001], [0.3, 0.0002, 0.0002]])
     corners = np.zeros((1, 3, 3), np.float32)
     thread = Surface(vertices, np.int32([[0, 1, 2]]), corners, corners[..., :2], np.int32([0]), True)
     assert (
-        refine(thread, texture, [reference], Settings(refine=True), silent, unkept)
+        refine(thread, texture, [reference], Settings(refine=True), check_fraction, run_without_keeping)
         .notes[0]
         .startswith("The mesh is too thin")
     )
     with pytest.raises(InvalidMesh, match="too thin for the refinement"):
-        refine(thread, empty_texture(64), [reference], Settings(painter="trellis2"), silent, unkept)
+        refine(
+            thread,
+            empty_texture(64),
+            [reference],
+            Settings(painter="trellis2"),
+            check_fraction,
+            run_without_keeping,
+        )
 
 
-def test_refine_is_yes_or_no():
+def test_the_refine_setting_is_a_bool():
     assert Settings(refine=True).refines
     assert Settings(painter="trellis2").refines
     assert not Settings().refines

@@ -1,4 +1,4 @@
-"""TRELLIS.2's weights, from a hub over real HTTP to a folder that opens."""
+"""TRELLIS.2's weights, downloaded from a hub over real HTTP into a folder that opens."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ import torch
 from backend.api.errors import InvalidWeights
 from backend.api.weights import DINOV3, TRELLIS2, TRELLIS2_FILES
 from backend.refine.trellis2.model import Model
-from backend.weights.install import check, install, put_gated
-from backend.weights.manifest import File, Manifest
+from backend.weights.install import check, copy_gated_files, install
+from backend.weights.manifest import Manifest, RemoteFile
 from tests import tiny_trellis
 from tests.hub import Hub
 
@@ -33,11 +33,11 @@ def hub(repositories):
         yield hub
 
 
-def pinned(hub) -> Manifest:
+def make_manifest(hub) -> Manifest:
     """The manifest of what the hub serves, at plain addresses."""
     return Manifest(
         tuple(
-            File(
+            RemoteFile(
                 source.repository,
                 path,
                 len(data := hub.repositories[source.repository][path]),
@@ -51,9 +51,9 @@ def pinned(hub) -> Manifest:
     )
 
 
-def test_published_files_become_a_folder_that_opens(hub, tmp_path):
+def test_published_trellis2_files_become_a_folder_that_opens(hub, tmp_path):
     target = tmp_path / "trellis2"
-    install(TRELLIS2, pinned(hub), target, lambda *told: None, **tiny_trellis.OPTIONS)
+    install(TRELLIS2, make_manifest(hub), target, lambda *report: None, **tiny_trellis.OPTIONS)
     check(TRELLIS2, target)
     model = Model(target, torch.device("cpu"))
     assert (model.card.shape, model.card.texture) == (tiny_trellis.SHAPE, tiny_trellis.TEXTURE)
@@ -75,28 +75,30 @@ def test_published_files_become_a_folder_that_opens(hub, tmp_path):
 def test_files_of_a_gated_repository_may_come_from_a_folder(hub, tmp_path):
     target, own = tmp_path / "trellis2", tmp_path / "own"
     own.mkdir()
-    manifest, files = pinned(hub), hub.repositories.pop(DINOV3.repository)
+    manifest, files = make_manifest(hub), hub.repositories.pop(DINOV3.repository)
     (own / "config.json").write_bytes(files["config.json"])
     with pytest.raises(InvalidWeights, match=r"own has no file 'model\.safetensors' of facebook/dinov3"):
-        put_gated(TRELLIS2, own, target)
+        copy_gated_files(TRELLIS2, own, target)
     (own / "model.safetensors").write_bytes(files["model.safetensors"])
-    put_gated(TRELLIS2, own, target)
-    install(TRELLIS2, manifest, target, lambda *told: None, **tiny_trellis.OPTIONS)
+    copy_gated_files(TRELLIS2, own, target)
+    install(TRELLIS2, manifest, target, lambda *report: None, **tiny_trellis.OPTIONS)
     check(TRELLIS2, target)
     assert (own / "model.safetensors").exists()
 
 
-def test_other_files_than_the_gated_ones_are_not_taken_for_them(hub, tmp_path):
+def test_copied_gated_files_are_checked_by_their_hash(hub, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     for path, data in hub.repositories[DINOV3.repository].items():
         (own / path).write_bytes(bytes(len(data)))
-    put_gated(TRELLIS2, own, tmp_path / "trellis2")
+    copy_gated_files(TRELLIS2, own, tmp_path / "trellis2")
     with pytest.raises(InvalidWeights, match=r"config\.json is another file than it should be"):
-        install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None, **tiny_trellis.OPTIONS)
+        install(
+            TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None, **tiny_trellis.OPTIONS
+        )
 
 
-def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
+def test_a_download_without_access_to_gated_files_says_what_to_do(hub, tmp_path):
     hub.gated.add(DINOV3.repository)
     clean = {
         name: value for name, value in os.environ.items() if not name.startswith(("HF_", "ORBIT_TEXTURE"))
@@ -119,7 +121,7 @@ def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (lambda published: published["args"].pop("tex_slat_normalization"), "does not hold the statistics"),
         (
@@ -129,13 +131,15 @@ def test_who_may_not_have_a_gated_repository_is_told_what_to_do(hub, tmp_path):
         (lambda published: published.pop("args"), "does not hold the statistics"),
     ],
 )
-def test_statistics_that_are_not_there_are_a_sentence(hub, tmp_path, change, sentence):
+def test_missing_latent_statistics_are_reported(hub, tmp_path, change, message):
     files = hub.repositories[TRELLIS2_FILES.repository]
     published = json.loads(files["texturing_pipeline.json"])
     change(published)
     files["texturing_pipeline.json"] = json.dumps(published).encode()
-    with pytest.raises(InvalidWeights, match=sentence):
-        install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None, **tiny_trellis.OPTIONS)
+    with pytest.raises(InvalidWeights, match=message):
+        install(
+            TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None, **tiny_trellis.OPTIONS
+        )
     assert not (tmp_path / "trellis2").exists()
 
 
@@ -143,11 +147,11 @@ def test_networks_of_other_sizes_than_the_published_ones_are_refused(hub, tmp_pa
     with pytest.raises(
         InvalidWeights, match=r"shape_encoder.safetensors: the tensor .* (is missing|has the shape)"
     ):
-        install(TRELLIS2, pinned(hub), tmp_path / "trellis2", lambda *told: None)
+        install(TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None)
     assert not (tmp_path / "trellis2").exists()
 
 
-def test_a_folder_without_its_card_or_with_a_broken_one_is_a_sentence(tmp_path):
+def test_a_missing_or_broken_model_card_is_reported(tmp_path):
     folder = tiny_trellis.write_model(tmp_path / "trellis2")
     (folder / "model.json").write_text("{}")
     with pytest.raises(InvalidWeights, match=r"model\.json cannot be read"):

@@ -10,7 +10,13 @@ from scipy.optimize import lsq_linear
 from trimesh.transformations import rotation_matrix
 
 from backend.mesh.voxels import cell_keys
-from backend.refine.trellis2.dual_grid import BORDER_WEIGHT, POINT_WEIGHT, DualGrid, dual_grid, grid_of
+from backend.refine.trellis2.dual_grid import (
+    BORDER_WEIGHT,
+    POINT_WEIGHT,
+    DualGrid,
+    dual_grid,
+    dual_grid_in_unit_cube,
+)
 from tests.meshes import ASSETS, knot, needs_assets
 
 
@@ -70,7 +76,7 @@ def exact_grid(points: np.ndarray, faces: np.ndarray, resolution: int) -> tuple[
 
 
 def assert_as_exact(points: np.ndarray, faces: np.ndarray, resolution: int) -> DualGrid:
-    grid = grid_of(points, faces, resolution)
+    grid = dual_grid_in_unit_cube(points, faces, resolution)
     cells, crossed = exact_grid(points, faces, resolution)
     assert np.array_equal(grid.cells, cells)
     assert np.array_equal(grid.crossed, crossed)
@@ -113,12 +119,12 @@ OCTAHEDRON = trimesh.Trimesh(
 @pytest.mark.parametrize(
     "mesh", [trimesh.creation.box((1, 1, 1)), trimesh.creation.box((1, 0.5, 0.25)), OCTAHEDRON]
 )
-def test_faces_edges_and_corners_that_lie_on_grid_lines_follow_the_half_open_rule(mesh, scale):
+def test_geometry_on_grid_lines_follows_the_half_open_rule(mesh, scale):
     assert_as_exact((0.5 + scale * mesh.vertices).astype(np.float32), np.asarray(mesh.faces, np.int32), 16)
 
 
 def test_a_closed_surface_is_crossed_an_even_number_of_times_along_every_line():
-    grid = dual_grid(*normalised(knot()), 64)
+    grid = dual_grid(*normalize_mesh(knot()), 64)
     for axis in range(3):
         lines = np.delete(grid.cells[grid.crossed[:, axis]], axis, axis=1)
         _, times = np.unique(lines, axis=0, return_counts=True)
@@ -127,12 +133,12 @@ def test_a_closed_surface_is_crossed_an_even_number_of_times_along_every_line():
         assert (times % 2 == 0).mean() > 0.95
 
 
-def normalised(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
+def normalize_mesh(mesh: trimesh.Trimesh) -> tuple[np.ndarray, np.ndarray]:
     vertices = (mesh.vertices - mesh.bounds.mean(axis=0)) / np.ptp(mesh.bounds, axis=0).max()
     return vertices.astype(np.float32), np.asarray(mesh.faces, np.int32)
 
 
-def clipped(polygon: np.ndarray, cell: tuple) -> np.ndarray:
+def clip_to_cell(polygon: np.ndarray, cell: tuple) -> np.ndarray:
     """What a closed cell leaves of a polygon or a segment (N, 3)."""
     for axis in range(3):
         for sign, bound in ((1, cell[axis]), (-1, -cell[axis] - 1)):
@@ -170,10 +176,10 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
     edges, uses = np.unique(ends, axis=0, return_counts=True)
     for cell, wanted in rows.items():
         for face in range(len(faces)):
-            if len(clipped(corners[face], cell)):
+            if len(clip_to_cell(corners[face], cell)):
                 wanted.append((normals[face], normals[face] @ (corners[face, 0] - cell)))
         for start, end in points[edges[uses == 1]].astype(np.float64) * resolution:
-            if len(clipped(np.array([start, end]), cell)):
+            if len(clip_to_cell(np.array([start, end]), cell)):
                 along = (end - start) / np.linalg.norm(end - start)
                 flat = np.sqrt(BORDER_WEIGHT) * (np.eye(3) - np.outer(along, along))
                 wanted += list(zip(flat, flat @ (start - cell), strict=True))
@@ -184,8 +190,8 @@ def least_squares(points: np.ndarray, faces: np.ndarray, resolution: int) -> dic
 
 
 @pytest.mark.parametrize(("mesh", "resolution"), [(soup(12, 2), 16), (blob(), 12)])
-def test_dual_vertices_are_the_bounded_least_squares_of_planes_points_and_borders(mesh, resolution):
-    grid = grid_of(*mesh, resolution)
+def test_dual_vertices_are_solutions_of_bounded_least_squares(mesh, resolution):
+    grid = dual_grid_in_unit_cube(*mesh, resolution)
     expected = least_squares(*mesh, resolution)
     assert len(expected) == len(grid) > 100
     error = np.abs(grid.offsets - np.array([expected[tuple(cell)] for cell in grid.cells.tolist()])).max(
@@ -200,7 +206,7 @@ def dual_vertices(grid: DualGrid) -> np.ndarray:
 
 
 def test_a_spheres_dual_vertices_lie_on_it():
-    grid = dual_grid(*normalised(trimesh.creation.icosphere(5)), 64)
+    grid = dual_grid(*normalize_mesh(trimesh.creation.icosphere(5)), 64)
     beside = 64 * np.abs(np.linalg.norm(dual_vertices(grid), axis=1) - 0.5)
     assert np.median(beside) < 0.01
     assert beside.max() < 0.5
@@ -208,7 +214,7 @@ def test_a_spheres_dual_vertices_lie_on_it():
 
 def test_a_turned_cubes_dual_vertices_lie_on_its_sharp_edges_and_corners():
     turn = rotation_matrix(0.4, [1, 2, 3])
-    vertices, faces = normalised(trimesh.creation.box((1, 1, 1)).apply_transform(turn))
+    vertices, faces = normalize_mesh(trimesh.creation.box((1, 1, 1)).apply_transform(turn))
     half = np.linalg.norm(vertices, axis=1).max() / np.sqrt(3)
     grid = dual_grid(vertices, faces, 64)
     local = np.abs(dual_vertices(grid) @ turn[:3, :3]) / half
@@ -223,7 +229,7 @@ def test_a_turned_cubes_dual_vertices_lie_on_its_sharp_edges_and_corners():
 
 
 def test_rows_ascend_and_do_not_depend_on_the_order_of_triangles():
-    vertices, faces = normalised(knot())
+    vertices, faces = normalize_mesh(knot())
     grid = dual_grid(vertices, faces, 64)
     shuffled = dual_grid(vertices, np.random.default_rng(0).permutation(faces), 64)
     assert (np.diff(cell_keys(grid.cells, 64)) > 0).all()
@@ -235,7 +241,7 @@ def test_rows_ascend_and_do_not_depend_on_the_order_of_triangles():
 
 
 def test_seams_that_are_not_welded_move_dual_vertices_but_no_cell():
-    vertices, faces = normalised(trimesh.creation.icosphere(3))
+    vertices, faces = normalize_mesh(trimesh.creation.icosphere(3))
     welded = dual_grid(vertices, faces, 32)
     torn = dual_grid(vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3), 32)
     assert np.array_equal(welded.cells, torn.cells)
@@ -244,22 +250,24 @@ def test_seams_that_are_not_welded_move_dual_vertices_but_no_cell():
 
 
 def test_a_mesh_that_fills_the_grid_stays_inside():
-    grid = dual_grid(*normalised(trimesh.creation.box((1, 1, 1))), 32)
+    grid = dual_grid(*normalize_mesh(trimesh.creation.box((1, 1, 1))), 32)
     assert (grid.cells.min(), grid.cells.max()) == (0, 31)
     assert np.isfinite(grid.offsets).all()
 
 
-def test_faces_without_area_change_nothing():
+def test_faces_without_area_do_not_change_the_dual_grid():
     vertices, faces = blob()
     thin = np.concatenate([faces, np.int32([[0, 0, 1], [2, 2, 2]])])
-    assert np.array_equal(grid_of(vertices, faces, 32).cells, grid_of(vertices, thin, 32).cells)
+    assert np.array_equal(
+        dual_grid_in_unit_cube(vertices, faces, 32).cells, dual_grid_in_unit_cube(vertices, thin, 32).cells
+    )
 
 
 @needs_assets
 def test_a_real_mesh_has_as_many_cells_as_its_area_says():
     mesh = trimesh.load(ASSETS / "spot" / "spot_triangulated.obj", force="mesh")
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
-    vertices, faces = normalised(mesh)
+    vertices, faces = normalize_mesh(mesh)
     grid = dual_grid(vertices, faces, 256)
     area = trimesh.Trimesh(vertices, faces, process=False).area
     assert 1.2 < len(grid) / (area * 256**2) < 1.6

@@ -19,7 +19,7 @@ from backend.paint.draft.fill.samples import Samples, sample_points, sample_surf
 from backend.paint.draft.fill.seam_prior import constant_color_fallback, geodesic_distances
 from backend.paint.draft.fill.synthesis import SynthesisConfig, limit_cells, synthesize
 from backend.paint.draft.image.projection import Projection
-from backend.paint.draft.painter import outward_normals
+from backend.paint.draft.painter import DraftPainter, outward_normals
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.photograph import photograph

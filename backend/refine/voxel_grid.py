@@ -1,4 +1,5 @@
-"""Cells of a sparse grid, found by their column: along z a surface fills but a few cells of a thousand."""
+"""A sparse voxel grid whose cells are found by column: along z a surface occupies only a few of a thousand
+cells."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +9,12 @@ from numba import njit
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Occupied cells of a cubic grid over normalised space, -0.5 to 0.5, in ascending order of x, then y,
-    then z.
+class VoxelGrid:
+    """Occupied cells of a cubic grid over the mesh's normalised box, -0.5 to 0.5, in ascending order of x,
+    then y, then z.
 
     Attributes:
-        cells: (N, 3) int32.
+        cells: (N, 3) int32 cell indices.
         resolution: cells along each side.
     """
 
@@ -30,20 +31,21 @@ class Cells:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """(R * R + 1,) int64: where the cells of each column begin, columns counted along y, then x."""
+        """(R * R + 1,) int64: row of the first cell of each column x R + y."""
         return column_starts(
             self.cells[:, 0].astype(np.int64) * self.resolution + self.cells[:, 1], self.resolution**2
         )
 
 
 def column_starts(column: np.ndarray, count: int) -> np.ndarray:
-    """(count + 1,) int64: where each of ``count`` columns begins among cells whose columns (N,) ascend."""
+    """(count + 1,) int64: row of the first cell of each of ``count`` columns, among cells whose columns (N,)
+    ascend."""
     return np.concatenate([[0], np.cumsum(np.bincount(column, minlength=count))])
 
 
 @njit(cache=True, nogil=True)
-def row_of(starts, heights, column, height):
-    """The cell at a height of a column, -1 if it is not occupied."""
+def find_cell(starts, heights, column, height):
+    """Row of the cell at a height of a column, by bisection; -1 if it is not occupied."""
     low, high = starts[column], starts[column + 1]
     while low < high:
         middle = (low + high) // 2
