@@ -21,8 +21,9 @@ from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .camera.ranking import describe_doubts
 from .camera.search import find_view
+from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
-from .fill.synthesis import ColorGuess, ColorLookup, synthesize
+from .fill.synthesis import ColorLookup, synthesize
 from .image.projection import LENIENT_TRUST, STRICT_TRUST, Projection, TrustThresholds
 from .image.shading import remove_shading
 from .image.symmetry import Mirror, find_mirror

@@ -7,9 +7,12 @@
 3. ``exemplar.py``: the image that patches are copied from, with the surface that each of its pixels shows.
 4. ``guides.py``, ``rotational_prior.py``, ``seam_prior.py``: what shape, rotational symmetry and the known
    surface say about a sample.
-5. ``level_state.py``: what stays the same during the search of one level, and the occurrence map.
+5. ``level.py``, ``state_builder.py``, ``level_state.py``: one resolution level: what its search starts from,
+   what stays the same during it, and the occurrence map.
 6. ``patchmatch.py``: the nearest-neighbour field, improved by propagation and random search (Barnes et al.
    2009), and voting (Wexler et al. 2007).
 7. ``synthesis.py``: the levels, coarse to fine (Kaspar et al. 2015).
 8. ``patch_rendering.py``: the frames of the views, read from the image at full resolution.
+
+``config.py`` holds the tuned numbers of all of them.
 """

@@ -11,13 +11,14 @@ from backend.api.settings import Settings
 from backend.mesh.parts import segment_parts
 from backend.mesh.prepare import clean
 from backend.paint.draft.fill import patchmatch
+from backend.paint.draft.fill.config import SynthesisConfig
 from backend.paint.draft.fill.exemplar import Exemplar
 from backend.paint.draft.fill.level_state import LevelState, occurrence_map
 from backend.paint.draft.fill.orientation_field import OrientationField
 from backend.paint.draft.fill.patchmatch import propagate_and_search, vote
 from backend.paint.draft.fill.samples import Samples, sample_points, sample_surface
 from backend.paint.draft.fill.seam_prior import constant_color_fallback, geodesic_distances
-from backend.paint.draft.fill.synthesis import SynthesisConfig, limit_cells, synthesize
+from backend.paint.draft.fill.synthesis import limit_cells, synthesize
 from backend.paint.draft.image.projection import Projection
 from backend.paint.draft.painter import DraftPainter, outward_normals
 from backend.paint.preview import ignore_preview
