@@ -362,9 +362,9 @@ def add_stop(commands) -> None:
 
 
 def stop(options: argparse.Namespace) -> None:
-    from .service.server import end_running
+    from .service.server import stop_running_server
 
-    end_running(paths.run_directory())
+    stop_running_server(paths.run_directory())
 
 
 def add_worker(commands) -> None:

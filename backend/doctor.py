@@ -118,11 +118,11 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from .api.devices import remember
+    from .api.devices import save_devices
     from .device import look_at, names
 
     devices = [look_at(torch.device(name)) for name in names()]
-    remember(devices)
+    save_devices(devices)
     for card in devices[1:]:
         enough = card.free >= FREE_VRAM_GB
         yield Finding(

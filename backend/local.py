@@ -22,7 +22,7 @@ from .mesh.files import WRITABLE, Maps, MeshFile, read_mesh, write_mesh
 from .render.maps import normal_image, position_image
 from .render.video import contact_sheet, write_video
 from .results import make_result
-from .stages import STAGES, Stages, progress_shares
+from .stages import STAGES, StageRunner, progress_shares
 
 
 def texture(
@@ -39,7 +39,10 @@ def texture(
     if output.suffix.lower() not in WRITABLE:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE)}.")
     mesh, job = read_job(mesh_path, image_path, settings, kept)
-    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
+    with (
+        tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder,
+        store.convert_write_errors(output.parent),
+    ):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
         write_mesh(output, mesh, result.corner_uvs, _maps(result))
@@ -55,9 +58,9 @@ def run_stage(
         The files to look at: films and contact sheets of the orbits, or the textures.
     """
     mesh, job = read_job(mesh_path, image_path, settings, kept)
-    with store.said_plainly(folder):
+    with store.convert_write_errors(folder):
         _claim(folder, job)
-        stages = Stages(folder, print_progress, progress_shares(settings, kept is not None))
+        stages = StageRunner(folder, print_progress, progress_shares(settings, kept is not None))
         state = pipeline.run_until(job, stages, stage)
         if stage == "render":
             return _show_orbits(

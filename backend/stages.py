@@ -36,7 +36,7 @@ BLEND_SHARE = 0.05
 GEOMETRY_SHARES = {"prepare": 0.31, "render": 0.19, "align": 0.19, "bake": 0.31}
 """How the other stages divide what is left, roughly."""
 
-FORMAT = 5
+STAGE_FORMAT = 5
 """Version of the stages' files: raised when any stage's arrays, or their meaning, change, so that an update
 never reads older ones."""
 
@@ -58,7 +58,7 @@ def progress_shares(settings: Settings, blends: bool) -> dict[str, float]:
     return {stage: shares.get(stage, rest * GEOMETRY_SHARES.get(stage, 0.0)) for stage in STAGES}
 
 
-class Stages:
+class StageRunner:
     """Runs the stages of one job.
 
     Attributes:
@@ -103,7 +103,7 @@ class Stages:
             unfinished.unlink()
         return output
 
-    def keep(self, stage: str, step: str, work: Callable[[], Arrays]) -> Arrays:
+    def cache_step(self, stage: str, step: str, work: Callable[[], Arrays]) -> Arrays:
         """What ``work`` returns, from disk if an earlier run of this job finished that step of the stage. It
         is kept until the stage is done.
 
@@ -130,14 +130,14 @@ def _read(path: Path) -> Arrays | None:
         return None
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
-    return arrays if arrays.pop("format", None) == FORMAT else None
+    return arrays if arrays.pop("format", None) == STAGE_FORMAT else None
 
 
 def _write(path: Path, arrays: Arrays) -> None:
     part = path.with_suffix(".part")
     try:
         with part.open("wb") as file:
-            np.savez(file, **arrays, format=np.array(FORMAT))
+            np.savez(file, **arrays, format=np.array(STAGE_FORMAT))
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)

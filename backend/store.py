@@ -31,7 +31,7 @@ def save_job(folder: Path, job: Job) -> None:
         _write_json(part / "job.json", job.body())
         (part / "fingerprint").write_text(fingerprint(job), encoding="ascii")
 
-    appear_whole(folder / "job", write)
+    write_atomically(folder / "job", write)
 
 
 def load_job(folder: Path) -> Job:
@@ -51,7 +51,7 @@ def load_job(folder: Path) -> Job:
 def save_download(folder: Path, model: str) -> None:
     """Saves the wish for a model's weights, which is a job without a mesh. Raises :class:`StorageError`; then
     ``folder`` holds no job."""
-    appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"model": model}))
+    write_atomically(folder / "job", lambda part: _write_json(part / "download.json", {"model": model}))
 
 
 def load_download(folder: Path) -> str:
@@ -76,7 +76,7 @@ def save_result(folder: Path, result: Result) -> None:
             result.sheet.tofile(part / "sheet")
         _write_json(part / "result.json", result.report)
 
-    appear_whole(folder / "result", write)
+    write_atomically(folder / "result", write)
 
 
 def load_result(folder: Path) -> Result:
@@ -102,7 +102,7 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def inherit(folder: Path, others: Iterable[Path]) -> None:
+def copy_finished_stages(folder: Path, others: Iterable[Path]) -> None:
     """Gives a new job the finished stages of one of ``others`` that is the same but for its id, if there is
     one."""
     for other in others:
@@ -114,7 +114,7 @@ def inherit(folder: Path, others: Iterable[Path]) -> None:
                 return
 
 
-def drop_foreign_stages(folder: Path, job: Job) -> None:
+def delete_stale_stages(folder: Path, job: Job) -> None:
     """Deletes what the stages of ``job`` left in its folder, if that was before an update: this version may
     do or read it differently.
 
@@ -132,7 +132,7 @@ def drop_foreign_stages(folder: Path, job: Job) -> None:
         raise storage_error(error, folder) from error
 
 
-def size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """Bytes in all files of a folder."""
     total = 0
     for path in folder.rglob("*"):
@@ -155,7 +155,7 @@ def storage_error(error: OSError, place: Path) -> StorageError:
 
 
 @contextlib.contextmanager
-def said_plainly(place: Path) -> Iterator[None]:
+def convert_write_errors(place: Path) -> Iterator[None]:
     """Turns the operating system's refusal to write into ``place`` into a :class:`StorageError`."""
     try:
         yield
@@ -163,7 +163,7 @@ def said_plainly(place: Path) -> Iterator[None]:
         raise storage_error(error, place) from error
 
 
-def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it
     or nothing.
 
@@ -173,7 +173,7 @@ def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with said_plainly(target.parent):
+        with convert_write_errors(target.parent):
             part.mkdir(parents=True)
             write(part)
             if target.exists():

@@ -17,7 +17,7 @@ _known: list[Device] = []
 def look() -> None:
     """Takes what the doctor has left."""
     global _known
-    _known = devices.remembered()
+    _known = devices.load_devices()
 
 
 def known() -> list[Device]:

@@ -36,8 +36,8 @@ class Device:
         return asdict(self)
 
 
-def remember(devices: list[Device]) -> None:
-    """Leaves them where :func:`remembered` finds them; if that is not possible, the earlier ones stay."""
+def save_devices(devices: list[Device]) -> None:
+    """Leaves them where :func:`load_devices` finds them; if that is not possible, the earlier ones stay."""
     file = _file()
     part = file.with_suffix(".part")
     with contextlib.suppress(OSError):
@@ -46,7 +46,7 @@ def remember(devices: list[Device]) -> None:
         os.replace(part, file)
 
 
-def remembered() -> list[Device]:
+def load_devices() -> list[Device]:
     """The devices as the doctor found them last, the processor first; none before that."""
     try:
         return [Device(**entry) for entry in json.loads(_file().read_text(encoding="utf-8"))]

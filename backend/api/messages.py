@@ -60,24 +60,27 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MAX_NAME = 1024
 
 
-def check(type: str, body: dict) -> None:
+def check(message_type: str, body: dict) -> None:
     """Raises :class:`ProtocolError` unless ``body`` has exactly the fields that a message of this type has,
     each of its kind."""
-    if type not in _FIELDS:
-        raise ProtocolError(f"There is no message of the type '{type}'.")
-    fields = _FIELDS[type]
+    if message_type not in _FIELDS:
+        raise ProtocolError(f"There is no message of the type '{message_type}'.")
+    fields = _FIELDS[message_type]
     if set(body) != set(fields):
         odd = sorted(set(body) ^ set(fields))[0]
         raise ProtocolError(
-            f"A message '{type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or unknown."
+            f"A message '{message_type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or "
+            "unknown."
         )
     for name, kind in fields.items():
         value = body[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ProtocolError(f"The field '{name}' of a message '{type}' has the wrong type.")
+            raise ProtocolError(f"The field '{name}' of a message '{message_type}' has the wrong type.")
     # An id becomes the name of a folder: nothing but an id may pass.
-    ids = [body["job"]] if "job" in body else body["jobs"] if type in FROM_CLIENT and "jobs" in body else []
-    if not all(isinstance(id, str) and _JOB_ID.fullmatch(id) for id in ids):
+    job_ids = [body["job"]] if "job" in body else []
+    if message_type in FROM_CLIENT:
+        job_ids += body.get("jobs", [])
+    if not all(isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) for job_id in job_ids):
         raise ProtocolError("A job's id must be 32 hexadecimal digits.")
     if len(body.get("name", "")) > _MAX_NAME:
         raise ProtocolError(f"A job's name may have {_MAX_NAME} characters at most.")

@@ -26,7 +26,7 @@ def _manifest_file() -> tuple[int, ...] | None:
 _AT_START = _manifest_file()
 
 
-def replaced() -> bool:
+def was_reinstalled() -> bool:
     """The tree was installed anew since this process started, so what it has yet to import or to start is not
     its own.
 

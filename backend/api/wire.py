@@ -35,7 +35,7 @@ class Message:
 
 
 def pack(
-    type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None
+    message_type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None
 ) -> list[bytes | memoryview]:
     """The frames of a message. Array frames share memory with C-ordered ``arrays``: leave those alone until
     they are sent.
@@ -49,16 +49,18 @@ def pack(
         {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
         for name, array in arrays.items()
     ]
-    messages.check(type, body)
-    _check_arrays(type, described, [array.nbytes for array in arrays.values()])
+    messages.check(message_type, body)
+    _check_arrays(message_type, described, [array.nbytes for array in arrays.values()])
     try:
         header = json.dumps(
-            {"v": messages.PROTOCOL, "type": type, "body": body, "arrays": described}, allow_nan=False
+            {"v": messages.PROTOCOL, "type": message_type, "body": body, "arrays": described}, allow_nan=False
         ).encode()
     except (TypeError, ValueError) as error:
-        raise ProtocolError(f"The body of a message '{type}' cannot be written as JSON: {error}.") from error
+        raise ProtocolError(
+            f"The body of a message '{message_type}' cannot be written as JSON: {error}."
+        ) from error
     if len(header) > MAX_HEADER:
-        raise ProtocolError(f"The header of a message '{type}' is too long.")
+        raise ProtocolError(f"The header of a message '{message_type}' is too long.")
     return [
         header,
         *(array.reshape(-1).view(np.uint8).data if array.size else b"" for array in arrays.values()),
@@ -80,18 +82,18 @@ def unpack(frames: Sequence[bytes | memoryview]) -> Message:
         )
     if set(header) != {"v", "type", "body", "arrays"}:
         raise ProtocolError("A message's header must have the fields v, type, body and arrays.")
-    type, body, described = header["type"], header["body"], header["arrays"]
-    if not (isinstance(type, str) and isinstance(body, dict) and isinstance(described, list)):
+    message_type, body, described = header["type"], header["body"], header["arrays"]
+    if not (isinstance(message_type, str) and isinstance(body, dict) and isinstance(described, list)):
         raise ProtocolError("A field of a message's header has the wrong type.")
-    messages.check(type, body)
+    messages.check(message_type, body)
     data = frames[1:]
-    _check_arrays(type, described, [len(frame) for frame in data])
+    _check_arrays(message_type, described, [len(frame) for frame in data])
     arrays = {}
     for entry, frame in zip(described, data, strict=True):
         array = np.frombuffer(frame, _DTYPES[entry["dtype"]]).reshape(entry["shape"])
         array.flags.writeable = False
         arrays[entry["name"]] = array
-    return Message(type, body, arrays)
+    return Message(message_type, body, arrays)
 
 
 def _header(frame: bytes | memoryview) -> dict:
@@ -110,20 +112,20 @@ def _refuse_constant(name: str):
     raise ValueError(f"{name} is not JSON")
 
 
-def _check_arrays(type: str, described: list, sizes: list[int]) -> None:
+def _check_arrays(message_type: str, described: list, sizes: list[int]) -> None:
     """Raises :class:`ProtocolError` unless the frames' ``sizes`` in bytes are what the header describes,
     within the limits."""
-    if described and type not in messages.WITH_ARRAYS:
-        raise ProtocolError(f"A message '{type}' carries no arrays.")
+    if described and message_type not in messages.WITH_ARRAYS:
+        raise ProtocolError(f"A message '{message_type}' carries no arrays.")
     if len(described) != len(sizes) or len(described) > MAX_ARRAYS:
         raise ProtocolError(
-            f"A message '{type}' describes {len(described)} arrays and carries {len(sizes)} (limit "
+            f"A message '{message_type}' describes {len(described)} arrays and carries {len(sizes)} (limit "
             f"{MAX_ARRAYS})."
         )
     if sum(sizes) > MAX_TOTAL or max(sizes, default=0) > MAX_FRAME:
         raise ProtocolError(
-            f"The arrays of a message '{type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all, of which "
-            f"an array may have {MAX_FRAME >> 20} MiB and a message {MAX_TOTAL >> 20} MiB."
+            f"The arrays of a message '{message_type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all. "
+            f"The limit is {MAX_FRAME >> 20} MiB per array and {MAX_TOTAL >> 20} MiB per message."
         )
     names = set()
     for entry, size in zip(described, sizes, strict=True):

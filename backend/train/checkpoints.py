@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from .. import tensors
 from ..api.errors import InvalidWeights
-from ..store import appear_whole
+from ..store import write_atomically
 
 PAINTER, OPTIMIZER, RECIPE = "painter.safetensors", "optimizer.safetensors", "recipe.json"
 MEANS = ("exp_avg", "exp_avg_sq")
@@ -40,7 +40,7 @@ def save(
         (part / RECIPE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
 
     new = folder / f"step_{step:06}"
-    appear_whole(new, write)
+    write_atomically(new, write)
     for old in _all(folder):
         if old != new:
             shutil.rmtree(old)

@@ -25,7 +25,7 @@ from ..paint.orbitpainter.network import condition
 from ..render.maps import normal_image, position_image
 from ..render.photograph import photograph, wearing
 from ..render.rasterize import render
-from ..store import said_plainly
+from ..store import convert_write_errors
 from ..tensors import save
 from .references import SAMPLES, reference
 
@@ -155,7 +155,7 @@ def encoded(name: str, mesh: TexturedMesh, vae: AutoencoderKLWan, card: Card) ->
 def _write(file: Path, tensors: dict[str, torch.Tensor]) -> None:
     part = file.with_suffix(".part")
     try:
-        with said_plainly(file.parent):
+        with convert_write_errors(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
             save(tensors, part)
             os.replace(part, file)

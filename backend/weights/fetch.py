@@ -57,7 +57,7 @@ def fetch(file: File, folder: Path, tell: Tell) -> Path:
     if target.is_file() and target.stat().st_size == file.size:
         return target
     unfinished = _unfinished(target)
-    with store.said_plainly(unfinished):
+    with store.convert_write_errors(unfinished):
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         if unfinished.exists() and unfinished.stat().st_size > file.size:

@@ -53,7 +53,7 @@ def install(
     """
     _check_room(room(needs, manifest, target, bool(offline), keep), target)
     work, parts_folder = workplace(target), made(target)
-    with store.said_plainly(target):
+    with store.convert_write_errors(target):
         work.mkdir(parents=True, exist_ok=True)
         with _alone(target):
             if offline:
@@ -107,7 +107,7 @@ def put_gated(needs: Needs, folder: Path, target: Path) -> None:
             if not (folder / path).is_file():
                 raise InvalidWeights(f"{folder} has no file '{path}' of {source.repository}.")
             place = workplace(target) / source.repository / path
-            with store.said_plainly(place):
+            with store.convert_write_errors(place):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(folder / path, place)
 

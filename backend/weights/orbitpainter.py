@@ -18,7 +18,7 @@ from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import CARD, Card, Model
 from ..paint.orbitpainter.network import PUBLISHED, load
 from ..paint.orbitpainter.segmentation import load_segmentation
-from ..store import appear_whole
+from ..store import write_atomically
 
 
 def make(
@@ -54,7 +54,7 @@ def make(
             load(AutoencoderKLWan, parts / "vae")
         else:
             load_segmentation(originals / SEGMENTATION.repository)
-        appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
+        write_atomically(target, lambda folder: [shutil.copy(file, folder) for file in files])
     elif part.startswith("fast"):
         copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED))
         unfinished.rename(target)

@@ -12,7 +12,7 @@ import torch
 from ..api.errors import InvalidWeights
 from ..refine.trellis2.image_encoder import load_eye
 from ..refine.trellis2.model import CARD, EYE, Card, Model, Statistics
-from ..store import appear_whole
+from ..store import write_atomically
 
 
 def make(
@@ -34,7 +34,7 @@ def make(
     unfinished = made / f"{part}.part"
     if part == EYE:
         load_eye(files[0].parent)
-        appear_whole(made / part, lambda folder: [shutil.copy(file, folder) for file in files])
+        write_atomically(made / part, lambda folder: [shutil.copy(file, folder) for file in files])
         return
     if part == CARD:
         Card(*published_statistics(files[0]), **options).write(unfinished)

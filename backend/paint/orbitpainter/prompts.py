@@ -7,7 +7,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from ...api.errors import InvalidWeights
-from ...store import said_plainly
+from ...store import convert_write_errors
 from ...tensors import save
 
 LENGTH = 512
@@ -59,7 +59,7 @@ def embed(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: st
 def write(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, unwanted: str, file: Path) -> None:
     """Writes the file that :func:`backend.paint.orbitpainter.model.embedded` reads; raises
     :class:`StorageError` if it cannot."""
-    with said_plainly(file.parent):
+    with convert_write_errors(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         save(
             {"wanted": embed(encoder, tokenizer, WANTED), "unwanted": embed(encoder, tokenizer, unwanted)},

@@ -45,12 +45,12 @@ def test_arrays_travel_without_a_copy_and_arrive_read_only():
 
 def test_every_message_of_the_table_passes_with_the_fields_it_names():
     samples = (ID, 1, False, {}, [])
-    for type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
+    for message_type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
         body = {
             name: next(sample for sample in samples if isinstance(sample, kind))
             for name, kind in fields.items()
         }
-        assert wire.unpack(wire.pack(type, body)).body == body
+        assert wire.unpack(wire.pack(message_type, body)).body == body
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def age(folder, days: float) -> None:
 def test_results_that_nobody_discards_are_dropped_after_14_days(watchers, run):
     watcher = watchers()
     old, young = watcher.submit(), watcher.submit()
-    assert all(watcher.final(id).state == "finished" for id in (old, young))
+    assert all(watcher.final(job_id).state == "finished" for job_id in (old, young))
     age(run / "jobs" / old, days=14.1)
     age(run / "jobs" / young, days=13.9)
     last = watcher.submit()
@@ -31,12 +31,12 @@ def test_results_that_nobody_discards_are_dropped_after_14_days(watchers, run):
 def test_the_oldest_results_that_nobody_discards_are_dropped_when_all_take_more_than_8_gib(watchers, run):
     watcher = watchers()
     oldest, older, large = (watcher.submit() for _ in range(3))
-    assert all(watcher.final(id).state == "finished" for id in (oldest, older, large))
-    for id, gibibytes in ((oldest, 3), (older, 1), (large, 6)):
-        with open(run / "jobs" / id / "ballast", "wb") as file:
+    assert all(watcher.final(job_id).state == "finished" for job_id in (oldest, older, large))
+    for job_id, gibibytes in ((oldest, 3), (older, 1), (large, 6)):
+        with open(run / "jobs" / job_id / "ballast", "wb") as file:
             file.truncate(gibibytes * 2**30)  # takes no room on the disk
-    for days, id in enumerate((large, older, oldest), start=1):
-        age(run / "jobs" / id, days)
+    for days, job_id in enumerate((large, older, oldest), start=1):
+        age(run / "jobs" / job_id, days)
     os.kill(server_pid(run), signal.SIGKILL)
     wait_for(lambda: not (run / "jobs" / oldest).exists())
     assert {path.name for path in (run / "jobs").iterdir()} == {older, large}
@@ -66,13 +66,13 @@ def test_a_job_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_smaller
 
 def test_a_disk_that_fills_up_while_a_job_runs_fails_that_job_only(full_disk):
     with contextlib.closing(Watcher(full_disk / "run")) as watcher:
-        id = watcher.submit("render=sleep:0.5")
-        watcher.until(id, "running", stage="render")
+        job_id = watcher.submit("render=sleep:0.5")
+        watcher.until(job_id, "running", stage="render")
         ballast = full_disk / "ballast"
         with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-        event = watcher.final(id)
+        event = watcher.final(job_id)
         assert (event.state, event.error.code) == ("failed", "storage")
         ballast.unlink()
         assert watcher.final(watcher.submit()).state == "finished"

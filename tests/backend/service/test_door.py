@@ -196,17 +196,17 @@ def test_a_message_that_does_not_follow_the_protocol_is_refused_and_changes_noth
 def test_a_job_with_unusable_content_fails_with_a_sentence_and_leaves_nothing(
     server, peer, settings, vertices, faces, code
 ):
-    id = new_id()
+    job_id = new_id()
     arrays = {
         "vertices": np.array(vertices, np.float32),
         "faces": np.array(faces, np.int32),
         "reference": np.zeros(3, np.uint8),
     }
-    peer.say("submit", {"job": id, "name": "broken", "settings": settings}, arrays)
+    peer.say("submit", {"job": job_id, "name": "broken", "settings": settings}, arrays)
     event = peer.hear("event").body
-    assert (event["job"], event["state"], event["error"]["code"]) == (id, "failed", code)
+    assert (event["job"], event["state"], event["error"]["code"]) == (job_id, "failed", code)
     assert peer.ask("list", answer="jobs").body == {"jobs": []}
-    assert not (server.run_directory / "jobs" / id).exists()
+    assert not (server.run_directory / "jobs" / job_id).exists()
 
 
 def test_the_connection_file_survives_being_read_while_it_is_written(tmp_path):

@@ -43,34 +43,34 @@ def ring() -> bytes:
 
 
 def test_in_every_real_stage_a_job_can_be_cancelled_and_its_worker_killed_and_it_goes_on(watcher):
-    id, settings = new_id(), api.settings.Settings(texture_size=1024, voxel_resolution=128)
-    folder = watcher.run_directory / "jobs" / id
-    watcher.client.submit(id, "torus", torus, ring(), settings)
+    job_id, settings = new_id(), api.settings.Settings(texture_size=1024, voxel_resolution=128)
+    folder = watcher.run_directory / "jobs" / job_id
+    watcher.client.submit(job_id, "torus", torus, ring(), settings)
     finished, waits = {}, {}
     for stage in STAGES:
-        watcher.until(id, "running", stage=stage, seconds=60)
+        watcher.until(job_id, "running", stage=stage, seconds=60)
         finished |= {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
 
         begun = time.monotonic()
-        watcher.client.cancel(id)
-        assert watcher.final(id).state == "cancelled"
+        watcher.client.cancel(job_id)
+        assert watcher.final(job_id).state == "cancelled"
         waits[stage] = time.monotonic() - begun
         assert waits[stage] < 1.0
         watcher.events.clear()
-        watcher.client.retry(id)
-        watcher.until(id, "running", stage=stage)
+        watcher.client.retry(job_id)
+        watcher.until(job_id, "running", stage=stage)
 
         os.kill(watcher.worker_pid(), signal.SIGKILL)
-        event = watcher.final(id)
+        event = watcher.final(job_id)
         assert (event.state, event.error.code) == ("failed", "worker_died")
         watcher.events.clear()
-        watcher.client.retry(id)
+        watcher.client.retry(job_id)
 
         if stage in ("prepare", "paint"):
-            watcher.until(id, "running", stage=stage)
+            watcher.until(job_id, "running", stage=stage)
             watcher.events.clear()
             os.kill(api.connection.Connection.read(watcher.run_directory).pid, signal.SIGKILL)
-    event = watcher.final(id, seconds=120)
+    event = watcher.final(job_id, seconds=120)
     print("\ncancelled after " + ", ".join(f"{wait:.2f} s in {stage}" for stage, wait in waits.items()))
     assert event.state == "finished"
     assert len(event.result.corner_uvs) == len(torus().faces)

@@ -21,17 +21,17 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has th
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_server_killed_in_any_stage_is_replaced_and_finished_stages_are_not_repeated(watchers, run, stage):
     watcher = watchers()
-    id = watcher.submit(f"{stage}=sleep:1.5")
-    watcher.until(id, "running", stage=stage)
+    job_id = watcher.submit(f"{stage}=sleep:1.5")
+    watcher.until(job_id, "running", stage=stage)
     worker, server = watcher.worker_pid(), server_pid(run)
     os.kill(server, signal.SIGKILL)
     wait_for(
         lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0
     )
-    event = watcher.final(id)
+    event = watcher.final(job_id)
     assert event.state == "finished"
     assert event.result.report["ran"] == list(STAGES[STAGES.index(stage) :])
-    assert (run / "jobs" / id / "ran.txt").read_text().split() == list(STAGES)
+    assert (run / "jobs" / job_id / "ran.txt").read_text().split() == list(STAGES)
     assert server_pid(run) != server
 
 
@@ -48,26 +48,26 @@ def test_a_worker_in_native_code_dies_with_its_server(watchers, run):
 
 def test_a_job_that_brings_three_servers_down_is_given_up(run, watchers):
     watcher = watchers()
-    id = watcher.submit("bake=sleep:30")
+    job_id = watcher.submit("bake=sleep:30")
     for _ in range(3):
-        watcher.until(id, "running", stage="bake")
+        watcher.until(job_id, "running", stage="bake")
         watcher.events.clear()
         os.kill(server_pid(run), signal.SIGKILL)
-    event = watcher.final(id)
+    event = watcher.final(job_id)
     assert event.error.code == "worker_died"
     assert "3 times" in event.error.message
 
 
 def test_a_job_outlives_blender_and_a_new_one_collects_it(watchers, run):
     first = watchers()
-    id = first.submit("render=sleep:1.0")
-    first.until(id, "running", stage="render")
+    job_id = first.submit("render=sleep:1.0")
+    first.until(job_id, "running", stage="render")
     first.close()
     second = watchers()
-    second.client.jobs([id])
-    assert second.final(id).result.report["ran"] == list(STAGES)
-    second.client.jobs([id])
-    assert second.final(id).state == "finished"
+    second.client.jobs([job_id])
+    assert second.final(job_id).result.report["ran"] == list(STAGES)
+    second.client.jobs([job_id])
+    assert second.final(job_id).state == "finished"
 
 
 def test_a_server_without_clients_and_work_ends_and_says_so_in_its_files(run):
@@ -81,18 +81,18 @@ def test_a_server_without_clients_and_work_ends_and_says_so_in_its_files(run):
 def test_a_server_stays_while_a_job_runs_and_ends_after_it(run, watchers):
     server = Server(run, *SCRIPTED, "--idle-seconds", "0.5")
     with contextlib.closing(Peer(server.connection())) as peer:
-        id = new_id()
+        job_id = new_id()
         mesh = triangle_soup()
         peer.say(
             "submit",
-            {"job": id, "name": "render=sleep:3", "settings": {}},
+            {"job": job_id, "name": "render=sleep:3", "settings": {}},
             {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
         )
         assert peer.hear("event").body["state"] == "queued"
     time.sleep(2.5)
     assert server.process.poll() is None
     assert server.process.wait(8) == 0
-    assert (run / "jobs" / id / "result" / "result.json").exists()
+    assert (run / "jobs" / job_id / "result" / "result.json").exists()
 
 
 def test_a_second_server_for_the_same_folder_ends_with_a_sentence(run):
@@ -132,11 +132,11 @@ def test_the_command_stop_ends_the_server_that_runs_and_says_nothing_where_none_
 
 def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):
     server = Server(run)
-    id, mesh = new_id(), triangle_soup()
+    job_id, mesh = new_id(), triangle_soup()
     with contextlib.closing(Peer(server.connection())) as peer:
         peer.say(
             "submit",
-            {"job": id, "name": "render=sleep:1", "settings": {}},
+            {"job": job_id, "name": "render=sleep:1", "settings": {}},
             {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
         )
         while peer.hear("event").body["stage"] != "render":
@@ -146,7 +146,7 @@ def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
         jobs = peer.ask("list", answer="jobs").body["jobs"]
-        assert [job["job"] for job in jobs] == [id]
+        assert [job["job"] for job in jobs] == [job_id]
         while peer.hear("event").body["state"] != "finished":
             pass
     server.kill()
@@ -156,14 +156,14 @@ def test_a_job_that_was_put_first_stays_so_under_the_next_server(run):
     server, mesh = Server(run), triangle_soup()
     running, second, third = (new_id() for _ in range(3))
     with contextlib.closing(Peer(server.connection())) as peer:
-        for id, script in ((running, "render=sleep:30"), (second, ""), (third, "")):
+        for job_id, script in ((running, "render=sleep:30"), (second, ""), (third, "")):
             peer.say(
                 "submit",
-                {"job": id, "name": script, "settings": {}},
+                {"job": job_id, "name": script, "settings": {}},
                 {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
             )
-            while (event := peer.hear("event").body)["job"] != id or event["state"] != (
-                "running" if id == running else "queued"
+            while (event := peer.hear("event").body)["job"] != job_id or event["state"] != (
+                "running" if job_id == running else "queued"
             ):
                 pass
         peer.say("order", {"jobs": [third]})

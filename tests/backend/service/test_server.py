@@ -29,13 +29,13 @@ def shared(tmp_path_factory):
 
 def test_a_job_goes_through_its_stages_and_comes_back_with_its_result(shared):
     mesh = triangle_soup(7)
-    id = shared.submit("render=sleep:0.4", mesh, b"not really an image")
-    event = shared.final(id)
+    job_id = shared.submit("render=sleep:0.4", mesh, b"not really an image")
+    event = shared.final(job_id)
     assert event.state == "finished"
     assert event.result.corner_uvs.shape == (7, 3, 2)
     assert bytes(event.result.textures["base_color"]) == b"not really an image"
     assert event.result.report["ran"] == list(STAGES)
-    told = shared.of(id)
+    told = shared.of(job_id)
     assert [event.state for event in told if event.state != "running"] == ["queued", "finished"]
     fractions = [event.fraction for event in told]
     assert fractions == sorted(fractions)
@@ -44,16 +44,16 @@ def test_a_job_goes_through_its_stages_and_comes_back_with_its_result(shared):
 
 
 def test_progress_is_told_ten_times_a_second_at_most(shared):
-    id = shared.submit("paint=sleep:1.0")
-    shared.final(id)
-    assert 5 <= sum(event.stage == "paint" for event in shared.of(id)) <= 12
+    job_id = shared.submit("paint=sleep:1.0")
+    shared.final(job_id)
+    assert 5 <= sum(event.stage == "paint" for event in shared.of(job_id)) <= 12
 
 
 def test_the_time_left_is_unknown_at_first_and_then_close(shared):
-    id = shared.submit(" ".join(f"{stage}=sleep:0.8" for stage in STAGES))
+    job_id = shared.submit(" ".join(f"{stage}=sleep:0.8" for stage in STAGES))
     seen = {}
     while not seen or not seen["event"].state.final:
-        for event in shared.of(id):
+        for event in shared.of(job_id):
             if event not in seen.values():
                 seen["event"] = event
                 if event.stage == "bake" and event.seconds_left is not None:
@@ -66,9 +66,9 @@ def test_the_time_left_is_unknown_at_first_and_then_close(shared):
 
 
 def test_pictures_of_what_is_painted_reach_the_client_while_it_is(shared):
-    id = shared.submit("render=show:3 paint=sleep:0.2")
-    shared.final(id)
-    shown = [event for event in shared.of(id) if event.preview is not None]
+    job_id = shared.submit("render=show:3 paint=sleep:0.2")
+    shared.final(job_id)
+    shown = [event for event in shared.of(job_id) if event.preview is not None]
     assert [(event.state, event.stage) for event in shown] == [("running", "render")]
     assert shown[0].preview.shape == (3, 4, 4, 3)
     assert (shown[0].preview == 7).all()
@@ -88,22 +88,22 @@ def test_what_libraries_print_does_not_get_among_the_events(shared):
     ],
 )
 def test_a_job_is_cancelled_within_a_second_in_every_stage_whatever_it_does(shared, stage, action):
-    id = shared.submit(f"{stage}={action}")
-    shared.until(id, "running", stage=stage)
+    job_id = shared.submit(f"{stage}={action}")
+    shared.until(job_id, "running", stage=stage)
     time.sleep(0.05)
     begun = time.monotonic()
-    shared.client.cancel(id)
-    event = shared.final(id)
+    shared.client.cancel(job_id)
+    event = shared.final(job_id)
     assert time.monotonic() - begun < 1.0
     assert (event.state, event.error.code) == ("cancelled", "cancelled")
 
 
 def test_what_the_worker_started_dies_with_it(shared):
-    id = shared.submit("bake=children")
-    marker = shared.run_directory / "jobs" / id / "child.pid"
+    job_id = shared.submit("bake=children")
+    marker = shared.run_directory / "jobs" / job_id / "child.pid"
     pid = wait_for(lambda: marker.exists() and marker.read_text())
-    shared.client.cancel(id)
-    assert shared.final(id).state == "cancelled"
+    shared.client.cancel(job_id)
+    assert shared.final(job_id).state == "cancelled"
     wait_for(
         lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE,
         2.0,
@@ -112,11 +112,11 @@ def test_what_the_worker_started_dies_with_it(shared):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_worker_killed_in_any_stage_fails_the_job_at_once_and_the_next_job_works(shared, stage):
-    id = shared.submit(f"{stage}=sleep:30")
-    shared.until(id, "running", stage=stage)
+    job_id = shared.submit(f"{stage}=sleep:30")
+    shared.until(job_id, "running", stage=stage)
     begun = time.monotonic()
     os.kill(shared.worker_pid(), signal.SIGKILL)
-    event = shared.final(id)
+    event = shared.final(job_id)
     assert time.monotonic() - begun < 1.0
     assert (event.state, event.error.code, event.error.fix) == ("failed", "worker_died", "retry")
     assert "killed" in event.error.message
@@ -148,14 +148,14 @@ def test_an_unexpected_error_leaves_its_traceback_in_the_log(shared):
 
 
 def test_a_job_that_failed_goes_on_where_it_was_when_retried(shared):
-    id = shared.submit("bake=sleep:30")
-    shared.until(id, "running", stage="bake")
-    shared.client.cancel(id)
-    shared.final(id)
+    job_id = shared.submit("bake=sleep:30")
+    shared.until(job_id, "running", stage="bake")
+    shared.client.cancel(job_id)
+    shared.final(job_id)
     shared.events.clear()
-    (shared.run_directory / "jobs" / id / "bake.done").touch()
-    shared.client.retry(id)
-    event = shared.final(id)
+    (shared.run_directory / "jobs" / job_id / "bake.done").touch()
+    shared.client.retry(job_id)
+    event = shared.final(job_id)
     assert event.state == "finished"
     assert event.result.report["ran"] == ["refine"]
 
@@ -198,8 +198,8 @@ def test_a_job_that_is_still_being_received_can_be_put_first(shared):
 
 def test_a_job_that_waits_can_be_put_first(shared):
     running, second, third = shared.submit("render=sleep:0.7"), shared.submit(), shared.submit()
-    for id in (second, third):
-        shared.until(id, "queued")
+    for job_id in (second, third):
+        shared.until(job_id, "queued")
     shared.client.order([third])
     shared.final(second)
     order = [event.job for event in shared.events if event.state == "finished"]
@@ -213,8 +213,8 @@ def test_jobs_that_wait_are_done_in_the_order_that_was_asked_for_whatever_does_n
         shared.submit(),
         shared.submit(),
     )
-    for id in (second, third, fourth):
-        shared.until(id, "queued")
+    for job_id in (second, third, fourth):
+        shared.until(job_id, "queued")
     shared.client.order([fourth, running, "f" * 32, second])
     shared.final(third)
     order = [event.job for event in shared.events if event.state == "finished"]
@@ -222,20 +222,22 @@ def test_jobs_that_wait_are_done_in_the_order_that_was_asked_for_whatever_does_n
 
 
 def test_submitting_a_job_that_is_known_changes_nothing(shared):
-    id = shared.submit("render=sleep:0.5")
-    shared.until(id, "running")
-    shared.submit("something else", id=id)
-    assert shared.final(id).result.report["name"] == "render=sleep:0.5"
-    assert (shared.run_directory / "jobs" / id / "ran.txt").read_text().split() == list(STAGES)
+    job_id = shared.submit("render=sleep:0.5")
+    shared.until(job_id, "running")
+    shared.submit("something else", id=job_id)
+    assert shared.final(job_id).result.report["name"] == "render=sleep:0.5"
+    assert (shared.run_directory / "jobs" / job_id / "ran.txt").read_text().split() == list(STAGES)
 
 
 def test_a_discarded_job_leaves_no_files(shared):
     done, running = shared.submit(), shared.submit("render=native:30")
     shared.final(done)
     shared.until(running, "running", stage="render")
-    for id in (done, running):
-        shared.client.discard(id)
-    wait_for(lambda: not any((shared.run_directory / "jobs" / id).exists() for id in (done, running)), 3.0)
+    for job_id in (done, running):
+        shared.client.discard(job_id)
+    wait_for(
+        lambda: not any((shared.run_directory / "jobs" / job_id).exists() for job_id in (done, running)), 3.0
+    )
     assert shared.final(shared.submit()).state == "finished"
 
 
@@ -248,14 +250,14 @@ def test_the_server_answers_within_50_ms_while_it_takes_a_job_of_200_megabytes(s
     with contextlib.closing(Peer(api.connection.Connection.read(shared.run_directory))) as peer:
         for _ in range(3):
             pixels[0, 0, 0] += 1
-            id, waits = shared.submit("quick", mesh, pixels.copy()), []
-            while not any(event.state.final for event in shared.of(id)):
+            job_id, waits = shared.submit("quick", mesh, pixels.copy()), []
+            while not any(event.state.final for event in shared.of(job_id)):
                 begun = time.perf_counter()
                 assert peer.ask("ping", answer="pong")
                 waits.append(time.perf_counter() - begun)
                 time.sleep(0.002)
-            assert shared.final(id).state == "finished"
-            shared.client.discard(id)
+            assert shared.final(job_id).state == "finished"
+            shared.client.discard(job_id)
             rounds.append(waits)
     worst = [max(waits) for waits in rounds]
     print(

@@ -4,7 +4,7 @@ import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.preferences import _search_devices
 from bl_ext.user_default.orbit_texture.addon.setup import devices
-from bl_ext.user_default.orbit_texture.backend.api.devices import Device, remember
+from bl_ext.user_default.orbit_texture.backend.api.devices import Device, save_devices
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 PROCESSOR = Device("cpu", "", 10_200_000_000, 23_000_000_000, cores=16)
@@ -15,7 +15,7 @@ CARDS = [Device(f"cuda:{index}", "NVIDIA H100", 29_100_000_000, 79_600_000_000) 
 def two_cards(tmp_path, monkeypatch):
     """A computer in which the doctor has found two cards."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
-    remember([PROCESSOR, *CARDS])
+    save_devices([PROCESSOR, *CARDS])
     devices.look()
     yield
     monkeypatch.undo()
@@ -47,7 +47,7 @@ def test_auto_means_the_first_card_and_without_cards_the_processor(two_cards, tm
     assert devices.meant("auto") == CARDS[0]
     assert devices.meant("cuda:1") == CARDS[1]
     assert devices.meant("cuda:2") is None
-    remember([PROCESSOR])
+    save_devices([PROCESSOR])
     devices.look()
     assert devices.meant("auto") == PROCESSOR
 
