@@ -179,7 +179,7 @@ def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
         ({"painter": "oil"}, "'painter' must be one of draft"),
         ({"texture_size": 1000}, "'texture_size' must be one of"),
         ({"seed": -1}, "'seed' must lie between"),
-        ({"seed": True}, "'seed' must be a int"),
+        ({"seed": True}, "'seed' must be a whole number"),
         ({"azimuth": 10.0}, "both azimuth and elevation"),
         ({"azimuth": float("nan"), "elevation": 0.0}, "'azimuth' must be a number"),
         ({"strength": 3}, "no setting called 'strength'"),
