@@ -22,7 +22,7 @@ if not OLDEST <= sys.version_info[:2] <= NEWEST:
     )
 
 from backend.api import paths  # noqa: E402
-from backend.api.torch_builds import TORCH_BUILD_GIGABYTES  # noqa: E402
+from backend.api.torch_builds import DISK_GIGABYTES  # noqa: E402
 from installer import backend, blenders, extension, health, suite  # noqa: E402
 from installer.environment import Problem, say  # noqa: E402
 
@@ -131,7 +131,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def _add_torch(entry: argparse.ArgumentParser) -> None:
     entry.add_argument(
         "--torch",
-        choices=("auto", *TORCH_BUILD_GIGABYTES),
+        choices=("auto", *DISK_GIGABYTES),
         default="auto",
         help="the torch build (auto: what fits this machine)",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.api import paths
-from backend.api.torch_builds import TORCH_BUILD_GIGABYTES
+from backend.api.torch_builds import DISK_GIGABYTES
 
 from . import torch_build
 from .environment import Step, delete, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
@@ -122,14 +122,14 @@ def _plan(wanted: str, installed: str) -> Plan:
     if wheel := torch_build.local_wheel(_find_links()):
         version = wheel.name.split("-")[1]
         steps = (packages, Step(f"torch from {wheel}", (package,)), on_torch)
-        return Plan(steps, f"torch {version} from a file", TORCH_BUILD_GIGABYTES["cpu"])
-    if wanted == "auto" and installed.removeprefix("torch ") in TORCH_BUILD_GIGABYTES:
+        return Plan(steps, f"torch {version} from a file", DISK_GIGABYTES["cpu"])
+    if wanted == "auto" and installed.removeprefix("torch ") in DISK_GIGABYTES:
         wanted = installed.removeprefix("torch ")
     choice = torch_build.choose(torch_build.facts(), wanted)
     arguments = (package, "--index-url", choice.index) if choice.index else (package,)
     torch = Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments)
     return Plan(
-        (packages, torch, on_torch), f"torch {choice.build}", TORCH_BUILD_GIGABYTES[choice.build], choice.note
+        (packages, torch, on_torch), f"torch {choice.build}", DISK_GIGABYTES[choice.build], choice.note
     )
 
 

@@ -52,7 +52,7 @@ def choose(facts: Facts, wanted: str = "auto") -> Choice:
 
     Args:
         facts: the machine.
-        wanted: ``auto`` or one of TORCH_BUILD_GIGABYTES.
+        wanted: ``auto`` or one of DISK_GIGABYTES.
     """
     if wanted == "auto":
         wanted = _fastest(facts)

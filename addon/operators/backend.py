@@ -7,7 +7,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import BoolProperty, EnumProperty
 
 from ...backend.api import paths
-from ...backend.api.torch_builds import TORCH_BUILD_GIGABYTES
+from ...backend.api.torch_builds import DISK_GIGABYTES
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import install_process
@@ -52,10 +52,7 @@ class InstallBackend(bpy.types.Operator):
         default="auto",
         items=[
             ("auto", "Automatic", "What is there already, else what this computer has"),
-            *(
-                (build, f"{_DEVICES[build]} ({size:g} GB)", "")
-                for build, size in TORCH_BUILD_GIGABYTES.items()
-            ),
+            *((build, f"{_DEVICES[build]} ({size:g} GB)", "") for build, size in DISK_GIGABYTES.items()),
         ],
     )
     anew: BoolProperty(
@@ -86,9 +83,7 @@ class InstallBackend(bpy.types.Operator):
             rpt_(
                 "Download Python packages and PyTorch into {}? A new environment takes up to {:g} GB for a "
                 "CPU and {:g} GB for an NVIDIA card; {:.0f} GB are free."
-            ).format(
-                folder, TORCH_BUILD_GIGABYTES["cpu"], TORCH_BUILD_GIGABYTES["cuda"], _free_gigabytes(folder)
-            ),
+            ).format(folder, DISK_GIGABYTES["cpu"], DISK_GIGABYTES["cuda"], _free_gigabytes(folder)),
             width=_WIDTH,
         )
         wrapped(

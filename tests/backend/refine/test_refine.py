@@ -365,7 +365,7 @@ def test_refine_is_yes_or_no():
     assert Settings(painter="trellis2").refines
     assert not Settings().refines
     for wrong in (1, "yes", None):
-        with pytest.raises(InvalidSettings, match="'refine' must be a bool"):
+        with pytest.raises(InvalidSettings, match="'refine' must be true or false"):
             Settings(refine=wrong)
-    with pytest.raises(InvalidSettings, match="'seed' must be a int"):
+    with pytest.raises(InvalidSettings, match="'seed' must be a whole number"):
         Settings(seed=True)
