@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from backend.api import paths
-from backend.doctor import OK, PROBLEM, WARNING, Finding, show
+from backend.doctor import OK, PROBLEM, WARNING, Finding, print_findings
 
 from . import backend, blenders
 from .environment import free_gigabytes, read_stamp
@@ -15,7 +15,7 @@ from .environment import free_gigabytes, read_stamp
 
 def report(as_json: bool) -> int:
     """Prints everything that was found. Returns the exit status: 1 if there is a problem."""
-    return show([*_before_installation(), *_blenders(), *_environment()], as_json)
+    return print_findings([*_before_installation(), *_blenders(), *_environment()], as_json)
 
 
 def _before_installation() -> Iterator[Finding]:
