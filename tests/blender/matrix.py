@@ -50,7 +50,7 @@ def main() -> int:
     good = True
     for version in options.versions:
         if python := blenders.find_python(blenders.MODULES[version]):
-            blender = blenders.module(version, python)
+            blender = blenders.install_module(version, python)
             good = all([_row(blender, version, mesh) for mesh in meshes]) and good
     return 0 if good else 1
 

@@ -21,20 +21,20 @@ def test_the_checkouts_manifest_names_no_wheels_so_that_blender_accepts_a_linked
 
 
 def test_the_zips_manifest_is_the_checkouts_with_the_wheels_added():
-    changed = tomllib.loads(extension.with_wheels(manifest(), NAMES))
+    changed = tomllib.loads(extension.add_wheels(manifest(), NAMES))
     assert changed.pop("wheels") == ["./wheels/" + name for name in sorted(NAMES)]
     assert changed == tomllib.loads(manifest())
 
 
 def test_the_wheels_are_added_to_a_manifest_without_tables():
-    assert tomllib.loads(extension.with_wheels('id = "x"\n', NAMES))["wheels"]
+    assert tomllib.loads(extension.add_wheels('id = "x"\n', NAMES))["wheels"]
 
 
 def test_the_zip_holds_the_product_and_nothing_else(tmp_path):
     wheel = tmp_path / NAMES[1]
     wheel.write_bytes(b"a wheel")
-    tree = extension.stage(tmp_path / "tree", [wheel])
-    assert {entry.name for entry in tree.iterdir()} == {*extension.PARTS, "wheels"}
+    tree = extension.assemble_tree(tmp_path / "tree", [wheel])
+    assert {entry.name for entry in tree.iterdir()} == {*extension.PACKAGED_PATHS, "wheels"}
     assert (tree / "wheels" / NAMES[1]).read_bytes() == b"a wheel"
     assert not [path for path in tree.rglob("*") if path.name == "__pycache__" or path.name.startswith(".")]
 
@@ -42,7 +42,7 @@ def test_the_zip_holds_the_product_and_nothing_else(tmp_path):
 def test_a_wheel_of_the_stable_abi_is_named_by_the_pythons_that_it_fits(tmp_path):
     wheel = tmp_path / "pyzmq-27.3.0-cp312-abi3-win_amd64.whl"
     wheel.write_bytes(b"a wheel")
-    tree = extension.stage(tmp_path / "tree", [wheel])
+    tree = extension.assemble_tree(tmp_path / "tree", [wheel])
     assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == [
         "./wheels/" + NAMES[0]
     ]

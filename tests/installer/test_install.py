@@ -11,8 +11,8 @@ import pytest
 
 from backend.api import paths
 from installer import blenders, torch_build
-from installer.environment import STAMP, Problem, Step, advice, ensure, read_stamp
-from installer.torch_build import Choice, Facts, choose
+from installer.environment import STAMP, InstallError, Step, ensure_environment, find_pip_advice, read_stamp
+from installer.torch_build import Choice, Machine, choose_build
 
 SIX_1_17 = """
     six==1.17.0 \\
@@ -29,33 +29,33 @@ def index(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("facts", "wanted", "build", "where"),
+    ("machine", "wanted", "build", "index_url"),
     [
-        (Facts("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
-        (Facts("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
-        (Facts("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index("cu126")),
-        (Facts("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index("cu126")),
-        (Facts("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index("cpu")),
-        (Facts("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index("cpu")),
-        (Facts("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index("cu130")),
-        (Facts("win32"), "auto", "cpu", index("cpu")),
-        (Facts("linux"), "auto", "cpu", index("cpu")),
-        (Facts("linux", rocm=True), "auto", "rocm", index("rocm7.2")),
-        (Facts("win32", rocm=True), "auto", "cpu", index("cpu")),
-        (Facts("darwin", "arm64"), "auto", "mps", ""),
-        (Facts("darwin", "arm64"), "cpu", "cpu", ""),
-        (Facts("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index("cpu")),
-        (Facts("linux"), "cuda", "cuda", ""),
+        (Machine("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
+        (Machine("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
+        (Machine("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index("cu126")),
+        (Machine("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index("cu126")),
+        (Machine("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index("cpu")),
+        (Machine("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index("cpu")),
+        (Machine("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index("cu130")),
+        (Machine("win32"), "auto", "cpu", index("cpu")),
+        (Machine("linux"), "auto", "cpu", index("cpu")),
+        (Machine("linux", rocm=True), "auto", "rocm", index("rocm7.2")),
+        (Machine("win32", rocm=True), "auto", "cpu", index("cpu")),
+        (Machine("darwin", "arm64"), "auto", "mps", ""),
+        (Machine("darwin", "arm64"), "cpu", "cpu", ""),
+        (Machine("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index("cpu")),
+        (Machine("linux"), "cuda", "cuda", ""),
     ],
 )
-def test_the_torch_build_follows_from_the_machine(facts, wanted, build, where):
-    choice = choose(facts, wanted)
-    assert (choice.build, choice.index) == (build, where)
+def test_the_torch_build_follows_from_the_machine(machine, wanted, build, index_url):
+    choice = choose_build(machine, wanted)
+    assert (choice.build, choice.index) == (build, index_url)
 
 
 def test_a_driver_that_is_too_old_is_named_with_what_to_do():
-    assert "580 or newer" in choose(Facts("linux", nvidia="470.82, 7.5\n")).note
-    assert choose(Facts("linux", nvidia="580.95.05, 8.9\n")) == Choice("cuda")
+    assert "580 or newer" in choose_build(Machine("linux", nvidia="470.82, 7.5\n")).note
+    assert choose_build(Machine("linux", nvidia="580.95.05, 8.9\n")) == Choice("cuda")
 
 
 def test_a_torch_file_that_pip_is_configured_to_find_is_found(tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_a_torch_file_that_pip_is_configured_to_find_is_found(tmp_path, monkeypa
     ],
 )
 def test_what_pip_says_is_told_as_advice(output, word):
-    assert word in advice(output)
+    assert word in find_pip_advice(output)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def environment(tmp_path_factory) -> Path:
     """An environment with six 1.17, made once; every test leaves it complete or broken in a way that
     ``ensure`` must mend."""
     folder = tmp_path_factory.mktemp("install") / "environment"
-    ensure(folder, [step(folder.parent / "six.txt")], variant="plain", imports="six")
+    ensure_environment(folder, [step(folder.parent / "six.txt")], variant="plain", imports="six")
     return folder
 
 
@@ -107,18 +107,18 @@ def version_of_six(folder: Path) -> str:
 
 
 def test_a_complete_environment_is_left_alone(environment, tmp_path, capsys):
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     before = (environment / STAMP).stat().st_mtime_ns
     capsys.readouterr()
-    interpreter = ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+    interpreter = ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     assert interpreter == paths.environment_python(environment)
     assert (environment / STAMP).stat().st_mtime_ns == before
     assert capsys.readouterr().out == ""
 
 
 def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys):
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     kept = environment / "kept.txt"
     kept.touch()
     subprocess.run(
@@ -127,7 +127,7 @@ def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys
     stamp = read_stamp(environment)
     del stamp["complete"]
     (environment / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
     assert version_of_six(environment) == "1.17.0"
     assert kept.exists()
     assert "Finishing" in capsys.readouterr().out
@@ -136,38 +136,38 @@ def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys
 def test_an_environment_whose_python_is_gone_is_remade(environment, tmp_path):
     interpreter = paths.environment_python(environment)
     interpreter.unlink()
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
     assert version_of_six(environment) == "1.17.0"
 
 
 def test_a_changed_lock_is_installed_over_the_old_one(environment, tmp_path):
-    ensure(environment, [step(tmp_path / "six.txt", SIX_1_16)], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt", SIX_1_16)], variant="plain", imports="six")
     assert version_of_six(environment) == "1.16.0"
 
 
 def test_another_torch_build_remakes_the_environment(environment, tmp_path):
     left = environment / "left.txt"
     left.touch()
-    ensure(environment, [step(tmp_path / "six.txt")], variant="another", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="another", imports="six")
     assert not left.exists()
 
 
 def test_a_file_with_another_hash_is_refused_and_the_environment_is_not_complete(environment, tmp_path):
     forged = SIX_1_16.replace("8abb2f", "000000")
-    with pytest.raises(Problem, match="not the one that was pinned"):
-        ensure(environment, [step(tmp_path / "six.txt", forged)], variant="another")
+    with pytest.raises(InstallError, match="not the one that was pinned"):
+        ensure_environment(environment, [step(tmp_path / "six.txt", forged)], variant="another")
     assert "complete" not in read_stamp(environment)
 
 
 def test_a_package_that_does_not_import_is_a_problem(environment, tmp_path):
-    with pytest.raises(Problem, match="do not import"):
-        ensure(environment, [step(tmp_path / "six.txt")], variant="another", imports="seven")
+    with pytest.raises(InstallError, match="do not import"):
+        ensure_environment(environment, [step(tmp_path / "six.txt")], variant="another", imports="seven")
     assert "complete" not in read_stamp(environment)
 
 
 def test_too_little_space_is_said_before_anything_is_made(tmp_path):
-    with pytest.raises(Problem, match="ORBIT_TEXTURE_HOME"):
-        ensure(tmp_path / "environment", [], gigabytes=1e9)
+    with pytest.raises(InstallError, match="ORBIT_TEXTURE_HOME"):
+        ensure_environment(tmp_path / "environment", [], gigabytes=1e9)
     assert not (tmp_path / "environment").exists()
 
 
@@ -199,7 +199,7 @@ def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_m
 @pytest.mark.parametrize(
     ("stamp", "detail"),
     [
-        ({"python": "3.11", "variant": "torch cpu"}, "cut short"),
+        ({"python": "3.11", "variant": "torch cpu"}, "interrupted"),
         (
             {"python": "3.11", "variant": "torch cpu", "complete": "of an earlier version"},
             "other requirements",

@@ -35,7 +35,7 @@ def test_the_name_is_our_own():
 
 def test_the_licence_is_the_gpl_and_its_text_travels_along():
     assert MANIFEST["license"] == ["SPDX:GPL-3.0-or-later"]
-    assert "LICENSE" in extension.PARTS
+    assert "LICENSE" in extension.PACKAGED_PATHS
 
 
 @pytest.mark.parametrize("file", IN_BLENDER, ids=lambda file: str(file.relative_to(paths.ROOT)))
