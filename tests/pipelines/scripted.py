@@ -3,7 +3,9 @@ and without textures.
 
 A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports
 progress meanwhile; ``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that
-holds the interpreter; ``children`` starts a process and waits for it; ``show:N`` shows N pictures; ``crash``,
+holds the interpreter; ``wait`` reports
+progress until the test creates the file ``STAGE.go`` in the job's folder; ``children`` starts a process and waits
+for it; ``show:N`` shows N pictures; ``crash``,
 ``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file with its
 name, and is skipped the next time.
 """
@@ -39,6 +41,7 @@ def run(job: Job, folder: Path, progress, show) -> Result:
             lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)),
             show,
             folder,
+            stage,
         )
         with open(folder / "ran.txt", "a") as file:
             file.write(f"{stage}\n")
@@ -49,18 +52,22 @@ def run(job: Job, folder: Path, progress, show) -> Result:
     return Result(uvs, {"base_color": picture}, {"ran": ran, "name": job.name}, sheet=picture)
 
 
-def _perform(action: str, argument: str, progress, show, folder: Path) -> None:
+def _perform(action: str, argument: str, progress, show, folder: Path, stage: str) -> None:
     if action == "sleep":
         begun, seconds = time.monotonic(), float(argument)
         while (passed := time.monotonic() - begun) < seconds:
             progress(passed / seconds)
+            time.sleep(0.02)
+    elif action == "wait":
+        while not (folder / f"{stage}.go").exists():
+            progress(0.5)
             time.sleep(0.02)
     elif action == "deaf":
         time.sleep(float(argument))
     elif action == "native":
         _hold_interpreter(float(argument))
     elif action == "children":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (folder / "child.pid").write_text(str(child.pid))
         child.wait()
     elif action == "crash":
