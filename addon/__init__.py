@@ -6,7 +6,7 @@ from .headless import command
 from .jobs import previews, queue_timer
 from .viewport import confidence_overlay, surface_shader
 
-_PARTS = (
+_MODULES = (
     properties,
     preferences,
     previews,
@@ -22,10 +22,10 @@ _PARTS = (
 
 
 def register() -> None:
-    for part in _PARTS:
-        part.register()
+    for module in _MODULES:
+        module.register()
 
 
 def unregister() -> None:
-    for part in reversed(_PARTS):
-        part.unregister()
+    for module in reversed(_MODULES):
+        module.unregister()

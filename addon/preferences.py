@@ -1,5 +1,5 @@
-"""The extension's page in Blender's preferences: the backend, where its files are, the models, and what is
-wrong."""
+"""The extension's page in Blender's preferences: the backend, its folders, the models, and the doctor's
+findings."""
 
 import os
 from dataclasses import fields
@@ -19,36 +19,36 @@ from .ui.text import wrapped
 
 _PACKAGE = __package__.partition(".addon")[0]
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
-_VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
-"""By these the backend and install.py know a folder; they inherit them from Blender."""
+_ENVIRONMENT_VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
+"""The environment variable for each folder; the backend and install.py inherit them from Blender."""
 
 _DEFAULT = Settings()
-_DEVICE = next(entry for entry in fields(Settings) if entry.name == "device").metadata["doc"]
+_DEVICE_DESCRIPTION = next(entry for entry in fields(Settings) if entry.name == "device").metadata["doc"]
 
-_set_here: set[str] = set()
-"""The variables that are set by the page; those that were set before Blender started stay as they are."""
+_own_variables: set[str] = set()
+"""The variables that this page has set. Those that were set before Blender started are not changed."""
 
 
-def _use_folders(preferences, context) -> None:
-    for name, variable in _VARIABLES.items():
-        if variable in os.environ and variable not in _set_here:
+def _on_folder_change(preferences, context) -> None:
+    for name, variable in _ENVIRONMENT_VARIABLES.items():
+        if variable in os.environ and variable not in _own_variables:
             continue
         if folder := getattr(preferences, name):
             os.environ[variable] = bpy.path.abspath(folder)
-            _set_here.add(variable)
-        elif variable in _set_here:
-            _set_here.remove(variable)
+            _own_variables.add(variable)
+        elif variable in _own_variables:
+            _own_variables.remove(variable)
             del os.environ[variable]
-    # The next job connects to the server of that folder.
+    # The next job connects to the server of the new folder.
     queue.close()
-    weights.look()
-    devices.look()
-    install_process.look()
+    weights.refresh()
+    devices.refresh()
+    install_process.refresh()
 
 
-def _search_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
-    found = [(device.name, devices.title(device)) for device in devices.known()]
-    return [(_DEFAULT.device, rpt_("the first card, else the processor")), *found]
+def _suggest_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
+    found = [(device.name, devices.display_name(device)) for device in devices.all_devices()]
+    return [(_DEFAULT.device, rpt_("the first graphics card, else the processor")), *found]
 
 
 class Preferences(bpy.types.AddonPreferences):
@@ -57,27 +57,27 @@ class Preferences(bpy.types.AddonPreferences):
     home: StringProperty(
         name="Files",
         subtype="DIR_PATH",
-        update=_use_folders,
+        update=_on_folder_change,
         description=(
-            "Folder of the backend, its jobs and logs. Empty for the usual one. What is in the old one is "
-            "not moved"
+            "Folder for the backend, its jobs and logs. Empty for the default folder. Files in the old "
+            "folder are not moved"
         ),
     )
     models: StringProperty(
         name="Models",
         subtype="DIR_PATH",
-        update=_use_folders,
+        update=_on_folder_change,
         description=(
-            "Folder of the models' weights. Empty for one beside the other files. What is in the old one is "
-            "not moved"
+            "Folder for the models' weights. Empty for a folder inside the one for the other files. Files in "
+            "the old folder are not moved"
         ),
     )
 
     device: StringProperty(
         name="Device",
         default=_DEFAULT.device,
-        description=_DEVICE,
-        search=_search_devices,
+        description=_DEVICE_DESCRIPTION,
+        search=_suggest_devices,
         search_options={"SUGGESTION"},
     )
 
@@ -94,9 +94,9 @@ class Preferences(bpy.types.AddonPreferences):
             layout.operator("orbit_texture.install_backend").anew = False
         else:
             layout.label(
-                text="The backend is installed; its worker runs"
-                if queue.connected
-                else "The backend is installed; its worker starts with the first job",
+                text="The backend is installed and its worker is running"
+                if queue.is_connected
+                else "The backend is installed. Its worker starts with the first job",
                 icon="CHECKMARK",
             )
             row = layout.row()
@@ -110,8 +110,8 @@ class Preferences(bpy.types.AddonPreferences):
         column = layout.column()
         column.use_property_split = True
         column.enabled = not queue.busy and not install_process.busy()
-        for name, variable in _VARIABLES.items():
-            if variable in os.environ and variable not in _set_here:
+        for name, variable in _ENVIRONMENT_VARIABLES.items():
+            if variable in os.environ and variable not in _own_variables:
                 column.label(
                     text=rpt_("{}: set by {}").format(iface_(self.bl_rna.properties[name].name), variable),
                     translate=False,
@@ -119,7 +119,11 @@ class Preferences(bpy.types.AddonPreferences):
             else:
                 column.prop(self, name)
         column.prop(self, "device")
-        if (name := devices.chosen()) != _DEFAULT.device and devices.known() and not devices.meant(name):
+        if (
+            (name := devices.device_setting()) != _DEFAULT.device
+            and devices.all_devices()
+            and not devices.resolve(name)
+        ):
             column.label(
                 text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
             )
@@ -131,13 +135,13 @@ def _draw_models(layout) -> None:
         row = layout.row()
         row.label(
             text=f"{needs.title}, {gigabytes(needs.stays)}",
-            icon="CHECKMARK" if weights.there(needs) else "BLANK1",
+            icon="CHECKMARK" if weights.is_installed(needs) else "BLANK1",
             translate=False,
         )
         licences = dict.fromkeys(source.license for source in needs.sources)
         row.label(text=", ".join(licences), translate=False)
-        if weights.there(needs):
-            row.label(text="On this computer")
+        if weights.is_installed(needs):
+            row.label(text="Installed")
         else:
             row.operator("orbit_texture.download_weights", text="Download").model = needs.name
 
@@ -162,10 +166,10 @@ def _draw_doctor(layout, context, width) -> None:
 def register() -> None:
     bpy.utils.register_class(Preferences)
     if addon := bpy.context.preferences.addons.get(_PACKAGE):
-        _use_folders(addon.preferences, bpy.context)
+        _on_folder_change(addon.preferences, bpy.context)
 
 
 def unregister() -> None:
     bpy.utils.unregister_class(Preferences)
-    while _set_here:
-        os.environ.pop(_set_here.pop(), None)
+    while _own_variables:
+        os.environ.pop(_own_variables.pop(), None)

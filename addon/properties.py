@@ -1,5 +1,5 @@
-"""What Orbit Texture stores in a .blend: the panel's settings on the scene; identity, reference and takes on
-an object."""
+"""What Orbit Texture stores in a .blend: the panel's settings on the scene; the identity, the reference and
+the takes of an object on the object."""
 
 from dataclasses import fields
 
@@ -19,9 +19,10 @@ from ..backend.api.settings import Settings
 from .setup import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
+"""The fields of :class:`Settings` by name, with their metadata."""
 
 
-def _choice(setting: str, label: str, names: dict, **more):
+def _enum_property(setting: str, label: str, names: dict, **more):
     """An enum property with the choices, default and description of a setting."""
     entry = _SETTINGS[setting]
     items = [(str(value), names.get(value, str(value)), "") for value in entry.metadata["choices"]]
@@ -30,9 +31,9 @@ def _choice(setting: str, label: str, names: dict, **more):
     )
 
 
-def _number(setting: str, label: str, kind):
-    """A number property with the range, default and description of a setting; 0 where the setting has no
-    default."""
+def _number_property(setting: str, label: str, kind):
+    """A number property with the range, default and description of a setting. Its default is 0 where the
+    setting has none."""
     entry = _SETTINGS[setting]
     return kind(
         name=label,
@@ -43,69 +44,67 @@ def _number(setting: str, label: str, kind):
     )
 
 
-def _look_for_weights(settings, context) -> None:
-    weights.look()
-    devices.look()
+def _on_model_change(settings, context) -> None:
+    weights.refresh()
+    devices.refresh()
 
 
 class SceneProperties(bpy.types.PropertyGroup):
-    """The panel: which image, how to texture, what Texture Scene works on."""
+    """The panel: the reference, the settings, and the objects of Texture Scene."""
 
     image: PointerProperty(
-        type=bpy.types.Image, name="Reference", description="Picture that the texture follows"
+        type=bpy.types.Image, name="Reference", description="Image that the texture is made from"
     )
-    painter: _choice(
+    painter: _enum_property(
         "painter",
         "Painter",
         {"draft": "Draft", "orbitpainter": "OrbitPainter", "trellis2": "TRELLIS.2"},
-        update=_look_for_weights,
+        update=_on_model_change,
     )
-    quality: _choice("quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"})
-    view_transform: _choice("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
-    white_balance: _choice("white_balance", "White Balance", {"off": "Off", "auto": "Automatic", "on": "On"})
-    remove_shading: _number("remove_shading", "Remove Shading", FloatProperty)
-    texture_size: _choice("texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"})
-    voxel_resolution: _choice("voxel_resolution", "Voxels", {})
+    quality: _enum_property(
+        "quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"}
+    )
+    view_transform: _enum_property("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
+    white_balance: _enum_property(
+        "white_balance", "White Balance", {"off": "Off", "auto": "Automatic", "on": "On"}
+    )
+    remove_shading: _number_property("remove_shading", "Remove Shading", FloatProperty)
+    texture_size: _enum_property(
+        "texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"}
+    )
+    voxel_resolution: _enum_property("voxel_resolution", "Voxels", {})
     refine: BoolProperty(
         name="Refine",
         description=_SETTINGS["refine"].metadata["doc"],
         default=_SETTINGS["refine"].default,
-        update=_look_for_weights,
+        update=_on_model_change,
     )
-    refine_strength: _number("refine_strength", "Strength", FloatProperty)
-    refine_steps: _number("refine_steps", "Steps", IntProperty)
-    refine_resolution: _choice("refine_resolution", "Voxels", {})
-    refine_views: _number("refine_views", "Images", IntProperty)
-    seed: _number("seed", "Seed", IntProperty)
+    refine_strength: _number_property("refine_strength", "Strength", FloatProperty)
+    refine_steps: _number_property("refine_steps", "Steps", IntProperty)
+    refine_resolution: _enum_property("refine_resolution", "Voxels", {})
+    refine_views: _number_property("refine_views", "Images", IntProperty)
+    seed: _number_property("seed", "Seed", IntProperty)
     view: EnumProperty(
         name="View",
-        description="Where the reference was taken from",
+        description="Which view of the object the reference shows",
         default="AUTOMATIC",
         items=[
-            ("AUTOMATIC", "Automatic", "Find the view from which the mesh looks like the reference"),
-            (
-                "VIEWPORT",
-                "This Viewport",
-                "The reference shows the side of the object that this viewport shows",
-            ),
-            (
-                "CAMERA",
-                "Active Camera",
-                "The reference shows the side of the object that the scene's camera sees",
-            ),
+            ("AUTOMATIC", "Automatic", "Find the view in which the mesh looks like the reference"),
+            ("VIEWPORT", "This Viewport", "The reference shows the object as this viewport does"),
+            ("CAMERA", "Active Camera", "The reference shows the object as the scene's camera does"),
             (
                 "PINS",
                 "Pins",
-                "The view from which points of the mesh lie where you have clicked them in the picture",
+                "The view in which points on the mesh match the points that you have clicked in the image",
             ),
             ("GIVEN", "Given", "Use the azimuth and elevation below"),
         ],
     )
-    azimuth: _number("azimuth", "Azimuth", FloatProperty)
-    elevation: _number("elevation", "Elevation", FloatProperty)
+    azimuth: _number_property("azimuth", "Azimuth", FloatProperty)
+    elevation: _number_property("elevation", "Elevation", FloatProperty)
     targets: EnumProperty(
         name="Objects",
-        description="Which mesh objects Texture Scene works on",
+        description="Which mesh objects Texture Scene textures",
         default="SELECTED",
         items=[
             ("SELECTED", "Selected", "Every selected mesh object"),
@@ -116,18 +115,18 @@ class SceneProperties(bpy.types.PropertyGroup):
         name="Folder",
         subtype="DIR_PATH",
         description=(
-            "Folder with a picture per object, called like the object. Objects without one use the "
-            "reference above"
+            "Folder with an image per object, named after the object. Objects without one use the reference "
+            "above"
         ),
     )
     rules: StringProperty(
         name="Rules",
         subtype="FILE_PATH",
-        description="TOML file that gives some objects a reference, a painter or other settings of their own",
+        description="TOML file that gives some objects their own reference, painter or other settings",
     )
 
     def to_settings(self) -> Settings:
-        given = self.view == "GIVEN"
+        is_given = self.view == "GIVEN"
         return Settings(
             painter=self.painter,
             quality=self.quality,
@@ -138,17 +137,18 @@ class SceneProperties(bpy.types.PropertyGroup):
             seed=self.seed,
             voxel_resolution=int(self.voxel_resolution),
             refine=self.refine,
-            refine_strength=round(self.refine_strength, 6),  # Blender's are float32
+            refine_strength=round(self.refine_strength, 6),  # Blender stores float32
             refine_steps=self.refine_steps,
             refine_resolution=int(self.refine_resolution),
             refine_views=self.refine_views,
-            azimuth=self.azimuth if given else None,
-            elevation=self.elevation if given else None,
-            device=devices.chosen(),
+            azimuth=self.azimuth if is_given else None,
+            elevation=self.elevation if is_given else None,
+            device=devices.device_setting(),
         )
 
     def from_settings(self, settings: Settings) -> None:
-        """Sets the panel so that :meth:`to_settings` gives these, on the device of the preferences."""
+        """Sets the panel so that :meth:`to_settings` returns these settings, with the device of the
+        preferences."""
         self.view = "AUTOMATIC" if settings.azimuth is None else "GIVEN"
         self.change(
             {
@@ -159,7 +159,7 @@ class SceneProperties(bpy.types.PropertyGroup):
         )
 
     def change(self, settings: dict) -> None:
-        """Sets some settings, by name."""
+        """Sets some settings by name."""
         for name, value in settings.items():
             is_choice = self.bl_rna.properties[name].type == "ENUM"
             setattr(self, name, str(value) if is_choice else value)
@@ -173,51 +173,51 @@ class SavedSlot(bpy.types.PropertyGroup):
 
 
 class Take(bpy.types.PropertyGroup):
-    """One result on an object, kept beside the others. Its name is what the user sees."""
+    """One result on an object, kept beside the others. The user sees its name."""
 
     material: PointerProperty(type=bpy.types.Material)
-    uv_layer: StringProperty(description="The UV map that the texture lies on")
+    uv_layer: StringProperty(description="The UV map that the texture uses")
     owns_uv_layer: BoolProperty(
-        description="The UV map was made for a take and goes with the last take that uses it"
+        description="The UV map was added for a take and is removed with the last take that uses it"
     )
-    own_topology: BoolProperty(description="It was made without the modifiers that change the topology")
-    layout: StringProperty(description="Fingerprint of the faces and the UV map that the texture lies on")
+    own_topology: BoolProperty(description="Made without the modifiers that change the topology")
+    layout: StringProperty(
+        description="Fingerprint of the faces and the UV map that the texture was made for"
+    )
     locked: BoolProperty(name="Lock", description="Keep this take from being removed")
-    job: StringProperty(description="The job that made it")
-    settings: StringProperty(description="JSON of the settings it was made with")
+    job: StringProperty(description="Id of the job that made it")
+    settings: StringProperty(description="JSON of the settings that it was made with")
     report: StringProperty(description="JSON of the result's report")
 
 
 class Pin(bpy.types.PropertyGroup):
-    """A point of the mesh, and where the reference shows it."""
+    """A point on the mesh, and where the reference shows it."""
 
-    point: FloatVectorProperty(size=3, description="In the object's space")
-    place: FloatVectorProperty(size=2, description="In the picture, 0 to 1 from its lower left corner")
+    point: FloatVectorProperty(size=3, description="Position in the object's space")
+    place: FloatVectorProperty(size=2, description="Position in the image, 0 to 1 from its lower left corner")
 
 
 class ObjectProperties(bpy.types.PropertyGroup):
-    """What an object knows about its textures."""
+    """What is stored on an object about its textures."""
 
-    id: StringProperty(
-        description="Finds the object again when a result arrives, whatever it is called by then"
-    )
+    id: StringProperty(description="Finds the object again when a result arrives, even if it was renamed")
     reference: PointerProperty(
         type=bpy.types.Image,
         name="Own Reference",
-        description="Picture that this object's texture follows in Texture Scene",
+        description="Image that Texture Scene makes this object's texture from",
     )
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
     region: PointerProperty(
         type=bpy.types.Image,
         name="Region",
-        description="Mask of what Repaint Region paints anew: all but the black",
+        description="Mask for Repaint Region: everything that is not black is repainted",
     )
-    region_layer: StringProperty(description="The UV map that the mask lies on")
+    region_layer: StringProperty(description="The UV map that the mask uses")
     slots: CollectionProperty(type=SavedSlot)
     owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
     last: StringProperty(description="JSON of the settings of the last job for this object")
-    pending: StringProperty(description="JSON of the job whose result this object waits for")
+    pending: StringProperty(description="JSON of the job that this object waits for")
 
 
 _CLASSES = (SceneProperties, SavedSlot, Take, Pin, ObjectProperties)

@@ -1,4 +1,5 @@
-"""The panel's presets: four of our own beside this file, and the user's in Blender's folder of presets."""
+"""Quality presets of the panel: four of our own in the folder presets/, and the user's in Blender's own
+folder."""
 
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class AddPreset(AddPresetBase, bpy.types.Operator):
     bl_idname = "orbit_texture.preset_add"
     bl_label = "Add Quality Preset"
     bl_description = (
-        "Keep the painter, its quality and the texture size under a name, or remove such a preset"
+        "Save the painter, its quality, the texture size and refinement as a preset, or remove a preset"
     )
 
     preset_menu = "ORBIT_TEXTURE_PT_presets"

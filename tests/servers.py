@@ -1,4 +1,4 @@
-"""Real servers and real clients for the tests of the service."""
+"""Real servers and clients for tests of the service."""
 
 import contextlib
 import importlib
@@ -15,11 +15,16 @@ import zmq
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
+PATIENCE_SECONDS = 120.0
+"""Time limit for everything that should happen. Only a failing test waits that long, however loaded the
+machine is."""
+
 SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "15")
 
 
-def package():
-    """The tree as the package that it is inside Blender, without its entry, which needs bpy."""
+def import_client():
+    """Imports the client from the tree as the package that it is inside Blender, without the package's
+    ``__init__``, which needs bpy."""
     for name, path in (("orbit_texture_tree", ROOT), ("orbit_texture_tree.addon", ROOT / "addon")):
         if name not in sys.modules:
             module = types.ModuleType(name)
@@ -28,7 +33,7 @@ def package():
     return importlib.import_module("orbit_texture_tree.addon.jobs.client")
 
 
-client = package()
+client = import_client()
 api = types.SimpleNamespace(
     **{
         name: importlib.import_module(f"orbit_texture_tree.backend.api.{name}")
@@ -47,10 +52,10 @@ def triangle_soup(count: int = 4):
     return api.job.MeshData(vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3))
 
 
-def wait_for(condition, seconds: float = 20.0):
-    """What ``condition()`` returns once it is true; fails after ``seconds``."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+def wait_for(condition, seconds: float = PATIENCE_SECONDS):
+    """Waits until ``condition()`` is true and returns it; fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.01)
@@ -91,12 +96,12 @@ class Server:
         self.process.wait()
 
     def output(self) -> str:
-        self.process.wait(20)
+        self.process.wait(PATIENCE_SECONDS)
         return self.process.stdout.read().decode()
 
 
 class Peer:
-    """A socket that speaks the protocol, for what the Client would not do."""
+    """A socket that speaks the protocol, for messages that the Client never sends."""
 
     def __init__(self, connection, greet: bool = True):
         self.context = zmq.Context()
@@ -105,25 +110,25 @@ class Peer:
             self.say("hello", {"version": api.paths.VERSION})
             assert self.hear("welcome")
 
-    def say(self, type: str, body: dict | None = None, arrays: dict | None = None) -> None:
-        self.say_frames(api.wire.pack(type, body, arrays))
+    def say(self, message_type: str, body: dict | None = None, arrays: dict | None = None) -> None:
+        self.say_frames(api.wire.pack(message_type, body, arrays))
 
     def say_frames(self, frames: list) -> None:
-        assert self.socket.poll(5000, zmq.POLLOUT)
+        assert self.socket.poll(PATIENCE_SECONDS * 1000, zmq.POLLOUT)
         self.socket.send_multipart(frames)
 
-    def hear(self, *types: str, seconds: float = 10.0):
+    def hear(self, *types: str, seconds: float = PATIENCE_SECONDS):
         """The next message of one of the types."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
             if self.socket.poll(left * 1000):
                 message = api.wire.unpack(self.socket.recv_multipart())
                 if not types or message.type in types:
                     return message
         return None
 
-    def ask(self, type: str, body: dict | None = None, answer: str = ""):
-        self.say(type, body)
+    def ask(self, message_type: str, body: dict | None = None, answer: str = ""):
+        self.say(message_type, body)
         return self.hear(answer)
 
     def close(self) -> None:
@@ -131,7 +136,7 @@ class Peer:
 
 
 class Watcher:
-    """A Client and everything it has told."""
+    """A Client and all events that it has received."""
 
     def __init__(self, run_directory: Path, *options: str, python: Path = PYTHON):
         self.run_directory = run_directory
@@ -139,35 +144,36 @@ class Watcher:
         self.events = []
         self.client.start()
 
-    def submit(self, name: str = "quick", mesh=None, reference=None, id: str | None = None) -> str:
-        """A job that is unlike any other, unless it is given a reference: what the same job has done before
-        is not repeated."""
-        id = id or new_id()
-        picture = id.encode() if reference is None else reference
-        self.client.submit(id, name, lambda: mesh or triangle_soup(), picture, api.settings.Settings())
-        return id
+    def submit(self, name: str = "quick", mesh=None, reference=None, job_id: str | None = None) -> str:
+        """Submits a job and returns its id. Without a reference it gets a unique one, since stages that an
+        equal job has finished before are not repeated."""
+        job_id = job_id or new_id()
+        reference = job_id.encode() if reference is None else reference
+        self.client.submit(job_id, name, lambda: mesh or triangle_soup(), reference, api.settings.Settings())
+        return job_id
 
-    def of(self, id: str) -> list:
+    def of(self, job_id: str) -> list:
         self.events += self.client.poll()
-        return [event for event in self.events if event.job == id]
+        return [event for event in self.events if event.job == job_id]
 
-    def until(self, id: str, *states: str, stage: str = "", seconds: float = 30.0):
+    def until(self, job_id: str, *states: str, stage: str = "", seconds: float = PATIENCE_SECONDS):
         """The first event of the job in one of the states (and stage)."""
 
-        def found():
+        def find_event():
             return next(
-                (event for event in self.of(id) if event.state in states and stage in ("", event.stage)), None
+                (event for event in self.of(job_id) if event.state in states and stage in ("", event.stage)),
+                None,
             )
 
         try:
-            return wait_for(found, seconds)
+            return wait_for(find_event, seconds)
         except AssertionError:
             raise AssertionError(
-                f"no {states} {stage} but {self.of(id)[-3:]}; {self.client.problem!r}"
+                f"no {states} {stage} but {self.of(job_id)[-3:]}; {self.client.connection_error!r}"
             ) from None
 
-    def final(self, id: str, seconds: float = 30.0):
-        return self.until(id, "finished", "failed", "cancelled", seconds=seconds)
+    def final(self, job_id: str, seconds: float = PATIENCE_SECONDS):
+        return self.until(job_id, "finished", "failed", "cancelled", seconds=seconds)
 
     def worker_pid(self) -> int:
         peer = Peer(api.connection.Connection.read(self.run_directory))
@@ -177,6 +183,10 @@ class Watcher:
                     (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"]
                 )
             )
+
+    def release(self, job_id: str, stage: str) -> None:
+        """Ends the action ``wait`` of a scripted stage."""
+        (self.run_directory / "jobs" / job_id / f"{stage}.go").touch()
 
     def close(self) -> None:
         self.client.close()

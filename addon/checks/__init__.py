@@ -1,7 +1,7 @@
-"""What to know before a job: what is wrong with an object, what becomes of it, and what it costs.
+"""Checks before a job: what is wrong with an object, what will happen to it, and what the job costs.
 
 1. ``mesh_check.py``: flipped faces and unusable UV maps, found in plain arrays.
-2. ``inspection.py``: those findings, remembered until the mesh changes.
+2. ``inspection.py``: the results, cached until the mesh changes.
 3. ``estimate.py``: seconds and memory.
-4. ``preflight.py``: all of it as messages, each with the operator that fixes it.
+4. ``preflight.py``: all of it as notices, each with the operator that fixes it.
 """

@@ -1,4 +1,5 @@
-"""What a job costs, from what jobs have cost: docs/performance.md has the table and where it was measured."""
+"""What a job costs in seconds and memory, estimated from measured jobs: docs/performance.md has the table and
+says where it was measured."""
 
 import os
 from dataclasses import dataclass
@@ -10,22 +11,29 @@ from ...backend.api.memory_profiles import REMEMBERING, RUNGS, SPARE_GIGABYTES, 
 from ...backend.api.settings import Settings
 from ...backend.api.weights import ORBITPAINTER, TRELLIS2
 
-_TRIANGLES, _SECONDS = (5_000, 80_000, 330_000), (50, 50, 230)
-"""Of a texture of 2k; the texture's size hardly matters."""
+_MEASURED_TRIANGLES = (5_000, 80_000, 330_000)
+"""Triangles of the meshes whose jobs were timed."""
 
-_SIZES, _GIGABYTES = (1024, 2048, 4096, 8192), (2.0, 2.7, 5.1, 5.7)
-"""Of a mesh of 5,000 triangles, at the peak."""
+_MEASURED_SECONDS = (50, 50, 230)
+"""Seconds of those jobs with a texture of 2k; the texture's size hardly matters."""
 
-_GIGABYTES_PER_MILLION = 1.0
-"""Of triangles, besides."""
+_MEASURED_SIZES = (1024, 2048, 4096, 8192)
+"""Texture sizes of the jobs whose memory was measured."""
 
-_LARGEST = max(size for source in TRELLIS2.sources for size in source.files.values()) / 1e9
-"""Gigabytes of TRELLIS.2's largest network in 16 bits, as a card holds it; the processor takes 32."""
+_MEASURED_GIGABYTES = (2.0, 2.7, 5.1, 5.7)
+"""Peak memory of those jobs with a mesh of 5,000 triangles."""
+
+_GIGABYTES_PER_MILLION_TRIANGLES = 1.0
+"""Memory that a larger mesh adds."""
+
+_TRELLIS2_GIGABYTES = max(size for source in TRELLIS2.sources for size in source.files.values()) / 1e9
+"""TRELLIS.2's largest network in 16 bits, as a graphics card holds it; the processor uses 32 bits."""
 
 _STAGES = {"prepare", "render", "paint", "align", "bake"}
+"""Stages that a job must have run for its time to count."""
 
 _pace = 1.0
-"""Of this computer: seconds for one of the table's, as the last job took them."""
+"""How much slower this computer is than the one in the table, according to the last job."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,8 @@ class Cost:
     """About what a job takes.
 
     Attributes:
-        seconds: on this computer if it has done a job since Blender was started, else on the table's.
-        gigabytes: of memory at the peak, 1e9 bytes each.
+        seconds: on this computer if it has finished a job since Blender was started, else on the table's.
+        gigabytes: peak memory, in units of 1e9 bytes.
     """
 
     seconds: float
@@ -45,81 +53,83 @@ def cost(triangles: int, settings: Settings) -> Cost | None:
     """What a job takes; None for a painter whose jobs have not been measured."""
     if settings.painter != "draft" or settings.refines:
         return None
-    return Cost(_pace * float(np.interp(triangles, _TRIANGLES, _SECONDS)), _besides(triangles, settings))
+    seconds = _pace * float(np.interp(triangles, _MEASURED_TRIANGLES, _MEASURED_SECONDS))
+    return Cost(seconds, _memory_without_models(triangles, settings))
 
 
 @dataclass(frozen=True)
-class Load:
-    """What a model takes, by arithmetic: nothing of it has been measured on a card. Gigabytes, 1e9 bytes
-    each.
+class ModelMemory:
+    """Memory that a model takes at its peak in gigabytes (1e9 bytes), computed and not measured.
 
     Attributes:
-        who: the model, for people.
-        card: of the card; 0 where the processor works.
-        memory: of the computer's own memory.
+        model: its name for users.
+        gpu: memory of the graphics card; 0 where the processor computes.
+        ram: memory of the computer.
     """
 
-    who: str
-    card: float
-    memory: float
+    model: str
+    gpu: float
+    ram: float
 
 
-def loads(settings: Settings, device: Device, there: float) -> list[Load]:
-    """What each model of a job takes at the peak: as it will be held on this device, or the least that it can
-    take if that is too much.
+def model_memory(settings: Settings, device: Device, total_ram: float) -> list[ModelMemory]:
+    """Peak memory of each model of a job, placed on a device as the worker will place it. If even the
+    smallest placement does not fit, it is that one.
 
     Args:
-        there: gigabytes of memory that the computer has.
+        total_ram: gigabytes of memory of this computer.
     """
-    found, on_card = [], not device.cores
+    found, on_gpu = [], not device.cores
     if settings.painter == ORBITPAINTER.name:
-        remembered = settings.quality in REMEMBERING
-        rung = (
-            fitting(device.free, there, TOKENS, remembered)[0] if device.name.startswith("cuda") else RUNGS[0]
+        remembers = settings.quality in REMEMBERING
+        profile = (
+            fitting(device.free, total_ram, TOKENS, remembers)[0]
+            if device.name.startswith("cuda")
+            else RUNGS[0]
         )
-        card = rung.card(TOKENS, remembered)
+        gpu = profile.card(TOKENS, remembers)
         found.append(
-            Load(ORBITPAINTER.title, card + SPARE_GIGABYTES, rung.memory() + SPARE_GIGABYTES)
-            if on_card
-            else Load(ORBITPAINTER.title, 0.0, card + SPARE_GIGABYTES)
+            ModelMemory(ORBITPAINTER.title, gpu + SPARE_GIGABYTES, profile.memory() + SPARE_GIGABYTES)
+            if on_gpu
+            else ModelMemory(ORBITPAINTER.title, 0.0, gpu + SPARE_GIGABYTES)
         )
     if settings.refines:
         found.append(
-            Load(TRELLIS2.title, _LARGEST + SPARE_GIGABYTES, SPARE_GIGABYTES)
-            if on_card
-            else Load(TRELLIS2.title, 0.0, 2 * _LARGEST + SPARE_GIGABYTES)
+            ModelMemory(TRELLIS2.title, _TRELLIS2_GIGABYTES + SPARE_GIGABYTES, SPARE_GIGABYTES)
+            if on_gpu
+            else ModelMemory(TRELLIS2.title, 0.0, 2 * _TRELLIS2_GIGABYTES + SPARE_GIGABYTES)
         )
     return found
 
 
-def learn(report: dict) -> None:
-    """Takes this computer's pace from the report of a job that did all its stages."""
+def learn_pace(report: dict) -> None:
+    """Updates this computer's pace from the report of a job that ran all its stages."""
     global _pace
     seconds = report.get("seconds", {})
     if set(seconds) >= _STAGES and (
-        foretold := cost(report["triangles"], Settings.from_dict(report["settings"]))
+        expected := cost(report["triangles"], Settings.from_dict(report["settings"]))
     ):
-        _pace *= sum(seconds.values()) / foretold.seconds
+        _pace *= sum(seconds.values()) / expected.seconds
 
 
-def peak(triangles: int, settings: Settings, device: Device, there: float) -> tuple[float, float]:
-    """Gigabytes of the card and of the computer's memory that a job takes at the peak, one model being at
-    work at a time."""
-    models = loads(settings, device, there)
-    return max((load.card for load in models), default=0.0), max(
-        [_besides(triangles, settings), *(load.memory for load in models)]
+def peak_memory(triangles: int, settings: Settings, device: Device, total_ram: float) -> tuple[float, float]:
+    """``(gpu, ram)``: peak gigabytes of a job, of whose models only one runs at a time."""
+    models = model_memory(settings, device, total_ram)
+    return max((model.gpu for model in models), default=0.0), max(
+        [_memory_without_models(triangles, settings), *(model.ram for model in models)]
     )
 
 
-def _besides(triangles: int, settings: Settings) -> float:
+def _memory_without_models(triangles: int, settings: Settings) -> float:
     """Gigabytes of memory that the stages without a model take."""
     return (
-        float(np.interp(settings.texture_size, _SIZES, _GIGABYTES)) + _GIGABYTES_PER_MILLION * triangles / 1e6
+        float(np.interp(settings.texture_size, _MEASURED_SIZES, _MEASURED_GIGABYTES))
+        + _GIGABYTES_PER_MILLION_TRIANGLES * triangles / 1e6
     )
 
 
-def memory() -> float | None:
-    """Gigabytes of memory that this computer has; None where the system does not tell (Windows)."""
+def total_memory() -> float | None:
+    """Gigabytes of memory of this computer; None where the system does not report it (Windows)."""
     if not hasattr(os, "sysconf"):
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9

@@ -1,5 +1,5 @@
-"""What to know before a job: what is wrong with an object, what becomes of it, and the operator that mends
-it. Cheap enough to be drawn."""
+"""Notices about an object before a job: what is wrong, what will happen, and the operator that fixes it.
+Fast enough for a panel to draw."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -14,67 +14,57 @@ from ..setup import devices, weights
 from . import estimate
 from .mesh_check import MeshCheck
 
-_SIZES = sorted(
+_TEXTURE_SIZES = sorted(
     next(entry for entry in fields(Settings) if entry.name == "texture_size").metadata["choices"],
     reverse=True,
 )
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing to know.
+class Notice:
+    """One notice to the user.
 
     Attributes:
-        name: what it is about, in a word.
-        sentence: what is so, and what becomes of it.
-        fix: the operator ``orbit_texture.<fix>`` that mends it; "" where nothing needs to be done, or no
-            button can.
-        urgent: something should be done about it first.
+        topic: what it is about, in a word.
+        text: what was found, and what will happen.
+        fix: the operator ``orbit_texture.<fix>`` that fixes it; "" if there is nothing to fix or no operator
+            for it.
+        urgent: the user should do something about it before the job.
     """
 
-    name: str
-    sentence: str
+    topic: str
+    text: str
     fix: str = ""
     urgent: bool = False
 
 
-def findings(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None) -> list[Finding]:
-    """What there is to know about texturing an object.
+def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None) -> list[Notice]:
+    """All notices about texturing an object with these settings.
 
     Args:
-        checked: what is known about its faces and UV map, if anything is.
+        checked: the result of the check of its faces and UV map; None if it was not checked.
     """
     try:
         mesh_io.check(obj)
     except OrbitError as error:
-        return [*_of_painter(settings), Finding(error.code, error.message, error.fix, urgent=True)]
+        return [*_check_painter(settings), Notice(error.code, error.message, error.fix, urgent=True)]
     return [
-        *_of_painter(settings),
-        *_of_memory(obj, settings),
-        *_of_faces(checked),
-        *_of_uv_map(obj, checked),
-        *_of_modifiers(obj),
-        *_of_scale(obj),
+        *_check_painter(settings),
+        *_check_memory(obj, settings),
+        *_check_faces(checked),
+        *_check_uv_map(obj, checked),
+        *_check_modifiers(obj),
+        *_check_scale(obj),
     ]
 
 
-def _of_painter(settings: Settings) -> list[Finding]:
-    absent = settings.networks and devices.known() and not devices.meant(settings.device)
-    device = (
-        [
-            Finding(
-                "device",
-                rpt_("This computer has no device '{}'. Choose another in the preferences.").format(
-                    settings.device
-                ),
-                urgent=True,
-            )
-        ]
-        if absent
-        else []
-    )
-    return device + [
-        Finding(
+def _check_painter(settings: Settings) -> list[Notice]:
+    found = []
+    if settings.networks and devices.all_devices() and not devices.resolve(settings.device):
+        text = rpt_("This computer has no device '{}'. Choose another in the preferences.")
+        found.append(Notice("device", text.format(settings.device), urgent=True))
+    return found + [
+        Notice(
             "weights",
             rpt_("{}'s weights are not on this computer.").format(needs.title),
             "download_weights",
@@ -84,16 +74,16 @@ def _of_painter(settings: Settings) -> list[Finding]:
     ]
 
 
-def _of_memory(obj: bpy.types.Object, settings: Settings) -> list[Finding]:
+def _check_memory(obj: bpy.types.Object, settings: Settings) -> list[Notice]:
     triangles = mesh_io.triangle_count(obj.data)
-    fix = "use_less_memory" if lighter(triangles, settings) else ""
-    return [Finding("memory", sentence, fix, urgent=True) for sentence in _shortages(triangles, settings)]
+    fix = "use_less_memory" if lighter_settings(triangles, settings) else ""
+    return [Notice("memory", text, fix, urgent=True) for text in _memory_shortages(triangles, settings)]
 
 
-def lighter(triangles: int, settings: Settings) -> dict:
-    """The first change of settings with which the memory suffices, by name; empty if none does or it suffices
-    already."""
-    sizes = [size for size in _SIZES if size < settings.texture_size]
+def lighter_settings(triangles: int, settings: Settings) -> dict:
+    """The first change of settings, by name, with which a job fits into memory; empty if none does, or if it
+    fits already."""
+    sizes = [size for size in _TEXTURE_SIZES if size < settings.texture_size]
     changes = [
         {"quality": "fast"},
         {"refine_resolution": 512},
@@ -102,106 +92,95 @@ def lighter(triangles: int, settings: Settings) -> dict:
         {"painter": "draft"},
         {"painter": "draft", "refine": False},
     ]
-    if not _shortages(triangles, settings):
+    if not _memory_shortages(triangles, settings):
         return {}
-    return next((change for change in changes if not _shortages(triangles, replace(settings, **change))), {})
+    return next(
+        (change for change in changes if not _memory_shortages(triangles, replace(settings, **change))), {}
+    )
 
 
-def forecast(triangles: int, settings: Settings) -> str:
-    """What a job will cost, in a few words; "" if nobody knows."""
+def describe_cost(triangles: int, settings: Settings) -> str:
+    """The time and memory that a job will take, in a few words; "" if unknown."""
     if cost := estimate.cost(triangles, settings):
         return rpt_("About {} min, {:.0f} GB of memory").format(
             max(1, round(cost.seconds / 60)), cost.gigabytes
         )
-    device = devices.meant(settings.device)
+    device = devices.resolve(settings.device)
     if device is None:
         return ""
-    card, memory = estimate.peak(triangles, settings, device, estimate.memory() or math.inf)
+    gpu, ram = estimate.peak_memory(triangles, settings, device, estimate.total_memory() or math.inf)
     return (
-        rpt_("About {:.0f} GB of the card, {:.0f} GB of memory").format(card, memory)
-        if card
-        else rpt_("About {:.0f} GB of memory").format(memory)
+        rpt_("About {:.0f} GB of graphics memory, {:.0f} GB of memory").format(gpu, ram)
+        if gpu
+        else rpt_("About {:.0f} GB of memory").format(ram)
     )
 
 
-def _shortages(triangles: int, settings: Settings) -> list[str]:
-    """A sentence for each memory that is too small."""
-    there, cost, device = (
-        estimate.memory(),
-        estimate.cost(triangles, settings),
-        devices.meant(settings.device),
-    )
+def _memory_shortages(triangles: int, settings: Settings) -> list[str]:
+    """A notice for each memory that is too small for a job."""
+    total_ram = estimate.total_memory()
+    cost, device = estimate.cost(triangles, settings), devices.resolve(settings.device)
     found = []
-    if there is not None and cost is not None and cost.gigabytes > there:
+    # The stages without a model, as far as they were measured.
+    if total_ram is not None and cost is not None and cost.gigabytes > total_ram:
         found.append(
             rpt_(
-                "A job like this takes about {:.1f} GB of memory, and this computer has {:.1f}. "
+                "A job like this takes about {:.1f} GB of memory, and this computer has {:.1f} GB. "
                 "Choose a smaller texture."
-            ).format(cost.gigabytes, there)
+            ).format(cost.gigabytes, total_ram)
         )
-    there = math.inf if there is None else there
-    for load in estimate.loads(settings, device, there) if device else ():
-        if load.card > device.free:
+    # The models, which run one after another.
+    total_ram = math.inf if total_ram is None else total_ram
+    for model in estimate.model_memory(settings, device, total_ram) if device else ():
+        if model.gpu > device.free:
             found.append(
                 rpt_(
-                    "{} takes at least {:.1f} GB of the card's memory, and of {} {:.1f} GB were free when "
-                    "the installation was checked. Close other programs that use it and check again, or use "
-                    "less."
-                ).format(load.who, load.card, devices.title(device), device.free)
+                    "{} needs at least {:.1f} GB of graphics memory. {} had {:.1f} GB free when the "
+                    "installation was last checked. Close other programs that use the graphics card and "
+                    "check again, or use less memory."
+                ).format(model.model, model.gpu, devices.display_name(device), device.free)
             )
-        elif load.memory > there:
+        elif model.ram > total_ram:
             found.append(
                 rpt_(
-                    "{} takes at least {:.1f} GB of memory on this device, and this computer has {:.1f}."
-                ).format(load.who, load.memory, there)
+                    "{} needs at least {:.1f} GB of memory on this device, and this computer has {:.1f} GB."
+                ).format(model.model, model.ram, total_ram)
             )
     return found
 
 
-def _of_faces(checked: MeshCheck | None) -> list[Finding]:
+def _check_faces(checked: MeshCheck | None) -> list[Notice]:
     if checked and checked.inside_out:
-        sentence = rpt_("All faces point inwards, so the painter would see the mesh from inside.")
+        text = rpt_("All faces point inwards, so the painter would see the mesh from inside.")
     elif checked and checked.flipped_edges:
-        sentence = rpt_(
-            "Some faces point the other way than their neighbours ({} edges between them)."
-        ).format(checked.flipped_edges)
+        text = rpt_("Some faces are flipped relative to their neighbours ({} edges between them).").format(
+            checked.flipped_edges
+        )
     else:
         return []
-    return [Finding("normals", sentence, "recalculate_normals", urgent=True)]
+    return [Notice("normals", text, "recalculate_normals", urgent=True)]
 
 
-def _of_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Finding]:
+def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Notice]:
     layer, name = mesh_io.layer_to_send(obj), mesh_io.UV_LAYER
     if not layer:
-        return [Finding("uv_map", rpt_("There is no UV map. The texture brings one, '{}'.").format(name))]
+        text = rpt_("The mesh has no UV map. A new one called '{}' is added with the texture.")
+        return [Notice("uv_map", text.format(name))]
     if not checked or not (checked.uvs_overlap or checked.uvs_leave_tiles):
         return []
-    what = (
+    defect = (
         rpt_("Faces overlap in the UV map '{}'.")
         if checked.uvs_overlap
-        else rpt_("The UV map '{}' leaves the unit square.")
-    )
+        else rpt_("Faces in the UV map '{}' cross the border of the unit square or of a UDIM tile.")
+    ).format(layer)
     if len(obj.data.uv_layers) >= mesh_io.MAX_UV_LAYERS:
-        return [
-            Finding(
-                "uv_map",
-                what.format(layer)
-                + " "
-                + rpt_("The texture needs one of its own, and there is no room for another. Remove one."),
-                urgent=True,
-            )
-        ]
-    return [
-        Finding(
-            "uv_map",
-            what.format(layer)
-            + " "
-            + rpt_("It stays as it is; the texture brings its own, '{}'.").format(name),
-        )
-    ]
+        text = rpt_("The texture needs its own UV map, but Blender allows no more on this mesh. Remove one.")
+        return [Notice("uv_map", f"{defect} {text}", urgent=True)]
+    text = rpt_("It is not changed; a new UV map called '{}' is added with the texture.").format(name)
+    return [Notice("uv_map", f"{defect} {text}")]
 
 
-def _of_modifiers(obj: bpy.types.Object) -> list[Finding]:
+def _check_modifiers(obj: bpy.types.Object) -> list[Notice]:
     if not any(modifier.show_viewport for modifier in obj.modifiers):
         return []
     seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
@@ -209,22 +188,26 @@ def _of_modifiers(obj: bpy.types.Object) -> list[Finding]:
         return []
     names = ", ".join(modifier.name for modifier in obj.modifiers if modifier.show_viewport)
     if mesh_io.layer_to_send(obj):
-        sentence = rpt_("What the modifiers add ({}) is textured too, if the UV map is usable through them.")
-    else:
-        sentence = rpt_(
-            "Without a UV map the mesh is textured without its modifiers ({}); the texture shows through "
-            "them."
+        text = rpt_(
+            "The geometry that modifiers add ({}) is textured too if the UV map is still usable on it."
         )
-    return [Finding("modifiers", sentence.format(names))]
+    else:
+        text = rpt_(
+            "The mesh has no UV map, so it is textured without its modifiers ({}), which then repeat the "
+            "texture."
+        )
+    return [Notice("modifiers", text.format(names))]
 
 
-def _of_scale(obj: bpy.types.Object) -> list[Finding]:
+def _check_scale(obj: bpy.types.Object) -> list[Notice]:
     scale = obj.matrix_world.to_scale()
     if max(scale) - min(scale) <= 1e-3 * max(map(abs, scale)) and obj.matrix_world.determinant() > 0:
         return []
     return [
-        Finding(
+        Notice(
             "scale",
-            rpt_("The scale is uneven or negative and not applied. The object is textured as you see it."),
+            rpt_(
+                "The scale is non-uniform or negative. The object is textured as it appears in the viewport."
+            ),
         )
     ]

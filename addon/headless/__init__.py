@@ -1,10 +1,10 @@
-"""The queue without a window: for scripts, batches and the command line.
+"""Texturing without a window: for scripts, batches and the command line.
 
-1. ``rules.py``: which reference and which settings each object gets.
+1. ``rules.py``: the reference and the settings of each object.
 2. ``texturing.py``: a plain loop over the queue.
 3. ``batch.py``: a manifest of jobs over many .blend files.
 4. ``command.py``: Blender's command line.
-5. ``contact_sheet.py``: a page that shows what was made.
+5. ``contact_sheet.py``: a report page with an image of every textured object.
 """
 
 from .texturing import texture

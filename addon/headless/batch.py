@@ -1,4 +1,4 @@
-"""A manifest of jobs over many .blend files, see docs/batch.md. A second run skips what is done."""
+"""Runs a manifest of jobs over many .blend files, see docs/batch.md. A second run skips what is done."""
 
 import hashlib
 import json
@@ -16,22 +16,25 @@ from . import contact_sheet, rules, texturing
 from .contact_sheet import Row
 from .rules import Plan, Rule
 
-_REFERENCES = {"image", "images", "folder", "rule", "own_references"}
-_JOB_NAMES = {"blend", "objects", "output", *_REFERENCES, *rules.SETTINGS}
+_REFERENCE_KEYS = {"image", "images", "folder", "rule", "own_references"}
+"""A job of the manifest needs at least one of these."""
+
+_JOB_KEYS = {"blend", "objects", "output", *_REFERENCE_KEYS, *rules.SETTING_NAMES}
+"""All keys that a job of the manifest may have."""
 
 
 @dataclass(frozen=True)
 class BatchJob:
-    """One entry of the manifest.
+    """One job of the manifest.
 
     Attributes:
-        blend: the file to open; it is never written.
-        output: the .blend to write; its report lies beside it as ``.json``.
+        blend: the file to open; it is never changed.
+        output: the .blend to write; its report is beside it as ``.json``.
         objects: names, or None for every visible mesh.
-        image: reference for the objects for which nothing else names one, or None.
-        folder: with a picture per object, or None.
-        rules: what some objects get.
-        settings: how to texture those for which nothing else is said.
+        image: the reference for the objects that get no other one, or None.
+        folder: contains an image per object, with the object's name; or None.
+        rules: references and settings of some objects.
+        settings: the settings before collections, objects and rules override them.
     """
 
     blend: Path
@@ -44,15 +47,17 @@ class BatchJob:
 
     @property
     def plan(self) -> Plan:
+        """The reference and settings of each object."""
         return Plan(
-            lambda obj: self.settings,
-            self.image and (lambda: reference.from_file(self.image)),
-            str(self.folder or ""),
-            self.rules,
+            base=lambda obj: self.settings,
+            image=self.image and (lambda: reference.from_file(self.image)),
+            folder=str(self.folder or ""),
+            rules=self.rules,
         )
 
     @property
     def report(self) -> Path:
+        """The JSON file with the outcome of each object."""
         return self.output.with_suffix(".json")
 
 
@@ -79,33 +84,34 @@ def read_manifest(file: Path) -> list[BatchJob]:
 
 
 def run(jobs: list[BatchJob], listener: texturing.Listener, keep: bool = True) -> bool:
-    """Runs jobs one after another; returns whether all went well. One job's failure does not stop the rest.
+    """Runs jobs one after another; returns whether all succeeded. A failed job does not stop the others.
 
     Args:
-        keep: the output of a job holds what went well; else there is none unless all went well.
+        keep: write a job's output with the takes that succeeded; else write it only if all succeeded.
     """
-    good = True
+    succeeded = True
     for job in jobs:
         try:
-            good &= _run_job(job, listener, keep)
+            succeeded &= _run_job(job, listener, keep)
         except OrbitError as error:
             listener({"event": "error", "blend": str(job.blend), **error.to_dict()})
-            good = False
-    return good
+            succeeded = False
+    return succeeded
 
 
 def report_rows(jobs: list[BatchJob]) -> list[Row]:
-    """What the outputs of jobs hold, and what failed in the last run, for a report. Opens each output."""
+    """Rows of the report page: the takes in the outputs of jobs, and the failures of the last run. Opens each
+    output."""
     found = []
     for job in jobs:
         if job.output.is_file():
             bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
-            found += contact_sheet.rows(mesh_io.meshes(bpy.context.scene.objects))
+            found += contact_sheet.collect_rows(mesh_io.meshes(bpy.context.scene.objects))
         outcomes = (
             json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
         )
         found += [
-            contact_sheet.failure(name, job.output.name, outcome["error"]["message"])
+            contact_sheet.failure_row(name, job.output.name, outcome["error"]["message"])
             for name, outcome in outcomes.items()
             if outcome["error"]
         ]
@@ -113,15 +119,15 @@ def report_rows(jobs: list[BatchJob]) -> list[Row]:
 
 
 def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
-    if unknown := sorted(set(entry) - _JOB_NAMES):
+    if unknown := sorted(set(entry) - _JOB_KEYS):
         raise InvalidSettings(
             f"A job of the manifest has no key called '{unknown[0]}'. Its keys are: "
-            f"{', '.join(sorted(_JOB_NAMES))}."
+            f"{', '.join(sorted(_JOB_KEYS))}."
         )
-    if "blend" not in entry or not _REFERENCES & set(entry):
+    if "blend" not in entry or not _REFERENCE_KEYS & set(entry):
         raise InvalidSettings(
             "Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a "
-            "[[job.rule]], or own_references = true if the objects bring their own."
+            "[[job.rule]], or own_references = true if the objects have their own."
         )
     blend = folder / entry["blend"]
     named = [{"objects": [name], "image": file} for name, file in entry.get("images", {}).items()]
@@ -131,62 +137,65 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
         objects=tuple(entry["objects"]) if "objects" in entry else None,
         image=folder / entry["image"] if "image" in entry else None,
         folder=folder / entry["folder"] if "folder" in entry else None,
-        rules=rules.read([*named, *entry.get("rule", [])], folder),
-        settings=Settings.from_dict({name: value for name, value in entry.items() if name in rules.SETTINGS}),
+        rules=rules.read_rules([*named, *entry.get("rule", [])], folder),
+        settings=Settings.from_dict(
+            {name: value for name, value in entry.items() if name in rules.SETTING_NAMES}
+        ),
     )
 
 
 def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
-    """Textures what is missing in the job's output; returns whether everything is there now."""
+    """Textures the objects that are missing in the job's output; returns whether all succeeded."""
     if not job.blend.is_file():
         raise StorageError(f"There is no file {job.blend}. Correct the manifest.")
     if job.output.resolve() == job.blend.resolve():
-        raise InvalidSettings(f"A job would write over its own source, {job.blend}. Give it another output.")
+        raise InvalidSettings(f"A job would overwrite its own input, {job.blend}. Give it another output.")
     texturing.check_output(job.output)
-    key = _key(job)
+    # Skip what an earlier run with the same inputs has finished.
+    key = _hash_inputs(job)
     known, complete = _read_report(job, key)
     done = {name for name, outcome in known.items() if outcome["state"] == "finished"}
     for name in sorted(done):
         listener({"event": "skipped", "object": name, "file": str(job.output)})
     if complete and len(done) == len(known):
         return True
-    # What an earlier run finished is in its output, so the rest is added there.
+    # The takes of an earlier run are in its output, so the other ones are added there.
     bpy.ops.wm.open_mainfile(filepath=str(job.output if done else job.blend), load_ui=False)
     objects = [obj for obj in texturing.find_objects(job.objects) if obj.name not in done]
 
-    def told(event: dict) -> None:
+    def record_and_report(event: dict) -> None:
         if keep and event["event"] == "object":
             outcome = {key: value for key, value in event.items() if key != "event"}
             known.update({name: outcome for name in event["objects"]})
             _write_report(job, key, known, complete=False)
         listener(event)
 
-    outcomes = texturing.run_into(job.output, objects, job.plan, told, keep)
+    outcomes = texturing.run_into(job.output, objects, job.plan, record_and_report, keep)
     known |= {name: outcome for outcome in outcomes for name in outcome["objects"]}
     _write_report(job, key, known, complete=True)
     return all(outcome["state"] == "finished" for outcome in outcomes)
 
 
-def _key(job: BatchJob) -> str:
-    """Changes with anything that the result depends on: the contents of the files, the objects, the
+def _hash_inputs(job: BatchJob) -> str:
+    """A hash of everything that the result depends on: the contents of the files, the objects and the
     settings."""
     folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
-    pictures = [
+    images = [
         job.image,
         *(rule.image for rule in job.rules),
         *(file for file in folder if file.suffix in reference.EXTENSIONS),
     ]
     inputs = [
-        _content(job.blend),
+        _hash_file(job.blend),
         job.objects,
         [asdict(rule) for rule in job.rules],
         job.settings.to_dict(),
-        [(str(file), _content(file)) for file in pictures if file],
+        [(str(file), _hash_file(file)) for file in images if file],
     ]
     return hashlib.sha256(json.dumps(inputs, default=str).encode()).hexdigest()
 
 
-def _content(file: Path) -> str:
+def _hash_file(file: Path) -> str:
     if not file.is_file():
         return ""
     with file.open("rb") as stream:
@@ -194,10 +203,8 @@ def _content(file: Path) -> str:
 
 
 def _read_report(job: BatchJob, key: str) -> tuple[dict[str, dict], bool]:
-    """The outcomes of an earlier run over the same inputs, by object, and whether it came to its end.
-
-    None if there was no such run or its output is gone.
-    """
+    """``(outcomes by object, complete)`` of an earlier run with the same inputs: ``complete`` if it was not
+    interrupted. Empty if there was no such run or its output is gone."""
     if not job.report.is_file() or not job.output.is_file():
         return {}, False
     try:

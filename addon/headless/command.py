@@ -23,13 +23,20 @@ from ..setup import doctor
 from . import batch, contact_sheet, rules, texturing
 from .rules import Plan
 
-GOOD, SOME_FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes."""
+EXIT_SUCCESS = 0
+EXIT_FAILURE = 1
+"""An object, a download or the doctor failed, or the output cannot be written."""
+
+EXIT_BAD_ARGUMENTS = 2
+"""Nothing was run."""
+
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
 
 
 def main(arguments: list[str]) -> int:
     """Runs what the arguments say; returns the exit code."""
-    parser = _parser()
+    parser = _create_parser()
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
@@ -40,10 +47,10 @@ def main(arguments: list[str]) -> int:
             return options.run(options, listener)
     except KeyboardInterrupt:
         listener({"event": "error", "code": "cancelled", "message": "Interrupted.", "fix": ""})
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except OrbitError as error:
         listener({"event": "error", **error.to_dict()})
-        return SOME_FAILED if isinstance(error, StorageError) else BAD_ARGUMENTS
+        return EXIT_FAILURE if isinstance(error, StorageError) else EXIT_BAD_ARGUMENTS
     finally:
         queue.close()
 
@@ -52,13 +59,14 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
     given = {
         entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None
     }
-    settings, picture = Settings.from_dict(given), options.image and reference.from_file(options.image)
+    settings = Settings.from_dict(given)
+    image = options.image and reference.from_file(options.image)
     plan = Plan(
-        lambda obj: settings,
-        picture and (lambda: picture),
-        options.folder,
-        rules.read_file(Path(options.rules)) if options.rules else (),
-        region.read_file(Path(options.region).expanduser().resolve()) if options.region else None,
+        base=lambda obj: settings,
+        image=image and (lambda: image),
+        folder=options.folder,
+        rules=rules.read_file(Path(options.rules)) if options.rules else (),
+        mask=region.read_file(Path(options.region).expanduser().resolve()) if options.region else None,
     )
     output = Path(options.output).expanduser().resolve()
     texturing.check_output(output)
@@ -66,48 +74,48 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
     outcomes = texturing.run_into(output, objects, plan, listener, options.partial == "keep")
     failed = [outcome for outcome in outcomes if outcome["state"] != "finished"]
     if options.report:
-        rows = contact_sheet.rows(objects) + [
-            contact_sheet.failure(outcome["object"], output.name, outcome["error"]["message"])
+        rows = contact_sheet.collect_rows(objects) + [
+            contact_sheet.failure_row(outcome["object"], output.name, outcome["error"]["message"])
             for outcome in failed
             if outcome["error"]
         ]
         _write_report(options.report, output.stem, rows, listener)
-    return SOME_FAILED if failed else GOOD
+    return EXIT_FAILURE if failed else EXIT_SUCCESS
 
 
 def _batch(options: argparse.Namespace, listener: texturing.Listener) -> int:
     jobs = batch.read_manifest(Path(options.manifest))
-    good = batch.run(jobs, listener, options.partial == "keep")
+    succeeded = batch.run(jobs, listener, options.partial == "keep")
     if options.report:
         _write_report(options.report, Path(options.manifest).stem, batch.report_rows(jobs), listener)
-    return GOOD if good else SOME_FAILED
+    return EXIT_SUCCESS if succeeded else EXIT_FAILURE
 
 
 def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
     if not (options.textures or options.glb):
-        raise InvalidSettings("Say what to write: --textures FOLDER, --glb FOLDER, or both.")
+        raise InvalidSettings("Give --textures FOLDER, --glb FOLDER, or both.")
     objects = texturing.find_objects(options.objects)
-    good = True
+    succeeded = True
     for obj in objects if options.objects else [obj for obj in objects if takes.shown(obj) >= 0]:
         try:
             files = _export_one(obj, options)
         except OrbitError as error:
             listener({"event": "error", "object": obj.name, **error.to_dict()})
-            good, files = False, []
+            succeeded, files = False, []
         for file in files:
             listener({"event": "saved", "file": str(file)})
-    return GOOD if good else SOME_FAILED
+    return EXIT_SUCCESS if succeeded else EXIT_FAILURE
 
 
 def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path]:
-    """Writes what the options ask for of an object; returns the files."""
+    """Writes the files of one object that the options select; returns them."""
     names = [take.name for take in obj.orbit_texture.takes]
     index = names.index(options.take) if options.take in names else -1 if options.take else takes.shown(obj)
     if index < 0:
         raise InvalidTarget(
             f"'{obj.name}' has no take called '{options.take}'."
             if options.take
-            else f"'{obj.name}' wears no take."
+            else f"'{obj.name}' shows no take."
         )
     files = []
     if options.textures:
@@ -121,7 +129,7 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
 
 def _write_report(file: str, title: str, rows: list[contact_sheet.Row], listener: texturing.Listener) -> None:
     path = Path(file).expanduser().resolve()
-    contact_sheet.write(path, title, rows)
+    contact_sheet.write_page(path, title, rows)
     listener({"event": "saved", "file": str(path)})
 
 
@@ -129,7 +137,7 @@ def _doctor(options: argparse.Namespace, listener: texturing.Listener) -> int:
     findings = doctor.examine()
     for finding in findings:
         listener({"event": "finding", **finding})
-    return SOME_FAILED if any(finding["state"] == "problem" for finding in findings) else GOOD
+    return EXIT_FAILURE if any(finding["state"] == "problem" for finding in findings) else EXIT_SUCCESS
 
 
 def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
@@ -146,96 +154,127 @@ def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
         )
     if not options.yes:
         raise InvalidSettings(
-            f"Nothing was downloaded. It would be {gigabytes(needs.size)}, of which {gigabytes(needs.stays)} "
-            f"stay, and {gigabytes(needs.peak)} are taken on the way. If you agree to the terms above, add "
-            "--yes."
+            f"Nothing was downloaded. The download is {gigabytes(needs.size)}; it needs "
+            f"{gigabytes(needs.peak)} of disk space while it runs and {gigabytes(needs.stays)} afterwards. "
+            "If you agree to the terms above, add --yes."
         )
     if not bpy.app.online_access:
         raise InvalidSettings(
-            "Blender is offline. Start it with --online-mode, or allow online access in its preferences."
+            "Blender is offline. Start it with --online-mode, or allow online access in the preferences."
         )
-    return GOOD if texturing.download(needs.name, listener)["state"] == "finished" else SOME_FAILED
+    return EXIT_SUCCESS if texturing.download(needs.name, listener)["state"] == "finished" else EXIT_FAILURE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="orbit_texture", description="Texture meshes of a .blend from reference images."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
-        entry = commands.add_parser(name, help=text, description=text)
-        entry.add_argument("--json", action="store_true", help="print events as JSON, one a line")
-        entry.set_defaults(run=run)
-        return entry
+    def add_command(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--json", action="store_true", help="print events as JSON, one per line")
+        command.set_defaults(run=run)
+        return command
 
-    one = command("texture", _texture, "texture objects of the open file")
-    one.add_argument("--image", help="reference for the objects that have none of their own")
-    one.add_argument("--folder", default="", help="folder with a picture per object, called like it")
-    one.add_argument(
-        "--rules", metavar="FILE", help="TOML file that says what some objects get, see docs/batch.md"
-    )
-    one.add_argument(
-        "--objects", nargs="+", metavar="NAME", help="objects to texture; every visible mesh if not given"
-    )
-    one.add_argument(
-        "--region",
-        metavar="FILE",
-        help="mask on the UV map of the take that an object wears: only what is not black there "
-        "is painted anew, as a new take",
-    )
-    one.add_argument("--output", required=True, help=".blend to write")
-    _add_settings(one)
-    many = command("batch", _batch, "run the jobs of a manifest, skipping those that are done")
-    many.add_argument("--manifest", required=True, help="TOML file, see docs/batch.md")
-    for entry in (one, many):
-        entry.add_argument(
-            "--partial",
-            choices=("keep", "discard"),
-            default="keep",
-            help="what becomes of the objects that went well when others did not (%(default)s)",
-        )
-        entry.add_argument(
-            "--report", metavar="FILE", help="HTML page to write, with a picture of every textured object"
-        )
-    out = command("export", _export, "write takes of the open file as files")
-    out.add_argument(
-        "--objects",
-        nargs="+",
-        metavar="NAME",
-        help="objects to export; every visible one that wears a take if not given",
-    )
-    out.add_argument("--take", metavar="NAME", help="the take that each object wears if not given")
-    out.add_argument("--textures", metavar="FOLDER", help="folder for the textures")
-    out.add_argument("--format", choices=export.FORMATS, default="png8", help="of the textures (%(default)s)")
-    out.add_argument("--naming", default=export.NAMING, help="of the textures (%(default)s)")
-    out.add_argument(
-        "--pack", action="store_true", help="metallic and roughness as one image, as glTF wants them"
-    )
-    out.add_argument("--glb", metavar="FOLDER", help="folder for a GLB of each object with its take")
-    command("doctor", _doctor, "say what is installed, what is missing and how to mend it")
-    bring = command("download", _download, "bring a model's weights")
-    bring.add_argument("model", choices=MODELS)
-    bring.add_argument("--yes", action="store_true", help="agree to the size and the licences")
+    _add_texture_options(add_command("texture", _texture, "texture objects of the open file"))
+    _add_batch_options(add_command("batch", _batch, "run the jobs of a manifest, skipping finished ones"))
+    _add_export_options(add_command("export", _export, "export takes of the open file as files"))
+    add_command("doctor", _doctor, "show what is installed, what is missing and how to fix it")
+    _add_download_options(add_command("download", _download, "download a model's weights"))
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    for entry in fields(Settings):
-        limits = entry.metadata
-        names = [f"--{entry.name.replace('_', '-')}"] + (["--size"] if entry.name == "texture_size" else [])
-        kind = float if entry.default is None else type(entry.default)
+def _add_texture_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--image", help="reference for the objects that have none of their own")
+    command.add_argument(
+        "--folder", default="", help="folder with an image per object, with the object's name"
+    )
+    command.add_argument(
+        "--rules",
+        metavar="FILE",
+        help="TOML file with settings of some objects, see docs/batch.md",
+    )
+    command.add_argument(
+        "--objects", nargs="+", metavar="NAME", help="objects to texture (default: every visible mesh)"
+    )
+    command.add_argument(
+        "--region",
+        metavar="FILE",
+        help="mask on the UV map of the take that an object shows: only where it is not black, "
+        "the take is repainted, as a new take",
+    )
+    command.add_argument("--output", required=True, help=".blend to write")
+    _add_settings(command)
+    _add_result_options(command)
+
+
+def _add_batch_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--manifest", required=True, help="TOML file, see docs/batch.md")
+    _add_result_options(command)
+
+
+def _add_result_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--partial",
+        choices=("keep", "discard"),
+        default="keep",
+        help="keep or discard the finished takes if other objects fail (default: %(default)s)",
+    )
+    command.add_argument(
+        "--report", metavar="FILE", help="HTML page to write, with an image of every textured object"
+    )
+
+
+def _add_export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--objects",
+        nargs="+",
+        metavar="NAME",
+        help="objects to export (default: every visible one that shows a take)",
+    )
+    command.add_argument(
+        "--take", metavar="NAME", help="take to export (default: the one that each object shows)"
+    )
+    command.add_argument("--textures", metavar="FOLDER", help="folder for the textures")
+    command.add_argument(
+        "--format",
+        choices=export.FORMATS,
+        default="png8",
+        help="file format of the textures (default: %(default)s)",
+    )
+    command.add_argument(
+        "--naming", default=export.NAMING, help="file names of the textures (default: %(default)s)"
+    )
+    command.add_argument(
+        "--pack", action="store_true", help="write metallic and roughness as one image, as glTF expects"
+    )
+    command.add_argument("--glb", metavar="FOLDER", help="folder for a GLB of each object with its take")
+
+
+def _add_download_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", choices=MODELS)
+    command.add_argument("--yes", action="store_true", help="agree to the size and the licences")
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """Adds an option per field of :class:`Settings`."""
+    for setting in fields(Settings):
+        limits = setting.metadata
+        names = [f"--{setting.name.replace('_', '-')}"]
+        names += ["--size"] if setting.name == "texture_size" else []
+        kind = float if setting.default is None else type(setting.default)
         how = (
             {"action": argparse.BooleanOptionalAction}
             if kind is bool
             else {"type": kind, "choices": limits["choices"] or None}
         )
-        parser.add_argument(*names, dest=entry.name, default=None, help=limits["doc"], **how)
+        command.add_argument(*names, dest=setting.name, default=None, help=limits["doc"], **how)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt here; Blender in the background would ignore it."""
+    """Makes Ctrl-C raise KeyboardInterrupt, which Blender in the background would ignore."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -278,7 +317,7 @@ def _print_text(event: dict) -> None:
             )
         case "download":
             print(
-                f"\r{event['error']['message'] if event['error'] else 'The weights are there.'}   ",
+                f"\r{event['error']['message'] if event['error'] else 'The weights are installed.'}   ",
                 flush=True,
             )
         case "note" | "error":

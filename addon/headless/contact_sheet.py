@@ -1,4 +1,4 @@
-"""A page that shows what a batch made: one HTML file that holds its pictures, and opens in any browser."""
+"""The report page of a batch: one HTML file with all its images, for any browser."""
 
 import base64
 import json
@@ -13,7 +13,8 @@ from ...backend.api.errors import StorageError
 from ..objects import material, takes
 from ..objects.report import sentences
 
-_CAPTIONS = ("Reference", "Its side", "Right of it", "Behind", "Left of it")
+_CAPTIONS = ("Reference", "Same view", "From the right", "From behind", "From the left")
+"""Captions of the five images of a take's contact sheet."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 82rem; padding: 0 1rem;
@@ -28,27 +29,27 @@ ul { margin: .3rem 0; padding-left: 1.2rem } .failed { color: #f88 }
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one mesh.
+    """The outcome for one mesh.
 
     Attributes:
-        name: of its object, or of all that share it.
-        file: the .blend it is in.
+        name: the name of its object, or of all objects that share it.
+        file: the .blend that contains it.
         take: the take's name; "" if there is none.
         lines: sentences about it.
-        picture: PNG file of the reference and four sides; None if there is none.
-        failed: the lines say why there is no take.
+        image: PNG file with the contact sheet: the reference and four views; None if there is none.
+        failed: there is no take, and the lines say why.
     """
 
     name: str
     file: str
     take: str
     lines: list[str]
-    picture: bytes | None = None
+    image: bytes | None = None
     failed: bool = False
 
 
-def rows(objects: Iterable[bpy.types.Object]) -> list[Row]:
-    """A row for each mesh of the open file that wears a take; objects that wear the same one share a row."""
+def collect_rows(objects: Iterable[bpy.types.Object]) -> list[Row]:
+    """A row for each mesh of the open file that shows a take; objects that show the same one share a row."""
     wearing: dict[bpy.types.Material, list[bpy.types.Object]] = {}
     for obj in objects:
         if (index := takes.shown(obj)) >= 0:
@@ -56,28 +57,28 @@ def rows(objects: Iterable[bpy.types.Object]) -> list[Row]:
     return [_row(shader, sharing) for shader, sharing in wearing.items()]
 
 
-def failure(name: str, file: str, message: str) -> Row:
-    """A row for what has no take."""
+def failure_row(name: str, file: str, message: str) -> Row:
+    """A row for a mesh without a take."""
     return Row(name, file, "", [message], failed=True)
 
 
-def page(title: str, found: Iterable[Row]) -> str:
+def render_page(title: str, found: Iterable[Row]) -> str:
     """The HTML document."""
     found = list(found)
     failed = sum(row.failed for row in found)
-    counted = f"{len(found) - failed} textured" + (f", {failed} failed" if failed else "")
+    summary = f"{len(found) - failed} textured" + (f", {failed} failed" if failed else "")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>"
-        f"<body><h1>{escape(title)}</h1><p>{counted}</p>{''.join(map(_article, found))}</body></html>\n"
+        f"<body><h1>{escape(title)}</h1><p>{summary}</p>{''.join(map(_article, found))}</body></html>\n"
     )
 
 
-def write(file: Path, title: str, found: Iterable[Row]) -> None:
+def write_page(file: Path, title: str, found: Iterable[Row]) -> None:
     """Writes the page. Raises :class:`StorageError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page(title, found), encoding="utf-8")
+        file.write_text(render_page(title, found), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{file} cannot be written: {error.strerror}. Choose another folder.") from error
 
@@ -95,14 +96,14 @@ def _row(shader: bpy.types.Material, sharing: list[bpy.types.Object]) -> Row:
 
 
 def _article(row: Row) -> str:
-    picture = ""
-    if row.picture:
-        data = base64.b64encode(row.picture).decode("ascii")
+    figure = ""
+    if row.image:
+        data = base64.b64encode(row.image).decode("ascii")
         captions = "".join(f"<span>{caption}</span>" for caption in _CAPTIONS)
         image = f'<img alt="" src="data:image/png;base64,{data}">'
-        picture = f"<figure>{image}<figcaption>{captions}</figcaption></figure>"
+        figure = f"<figure>{image}<figcaption>{captions}</figcaption></figure>"
     lines = "".join(f"<li>{escape(line)}</li>" for line in row.lines)
     return (
         f"<article{' class=failed' if row.failed else ''}><h2>{escape(row.name)} <small>{escape(row.take)} "
-        f"{escape(row.file)}</small></h2>{picture}<ul>{lines}</ul></article>"
+        f"{escape(row.file)}</small></h2>{figure}<ul>{lines}</ul></article>"
     )

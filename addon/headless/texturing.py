@@ -1,4 +1,4 @@
-"""Texturing without a window, for scripts and the command line: a plain loop, no timers."""
+"""Texturing without a window, for scripts and the command line: a plain loop without timers."""
 
 import json
 import tempfile
@@ -12,16 +12,19 @@ from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, St
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS
 from ..jobs import reference
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..objects import mesh_io
 from .rules import Plan
 
 POLL_INTERVAL = 0.05
-"""Seconds."""
+"""Seconds between two polls of the queue."""
+
+CANCEL_SECONDS = 3.0
+"""The longest wait for the server to confirm that jobs were cancelled."""
 
 Listener = Callable[[dict], None]
-"""Takes one JSON-able event, see docs/headless.md; its ``event`` says of which kind it is."""
+"""Receives an event that can be written as JSON, see docs/headless.md; its ``event`` gives the kind."""
 
 
 def texture(
@@ -30,7 +33,8 @@ def texture(
     settings: Settings | None = None,
     listener: Listener = lambda event: None,
 ) -> list[dict]:
-    """Textures objects after one image and waits for it: the same queue and the same operator as the button.
+    """Textures objects from one image and waits until all are done. It uses the same queue and operator as
+    the button.
 
     Args:
         image: an image of the .blend, or a file.
@@ -43,22 +47,21 @@ def texture(
         InvalidImage: the image is missing or not a still image.
         KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
     """
-    picture = (
-        reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
-    )
-    return run(objects, Plan(lambda obj: settings or Settings(), lambda: picture), listener)
+    source = reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    plan = Plan(base=lambda obj: settings or Settings(), image=lambda: source)
+    return run(objects, plan, listener)
 
 
 def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True) -> list[dict]:
-    """As :func:`texture`, each object as the plan says.
+    """Like :func:`texture`, with the reference and settings that the plan gives each object.
 
     Args:
-        keep: what went well stays; else all of it is taken back, and told as ``discarded``, unless all went
-            well.
+        keep: keep the finished takes if an object fails; else they are removed, and returned as
+            ``discarded``.
     """
     objects = list(objects)
-    for sentence in plan.idle(objects):
-        listener({"event": "note", "message": sentence})
+    for note in plan.list_unused_rules(objects):
+        listener({"event": "note", "message": note})
     entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
 
@@ -66,37 +69,37 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
 def run_into(
     output: Path, objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, keep: bool = True
 ) -> list[dict]:
-    """As :func:`run`, and writes the open file with its new takes as a copy.
+    """Like :func:`run`; also saves the open file with its new takes as a copy.
 
     Args:
-        keep: write it after each object, before that object's event, so that whatever happens later, what is
-            done stays; else once, in the end, and only if no object failed; see :func:`run`.
+        keep: save after each object, before that object's event, so that finished takes are not lost
+            whatever happens later; else save once at the end, and only if no object failed; see :func:`run`.
 
     Raises:
         StorageError: it cannot be written.
     """
-    written = False
+    saved = False
 
-    def told(event: dict) -> None:
-        nonlocal written
+    def save_and_report(event: dict) -> None:
+        nonlocal saved
         if keep and event["event"] == "object" and event["state"] == "finished":
-            save(output)
-            written = True
+            save_copy(output)
+            saved = True
         listener(event)
 
     try:
-        outcomes = run(objects, plan, told, keep)
+        outcomes = run(objects, plan, save_and_report, keep)
         if not keep and all(outcome["state"] == "finished" for outcome in outcomes):
-            save(output)
-            written = True
+            save_copy(output)
+            saved = True
     finally:
-        if written:
+        if saved:
             listener({"event": "saved", "file": str(output)})
     return outcomes
 
 
 def download(model: str, listener: Listener) -> dict:
-    """Brings a model's weights, to which the user has agreed, as the button does, and waits for them.
+    """Downloads a model's weights like the button, and waits for them; the user has agreed to it.
 
     Returns:
         ``download`` (the model), ``state`` (finished, failed, cancelled) and ``error``.
@@ -110,8 +113,8 @@ def download(model: str, listener: Listener) -> dict:
 
 
 def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
-    """The named objects of the open file, or every visible mesh object; of an instance of a collection, the
-    mesh objects in there.
+    """The named objects of the open file, or every visible mesh object. Instances of collections are replaced
+    by the mesh objects in them.
 
     Raises:
         InvalidTarget: there is no such object, or no mesh at all.
@@ -119,7 +122,7 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
     if names is None:
         if found := mesh_io.meshes(mesh_io.visible()):
             return found
-        raise InvalidTarget("The file shows no mesh object.")
+        raise InvalidTarget("The file has no visible mesh object.")
     if missing := [name for name in names if name not in bpy.data.objects]:
         raise InvalidTarget(
             f"The file has no object called '{missing[0]}'. Its mesh objects are: "
@@ -130,10 +133,10 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
 
 
 def check_output(output: Path) -> None:
-    """Makes the folder of a .blend to be written, so that hours of work do not end at a missing one.
+    """Creates the folder of the output, so that a job of hours does not fail at the end.
 
     Raises:
-        InvalidSettings: the file is not called ``.blend``.
+        InvalidSettings: the output's name does not end with ``.blend``.
         StorageError: the folder cannot be written.
     """
     if output.suffix != ".blend":
@@ -145,8 +148,8 @@ def check_output(output: Path) -> None:
         raise StorageError(f"{output} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
-def save(output: Path) -> None:
-    """Writes the open file as a copy.
+def save_copy(output: Path) -> None:
+    """Saves the open file as a copy.
 
     Raises:
         StorageError: it cannot be written.
@@ -158,65 +161,66 @@ def save(output: Path) -> None:
 
 
 def _run(
-    entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener, keep: bool = True
+    entries: list[JobEntry], outcome_of: Callable[[JobEntry], dict], listener: Listener, keep: bool = True
 ) -> list[dict]:
-    """Waits for jobs, whose rows do not stay, and returns what became of each."""
+    """Waits for jobs, removes them from the queue, and returns the outcome of each."""
     try:
         _wait(entries, outcome_of, listener)
         outcomes = [outcome_of(entry) for entry in entries]
     except (KeyboardInterrupt, OrbitError):
         _cancel(entries)
         if not keep:
-            _take_back(entries)
+            _discard_takes(entries)
         raise
     finally:
         queue.entries = [entry for entry in queue.entries if entry not in entries]
     if keep or all(entry.applied for entry in entries):
         return outcomes
-    _take_back(entries)
+    _discard_takes(entries)
     return [
         outcome | {"state": "discarded"} if outcome["state"] == "finished" else outcome
         for outcome in outcomes
     ]
 
 
-def _take_back(entries: list[Entry]) -> None:
+def _discard_takes(entries: list[JobEntry]) -> None:
     for entry in entries:
         if entry.applied:
-            queue.take_back(entry)
+            queue.discard_take(entry)
 
 
-def _wait(entries: list[Entry], outcome_of: Callable[[Entry], dict], listener: Listener) -> None:
-    """Polls until every entry is settled, or its result cannot be applied, and tells what happens."""
-    told: dict[int, dict] = {}
+def _wait(entries: list[JobEntry], outcome_of: Callable[[JobEntry], dict], listener: Listener) -> None:
+    """Polls until every entry is settled, and sends its progress and outcome to the listener. An entry whose
+    result cannot be applied right now has failed, since nobody can change that here."""
+    last_progress: dict[int, dict] = {}
     unsettled = list(entries)
     while unsettled:
         queue.poll()
         for entry in list(unsettled):
             progress = entry.event.to_dict()
-            if not entry.error and told.get(id(entry)) != progress:
-                told[id(entry)] = progress
+            if not entry.error and last_progress.get(id(entry)) != progress:
+                last_progress[id(entry)] = progress
                 listener({"event": "progress", "object": entry.name, **progress})
-            if entry.waits:
-                entry.error = InvalidTarget(entry.waits)
-            if entry.settled:
+            if entry.obstacle:
+                entry.error = InvalidTarget(entry.obstacle)
+            if entry.is_settled:
                 unsettled.remove(entry)
                 listener({"event": "download" if entry.download else "object", **outcome_of(entry)})
         time.sleep(POLL_INTERVAL)
 
 
-def _cancel(entries: list[Entry]) -> None:
-    """Cancels what is under way and waits until the server has heard of it."""
+def _cancel(entries: list[JobEntry]) -> None:
+    """Cancels the unsettled jobs and waits until the server has confirmed it."""
     for entry in entries:
-        if not entry.settled:
+        if not entry.is_settled:
             queue.cancel(entry)
-    patience = time.monotonic() + 3.0
-    while queue.busy and time.monotonic() < patience:
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while queue.busy and time.monotonic() < deadline:
         queue.poll()
         time.sleep(POLL_INTERVAL)
 
 
-def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
+def _outcome(entry: JobEntry, objects: list[bpy.types.Object]) -> dict:
     first = next(obj for obj in objects if obj.name_full == entry.name)
     sharing = [obj for obj in objects if obj == first or (obj.data and obj.data == first.data)]
     report = json.loads(first.orbit_texture.takes[-1].report) if entry.applied else None
@@ -229,9 +233,9 @@ def _outcome(entry: Entry, objects: list[bpy.types.Object]) -> dict:
     }
 
 
-def _state(entry: Entry) -> str:
+def _state(entry: JobEntry) -> str:
     return "finished" if entry.applied else "cancelled" if entry.error.code == "cancelled" else "failed"
 
 
-def _error(entry: Entry) -> dict | None:
+def _error(entry: JobEntry) -> dict | None:
     return entry.error.to_dict() if entry.error else None

@@ -1,4 +1,4 @@
-"""The thread that waits for the server, and follows jobs through its restarts."""
+"""The I/O thread of the client: waits for the server, and follows jobs through its restarts."""
 
 import queue
 import threading
@@ -26,57 +26,60 @@ from ...backend.api.errors import (
 from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Job, Kept, MeshData, Result
 from ...backend.api.settings import Settings
-from .server_link import Link
+from .server_link import ServerLink
 from .server_process import ServerProcess
 
 Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
-"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or what makes the pixels, on the
-client's thread."""
+"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or a function that makes the pixels
+on the client's thread."""
 
 _GIVE_UP_SECONDS = 30.0
+"""Without any answer from a server for this long, the thread gives up and reports an error."""
+
 _TICK_SECONDS = 0.2
+"""The longest wait for a message, after which the server's process is looked at."""
 
 
 @dataclass
-class _Followed:
-    """A job whose events the user of this client wants.
+class _FollowedJob:
+    """A job whose events are passed on to the user of this client.
 
     Attributes:
         frames: the message that submits it, kept until the server is known to have the job.
-        fetching: its result has been asked for.
-        told: the last event that was passed on.
+        is_fetching: its result was requested.
+        last_event: the last event that was passed on.
     """
 
     frames: list | None = None
-    fetching: bool = False
-    told: JobEvent | None = None
+    is_fetching: bool = False
+    last_event: JobEvent | None = None
 
 
-class Courier(threading.Thread):
+class ClientThread(threading.Thread):
     """Its methods run on its own thread, handed over by :meth:`post`, except where they say otherwise.
 
     Attributes:
-        problem: why it has given up; nothing happens until the user wants something again.
+        connection_error: why it has given up; nothing happens until the next request of the user.
     """
 
     def __init__(self, run_directory: Path, server: ServerProcess, events: queue.SimpleQueue):
         super().__init__(name="orbit-texture", daemon=True)
-        self.problem: OrbitError | None = None
+        self.connection_error: OrbitError | None = None
         self._run_directory, self._server, self._events = run_directory, server, events
         self._calls = CallQueue()
         self._closing = False
-        self._link: Link | None = None
-        self._dead: Connection | None = None
+        self._link: ServerLink | None = None
+        self._dead_connection: Connection | None = None
         self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
-        self._jobs: dict[str, _Followed] = {}
-        self._untold: list[tuple[str, dict]] = []
+        self._jobs: dict[str, _FollowedJob] = {}
+        self._unsent: list[tuple[str, dict]] = []
         self._follow_all = False
 
     @property
-    def welcomed(self) -> bool:
-        """A server of our version answers. Any thread may ask."""
+    def is_connected(self) -> bool:
+        """Whether a server of our version answers. Any thread may ask."""
         link = self._link
-        return link is not None and link.welcomed
+        return link is not None and link.is_welcomed
 
     def post(self, call: Callable[[], None]) -> None:
         """Any thread may call it."""
@@ -106,11 +109,11 @@ class Courier(threading.Thread):
             self._context.destroy(linger=0)
             self._calls.close()
 
-    # What the main thread asks for
+    # Requests of the main thread
 
     def submit(
         self,
-        id: str,
+        job_id: str,
         name: str,
         mesh: Callable[[], MeshData],
         reference: Reference,
@@ -118,62 +121,62 @@ class Courier(threading.Thread):
         kept: Kept | None,
     ) -> None:
         try:
-            job = Job(id, name, mesh(), _read(reference), settings, kept)
-            self._start(id, wire.pack("submit", job.body(), job.arrays()))
+            job = Job(job_id, name, mesh(), _read_pixels(reference), settings, kept)
+            self._submit(job_id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
-            self._emit(JobEvent(id, State.FAILED, error=error))
-        except Exception as error:  # what is wrong with one job must not be the end of the others
+            self._emit(JobEvent(job_id, State.FAILED, error=error))
+        except Exception as error:  # one broken job must not end the others
             traceback.print_exc()
-            self._emit(JobEvent(id, State.FAILED, error=_unexpected(error)))
+            self._emit(JobEvent(job_id, State.FAILED, error=_describe_failure(error)))
 
-    def download(self, id: str, model: str) -> None:
-        self._start(id, wire.pack("download", {"job": id, "model": model}))
+    def download(self, job_id: str, model: str) -> None:
+        self._submit(job_id, wire.pack("download", {"job": job_id, "model": model}))
 
-    def cancel(self, id: str) -> None:
-        job = self._jobs.get(id)
-        if job and job.frames and not self.welcomed:
-            # The server never heard of it, or if it did, it shall forget it.
-            self._finish(JobEvent(id, State.CANCELLED, error=Cancelled()))
-            self._tell("discard", {"job": id})
+    def cancel(self, job_id: str) -> None:
+        job = self._jobs.get(job_id)
+        if job and job.frames and not self.is_connected:
+            # The server does not know the job yet; in case it does, make it forget the job.
+            self._finish(JobEvent(job_id, State.CANCELLED, error=Cancelled()))
+            self._send("discard", {"job": job_id})
         else:
-            self._tell("cancel", {"job": id})
+            self._send("cancel", {"job": job_id})
 
-    def retry(self, id: str) -> None:
-        self._jobs[id] = _Followed()
-        self._tell("retry", {"job": id})
+    def retry(self, job_id: str) -> None:
+        self._jobs[job_id] = _FollowedJob()
+        self._send("retry", {"job": job_id})
         self.try_again()
 
-    def order(self, ids: list[str]) -> None:
-        self._tell("order", {"jobs": ids})
+    def order(self, job_ids: list[str]) -> None:
+        self._send("order", {"jobs": job_ids})
 
-    def discard(self, id: str) -> None:
-        self._jobs.pop(id, None)
-        self._tell("discard", {"job": id})
+    def discard(self, job_id: str) -> None:
+        self._jobs.pop(job_id, None)
+        self._send("discard", {"job": job_id})
 
-    def follow(self, ids: tuple[str, ...] | None) -> None:
-        self._follow_all = self._follow_all or ids is None
-        for id in ids or ():
-            self._jobs.setdefault(id, _Followed())
-        if self.welcomed:
+    def follow(self, job_ids: tuple[str, ...] | None) -> None:
+        self._follow_all = self._follow_all or job_ids is None
+        for job_id in job_ids or ():
+            self._jobs.setdefault(job_id, _FollowedJob())
+        if self.is_connected:
             self._link.send(wire.pack("list"))
         self.try_again()
 
-    def restart(self) -> None:
+    def restart_server(self) -> None:
         self._disconnect()
         self.try_again()
-        self._dead = Connection.read(self._run_directory)
+        self._dead_connection = Connection.read(self._run_directory)
         self._launch(replace=True)
 
     def try_again(self) -> None:
-        """After giving up, someone wants something again."""
-        if self.problem:
-            self.problem = self._dead = None
+        """Starts over after giving up, since the user has requested something."""
+        if self.connection_error:
+            self.connection_error = self._dead_connection = None
             self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
 
     # The connection
 
     def _step(self) -> None:
-        """Waits until something happens, for a fifth of a second at most, and does what there is to do."""
+        """Waits for something to happen, for a fifth of a second at most, and handles it."""
         poller = zmq.Poller()
         poller.register(self._calls, zmq.POLLIN)
         if self._link:
@@ -182,37 +185,37 @@ class Courier(threading.Thread):
         if self._link:
             try:
                 if message := self._link.receive(ready):
-                    self._hear(message)
+                    self._on_message(message)
             except OrbitError as error:
                 self._give_up(error)
         for call in self._calls.take():
             call()
-        if self._link and self._link.lost:
-            if self._link.welcomed:
+        if self._link and self._link.is_lost:
+            if self._link.is_welcomed:
                 self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
-            self._dead = self._link.connection
+            self._dead_connection = self._link.connection
             self._disconnect()
-        if not self.welcomed and not self.problem:
-            self._reach()
+        if not self.is_connected and not self.connection_error:
+            self._connect_or_launch()
 
-    def _reach(self) -> None:
-        """Connects to the server that the connection file tells of, or starts one if that is known to be
+    def _connect_or_launch(self) -> None:
+        """Connects to the server named by the connection file, or starts one if that server is known to be
         dead."""
         if time.monotonic() > self._give_up_at:
             self._give_up(NoWorker("The worker does not answer. Restart it.", "restart_worker"))
         elif self._link:
-            # It has yet to be welcomed.
+            # The server has not answered yet.
             return
-        elif (connection := Connection.read(self._run_directory)) and connection != self._dead:
-            self._link = Link(self._context, connection)
-        elif self._server.running:
-            # It has yet to write its file.
+        elif (connection := Connection.read(self._run_directory)) and connection != self._dead_connection:
+            self._link = ServerLink(self._context, connection)
+        elif self._server.is_running:
+            # The new server has not written its connection file yet.
             return
-        elif error := self._server.failure():
+        elif error := self._server.pop_failure():
             self._give_up(error)
-        elif self._server.deferred():
-            # Then the one that seemed dead lives, or the one that has just started will write its file soon.
-            self._dead = None
+        elif self._server.pop_deferral():
+            # The server that seemed dead is alive, or one that just started will write its file soon.
+            self._dead_connection = None
         else:
             self._launch()
 
@@ -228,25 +231,25 @@ class Courier(threading.Thread):
             self._link = None
 
     def _give_up(self, error: OrbitError) -> None:
-        """Nothing goes on until the user does something. The jobs that the server has are safe in its
+        """Fails all followed jobs and stops until the next request. Jobs that the server has are safe in its
         journal."""
         self._disconnect()
-        self.problem = error
-        for id in list(self._jobs):
-            self._finish(JobEvent(id, State.FAILED, error=error))
+        self.connection_error = error
+        for job_id in list(self._jobs):
+            self._finish(JobEvent(job_id, State.FAILED, error=error))
 
-    # What the server says
+    # Messages of the server
 
-    def _hear(self, message: wire.Message) -> None:
+    def _on_message(self, message: wire.Message) -> None:
         body = message.body
         if message.type == "welcome":
-            self._catch_up()
+            self._on_welcome()
         elif message.type == "event":
-            self._take(JobEvent.from_dict(body))
+            self._on_event(JobEvent.from_dict(body))
         elif message.type == "jobs":
-            self._take_all([JobEvent.from_dict(event) for event in body["jobs"]])
-        elif message.type == "preview" and (job := self._jobs.get(body["job"])) and job.told:
-            self._emit(replace(job.told, preview=message.arrays["pictures"]))
+            self._on_job_list([JobEvent.from_dict(event) for event in body["jobs"]])
+        elif message.type == "preview" and (job := self._jobs.get(body["job"])) and job.last_event:
+            self._emit(replace(job.last_event, preview=message.arrays["pictures"]))
         elif message.type == "result" and body["job"] in self._jobs:
             self._finish(
                 JobEvent(
@@ -257,73 +260,75 @@ class Courier(threading.Thread):
                 )
             )
         elif message.type == "error":
-            self._refused(OrbitError.from_dict(body))
+            self._on_refusal(OrbitError.from_dict(body))
 
-    def _catch_up(self) -> None:
-        """Tells a server that has just welcomed us what it missed, and asks what we did."""
-        self._dead = None
-        self._server.answered()
+    def _on_welcome(self) -> None:
+        """Sends a server that has just accepted us what it missed, and asks for the state of the jobs."""
+        self._dead_connection = None
+        self._server.on_answer()
         for job in self._jobs.values():
-            job.fetching = False
+            job.is_fetching = False
             if job.frames:
                 self._link.send(job.frames)
-        untold, self._untold = self._untold, []
-        for type, body in untold:
-            self._tell(type, body)
+        unsent, self._unsent = self._unsent, []
+        for message_type, body in unsent:
+            self._send(message_type, body)
         self._link.send(wire.pack("list"))
 
-    def _refused(self, error: OrbitError) -> None:
-        if isinstance(error, VersionMismatch) or not self.welcomed:
+    def _on_refusal(self, error: OrbitError) -> None:
+        if isinstance(error, VersionMismatch) or not self.is_connected:
             self._give_up(error)
             return
-        # The server does not say what it refused: it can only be what it has not taken yet.
-        for id in [id for id, job in self._jobs.items() if job.frames]:
-            self._finish(JobEvent(id, State.FAILED, error=error))
+        # The server does not say what it refused: it can only be a job that it has not accepted yet.
+        for job_id in [job_id for job_id, job in self._jobs.items() if job.frames]:
+            self._finish(JobEvent(job_id, State.FAILED, error=error))
 
-    def _take(self, event: JobEvent) -> None:
+    def _on_event(self, event: JobEvent) -> None:
         job = self._jobs.get(event.job)
         if job is None:
             return
         job.frames = None
         if event.state == State.FINISHED:
-            if not job.fetching:
-                job.fetching = True
+            if not job.is_fetching:
+                job.is_fetching = True
                 self._link.send(wire.pack("fetch", {"job": event.job}))
         elif event.state.final:
             self._finish(event)
-        elif event != job.told:
-            job.told = event
+        elif event != job.last_event:
+            job.last_event = event
             self._emit(event)
 
-    def _take_all(self, events: list[JobEvent]) -> None:
+    def _on_job_list(self, events: list[JobEvent]) -> None:
         if self._follow_all:
             self._follow_all = False
             for event in events:
-                self._jobs.setdefault(event.job, _Followed())
+                self._jobs.setdefault(event.job, _FollowedJob())
         for event in events:
-            self._take(event)
+            self._on_event(event)
         known = {event.job for event in events}
-        for id in [id for id, job in self._jobs.items() if not job.frames and id not in known]:
+        for job_id in [
+            job_id for job_id, job in self._jobs.items() if not job.frames and job_id not in known
+        ]:
             self._finish(
                 JobEvent(
-                    id,
+                    job_id,
                     State.FAILED,
-                    error=StorageError("The worker does not have this job any more. Start it anew."),
+                    error=StorageError("The worker no longer has this job. Start it again."),
                 )
             )
 
-    def _start(self, id: str, frames: list) -> None:
-        self._jobs[id] = _Followed(frames)
+    def _submit(self, job_id: str, frames: list) -> None:
+        self._jobs[job_id] = _FollowedJob(frames)
         self.try_again()
-        if self.welcomed:
+        if self.is_connected:
             self._link.send(frames)
 
-    def _tell(self, type: str, body: dict) -> None:
-        """Now, or once a server welcomes us."""
-        if self.welcomed:
-            self._link.send(wire.pack(type, body))
+    def _send(self, message_type: str, body: dict) -> None:
+        """Sends a message now, or as soon as a server is connected."""
+        if self.is_connected:
+            self._link.send(wire.pack(message_type, body))
         else:
-            self._untold.append((type, body))
+            self._unsent.append((message_type, body))
 
     def _finish(self, event: JobEvent) -> None:
         self._jobs.pop(event.job, None)
@@ -333,7 +338,7 @@ class Courier(threading.Thread):
         self._events.put(event)
 
 
-def _unexpected(error: Exception) -> OrbitError:
+def _describe_failure(error: Exception) -> OrbitError:
     if isinstance(error, MemoryError):
         return OutOfMemory(
             "There is not enough memory to send the mesh. Close other programs, then retry.", "retry"
@@ -343,7 +348,7 @@ def _unexpected(error: Exception) -> OrbitError:
     )
 
 
-def _read(reference: Reference) -> np.ndarray:
+def _read_pixels(reference: Reference) -> np.ndarray:
     if isinstance(reference, np.ndarray):
         pixels = reference
     elif isinstance(reference, bytes):

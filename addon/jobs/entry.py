@@ -15,32 +15,32 @@ from .client import Reference
 
 
 @dataclass
-class Entry:
+class JobEntry:
     """One job: a row of the queue.
 
     Attributes:
-        name: what the object was called when the job started, with the file if it is linked.
-        settings: how to texture it; None for a download, and where nothing could start.
-        keys: the objects that get the take: the one whose mesh was sent, then those that share it.
+        name: the object's name when the job started, with its file if it is linked.
+        settings: how to texture it; None for a download, and for a job that could not start.
+        keys: the objects that get the take: the one whose mesh was sent, then those that share the mesh.
         reference: kept for a retry; None for a job from an earlier session.
         target: the mesh that was sent; None for a job from an earlier session.
         fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target``
-            turns out not to be usable.
-        own_topology: the fallback was sent, or nothing else may be.
-        layer: the UV layer that the texture must lie on; "" for the one that a new take gets.
-        kept: the texture of which only a region is painted anew; None for a whole new one, and for a job from
+            turns out to be unusable.
+        own_topology: the fallback was sent, or only the mesh without modifiers may be sent.
+        layer: the UV layer that the texture must use; "" for the one that a new take gets.
+        kept: the texture of which only a region is repainted; None for a whole new one, and for a job from
             an earlier session.
-        topology: of a job from an earlier session: what ``target.topology`` was.
-        noted: the objects know that they wait for the job, or knew it before an undo.
-        event: what the server said last; its ``job`` is the job's id.
+        topology: ``target.topology`` of a job from an earlier session.
+        is_pending_stored: the objects have stored that they wait for the job (an undo may have removed that).
+        event: the last event from the server; its ``job`` is the job's id.
         result: kept until it is on the object.
         error: why the job, or applying its result, failed.
-        applied: the take is on the objects, or the weights are there.
-        report: of the take that was applied.
-        thumbnail: (S, S, 3) uint8, the first of the pictures that the job showed last.
-        waits: what keeps a result from being applied, "" if nothing does.
-        download: the model whose weights it brings; "" for a job with a mesh.
-        batch: the same for all jobs of one press.
+        applied: the take is on the objects, or the weights are installed.
+        report: the report of the take that was applied.
+        thumbnail: (S, S, 3) uint8 sRGB, the first image of the job's last preview.
+        obstacle: why the result cannot be applied right now; "" if it can.
+        download: the model whose weights the job downloads; "" for a job with a mesh.
+        batch: the same for all jobs started by one press of a button.
     """
 
     name: str
@@ -53,33 +53,34 @@ class Entry:
     layer: str = ""
     kept: Kept | None = None
     topology: str = ""
-    noted: bool = False
+    is_pending_stored: bool = False
     event: JobEvent = field(default_factory=lambda: JobEvent(uuid4().hex, State.QUEUED))
     result: Result | None = None
     error: OrbitError | None = None
     applied: bool = False
     report: dict | None = None
     thumbnail: np.ndarray | None = None
-    waits: str = ""
+    obstacle: str = ""
     download: str = ""
     batch: str = ""
 
     @property
     def job(self) -> str:
+        """The job's id."""
         return self.event.job
 
     @property
-    def expected_topology(self) -> str:
-        """What the mesh must still have when the result arrives. Takes a while, unless it has been worked out
-        already."""
+    def target_topology(self) -> str:
+        """The topology that the mesh must still have when the result arrives. Slow unless it was computed
+        before."""
         return self.target.topology if self.target else self.topology
 
     @property
-    def settled(self) -> bool:
-        """Nothing more will happen by itself."""
+    def is_settled(self) -> bool:
+        """Whether the job is over: applied, failed or cancelled."""
         return self.applied or self.error is not None
 
     @property
-    def queued(self) -> bool:
-        """It waits for the jobs before it."""
-        return not self.settled and self.result is None and self.event.state is State.QUEUED
+    def is_queued(self) -> bool:
+        """Whether the job waits for the jobs before it."""
+        return not self.is_settled and self.result is None and self.event.state is State.QUEUED

@@ -1,40 +1,40 @@
-"""The small pictures of jobs at work, as icons that a panel can draw."""
+"""The preview images of running jobs, as icons that a panel can draw."""
 
 import bpy.utils.previews
 import numpy as np
 
 _icons: "bpy.utils.previews.ImagePreviewCollection | None" = None
-_of_job: dict[str, list[int]] = {}
+_ids_by_job: dict[str, list[int]] = {}
 
 
-def take(job: str, pictures: np.ndarray) -> None:
-    """Keeps the pictures (N, S, S, 3) uint8 sRGB of a job in place of those before."""
+def store(job: str, images: np.ndarray) -> None:
+    """Keeps preview images (N, S, S, 3) uint8 sRGB of a job in place of its earlier ones."""
     ids = []
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         name = f"{job}.{number}"
         icon = _icons[name] if name in _icons else _icons.new(name)
-        icon.image_size = picture.shape[1::-1]
-        icon.image_pixels_float.foreach_set(pixels(picture))
+        icon.image_size = image.shape[1::-1]
+        icon.image_pixels_float.foreach_set(to_preview_pixels(image))
         ids.append(icon.icon_id)
-    _of_job[job] = ids
+    _ids_by_job[job] = ids
 
 
-def pixels(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose rows run
-    upwards."""
-    rgba = np.ones((*picture.shape[:2], 4), np.float32)
-    rgba[..., :3] = picture[::-1] / np.float32(255)
+def to_preview_pixels(image: np.ndarray) -> np.ndarray:
+    """An image (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose first row is
+    the lowest."""
+    rgba = np.ones((*image.shape[:2], 4), np.float32)
+    rgba[..., :3] = image[::-1] / np.float32(255)
     return rgba.ravel()
 
 
-def icons(job: str) -> list[int]:
-    """The icons of a job's pictures, none if it has shown nothing."""
-    return _of_job.get(job, [])
+def icon_ids(job: str) -> list[int]:
+    """The icons of a job's preview images; empty before its first preview."""
+    return _ids_by_job.get(job, [])
 
 
-def drop(job: str) -> None:
-    """Lets a job's pictures go."""
-    _of_job.pop(job, None)
+def discard(job: str) -> None:
+    """Frees a job's preview images."""
+    _ids_by_job.pop(job, None)
     for name in [name for name in _icons if name.startswith(f"{job}.")]:
         del _icons[name]
 
@@ -46,4 +46,4 @@ def register() -> None:
 
 def unregister() -> None:
     bpy.utils.previews.remove(_icons)
-    _of_job.clear()
+    _ids_by_job.clear()

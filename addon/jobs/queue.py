@@ -1,4 +1,4 @@
-"""The jobs as Blender's main thread sees them. The buttons, the batch and the tests all go through
+"""All jobs, as Blender's main thread sees them. The buttons, the command line and the tests all use
 :data:`queue`."""
 
 import json
@@ -19,43 +19,48 @@ from ..objects.region import Repaint
 from ..setup import weights
 from . import previews
 from .client import Client, Reference
-from .entry import Entry
+from .entry import JobEntry
 
 
 class Queue:
     """The jobs of this session, oldest first. Only the main thread may use it; the client does the waiting.
 
-    The server keeps the result of a job whose take no file holds yet (``_unsaved``, with the first object of
-    each), for the case that the file is opened anew as it was before. ``_replaced`` are the jobs that were
-    sent again as another job.
+    Commands are verbs; events are called ``on_...``.
+
+    The server keeps the result of a job until a saved file holds its take (``_unsaved``, with the first
+    object of each job), in case the file is reverted to its state before the take. ``_resubmitted`` are the
+    jobs that were sent again as another job.
     """
 
     def __init__(self):
-        self.entries: list[Entry] = []
+        self.entries: list[JobEntry] = []
         self._client: Client | None = None
         self._unsaved: dict[str, identity.ObjectKey] = {}
-        self._replaced: set[str] = set()
+        self._resubmitted: set[str] = set()
 
     @property
-    def connected(self) -> bool:
-        return self._client is not None and self._client.connected
+    def is_connected(self) -> bool:
+        """Whether a server of our version answers."""
+        return self._client is not None and self._client.is_connected
 
     @property
     def busy(self) -> bool:
-        """Some job is not settled."""
-        return any(not entry.settled for entry in self.entries)
+        """Whether any job is not settled."""
+        return any(not entry.is_settled for entry in self.entries)
 
-    def find(self, job: str) -> Entry | None:
+    def find(self, job: str) -> JobEntry | None:
         return next((entry for entry in self.entries if entry.job == job), None)
 
-    def running_on(self, obj: bpy.types.Object) -> bool:
-        """A job for the object, or for one that shares its mesh, is not settled."""
+    def is_texturing(self, obj: bpy.types.Object) -> bool:
+        """Whether a job for the object, or for one that shares its mesh, is not settled."""
         return any(
             key.session_uid == obj.session_uid
             for entry in self.entries
-            if not entry.settled
+            if not entry.is_settled
             for key in entry.keys
         )
+
+    # Commands
 
     def add(
         self,
@@ -63,23 +68,23 @@ class Queue:
         reference: Reference,
         settings: Settings,
         repaint: Repaint | None = None,
-    ) -> Entry:
-        """Reads the first of the objects, which share one mesh, and starts a job whose take all of them get.
+    ) -> JobEntry:
+        """Starts a job for objects that share one mesh: the first is read, and all get the take.
 
         Args:
-            repaint: if only a region of a take is painted anew.
+            repaint: given if only a region of a take is repainted.
 
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = Entry(objects[0].name_full, settings, reference=reference)
+        entry = JobEntry(objects[0].name_full, settings, reference=reference)
         if repaint:
             entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
-        self._read(entry, objects[0])
+        self._read_mesh(entry, objects[0])
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
             obj.orbit_texture.last = json.dumps(settings.to_dict())
-        self._forget_settled(entry.keys)
+        self._dismiss_settled(entry.keys)
         self.entries.append(entry)
         self._submit(entry)
         return entry
@@ -90,14 +95,15 @@ class Queue:
         reference_of: Callable[[bpy.types.Object], Reference],
         settings_of: Callable[[bpy.types.Object], Settings],
         repaint_of: Callable[[bpy.types.Object], Repaint | None] = lambda obj: None,
-    ) -> list[Entry]:
-        """Starts a job per mesh. An object that cannot be textured gets a row that says why, and does not
+    ) -> list[JobEntry]:
+        """Starts a job per mesh. An object that cannot be textured gets an entry with the error, and does not
         stop the others.
 
         Args:
             reference_of: the reference for an object; may raise an :class:`OrbitError`.
             settings_of: how to texture an object; may raise one too.
-            repaint_of: what of an object's take stays, None for a whole new texture; may raise one too.
+            repaint_of: the region of an object's take to repaint, None for a whole new texture; may raise one
+                too.
         """
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
@@ -110,39 +116,38 @@ class Queue:
             entry.batch = batch
         return entries
 
-    def download(self, model: str, name: str) -> Entry:
-        """Starts the job that brings a model's weights; the user has agreed to it."""
-        entry = Entry(name, None, download=model)
-        for other in [other for other in self.entries if other.settled and other.download == model]:
+    def download(self, model: str, name: str) -> JobEntry:
+        """Starts a job that downloads a model's weights; the user has agreed to it."""
+        entry = JobEntry(name, None, download=model)
+        for other in [other for other in self.entries if other.is_settled and other.download == model]:
             self.dismiss(other)
         self.entries.append(entry)
-        self._connection().download(entry.job, model)
+        self._get_client().download(entry.job, model)
         return entry
 
     def poll(self) -> None:
-        """Takes in what the server said, and applies one result at most. Never waits."""
+        """Handles the events of the server, and applies one result at most. Never waits."""
         for event in self._client.poll() if self._client else ():
             if entry := self.find(event.job):
-                self._receive(entry, event)
-        ready = [entry for entry in self.entries if entry.result and not entry.settled]
+                self._on_event(entry, event)
+        ready = [entry for entry in self.entries if entry.result and not entry.is_settled]
         for entry in ready:
-            entry.waits = self._obstacle(entry)
-        if entry := next((entry for entry in ready if not entry.waits), None):
-            # As a user would press it: with True the operator makes an undo step of its own, which a timer's
-            # changes lack.
+            entry.obstacle = self._find_obstacle(entry)
+        if entry := next((entry for entry in ready if not entry.obstacle), None):
+            # Called with True, the operator makes an undo step, as if the user had pressed a button; changes
+            # made by a timer have none.
             bpy.ops.orbit_texture.apply_take("EXEC_DEFAULT", True, job=entry.job)
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: JobEntry) -> None:
         """Puts an entry's result on its objects.
 
         Raises:
-            OrbitError: the result does not fit any more; nothing was changed and the result is kept for a
-                retry.
+            OrbitError: the result no longer fits; nothing was changed and the result is kept for a retry.
         """
         try:
             objects = [obj for key in entry.keys if (obj := identity.find(key))]
             target = entry.target or mesh_io.read(objects[0], entry.own_topology, entry.layer)
-            if mesh_io.topology(objects[0], target) != entry.expected_topology:
+            if mesh_io.topology(objects[0], target) != entry.target_topology:
                 raise InvalidTarget(
                     f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
                     "texture does not fit. Undo the change and retry, or texture it again.",
@@ -158,33 +163,35 @@ class Queue:
         objects[0].orbit_texture.pending = ""
         self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
-        estimate.learn(entry.report)
+        estimate.learn_pace(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = entry.kept = None
 
-    def cancel(self, entry: Entry) -> None:
-        """Stops a job; the row settles when the server says so. A result that waits to be applied is given up
-        at once."""
+    def cancel(self, entry: JobEntry) -> None:
+        """Stops a job; its entry is settled when the server confirms. A result that waits to be applied is
+        dropped at once."""
         if entry.result:
             entry.result, entry.error = None, Cancelled("Cancelled before the texture was applied.")
         elif self._client:
             self._client.cancel(entry.job)
 
-    def first(self, entry: Entry) -> None:
-        """Has a job that waits done before the others that wait."""
-        self._reorder([entry] + [other for other in self.entries if other.queued and other is not entry], 1)
+    def move_to_front(self, entry: JobEntry) -> None:
+        """Runs a waiting job before the other waiting jobs."""
+        self._reorder(
+            [entry] + [other for other in self.entries if other.is_queued and other is not entry], 1
+        )
 
-    def move(self, entry: Entry, places: int) -> None:
-        """Has a job that waits done that many places later among those that wait, earlier if below 0; at an
-        end it stays."""
-        waiting = [other for other in self.entries if other.queued]
+    def move(self, entry: JobEntry, places: int) -> None:
+        """Moves a waiting job later among the waiting jobs by so many places, or earlier if negative; it
+        stops at either end."""
+        waiting = [other for other in self.entries if other.is_queued]
         before = waiting.index(entry)
         after = max(0, min(len(waiting) - 1, before + places))
         waiting.insert(after, waiting.pop(before))
         self._reorder(waiting, max(before, after) + 1)
 
-    def retry(self, entry: Entry) -> None:
-        """Applies the result again if there is one, else runs the job again; the server does not repeat the
-        stages it has finished.
+    def retry(self, entry: JobEntry) -> None:
+        """Applies the result again if there is one, else runs the job again; the server does not repeat
+        finished stages.
 
         Raises:
             OrbitError: the object cannot be textured.
@@ -193,35 +200,33 @@ class Queue:
             entry.error = None
             return
         if entry.reference is None:
-            # From an earlier session: the server has all that it needs.
+            # The job is from an earlier session: the server has all its inputs.
             entry.event, entry.error = JobEvent(entry.job, State.QUEUED), None
-            self._connection().retry(entry.job)
+            self._get_client().retry(entry.job)
             return
         obj = identity.find(entry.keys[0])
         if obj is None:
             raise InvalidTarget(
-                f"'{entry.name}' is not in this file. Open the file that holds it, then retry."
+                f"'{entry.name}' is not in this file. Open the file that contains it, then retry."
             )
-        self._read(entry, obj)
+        self._read_mesh(entry, obj)
         self._submit(entry)
 
-    def dismiss(self, entry: Entry) -> None:
-        """Drops a settled row, and with it what the server keeps for the job, unless the file needs it
-        yet."""
+    def dismiss(self, entry: JobEntry) -> None:
+        """Removes a settled entry, and what the server keeps for its job unless a file may still need it."""
         self.entries.remove(entry)
         if self._client and entry.job not in self._unsaved:
             self._client.discard(entry.job)
 
-    def partial(self) -> list[Entry]:
-        """The entries that are done of batches that are not."""
-        unfinished = {entry.batch for entry in self.entries if not entry.settled}
+    def list_finished_of_open_batches(self) -> list[JobEntry]:
+        """The applied entries of batches that have unsettled jobs."""
+        unfinished = {entry.batch for entry in self.entries if not entry.is_settled}
         return [
             entry for entry in self.entries if entry.applied and entry.batch and entry.batch in unfinished
         ]
 
-    def take_back(self, entry: Entry) -> None:
-        """Removes the take that a job has brought from its objects, as far as they are in the open file and
-        it is not locked."""
+    def discard_take(self, entry: JobEntry) -> None:
+        """Removes a job's take from those of its objects that are in the open file, unless it is locked."""
         self._unsaved.pop(entry.job, None)
         for obj in filter(None, map(identity.find, entry.keys)):
             for index in [
@@ -231,36 +236,21 @@ class Queue:
             ]:
                 takes.remove(obj, index)
 
-    def saving(self) -> None:
-        """Before the file is saved: its objects name the jobs that they wait for, though an undo may have
-        changed that."""
-        for entry in self.entries:
-            if entry.keys:
-                self._mark(entry)
-
-    def saved(self) -> None:
-        """The .blend holds every take that was applied to its objects now, so the server need not keep their
-        results."""
-        for job in [job for job, key in self._unsaved.items() if identity.find(key)]:
-            del self._unsaved[job]
-            if self._client:
-                self._client.discard(job)
-
     def recover(self) -> None:
-        """Waits again for the jobs that the open file's objects were waiting for when it was saved."""
+        """Adds the jobs that the open file's objects were waiting for when it was saved."""
         for obj in bpy.data.objects:
             if not obj.orbit_texture.pending:
                 continue
             record = json.loads(obj.orbit_texture.pending)
             known = self.find(record["job"])
-            if record["job"] in self._replaced or (known and not known.applied):
+            if record["job"] in self._resubmitted or (known and not known.applied):
                 continue
             if known:
-                # The file is open as it was before the take.
+                # The file was reverted to its state before the take.
                 self.entries.remove(known)
             keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
             self.entries.append(
-                Entry(
+                JobEntry(
                     obj.name,
                     Settings.from_dict(record["settings"]),
                     keys,
@@ -270,18 +260,36 @@ class Queue:
                     event=JobEvent(record["job"], State.QUEUED),
                 )
             )
-            self._connection().jobs([record["job"]])
+            self._get_client().follow([record["job"]])
 
     def restart_server(self) -> None:
-        """Ends the server, however stuck it is, and starts a new one. Its jobs go on where they were."""
-        self._connection().restart_server()
+        """Ends the server, however stuck it is, and starts a new one. Its jobs continue where they were."""
+        self._get_client().restart_server()
 
     def close(self) -> None:
+        """Closes the connection to the server. Its jobs continue."""
         if self._client:
             self._client.close(2.0)
             self._client = None
 
-    def _connection(self) -> Client:
+    # Events
+
+    def on_save_pre(self) -> None:
+        """Before the file is saved: stores on its objects which jobs they wait for, since an undo may have
+        changed that."""
+        for entry in self.entries:
+            if entry.keys:
+                self._store_pending(entry)
+
+    def on_save_post(self) -> None:
+        """The saved file holds every take that was applied to its objects, so the server need not keep their
+        results any longer."""
+        for job in [job for job, key in self._unsaved.items() if identity.find(key)]:
+            del self._unsaved[job]
+            if self._client:
+                self._client.discard(job)
+
+    def _get_client(self) -> Client:
         if self._client is None:
             self._client = Client(
                 paths.run_directory(), paths.environment_python(paths.backend_environment())
@@ -289,11 +297,12 @@ class Queue:
             self._client.start()
         return self._client
 
-    def _reorder(self, waiting: list[Entry], count: int) -> None:
-        """Puts all the jobs that wait in this order, of which the first ``count`` may stand elsewhere now."""
+    def _reorder(self, waiting: list[JobEntry], count: int) -> None:
+        """Puts all waiting jobs in this order. Only the first ``count`` are sent to the server, since the
+        others have not moved."""
         ordered = iter(waiting)
-        self.entries = [next(ordered) if entry.queued else entry for entry in self.entries]
-        self._connection().order(entry.job for entry in waiting[:count])
+        self.entries = [next(ordered) if entry.is_queued else entry for entry in self.entries]
+        self._get_client().order(entry.job for entry in waiting[:count])
 
     def _add_or_fail(
         self,
@@ -301,18 +310,18 @@ class Queue:
         reference_of: Callable,
         settings_of: Callable,
         repaint_of: Callable,
-    ) -> Entry:
+    ) -> JobEntry:
         try:
             mesh_io.check(objects[0])
             return self.add(
                 objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0])
             )
         except OrbitError as error:
-            self.entries.append(Entry(objects[0].name_full, None, error=error))
+            self.entries.append(JobEntry(objects[0].name_full, None, error=error))
             return self.entries[-1]
 
     @staticmethod
-    def _read(entry: Entry, obj: bpy.types.Object) -> None:
+    def _read_mesh(entry: JobEntry, obj: bpy.types.Object) -> None:
         if entry.kept:
             entry.target = mesh_io.read(obj, entry.own_topology, entry.layer)
             return
@@ -320,54 +329,54 @@ class Queue:
         entry.fallback = mesh_io.read(obj, own_topology=True) if entry.target.evaluated else None
         entry.own_topology = False
 
-    def _submit(self, entry: Entry) -> None:
+    def _submit(self, entry: JobEntry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
-        entry.error, entry.noted = None, False
-        self._connection().submit(
+        entry.error, entry.is_pending_stored = None, False
+        self._get_client().submit(
             entry.job, entry.name, entry.target.mesh_data, entry.reference, entry.settings, entry.kept
         )
 
     @staticmethod
-    def _mark(entry: Entry) -> None:
-        """Has the objects know their keys, and the first whether it waits for this job, as far as they are in
-        the open file."""
+    def _store_pending(entry: JobEntry) -> None:
+        """Stores on the objects in the open file their keys, and on the first whether it waits for this
+        job."""
         for key in entry.keys:
             if obj := identity.find(key):
                 obj.orbit_texture.id = key.id
         if obj := identity.find(entry.keys[0]):
-            waits_for = json.loads(obj.orbit_texture.pending or "{}").get("job")
-            if not entry.settled:
+            pending_job = json.loads(obj.orbit_texture.pending or "{}").get("job")
+            if not entry.is_settled:
                 obj.orbit_texture.pending = json.dumps(
                     {
                         "job": entry.job,
                         "objects": [key.id for key in entry.keys],
                         "settings": entry.settings.to_dict(),
-                        "topology": entry.expected_topology,
+                        "topology": entry.target_topology,
                         "own_topology": entry.own_topology,
                         "layer": entry.layer,
                     }
                 )
-            elif waits_for == entry.job:
+            elif pending_job == entry.job:
                 obj.orbit_texture.pending = ""
-        entry.noted = True
+        entry.is_pending_stored = True
 
-    def _receive(self, entry: Entry, event: JobEvent) -> None:
+    def _on_event(self, entry: JobEntry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
         if event.preview is not None:
             entry.thumbnail = event.preview[0]
-            previews.take(event.job, event.preview)
+            previews.store(event.job, event.preview)
         elif event.state.final:
-            previews.drop(event.job)
-        if entry.keys and not entry.noted and not event.error:
-            # Only now, when the thread that has sent the mesh knows its topology.
-            self._mark(entry)
+            previews.discard(event.job)
+        if entry.keys and not entry.is_pending_stored and not event.error:
+            # Not earlier: the client's thread has computed the topology while sending the mesh.
+            self._store_pending(entry)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
-            weights.look()
+            weights.refresh()
         elif event.state is State.FINISHED and event.result:
             if event.result.corner_uvs is not None and entry.fallback:
                 entry.target, entry.fallback, entry.own_topology = entry.fallback, None, True
-                self._replaced.add(entry.job)
+                self._resubmitted.add(entry.job)
                 self._submit(entry)
             else:
                 entry.result = event.result
@@ -376,25 +385,23 @@ class Queue:
             if obj := identity.find(entry.keys[0]):
                 obj.orbit_texture.pending = ""
 
-    def _obstacle(self, entry: Entry) -> str:
+    def _find_obstacle(self, entry: JobEntry) -> str:
         """Why the result cannot be applied right now, "" if it can."""
         if identity.find(entry.keys[0]) is None:
-            return rpt_("Finished. Open the file that holds '{}' to receive the texture.").format(entry.name)
+            return rpt_("Finished. Open the file that contains '{}' to apply the texture.").format(entry.name)
         if bpy.context.mode != "OBJECT":
-            return "Finished. Go back to Object Mode to receive the texture."
+            return "Finished. Return to Object Mode to apply the texture."
         blocking = (
             operator
             for window in bpy.context.window_manager.windows
             for operator in window.modal_operators
             if "BLOCKING" in operator.bl_options
         )
-        return (
-            "Finished. Confirm or cancel what you are doing to receive the texture." if any(blocking) else ""
-        )
+        return "Finished. Confirm or cancel the running tool to apply the texture." if any(blocking) else ""
 
-    def _forget_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
-        """A new job for an object replaces the rows of its earlier ones."""
-        for entry in [entry for entry in self.entries if entry.settled and set(keys) & set(entry.keys)]:
+    def _dismiss_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
+        """Dismisses the settled entries of objects that get a new job."""
+        for entry in [entry for entry in self.entries if entry.is_settled and set(keys) & set(entry.keys)]:
             self.dismiss(entry)
 
 

@@ -1,5 +1,5 @@
-"""Keeps the queue and an installation going while Blender runs: one timer, and the moments when a file is
-opened or saved."""
+"""Polls the queue and a running installation while Blender runs: one timer, and handlers for opening and
+saving a file."""
 
 import bpy
 from bpy.app.handlers import persistent
@@ -9,12 +9,12 @@ from ..viewport import redraw
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
-"""Seconds between two looks at the queue while something is under way."""
+"""Seconds between two polls while a job or an installation runs."""
 
 
 def start() -> None:
-    """Starts the timer unless it runs. Without a window there are no timers: ``headless.py`` polls in a loop
-    of its own."""
+    """Starts the timer unless it runs. Without a window there are no timers: ``headless/texturing.py`` polls
+    in a loop of its own."""
     if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=BUSY_INTERVAL, persistent=True)
 
@@ -27,10 +27,10 @@ def _tick() -> float | None:
 
 
 @persistent
-def _file_opened(_file) -> None:
-    weights.look()
-    devices.look()
-    install_process.look()
+def _on_load_post(_file) -> None:
+    weights.refresh()
+    devices.refresh()
+    install_process.refresh()
     if not bpy.app.background:
         queue.recover()
         if queue.busy:
@@ -38,26 +38,26 @@ def _file_opened(_file) -> None:
 
 
 @persistent
-def _file_saving(_file) -> None:
-    queue.saving()
+def _on_save_pre(_file) -> None:
+    queue.on_save_pre()
 
 
 @persistent
-def _file_saved(_file) -> None:
-    queue.saved()
+def _on_save_post(_file) -> None:
+    queue.on_save_post()
 
 
 def register() -> None:
-    bpy.app.handlers.load_post.append(_file_opened)
-    bpy.app.handlers.save_pre.append(_file_saving)
-    bpy.app.handlers.save_post.append(_file_saved)
+    bpy.app.handlers.load_post.append(_on_load_post)
+    bpy.app.handlers.save_pre.append(_on_save_pre)
+    bpy.app.handlers.save_post.append(_on_save_post)
 
 
 def unregister() -> None:
-    bpy.app.handlers.save_post.remove(_file_saved)
-    bpy.app.handlers.save_pre.remove(_file_saving)
-    bpy.app.handlers.load_post.remove(_file_opened)
+    bpy.app.handlers.save_post.remove(_on_save_post)
+    bpy.app.handlers.save_pre.remove(_on_save_pre)
+    bpy.app.handlers.load_post.remove(_on_load_post)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
-    install_process.forget()
+    install_process.shut_down()
     queue.close()

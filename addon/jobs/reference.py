@@ -1,4 +1,4 @@
-"""The reference image, as the client takes it: an encoded file or pixels."""
+"""The reference image in a form that the client accepts: an encoded file or pixels."""
 
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from ...backend.api.errors import InvalidImage
 from .client import Reference
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Suffixes of the files that may be a reference."""
 
 
 def from_file(path: str | Path) -> Path:
-    """The image file behind a path as Blender writes it (``//`` is the .blend's folder).
+    """The image file for a path in Blender's notation (``//`` is the .blend's folder).
 
     Raises:
         InvalidImage: there is no such file.
@@ -25,14 +26,14 @@ def from_file(path: str | Path) -> Path:
 
 
 def from_image(image: bpy.types.Image) -> Reference:
-    """An image of the .blend: its packed file, its file on disk, or, when it was painted or made here, what
-    makes its pixels of a copy.
+    """An image of the .blend: its packed file, its file on disk, or, if it was painted or generated in
+    Blender, a function that makes its pixels from a copy.
 
     Raises:
         InvalidImage: the image is a movie, a sequence, tiled, or has no pixels.
     """
     if image.source not in {"FILE", "GENERATED"} or image.type not in {"IMAGE", "UV_TEST"}:
-        raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose one picture.")
+        raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose another image.")
     if image.source == "FILE" and not image.is_dirty:
         if image.packed_file:
             return bytes(image.packed_file.data)
@@ -40,8 +41,8 @@ def from_image(image: bpy.types.Image) -> Reference:
     return _pixels(image)
 
 
-def find(folder: str, name: str) -> Path | None:
-    """The image in ``folder`` that is called like the object, or None."""
+def find_in_folder(folder: str, name: str) -> Path | None:
+    """The image file in ``folder`` with the object's name, or None."""
     directory = Path(bpy.path.abspath(folder)).expanduser()
     candidates = (directory / f"{name}{extension}" for extension in EXTENSIONS)
     return next((file for file in candidates if file.is_file()), None)
@@ -54,11 +55,11 @@ def _pixels(image: bpy.types.Image) -> Reference:
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
     is_linear = image.is_float and image.colorspace_settings.name != "sRGB"
-    return partial(_upright_srgb, pixels.reshape(height, width, 4), is_linear)
+    return partial(_flip_to_srgb, pixels.reshape(height, width, 4), is_linear)
 
 
-def _upright_srgb(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
-    """Blender's pixels (H, W, 4) float32 with row 0 at the top, sRGB-encoded."""
+def _flip_to_srgb(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
+    """Blender's pixels (H, W, 4) float32, whose row 0 is the lowest, as sRGB with row 0 at the top."""
     pixels = pixels[::-1].copy()
     if is_linear:
         linear = np.clip(pixels[..., :3], 0.0, 1.0)

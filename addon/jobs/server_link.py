@@ -1,4 +1,4 @@
-"""One connection to one server, from the handshake until it is lost. It never blocks and does not come back
+"""One connection to one server, from the handshake until it is lost. It never blocks and does not reconnect
 by itself."""
 
 import time
@@ -11,10 +11,15 @@ from ...backend.api.connection import Connection, connect
 from ...backend.api.paths import VERSION
 
 _WELCOME_SECONDS = 3.0
-_PING_INTERVAL = 2.0
-_SILENCE_SECONDS = 30.0
+"""A server that does not answer the hello within this time is lost."""
 
-_ENDINGS = (
+_PING_INTERVAL = 2.0
+"""Seconds between two pings, which keep the connection alive."""
+
+_SILENCE_SECONDS = 30.0
+"""A server that sends nothing for this long is lost."""
+
+_CLOSING_EVENTS = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -23,64 +28,66 @@ _ENDINGS = (
 )
 
 
-class Link:
-    """Only the thread that makes it may use it.
+class ServerLink:
+    """Only the thread that creates it may use it.
 
     Attributes:
-        connection: what it connects to.
-        welcomed: the server has answered our hello, so that anything may be sent.
-        lost: the server is gone, does not answer, or is not ours; close it.
+        connection: the address and keys that it connects to.
+        is_welcomed: the server has answered our hello, so that anything may be sent.
+        is_lost: the server is gone, does not answer, or is not ours; close the link.
     """
 
     def __init__(self, context: zmq.Context, connection: Connection):
         self.connection = connection
-        self.welcomed = self.lost = False
+        self.is_welcomed = self.is_lost = False
         self._socket = connect(context, connection)
-        self._monitor = self._socket.get_monitor_socket(_ENDINGS)
-        self._greeted = False
-        self._begun = self._heard = self._pinged = time.monotonic()
+        self._monitor = self._socket.get_monitor_socket(_CLOSING_EVENTS)
+        self._hello_sent = False
+        self._opened_at = self._received_at = self._pinged_at = time.monotonic()
 
     def register(self, poller: zmq.Poller) -> None:
-        """Has ``poller`` wait for what :meth:`receive` handles."""
-        # Writable means that the handshake is through, since nothing is queued before that.
-        poller.register(self._socket, zmq.POLLIN if self._greeted else zmq.POLLIN | zmq.POLLOUT)
+        """Lets ``poller`` wait for what :meth:`receive` handles."""
+        # Writable means that the handshake is complete, since nothing is queued before that.
+        poller.register(self._socket, zmq.POLLIN if self._hello_sent else zmq.POLLIN | zmq.POLLOUT)
         poller.register(self._monitor, zmq.POLLIN)
 
     def receive(self, ready: dict) -> wire.Message | None:
-        """Greets, keeps alive, notices the end; returns the message that has come, if one has.
+        """Sends the hello and pings, notices a lost connection, and returns the message that has arrived, if
+        any.
 
         Args:
-            ready: what the poller found.
+            ready: the events that the poller returned.
 
         Raises:
             VersionMismatch, ProtocolError: the message cannot be understood.
         """
         now = time.monotonic()
-        if not self._greeted and ready.get(self._socket, 0) & zmq.POLLOUT:
-            self._greeted = True
+        if not self._hello_sent and ready.get(self._socket, 0) & zmq.POLLOUT:
+            self._hello_sent = True
             self.send(wire.pack("hello", {"version": VERSION}))
-        elif self.welcomed and now - self._pinged > _PING_INTERVAL:
-            self._pinged = now
+        elif self.is_welcomed and now - self._pinged_at > _PING_INTERVAL:
+            self._pinged_at = now
             self.send(wire.pack("ping"))
         message = None
         if ready.get(self._socket, 0) & zmq.POLLIN:
-            self._heard = now
+            self._received_at = now
             message = wire.unpack([frame.buffer for frame in self._socket.recv_multipart(copy=False)])
-            self.welcomed = self.welcomed or message.type == "welcome"
+            self.is_welcomed = self.is_welcomed or message.type == "welcome"
         elif self._monitor in ready:
-            self.lost = self.lost or bool(recv_monitor_message(self._monitor)["event"] & _ENDINGS)
-        if now - self._heard > _SILENCE_SECONDS or (
-            not self.welcomed and now - self._begun > _WELCOME_SECONDS
+            event = recv_monitor_message(self._monitor)["event"]
+            self.is_lost = self.is_lost or bool(event & _CLOSING_EVENTS)
+        if now - self._received_at > _SILENCE_SECONDS or (
+            not self.is_welcomed and now - self._opened_at > _WELCOME_SECONDS
         ):
-            self.lost = True
+            self.is_lost = True
         return message
 
     def send(self, frames: list) -> None:
-        """Sends a packed message or, if that is not possible at once, is lost."""
+        """Sends a packed message. The link is lost if that is not possible at once."""
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
         except zmq.ZMQError:
-            self.lost = True
+            self.is_lost = True
 
     def close(self) -> None:
         self._socket.disable_monitor()

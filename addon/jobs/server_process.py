@@ -9,6 +9,7 @@ from ...backend.api.errors import NoWorker, OrbitError
 from ...backend.api.paths import ROOT
 
 _LAUNCH_INTERVAL = 1.0
+"""Seconds between two launches at least."""
 
 
 class ServerProcess:
@@ -28,28 +29,28 @@ class ServerProcess:
         ]
         self._python = python
         self._process: subprocess.Popen | None = None
-        self._served = False
-        self._launched = -_LAUNCH_INTERVAL
+        self._has_answered = False
+        self._launched_at = -_LAUNCH_INTERVAL
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def launch(self, replace: bool) -> None:
         """Starts a server, but not more often than once a second. Raises :class:`NoWorker` if none is
         installed."""
-        if time.monotonic() - self._launched < _LAUNCH_INTERVAL and not replace:
+        if time.monotonic() - self._launched_at < _LAUNCH_INTERVAL and not replace:
             return
         if not self._python.exists():
             raise NoWorker("The backend is not installed. Install it, then try again.", "install_backend")
-        self._launched, self._served = time.monotonic(), False
+        self._launched_at, self._has_answered = time.monotonic(), False
         detached = (
             {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
             if os.name == "nt"
             else {"start_new_session": True}
         )
         try:
-            # It writes here only until it serves; from then on it has a log file.
+            # The server writes to this pipe only until it accepts connections; then it has a log file.
             self._process = subprocess.Popen(
                 [*self._command, *(["--replace"] if replace else [])],
                 cwd=ROOT,
@@ -63,24 +64,23 @@ class ServerProcess:
                 f"The backend cannot be started ({error.strerror}). Install it again.", "install_backend"
             ) from error
 
-    def deferred(self) -> bool:
-        """The process launched last has ended without failing: another server was there already. Tells
-        once."""
+    def pop_deferral(self) -> bool:
+        """Whether the last launched process ended without an error because another server was already
+        running. Returns True once per launch."""
         if self._process is None or self._process.poll() != 0:
             return False
         self._forget()
         return True
 
-    def answered(self) -> None:
-        """A server answers, so however the process launched last ends from now on, it is no failure to
-        start."""
-        self._served = True
+    def on_answer(self) -> None:
+        """A server has answered. However the last launched process ends after this, it did start."""
+        self._has_answered = True
 
-    def failure(self) -> OrbitError | None:
-        """Why the process launched last could not serve. Tells once."""
+    def pop_failure(self) -> OrbitError | None:
+        """Why the last launched process failed to start, or None. Returns the error once per launch."""
         if self._process is None or self._process.poll() in (None, 0):
             return None
-        if self._served:
+        if self._has_answered:
             self._forget()
             return None
         code, output = self._process.returncode, self._process.stdout.read().decode(errors="replace").strip()

@@ -100,7 +100,7 @@ def set_preview(material: bpy.types.Material, picture: np.ndarray) -> None:
     wherever it lists materials."""
     preview = material.preview_ensure()
     preview.image_size = picture.shape[1::-1]
-    preview.image_pixels_float.foreach_set(previews.pixels(picture))
+    preview.image_pixels_float.foreach_set(previews.to_preview_pixels(picture))
 
 
 def _images(material: bpy.types.Material) -> list[bpy.types.Image]:

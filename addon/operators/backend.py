@@ -17,9 +17,9 @@ _WIDTH = 460
 _DEVICES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
 
 
-def start(title: str, *arguments: str, then=lambda setup: None) -> None:
+def start(title: str, *arguments: str, on_end=lambda run: None) -> None:
     """Runs install.py, and shows how far it is."""
-    install_process.start(title, *arguments, then=then)
+    install_process.start(title, *arguments, on_end=on_end)
     queue_timer.start()
 
 
@@ -71,7 +71,7 @@ class InstallBackend(bpy.types.Operator):
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # An error asks for it: what is there does not do.
-            self.anew = install_process.look()
+            self.anew = install_process.refresh()
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Install")
 
     def draw(self, context):
@@ -104,12 +104,12 @@ class InstallBackend(bpy.types.Operator):
             "--torch",
             self.device,
             *(["--anew"] if self.anew else []),
-            then=_installed,
+            on_end=_installed,
         )
         return {"FINISHED"}
 
 
-def _installed(done: install_process.Setup) -> None:
+def _installed(done: install_process.InstallRun) -> None:
     """Goes on to the check, which also finds the devices that there are."""
     if done.status == 0:
         bpy.ops.orbit_texture.doctor()

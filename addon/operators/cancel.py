@@ -31,12 +31,12 @@ class Cancel(bpy.types.Operator):
     )
 
     def invoke(self, context, event):
-        if self.job or not queue.partial():
+        if self.job or not queue.list_finished_of_open_batches():
             return self.execute(context)
         return context.window_manager.invoke_props_dialog(self, title="Cancel All", confirm_text="Cancel All")
 
     def draw(self, context):
-        done = queue.partial()
+        done = queue.list_finished_of_open_batches()
         batches = {entry.batch for entry in done}
         count = sum(entry.batch in batches for entry in queue.entries)
         self.layout.label(
@@ -45,12 +45,12 @@ class Cancel(bpy.types.Operator):
         self.layout.row().prop(self, "partial", expand=True)
 
     def execute(self, context):
-        done = [] if self.job or self.partial == "KEEP" else queue.partial()
+        done = [] if self.job or self.partial == "KEEP" else queue.list_finished_of_open_batches()
         for entry in queue.entries:
-            if not entry.settled and self.job in ("", entry.job):
+            if not entry.is_settled and self.job in ("", entry.job):
                 queue.cancel(entry)
         for entry in done:
-            queue.take_back(entry)
+            queue.discard_take(entry)
             queue.dismiss(entry)
         if done:
             bpy.ops.ed.undo_push(message="Discard Takes")

@@ -21,8 +21,8 @@ class Doctor(bpy.types.Operator):
         return is_free(cls)
 
     def execute(self, context):
-        weights.look()
-        start("Checking the installation", "doctor", "--json", then=diagnostics.learn)
+        weights.refresh()
+        start("Checking the installation", "doctor", "--json", on_end=diagnostics.on_doctor_end)
         return {"FINISHED"}
 
 
@@ -35,6 +35,6 @@ class CopyDiagnostics(bpy.types.Operator):
     )
 
     def execute(self, context):
-        context.window_manager.clipboard = diagnostics.text()
+        context.window_manager.clipboard = diagnostics.report_text()
         self.report({"INFO"}, rpt_("Copied. Read it before you send it."))
         return {"FINISHED"}

@@ -16,6 +16,6 @@ class Dismiss(bpy.types.Operator):
 
     def execute(self, context):
         for entry in list(queue.entries):
-            if entry.settled and self.job in ("", entry.job):
+            if entry.is_settled and self.job in ("", entry.job):
                 queue.dismiss(entry)
         return {"FINISHED"}

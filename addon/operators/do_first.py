@@ -16,7 +16,7 @@ class First(bpy.types.Operator):
 
     def execute(self, context):
         entry = queue.find(self.job)
-        if entry is None or not entry.queued:
+        if entry is None or not entry.is_queued:
             return {"CANCELLED"}
-        queue.first(entry)
+        queue.move_to_front(entry)
         return {"FINISHED"}

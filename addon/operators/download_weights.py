@@ -33,18 +33,18 @@ class DownloadWeights(bpy.types.Operator):
         if not bpy.app.online_access:
             cls.poll_message_set("Blender is offline. Allow Online Access in the preferences, under System")
             return False
-        if any(entry.download and not entry.settled for entry in queue.entries):
+        if any(entry.download and not entry.is_settled for entry in queue.entries):
             cls.poll_message_set("They are being downloaded already")
             return False
         return True
 
     def invoke(self, context, event):
-        weights.look()
+        weights.refresh()
         if not self.properties.is_property_set("model") and (
             missing := weights.missing(context.scene.orbit_texture.to_settings())
         ):
             self.model = missing[0].name
-        if weights.there(MODELS[self.model]):
+        if weights.is_installed(MODELS[self.model]):
             self.report({"INFO"}, "They are on this computer already")
             return {"CANCELLED"}
         return context.window_manager.invoke_props_dialog(self, width=_WIDTH, confirm_text="Download")

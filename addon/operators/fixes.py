@@ -87,7 +87,9 @@ class UseLessMemory(bpy.types.Operator):
 
     def execute(self, context):
         settings = context.scene.orbit_texture
-        change = preflight.lighter(mesh_io.triangle_count(context.object.data), settings.to_settings())
+        change = preflight.lighter_settings(
+            mesh_io.triangle_count(context.object.data), settings.to_settings()
+        )
         if not change:
             self.report({"INFO"}, "There is nothing that takes less, or the memory suffices.")
             return {"CANCELLED"}

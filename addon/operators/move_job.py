@@ -19,7 +19,7 @@ class MoveJob(bpy.types.Operator):
 
     def execute(self, context):
         entry = queue.find(self.job)
-        if entry is None or not entry.queued:
+        if entry is None or not entry.is_queued:
             return {"CANCELLED"}
         queue.move(entry, -1 if self.direction == "UP" else 1)
         return {"FINISHED"}

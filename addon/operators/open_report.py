@@ -32,10 +32,10 @@ class OpenReport(bpy.types.Operator):
     def execute(self, context):
         file = Path(bpy.app.tempdir) / "orbit_texture_report.html"
         try:
-            contact_sheet.write(
+            contact_sheet.write_page(
                 file,
                 Path(bpy.data.filepath).stem or "Orbit Texture",
-                [*contact_sheet.rows(mesh_io.meshes(context.scene.objects)), *_failures()],
+                [*contact_sheet.collect_rows(mesh_io.meshes(context.scene.objects)), *_failures()],
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
@@ -47,7 +47,7 @@ class OpenReport(bpy.types.Operator):
 
 def _failures() -> list[contact_sheet.Row]:
     return [
-        contact_sheet.failure(entry.name, "", entry.error.message)
+        contact_sheet.failure_row(entry.name, "", entry.error.message)
         for entry in queue.entries
         if entry.error and not entry.download
     ]

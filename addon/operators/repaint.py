@@ -42,7 +42,7 @@ class RepaintRegion(_OnShownTake, bpy.types.Operator):
     def ready(cls, context, obj) -> bool:
         if context.scene.orbit_texture.image is None:
             cls.poll_message_set("Choose a reference image first")
-        elif queue.running_on(obj):
+        elif queue.is_texturing(obj):
             cls.poll_message_set("The active object is being textured already")
         elif obj.mode == "EDIT" and not obj.data.total_face_sel:
             cls.poll_message_set("Select the faces to paint anew")

@@ -26,7 +26,7 @@ class TextureScene(bpy.types.Operator):
     def execute(self, context):
         settings = context.scene.orbit_texture
         objects = context.selected_objects if settings.targets == "SELECTED" else context.visible_objects
-        meshes = [obj for obj in mesh_io.meshes(objects) if not queue.running_on(obj)]
+        meshes = [obj for obj in mesh_io.meshes(objects) if not queue.is_texturing(obj)]
         if not meshes:
             self.report(
                 {"ERROR"},
@@ -42,7 +42,7 @@ class TextureScene(bpy.types.Operator):
             return {"CANCELLED"}
         entries = queue.add_each(meshes, plan.reference_of, plan.settings_of)
         queue_timer.start()
-        for sentence in plan.idle(meshes):
+        for sentence in plan.list_unused_rules(meshes):
             self.report({"WARNING"}, sentence)
         if failed := [entry for entry in entries if entry.error]:
             self.report(

@@ -22,7 +22,7 @@ class TextureSelected(bpy.types.Operator):
             cls.poll_message_set("Choose a reference image first")
         elif not context.selected_objects:
             cls.poll_message_set("Nothing is selected. Select the mesh object to texture")
-        elif context.object and queue.running_on(context.object):
+        elif context.object and queue.is_texturing(context.object):
             cls.poll_message_set("The active object is being textured already")
         else:
             return True

@@ -1,5 +1,5 @@
-"""What is installed, and how it gets there.
+"""What is installed, and the installation of what is missing.
 
-``install_process.py`` runs install.py in a process of its own; ``doctor.py`` and ``diagnostics.py`` report
-what it found; ``devices.py`` and ``weights.py`` remember what this computer has.
+``install_process.py`` runs install.py in a separate process; ``doctor.py`` and ``diagnostics.py`` report
+what is installed; ``devices.py`` and ``weights.py`` remember the devices and models of this computer.
 """

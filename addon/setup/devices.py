@@ -1,5 +1,5 @@
-"""What this computer works on, as the doctor has found it. Read when that may have changed, since a panel
-that draws reads no files."""
+"""The devices of this computer, as the doctor found them. Kept in memory, since a panel that draws must not
+read files."""
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -11,38 +11,38 @@ from ...backend.api.settings import Settings
 _PACKAGE = __package__.partition(".addon")[0]
 _AUTOMATIC = Settings().device
 
-_known: list[Device] = []
+_devices: list[Device] = []
 
 
-def look() -> None:
-    """Takes what the doctor has left."""
-    global _known
-    _known = devices.load_devices()
+def refresh() -> None:
+    """Reads again what the doctor stored."""
+    global _devices
+    _devices = devices.load_devices()
 
 
-def known() -> list[Device]:
-    """The processor, then the cards, when last looked; none before the doctor has run."""
-    return _known
+def all_devices() -> list[Device]:
+    """The processor, then the graphics cards, as of the last refresh; empty before the doctor has run."""
+    return _devices
 
 
-def chosen() -> str:
-    """The setting ``device``, as the preferences have it."""
+def device_setting() -> str:
+    """The value of the setting ``device`` in the preferences."""
     page = bpy.context.preferences.addons.get(_PACKAGE)
     return page.preferences.device.strip() or _AUTOMATIC if page else _AUTOMATIC
 
 
-def meant(name: str) -> Device | None:
-    """The device that a setting means, as far as the doctor has found it."""
-    named = [device for device in _known if device.name == name]
-    best = [device for device in _known if device.name.startswith("cuda")] or _known
+def resolve(name: str) -> Device | None:
+    """The device that a value of the setting selects; None if the doctor has not found it."""
+    named = [device for device in _devices if device.name == name]
+    best = [device for device in _devices if device.name.startswith("cuda")] or _devices
     return next(iter(best if name == _AUTOMATIC else named), None)
 
 
-def title(device: Device) -> str:
-    """A device's name for people."""
+def display_name(device: Device) -> str:
+    """A device's name for users."""
     return rpt_("CPU, {} cores").format(device.cores) if device.cores else device.title
 
 
-def fullness(device: Device) -> str:
-    """What works, and how full its memory is: "NVIDIA H100: 29.1 of 79.6 GB"."""
-    return rpt_("{}: {:.1f} of {:.1f} GB").format(title(device), device.used / 1e9, device.total / 1e9)
+def describe_memory(device: Device) -> str:
+    """A device and how much of its memory is used: "NVIDIA H100: 29.1 of 79.6 GB"."""
+    return rpt_("{}: {:.1f} of {:.1f} GB").format(display_name(device), device.used / 1e9, device.total / 1e9)

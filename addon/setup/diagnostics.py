@@ -1,5 +1,4 @@
-"""What the doctor has found, and all that is worth sending to someone who helps, without names or folders of
-a person."""
+"""The doctor's findings, and a report to send to someone who helps, without names or folders of a person."""
 
 import contextlib
 import getpass
@@ -16,14 +15,20 @@ import gpu
 from ...backend.api import paths
 from . import devices, install_process
 
-_LINES = 30
-"""Of what the last installation has said."""
+_INSTALL_LINES = 30
+"""How many of the last installation's last lines of output are in the report."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's report: what was looked at; ok, warning or problem; what was found; what mends
-    it, or ""."""
+    """One line of the doctor's report.
+
+    Attributes:
+        name: what was checked.
+        state: ok, warning or problem.
+        detail: what was found.
+        fix: how to fix it; "" if there is nothing to fix.
+    """
 
     name: str
     state: str
@@ -32,8 +37,8 @@ class Finding:
 
     @property
     def button(self) -> tuple[str, dict] | None:
-        """The operator ``orbit_texture.<name>`` that does what the fix says, with its properties; None if no
-        button can."""
+        """The name of the operator ``orbit_texture.<name>`` that does what the fix says, and its properties;
+        None if there is no such operator."""
         if "install.py backend" in self.fix:
             device = re.search(r"--torch (\w+)", self.fix)
             return "install_backend", {
@@ -47,22 +52,22 @@ _findings: list[Finding] = []
 
 
 def findings() -> list[Finding]:
-    """Of the last check in this session; empty before the first."""
+    """The findings of the last check in this session; empty before the first."""
     return _findings
 
 
-def learn(checked: install_process.Setup) -> None:
-    """Takes the findings from a run of ``install.py doctor --json`` that has ended."""
+def on_doctor_end(run: install_process.InstallRun) -> None:
+    """Stores the findings of a run of ``install.py doctor --json`` that has ended."""
     global _findings
-    with contextlib.suppress(ValueError):  # it was stopped or has failed, which the panels say
-        _findings = [Finding(**entry) for entry in json.loads("\n".join(checked.lines))]
-        # Its exit status says whether there is a problem, and the findings tell which.
-        checked.status = 0
-        devices.look()
+    with contextlib.suppress(ValueError):  # it was stopped or it failed, which the panels show
+        _findings = [Finding(**entry) for entry in json.loads("\n".join(run.lines))]
+        # Its exit status says whether there is a problem; the findings say which.
+        run.status = 0
+        devices.refresh()
 
 
-def text() -> str:
-    """Everything worth sending."""
+def report_text() -> str:
+    """The report to send to someone who helps, anonymized."""
     lines = [
         f"Orbit Texture {paths.VERSION}",
         f"Blender {bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')}), Python "
@@ -79,40 +84,41 @@ def text() -> str:
         lines += [
             "",
             f"{last.title}: exit status {last.status}",
-            *last.lines[-_LINES:],
-            *last.error.splitlines()[-_LINES:],
+            *last.lines[-_INSTALL_LINES:],
+            *last.error.splitlines()[-_INSTALL_LINES:],
         ]
-    return anonymous("\n".join(lines))
+    return anonymize("\n".join(lines))
 
 
-def anonymous(words: str) -> str:
-    """The text without the names of user and computer, of folders at home, and without passwords in
-    addresses."""
-    words = re.sub(r"(?<=://)[^/@\s]+@", "", words)
+def anonymize(text: str) -> str:
+    """The text without the names of the user, the computer and the folders at home, and without passwords in
+    URLs."""
+    text = re.sub(r"(?<=://)[^/@\s]+@", "", text)
     places = {
         paths.home(): "<Orbit Texture>",
         paths.models(): "<models>",
         paths.ROOT: "<add-on>",
         Path.home(): "~",
     }
-    spelled = {
+    labels = {
         spelling: name
         for folder, name in places.items()
         if len(folder.parts) > 1
         for spelling in (str(folder), str(folder.resolve()), folder.as_posix())
     }
-    for folder in sorted(spelled, key=len, reverse=True):
-        words = _replaced(words, folder, spelled[folder])
-    return _replaced(_replaced(words, _user(), "<user>"), platform.node(), "<computer>")
+    # Longest first, since a folder may be inside another one.
+    for folder in sorted(labels, key=len, reverse=True):
+        text = _replace_word(text, folder, labels[folder])
+    return _replace_word(_replace_word(text, _user_name(), "<user>"), platform.node(), "<computer>")
 
 
-def _replaced(words: str, name: str, instead: str) -> str:
-    """Where it stands alone, in capitals or not."""
-    alone = rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
-    return re.sub(alone, lambda _: instead, words, flags=re.IGNORECASE) if name else words
+def _replace_word(text: str, word: str, replacement: str) -> str:
+    """The text with a whole word replaced, whatever its case."""
+    pattern = rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])"
+    return re.sub(pattern, lambda _: replacement, text, flags=re.IGNORECASE) if word else text
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user without a name

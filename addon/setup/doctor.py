@@ -1,4 +1,5 @@
-"""What is installed, what is missing and the command that mends it, asked of the backend's environment."""
+"""What is installed, what is missing and the command that fixes it, as the backend's environment reports
+it."""
 
 import json
 import subprocess
@@ -8,18 +9,18 @@ import bpy
 
 from ...backend.api import paths
 
-_PATIENCE = 180.0
-"""Seconds: importing everything may take a minute on a slow disk."""
+_TIMEOUT_SECONDS = 180.0
+"""Importing everything may take a minute on a slow disk."""
 
 
 def install_command() -> str:
-    """What a user runs in a terminal to get the backend's environment."""
+    """The command that installs the backend's environment from a terminal."""
     python = "py -3.11" if sys.platform == "win32" else "python3.11"
     return f'{python} "{paths.ROOT / "install.py"}" backend'
 
 
 def examine() -> list[dict]:
-    """The findings, as ``python -m backend doctor --json`` has them: ``name``, ``state`` (ok, warning,
+    """The findings in the format of ``python -m backend doctor --json``: ``name``, ``state`` (ok, warning,
     problem), ``detail`` and ``fix``.
 
     Never raises: an environment that does not run is a finding.
@@ -47,7 +48,7 @@ def _environment() -> list[dict]:
             cwd=paths.ROOT,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT_SECONDS,
             check=False,
         )
         return json.loads(done.stdout)

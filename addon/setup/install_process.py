@@ -1,7 +1,7 @@
-"""install.py at work in a process of its own, which Blender follows and never waits for. No bpy.
+"""Runs install.py in a separate process, which Blender follows and never waits for. No bpy.
 
-It runs in a Python of the system, or in Blender's if there is none, and installs into an environment of our
-own: neither is changed.
+The process uses a Python of the system, or Blender's if there is none, and installs into an environment of
+our own, so that neither Python is changed.
 """
 
 import contextlib
@@ -17,25 +17,27 @@ from collections.abc import Callable, Iterator
 
 from ...backend.api import paths
 
-_CAN_MAKE_ENVIRONMENTS = (
-    "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
-)
+_CHECK_PYTHON_SCRIPT = "import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
+"""Exits with 0 if the Python that runs it can create the environment."""
+
 _STOP_SECONDS = 2.0
+"""The longest wait for a stopped run to end when Blender closes."""
 
 
-class Setup:
+class InstallRun:
     """One run of install.py.
 
     Attributes:
-        title: what it does, as the panels say it.
-        lines: what it has said so far.
-        error: what it said on its error stream, once it has ended.
-        status: its exit status, once it has ended: 0 for good, negative if it was stopped.
-        begun: when, on the monotonic clock.
+        title: what it does, as the panels show it.
+        lines: its output so far.
+        error: its error output, once it has ended.
+        status: its exit status, once it has ended: 0 for success, negative if it was stopped.
+        started_at: in seconds of the monotonic clock.
+        on_end: called by :func:`poll` when it has ended, whatever its status.
     """
 
-    def __init__(self, title: str, arguments: tuple[str, ...], then: Callable[["Setup"], None]):
-        self.title, self.begun, self.then = title, time.monotonic(), then
+    def __init__(self, title: str, arguments: tuple[str, ...], on_end: Callable[["InstallRun"], None]):
+        self.title, self.started_at, self.on_end = title, time.monotonic(), on_end
         self.lines: list[str] = []
         self.error = ""
         self.status: int | None = None
@@ -47,23 +49,23 @@ class Setup:
         self._thread.start()
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self._thread.is_alive()
 
     @property
     def reason(self) -> str:
-        """Why it failed, in its last sentence; "" if it did not."""
+        """Why it failed: the last line of its output; "" if it did not fail."""
         if not self.status:
             return ""
-        said = self.error.splitlines() or self.lines or [f"exit status {self.status}"]
-        return "It was stopped. Started again, it goes on from there." if self._stopped else said[-1]
+        output = self.error.splitlines() or self.lines or [f"exit status {self.status}"]
+        return "Stopped. Start it again to continue where it stopped." if self._stopped else output[-1]
 
     def stop(self) -> None:
-        """Ends it and what it has started. What it has done is kept."""
+        """Ends it and the processes that it has started. What it has installed so far is kept."""
         with self._lock:
             self._stopped = True
             if self._process and self._process.poll() is None:
-                _end(self._process)
+                _kill_tree(self._process)
 
     def join(self, seconds: float) -> None:
         """Waits for its end."""
@@ -90,20 +92,20 @@ class Setup:
         except OSError as error:
             self.status, self.error = (
                 1,
-                f"It cannot be started ({error.strerror}). Run it in a terminal; docs/install.md tells how.",
+                f"It cannot be started ({error.strerror}). Run it in a terminal; see docs/install.md.",
             )
 
 
 def find_python() -> list[str]:
     """The command of the Python that runs install.py.
 
-    The one that the environment was made with; else a system's, which outlives an update of Blender; else
-    Blender's own.
+    It is the Python that the environment was created with, else one of the system, which outlives an update
+    of Blender, else Blender's own.
     """
     for command in _candidates():
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(
-                [*command, "-E", "-s", "-c", _CAN_MAKE_ENVIRONMENTS],
+                [*command, "-E", "-s", "-c", _CHECK_PYTHON_SCRIPT],
                 capture_output=True,
                 timeout=20,
                 env=_environment(),
@@ -117,9 +119,9 @@ def find_python() -> list[str]:
 
 def _candidates() -> Iterator[list[str]]:
     with contextlib.suppress(OSError):
-        # What venv notes there since Python 3.11.
-        notes = (paths.backend_environment() / "pyvenv.cfg").read_text(encoding="utf-8")
-        if found := re.search(r"^executable *= *(.+)$", notes, re.MULTILINE):
+        # venv writes the executable there since Python 3.11.
+        config = (paths.backend_environment() / "pyvenv.cfg").read_text(encoding="utf-8")
+        if found := re.search(r"^executable *= *(.+)$", config, re.MULTILINE):
             yield [found[1].strip()]
     for minor in (11, 12, 13):
         yield ["py", f"-3.{minor}"] if os.name == "nt" else [f"python3.{minor}"]
@@ -142,7 +144,7 @@ def _launch(command: list[str], errors) -> subprocess.Popen:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what points a Python to Blender's modules."""
+    """The environment variables without those that make a Python find Blender's modules."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
 
 
@@ -150,7 +152,8 @@ def _no_console() -> dict:
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
 
 
-def _end(process: subprocess.Popen) -> None:
+def _kill_tree(process: subprocess.Popen) -> None:
+    """Ends a process and all that it has started."""
     if os.name == "nt":
         subprocess.run(
             ["taskkill", "/F", "/T", "/PID", str(process.pid)],
@@ -163,56 +166,56 @@ def _end(process: subprocess.Popen) -> None:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-_current: Setup | None = None
-_ended = True
+_current: InstallRun | None = None
+_end_handled = True
 _installed = False
 
 
-def look() -> bool:
-    """Whether there is a backend's environment, whatever its state."""
+def refresh() -> bool:
+    """Looks again whether the backend's environment exists, whatever its state."""
     global _installed
     _installed = paths.environment_python(paths.backend_environment()).exists()
     return _installed
 
 
 def is_installed() -> bool:
-    """Whether there was one when last looked for, since a panel that draws reads no files."""
+    """Whether it existed at the last refresh; a panel that draws must not read files."""
     return _installed
 
 
-def current() -> Setup | None:
-    """The run that is at work, or the last one."""
+def current() -> InstallRun | None:
+    """The run in progress, or the last one."""
     return _current
 
 
 def busy() -> bool:
-    """One is at work, or :func:`poll` has not yet dealt with its end."""
-    return not _ended
+    """Whether a run is in progress, or :func:`poll` has not yet handled its end."""
+    return not _end_handled
 
 
-def start(title: str, *arguments: str, then: Callable[[Setup], None] = lambda setup: None) -> None:
-    """Runs ``install.py`` with these arguments; one at a time.
+def start(title: str, *arguments: str, on_end: Callable[[InstallRun], None] = lambda run: None) -> None:
+    """Runs ``install.py`` with these arguments; one run at a time.
 
     Args:
-        then: called by :func:`poll` when it has ended, however.
+        on_end: called by :func:`poll` when the run has ended, whatever its status.
     """
-    global _current, _ended
-    _current, _ended = Setup(title, arguments, then), False
+    global _current, _end_handled
+    _current, _end_handled = InstallRun(title, arguments, on_end), False
 
 
 def poll() -> None:
-    """On the main thread: has what follows on its end happen."""
-    global _ended
-    if not _ended and not _current.running:
-        _ended = True
-        look()
-        _current.then(_current)
+    """Handles the end of a run; the main thread calls it."""
+    global _end_handled
+    if not _end_handled and not _current.is_running:
+        _end_handled = True
+        refresh()
+        _current.on_end(_current)
 
 
-def forget() -> None:
-    """Stops the one that is at work; there is none any more."""
-    global _current, _ended
+def shut_down() -> None:
+    """Stops the run in progress and forgets the last one."""
+    global _current, _end_handled
     if _current:
         _current.stop()
         _current.join(_STOP_SECONDS)
-    _current, _ended = None, True
+    _current, _end_handled = None, True

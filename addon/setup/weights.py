@@ -1,27 +1,27 @@
-"""Which models' weights are on this computer. Looked up when that may have changed, since a panel that draws
-reads no files."""
+"""Which models' weights are on this computer. Kept in memory, since a panel that draws must not read
+files."""
 
 from ...backend.api import paths
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, Needs
 
-_there: set[str] = set()
+_installed: set[str] = set()
 
 
 def missing(settings: Settings) -> list[Needs]:
-    """What a job needs and was not there when last looked for."""
+    """The weights that a job needs and that were not there at the last refresh."""
     needed = [(ORBITPAINTER, settings.painter == ORBITPAINTER.name), (TRELLIS2, settings.refines)]
-    return [needs for needs, wanted in needed if wanted and not there(needs)]
+    return [needs for needs, is_needed in needed if is_needed and not is_installed(needs)]
 
 
-def there(needs: Needs) -> bool:
-    """Whether they were there when last looked for."""
-    return needs.name in _there
+def is_installed(needs: Needs) -> bool:
+    """Whether a model's weights were there at the last refresh."""
+    return needs.name in _installed
 
 
-def look() -> set[str]:
-    """Looks for all of them, and returns the names of those that are there; a folder is there only when it is
-    whole."""
-    global _there
-    _there = {name for name in MODELS if (paths.models() / name).is_dir()}
-    return _there
+def refresh() -> set[str]:
+    """Looks for all models again; returns the names of those that are there. A model's folder exists only
+    when it is complete."""
+    global _installed
+    _installed = {name for name in MODELS if (paths.models() / name).is_dir()}
+    return _installed

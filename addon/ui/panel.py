@@ -5,7 +5,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from ..jobs import previews
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
@@ -32,7 +32,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
         if entry := _current(context.object):
             draw_job(layout, context, entry)
-            _draw_pictures(layout, previews.icons(entry.job))
+            _draw_pictures(layout, previews.icon_ids(entry.job))
         else:
             draw_estimate(layout, context)
 
@@ -59,15 +59,15 @@ def _quality(settings) -> str:
     return ", ".join([who, shown("texture_size"), *refined])
 
 
-def _current(obj: bpy.types.Object | None) -> Entry | None:
+def _current(obj: bpy.types.Object | None) -> JobEntry | None:
     """The job to watch: the one at work; else the active object's own, if it waits or failed."""
 
-    def is_own(entry: Entry) -> bool:
+    def is_own(entry: JobEntry) -> bool:
         return (
             obj is not None
             and not entry.applied
             and any(key.session_uid == obj.session_uid for key in entry.keys)
         )
 
-    at_work = (entry for entry in queue.entries if not entry.settled and not entry.queued)
+    at_work = (entry for entry in queue.entries if not entry.is_settled and not entry.is_queued)
     return next(at_work, None) or next(filter(is_own, reversed(queue.entries)), None)

@@ -3,7 +3,7 @@
 import bpy
 
 from ..checks import inspection, preflight
-from ..checks.preflight import Finding
+from ..checks.preflight import Notice
 from ..objects import mesh_io
 from .base import OrbitPanel
 from .text import wrapped
@@ -23,7 +23,7 @@ class PreflightPanel(OrbitPanel, bpy.types.Panel):
         notes = [finding for finding in _findings(context) if not finding.urgent]
         for finding in notes:
             _draw(self.layout, context, finding)
-        if context.object.mode == "OBJECT" and inspection.known(context.object) is None:
+        if context.object.mode == "OBJECT" and inspection.get_cached_check(context.object) is None:
             wrapped(
                 self.layout,
                 context,
@@ -47,20 +47,20 @@ def draw_estimate(layout, context) -> None:
     obj = context.object
     if obj is None or obj.type != "MESH":
         return
-    if text := preflight.forecast(
+    if text := preflight.describe_cost(
         mesh_io.triangle_count(obj.data), context.scene.orbit_texture.to_settings()
     ):
         layout.label(text=text, icon="TIME", translate=False)
 
 
-def _findings(context) -> list[Finding]:
+def _findings(context) -> list[Notice]:
     obj = context.object
     if obj is None or obj.type != "MESH" or not obj.select_get():
         return []
-    return preflight.findings(obj, context.scene.orbit_texture.to_settings(), inspection.known(obj))
+    return preflight.notices(obj, context.scene.orbit_texture.to_settings(), inspection.get_cached_check(obj))
 
 
-def _draw(layout, context, finding: Finding) -> None:
-    wrapped(layout, context, finding.sentence, icon="ERROR" if finding.urgent else "INFO")
+def _draw(layout, context, finding: Notice) -> None:
+    wrapped(layout, context, finding.text, icon="ERROR" if finding.urgent else "INFO")
     if finding.fix:
         layout.operator(f"orbit_texture.{finding.fix}")

@@ -13,10 +13,10 @@ def draw_setup(layout, context, width: int = 0) -> None:
     at_work = install_process.current()
     if at_work is None:
         return
-    if at_work.running:
+    if at_work.is_running:
         row = layout.row()
         row.label(
-            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.begun)}",
+            text=f"{iface_(at_work.title)}, {clock(time.monotonic() - at_work.started_at)}",
             icon="SORTTIME",
             translate=False,
         )

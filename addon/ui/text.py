@@ -6,7 +6,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
-from ..jobs.entry import Entry
+from ..jobs.entry import JobEntry
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Of Blender's interface font at scale 1, on average."""
@@ -23,7 +23,7 @@ def wrapped(layout, context, text: str, icon: str = "NONE", width: int = 0) -> N
         )
 
 
-def status(entry: Entry) -> str:
+def status(entry: JobEntry) -> str:
     """What an entry is doing, in a few words: "Paint 42 %, 0:35 left"."""
     event = entry.event
     if entry.applied:
@@ -31,7 +31,7 @@ def status(entry: Entry) -> str:
     if entry.error:
         return iface_("Cancelled") if entry.error.code == "cancelled" else iface_("Failed")
     if entry.result:
-        return rpt_(entry.waits) or iface_("Applying")
+        return rpt_(entry.obstacle) or iface_("Applying")
     if event.state is State.QUEUED:
         return rpt_(event.message) or iface_("Waiting")
     left = ", " + rpt_("{} left").format(clock(event.seconds_left)) if event.seconds_left is not None else ""

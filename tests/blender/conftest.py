@@ -44,7 +44,7 @@ needs_worker = pytest.mark.skipif(not _backend_python, reason="BACKEND_PYTHON is
 def pytest_configure(config):
     config.addinivalue_line("markers", "worker: needs the backend's environment (BACKEND_PYTHON)")
     config.addinivalue_line(
-        "markers", "every_blender: runs in each Blender that we support, not only in the newest of 5.0"
+        "markers", "every_blender: runs in every supported Blender, not only in the newest 5.0"
     )
 
 
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def graphics(tmp_path_factory):
-    """Blender without a window draws only after it has rendered something."""
+    """Renders something, since Blender without a window can draw only after that."""
     render = bpy.context.scene.render
     render.engine, render.resolution_x, render.resolution_y = "BLENDER_WORKBENCH", 8, 8
     bpy.context.scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
@@ -79,7 +79,7 @@ def empty_file():
 
 @pytest.fixture(scope="session")
 def _scripted_server():
-    """A real server whose worker runs ``tests/pipelines/scripted.py``, in a home of its own."""
+    """``(home, process)`` of a real server whose worker runs ``tests/pipelines/scripted.py``."""
     home = _scratch / "scripted"
     home.mkdir()
     (home / "environment").symlink_to(Path(_backend_python).parents[1], target_is_directory=True)
@@ -96,8 +96,8 @@ def _scripted_server():
         ],
         cwd=ROOT,
     )
-    until = time.monotonic() + 20
-    while not (home / "run" / "connection.json").exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 20
+    while not (home / "run" / "connection.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     yield home, server
     server.terminate()
@@ -106,7 +106,7 @@ def _scripted_server():
 
 @pytest.fixture
 def scripted_worker(_scripted_server, monkeypatch):
-    """Makes the queue talk to a worker that does what an object's name says."""
+    """Connects the queue to a worker that runs the script in an object's name."""
     home, server = _scripted_server
     assert server.poll() is None
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(home))
@@ -114,7 +114,7 @@ def scripted_worker(_scripted_server, monkeypatch):
 
 @pytest.fixture
 def own_server(tmp_path, monkeypatch):
-    """A home, and hence a server, of the test's own, which reaches no model: it gets this environment."""
+    """A home folder for one test, and thus a server of its own, which cannot reach the download server."""
     from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
     from bl_ext.user_default.orbit_texture.backend.api import connection, paths
 

@@ -1,4 +1,4 @@
-"""Small real things for the tests: meshes, pictures, results as a worker would send them."""
+"""Inputs for the tests: meshes, images, and results as a worker sends them."""
 
 import struct
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry, queue
 from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
 from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
 from bl_ext.user_default.orbit_texture.addon.objects.mesh_io import Target
@@ -30,9 +30,9 @@ def cube(uvs: bool = True) -> bpy.types.Object:
     return obj if uvs else without_uvs(obj)
 
 
-def scripted(script: str, uvs: bool = False) -> bpy.types.Object:
-    """A cube whose name is a script for ``tests/pipelines/scripted.py``; like no other, since a worker does
-    not repeat what it has done."""
+def scripted_cube(script: str, uvs: bool = False) -> bpy.types.Object:
+    """A cube whose name is a script for ``tests/pipelines/scripted.py``. Its scale is random, since a worker
+    does not repeat stages that an equal job has finished."""
     obj = cube(uvs)
     obj.name = script
     obj.scale.x = 1 + np.random.default_rng().random()
@@ -57,7 +57,7 @@ def with_two_material_slots() -> bpy.types.Object:
 
 
 def select(*objects: bpy.types.Object) -> None:
-    bpy.context.view_layer.update()  # an object that was just linked cannot be selected before
+    bpy.context.view_layer.update()  # a newly linked object cannot be selected before this
     for obj in bpy.context.view_layer.objects:
         obj.select_set(obj in objects)
     bpy.context.view_layer.objects.active = objects[0] if objects else None
@@ -80,8 +80,8 @@ def png(width: int = 16, height: int = 16, color: tuple = (200, 90, 30)) -> byte
 
 
 def result(target: Target, new_uvs: bool = True, **grey: int) -> Result:
-    """A result for the target, with a chart per triangle if it brings UVs of its own, and with more maps,
-    each of one grey."""
+    """A result for the target: with random UVs per triangle if ``new_uvs``, and with further maps, each of a
+    single grey value."""
     count = len(target.snapshot.loops)
     uvs = np.random.default_rng(0).random((count, 3, 2), np.float32) if new_uvs else None
     textures = {
@@ -94,7 +94,7 @@ def result(target: Target, new_uvs: bool = True, **grey: int) -> Result:
 
 
 def reference(folder: Path, name: str = "reference.png") -> Path:
-    """A picture with a subject: a coloured disc with a stripe, on white."""
+    """An image file of a coloured disc with a stripe on a white backdrop."""
     rows, columns = np.mgrid[0:128, 0:128]
     inside = (rows - 64) ** 2 + (columns - 64) ** 2 < 50**2
     pixels = np.full((128, 128, 3), 255, np.uint8)
@@ -110,7 +110,7 @@ def reference(folder: Path, name: str = "reference.png") -> Path:
 
 
 def block_counts() -> dict[str, int]:
-    """How many data-blocks of each kind the file holds."""
+    """The number of data-blocks of each kind in the file."""
     return {
         prop.identifier: len(getattr(bpy.data, prop.identifier))
         for prop in bpy.data.bl_rna.properties
@@ -120,18 +120,18 @@ def block_counts() -> dict[str, int]:
 
 def apply(
     *objects, new_uvs: bool = True, textures: dict | None = None, sheet: bytes | None = None, **more
-) -> Entry:
-    """A result on objects that share a mesh, as Blender's timer applies it.
+) -> JobEntry:
+    """Applies a result to objects that share a mesh, as Blender's timer does.
 
     Args:
-        textures: PNG files in place of the result's own.
-        sheet: PNG file of the result's sheet.
-        more: of the :class:`Entry`.
+        textures: PNG files that replace those of the result.
+        sheet: PNG file of the result's contact sheet.
+        more: fields of the :class:`JobEntry`.
     """
     target = mesh_io.read(objects[0])
     made = replace(result(target, new_uvs), sheet=sheet and np.frombuffer(sheet, np.uint8))
     made.textures.update({name: np.frombuffer(png, np.uint8) for name, png in (textures or {}).items()})
-    entry = Entry(
+    entry = JobEntry(
         objects[0].name,
         **{"settings": Settings()} | more,
         keys=tuple(map(key_of, objects)),
@@ -145,19 +145,19 @@ def apply(
 
 
 def slots(obj: bpy.types.Object) -> list[tuple[str, str | None]]:
-    """Where each material hangs, and its name."""
+    """The link (object or data) of each material slot, and its material's name."""
     return [(slot.link, slot.material.name if slot.material else None) for slot in obj.material_slots]
 
 
-def poll_until_settled(queue, look=lambda: None, seconds: float = 240.0) -> list[float]:
-    """Polls as Blender's timer does, and looks each time, until nothing is under way; the seconds that each
-    callback took."""
-    calls, until = [], time.monotonic() + seconds
+def poll_until_settled(queue, on_poll=lambda: None, seconds: float = 240.0) -> list[float]:
+    """Polls as Blender's timer does until all jobs are settled, calling ``on_poll`` each time; returns the
+    seconds of each poll."""
+    calls, deadline = [], time.monotonic() + seconds
     while queue.busy:
-        assert time.monotonic() < until, [entry.event for entry in queue.entries]
+        assert time.monotonic() < deadline, [entry.event for entry in queue.entries]
         begun = time.perf_counter()
         queue.poll()
         calls.append(time.perf_counter() - begun)
-        look()
+        on_poll()
         time.sleep(0.02)
     return calls

@@ -1,11 +1,11 @@
-"""Real meshes in every Blender: too slow for the suite (about 1 min a cell), run by hand before a release.
+"""Textures real meshes in every supported Blender. Too slow for the test suite (about 1 min per cell), so it
+is run by hand before a release.
 
     python3 tests/blender/matrix.py --assets FOLDER_OF_OBJ_FILES [--only spot cube] [--versions 5.0.1]
 
-Each mesh is painted with the demo's material and photographed; then the bare mesh is textured from that
-picture, in each Blender that ``install.py test`` uses. A row tells whether it went well, the seconds of the
-job, how close the textured mesh comes to the picture, and how many pixels over 24 views are black or show the
-picture's background.
+Each mesh is rendered with the demo's material; then the bare mesh is textured from that render, in each
+Blender that ``install.py test`` uses. A row has the outcome, the seconds of the job, the PSNR of the textured
+mesh against the render, and how many pixels of 24 views are black or show the render's background.
 """
 
 import argparse
@@ -47,15 +47,15 @@ def main() -> int:
         "| Blender | mesh | triangles | state | seconds | PSNR dB | black | background "
         "|\n|---|---|---|---|---|---|---|---|"
     )
-    good = True
+    succeeded = True
     for version in options.versions:
         if python := blenders.find_python(blenders.MODULES[version]):
             blender = blenders.install_module(version, python)
-            good = all([_row(blender, version, mesh) for mesh in meshes]) and good
-    return 0 if good else 1
+            succeeded = all([_run_cell(blender, version, mesh) for mesh in meshes]) and succeeded
+    return 0 if succeeded else 1
 
 
-def _row(blender: blenders.Blender, version: str, mesh: str) -> bool:
+def _run_cell(blender: blenders.Blender, version: str, mesh: str) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         extensions = Path(scratch) / "extensions" / "user_default"
         extensions.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""One cell of matrix.py, inside Blender: ``matrix_cell.py MESH FOLDER`` textures a mesh and writes
+"""One cell of matrix.py, run inside Blender: ``matrix_cell.py MESH FOLDER`` textures a mesh and writes
 ``cell.json``."""
 
 import importlib
@@ -21,7 +21,7 @@ EXTENSION = "bl_ext.user_default.orbit_texture"
 def add_triangle():
     mesh = bpy.data.meshes.new("Triangle")
     mesh.from_pydata([(-1, 0, -0.8), (1, 0, -0.8), (0, 0.2, 0.9)], [], [(0, 1, 2)])
-    return _linked(bpy.data.objects.new("Triangle", mesh))
+    return _link(bpy.data.objects.new("Triangle", mesh))
 
 
 def add_cube():
@@ -38,7 +38,7 @@ def add_million():
 
 
 def add_file(path: str):
-    """The first mesh of an OBJ file, centred, its longest side 2."""
+    """The first mesh of an OBJ file, centred and scaled to a longest side of 2."""
     bpy.ops.wm.obj_import(filepath=path)
     item = bpy.context.selected_objects[0]
     bpy.context.view_layer.objects.active = item
@@ -54,7 +54,7 @@ def add_file(path: str):
     return item
 
 
-def _linked(item):
+def _link(item):
     bpy.context.collection.objects.link(item)
     bpy.context.view_layer.update()
     return item

@@ -1,5 +1,5 @@
-"""The table of Blender's AgX view transform beside Blender itself. ``python -m tests.blender.test_agx`` makes
-the table."""
+"""Compares the table of Blender's AgX view transform with Blender itself.
+``python -m tests.blender.test_agx`` writes the table."""
 
 from pathlib import Path
 
@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 TABLE = Path(__file__).parents[2] / "backend" / "paint" / "orbitpainter" / "agx.png"
-SIDE = 33
+TABLE_SIZE = 33
+"""Entries of the table along each of red, green and blue."""
 
 
-def show(colors: np.ndarray, path: Path) -> None:
-    """Saves sRGB-encoded colours (H, W, 3) as Blender's AgX shows them, in 16 bits."""
+def save_with_agx(colors: np.ndarray, path: Path) -> None:
+    """Saves sRGB-encoded colours (H, W, 3) through Blender's AgX view transform, in 16 bits."""
     linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     height, width = colors.shape[:2]
     image = bpy.data.images.new("colors", width, height, float_buffer=True)
@@ -27,8 +28,8 @@ def show(colors: np.ndarray, path: Path) -> None:
     bpy.data.images.remove(image)
 
 
-def stored(path: Path) -> np.ndarray:
-    """(H, W, 3) float32 0..1 as stored in a file."""
+def read_pixels(path: Path) -> np.ndarray:
+    """The pixels (H, W, 3) float32 0..1 of a file, without colour management."""
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name = "Non-Color"
     pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
@@ -38,16 +39,18 @@ def stored(path: Path) -> np.ndarray:
     return pixels.reshape(height, width, 4)[::-1, :, :3]
 
 
-def grid() -> np.ndarray:
-    steps = np.linspace(0, 1, SIDE)
-    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(SIDE * SIDE, SIDE, 3)
+def color_grid() -> np.ndarray:
+    steps = np.linspace(0, 1, TABLE_SIZE)
+    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(
+        TABLE_SIZE * TABLE_SIZE, TABLE_SIZE, 3
+    )
 
 
 @pytest.mark.every_blender
-def test_the_table_is_what_blender_shows(tmp_path):
-    show(grid(), tmp_path / "shown.png")
-    np.testing.assert_allclose(stored(TABLE), stored(tmp_path / "shown.png"), atol=0.1 / 255)
+def test_the_agx_table_matches_blenders_view_transform(tmp_path):
+    save_with_agx(color_grid(), tmp_path / "agx.png")
+    np.testing.assert_allclose(read_pixels(TABLE), read_pixels(tmp_path / "agx.png"), atol=0.1 / 255)
 
 
 if __name__ == "__main__":
-    show(grid(), TABLE)
+    save_with_agx(color_grid(), TABLE)

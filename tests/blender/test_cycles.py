@@ -1,5 +1,5 @@
-"""The backend's G-buffers against what Cycles renders of the same meshes from the published cameras (specs:
-orbitpainter b.2 to b.4)."""
+"""Compares the backend's G-buffers with Cycles's render passes of the same meshes from the published cameras
+(docs/models/orbitpainter.md#cameras)."""
 
 import os
 import subprocess
@@ -12,7 +12,8 @@ from mathutils import Matrix
 
 pytestmark = [pytest.mark.worker, pytest.mark.every_blender]
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = 160
+RENDER_SIZE = 160
+"""Width and height of the renders, in pixels."""
 VIEWS = (
     "horizontal:0",
     "horizontal:37",
@@ -25,13 +26,13 @@ VIEWS = (
 
 
 def monkey() -> None:
-    """Hides parts of itself; smooth but for its eyes, and open behind them."""
+    """A mesh that occludes parts of itself; smooth except for its eyes, and open behind them."""
     bpy.ops.mesh.primitive_monkey_add(size=0.8, rotation=(0.2, 0, 0.3))
     bpy.ops.object.shade_smooth()
 
 
 def torus() -> None:
-    """Smooth, coarse enough for its shading normals to differ from its faces."""
+    """A smooth mesh, so coarse that its shading normals differ from its face normals."""
     bpy.ops.mesh.primitive_torus_add(
         major_segments=20, minor_segments=9, major_radius=0.34, minor_radius=0.13, rotation=(0.9, 0.4, 0)
     )
@@ -39,7 +40,7 @@ def torus() -> None:
 
 
 def bowl() -> None:
-    """Open, flat-shaded, its faces turned inward: half of the views see a back."""
+    """An open, flat-shaded mesh whose faces point inwards: half of the views see back faces."""
     bpy.ops.mesh.primitive_uv_sphere_add(segments=14, ring_count=10, radius=0.48, rotation=(0.7, 0.2, 0))
     mesh = bpy.context.object.data
     corners = [tuple(reversed(face.vertices)) for face in mesh.polygons if face.center.z < 0.1]
@@ -52,8 +53,9 @@ MESHES = {"monkey": monkey, "torus": torus, "bowl": bowl}
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory) -> tuple[dict, dict]:
-    """``(cycles, drawn)``: per mesh and view its mask (H, W) bool, position and normal (H, W, 3) float32."""
+def buffers(tmp_path_factory) -> tuple[dict, dict]:
+    """``(cycles, rasterized)``: the mask (H, W) bool, position and normal (H, W, 3) float32 of each mesh and
+    view."""
     folder = tmp_path_factory.mktemp("cycles")
     cycles, arrays = {}, {}
     for name, make in MESHES.items():
@@ -72,35 +74,35 @@ def rendered(tmp_path_factory) -> tuple[dict, dict]:
     command = [
         os.environ["BACKEND_PYTHON"],
         "-m",
-        "tests.blender.drawn",
+        "tests.blender.rasterize_meshes",
         folder / "meshes.npz",
-        folder / "drawn.npz",
-        str(SIZE),
+        folder / "rasterized.npz",
+        str(RENDER_SIZE),
         *VIEWS,
     ]
     subprocess.run(command, cwd=ROOT, check=True, timeout=120)
-    with np.load(folder / "drawn.npz", allow_pickle=False) as drawn:
-        return cycles, dict(drawn)
+    with np.load(folder / "rasterized.npz", allow_pickle=False) as rasterized:
+        return cycles, dict(rasterized)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("mesh", MESHES)
-def test_a_view_is_what_cycles_renders(rendered, mesh, view):
-    (mask, position, normal), (drawn_mask, drawn_position, drawn_normal) = (
-        [images[f"{mesh}/{view}/{part}"] for part in ("mask", "position", "normal")] for images in rendered
+def test_a_rasterized_view_matches_cycles(buffers, mesh, view):
+    (mask, position, normal), (our_mask, our_position, our_normal) = (
+        [images[f"{mesh}/{view}/{part}"] for part in ("mask", "position", "normal")] for images in buffers
     )
     assert mask.sum() > 2000
-    assert not (mask & ~grown(drawn_mask)).any(), "Cycles sees the surface more than a pixel outside of ours"
-    assert not (drawn_mask & ~grown(mask)).any(), "we see the surface more than a pixel outside of Cycles's"
-    interior = ~grown(~mask) & ~grown(~drawn_mask)
-    away = np.abs(position - drawn_position).max(axis=2)[interior]
+    assert not (mask & ~dilate(our_mask)).any(), "Cycles sees the surface more than a pixel outside of ours"
+    assert not (our_mask & ~dilate(mask)).any(), "we see the surface more than a pixel outside of Cycles's"
+    interior = ~dilate(~mask) & ~dilate(~our_mask)
+    away = np.abs(position - our_position).max(axis=2)[interior]
     assert (away <= 1 / 255).mean() >= 0.995
-    cosine = (normal * drawn_normal).sum(axis=2)[interior]
+    cosine = (normal * our_normal).sum(axis=2)[interior]
     assert (cosine >= np.cos(np.radians(2))).mean() >= 0.995
 
 
-def grown(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask and its eight neighbours."""
+def dilate(mask: np.ndarray) -> np.ndarray:
+    """The mask (H, W) bool grown by its eight neighbours."""
     padded = np.pad(mask, 1)
     height, width = mask.shape
     return np.any([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
@@ -115,7 +117,7 @@ def empty_scene() -> bpy.types.Scene:
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.filter_width = 1, 0.01
     scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
-    scene.render.resolution_x = scene.render.resolution_y = SIZE
+    scene.render.resolution_x = scene.render.resolution_y = RENDER_SIZE
     scene.render.film_transparent = True
     scene.view_layers[0].use_pass_position = scene.view_layers[0].use_pass_normal = True
     settings = scene.render.image_settings
@@ -139,7 +141,7 @@ def make_diffuse(obj: bpy.types.Object) -> None:
 
 
 def place_camera(camera: bpy.types.Object, view: str) -> None:
-    """The published matrices, written out: columns right, up, back, position."""
+    """Sets the camera of a view to the published matrix, whose columns are right, up, back and position."""
     kind, *numbers = view.split(":")
     data = camera.data
     data.lens, data.sensor_width, data.type = 35, 32, "PERSP"

@@ -1,5 +1,5 @@
-"""The zip in a Blender that has nothing else: built, validated, installed, enabled, driven, with the wheels
-that it carries."""
+"""Builds, validates, installs, enables and uses the extension's zip with its own wheels in an otherwise empty
+Blender."""
 
 import functools
 import json
@@ -39,12 +39,12 @@ print(json.dumps({
 """
 
 JOB = """
-from bl_ext.user_default.orbit_texture.addon.queue import queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 home = Path(sys.modules["bl_ext.user_default.orbit_texture"].__file__).parent
 def files():
     return {str(file): file.stat().st_mtime_ns for file in home.rglob("*") if "__pycache__" not in file.parts}
 before = files()
-bpy.context.scene.orbit_texture.image = bpy.data.images.load(picture)
+bpy.context.scene.orbit_texture.image = bpy.data.images.load(reference)
 bpy.ops.mesh.primitive_cube_add(calc_uvs=False)
 bpy.ops.orbit_texture.texture_selected()
 until = time.monotonic() + 60
@@ -81,7 +81,7 @@ def package(blender, tmp_path_factory):
     return package
 
 
-def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
+def test_the_zip_installs_with_its_own_pyzmq(package, tmp_path):
     [facts] = run_blender(FROM_DISK + IMPORTS, tmp_path, source=str(package))
     version, place = facts.pop("zmq")
     assert version == "27.3.0"
@@ -90,29 +90,29 @@ def test_the_zip_installs_and_brings_its_own_pyzmq(package, tmp_path):
 
 
 @pytest.mark.worker
-def test_the_installed_zip_textures_an_object_and_writes_nothing_into_its_own_folder(
+def test_the_installed_zip_textures_an_object_and_does_not_write_to_itself(
     package, scripted_worker, tmp_path
 ):
     from tests.blender import make
 
-    (tmp_path / "picture.png").write_bytes(make.png())
+    (tmp_path / "reference.png").write_bytes(make.png())
     [facts] = run_blender(
-        FROM_DISK + JOB, tmp_path, source=str(package), picture=str(tmp_path / "picture.png")
+        FROM_DISK + JOB, tmp_path, source=str(package), reference=str(tmp_path / "reference.png")
     )
     assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}
 
 
-def test_blender_installs_from_a_repository_that_it_is_given_the_address_of(package, blender, tmp_path):
+def test_blender_installs_the_extension_from_a_repository_url(package, blender, tmp_path):
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / package.name).symlink_to(package)
     extension.build_repository_index(blender, folder)
     assert (folder / "index.html").exists()
-    asked = []
+    requests = []
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, _format, *values):
-            asked.append(values[0])
+            requests.append(values[0])
 
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -121,15 +121,18 @@ def test_blender_installs_from_a_repository_that_it_is_given_the_address_of(pack
         )
         server.shutdown()
     assert facts["button"]
-    assert [request.split()[1].partition("?")[0] for request in asked] == ["/index.json", f"/{package.name}"]
+    assert [request.split()[1].partition("?")[0] for request in requests] == [
+        "/index.json",
+        f"/{package.name}",
+    ]
 
 
 def run_blender(script: str, tmp_path: Path, **values: str) -> list[dict]:
-    """The JSON lines that a script prints in a Blender with an empty profile and without pyzmq."""
-    start = "import json, os, sys, threading, time\nfrom pathlib import Path\nimport bpy\n"
-    given = "".join(f"{name} = {value!r}\n" for name, value in values.items())
+    """Runs a script in a Blender with an empty profile and without pyzmq; returns its lines of JSON."""
+    imports = "import json, os, sys, threading, time\nfrom pathlib import Path\nimport bpy\n"
+    assignments = "".join(f"{name} = {value!r}\n" for name, value in values.items())
     done = subprocess.run(
-        [sys.executable, "-S", "-c", start + given + script + "os._exit(0)"],
+        [sys.executable, "-S", "-c", imports + assignments + script + "os._exit(0)"],
         capture_output=True,
         text=True,
         check=False,
@@ -144,7 +147,7 @@ def run_blender(script: str, tmp_path: Path, **values: str) -> list[dict]:
 
 
 def packages_without_pyzmq(tmp_path: Path) -> Path:
-    """A folder like this Python's site-packages, in which ``import zmq`` fails."""
+    """A folder with links to this Python's packages except pyzmq."""
     import bpy
 
     folder = tmp_path / "packages"

@@ -1,5 +1,4 @@
-"""OrbitPainter behind Blender's button, with tiny random networks: colours without meaning, through every
-part of the product."""
+"""OrbitPainter from the button to the take, with tiny random networks, whose colours have no meaning."""
 
 import os
 import subprocess
@@ -18,7 +17,7 @@ from tests.blender.make import ROOT
 pytestmark = pytest.mark.worker
 
 
-def button(tmp_path):
+def texture_with_orbitpainter(tmp_path):
     obj = make.suzanne()
     settings = bpy.context.scene.orbit_texture
     settings.image = bpy.data.images.load(str(make.reference(tmp_path)))
@@ -33,8 +32,8 @@ def button(tmp_path):
     return obj
 
 
-def test_without_weights_the_button_says_where_they_belong(tmp_path):
-    button(tmp_path)
+def test_a_job_without_weights_reports_their_folder(tmp_path):
+    texture_with_orbitpainter(tmp_path)
     assert (
         f"OrbitPainter's weights are not in {paths.models() / 'orbitpainter'}"
         in queue.entries[0].error.message
@@ -42,7 +41,7 @@ def test_without_weights_the_button_says_where_they_belong(tmp_path):
     assert queue.entries[0].error.fix == "download_weights"
 
 
-def test_random_networks_paint_a_take_that_says_so(tmp_path):
+def test_a_take_of_random_networks_is_reported_as_such(tmp_path):
     script = (
         "import pathlib, sys; from tests.tiny_model import write_model; "
         "write_model(pathlib.Path(sys.argv[1]))"
@@ -50,13 +49,13 @@ def test_random_networks_paint_a_take_that_says_so(tmp_path):
     subprocess.run(
         [os.environ["BACKEND_PYTHON"], "-c", script, paths.models() / "orbitpainter"], cwd=ROOT, check=True
     )
-    assert not weights.there(ORBITPAINTER)
+    assert not weights.is_installed(ORBITPAINTER)
     download = queue.download("orbitpainter", "OrbitPainter's weights")
     make.poll_until_settled(queue)
     assert download.applied, download.error
-    assert weights.there(ORBITPAINTER)
+    assert weights.is_installed(ORBITPAINTER)
     queue.dismiss(download)
-    obj = button(tmp_path)
+    obj = texture_with_orbitpainter(tmp_path)
     assert queue.entries[0].applied, queue.entries[0].error
     take = obj.orbit_texture.takes[0]
     assert "OrbitPainter's weights are random" in take.report

@@ -1,4 +1,4 @@
-"""The panel offers what :class:`Settings` allows, and everything says what it does."""
+"""The panel offers what :class:`Settings` allows, and everything has a description."""
 
 from dataclasses import fields
 
@@ -15,8 +15,8 @@ def test_the_panels_defaults_are_those_of_the_settings():
 
 
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
-def test_the_panel_has_every_setting_with_its_choices_range_and_description(setting):
-    # Which card there is belongs to the computer, not to the file.
+def test_the_panel_has_every_setting_with_its_range_and_description(setting):
+    # The device depends on the computer, not on the file.
     owner = preferences.Preferences if setting.name == "device" else properties.SceneProperties
     prop = owner.bl_rna.properties[setting.name]
     assert prop.description == setting.metadata["doc"]
@@ -38,7 +38,7 @@ def test_a_given_view_is_part_of_the_settings():
     assert (panel.to_settings().azimuth, panel.to_settings().elevation) == (30, 10)
 
 
-def test_every_operator_and_property_says_what_it_does():
+def test_every_operator_and_property_has_a_description():
     assert all(cls.bl_description for cls in operators._CLASSES)
     for cls in (properties.SceneProperties,):
         assert all(

@@ -7,7 +7,7 @@ knows no languages.
 
 import bpy
 from bl_ext.user_default.orbit_texture.addon.checks import preflight
-from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry
 from bl_ext.user_default.orbit_texture.addon.objects import report
 from bl_ext.user_default.orbit_texture.addon.ui.text import status
 from bl_ext.user_default.orbit_texture.backend.api.events import JobEvent, State
@@ -16,8 +16,8 @@ from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 GERMAN = {
     (
         "*",
-        "There is no UV map. The texture brings one, '{}'.",
-    ): "Es gibt keine UV-Map. Die Textur bringt eine mit, '{}'.",
+        "The mesh has no UV map. A new one called '{}' is added with the texture.",
+    ): "Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens '{}'.",
     ("*", "Paint"): "Malen",
     ("*", "{} left"): "noch {}",
     ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}",
@@ -36,11 +36,11 @@ equal(bpy.app.translations.locale, "de_DE")
 cube = bpy.data.objects["Cube"]
 cube.data.uv_layers.remove(cube.data.uv_layers[0])
 equal(
-    [finding.sentence for finding in preflight.findings(cube, Settings(), None)],
-    ["Es gibt keine UV-Map. Die Textur bringt eine mit, 'Orbit Texture'."],
+    [notice.text for notice in preflight.notices(cube, Settings(), None)],
+    ["Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens 'Orbit Texture'."],
 )
 equal(report.sentences({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
 equal(
-    status(Entry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
+    status(JobEntry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
     "Malen 50%, noch 0:35",
 )

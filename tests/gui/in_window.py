@@ -149,7 +149,7 @@ def look_at_add_on() -> dict:
                 "state": entry.event.state,
                 "stage": entry.event.stage,
                 "applied": entry.applied,
-                "pictures": len(previews.icons(entry.job)),
+                "pictures": len(previews.icon_ids(entry.job)),
                 "error": entry.error.message if entry.error else "",
             }
             for entry in queue.entries

@@ -1,13 +1,18 @@
-"""A pipeline whose stages do what the job's name says, so that the service can be tested with real processes
-and without textures.
+"""A pipeline whose stages run a script in the job's name, so that the service can be tested with real
+processes and without textures.
 
-A name is words ``stage=action``; a stage without a word takes no time. Actions: ``sleep:SECONDS`` reports
-progress meanwhile; ``deaf:SECONDS`` sleeps without reporting; ``native:SECONDS`` waits in machine code that
-holds the interpreter; ``wait`` reports
-progress until the test creates the file ``STAGE.go`` in the job's folder; ``children`` starts a process and waits
-for it; ``show:N`` shows N pictures; ``crash``,
-``exit``, ``error``, ``invalid``, ``memory``, ``full``, ``chatter``. A finished stage leaves a file with its
-name, and is skipped the next time.
+The script is a list of words ``stage=action``; a stage without an action takes no time. Actions:
+
+- ``sleep:SECONDS`` sleeps and reports progress;
+- ``deaf:SECONDS`` sleeps without reporting, so that a cancellation is not noticed;
+- ``native:SECONDS`` waits in machine code that holds the interpreter's lock;
+- ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
+- ``children`` starts a process and waits for it;
+- ``show:N`` sends a preview of N images;
+- ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
+- ``chatter`` prints to standard output.
+
+A finished stage leaves a file with its name, and is skipped in the next run.
 """
 
 import errno
@@ -26,7 +31,7 @@ from backend.api.job import Job, Result
 STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
 
 
-def run(job: Job, folder: Path, progress, show) -> Result:
+def run(job: Job, folder: Path, progress, show_preview) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
     ran = []
     for number, stage in enumerate(STAGES):
@@ -38,8 +43,8 @@ def run(job: Job, folder: Path, progress, show) -> Result:
         _perform(
             action,
             argument,
-            lambda part, stage=stage, number=number: progress(stage, (number + part) / len(STAGES)),
-            show,
+            lambda fraction, stage=stage, number=number: progress(stage, (number + fraction) / len(STAGES)),
+            show_preview,
             folder,
             stage,
         )
@@ -48,11 +53,11 @@ def run(job: Job, folder: Path, progress, show) -> Result:
         done.touch()
         ran.append(stage)
     uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
-    picture = np.frombuffer(job.reference.tobytes()[:1000], np.uint8)
-    return Result(uvs, {"base_color": picture}, {"ran": ran, "name": job.name}, sheet=picture)
+    image = np.frombuffer(job.reference.tobytes()[:1000], np.uint8)
+    return Result(uvs, {"base_color": image}, {"ran": ran, "name": job.name}, sheet=image)
 
 
-def _perform(action: str, argument: str, progress, show, folder: Path, stage: str) -> None:
+def _perform(action: str, argument: str, progress, show_preview, folder: Path, stage: str) -> None:
     if action == "sleep":
         begun, seconds = time.monotonic(), float(argument)
         while (passed := time.monotonic() - begun) < seconds:
@@ -83,15 +88,15 @@ def _perform(action: str, argument: str, progress, show, folder: Path, stage: st
     elif action == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "paint.npy"))
     elif action == "show":
-        show(np.full((int(argument), 4, 4, 3), 7, np.uint8))
+        show_preview(np.full((int(argument), 4, 4, 3), 7, np.uint8))
     elif action == "chatter":
         os.write(1, b"a library prints\n")
         print("and so does Python")
 
 
 def _hold_interpreter(seconds: float) -> None:
-    """Machine code that never lets another thread run, as numba's does: no thread of this process hears a
-    cancellation."""
+    """Runs machine code that keeps the interpreter's lock, as numba's may, so that no other thread of this
+    process notices a cancellation."""
     import ctypes
 
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))

@@ -64,9 +64,9 @@ def test_a_job_outlives_blender_and_a_new_one_collects_it(watchers, run):
     first.until(job_id, "running", stage="render")
     first.close()
     second = watchers()
-    second.client.jobs([job_id])
+    second.client.follow([job_id])
     assert second.final(job_id).result.report["ran"] == list(STAGES)
-    second.client.jobs([job_id])
+    second.client.follow([job_id])
     assert second.final(job_id).state == "finished"
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has th
 def shared(tmp_path_factory):
     """A client and its server, for tests that leave the server as it was."""
     watcher = Watcher(tmp_path_factory.mktemp("service") / "run")
-    wait_for(lambda: watcher.client.connected)
+    wait_for(lambda: watcher.client.is_connected)
     yield watcher
     watcher.close()
     end_server(watcher.run_directory)
@@ -224,7 +224,7 @@ def test_jobs_that_wait_are_done_in_the_order_that_was_asked_for_whatever_does_n
 def test_submitting_a_job_that_is_known_changes_nothing(shared):
     job_id = shared.submit("render=sleep:0.5")
     shared.until(job_id, "running")
-    shared.submit("something else", id=job_id)
+    shared.submit("something else", job_id=job_id)
     assert shared.final(job_id).result.report["name"] == "render=sleep:0.5"
     assert (shared.run_directory / "jobs" / job_id / "ran.txt").read_text().split() == list(STAGES)
 

@@ -1,4 +1,4 @@
-"""Preflight: what an object's state is called, which button mends it, and what the checks of a mesh find."""
+"""Preflight: the notices about an object, the buttons that fix it, and the checks of a mesh."""
 
 import bpy
 import numpy as np
@@ -16,34 +16,34 @@ from tests.blender import make
 pytestmark = pytest.mark.every_blender
 
 
-def found(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Finding]:
-    """The findings by name, after the mesh was checked."""
+def find_notices(obj: bpy.types.Object, painter: str = "draft") -> dict[str, preflight.Notice]:
+    """The notices by topic, after the mesh was checked."""
     if obj.mode == "OBJECT":
         inspection.inspect(obj)
     return {
-        finding.name: finding
-        for finding in preflight.findings(obj, Settings(painter=painter), inspection.known(obj))
+        notice.topic: notice
+        for notice in preflight.notices(obj, Settings(painter=painter), inspection.get_cached_check(obj))
     }
 
 
-def test_nothing_is_found_on_a_good_mesh():
-    assert found(make.suzanne()) == {}
+def test_a_good_mesh_has_no_notices():
+    assert find_notices(make.suzanne()) == {}
 
 
-def test_a_mesh_without_uvs_is_told_that_it_gets_some():
-    finding = found(make.cube(uvs=False))["uv_map"]
-    assert "'Orbit Texture'" in finding.sentence
-    assert not finding.urgent
+def test_a_mesh_without_uvs_is_reported_to_get_a_uv_map():
+    notice = find_notices(make.cube(uvs=False))["uv_map"]
+    assert "'Orbit Texture'" in notice.text
+    assert not notice.urgent
 
 
-def test_edit_mode_blocks_and_offers_object_mode():
+def test_edit_mode_is_urgent_and_offers_object_mode():
     obj = make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
-    finding = found(obj)["invalid_target"]
-    assert (finding.urgent, finding.fix) == (True, "object_mode")
+    notice = find_notices(obj)["invalid_target"]
+    assert (notice.urgent, notice.fix) == (True, "object_mode")
 
 
-def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
+def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -51,65 +51,65 @@ def test_linked_data_blocks_and_make_local_mends_it(tmp_path):
         target.objects = source.objects
     bpy.context.collection.objects.link(target.objects[0])
     make.select(target.objects[0])
-    finding = found(bpy.context.object)["invalid_target"]
-    assert (finding.urgent, finding.fix) == (True, "make_local")
+    notice = find_notices(bpy.context.object)["invalid_target"]
+    assert (notice.urgent, notice.fix) == (True, "make_local")
     bpy.ops.orbit_texture.make_local()
-    assert found(bpy.context.object) == {}
+    assert find_notices(bpy.context.object) == {}
 
 
-def test_too_many_faces_block(monkeypatch):
+def test_a_mesh_with_too_many_faces_is_urgent(monkeypatch):
     obj = make.suzanne()
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
-    assert "968 triangles" in found(obj)["invalid_mesh"].sentence
+    assert "968 triangles" in find_notices(obj)["invalid_mesh"].text
 
 
-def test_missing_weights_block_and_offer_the_download(tmp_path, monkeypatch):
+def test_missing_weights_are_urgent_and_offer_the_download(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     bpy.context.scene.orbit_texture.painter = "orbitpainter"
     obj = make.suzanne()
-    assert found(obj, "orbitpainter")["weights"].fix == "download_weights"
-    assert found(obj, "draft") == {}
+    assert find_notices(obj, "orbitpainter")["weights"].fix == "download_weights"
+    assert find_notices(obj, "draft") == {}
 
 
-def test_modifiers_that_add_geometry_are_told_and_others_are_not():
+def test_modifiers_that_add_geometry_are_reported_and_others_are_not():
     obj = make.cube()
     obj.modifiers.new("Wave", "WAVE")
-    assert found(obj) == {}
+    assert find_notices(obj) == {}
     obj.modifiers.new("Mirror", "ARRAY")
-    assert "Wave, Mirror" in found(obj)["modifiers"].sentence
-    assert "is textured too" in found(obj)["modifiers"].sentence
+    assert "Wave, Mirror" in find_notices(obj)["modifiers"].text
+    assert "is textured too" in find_notices(obj)["modifiers"].text
     make.without_uvs(obj)
-    assert "without its modifiers" in found(obj)["modifiers"].sentence
+    assert "without its modifiers" in find_notices(obj)["modifiers"].text
 
 
-@pytest.mark.parametrize(("scale", "told"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
-def test_a_scale_that_is_uneven_or_negative_is_told(scale, told):
+@pytest.mark.parametrize(("scale", "expected"), [((2, 2, 2), False), ((2, 1, 1), True), ((-1, -1, -1), True)])
+def test_a_non_uniform_or_negative_scale_is_reported(scale, expected):
     obj = make.suzanne()
     obj.scale = scale
     bpy.context.view_layer.update()
-    assert ("scale" in found(obj)) == told
+    assert ("scale" in find_notices(obj)) == expected
 
 
-def test_flipped_faces_are_found_and_mended_on_a_press_that_can_be_undone():
+def test_flipped_faces_are_found_and_recalculate_normals_can_be_undone():
     obj = make.suzanne()
     flip(obj, range(40))
-    finding = found(obj)["normals"]
-    assert finding.fix == "recalculate_normals"
+    notice = find_notices(obj)["normals"]
+    assert notice.fix == "recalculate_normals"
     bpy.ops.ed.undo_push(message="before")
     before = fingerprint(obj)
     bpy.ops.orbit_texture.recalculate_normals("EXEC_DEFAULT", True)
     obj = bpy.context.object
-    assert "normals" not in found(obj)
+    assert "normals" not in find_notices(obj)
     bpy.ops.ed.undo()
     assert fingerprint(bpy.context.object) == before
 
 
-def test_a_closed_mesh_that_is_inside_out_is_found_and_mended():
+def test_an_inside_out_mesh_is_found_and_fixed():
     obj = make.cube()
     flip(obj, range(6))
-    assert "inwards" in found(obj)["normals"].sentence
+    assert "inwards" in find_notices(obj)["normals"].text
     bpy.ops.orbit_texture.recalculate_normals()
-    assert "normals" not in found(obj)
+    assert "normals" not in find_notices(obj)
 
 
 def flip(obj: bpy.types.Object, faces) -> None:
@@ -118,14 +118,14 @@ def flip(obj: bpy.types.Object, faces) -> None:
     obj.data.update()
 
 
-def uvs(obj: bpy.types.Object) -> np.ndarray:
+def read_uvs(obj: bpy.types.Object) -> np.ndarray:
     values = np.empty(2 * len(obj.data.loops), np.float32)
     obj.data.attributes["UVMap"].data.foreach_get("vector", values)
     return values.reshape(-1, 2)
 
 
-def moved(obj: bpy.types.Object, u: float) -> np.ndarray:
-    return uvs(obj) + np.float32([u, 0])
+def shift_uvs(obj: bpy.types.Object, u: float) -> np.ndarray:
+    return read_uvs(obj) + np.float32([u, 0])
 
 
 def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
@@ -133,52 +133,52 @@ def set_uvs(obj: bpy.types.Object, values: np.ndarray) -> None:
     obj.data.update()
 
 
-def test_a_layout_that_lies_over_itself_is_found():
+def test_overlapping_uvs_are_found():
     obj = make.cube()
-    values = uvs(obj)
+    values = read_uvs(obj)
     values[4:8] = values[0:4] + 0.05
     set_uvs(obj, values)
-    assert "overlap" in found(obj)["uv_map"].sentence
-    assert not found(obj)["uv_map"].urgent
+    assert "overlap" in find_notices(obj)["uv_map"].text
+    assert not find_notices(obj)["uv_map"].urgent
 
 
-def test_every_face_on_the_whole_square_is_an_overlap():
+def test_faces_that_all_fill_the_uv_square_are_an_overlap():
     obj = make.suzanne()
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.mesh.select_all(action="SELECT")
     bpy.ops.uv.reset()
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert "overlap" in found(obj)["uv_map"].sentence
+    assert "overlap" in find_notices(obj)["uv_map"].text
 
 
-def test_a_layout_on_udim_tiles_is_good_and_one_across_their_border_is_told():
+def test_uvs_on_udim_tiles_are_accepted_and_uvs_across_a_border_reported():
     obj = make.cube()
-    set_uvs(obj, moved(obj, 1))
-    assert found(obj) == {}
-    set_uvs(obj, moved(obj, 0.5))
-    assert "leaves the unit square" in found(obj)["uv_map"].sentence
+    set_uvs(obj, shift_uvs(obj, 1))
+    assert find_notices(obj) == {}
+    set_uvs(obj, shift_uvs(obj, 0.5))
+    assert "cross the border of the unit square" in find_notices(obj)["uv_map"].text
 
 
-def test_no_room_for_another_uv_map_blocks():
+def test_a_mesh_with_no_room_for_another_uv_map_is_urgent():
     obj = make.cube()
-    set_uvs(obj, moved(obj, 0.5))
+    set_uvs(obj, shift_uvs(obj, 0.5))
     while len(obj.data.uv_layers) < mesh_io.MAX_UV_LAYERS:
         obj.data.uv_layers.new()
     obj.data.uv_layers.active_index = 0
-    assert found(obj)["uv_map"].urgent
+    assert find_notices(obj)["uv_map"].urgent
 
 
-def test_what_is_known_is_forgotten_when_the_mesh_changes_and_not_when_the_object_moves():
+def test_a_cached_check_is_dropped_when_the_mesh_changes_not_when_it_moves():
     obj = make.suzanne()
     inspection.inspect(obj)
     obj.location.x = 1
     bpy.context.view_layer.update()
-    assert inspection.known(obj)
+    assert inspection.get_cached_check(obj)
     flip(obj, [0])
     bpy.context.view_layer.update()
-    assert inspection.known(obj) is None
+    assert inspection.get_cached_check(obj) is None
     bpy.ops.orbit_texture.check_mesh()
-    assert inspection.known(obj).flipped_edges == 4
+    assert inspection.get_cached_check(obj).flipped_edges == 4
 
 
 def test_a_mesh_of_a_million_triangles_can_be_checked():
@@ -192,14 +192,14 @@ def test_a_mesh_of_a_million_triangles_can_be_checked():
     )
 
 
-def test_a_larger_job_costs_more():
+def test_a_larger_job_has_a_higher_estimate():
     small = estimate.cost(5_000, Settings(texture_size=1024))
     assert estimate.cost(1_000_000, Settings(texture_size=1024)).seconds > small.seconds
     assert estimate.cost(5_000, Settings(texture_size=8192)).gigabytes > small.gigabytes
     assert estimate.cost(5_000, Settings(painter="orbitpainter")) is None
 
 
-def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(monkeypatch):
+def test_the_estimated_time_follows_the_pace_of_the_last_complete_job(monkeypatch):
     monkeypatch.setattr(estimate, "_pace", 1.0)
     settings = Settings()
     usual = estimate.cost(5_000, settings).seconds
@@ -209,110 +209,110 @@ def test_the_time_is_told_at_the_pace_of_the_last_job_that_did_all_its_stages(mo
         "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6},
     }
     for _ in range(2):
-        estimate.learn(report)
+        estimate.learn_pace(report)
         assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
     assert estimate.cost(330_000, settings).seconds > 10
-    estimate.learn(report | {"seconds": {"bake": 100}})
+    estimate.learn_pace(report | {"seconds": {"bake": 100}})
     assert estimate.cost(5_000, settings).seconds == pytest.approx(10)
     assert usual > 10
 
 
 @pytest.fixture
 def computer(tmp_path, monkeypatch):
-    """Gives this computer so many gigabytes of memory, and a card of which so many are free, or none."""
+    """Sets the gigabytes of memory of this computer, and those free on its graphics card, if it has one."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     monkeypatch.setattr(weights, "missing", lambda settings: [])
 
-    def have(memory: float, card: float = 0.0) -> None:
+    def set_memory(ram: float, gpu: float = 0.0) -> None:
         gigabyte = 1_000_000_000
-        there = [Device("cpu", "", 0, int(memory * gigabyte), cores=8)]
-        there += [Device("cuda:0", "NVIDIA RTX", 0, int(card * gigabyte))] if card else []
-        save_devices(there)
-        devices.look()
-        monkeypatch.setattr(estimate, "memory", lambda: memory)
+        found = [Device("cpu", "", 0, int(ram * gigabyte), cores=8)]
+        found += [Device("cuda:0", "NVIDIA RTX", 0, int(gpu * gigabyte))] if gpu else []
+        save_devices(found)
+        devices.refresh()
+        monkeypatch.setattr(estimate, "total_memory", lambda: ram)
 
-    yield have
+    yield set_memory
     monkeypatch.undo()
-    devices.look()
+    devices.refresh()
 
 
-def test_a_card_that_is_too_small_is_told_with_what_the_model_takes_and_draft_mends_it(computer):
+def test_a_graphics_card_too_small_for_the_model_is_reported_and_draft_fixes_it(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter = "orbitpainter"
-    computer(memory=64, card=4)
-    finding = found(obj, "orbitpainter")["memory"]
-    assert (
-        "OrbitPainter takes at least 6.0 GB of the card's memory, and of NVIDIA RTX 4.0 GB were free"
-        in finding.sentence
-    )
-    assert (finding.fix, finding.urgent) == ("use_less_memory", True)
+    computer(ram=64, gpu=4)
+    notice = find_notices(obj, "orbitpainter")["memory"]
+    assert "OrbitPainter needs at least 6.0 GB of graphics memory. NVIDIA RTX had 4.0 GB free" in notice.text
+    assert (notice.fix, notice.urgent) == ("use_less_memory", True)
     bpy.ops.orbit_texture.use_less_memory()
     assert panel.painter == "draft"
-    assert found(obj, panel.painter) == {}
+    assert find_notices(obj, panel.painter) == {}
 
 
-def test_a_card_on_which_only_fast_fits_gets_fast(computer):
+def test_use_less_memory_chooses_fast_if_only_fast_fits_the_graphics_card(computer):
     obj, panel = make.suzanne(), bpy.context.scene.orbit_texture
     panel.painter, panel.quality = "orbitpainter", "balanced"
-    computer(memory=64, card=7)
-    assert [
-        finding.fix for finding in preflight.findings(obj, panel.to_settings(), None) if finding.urgent
-    ] == ["use_less_memory"]
+    computer(ram=64, gpu=7)
+    assert [notice.fix for notice in preflight.notices(obj, panel.to_settings(), None) if notice.urgent] == [
+        "use_less_memory"
+    ]
     bpy.ops.orbit_texture.use_less_memory()
     assert (panel.painter, panel.quality) == ("orbitpainter", "fast")
-    assert not preflight.findings(obj, panel.to_settings(), None)
+    assert not preflight.notices(obj, panel.to_settings(), None)
     assert bpy.ops.orbit_texture.use_less_memory() == {"CANCELLED"}
 
 
-def test_without_a_card_a_model_needs_the_computers_memory_and_without_the_doctor_nothing_is_known(computer):
+def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
     obj = make.suzanne()
-    assert found(obj, "orbitpainter") == {}
-    computer(memory=23)
+    assert find_notices(obj, "orbitpainter") == {}
+    computer(ram=23)
     assert (
-        "OrbitPainter takes at least 33.7 GB of memory on this device, and this computer has 23.0"
-        in found(obj, "orbitpainter")["memory"].sentence
+        "OrbitPainter needs at least 33.7 GB of memory on this device, and this computer has 23.0"
+        in find_notices(obj, "orbitpainter")["memory"].text
     )
-    computer(memory=64)
-    assert found(obj, "orbitpainter") == {}
+    computer(ram=64)
+    assert find_notices(obj, "orbitpainter") == {}
 
 
-def test_the_peak_of_memory_is_told_before_a_job_with_a_model_too(computer):
-    assert preflight.forecast(5_000, Settings(painter="orbitpainter")) == ""
-    computer(memory=64, card=80)
+def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
+    assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == ""
+    computer(ram=64, gpu=80)
     assert (
-        preflight.forecast(5_000, Settings(painter="orbitpainter"))
-        == "About 34 GB of the card, 3 GB of memory"
+        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
+        == "About 34 GB of graphics memory, 3 GB of memory"
     )
-    computer(memory=64, card=16)
+    computer(ram=64, gpu=16)
     assert (
-        preflight.forecast(5_000, Settings(painter="orbitpainter"))
-        == "About 8 GB of the card, 30 GB of memory"
+        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
+        == "About 8 GB of graphics memory, 30 GB of memory"
     )
-    assert preflight.forecast(5_000, Settings(refine=True)) == "About 4 GB of the card, 3 GB of memory"
-    computer(memory=64)
-    assert preflight.forecast(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
+    assert (
+        preflight.describe_cost(5_000, Settings(refine=True))
+        == "About 4 GB of graphics memory, 3 GB of memory"
+    )
+    computer(ram=64)
+    assert preflight.describe_cost(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
 
 
-def test_a_device_that_is_not_there_is_told(computer):
+def test_a_missing_device_is_reported(computer):
     obj = make.suzanne()
-    computer(memory=64, card=80)
-    told = preflight.findings(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
-    assert [(finding.name, "'cuda:3'" in finding.sentence) for finding in told] == [("device", True)]
-    assert not preflight.findings(obj, Settings(device="cuda:3"), None)
+    computer(ram=64, gpu=80)
+    notices = preflight.notices(obj, Settings(painter="orbitpainter", device="cuda:3"), None)
+    assert [(notice.topic, "'cuda:3'" in notice.text) for notice in notices] == [("device", True)]
+    assert not preflight.notices(obj, Settings(device="cuda:3"), None)
 
 
-def test_a_texture_that_is_too_large_for_the_memory_gets_the_largest_that_is_not(monkeypatch):
+def test_use_less_memory_chooses_the_largest_texture_that_fits(monkeypatch):
     make.suzanne()
     panel = bpy.context.scene.orbit_texture
     panel.texture_size = "8192"
-    monkeypatch.setattr(estimate, "memory", lambda: 3.0)
+    monkeypatch.setattr(estimate, "total_memory", lambda: 3.0)
     bpy.ops.orbit_texture.use_less_memory()
     assert panel.texture_size == "2048"
 
 
-def test_too_little_memory_is_told(monkeypatch):
+def test_too_little_memory_is_reported(monkeypatch):
     obj = make.suzanne()
-    monkeypatch.setattr(estimate, "memory", lambda: 1.5)
-    assert "this computer has 1.5" in found(obj)["memory"].sentence
-    monkeypatch.setattr(estimate, "memory", lambda: None)
-    assert found(obj) == {}
+    monkeypatch.setattr(estimate, "total_memory", lambda: 1.5)
+    assert "this computer has 1.5" in find_notices(obj)["memory"].text
+    monkeypatch.setattr(estimate, "total_memory", lambda: None)
+    assert find_notices(obj) == {}

@@ -21,37 +21,37 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def reference(tmp_path) -> Path:
     (tmp_path / "reference.png").write_bytes(make.png())
     return tmp_path / "reference.png"
 
 
-def events(capsys) -> list[dict]:
+def read_events(capsys) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
-def takes_in(file: Path) -> dict[str, int]:
+def count_takes(file: Path) -> dict[str, int]:
     """How many takes each object of a .blend has; opens it."""
     bpy.ops.wm.open_mainfile(filepath=str(file))
     return {obj.name: len(obj.orbit_texture.takes) for obj in bpy.data.objects}
 
 
-def scene(folder: Path, *names: str) -> Path:
+def save_scene(folder: Path, *names: str) -> Path:
     for name in names:
-        make.scripted(name)
+        make.scripted_cube(name)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
     return folder / "scene.blend"
 
 
 @pytest.mark.every_blender
-def test_texture_writes_a_copy_and_prints_events(tmp_path, picture, capsys):
-    source = scene(tmp_path, "Body", "Hat bake=sleep:0.3", "Floor")
+def test_texture_writes_a_copy_and_prints_events(tmp_path, reference, capsys):
+    source = save_scene(tmp_path, "Body", "Hat bake=sleep:0.3", "Floor")
     content = source.read_bytes()
     code = command.main(
         [
             "texture",
             "--image",
-            str(picture),
+            str(reference),
             "--objects",
             "Body",
             "Hat bake=sleep:0.3",
@@ -65,30 +65,33 @@ def test_texture_writes_a_copy_and_prints_events(tmp_path, picture, capsys):
         ]
     )
     assert code == 0
-    said = events(capsys)
-    assert [event["object"] for event in said if event["event"] == "object"] == ["Body", "Hat bake=sleep:0.3"]
-    assert any(event["event"] == "progress" and event["stage"] == "bake" for event in said)
-    assert said[-1] == {"event": "saved", "file": str(tmp_path / "out.blend")}
+    output = read_events(capsys)
+    assert [event["object"] for event in output if event["event"] == "object"] == [
+        "Body",
+        "Hat bake=sleep:0.3",
+    ]
+    assert any(event["event"] == "progress" and event["stage"] == "bake" for event in output)
+    assert output[-1] == {"event": "saved", "file": str(tmp_path / "out.blend")}
     assert Path(bpy.data.filepath) == source
-    assert takes_in(tmp_path / "out.blend") == {"Body": 1, "Hat bake=sleep:0.3": 1, "Floor": 0}
+    assert count_takes(tmp_path / "out.blend") == {"Body": 1, "Hat bake=sleep:0.3": 1, "Floor": 0}
     settings = json.loads(bpy.data.objects["Body"].orbit_texture.takes[0].settings)
     assert (settings["texture_size"], settings["seed"]) == (1024, 3)
     assert source.read_bytes() == content
 
 
-def test_an_object_that_fails_makes_the_exit_code_1(tmp_path, picture, capsys):
-    scene(tmp_path, "Good", "Bad bake=invalid")
+def test_an_object_that_fails_makes_the_exit_code_1(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Good", "Bad bake=invalid")
     code = command.main(
-        ["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend"), "--json"]
+        ["texture", "--image", str(reference), "--output", str(tmp_path / "out.blend"), "--json"]
     )
     assert code == 1
-    outcomes = {event["object"]: event for event in events(capsys) if event["event"] == "object"}
+    outcomes = {event["object"]: event for event in read_events(capsys) if event["event"] == "object"}
     assert outcomes["Bad bake=invalid"]["error"]["message"] == "This mesh is a test."
-    assert takes_in(tmp_path / "out.blend") == {"Good": 1, "Bad bake=invalid": 0}
+    assert count_takes(tmp_path / "out.blend") == {"Good": 1, "Bad bake=invalid": 0}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["--objects", "Nobody"], "no object called 'Nobody'"),
         (["--azimuth", "30"], "both azimuth and elevation"),
@@ -96,11 +99,13 @@ def test_an_object_that_fails_makes_the_exit_code_1(tmp_path, picture, capsys):
         (["--output", "out.glb"], "must be a .blend file"),
     ],
 )
-def test_bad_arguments_make_the_exit_code_2_and_write_nothing(tmp_path, picture, capsys, arguments, sentence):
-    scene(tmp_path, "Body")
+def test_bad_arguments_make_the_exit_code_2_and_write_nothing(
+    tmp_path, reference, capsys, arguments, message
+):
+    save_scene(tmp_path, "Body")
     output = tmp_path / "out.blend"
-    assert command.main(["texture", "--image", str(picture), "--output", str(output), *arguments]) == 2
-    assert sentence in capsys.readouterr().err
+    assert command.main(["texture", "--image", str(reference), "--output", str(output), *arguments]) == 2
+    assert message in capsys.readouterr().err
     assert not output.exists()
 
 
@@ -108,38 +113,40 @@ def test_an_unknown_option_makes_the_exit_code_2(capsys):
     assert command.main(["texture", "--nonsense"]) == 2
 
 
-def test_a_size_that_there_is_not_makes_the_exit_code_2(capsys):
+def test_an_unsupported_texture_size_makes_the_exit_code_2(capsys):
     assert command.main(["texture", "--image", "a.png", "--output", "b.blend", "--size", "1000"]) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, picture, capsys):
-    scene(tmp_path, "Body")
+def test_an_output_folder_that_cannot_be_written_is_reported(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body")
     (tmp_path / "file").write_text("not a folder")
     code = command.main(
-        ["texture", "--image", str(picture), "--output", str(tmp_path / "file" / "out.blend")]
+        ["texture", "--image", str(reference), "--output", str(tmp_path / "file" / "out.blend")]
     )
     assert code == 1
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_control_c_cancels_and_makes_the_exit_code_130(tmp_path, picture, capsys):
-    obj = scene(tmp_path, "Slow paint=sleep:20") and bpy.data.objects[0]
+def test_control_c_cancels_and_makes_the_exit_code_130(tmp_path, reference, capsys):
+    obj = save_scene(tmp_path, "Slow paint=sleep:20") and bpy.data.objects[0]
     before = fingerprint(obj)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
-    assert command.main(["texture", "--image", str(picture), "--output", str(tmp_path / "out.blend")]) == 130
+    assert (
+        command.main(["texture", "--image", str(reference), "--output", str(tmp_path / "out.blend")]) == 130
+    )
     assert fingerprint(obj) == before
     assert not (tmp_path / "out.blend").exists()
 
 
-def manifest(folder: Path, text: str) -> str:
+def write_manifest(folder: Path, text: str) -> str:
     (folder / "jobs.toml").write_text(text)
     return str(folder / "jobs.toml")
 
 
 @pytest.mark.every_blender
-def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
-    scene(tmp_path, "Body", "Hat")
-    jobs = manifest(
+def test_a_second_batch_skips_what_is_done(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat")
+    jobs = write_manifest(
         tmp_path,
         """
         output = "textured"
@@ -155,22 +162,22 @@ def test_a_second_batch_skips_what_is_done(tmp_path, picture, capsys):
     """,
     )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert len([event for event in events(capsys) if event["event"] == "object"]) == 3
+    assert len([event for event in read_events(capsys) if event["event"] == "object"]) == 3
     report = json.loads((tmp_path / "textured" / "scene.json").read_text())
     assert {name: outcome["state"] for name, outcome in report["objects"].items()} == {
         "Body": "finished",
         "Hat": "finished",
     }
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert {event["event"] for event in events(capsys)} == {"skipped"}
+    assert {event["event"] for event in read_events(capsys)} == {"skipped"}
     assert Path(bpy.data.filepath) == tmp_path / "scene.blend"
-    assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
-    assert takes_in(tmp_path / "hat.blend") == {"Body": 0, "Hat": 1}
+    assert count_takes(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
+    assert count_takes(tmp_path / "hat.blend") == {"Body": 0, "Hat": 1}
 
 
-def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_path, picture, capsys):
-    scene(tmp_path, "Body", "Hat")
-    jobs = manifest(
+def test_a_second_batch_retries_failures_and_a_changed_image_starts_over(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat")
+    jobs = write_manifest(
         tmp_path,
         """
         [[job]]
@@ -179,21 +186,21 @@ def test_a_second_batch_adds_what_failed_and_a_changed_image_starts_over(tmp_pat
     """,
     )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
-    assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 0}
-    outcomes = {event["object"]: event for event in events(capsys) if event["event"] == "object"}
+    assert count_takes(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 0}
+    outcomes = {event["object"]: event for event in read_events(capsys) if event["event"] == "object"}
     assert "no reference image at" in outcomes["Hat"]["error"]["message"]
     # What failed is tried again, what is done is not.
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
-    assert [event["object"] for event in events(capsys) if event["event"] == "skipped"] == ["Body"]
+    assert [event["object"] for event in read_events(capsys) if event["event"] == "skipped"] == ["Body"]
     (tmp_path / "hat.png").write_bytes(make.png(color=(0, 0, 90)))
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert not [event for event in events(capsys) if event["event"] == "skipped"]
-    assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
+    assert not [event for event in read_events(capsys) if event["event"] == "skipped"]
+    assert count_takes(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 1}
 
 
-def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, capsys):
-    scene(tmp_path, "Body", "Hat")
-    jobs = manifest(
+def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat")
+    jobs = write_manifest(
         tmp_path,
         """
         [[job]]
@@ -207,12 +214,12 @@ def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, cap
     outcomes["objects"]["Hat"]["state"] = "failed"
     report.write_text(json.dumps(outcomes))
     assert command.main(["batch", "--manifest", jobs]) == 0
-    assert takes_in(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 2}
+    assert count_takes(tmp_path / "textured" / "scene.blend") == {"Body": 1, "Hat": 2}
     assert json.loads(report.read_text())["objects"]["Hat"]["state"] == "finished"
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         ("", "has no [[job]]"),
         ("[[job]]\nblend = 'a.blend'", "needs a 'blend', and an 'image'"),
@@ -221,14 +228,14 @@ def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, picture, cap
         ("nonsense", "cannot be read"),
     ],
 )
-def test_a_manifest_with_a_mistake_makes_the_exit_code_2(tmp_path, capsys, text, sentence):
-    assert command.main(["batch", "--manifest", manifest(tmp_path, text)]) == 2
-    assert sentence in capsys.readouterr().err
+def test_a_manifest_with_a_mistake_makes_the_exit_code_2(tmp_path, capsys, text, message):
+    assert command.main(["batch", "--manifest", write_manifest(tmp_path, text)]) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_a_missing_blend_does_not_stop_the_rest(tmp_path, picture, capsys):
-    scene(tmp_path, "Body")
-    jobs = manifest(
+def test_a_missing_blend_does_not_stop_the_other_jobs(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body")
+    jobs = write_manifest(
         tmp_path,
         """
         [defaults]
@@ -240,16 +247,14 @@ def test_a_missing_blend_does_not_stop_the_rest(tmp_path, picture, capsys):
     """,
     )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 1
-    said = events(capsys)
-    assert "There is no file" in said[0]["message"]
-    assert said[-1]["event"] == "saved"
+    output = read_events(capsys)
+    assert "There is no file" in output[0]["message"]
+    assert output[-1]["event"] == "saved"
 
 
-def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_on_there(
-    tmp_path, picture, capsys
-):
-    scene(tmp_path, "Quick", "Slow bake=sleep:20")
-    jobs = manifest(
+def test_an_interrupted_batch_keeps_finished_takes_and_the_next_run_continues(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Quick", "Slow bake=sleep:20")
+    jobs = write_manifest(
         tmp_path,
         """
         [[job]]
@@ -268,25 +273,25 @@ def test_what_is_done_stays_when_the_batch_is_interrupted_and_the_next_run_goes_
 
     threading.Thread(target=interrupt_once_saved).start()
     assert command.main(["batch", "--manifest", jobs]) == 130
-    assert takes_in(output) == {"Quick": 1, "Slow bake=sleep:20": 0}
+    assert count_takes(output) == {"Quick": 1, "Slow bake=sleep:20": 0}
     # The rest is given a name that takes no time.
     bpy.data.objects["Slow bake=sleep:20"].name = "Slow"
     bpy.ops.wm.save_mainfile()
     capsys.readouterr()
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert [event["object"] for event in events(capsys) if event["event"] in ("skipped", "object")] == [
+    assert [event["object"] for event in read_events(capsys) if event["event"] in ("skipped", "object")] == [
         "Quick",
         "Slow",
     ]
-    assert takes_in(output) == {"Quick": 1, "Slow": 1}
+    assert count_takes(output) == {"Quick": 1, "Slow": 1}
 
 
-def test_partial_results_are_discarded_on_request(tmp_path, picture, capsys):
-    source = scene(tmp_path, "Good", "Bad bake=invalid")
+def test_partial_results_are_discarded_on_request(tmp_path, reference, capsys):
+    source = save_scene(tmp_path, "Good", "Bad bake=invalid")
     arguments = [
         "texture",
         "--image",
-        str(picture),
+        str(reference),
         "--output",
         str(tmp_path / "out.blend"),
         "--partial",
@@ -295,25 +300,25 @@ def test_partial_results_are_discarded_on_request(tmp_path, picture, capsys):
     assert command.main(arguments) == 1
     assert [len(obj.orbit_texture.takes) for obj in bpy.data.objects] == [0, 0]
     assert not (tmp_path / "out.blend").exists()
-    assert takes_in(source)["Good"] == 0
+    assert count_takes(source)["Good"] == 0
     assert command.main([*arguments, "--objects", "Good"]) == 0
-    assert takes_in(tmp_path / "out.blend")["Good"] == 1
+    assert count_takes(tmp_path / "out.blend")["Good"] == 1
 
 
-def test_a_batch_that_discards_partial_results_starts_over(tmp_path, picture, capsys):
-    scene(tmp_path, "Good", "Bad bake=invalid")
-    jobs = manifest(tmp_path, "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'")
+def test_a_batch_that_discards_partial_results_starts_over(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Good", "Bad bake=invalid")
+    jobs = write_manifest(tmp_path, "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'")
     for _ in range(2):
         assert command.main(["batch", "--manifest", jobs, "--partial", "discard", "--json"]) == 1
-        assert not [event for event in events(capsys) if event["event"] in ("skipped", "saved")]
+        assert not [event for event in read_events(capsys) if event["event"] in ("skipped", "saved")]
     report = json.loads((tmp_path / "textured" / "scene.json").read_text())
     assert report["objects"]["Good"]["state"] == "discarded"
     assert not (tmp_path / "textured" / "scene.blend").exists()
 
 
-def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, picture, capsys):
-    scene(tmp_path, "Body", "Hat")
-    jobs = manifest(
+def test_a_batch_follows_rules_and_reports_one_that_matches_nothing(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat")
+    jobs = write_manifest(
         tmp_path,
         """
         [[job]]
@@ -330,16 +335,16 @@ def test_a_batch_follows_rules_and_tells_of_one_that_means_nothing(tmp_path, pic
     """,
     )
     assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
-    assert [event["message"] for event in events(capsys) if event["event"] == "note"] == [
-        "The rule for Coat means no object here."
+    assert [event["message"] for event in read_events(capsys) if event["event"] == "note"] == [
+        "The rule for Coat matches no object here."
     ]
-    takes_in(tmp_path / "textured" / "scene.blend")
+    count_takes(tmp_path / "textured" / "scene.blend")
     seeds = {obj.name: json.loads(obj.orbit_texture.takes[0].settings)["seed"] for obj in bpy.data.objects}
     assert seeds == {"Body": 0, "Hat": 7}
 
 
-def test_texture_takes_a_folder_and_rules_and_yes_or_no(tmp_path, picture, capsys):
-    scene(tmp_path, "Body", "Hat")
+def test_texture_accepts_a_folder_rules_and_boolean_options(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat")
     (tmp_path / "Body.png").write_bytes(make.png())
     (tmp_path / "rules.toml").write_text(
         '[[rule]]\nobjects = ["Hat"]\nimage = "reference.png"\nrefine = false\n'
@@ -359,54 +364,54 @@ def test_texture_takes_a_folder_and_rules_and_yes_or_no(tmp_path, picture, capsy
         )
         == 0
     )
-    takes_in(tmp_path / "out.blend")
+    count_takes(tmp_path / "out.blend")
     refined = {
         obj.name: json.loads(obj.orbit_texture.takes[0].settings)["refine"] for obj in bpy.data.objects
     }
     assert refined == {"Body": True, "Hat": False}
 
 
-def test_the_doctor_tells_what_the_backend_finds(capsys):
+def test_the_doctor_command_reports_the_backends_findings(capsys):
     command.main(["doctor", "--json"])
-    findings = {event["name"]: event for event in events(capsys)}
+    findings = {event["name"]: event for event in read_events(capsys)}
     assert findings["Blender"]["detail"].startswith(bpy.app.version_string)
     assert findings["packages"]["state"] == "ok"
 
 
-def test_the_doctor_without_a_backend_names_the_command_that_installs_it(tmp_path, monkeypatch, capsys):
+def test_the_doctor_command_without_a_backend_names_the_install_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     assert command.main(["doctor"]) == 1
-    assert "is not installed" in (said := capsys.readouterr().out)
-    assert 'install.py" backend' in said
+    assert "is not installed" in (output := capsys.readouterr().out)
+    assert 'install.py" backend' in output
 
 
-def test_nothing_is_downloaded_before_the_terms_are_agreed_to_or_offline(capsys):
+def test_download_needs_agreement_to_the_terms_and_online_access(capsys):
     bpy.context.preferences.system.use_online_access = False
     assert command.main(["download", "orbitpainter", "--json"]) == 2
-    said = events(capsys)
-    assert {event["event"] for event in said} == {"source", "error"}
-    assert "add --yes" in said[-1]["message"]
+    output = read_events(capsys)
+    assert {event["event"] for event in output} == {"source", "error"}
+    assert "add --yes" in output[-1]["message"]
     assert command.main(["download", "orbitpainter", "--yes"]) == 2
     assert "Blender is offline" in capsys.readouterr().err
 
 
-def test_a_download_that_fails_says_why(own_server, capsys):
+def test_a_failed_download_reports_the_reason(own_server, capsys):
     bpy.context.preferences.system.use_online_access = True
     assert command.main(["download", "trellis2", "--yes", "--json"]) == 1
-    said = events(capsys)[-1]
-    assert (said["event"], said["download"], said["state"]) == ("download", "trellis2", "failed")
-    assert "cannot be downloaded (ConnectError" in said["error"]["message"]
+    output = read_events(capsys)[-1]
+    assert (output["event"], output["download"], output["state"]) == ("download", "trellis2", "failed")
+    assert "cannot be downloaded (ConnectError" in output["error"]["message"]
 
 
-def test_the_example_script_does_the_same_in_a_plain_python(tmp_path, picture):
-    source = scene(tmp_path, "Body", "Hat")
+def test_the_example_script_textures_in_a_plain_python(tmp_path, reference):
+    source = save_scene(tmp_path, "Body", "Hat")
     run = subprocess.run(
         [
             sys.executable,
             ROOT / "docs" / "examples" / "texture_selected.py",
             source,
             "--image",
-            picture,
+            reference,
             "--objects",
             "Hat",
             "--output",
@@ -417,18 +422,18 @@ def test_the_example_script_does_the_same_in_a_plain_python(tmp_path, picture):
         timeout=60,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert takes_in(tmp_path / "out.blend") == {"Body": 0, "Hat": 1}
+    assert count_takes(tmp_path / "out.blend") == {"Body": 0, "Hat": 1}
 
 
-def test_what_is_done_stays_when_blender_is_killed(tmp_path, picture):
-    source, output = scene(tmp_path, "Quick", "Slow bake=sleep:5"), tmp_path / "out.blend"
+def test_finished_takes_stay_in_the_output_when_blender_is_killed(tmp_path, reference):
+    source, output = save_scene(tmp_path, "Quick", "Slow bake=sleep:5"), tmp_path / "out.blend"
     blender = subprocess.Popen(
         [
             sys.executable,
             ROOT / "docs" / "examples" / "texture_selected.py",
             source,
             "--image",
-            picture,
+            reference,
             "--output",
             output,
         ],
@@ -441,4 +446,4 @@ def test_what_is_done_stays_when_blender_is_killed(tmp_path, picture):
         time.sleep(0.05)
     blender.kill()
     blender.wait()
-    assert takes_in(output) == {"Quick": 1, "Slow bake=sleep:5": 0}
+    assert count_takes(output) == {"Quick": 1, "Slow bake=sleep:5": 0}

@@ -16,8 +16,8 @@ from tests.blender import make
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples"
 
 
-def sheet() -> bytes:
-    """A sheet of five pictures, of which the second is green, as Blender writes it."""
+def make_contact_sheet() -> bytes:
+    """A contact sheet of five images, of which the second is green, as Blender writes it."""
     pixels = np.zeros((8, 5, 8, 4), np.float32)
     pixels[..., 3] = 1
     pixels[:, 0, :, 0] = pixels[:, 1, :, 1] = 0.8
@@ -33,7 +33,7 @@ def sheet() -> bytes:
 def test_textured_objects_become_assets_whose_preview_is_their_front(tmp_path, monkeypatch):
     textured, bare = make.cube(), make.cube()
     textured.name, bare.name = "Textured", "Bare"
-    make.apply(textured, sheet=sheet())
+    make.apply(textured, sheet=make_contact_sheet())
     monkeypatch.setattr(sys, "argv", ["blender", "--", str(tmp_path / "library" / "props.blend")])
     runpy.run_path(str(EXAMPLES / "asset_library.py"), run_name="__main__")
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "library" / "props.blend"))
@@ -47,7 +47,7 @@ def test_textured_objects_become_assets_whose_preview_is_their_front(tmp_path, m
     )
 
 
-def test_the_farms_script_uses_options_that_the_command_has(capsys):
+def test_the_flamenco_script_uses_options_that_the_command_has(capsys):
     script = (EXAMPLES / "orbit_texture.js").read_text(encoding="utf-8")
     for name in ("texture", "export"):
         [arguments] = re.findall(rf'\[\s*"{name}", ([^\]]*)\]', script)
@@ -62,7 +62,7 @@ def test_the_farms_script_uses_options_that_the_command_has(capsys):
         ] == []
 
 
-def test_the_farms_script_makes_two_tasks_of_which_the_second_waits(tmp_path):
+def test_the_flamenco_script_makes_a_texture_task_and_a_dependent_export(tmp_path):
     """Runs the script as Flamenco does, if there is a JavaScript to run it with."""
     harness = """
         const tasks = [], path = require("path");
@@ -83,13 +83,13 @@ def test_the_farms_script_makes_two_tasks_of_which_the_second_waits(tmp_path):
         harness + (EXAMPLES / "orbit_texture.js").read_text(encoding="utf-8") + run
     )
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             ["node", tmp_path / "run.js"], capture_output=True, text=True, check=True
         ).stdout
     except FileNotFoundError:
         pytest.skip("There is no node.")
-    assert '"name":"export","type":"blender","after":["texture"]' in said
+    assert '"name":"export","type":"blender","after":["texture"]' in output
     assert (
         '"blendfile":"/o/chair.blend","args":["--command","orbit_texture","export","--glb","/o","--json"]'
-        in said
+        in output
     )

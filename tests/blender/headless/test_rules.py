@@ -1,4 +1,4 @@
-"""Which reference and settings each of many objects gets."""
+"""The reference and the settings of each of many objects."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from tests.blender import make
 
 
 def plan(*entries: dict, beside: Path = Path("."), **more) -> Plan:
-    return Plan(lambda obj: Settings(seed=1), rules=rules.read(list(entries), beside), **more)
+    return Plan(lambda obj: Settings(seed=1), rules=rules.read_rules(list(entries), beside), **more)
 
 
-def collection(
+def add_collection(
     name: str, *objects: bpy.types.Object, inside: bpy.types.Collection | None = None
 ) -> bpy.types.Collection:
     made = bpy.data.collections.new(name)
@@ -27,17 +27,17 @@ def collection(
     return made
 
 
-def picture(folder: Path, name: str) -> Path:
+def write_image(folder: Path, name: str) -> Path:
     (folder / name).write_bytes(make.png())
     return folder / name
 
 
 @pytest.mark.every_blender
-def test_the_particular_wins_over_the_general():
+def test_specific_settings_override_general_ones():
     hat, shoe = make.cube(), make.cube()
     hat.name, shoe.name = "Hat", "Shoe"
-    props = collection("Props")
-    small = collection("Small", hat, shoe, inside=props)
+    props = add_collection("Props")
+    small = add_collection("Small", hat, shoe, inside=props)
     props["orbit:texture_size"], props["orbit:seed"] = 1024, 2
     small["orbit:seed"] = 3
     hat["orbit:seed"] = 4
@@ -55,19 +55,19 @@ def test_references_come_from_rule_object_collection_folder_then_default(
 ):
     obj = make.cube()
     obj.name = "Hat"
-    props = collection("Props", obj)
-    for_all = picture(tmp_path, "all.png")
+    props = add_collection("Props", obj)
+    for_all = write_image(tmp_path, "all.png")
     assert plan(image=lambda: for_all).reference_of(obj) == for_all
-    in_folder = picture(tmp_path, "Hat.png")
+    in_folder = write_image(tmp_path, "Hat.png")
     general = {"image": lambda: for_all, "folder": str(tmp_path)}
     assert plan(**general).reference_of(obj) == in_folder
-    props["orbit:image"] = str(picture(tmp_path, "props.png"))
+    props["orbit:image"] = str(write_image(tmp_path, "props.png"))
     assert plan(**general).reference_of(obj) == tmp_path / "props.png"
-    obj["orbit:image"] = str(picture(tmp_path, "own.png"))
+    obj["orbit:image"] = str(write_image(tmp_path, "own.png"))
     assert plan(**general).reference_of(obj) == tmp_path / "own.png"
-    obj["orbit:image"] = bpy.data.images.load(str(picture(tmp_path, "block.png")))
+    obj["orbit:image"] = bpy.data.images.load(str(write_image(tmp_path, "block.png")))
     assert plan(**general).reference_of(obj) == tmp_path / "block.png"
-    last = picture(tmp_path, "last.png")
+    last = write_image(tmp_path, "last.png")
     named = [
         {"objects": ["Hat"], "image": "own.png"},
         {"objects": ["H*"], "image": "last.png"},
@@ -76,18 +76,18 @@ def test_references_come_from_rule_object_collection_folder_then_default(
     assert plan(*named, beside=tmp_path, **general).reference_of(obj) == last
 
 
-def test_an_object_for_which_nothing_names_a_reference_is_told():
+def test_an_object_without_any_reference_is_reported():
     with pytest.raises(InvalidImage, match="no reference for 'Cube'"):
         plan().reference_of(make.cube())
 
 
-def test_a_custom_property_that_is_no_setting_is_a_sentence():
+def test_a_custom_property_that_is_not_a_setting_is_reported():
     obj = make.cube()
     obj["other"] = 1
     assert plan().settings_of(obj) == Settings(seed=1)
     obj["orbit:siez"] = 1024
     with pytest.raises(
-        InvalidSettings, match=r"'orbit:siez' of 'Cube' is no setting\. There are: image, painter"
+        InvalidSettings, match=r"'orbit:siez' of 'Cube' is not a setting\. Possible settings: image, painter"
     ):
         plan().settings_of(obj)
     del obj["orbit:siez"]
@@ -95,39 +95,39 @@ def test_a_custom_property_that_is_no_setting_is_a_sentence():
     with pytest.raises(InvalidSettings, match="'texture_size' must be one of"):
         plan().settings_of(obj)
     obj["orbit:image"] = 3
-    with pytest.raises(InvalidSettings, match="'orbit:image' is a path or an image, not 3"):
+    with pytest.raises(InvalidSettings, match="'orbit:image' must be a path or an image, not 3"):
         plan().reference_of(obj)
 
 
 @pytest.mark.parametrize(
-    ("entry", "sentence"),
+    ("entry", "message"),
     [
         ({"objects": ["Hat"], "siez": 3}, "no key called 'siez'"),
-        ({"image": "hat.png"}, "which objects it means"),
-        ({"objects": "Hat"}, "which objects it means"),
-        ({"objects": [3]}, "which objects it means"),
-        ({"objects": 3}, "which objects it means"),
+        ({"image": "hat.png"}, "which objects it is for"),
+        ({"objects": "Hat"}, "which objects it is for"),
+        ({"objects": [3]}, "which objects it is for"),
+        ({"objects": 3}, "which objects it is for"),
         ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
         ("objects", "with two brackets"),
         ({"objects": ["Hat"], "painter": "nobody"}, "must be one of"),
     ],
 )
-def test_a_rule_with_a_mistake_is_a_sentence(entry, sentence):
-    with pytest.raises(InvalidSettings, match=sentence):
+def test_a_rule_with_a_mistake_is_reported(entry, message):
+    with pytest.raises(InvalidSettings, match=message):
         plan(entry)
 
 
-def test_a_rule_that_means_no_object_is_told():
+def test_a_rule_that_matches_no_object_is_reported():
     obj = make.cube()
-    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).idle([obj]) == [
-        "The rule for Cueb means no object here."
-    ]
+    assert plan({"objects": ["Cube"], "seed": 2}, {"objects": ["Cueb"], "seed": 2}).list_unused_rules(
+        [obj]
+    ) == ["The rule for Cueb matches no object here."]
 
 
 @pytest.mark.worker
 def test_texture_scene_follows_a_file_of_rules(tmp_path, scripted_worker):
-    hat, shoe = make.scripted("Hat"), make.scripted("Shoe")
-    picture(tmp_path, "hat.png")
+    hat, shoe = make.scripted_cube("Hat"), make.scripted_cube("Shoe")
+    write_image(tmp_path, "hat.png")
     (tmp_path / "rules.toml").write_text('[[rule]]\nobjects = ["Hat"]\nimage = "hat.png"\nseed = 9\n')
     settings = bpy.context.scene.orbit_texture
     settings.targets, settings.rules = "VISIBLE", str(tmp_path / "rules.toml")
@@ -136,20 +136,20 @@ def test_texture_scene_follows_a_file_of_rules(tmp_path, scripted_worker):
     make.poll_until_settled(queue)
     made, failed = queue.entries
     assert (made.applied, made.settings.seed) == (True, 9)
-    assert "is no setting" in failed.error.message
+    assert "is not a setting" in failed.error.message
     assert len(hat.orbit_texture.takes) == 1
 
 
-def test_a_file_of_rules_that_cannot_be_read_starts_nothing(tmp_path):
+def test_a_rules_file_that_cannot_be_read_starts_no_job(tmp_path):
     make.select(make.cube())
     bpy.context.scene.orbit_texture.rules = str(tmp_path / "rules.toml")
-    for content, sentence in (
+    for content, message in (
         (None, "cannot be read"),
         ("rule = nonsense", "cannot be read"),
         ("[[job]]\n", "no key called 'job'"),
     ):
         if content is not None:
             (tmp_path / "rules.toml").write_text(content)
-        with pytest.raises(RuntimeError, match=sentence):
+        with pytest.raises(RuntimeError, match=message):
             bpy.ops.orbit_texture.texture_scene()
         assert not queue.entries

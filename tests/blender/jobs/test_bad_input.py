@@ -1,4 +1,4 @@
-"""What cannot be textured gets a sentence, and the .blend stays as it was."""
+"""Input that cannot be textured is refused with a readable message, and the .blend is not changed."""
 
 import contextlib
 
@@ -21,8 +21,8 @@ def reference(tmp_path):
 
 
 @contextlib.contextmanager
-def unchanged():
-    """Fails if the file holds anything else afterwards."""
+def assert_unchanged():
+    """Fails if the file's contents have changed afterwards."""
 
     def state():
         meshes = [obj for obj in bpy.data.objects if obj.type == "MESH" and obj.mode == "OBJECT"]
@@ -37,20 +37,20 @@ def unchanged():
     assert state() == before
 
 
-def assert_refused(sentence: str, operator=None) -> None:
-    with unchanged(), pytest.raises(RuntimeError, match=sentence):
+def assert_refused(message: str, operator=None) -> None:
+    with assert_unchanged(), pytest.raises(RuntimeError, match=message):
         (operator or bpy.ops.orbit_texture.texture_selected)()
     assert not queue.busy
 
 
-def test_an_empty_mesh():
+def test_an_empty_mesh_is_refused():
     obj = bpy.data.objects.new("Nothing", bpy.data.meshes.new("Nothing"))
     bpy.context.collection.objects.link(obj)
     make.select(obj)
     assert_refused("no faces")
 
 
-def test_a_mesh_without_faces():
+def test_a_mesh_without_faces_is_refused():
     obj = bpy.data.objects.new("Points", bpy.data.meshes.new("Points"))
     obj.data.from_pydata([(0, 0, 0), (1, 0, 0)], [(0, 1)], [])
     bpy.context.collection.objects.link(obj)
@@ -58,38 +58,38 @@ def test_a_mesh_without_faces():
     assert_refused("no faces")
 
 
-def test_edit_mode():
+def test_an_object_in_edit_mode_is_refused():
     make.cube()
     bpy.ops.object.mode_set(mode="EDIT")
     assert_refused("Edit Mode")
     assert queue.entries[-1].error.fix == "object_mode"
 
 
-def test_a_curve():
+def test_a_curve_is_refused():
     bpy.ops.curve.primitive_bezier_curve_add()
     assert_refused("not a mesh.*Convert")
 
 
-def test_an_empty():
+def test_an_empty_object_is_refused():
     bpy.ops.object.empty_add()
     assert_refused("not a mesh")
 
 
-def test_nothing_selected():
+def test_texture_selected_with_nothing_selected_is_refused():
     make.cube()
     make.select()
     assert_refused("Nothing is selected")
 
 
-def test_a_hidden_object():
+def test_a_hidden_object_is_refused():
     obj = make.cube()
     obj.hide_set(True)
     bpy.context.view_layer.objects.active = obj
-    with unchanged(), pytest.raises(RuntimeError, match="Nothing is selected"):
+    with assert_unchanged(), pytest.raises(RuntimeError, match="Nothing is selected"):
         bpy.ops.orbit_texture.texture_selected()
 
 
-def test_linked_library_data(tmp_path):
+def test_an_object_from_a_library_is_refused(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -102,7 +102,7 @@ def test_linked_library_data(tmp_path):
     assert_refused("linked")
 
 
-def test_a_local_object_with_linked_mesh(tmp_path):
+def test_a_local_object_with_a_linked_mesh_is_refused(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -115,52 +115,52 @@ def test_a_local_object_with_linked_mesh(tmp_path):
     assert_refused("linked")
 
 
-def test_too_many_triangles(monkeypatch):
+def test_a_mesh_with_too_many_triangles_is_refused(monkeypatch):
     make.suzanne()
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
     assert_refused("968 triangles and the limit is 500")
 
 
-def test_too_many_triangles_through_a_modifier(monkeypatch):
+def test_a_modifier_that_adds_too_many_triangles_is_refused(monkeypatch):
     obj = make.cube()
     obj.modifiers.new("Subdivision", "SUBSURF").levels = 3
     monkeypatch.setattr(job, "MAX_TRIANGLES", 500)
     assert_refused("768 triangles and the limit is 500")
 
 
-def test_no_image():
+def test_texture_selected_needs_a_reference():
     make.cube()
     bpy.context.scene.orbit_texture.image = None
-    with unchanged():
+    with assert_unchanged():
         assert not bpy.ops.orbit_texture.texture_selected.poll()
 
 
-def test_an_image_whose_file_is_gone(reference, tmp_path):
+def test_a_reference_whose_file_is_missing_is_refused(reference, tmp_path):
     make.cube()
     (tmp_path / "reference.png").unlink()
     assert_refused("no reference image at")
 
 
-def test_a_movie(reference):
+def test_a_movie_as_reference_is_refused(reference):
     make.cube()
     reference.source = "MOVIE"
     assert_refused("not a single still image")
 
 
-def test_texture_scene_with_nothing_to_texture():
+def test_texture_scene_with_nothing_to_texture_is_refused():
     bpy.ops.object.empty_add()
     assert_refused("no selected mesh object", bpy.ops.orbit_texture.texture_scene)
 
 
-def test_texture_scene_without_any_reference():
+def test_texture_scene_without_any_reference_is_refused():
     make.cube()
     bpy.context.scene.orbit_texture.image = None
-    with unchanged():
+    with assert_unchanged():
         bpy.ops.orbit_texture.texture_scene()
     assert "no reference for 'Cube'" in queue.entries[-1].error.message
 
 
-def test_no_worker_installed(monkeypatch, tmp_path):
+def test_a_job_without_an_installed_worker_fails(monkeypatch, tmp_path):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path / "home"))
     obj = make.cube()
     before, counts = fingerprint(obj), make.block_counts()

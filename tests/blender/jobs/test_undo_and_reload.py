@@ -28,7 +28,7 @@ def file(scripted_worker, tmp_path):
     (tmp_path / "reference.png").write_bytes(make.png())
     bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "reference.png"))
     for name in ("First paint=sleep:0.3", "Second prepare=sleep:0.1 bake=sleep:0.3"):
-        make.scripted(name)
+        make.scripted_cube(name)
     path = str(tmp_path / "saved.blend")
     bpy.ops.ed.undo_push(message="Made")
     bpy.ops.wm.save_as_mainfile(filepath=path)
@@ -43,7 +43,7 @@ def press(index: int = 0):
     return queue.entries[-1]
 
 
-def reload(file: str) -> None:
+def reload_file(file: str) -> None:
     bpy.ops.wm.open_mainfile(filepath=file)
     queue.recover()  # Blender's timer and what starts it need a window
 
@@ -59,7 +59,7 @@ def redo() -> None:
 
 
 def edit() -> None:
-    """What leaves a step to undo, and the mesh as it is."""
+    """Makes a change that can be undone and leaves the mesh alone."""
     bpy.data.objects[0].location.x += 1
     bpy.ops.ed.undo_push(message="Moved")
 
@@ -72,27 +72,27 @@ def takes(index: int = 0) -> int:
     return len(bpy.data.objects[index].orbit_texture.takes)
 
 
-def test_a_file_that_was_saved_before_the_press_and_is_reloaded_gets_its_texture(file):
+def test_a_file_reverted_to_before_the_press_gets_its_texture(file):
     press()
-    reload(file)
+    reload_file(file)
     assert not bpy.data.objects[0].orbit_texture.id
     make.poll_until_settled(queue)
     assert takes() == 1
 
 
-def test_a_press_that_was_undone_in_a_file_that_is_saved_and_reloaded_gets_its_texture(file):
+def test_a_job_whose_press_was_undone_survives_save_and_reload(file):
     edit()
     entry = press()
     undo()
     save(file)
     queue.entries.clear()
-    reload(file)
+    reload_file(file)
     assert [waiting.job for waiting in queue.entries] == [entry.job]
     make.poll_until_settled(queue)
     assert takes() == 1
 
 
-def test_an_object_names_its_job_without_a_save_too_as_blender_saves_by_itself(file):
+def test_an_object_stores_its_job_without_a_save_since_blender_autosaves(file):
     entry = press()
     until = time.monotonic() + 30
     while not entry.event.stage and time.monotonic() < until:
@@ -102,31 +102,31 @@ def test_an_object_names_its_job_without_a_save_too_as_blender_saves_by_itself(f
     assert entry.target.topology in bpy.data.objects[0].orbit_texture.pending
 
 
-def test_a_take_that_came_after_the_save_comes_again_when_the_file_is_reloaded(file):
+def test_a_take_applied_after_the_save_returns_when_the_file_is_reloaded(file):
     press()
     save(file)
     make.poll_until_settled(queue)
     assert takes() == 1
-    reload(file)
+    reload_file(file)
     assert takes() == 0
     make.poll_until_settled(queue)
     assert takes() == 1
 
 
-def test_a_take_that_was_followed_by_another_before_the_reload_comes_again_too(file):
+def test_a_take_followed_by_another_returns_when_the_file_is_reloaded(file):
     press()
     save(file)
     make.poll_until_settled(queue)
     press()
     make.poll_until_settled(queue)
     assert takes() == 2
-    reload(file)
+    reload_file(file)
     make.poll_until_settled(queue)
     assert [entry.error for entry in queue.entries if entry.error] == []
     assert takes() == 1
 
 
-def test_a_take_that_was_undone_before_the_save_stays_away(file):
+def test_a_take_undone_before_the_save_does_not_return(file):
     edit()
     press()
     make.poll_until_settled(queue)
@@ -134,12 +134,12 @@ def test_a_take_that_was_undone_before_the_save_stays_away(file):
     assert takes() == 0
     save(file)
     queue.entries.clear()
-    reload(file)
+    reload_file(file)
     assert not queue.entries
     assert takes() == 0
 
 
-def test_a_second_try_without_the_modifiers_needs_no_open_file(file, tmp_path):
+def test_a_resubmission_without_modifiers_needs_no_open_file(file, tmp_path):
     obj = make.cube()
     obj.name = "Subdivided"
     obj.modifiers.new("Subdivision", "SUBSURF")
@@ -153,7 +153,7 @@ def test_a_second_try_without_the_modifiers_needs_no_open_file(file, tmp_path):
         queue.poll()
         time.sleep(0.02)
     assert entry.own_topology
-    reload(file)
+    reload_file(file)
     make.poll_until_settled(queue)
     assert len(bpy.data.objects["Subdivided"].orbit_texture.takes) == 1
     assert queue.entries == [entry]
@@ -164,7 +164,7 @@ def test_no_job_is_lost_to_undo_redo_save_and_reload_at_random_moments(file):
     actions = {
         "undo": undo,
         "redo": redo,
-        "reload": lambda: reload(file),
+        "reload": lambda: reload_file(file),
         "save": lambda: save(file),
         "edit": edit,
     }
@@ -172,7 +172,7 @@ def test_no_job_is_lost_to_undo_redo_save_and_reload_at_random_moments(file):
     moments = 0
     while moments < MOMENTS:
         make_room()
-        jobs += [press(index) for index in (0, 1) if not queue.running_on(bpy.data.objects[index])]
+        jobs += [press(index) for index in (0, 1) if not queue.is_texturing(bpy.data.objects[index])]
         poll_for(dice.random() * PAUSE)
         if not queue.busy:
             continue

@@ -33,7 +33,7 @@ def test_texture_selected_puts_a_take_on_the_object(tmp_path):
     assert pixels.reshape(-1, 4)[:, :3].std(axis=0).max() > 0.02
 
 
-def test_an_object_on_udim_tiles_keeps_them_and_gets_a_texture_per_tile(tmp_path):
+def test_an_object_on_udim_tiles_gets_a_texture_per_tile(tmp_path):
     obj = make.cube()
     uvs = obj.data.attributes["UVMap"].data
     corners = np.array([(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)], np.float32)

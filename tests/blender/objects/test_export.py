@@ -174,7 +174,7 @@ def test_the_command_exports_every_object_that_wears_a_take(tmp_path, capsys):
     ]
     assert all(Path(event["file"]).is_file() for event in said)
     assert command.main(["export", *where, "--objects", "Bare", "Hat"]) == 1
-    assert "'Bare' wears no take" in capsys.readouterr().err
+    assert "'Bare' shows no take" in capsys.readouterr().err
     assert command.main(["export", *where, "--take", "Best"]) == 1
     assert "no take called 'Best'" in capsys.readouterr().err
     assert command.main(["export"]) == 2

@@ -55,7 +55,7 @@ def texture_everything(folder) -> list:
 def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_instanced(
     tmp_path, scripted_worker
 ):
-    chair, outside = make.scripted("Chair"), make.scripted("Outside")
+    chair, outside = make.scripted_cube("Chair"), make.scripted_cube("Outside")
     inner = collection_of("Chairs", chair)
     for _ in range(2):
         instance(inner)
@@ -70,7 +70,7 @@ def test_what_a_collection_holds_is_textured_once_however_often_and_deep_it_is_i
 def test_an_object_instanced_from_a_library_is_told_and_stays_as_it_is_and_the_others_are_textured(
     tmp_path, scripted_worker
 ):
-    make.scripted("Own")
+    make.scripted_cube("Own")
     barrel = linked(tmp_path).objects[0]
     instance(bpy.data.collections["Props"])
     own, skipped = sorted(texture_everything(tmp_path), key=lambda entry: entry.applied, reverse=True)

@@ -4,7 +4,7 @@ applied."""
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon.jobs.queue import Entry, queue
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry, queue
 from bl_ext.user_default.orbit_texture.addon.objects import mesh_io, takes
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.objects.identity import key_of
@@ -256,7 +256,7 @@ def test_a_take_survives_saving_and_opening(tmp_path):
 def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry(
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -284,7 +284,7 @@ def test_a_mesh_that_changed_meanwhile_is_left_alone_and_the_result_kept():
 def test_a_result_waits_while_the_user_is_in_edit_mode():
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry(
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -295,8 +295,8 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
     queue.entries.append(entry)
     bpy.ops.object.mode_set(mode="EDIT")
     queue.poll()
-    assert not entry.settled
-    assert "Object Mode" in entry.waits
+    assert not entry.is_settled
+    assert "Object Mode" in entry.obstacle
     bpy.ops.orbit_texture.object_mode()
     queue.poll()
     assert entry.applied
@@ -305,7 +305,7 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
 def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     obj = make.cube(uvs=False)
     target = mesh_io.read(obj)
-    entry = Entry(
+    entry = JobEntry(
         "Cube",
         Settings(),
         (key_of(obj),),
@@ -319,7 +319,7 @@ def test_a_result_finds_its_object_after_a_rename_and_a_reload(tmp_path):
     bpy.ops.wm.read_homefile(use_empty=True)
     make.cube()
     queue.poll()
-    assert "Open the file" in entry.waits
+    assert "Open the file" in entry.obstacle
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
     queue.poll()
     assert entry.applied

@@ -1,5 +1,5 @@
-"""The backend from inside Blender: installed, stopped, removed and examined by real processes of install.py,
-and what is told of it."""
+"""The backend from inside Blender: installed, stopped, removed and checked by real processes of install.py,
+and the reports about it."""
 
 import getpass
 import os
@@ -21,19 +21,19 @@ from bl_ext.user_default.orbit_texture.backend.api.weights import TRELLIS2
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty folder for everything; no package index."""
+    """An empty home folder, and no package index."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     bpy.context.preferences.system.use_online_access = True
-    install_process.look()
+    install_process.refresh()
     yield tmp_path
-    install_process.forget()
+    install_process.shut_down()
 
 
-def wait(until=lambda: not install_process.busy()) -> install_process.Setup:
+def wait_until(condition=lambda: not install_process.busy()) -> install_process.InstallRun:
     begun = time.monotonic()
-    while not until():
+    while not condition():
         assert time.monotonic() - begun < 60, install_process.current().lines
         install_process.poll()
         time.sleep(0.05)
@@ -48,60 +48,60 @@ def test_blender_without_online_access_installs_nothing(home):
     assert not install_process.busy()
 
 
-def test_an_installation_can_be_stopped_and_one_that_fails_says_why(home):
+def test_an_installation_can_be_stopped_and_reports_why_it_failed(home):
     bpy.ops.orbit_texture.install_backend(device="cpu")
     assert not InstallBackend.poll(bpy.context)
-    wait(lambda: any(line.startswith("Making") for line in install_process.current().lines))
+    wait_until(lambda: any(line.startswith("Making") for line in install_process.current().lines))
     bpy.ops.orbit_texture.stop_setup()
-    stopped = wait()
+    stopped = wait_until()
     assert stopped.status != 0
-    assert "goes on from there" in stopped.reason
+    assert "continue where it stopped" in stopped.reason
     bpy.ops.orbit_texture.install_backend(device="cpu")
-    assert "The package index cannot be reached" in wait().reason
+    assert "The package index cannot be reached" in wait_until().reason
     assert install_process.is_installed()
     assert "complete" not in (home / "environment" / "orbit-texture.json").read_text()
 
 
-def test_a_broken_environment_is_removed_and_the_models_stay(home):
+def test_remove_backend_deletes_a_broken_environment_and_keeps_the_models(home):
     assert not RemoveBackend.poll(bpy.context)
     python = paths.environment_python(home / "environment")
     python.parent.mkdir(parents=True)
     python.write_text("broken")
     (home / "models").mkdir()
-    install_process.look()
+    install_process.refresh()
     bpy.ops.orbit_texture.remove_backend()
-    assert wait().status == 0
+    assert wait_until().status == 0
     assert not install_process.is_installed()
     assert sorted(entry.name for entry in home.iterdir()) == ["models"]
 
 
-def test_neither_is_possible_while_a_job_is_not_done(home):
+def test_the_backend_cannot_be_installed_or_removed_while_a_job_runs(home):
     paths.environment_python(home / "environment").parent.mkdir(parents=True)
     paths.environment_python(home / "environment").touch()
-    install_process.look()
+    install_process.refresh()
     assert RemoveBackend.poll(bpy.context)
     bpy.ops.orbit_texture.download_weights(model="trellis2")
     assert not RemoveBackend.poll(bpy.context)
     assert not InstallBackend.poll(bpy.context)
 
 
-def test_the_check_finds_that_nothing_is_installed_and_offers_the_button(home):
+def test_the_doctor_reports_a_missing_backend_and_offers_the_install_button(home):
     bpy.ops.orbit_texture.doctor()
-    assert wait().reason == ""
+    assert wait_until().reason == ""
     found = {finding.name: finding for finding in diagnostics.findings()}
     assert found["Orbit Texture"].state == "ok"
     assert found["backend"].state == "problem"
     assert found["backend"].button == ("install_backend", {"anew": False, "device": "auto"})
-    text = diagnostics.text()
+    text = diagnostics.report_text()
     assert f"Blender {bpy.app.version_string}" in text
     assert "problem  backend" in text
     assert str(home) not in text
 
 
-def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypatch):
+def test_a_successful_installation_is_followed_by_the_doctor(home, monkeypatch):
     monkeypatch.setattr(diagnostics, "_findings", [])
-    install_process.start("Installing the backend", "backend", "--remove", then=_installed)
-    assert wait().title == "Checking the installation"
+    install_process.start("Installing the backend", "backend", "--remove", on_end=_installed)
+    assert wait_until().title == "Checking the installation"
     assert diagnostics.findings()
 
 
@@ -117,35 +117,35 @@ def test_an_installation_that_ended_well_is_followed_by_the_check(home, monkeypa
         ("Close other programs that use the GPU.", None),
     ],
 )
-def test_what_mends_a_finding_becomes_a_button_where_one_can(fix, button):
+def test_the_fix_of_a_finding_becomes_a_button_where_possible(fix, button):
     assert diagnostics.Finding("x", "problem", "", fix).button == button
 
 
-def test_diagnostics_name_nobody(home):
+def test_diagnostics_are_anonymous(home):
     user = getpass.getuser()
-    told = diagnostics.anonymous(
+    text = diagnostics.anonymize(
         f"{Path.home() / 'pictures'}, {home / 'run'}, C:/Users/{user}/x, {paths.ROOT}, {user}name, "
         "http://jane:secret@proxy:80"
     )
     assert (
-        told == f"{Path('~') / 'pictures'}, {Path('<Orbit Texture>') / 'run'}, C:/Users/<user>/x, <add-on>, "
+        text == f"{Path('~') / 'pictures'}, {Path('<Orbit Texture>') / 'run'}, C:/Users/<user>/x, <add-on>, "
         f"{user}name, http://proxy:80"
     )
 
 
-def test_folders_are_chosen_in_the_preferences_unless_the_environment_names_them(home, tmp_path, monkeypatch):
+def test_folders_come_from_the_environment_else_from_the_preferences(home, tmp_path, monkeypatch):
     chosen = bpy.context.preferences.addons["bl_ext.user_default.orbit_texture"].preferences
-    usual = tmp_path / "models"
+    default = tmp_path / "models"
     (tmp_path / "disk" / "trellis2").mkdir(parents=True)
     chosen.models = str(tmp_path / "disk")
     assert paths.models() == tmp_path / "disk"
-    assert weights.there(TRELLIS2)
+    assert weights.is_installed(TRELLIS2)
     chosen.models = ""
-    assert paths.models() == usual
-    assert not weights.there(TRELLIS2)
-    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "told"))
+    assert paths.models() == default
+    assert not weights.is_installed(TRELLIS2)
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "given"))
     chosen.models = str(tmp_path / "disk")
-    assert paths.models() == tmp_path / "told"
+    assert paths.models() == tmp_path / "given"
     chosen.home = str(tmp_path / "disk")
     assert paths.home() == Path(os.environ["ORBIT_TEXTURE_HOME"]) == home
-    assert not queue.connected
+    assert not queue.is_connected

@@ -1,4 +1,4 @@
-"""Download Weights: what the panel knows, who may press it, and what becomes of it."""
+"""Download Weights: what the panel shows, when it may be pressed, and how a download ends."""
 
 import bpy
 import pytest
@@ -17,7 +17,7 @@ def online():
     assert bpy.app.online_access
 
 
-def test_the_panel_learns_of_the_weights_when_the_painter_is_chosen(tmp_path, monkeypatch):
+def test_installed_weights_are_looked_up_when_the_painter_is_chosen(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
     settings = bpy.context.scene.orbit_texture
     settings.painter = "orbitpainter"
@@ -42,7 +42,7 @@ def test_blender_without_online_access_downloads_nothing():
 
 
 @pytest.mark.worker
-def test_a_download_that_fails_says_why_in_its_row_and_can_be_started_again(online, own_server):
+def test_a_failed_download_reports_the_reason_and_can_be_started_again(online, own_server):
     for model, title in (
         ("orbitpainter", "OrbitPainter"),
         ("trellis2", "TRELLIS.2"),

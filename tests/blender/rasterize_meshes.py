@@ -1,7 +1,7 @@
-"""Draws a file of meshes with the backend's rasteriser: the other half of ``test_cycles.py``, run by the
-backend's Python.
+"""Rasterizes a file of meshes with the backend: the other half of ``test_cycles.py``, run by the backend's
+Python.
 
-    python -m tests.blender.drawn MESHES.npz DRAWN.npz SIZE VIEW...
+    python -m tests.blender.rasterize_meshes MESHES.npz RASTERIZED.npz SIZE VIEW...
 
 A view is ``horizontal:K``, ``vertical:K`` (mirrored, as published), ``straight:K``, or
 ``parallel:AZIMUTH:ELEVATION:WIDTH`` in degrees and units. For each mesh and view the result has
@@ -29,26 +29,26 @@ def camera(view: str, size: int) -> Camera:
 
 
 def main(source: str, target: str, size: str, *views: str) -> None:
-    drawn = {}
+    arrays = {}
     with np.load(source, allow_pickle=False) as meshes:
         for name in {key.partition("/")[0] for key in meshes}:
             vertices, faces, corner_normals = (
                 meshes[f"{name}/{part}"] for part in ("vertices", "faces", "corner_normals")
             )
             surface = Surface(
-                vertices,
-                faces,
-                corner_normals,
-                np.zeros((len(faces), 3, 2), np.float32),
-                np.arange(len(faces)),
-                False,
+                vertices=vertices,
+                faces=faces,
+                corner_normals=corner_normals,
+                corner_uvs=np.zeros((len(faces), 3, 2), np.float32),
+                source=np.arange(len(faces)),
+                unwrapped=False,
             )
             for view in views:
                 buffer = rasterize(vertices, faces, camera(view, int(size)))
-                drawn[f"{name}/{view}/mask"] = buffer.mask
-                drawn[f"{name}/{view}/position"] = positions(buffer)
-                drawn[f"{name}/{view}/normal"] = normals(buffer, surface)
-    np.savez(target, **drawn)
+                arrays[f"{name}/{view}/mask"] = buffer.mask
+                arrays[f"{name}/{view}/position"] = positions(buffer)
+                arrays[f"{name}/{view}/normal"] = normals(buffer, surface)
+    np.savez(target, **arrays)
 
 
 if __name__ == "__main__":
