@@ -272,6 +272,7 @@ def add_train(commands) -> None:
     parser = commands.add_parser(
         "train", help="fine-tune one of OrbitPainter's experts on your own textured meshes"
     )
+    # What to train, and from which files.
     parser.add_argument("assets", type=Path, nargs="+", help="textured GLB or OBJ files")
     parser.add_argument(
         "--expert", choices=("high", "low"), required=True, help="the expert to train, for high or low noise"
@@ -309,7 +310,7 @@ def add_train(commands) -> None:
 def train(options: argparse.Namespace) -> None:
     from .train.train import Recipe, run
 
-    def tell(step: int, loss: float) -> None:
+    def print_progress(step: int, loss: float) -> None:
         print(
             f"\rstep {step} of {options.steps}, loss {loss:.4f}",
             end="\n" if step == options.steps else "",
@@ -327,7 +328,7 @@ def train(options: argparse.Namespace) -> None:
         options.output,
         options.resume,
         print,
-        tell,
+        print_progress,
     )
     print(f"Written: {checkpoint}")
 

@@ -146,6 +146,7 @@ class Job:
             ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
             InvalidSettings, InvalidMesh, InvalidTarget: the content cannot be used.
         """
+        # The region to repaint and the textures to keep.
         kept = {
             name.removeprefix(KEEP_PREFIX): array
             for name, array in arrays.items()
@@ -154,6 +155,7 @@ class Job:
         region = arrays.get("region")
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
+        # The names of the other arrays.
         arrays = {
             name: array
             for name, array in arrays.items()
@@ -164,6 +166,7 @@ class Job:
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
         if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):
             raise ProtocolError(f"The job lacks the array '{missing[0]}'.")
+        # The reference, a file or pixels; MeshData checks the rest.
         reference = arrays["reference"]
         encoded = reference.ndim == 1 and reference.dtype == np.uint8
         pixels = reference.ndim == 3 and reference.shape[2] == 4 and reference.dtype in (np.uint8, np.float32)

@@ -130,6 +130,7 @@ def _check_arrays(message_type: str, descriptions: list, sizes: list[int]) -> No
         descriptions: the header's entries, a name, dtype and shape per array.
         sizes: bytes of each frame.
     """
+    # Count and total size.
     if descriptions and message_type not in messages.WITH_ARRAYS:
         raise ProtocolError(f"A message '{message_type}' carries no arrays.")
     if len(descriptions) != len(sizes) or len(descriptions) > MAX_ARRAYS:
@@ -142,6 +143,7 @@ def _check_arrays(message_type: str, descriptions: list, sizes: list[int]) -> No
             f"The arrays of a message '{message_type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all. "
             f"The limit is {MAX_FRAME >> 20} MiB per array and {MAX_TOTAL >> 20} MiB per message."
         )
+    # Each array: its name, its dtype, and a shape that fits the frame's size.
     names = set()
     for entry, size in zip(descriptions, sizes, strict=True):
         if (

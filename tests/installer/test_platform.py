@@ -52,10 +52,10 @@ def test_code_in_blender_uses_no_pip_and_does_not_change_the_import_system(file)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert not attributes & {"sys.path", "sys.modules", "sys.meta_path", "site.addsitedir"}
-    assert not {"pip", "ensurepip"} & (strings | imported_packages(tree))
+    assert not {"pip", "ensurepip"} & (strings | find_imports(tree))
 
 
-def imported_packages(tree: ast.AST) -> set[str]:
+def find_imports(tree: ast.AST) -> set[str]:
     """The top-level packages of all absolute imports."""
     names = set()
     for node in ast.walk(tree):
@@ -71,7 +71,7 @@ def test_the_add_on_imports_its_own_modules_by_relative_names():
         str(file)
         for file in IN_BLENDER
         if {"addon", "backend", "installer", "orbit_texture"}
-        & imported_packages(ast.parse(file.read_text(encoding="utf-8")))
+        & find_imports(ast.parse(file.read_text(encoding="utf-8")))
     ]
     assert absolute == []
 

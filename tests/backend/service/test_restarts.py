@@ -48,7 +48,7 @@ def hear_event(peer: Peer, job_id: str, **fields) -> None:
             return
 
 
-def listed_jobs(peer: Peer) -> list[str]:
+def list_jobs(peer: Peer) -> list[str]:
     return [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]]
 
 
@@ -171,7 +171,7 @@ def test_a_server_that_is_shut_down_leaves_its_job_for_the_next_server(run):
         assert server.process.wait(PATIENCE_SECONDS) == 0
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        assert listed_jobs(peer) == [job_id]
+        assert list_jobs(peer) == [job_id]
         release(run, job_id, "render")
         hear_event(peer, job_id, state="finished")
     server.kill()
@@ -187,12 +187,12 @@ def test_a_job_that_was_moved_to_the_front_stays_there_in_the_next_server(run):
         third = submit(peer, "")
         hear_event(peer, third, state="queued")
         peer.say("order", {"jobs": [third]})
-        assert listed_jobs(peer) == [third, running, second]
+        assert list_jobs(peer) == [third, running, second]
         peer.say("shutdown")
         assert server.process.wait(PATIENCE_SECONDS) == 0
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        assert listed_jobs(peer) == [third, running, second]
+        assert list_jobs(peer) == [third, running, second]
     server.kill()
 
 
