@@ -291,6 +291,7 @@ def add_train(commands) -> None:
         default=paths.models() / "orbitpainter",
         help="OrbitPainter's converted folder (%(default)s)",
     )
+    # How to train, and where the checkpoints go.
     parser.add_argument(
         "--steps", type=int, required=True, help="total number of steps, including those of earlier runs"
     )

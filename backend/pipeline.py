@@ -128,7 +128,7 @@ class JobRun:
             )
 
     def blend(self) -> None:
-        """Blends the texture with the earlier one, outside of the region that is painted anew."""
+        """Blends the texture with the earlier one, outside of the region that is repainted."""
         state = self.state
         if state.texture and state.earlier:
             state.texture = self.stages.run(

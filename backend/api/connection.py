@@ -165,7 +165,7 @@ def _common_options(socket: zmq.Socket) -> None:
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 256
     socket.maxmsgsize = wire.MAX_FRAME
-    # An array is one frame and nothing is heard while it arrives, so a shorter patience would end a large
-    # upload.
+    # An array is one frame and no heartbeat is received while it arrives, so a shorter timeout would end a
+    # large upload.
     socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 10_000
     socket.handshake_ivl = 5000
