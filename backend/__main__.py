@@ -18,13 +18,13 @@ def main() -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     add_texture(commands)
-    for stage, shows in (
+    for stage, outputs in (
         ("render", "position and normal orbits"),
         ("paint", "the painted orbits"),
         ("bake", "the texture"),
         ("refine", "the refined texture"),
     ):
-        add_stage(commands, stage, shows)
+        add_stage(commands, stage, outputs)
     add_download(commands)
     add_embed(commands)
     add_convert(commands)
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def add_job(parser: argparse.ArgumentParser) -> None:
-    """The arguments that describe a job, one per field of :class:`Settings`."""
+    """Adds the arguments that describe a job, including one per field of :class:`Settings`."""
     parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
     parser.add_argument("--image", type=Path, required=True, help="reference image")
     for field in fields(Settings):
@@ -66,19 +66,19 @@ def add_job(parser: argparse.ArgumentParser) -> None:
         "--keep",
         type=Path,
         metavar="TEXTURE",
-        help="paint only a region of this texture anew: a base color on the mesh's "
-        "UV map, or a folder with all maps as 'bake' writes it",
+        help="repaint only a region of this texture: a base color on the mesh's UV map, or a folder with all "
+        "maps, as written by 'bake'",
     )
     parser.add_argument(
         "--region",
         type=Path,
         metavar="MASK",
-        help="image on the UV map, black where the texture stays as it is",
+        help="image on the UV map, black where the texture is kept unchanged",
     )
 
 
-def kept_of(options: argparse.Namespace):
-    """What stays of an earlier texture, None if nothing does."""
+def read_kept(options: argparse.Namespace):
+    """The earlier texture and the region to repaint; None if the whole texture is new."""
     from . import local
 
     if (options.keep is None) != (options.region is None):
@@ -86,7 +86,8 @@ def kept_of(options: argparse.Namespace):
     return local.read_kept(options.keep, options.region) if options.keep else None
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
+def read_settings(options: argparse.Namespace) -> Settings:
+    """The settings from the command line."""
     return Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
 
 
@@ -102,7 +103,7 @@ def texture(options: argparse.Namespace) -> None:
     from . import local
 
     result = local.texture(
-        options.mesh, options.image, options.output, settings_of(options), kept_of(options)
+        options.mesh, options.image, options.output, read_settings(options), read_kept(options)
     )
     if options.json:
         print(json.dumps(result.report))
@@ -111,15 +112,15 @@ def texture(options: argparse.Namespace) -> None:
     print(*result.report["notes"], f"Written: {options.output}", sep="\n")
 
 
-def add_stage(commands, stage: str, shows: str) -> None:
-    parser = commands.add_parser(stage, help=f"run a job up to the stage '{stage}' and write {shows}")
+def add_stage(commands, stage: str, outputs: str) -> None:
+    parser = commands.add_parser(stage, help=f"run a job up to the stage '{stage}' and write {outputs}")
     add_job(parser)
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         required=True,
-        help="folder; what earlier runs of this job did there is kept",
+        help="output folder; stages that earlier runs of this job finished there are reused",
     )
     parser.set_defaults(command=run_stage, stage=stage)
 
@@ -127,12 +128,12 @@ def add_stage(commands, stage: str, shows: str) -> None:
 def run_stage(options: argparse.Namespace) -> None:
     from . import local
 
-    settings = settings_of(options)
+    settings = read_settings(options)
     if options.stage == "refine":
         settings = replace(settings, refine=True)
     print(
         *local.run_stage(
-            options.stage, options.mesh, options.image, options.output, settings, kept_of(options)
+            options.stage, options.mesh, options.image, options.output, settings, read_kept(options)
         ),
         sep="\n",
     )
@@ -142,14 +143,14 @@ def add_download(commands) -> None:
     parser = commands.add_parser("download", help="download a model's weights and convert them")
     parser.add_argument("model", choices=MODELS)
     parser.add_argument(
-        "--yes", action="store_true", help="agree to the size and the licences without being asked"
+        "--yes", action="store_true", help="accept the download size and the licences without a question"
     )
     parser.add_argument(
         "--from",
         type=Path,
         dest="offline",
         metavar="FOLDER",
-        help="use the files in this folder, by repository and path, and no connection",
+        help="use the files in this folder, sorted by repository and path, instead of downloading",
     )
     parser.add_argument(
         "--keep-originals", action="store_true", help="keep the downloaded files after the conversion"
@@ -158,8 +159,8 @@ def add_download(commands) -> None:
         "--gated",
         type=Path,
         metavar="FOLDER",
-        help="use the files in this folder, which you downloaded yourself, of a "
-        "repository that wants to know who downloads it",
+        help="folder with the files that you downloaded yourself from a gated repository, which requires an "
+        "account",
     )
     parser.set_defaults(command=download)
 
@@ -179,19 +180,19 @@ def download(options: argparse.Namespace) -> int:
 
 
 def add_embed(commands) -> None:
-    parser = commands.add_parser("embed", help="make the file of OrbitPainter's embedded texts")
+    parser = commands.add_parser("embed", help="compute the file of OrbitPainter's prompt embeddings")
     parser.add_argument(
         "--text-encoder",
         type=Path,
         required=True,
-        help="folder 'text_encoder' of a Wan 2.1 or 2.2 model for diffusers",
+        help="folder 'text_encoder' of a Wan 2.1 or 2.2 model in the diffusers format",
     )
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder 'tokenizer' beside it")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder 'tokenizer' of the same model")
     parser.add_argument(
         "--unwanted",
         type=Path,
         required=True,
-        help="text file with the negative prompt that Wan's authors publish",
+        help="text file with the negative prompt published by Wan's authors",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, .safetensors")
     parser.set_defaults(command=embed)
@@ -206,14 +207,17 @@ def embed(options: argparse.Namespace) -> None:
 
 
 def add_convert(commands) -> None:
-    parser = commands.add_parser("convert", help="make OrbitPainter's folder from the published files")
+    parser = commands.add_parser(
+        "convert", help="convert OrbitPainter's published files to the folder that the painter loads"
+    )
+    # Three files per expert: the base model, OrbitPainter's weights, and optionally the four-step LoRA.
     for expert in ("high", "low"):
         parser.add_argument(
             f"--base-{expert}",
             type=Path,
             required=True,
-            help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: "
-            "a .safetensors file or the folder that holds its parts",
+            help=f"Wan2.2-Fun-A14B-Control, expert for {expert} noise: a .safetensors file, or the folder "
+            "with its parts",
         )
         parser.add_argument(
             f"--painter-{expert}", type=Path, required=True, help=f"OrbitPainter's file for {expert} noise"
@@ -223,18 +227,19 @@ def add_convert(commands) -> None:
             type=Path,
             help=f"four-step LoRA of Wan2.2 A14B for {expert} noise, for the quality 'fast'",
         )
+    # Files that both experts share, and the output.
     parser.add_argument(
-        "--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder, as diffusers has it"
+        "--vae", type=Path, required=True, help="folder of the Wan 2.1 autoencoder in the diffusers format"
     )
     parser.add_argument(
-        "--prompts", type=Path, required=True, help="file of the embedded texts, 'wanted' and 'unwanted'"
+        "--prompts", type=Path, required=True, help="file of the prompt embeddings, made by 'embed'"
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         default=paths.models() / "orbitpainter",
-        help="folder to make (%(default)s)",
+        help="output folder (%(default)s)",
     )
     parser.set_defaults(command=convert)
 
@@ -247,7 +252,7 @@ def convert(options: argparse.Namespace) -> None:
     if list(four_steps.values()).count(None) == 1:
         raise InvalidSettings("Give both --fast-high and --fast-low, or neither.")
 
-    def tell(part: str, fraction: float) -> None:
+    def print_progress(part: str, fraction: float) -> None:
         print(f"\r{part} noise: {fraction:4.0%}", end="\n" if fraction == 1 else "", flush=True)
 
     convert_model(
@@ -257,7 +262,7 @@ def convert(options: argparse.Namespace) -> None:
         options.prompts,
         options.output,
         ModelCard(),
-        tell,
+        print_progress,
         four_steps if options.fast_high else None,
     )
     print(f"Written: {options.output}")
@@ -267,17 +272,18 @@ def add_train(commands) -> None:
     parser = commands.add_parser(
         "train", help="fine-tune one of OrbitPainter's experts on your own textured meshes"
     )
+    # What to train, and from which files.
     parser.add_argument("assets", type=Path, nargs="+", help="textured GLB or OBJ files")
     parser.add_argument(
-        "--expert", choices=("high", "low"), required=True, help="the one for high or for low noise"
+        "--expert", choices=("high", "low"), required=True, help="the expert to train, for high or low noise"
     )
     parser.add_argument(
-        "--base", type=Path, required=True, help="that expert of Wan2.2-Fun-A14B-Control: its file, or folder"
+        "--base", type=Path, required=True, help="this expert of Wan2.2-Fun-A14B-Control: its file or folder"
     )
     parser.add_argument(
         "--painter",
         type=Path,
-        help="OrbitPainter's file for it, to go on from; without it the LoRA begins anew",
+        help="OrbitPainter's file for this expert, to start from; without it a new LoRA is trained",
     )
     parser.add_argument(
         "--model",
@@ -285,24 +291,27 @@ def add_train(commands) -> None:
         default=paths.models() / "orbitpainter",
         help="OrbitPainter's converted folder (%(default)s)",
     )
-    parser.add_argument("--steps", type=int, required=True, help="in all, those of earlier runs included")
+    # How to train, and where the checkpoints go.
+    parser.add_argument(
+        "--steps", type=int, required=True, help="total number of steps, including those of earlier runs"
+    )
     parser.add_argument("--rate", type=float, default=1e-4, help="learning rate (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--cache",
         type=Path,
         default=paths.home() / "latents",
-        help="folder of the meshes' latents (%(default)s)",
+        help="folder that caches the latents of the meshes (%(default)s)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of checkpoints")
-    parser.add_argument("--resume", action="store_true", help="go on with the training in that folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the checkpoints")
+    parser.add_argument("--resume", action="store_true", help="continue the training in the output folder")
     parser.set_defaults(command=train)
 
 
 def train(options: argparse.Namespace) -> None:
     from .train.train import Recipe, TrainingPaths, run_training
 
-    def tell(step: int, loss: float) -> None:
+    def print_progress(step: int, loss: float) -> None:
         print(
             f"\rstep {step} of {options.steps}, loss {loss:.4f}",
             end="\n" if step == options.steps else "",
@@ -316,13 +325,13 @@ def train(options: argparse.Namespace) -> None:
         TrainingPaths(options.base, options.painter, options.model, options.cache, options.output),
         options.resume,
         print,
-        tell,
+        print_progress,
     )
     print(f"Written: {checkpoint}")
 
 
 def add_doctor(commands) -> None:
-    parser = commands.add_parser("doctor", help="say what is installed, what is missing and how to mend it")
+    parser = commands.add_parser("doctor", help="report what is installed, what is missing and how to fix it")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(command=doctor)
 
@@ -334,13 +343,20 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def add_serve(commands) -> None:
-    parser = commands.add_parser("serve", help="take jobs from Blender")
-    parser.add_argument("--run-dir", type=Path, default=paths.run_directory())
+    parser = commands.add_parser("serve", help="run the server that accepts jobs from Blender")
     parser.add_argument(
-        "--idle-seconds", type=float, default=600.0, help="end after this long without clients and work"
+        "--run-dir", type=Path, default=paths.run_directory(), help="folder of its files (%(default)s)"
     )
-    parser.add_argument("--pipeline", default="backend.pipeline:run", help="module:function that textures")
-    parser.add_argument("--replace", action="store_true", help="end the server that runs there now")
+    parser.add_argument(
+        "--idle-seconds",
+        type=float,
+        default=600.0,
+        help="exit after this many seconds without clients and jobs (%(default)s)",
+    )
+    parser.add_argument(
+        "--pipeline", default="backend.pipeline:run", help="the texturing function, as module:function"
+    )
+    parser.add_argument("--replace", action="store_true", help="first stop the server that runs there")
     parser.set_defaults(command=serve)
 
 
@@ -351,21 +367,21 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def add_stop(commands) -> None:
-    parser = commands.add_parser(
-        "stop", help="end the server that runs now; its jobs go on when there is one again"
-    )
+    parser = commands.add_parser("stop", help="stop the running server; the next server continues its jobs")
     parser.set_defaults(command=stop)
 
 
 def stop(options: argparse.Namespace) -> None:
-    from .service.server import end_running
+    from .service.server import stop_running_server
 
-    end_running(paths.run_directory())
+    stop_running_server(paths.run_directory())
 
 
 def add_worker(commands) -> None:
-    parser = commands.add_parser("worker", help="started by serve, not by hand")
-    parser.add_argument("--pipeline", default="backend.pipeline:run", help="module:function that textures")
+    parser = commands.add_parser("worker", help="internal: started by 'serve'")
+    parser.add_argument(
+        "--pipeline", default="backend.pipeline:run", help="the texturing function, as module:function"
+    )
     parser.set_defaults(command=worker)
 
 

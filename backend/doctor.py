@@ -1,7 +1,7 @@
-"""What is installed, what is missing, and the command that mends it: the part that runs in the backend's
-environment.
+"""The doctor: checks what is installed and what is missing, and names the command that fixes it.
 
-``install.py doctor`` prints it after its own part, which works before anything is installed.
+These checks run in the backend's environment. ``install.py doctor`` prints them after its own checks, which
+work before anything is installed.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,10 +25,10 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        name: what was looked at.
-        state: OK, WARNING (works, but worse than it could) or PROBLEM (does not work).
+        name: what was checked.
+        state: OK, WARNING (works, but not well) or PROBLEM (does not work).
         detail: what was found; for a problem, its cause.
-        fix: the command or the step that mends it; "" where nothing has to be mended.
+        fix: the command or action that fixes it; "" if there is nothing to fix.
     """
 
     name: str
@@ -55,22 +55,31 @@ MODULES = (
     "accelerate",
     "transformers",
 )
-FREE_DISK_GB, FREE_MEMORY_GB, FREE_VRAM_GB = 2.0, 3.0, 2.0
-"""What one job with the draft painter and a 4k texture takes at most, with room to spare."""
+"""The packages that must import."""
 
-ANSWER_SECONDS, START_SECONDS = 5.0, 30.0
+FREE_DISK_GB = 2.0
+"""Disk space that one job with the draft painter and a 4k texture needs at most, with a margin."""
+
+FREE_MEMORY_GB = 3.0
+"""Memory that such a job needs at most, with a margin."""
+
+FREE_VRAM_GB = 2.0
+"""Memory of a GPU below which the doctor warns."""
+
+ANSWER_SECONDS = 5.0
+"""Time that a running server has to answer."""
+
+START_SECONDS = 30.0
+"""Time that a new server has to start and answer."""
 
 
-def examine() -> list[Finding]:
-    """Everything that can be said from inside the environment. Never raises: a check that fails is a
-    finding."""
+def run_checks() -> list[Finding]:
+    """Runs all checks inside the environment. Never raises: a check that fails is a finding."""
     findings = []
     for check in (_packages, _device, _memory, _disk, _weights, _server):
         try:
             findings += check()
-        except (
-            Exception
-        ) as error:  # a broken installation can fail in any way, and the report must still be printed
+        except Exception as error:  # a broken installation can fail in any way; the report is still printed
             findings.append(
                 Finding(
                     check.__name__.strip("_"),
@@ -82,13 +91,13 @@ def examine() -> list[Finding]:
     return findings
 
 
-def show(findings: list[Finding], as_json: bool, say: Callable[[str], None] = print) -> int:
+def print_findings(findings: list[Finding], as_json: bool) -> int:
     """Prints the findings. Returns the exit status: 1 if there is a problem."""
     if as_json:
-        say(json.dumps([asdict(finding) for finding in findings], indent=2))
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            say(
+            print(
                 f"{finding.state:8} {finding.name:12} {finding.detail}"
                 + (f"\n{'':22}{finding.fix}" if finding.fix else "")
             )
@@ -97,7 +106,7 @@ def show(findings: list[Finding], as_json: bool, say: Callable[[str], None] = pr
 
 def main(as_json: bool) -> int:
     """``python -m backend doctor``."""
-    return show(examine(), as_json)
+    return print_findings(run_checks(), as_json)
 
 
 def _packages() -> Iterator[Finding]:
@@ -118,17 +127,17 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    from .api.devices import remember
+    from .api.devices import save_devices
     from .device import device_names, query_device
 
     devices = [query_device(torch.device(name)) for name in device_names()]
-    remember(devices)
-    for card in devices[1:]:
-        enough = card.free >= FREE_VRAM_GB
+    save_devices(devices)
+    for gpu in devices[1:]:
+        enough = gpu.free >= FREE_VRAM_GB
         yield Finding(
             "GPU",
             OK if enough else WARNING,
-            f"{card.name}, {card.title}: {card.free:.1f} of {card.total / 1e9:.1f} GB free "
+            f"{gpu.name}, {gpu.title}: {gpu.free:.1f} of {gpu.total / 1e9:.1f} GB free "
             f"(torch {torch.__version__})",
             "" if enough else "Close other programs that use the GPU.",
         )
@@ -138,11 +147,11 @@ def _device() -> Iterator[Finding]:
         yield Finding(
             "GPU",
             WARNING,
-            f"there is an NVIDIA GPU, and torch {torch.__version__} cannot use it",
+            f"there is an NVIDIA GPU, but torch {torch.__version__} cannot use it",
             "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda",
         )
     else:
-        yield Finding("GPU", OK, f"none, and the draft painter needs none (torch {torch.__version__})")
+        yield Finding("GPU", OK, f"none found; the draft painter needs none (torch {torch.__version__})")
 
 
 def _memory() -> Iterator[Finding]:
@@ -186,30 +195,30 @@ def _weights() -> Iterator[Finding]:
             except InvalidWeights as error:
                 yield Finding("weights", PROBLEM, error.message, fix)
             else:
-                yield Finding("weights", OK, f"{needs.title}'s are in {folder}")
+                yield Finding("weights", OK, f"{needs.title}: installed in {folder}")
         elif download_folder(folder).exists():
             yield Finding(
                 "weights",
                 WARNING,
-                f"the download of {needs.title}'s to {download_folder(folder)} was cut short",
-                f"To go on: {fix}",
+                f"the download of {needs.title} to {download_folder(folder)} is incomplete",
+                f"To continue: {fix}",
             )
         else:
             yield Finding(
                 "weights",
                 OK,
-                f"{needs.title}'s are not there, and the draft painter needs none; to get them "
+                f"{needs.title}: not installed; the draft painter needs none. To download it "
                 f"({format_size(needs.size)}):",
                 fix,
             )
 
 
 def _server() -> Iterator[Finding]:
-    """Says hello to the server that runs; where none does, to one that is started for it and ended again."""
+    """Checks that the running server answers, or if none runs, that a new one starts and answers."""
     from .api.connection import Connection
 
     running = Connection.read(paths.run_directory())
-    version = _greet(running) if running else ""
+    version = _query_version(running) if running else ""
     if version:
         same = version == paths.VERSION
         yield Finding(
@@ -219,10 +228,10 @@ def _server() -> Iterator[Finding]:
             "" if same else "Press Restart Worker in the add-on's preferences.",
         )
     else:
-        yield _trial_server()
+        yield _start_trial_server()
 
 
-def _trial_server() -> Finding:
+def _start_trial_server() -> Finding:
     from .api.connection import Connection
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -239,7 +248,7 @@ def _trial_server() -> Finding:
             started = time.monotonic()
             while server.poll() is None and time.monotonic() - started < START_SECONDS:
                 connection = Connection.read(Path(scratch))
-                if connection and _greet(connection):
+                if connection and _query_version(connection):
                     return Finding(
                         "worker",
                         OK,
@@ -248,8 +257,8 @@ def _trial_server() -> Finding:
                 time.sleep(0.1)
         finally:
             server.terminate()
-            said = server.communicate()[1].strip()
-    cause = said.splitlines()[-1] if said else f"it did not answer within {START_SECONDS:g} s"
+            output = server.communicate()[1].strip()
+    cause = output.splitlines()[-1] if output else f"it did not answer within {START_SECONDS:g} s"
     return Finding(
         "worker",
         PROBLEM,
@@ -258,8 +267,8 @@ def _trial_server() -> Finding:
     )
 
 
-def _greet(connection) -> str:
-    """The version of the server that answers; "" if none does."""
+def _query_version(connection) -> str:
+    """The version of the server that answers; "" if none answers."""
     import zmq
 
     from .api import wire

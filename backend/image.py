@@ -1,17 +1,17 @@
-"""Resizing images (H, W) or (H, W, C) of any type that OpenCV takes, by means over areas."""
+"""Resizing of images (H, W) or (H, W, C), of any dtype that OpenCV accepts, by area averaging."""
 
 import cv2
 import numpy as np
 
-SMALLEST_SIDE = 8
-"""Pixels that the shorter side keeps at least."""
+MIN_SIZE = 8
+"""Pixels that the shorter side has at least after resizing."""
 
 
 def resize_longest(image: np.ndarray, size: int) -> np.ndarray:
-    """The image with ``size`` pixels along its longer side, also where it had fewer."""
+    """The image with ``size`` pixels along its longer side, enlarged if it had fewer."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
-    shape = max(SMALLEST_SIDE, round(width * scale)), max(SMALLEST_SIDE, round(height * scale))
+    shape = max(MIN_SIZE, round(width * scale)), max(MIN_SIZE, round(height * scale))
     return cv2.resize(image, shape, interpolation=cv2.INTER_AREA)
 
 
@@ -21,7 +21,8 @@ def shrink_longest(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def average_blocks(image: np.ndarray, stride: int) -> np.ndarray:
-    """Means over squares of ``stride`` pixels; rows and columns that fill no square are left out."""
+    """Means over blocks of ``stride`` x ``stride`` pixels; rows and columns that fill no block are
+    cropped."""
     if stride == 1:
         return image
     height, width = image.shape[0] // stride, image.shape[1] // stride

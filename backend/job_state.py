@@ -1,4 +1,4 @@
-"""What the stages of a job have made."""
+"""The outputs of the stages of a job."""
 
 from dataclasses import dataclass, field
 
@@ -14,16 +14,16 @@ from .render.rasterize import GBuffer
 
 @dataclass
 class JobState:
-    """What the stages of a job have made so far; None or empty where a stage has not run.
+    """The outputs of the stages of a job so far; None or empty where a stage has not run.
 
     Attributes:
         reference: the image to follow.
         surface: the prepared mesh.
-        earlier: the texture of which only a region is painted anew.
-        orbits, buffers: the painter's views, and what each sees of the surface, in the order of the cameras.
-        painting: a frame per view.
-        alignment: the frames, brought to agree on the surface.
-        texture: of the last stage that made one.
+        earlier: the texture of which only a region is repainted.
+        orbits, buffers: the painter's cameras, and the G-buffer of each, in the same order.
+        painting: a painted frame per view.
+        alignment: the frames, aligned so that they agree on the surface.
+        texture: the texture of the last stage that made one.
     """
 
     reference: Reference

@@ -1,4 +1,4 @@
-"""Jobs on mesh files, in this process: no Blender, no server. Every stage leaves something to look at."""
+"""Jobs on mesh files, run in this process without Blender or a server."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image
 from .render.video import write_video
 from .results import make_result
-from .stages import STAGES, Stages, progress_shares
+from .stages import STAGES, StageRunner, progress_shares
 
 
 def texture(
@@ -32,36 +32,40 @@ def texture(
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
-        kept: the texture of which only a region is painted anew, see :func:`read_kept`.
+        kept: the texture of which only a region is repainted, see :func:`read_kept`.
 
     Raises:
-        OrbitError: what was given cannot be used; nothing is written then.
+        OrbitError: the input cannot be used; then nothing is written.
     """
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     mesh, job = read_job(mesh_path, image_path, settings, kept)
-    with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder, store.said_plainly(output.parent):
+    with (
+        tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder,
+        store.convert_write_errors(output.parent),
+    ):
         output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
-        write_mesh(output, mesh, result.corner_uvs, _maps(result))
+        write_mesh(output, mesh, result.corner_uvs, _decode_maps(result))
     return result
 
 
 def run_stage(
     stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings, kept: Kept | None = None
 ) -> list[Path]:
-    """Runs a job up to a stage in a folder that keeps what earlier runs did, and writes what there is to see.
+    """Runs a job up to a stage, in a folder that keeps the stages that earlier runs finished, and writes
+    files to look at.
 
     Returns:
-        The files to look at: films and contact sheets of the orbits, or the textures.
+        The files: videos and contact sheets of the orbits, or the textures.
     """
     mesh, job = read_job(mesh_path, image_path, settings, kept)
-    with store.said_plainly(folder):
-        _claim(folder, job)
-        stages = Stages(folder, print_progress, progress_shares(settings, kept is not None))
+    with store.convert_write_errors(folder):
+        _prepare_folder(folder, job)
+        stages = StageRunner(folder, print_progress, progress_shares(settings, kept is not None))
         state = pipeline.run_until(job, stages, stage)
         if stage == "render":
-            return _show_orbits(
+            return _write_orbits(
                 folder,
                 state,
                 {
@@ -70,17 +74,17 @@ def run_stage(
                 },
             )
         if stage == "paint":
-            return _show_orbits(folder, state, {"color": state.painting.frames})
+            return _write_orbits(folder, state, {"color": state.painting.frames})
         result = make_result(job, state, stages.seconds)
-        return _show_texture(folder, mesh, result)
+        return _write_texture(folder, mesh, result)
 
 
 def read_job(
     mesh_path: Path, image_path: Path, settings: Settings, kept: Kept | None = None
 ) -> tuple[MeshFile, Job]:
-    """The mesh file and the job that two files and settings make. Equal inputs make equal job ids."""
+    """The mesh file, and a job from it, the image and the settings. Equal inputs have equal job ids."""
     mesh = read_mesh(mesh_path)
-    reference, data = _bytes("reference image", image_path), mesh.to_mesh_data()
+    reference, data = _read_file("reference image", image_path), mesh.to_mesh_data()
     digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
     for array in (
         data.vertices,
@@ -94,15 +98,15 @@ def read_job(
 
 
 def read_kept(textures: Path, mask: Path) -> Kept:
-    """What is kept of an earlier texture of a mesh file.
+    """Reads an earlier texture of a mesh file and the region to repaint.
 
     Args:
-        textures: an image, the base color; or a folder with all maps, as ``bake`` and ``refine`` write it.
-        mask: an image on the UV map, black where the texture stays.
+        textures: an image, the base color; or a folder with all maps, as written by ``bake`` and ``refine``.
+        mask: an image on the UV map, black where the texture is kept.
 
     Raises:
         InvalidImage: a file cannot be read.
-        InvalidTarget: the mask is black.
+        InvalidTarget: the mask is entirely black.
     """
     files = (
         {"base_color": textures}
@@ -112,36 +116,36 @@ def read_kept(textures: Path, mask: Path) -> Kept:
         }
     )
     if not any(name.startswith("base_color") for name in files):
-        raise InvalidImage(f"The folder {textures} holds no base_color.png.")
-    data = _bytes("region's mask", mask)
+        raise InvalidImage(f"The folder {textures} contains no base_color.png.")
+    data = _read_file("mask of the region", mask)
     region = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
     if region is None:
-        raise InvalidImage(f"The region's mask {mask} is not an image file that can be read.")
-    return Kept({name: _bytes("texture to keep", path) for name, path in files.items()}, region)
+        raise InvalidImage(f"The mask of the region, {mask}, is not an image file that can be read.")
+    return Kept({name: _read_file("texture to keep", path) for name, path in files.items()}, region)
 
 
 def print_progress(stage: str, fraction: float) -> None:
-    """One line that is written over on a terminal; nothing elsewhere."""
+    """Prints the progress in one line of a terminal, and nothing elsewhere."""
     if sys.stderr.isatty():
         print(f"\r{stage:<8} {fraction:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def print_seconds(seconds: dict[str, float]) -> None:
-    """The table of stages."""
+    """Prints the time of each stage and the total."""
     for stage, value in seconds.items():
         print(f"{stage:<8} {value:7.2f} s")
     print(f"{'total':<8} {sum(seconds.values()):7.2f} s")
 
 
-def _bytes(what: str, path: Path) -> np.ndarray:
+def _read_file(what: str, path: Path) -> np.ndarray:
     try:
         return np.fromfile(path, np.uint8)
     except OSError as error:
         raise InvalidImage(f"The {what} {path} cannot be read ({error.strerror or error}).") from error
 
 
-def _claim(folder: Path, job: Job) -> None:
-    """Makes the folder this job's: what another job left in it would not fit."""
+def _prepare_folder(folder: Path, job: Job) -> None:
+    """Creates the folder, and deletes the stages' outputs in it if they belong to another job."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / "job.txt"
     if not mark.exists() or mark.read_text(encoding="utf-8") != job.id:
@@ -150,25 +154,26 @@ def _claim(folder: Path, job: Job) -> None:
         mark.write_text(job.id, encoding="utf-8")
 
 
-def _show_orbits(folder: Path, state: JobState, images: dict[str, list[np.ndarray]]) -> list[Path]:
+def _write_orbits(folder: Path, state: JobState, images: dict[str, list[np.ndarray]]) -> list[Path]:
+    """Writes a contact sheet and a video per orbit and kind of image; ``images`` has a frame per camera."""
     written = []
     for name, frames in images.items():
         start = 0
         for orbit in state.orbits:
-            part = frames[start : start + len(orbit.cameras)]
+            orbit_frames = frames[start : start + len(orbit.cameras)]
             start += len(orbit.cameras)
             sheet = folder / f"{orbit.name}_{name}.png"
-            Image.fromarray(contact_sheet(part, min(8, len(part)))).save(sheet)
+            Image.fromarray(contact_sheet(orbit_frames, min(8, len(orbit_frames)))).save(sheet)
             written.append(sheet)
-            if len(part) > 1:
-                film = folder / f"{orbit.name}_{name}.mp4"
-                write_video(film, part)
-                written.append(film)
+            if len(orbit_frames) > 1:
+                video = folder / f"{orbit.name}_{name}.mp4"
+                write_video(video, orbit_frames)
+                written.append(video)
     return written
 
 
-def _maps(result: Result) -> dict[int, Maps]:
-    """The textures by the number of the UDIM tile, 1001 where there is but one."""
+def _decode_maps(result: Result) -> dict[int, Maps]:
+    """The decoded textures by UDIM tile number, which is 1001 for a texture without tiles."""
     tiles = defaultdict(dict)
     for key, data in result.textures.items():
         name, _, tile = key.partition(".")
@@ -176,14 +181,15 @@ def _maps(result: Result) -> dict[int, Maps]:
     return tiles
 
 
-def _show_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
+def _write_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
+    """Writes the textures, the textured mesh and the report."""
     written = []
     for name, data in result.textures.items():
         path = folder / f"{name}.png"
         data.tofile(path)
         written.append(path)
-    write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _maps(result))
-    part = folder / "report.part"
-    part.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
-    os.replace(part, folder / "report.json")
+    write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _decode_maps(result))
+    temporary = folder / "report.part"
+    temporary.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
+    os.replace(temporary, folder / "report.json")
     return [*written, folder / "textured.glb", folder / "report.json"]

@@ -24,7 +24,7 @@ from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, find_winding
 from .results import make_result
-from .stages import JobProgress, Progress, Stages, progress_shares
+from .stages import JobProgress, Progress, StageRunner, progress_shares
 
 ORBIT_SHARE = 0.7
 """Fraction of the render stage that a painter takes to choose its orbits: the draft searches the view."""
@@ -46,12 +46,12 @@ def run(
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
             what to do.
     """
-    stages = Stages(folder, progress, progress_shares(job.settings, job.kept is not None))
+    stages = StageRunner(folder, progress, progress_shares(job.settings, job.kept is not None))
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
 def run_until(
-    job: Job, stages: Stages, last: str = "refine", show_preview: PreviewCallback = ignore_preview
+    job: Job, stages: StageRunner, last: str = "refine", show_preview: PreviewCallback = ignore_preview
 ) -> JobState:
     """Runs the stages of a job in order, up to the one named ``last``. A texture is always blended with the
     one to keep, if there is one."""
@@ -69,7 +69,7 @@ class JobRun:
     """One job at work: a method per stage, in the order in which they run. Each reads what the stages before
     it left in ``state``, and does nothing where the job's settings do not need it."""
 
-    def __init__(self, job: Job, stages: Stages, show_preview: PreviewCallback):
+    def __init__(self, job: Job, stages: StageRunner, show_preview: PreviewCallback):
         self.job, self.settings, self.stages, self.show_preview = job, job.settings, stages, show_preview
         if self.settings.networks:
             find_device(self.settings.device)
@@ -132,7 +132,7 @@ class JobRun:
             )
 
     def blend(self) -> None:
-        """Blends the texture with the earlier one, outside of the region that is painted anew."""
+        """Blends the texture with the earlier one, outside of the region that is repainted."""
         state = self.state
         if state.texture and state.earlier:
             state.texture = self.stages.run(
@@ -170,7 +170,7 @@ class JobRun:
         return render(self.state.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
 
     def _paint_views(self, progress: Progress) -> Painting:
-        state, keep = self.state, partial(self.stages.keep, "paint")
+        state, keep = self.state, partial(self.stages.cache_step, "paint")
         return self.painter.paint(
             state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show_preview
         )
@@ -206,7 +206,7 @@ class JobRun:
     def _refine_texture(self, progress: Progress) -> Texture:
         from .refine.refine import refine, select_condition_images
 
-        state, settings, keep = self.state, self.settings, partial(self.stages.keep, "refine")
+        state, settings, keep = self.state, self.settings, partial(self.stages.cache_step, "refine")
         frames = state.painting.frames if state.painting else []
         images = select_condition_images(
             state.reference, state.orbits, state.buffers, frames, settings.refine_views

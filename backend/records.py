@@ -1,4 +1,4 @@
-"""The stages' outputs as plain arrays, and back: what a job's folder keeps of them."""
+"""Conversion of the stages' outputs to plain arrays, which a job's folder stores, and back."""
 
 import json
 
@@ -23,7 +23,7 @@ def save_surface(surface: Surface) -> Arrays:
         "corner_uvs": surface.corner_uvs,
         "source": surface.job_faces,
         "unwrapped": np.array(surface.unwrapped),
-        "notes": _text(surface.notes),
+        "notes": _pack_sentences(surface.notes),
         "tiles": np.array(surface.tiles),
     }
 
@@ -35,7 +35,7 @@ def load_surface(arrays: Arrays) -> Surface:
             | {
                 "job_faces": arrays["source"],
                 "unwrapped": bool(arrays["unwrapped"]),
-                "notes": _untext(arrays["notes"]),
+                "notes": _unpack_sentences(arrays["notes"]),
                 "tiles": tuple(arrays["tiles"].tolist()),
             }
         )
@@ -44,12 +44,16 @@ def load_surface(arrays: Arrays) -> Surface:
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:
     cameras = {orbit.name: np.stack([camera.pack() for camera in orbit.cameras]) for orbit in orbits}
-    return cameras | {f"notes_{orbit.name}": _text(orbit.notes) for orbit in orbits}
+    return cameras | {f"notes_{orbit.name}": _pack_sentences(orbit.notes) for orbit in orbits}
 
 
 def load_orbits(arrays: Arrays) -> list[Orbit]:
     return [
-        Orbit(name, tuple(Camera.unpack(packed) for packed in cameras), _untext(arrays[f"notes_{name}"]))
+        Orbit(
+            name,
+            tuple(Camera.unpack(packed) for packed in cameras),
+            _unpack_sentences(arrays[f"notes_{name}"]),
+        )
         for name, cameras in arrays.items()
         if not name.startswith("notes_")
     ]
@@ -60,13 +64,15 @@ def save_painting(painting: Painting) -> Arrays:
     return frames | {
         "preference": painting.preference,
         "consistent": np.array(painting.consistent),
-        "notes": _text(painting.notes),
+        "notes": _pack_sentences(painting.notes),
     }
 
 
 def load_painting(arrays: Arrays) -> Painting:
     frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
-    return Painting(frames, arrays["preference"], bool(arrays["consistent"]), _untext(arrays["notes"]))
+    return Painting(
+        frames, arrays["preference"], bool(arrays["consistent"]), _unpack_sentences(arrays["notes"])
+    )
 
 
 def save_alignment(alignment: Alignment) -> Arrays:
@@ -79,7 +85,7 @@ def save_alignment(alignment: Alignment) -> Arrays:
 
 
 def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
-    """The alignment, on views that were observed again."""
+    """The alignment from its arrays and the views, which are observed again."""
     ends = np.cumsum([len(view) for view in views])[:-1]
     colors, drift = np.split(arrays["colors"].astype(np.float32), ends), np.split(arrays["drift"], ends)
     return Alignment(views, colors, drift, arrays["before"], arrays["after"])
@@ -87,17 +93,19 @@ def load_alignment(arrays: Arrays, views: list[View]) -> Alignment:
 
 def save_texture(texture: Texture) -> Arrays:
     return {name: np.asarray(value) for name, value in vars(texture).items() if value is not None} | {
-        "notes": _text(texture.notes)
+        "notes": _pack_sentences(texture.notes)
     }
 
 
 def load_texture(arrays: Arrays) -> Texture:
-    return Texture(**(arrays | {"covered": float(arrays["covered"]), "notes": _untext(arrays["notes"])}))
+    return Texture(
+        **(arrays | {"covered": float(arrays["covered"]), "notes": _unpack_sentences(arrays["notes"])})
+    )
 
 
-def _text(sentences: tuple[str, ...]) -> np.ndarray:
+def _pack_sentences(sentences: tuple[str, ...]) -> np.ndarray:
     return np.array(json.dumps(sentences))
 
 
-def _untext(array: np.ndarray) -> tuple[str, ...]:
+def _unpack_sentences(array: np.ndarray) -> tuple[str, ...]:
     return tuple(json.loads(str(array)))

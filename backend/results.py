@@ -14,22 +14,22 @@ from .render.contact_sheet import render_contact_sheet
 
 
 def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
-    """What the client gets of a job whose stages have all run.
+    """The result of a job whose stages have all run.
 
     Args:
-        job: what was asked for.
-        state: what its stages have made.
+        job: the job.
+        state: the outputs of its stages.
         seconds: time of each stage.
     """
     surface, texture, reference = state.surface, state.texture, state.reference
     report = make_report(job, state, seconds)
-    shown = np.round(255 * reference.color * reference.alpha[..., None]).astype(np.uint8)
+    reference_image = np.round(255 * reference.color * reference.alpha[..., None]).astype(np.uint8)
     azimuth = report["view"]["azimuth"] if report["view"] else 0.0
     return Result(
         job_uvs(surface, job.mesh) if surface.unwrapped else None,
         encode_textures(texture, surface.tiles),
         report,
-        encode_png(render_contact_sheet(surface, texture.base_color, shown, azimuth)),
+        encode_png(render_contact_sheet(surface, texture.base_color, reference_image, azimuth)),
     )
 
 
@@ -60,7 +60,8 @@ def view_direction(camera: Camera) -> dict[str, float]:
 
 
 def encode_textures(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """(N,) uint8 PNG files of a texture's maps, by their names; with several UDIM tiles by name and tile."""
+    """(N,) uint8 PNG files of a texture's maps by name, or by name and tile if there are several UDIM
+    tiles."""
     atlases = {name: atlas for name in MAPS if (atlas := getattr(texture, name)) is not None}
     if len(tiles) > 1:
         atlases = {

@@ -1,5 +1,5 @@
-"""Running a stage once: its time, its progress within the whole job, and its output on disk for the next
-run."""
+"""Runs the stages of a job: measures their time, reports progress within the whole job, and stores their
+outputs so that the next run continues there."""
 
 import os
 import time
@@ -36,9 +36,9 @@ BLEND_SHARE = 0.05
 GEOMETRY_SHARES = {"prepare": 0.31, "render": 0.19, "align": 0.19, "bake": 0.31}
 """How the other stages divide what is left, roughly."""
 
-FORMAT = 5
-"""Version of the stages' files: raised when any stage's arrays, or their meaning, change, so that an update
-never reads older ones."""
+STAGE_FORMAT = 5
+"""Version of the stages' files. It is raised when any stage's arrays or their meaning change, so that older
+files are ignored."""
 
 
 def progress_shares(settings: Settings, blends: bool) -> dict[str, float]:
@@ -58,14 +58,14 @@ def progress_shares(settings: Settings, blends: bool) -> dict[str, float]:
     return {stage: shares.get(stage, rest * GEOMETRY_SHARES.get(stage, 0.0)) for stage in STAGES}
 
 
-class Stages:
+class StageRunner:
     """Runs the stages of one job.
 
     Attributes:
-        folder: where their outputs are kept.
-        progress: called as the job advances.
+        folder: the folder for their outputs.
+        progress: the progress callback.
         shares: see :func:`progress_shares`.
-        seconds: time of each stage that is done, also of those done by an earlier run.
+        seconds: time of each finished stage, including those that an earlier run finished.
     """
 
     def __init__(self, folder: Path, progress: JobProgress, shares: dict[str, float]):
@@ -79,66 +79,68 @@ class Stages:
         save: Callable[[Output], Arrays],
         load: Callable[[Arrays], Output],
     ) -> Output:
-        """The output of a stage, from disk if an earlier run of this job by this version finished it.
+        """Returns the output of a stage, read from disk if an earlier run of this job by this version
+        finished it.
 
         Args:
             stage: one of :data:`STAGES`.
-            work: computes the output; gets a function to call with its fraction done.
-            save, load: the output as arrays, and back.
+            work: computes the output; receives a callback for the fraction of the stage that is done.
+            save, load: convert the output to arrays and back.
 
         Raises:
             StorageError: the output cannot be written.
         """
         self.report_progress(stage, 0.0)
         path = self.folder / f"{stage}.npz"
-        arrays = _read(path)
+        arrays = _read_arrays(path)
         if arrays is not None:
             self.seconds[stage] = float(arrays.pop("seconds"))
             return load(arrays)
         start = time.perf_counter()
         output = work(lambda fraction: self.report_progress(stage, fraction))
         self.seconds[stage] = time.perf_counter() - start
-        _write(path, save(output) | {"seconds": np.array(self.seconds[stage])})
+        _write_arrays(path, save(output) | {"seconds": np.array(self.seconds[stage])})
         for unfinished in self.folder.glob(f"{stage}.*.npz"):
             unfinished.unlink()
         return output
 
-    def keep(self, stage: str, step: str, work: Callable[[], Arrays]) -> Arrays:
-        """What ``work`` returns, from disk if an earlier run of this job finished that step of the stage. It
-        is kept until the stage is done.
+    def cache_step(self, stage: str, step: str, work: Callable[[], Arrays]) -> Arrays:
+        """Returns the result of a step of a stage, read from disk if an earlier run of this job finished it.
+        The file is deleted when the stage is done.
 
         Raises:
             StorageError: it cannot be written.
         """
         path = self.folder / f"{stage}.{step}.npz"
-        arrays = _read(path)
+        arrays = _read_arrays(path)
         if arrays is None:
             arrays = work()
-            _write(path, arrays)
+            _write_arrays(path, arrays)
         return arrays
 
     def report_progress(self, stage: str, fraction: float) -> None:
-        """Reports how much of a stage is done, as a fraction of the whole job."""
+        """Reports the progress of a stage, as a fraction of the whole job."""
         shares = [self.shares[name] for name in STAGES]
-        number = STAGES.index(stage)
-        self.progress(stage, sum(shares[:number]) + shares[number] * fraction)
+        index = STAGES.index(stage)
+        self.progress(stage, sum(shares[:index]) + shares[index] * fraction)
 
 
-def _read(path: Path) -> Arrays | None:
-    """A finished stage's arrays; None if there are none, or an earlier version of this program wrote them."""
+def _read_arrays(path: Path) -> Arrays | None:
+    """The arrays of a finished stage or step; None if there are none, or they have another
+    :data:`STAGE_FORMAT`."""
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
-    return arrays if arrays.pop("format", None) == FORMAT else None
+    return arrays if arrays.pop("format", None) == STAGE_FORMAT else None
 
 
-def _write(path: Path, arrays: Arrays) -> None:
-    part = path.with_suffix(".part")
+def _write_arrays(path: Path, arrays: Arrays) -> None:
+    temporary = path.with_suffix(".part")
     try:
-        with part.open("wb") as file:
-            np.savez(file, **arrays, format=np.array(FORMAT))
-        os.replace(part, path)
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays, format=np.array(STAGE_FORMAT))
+        os.replace(temporary, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise storage_error(error, path.parent) from error

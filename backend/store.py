@@ -1,10 +1,10 @@
 """A job and its result as plain files in the job's folder.
 
-    <folder>/job/       job.json, one .npy per array, fingerprint; of a download only download.json
+    <folder>/job/       job.json, one .npy per array, fingerprint; for a download only download.json
     <folder>/result/    result.json, corner_uvs.npy, one PNG per texture
-    <folder>/…          what the stages of the pipeline leave there
+    <folder>/…          the outputs of the pipeline's stages
 
-Each of the two appears whole or not at all: it is written under another name first.
+The first two are written atomically: under another name first, then renamed.
 """
 
 import contextlib
@@ -23,67 +23,68 @@ from .api.paths import VERSION
 
 
 def save_job(folder: Path, job: Job) -> None:
-    """Raises :class:`StorageError`; then ``folder`` holds no job."""
+    """Saves a job with a mesh. Raises :class:`StorageError`; then ``folder`` holds no job."""
 
-    def write(part: Path) -> None:
+    def write(temporary: Path) -> None:
         for name, array in job.arrays().items():
-            np.save(part / f"{name}.npy", array, allow_pickle=False)
-        _write_json(part / "job.json", job.body())
-        (part / "fingerprint").write_text(fingerprint(job), encoding="ascii")
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        _write_json(temporary / "job.json", job.body())
+        (temporary / "fingerprint").write_text(fingerprint(job), encoding="ascii")
 
-    appear_whole(folder / "job", write)
+    write_atomically(folder / "job", write)
 
 
 def load_job(folder: Path) -> Job:
     """The job that :func:`save_job` saved.
 
     Raises:
-        StorageError: it is not there or damaged.
-        ProtocolError, InvalidSettings, InvalidMesh: another version saved it, and this one refuses it.
+        StorageError: it is missing or damaged.
+        ProtocolError, InvalidSettings, InvalidMesh: another version saved it, and this version rejects it.
     """
     source = folder / "job"
-    with _readable(source):
+    with _convert_read_errors(source):
         body = json.loads((source / "job.json").read_text(encoding="utf-8"))
         arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(source.glob("*.npy"))}
         return Job.from_parts(body, arrays)
 
 
 def save_download(folder: Path, model: str) -> None:
-    """Saves the wish for a model's weights, which is a job without a mesh. Raises :class:`StorageError`; then
+    """Saves a job that downloads a model's weights and has no mesh. Raises :class:`StorageError`; then
     ``folder`` holds no job."""
-    appear_whole(folder / "job", lambda part: _write_json(part / "download.json", {"model": model}))
+    write_atomically(
+        folder / "job", lambda temporary: _write_json(temporary / "download.json", {"model": model})
+    )
 
 
 def load_download(folder: Path) -> str:
-    """The model whose weights the job in this folder is to bring; "" if it is a job with a mesh. Raises
+    """The model whose weights the job in this folder downloads; "" if it is a job with a mesh. Raises
     :class:`StorageError`."""
     file = folder / "job" / "download.json"
     if not file.exists():
         return ""
-    with _readable(file):
+    with _convert_read_errors(file):
         return json.loads(file.read_text(encoding="utf-8"))["model"]
 
 
 def save_result(folder: Path, result: Result) -> None:
-    """Raises :class:`StorageError`; then ``folder`` holds no result."""
+    """Saves a result. Raises :class:`StorageError`; then ``folder`` holds no result."""
 
-    def write(part: Path) -> None:
+    def write(temporary: Path) -> None:
         if result.corner_uvs is not None:
-            np.save(part / "corner_uvs.npy", result.corner_uvs, allow_pickle=False)
+            np.save(temporary / "corner_uvs.npy", result.corner_uvs, allow_pickle=False)
         for name, data in result.textures.items():
-            data.tofile(part / f"{name}.png")
+            data.tofile(temporary / f"{name}.png")
         if result.sheet is not None:
-            result.sheet.tofile(part / "sheet")
-        _write_json(part / "result.json", result.report)
+            result.sheet.tofile(temporary / "sheet")
+        _write_json(temporary / "result.json", result.report)
 
-    appear_whole(folder / "result", write)
+    write_atomically(folder / "result", write)
 
 
 def load_result(folder: Path) -> Result:
-    """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is not there or
-    damaged."""
+    """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is missing or damaged."""
     source = folder / "result"
-    with _readable(source):
+    with _convert_read_errors(source):
         report = json.loads((source / "result.json").read_text(encoding="utf-8"))
         uvs = source / "corner_uvs.npy"
         textures = {path.stem: np.fromfile(path, np.uint8) for path in sorted(source.glob("*.png"))}
@@ -92,8 +93,8 @@ def load_result(folder: Path) -> Result:
 
 
 def fingerprint(job: Job) -> str:
-    """The same for two jobs exactly if this version of the pipeline would do the same for both, on whatever
-    device."""
+    """SHA-256 of everything that determines a job's result: its content, its settings but for the device, and
+    the version of the pipeline."""
     settings = {name: value for name, value in job.settings.to_dict().items() if name != "device"}
     digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
     for name, array in job.arrays().items():
@@ -102,9 +103,9 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def inherit(folder: Path, others: Iterable[Path]) -> None:
-    """Gives a new job the finished stages of one of ``others`` that is the same but for its id, if there is
-    one."""
+def copy_finished_stages(folder: Path, others: Iterable[Path]) -> None:
+    """Copies into a new job's folder the finished stages of the first of ``others`` with the same
+    fingerprint."""
     for other in others:
         with contextlib.suppress(OSError):
             if (other / "job" / "fingerprint").read_bytes() == (folder / "job" / "fingerprint").read_bytes():
@@ -114,26 +115,26 @@ def inherit(folder: Path, others: Iterable[Path]) -> None:
                 return
 
 
-def drop_foreign_stages(folder: Path, job: Job) -> None:
-    """Deletes what the stages of ``job`` left in its folder, if that was before an update: this version may
-    do or read it differently.
+def delete_stale_stages(folder: Path, job: Job) -> None:
+    """Deletes the stages' outputs in the folder of ``job`` if another version made them, since this version
+    may compute or read them differently.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    mark = folder / "job" / "fingerprint"
+    fingerprint_file = folder / "job" / "fingerprint"
     try:
-        if mark.read_text(encoding="ascii") != (own := fingerprint(job)):
+        if fingerprint_file.read_text(encoding="ascii") != (current := fingerprint(job)):
             for path in folder.iterdir():
                 if path.is_file():
                     path.unlink()
-            mark.write_text(own, encoding="ascii")
+            fingerprint_file.write_text(current, encoding="ascii")
     except OSError as error:
         raise storage_error(error, folder) from error
 
 
-def size(folder: Path) -> int:
-    """Bytes in all files of a folder."""
+def folder_size(folder: Path) -> int:
+    """Total bytes of all files in a folder."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
@@ -142,53 +143,55 @@ def size(folder: Path) -> int:
 
 
 def storage_error(error: OSError, place: Path) -> StorageError:
-    """What to tell the user when the operating system refuses to write into ``place``."""
-    # numpy's complaint about a write that was cut short has no number.
+    """The error to report when the operating system cannot write into ``place``."""
+    # numpy's error for an incomplete write has no errno.
     if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
         return StorageError(
             f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry"
         )
     return StorageError(
-        f"{place} cannot be written ({error.strerror or error}). Mend its permissions, then try again.",
+        f"{place} cannot be written ({error.strerror or error}). Fix its permissions, then try again.",
         "retry",
     )
 
 
 @contextlib.contextmanager
-def said_plainly(place: Path) -> Iterator[None]:
-    """Turns the operating system's refusal to write into ``place`` into a :class:`StorageError`."""
+def convert_write_errors(place: Path) -> Iterator[None]:
+    """Context manager that converts an ``OSError`` while writing into ``place`` into a
+    :class:`StorageError`."""
     try:
         yield
     except OSError as error:
         raise storage_error(error, place) from error
 
 
-def appear_whole(target: Path, write: Callable[[Path], None]) -> None:
-    """Makes the folder ``target`` of what ``write`` puts into the folder that it is given; there is all of it
-    or nothing.
+def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
+    """Creates or replaces the folder ``target`` atomically, with what ``write`` puts into the folder that it
+    is given.
 
     Raises:
         StorageError: it cannot be written.
     """
-    part = target.with_name(f"{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    temporary = target.with_name(f"{target.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with said_plainly(target.parent):
-            part.mkdir(parents=True)
-            write(part)
+        with convert_write_errors(target.parent):
+            temporary.mkdir(parents=True)
+            write(temporary)
             if target.exists():
                 shutil.rmtree(target)
-            part.rename(target)
+            temporary.rename(target)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _readable(source: Path) -> Iterator[None]:
+def _convert_read_errors(source: Path) -> Iterator[None]:
+    """Context manager that converts an error while reading from ``source`` into a :class:`StorageError`."""
     try:
         yield
     except (OSError, ValueError, KeyError) as error:
-        raise StorageError(f"The files in {source} are missing or damaged. Start the job anew.") from error
+        raise StorageError(f"The files in {source} are missing or damaged. Start the job again.") from error
 
 
 def _write_json(path: Path, data: dict) -> None:

@@ -7,22 +7,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.api import paths
-from backend.api.torch_builds import GIGABYTES
+from backend.api.torch_builds import DISK_GIGABYTES
 
 from . import torch_build
-from .environment import Step, delete, ensure, fingerprint, pip_install_options, read_stamp, run_pip, say
+from .environment import (
+    Step,
+    delete_environment,
+    ensure_environment,
+    fingerprint,
+    pip_install_options,
+    print_status,
+    read_stamp,
+    run_pip,
+)
 
 REQUIREMENTS = paths.ROOT / "requirements"
+"""The folder of the lock files."""
+
 IMPORTS = (
     "numpy, scipy, numba, torch, zmq, PIL, trimesh, xatlas, maxflow, cv2, av, psutil, diffusers, "
     "safetensors, accelerate, transformers"
 )
+"""The modules that must import in a complete environment."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the environment shall hold: the steps, the name of torch's build, the space it takes, and a remark
-    on the choice or ""."""
+    """What to install into the environment.
+
+    Attributes:
+        steps: the runs of pip.
+        variant: the name of the torch build, ``torch cuda``.
+        gigabytes: disk space that the environment needs.
+        note: a remark about the choice of the torch build, or "".
+    """
 
     steps: tuple[Step, ...]
     variant: str
@@ -30,57 +48,59 @@ class Plan:
     note: str = ""
 
 
-def install(torch: str = "auto", tests: bool = False, anew: bool = False) -> Path:
-    """Makes or finishes the backend's environment and returns its interpreter.
+def install(torch: str = "auto", tests: bool = False, reinstall: bool = False) -> Path:
+    """Creates or completes the backend's environment and returns its interpreter.
 
     Args:
-        torch: the torch build, or ``auto``: what is installed already, else what fits the machine.
-        tests: with what the tests need. An environment that has it keeps it.
-        anew: delete first what is there.
+        torch: the torch build, or ``auto``: the installed build, or the best one for this machine.
+        tests: whether to add the packages of the tests. They are never removed.
+        reinstall: delete the existing environment first.
     """
     folder = paths.backend_environment()
     stamp = read_stamp(folder)
     plan = _plan(torch, stamp.get("variant", ""))
     if plan.note:
-        say(plan.note)
-    if anew:
+        print_status(plan.note)
+    if reinstall:
         remove()
     elif not _is_complete(stamp, plan):
         _stop_server()
-    interpreter = ensure(folder, plan.steps, variant=plan.variant, imports=IMPORTS, gigabytes=plan.gigabytes)
+    interpreter = ensure_environment(
+        folder, plan.steps, variant=plan.variant, imports=IMPORTS, gigabytes=plan.gigabytes
+    )
     if tests:
         add_test_packages(interpreter)
-    say(f"Backend: {folder} ({plan.variant})")
+    print_status(f"Backend: {folder} ({plan.variant})")
     return interpreter
 
 
 def remove() -> None:
-    """Deletes the environment; a server that runs in it ends first. Models, jobs and logs stay.
+    """Stops the server and deletes the environment. Models, jobs and logs are kept.
 
     Raises:
-        Problem: a file cannot be deleted.
+        InstallError: a file cannot be deleted.
     """
     folder = paths.backend_environment()
     _stop_server()
     if folder.exists():
-        say(f"Removing {folder}")
-        delete(folder)
+        print_status(f"Removing {folder}")
+        delete_environment(folder)
 
 
 def add_test_packages(interpreter: Path) -> None:
-    """Adds pytest and its company to an environment that is complete."""
+    """Installs the packages of the tests into a complete environment."""
     marker = interpreter.parent / "orbit-texture-tests.txt"
     lock = REQUIREMENTS / "test.txt"
     if marker.exists() and marker.read_bytes() == lock.read_bytes():
         return
-    say("  installing the packages of requirements/test.txt")
+    print_status("  installing the packages of requirements/test.txt")
     run_pip(interpreter, ["install", *pip_install_options(), "--require-hashes", "-r", str(lock)])
     marker.write_bytes(lock.read_bytes())
 
 
-def condition() -> str:
-    """Of the environment: "absent", "unfinished", "outdated" (installed from other requirements than these)
-    or "complete"."""
+def find_state() -> str:
+    """The state of the environment: "absent", "unfinished", "outdated" (installed from other requirements) or
+    "complete"."""
     folder = paths.backend_environment()
     stamp = read_stamp(folder)
     if not folder.exists():
@@ -96,8 +116,8 @@ def _is_complete(stamp: dict, plan: Plan) -> bool:
 
 
 def _stop_server() -> None:
-    """Ends the server that runs in the environment, lest its files change under it. One that cannot even
-    start this has none."""
+    """Stops the server that runs in the environment, before its files change. An environment whose
+    interpreter does not start has no server."""
     interpreter = paths.environment_python(paths.backend_environment())
     with contextlib.suppress(OSError):
         subprocess.run(
@@ -109,10 +129,11 @@ def _stop_server() -> None:
 
 
 def _plan(wanted: str, installed: str) -> Plan:
-    """
+    """The steps for the wanted torch build.
+
     Args:
         wanted: the torch build, or ``auto``.
-        installed: the name of the build that is there, "" for none.
+        installed: the variant that is installed, "" for none.
     """
     packages = Step("the packages of requirements/backend.txt", lock=REQUIREMENTS / "backend.txt")
     on_torch = Step(
@@ -122,18 +143,19 @@ def _plan(wanted: str, installed: str) -> Plan:
     if wheel := torch_build.local_wheel(_find_links()):
         version = wheel.name.split("-")[1]
         steps = (packages, Step(f"torch from {wheel}", (package,)), on_torch)
-        return Plan(steps, f"torch {version} from a file", GIGABYTES["cpu"])
-    if wanted == "auto" and installed.removeprefix("torch ") in GIGABYTES:
+        return Plan(steps, f"torch {version} from a file", DISK_GIGABYTES["cpu"])
+    if wanted == "auto" and installed.removeprefix("torch ") in DISK_GIGABYTES:
         wanted = installed.removeprefix("torch ")
-    choice = torch_build.choose(torch_build.facts(), wanted)
+    choice = torch_build.choose_build(torch_build.detect_machine(), wanted)
     arguments = (package, "--index-url", choice.index) if choice.index else (package,)
     torch = Step(f"torch {torch_build.TORCH} for {choice.build} (a large download)", arguments)
-    return Plan((packages, torch, on_torch), f"torch {choice.build}", GIGABYTES[choice.build], choice.note)
+    return Plan(
+        (packages, torch, on_torch), f"torch {choice.build}", DISK_GIGABYTES[choice.build], choice.note
+    )
 
 
 def _find_links() -> str:
-    """The folders of ready-made files that pip is configured to use on this machine; "" where there is no pip
-    to ask."""
+    """pip's configured ``find-links`` on this machine; "" if there is none or no pip."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "get", "global.find-links"],
         capture_output=True,

@@ -1,5 +1,5 @@
-"""The Blenders on this machine: programs that are installed, and Blender as a Python module in an environment
-of our own."""
+"""The Blenders on this machine: installed programs, and Blender as a Python module in a private
+environment."""
 
 import os
 import re
@@ -12,13 +12,16 @@ from pathlib import Path
 
 from backend.api import paths
 
-from .environment import Problem, Step, ensure
+from .environment import InstallError, Step, ensure_environment
 
 OLDEST = (4, 2, 0)
+"""The oldest supported version."""
+
 MODULES = {"4.2.23": "3.11", "4.5.15": "3.11", "5.0.1": "3.11", "5.2.3": "3.13"}
-"""The Blender modules that we pin, and the Python that each is made for."""
+"""The pinned versions of the Blender module, and the Python version of each."""
 
 MODULE_GIGABYTES = 2.5
+"""Disk space that the environment of a module needs."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,9 @@ class Blender:
     """A Blender that can be run.
 
     Attributes:
-        program: Blender itself, or the Python that has it as a module.
+        program: Blender itself, or the Python interpreter that can import it.
         version: ``(5, 0, 1)``.
-        module: whether it is the module.
+        module: whether it is a Python module.
     """
 
     program: Path
@@ -42,7 +45,7 @@ class Blender:
         )
 
     def script_command(self, script: Path, arguments: Sequence[str]) -> list[str]:
-        """The command line that runs a Python script inside it, without a window and without the user's own
+        """The command line that runs a Python script in it, without a window and without the user's
         settings."""
         if self.module:
             return [str(self.program), str(script), *arguments]
@@ -59,23 +62,23 @@ class Blender:
         return [str(self.program), str(tool), *arguments]
 
 
-def find(given: str = "") -> Blender | None:
-    """The Blender that the user named, else the newest that is installed, else None.
+def find_blender(given: str = "") -> Blender | None:
+    """The Blender that the user named, or the newest that is installed, or None.
 
     Raises:
-        Problem: the one that was named is none, or is too old.
+        InstallError: what the user named is not a Blender, or is too old.
     """
     if not given:
         return max(find_all(), key=lambda blender: blender.version, default=None)
     program = Path(shutil.which(given) or given).expanduser()
-    version = _version_of(program)
+    version = _blender_version(program)
     if version is None:
-        raise Problem(
+        raise InstallError(
             f"{given} is not a Blender that runs. Give the path of Blender's program itself (blender, "
             "blender.exe, or Blender.app/Contents/MacOS/Blender)."
         )
     if version < OLDEST:
-        raise Problem(
+        raise InstallError(
             f"{given} is Blender {'.'.join(map(str, version))}; Orbit Texture needs "
             f"{'.'.join(map(str, OLDEST))} or newer."
         )
@@ -83,19 +86,22 @@ def find(given: str = "") -> Blender | None:
 
 
 def find_all() -> list[Blender]:
-    """Every Blender, new enough, on the PATH and in the usual places."""
+    """All supported Blenders on the PATH and in the usual folders."""
     programs = [Path(found)] if (found := shutil.which("blender")) else []
     for folder, pattern in _usual_places():
         programs += sorted(folder.glob(pattern))
     unique = {program.resolve(): program for program in programs}.values()
-    found = [Blender(program, version) for program in unique if (version := _version_of(program)) is not None]
+    found = [
+        Blender(program, version) for program in unique if (version := _blender_version(program)) is not None
+    ]
     return [blender for blender in found if blender.version >= OLDEST]
 
 
-def module(version: str, python: str) -> Blender:
-    """Blender as a Python module, installed if it is missing. It takes about a minute and a gigabyte."""
+def install_module(version: str, python: str) -> Blender:
+    """Installs Blender as a Python module unless it is installed; this takes about a minute and a
+    gigabyte."""
     lock = paths.ROOT / "requirements" / f"bpy-{version}.txt"
-    interpreter = ensure(
+    interpreter = ensure_environment(
         module_folder(version),
         [Step(f"Blender {version} as a Python module", lock=lock)],
         python=python,
@@ -107,7 +113,7 @@ def module(version: str, python: str) -> Blender:
 
 
 def module_folder(version: str) -> Path:
-    """Where the module's environment lies."""
+    """The folder of the module's environment."""
     return paths.home() / f"blender-{version}"
 
 
@@ -115,13 +121,13 @@ def newest_module() -> Blender:
     """The newest Blender module that a Python on this machine can run.
 
     Raises:
-        Problem: there is neither Python 3.11 nor 3.13.
+        InstallError: there is neither Python 3.11 nor 3.13.
     """
     here = "{}.{}".format(*sys.version_info[:2])
     for version, wanted in sorted(MODULES.items(), key=lambda item: (item[1] == here, item[0]), reverse=True):
         if python := find_python(wanted):
-            return module(version, python)
-    raise Problem(
+            return install_module(version, python)
+    raise InstallError(
         "There is no Blender on this machine, and Blender as a Python module needs Python 3.11 or 3.13. "
         "Install Blender 4.2 or newer, or one of these Pythons, and run the same command again."
     )
@@ -146,6 +152,8 @@ def find_python(version: str) -> str | None:
 
 
 def _usual_places() -> list[tuple[Path, str]]:
+    """The folders where Blender is usually installed on this platform, with a glob pattern for its
+    program."""
     if sys.platform == "win32":
         return [
             (
@@ -171,7 +179,7 @@ def _usual_places() -> list[tuple[Path, str]]:
     ]
 
 
-def _version_of(program: Path) -> tuple[int, int, int] | None:
+def _blender_version(program: Path) -> tuple[int, int, int] | None:
     try:
         done = subprocess.run(
             [str(program), "--version"],

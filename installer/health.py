@@ -1,5 +1,4 @@
-"""The doctor: what can be said with the standard library alone, then what the backend's environment says
-about itself."""
+"""The doctor: checks with the standard library alone, then the checks of the backend's environment."""
 
 import json
 import subprocess
@@ -7,15 +6,15 @@ import sys
 from collections.abc import Iterator
 
 from backend.api import paths
-from backend.doctor import OK, PROBLEM, WARNING, Finding, show
+from backend.doctor import OK, PROBLEM, WARNING, Finding, print_findings
 
 from . import backend, blenders
 from .environment import free_gigabytes, read_stamp
 
 
-def report(as_json: bool) -> int:
-    """Prints everything that was found. Returns the exit status: 1 if there is a problem."""
-    return show([*_before_installation(), *_blenders(), *_environment()], as_json)
+def run_doctor(as_json: bool) -> int:
+    """Runs all checks and prints the findings. Returns the exit status: 1 if there is a problem."""
+    return print_findings([*_before_installation(), *_blenders(), *_environment()], as_json)
 
 
 def _before_installation() -> Iterator[Finding]:
@@ -37,27 +36,28 @@ def _blenders() -> Iterator[Finding]:
         yield Finding(
             "Blender",
             WARNING,
-            "none on the PATH or in the usual places",
+            "none found on the PATH or in the usual folders",
             "Install Blender 4.2 or newer, or name yours: python3 install.py addon --blender PATH",
         )
 
 
 def _environment() -> Iterator[Finding]:
     folder = paths.backend_environment()
-    found = {
+    details = {
         "absent": "is not installed",
-        "unfinished": f"an installation was cut short in {folder}",
-        "outdated": f"{folder} was installed from other requirements than these",
+        "unfinished": f"an installation was interrupted in {folder}",
+        "outdated": f"{folder} was installed from other requirements",
     }
-    condition = backend.condition()
-    if condition in found:
-        yield Finding("backend", PROBLEM, found[condition], "python3 install.py backend")
+    state = backend.find_state()
+    if state in details:
+        yield Finding("backend", PROBLEM, details[state], "python3 install.py backend")
     else:
         yield Finding("backend", OK, f"{folder} ({read_stamp(folder)['variant']})")
-        yield from _examined_inside()
+        yield from _backend_findings()
 
 
-def _examined_inside() -> Iterator[Finding]:
+def _backend_findings() -> Iterator[Finding]:
+    """The findings of ``python -m backend doctor`` in the backend's environment."""
     command = [
         str(paths.environment_python(paths.backend_environment())),
         "-m",

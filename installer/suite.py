@@ -1,5 +1,4 @@
-"""The whole test suite: ruff, the backend's tests, then the add-on's tests in every Blender that can be
-had."""
+"""The whole test suite: ruff, the backend's tests, then the add-on's tests in every available Blender."""
 
 import os
 import subprocess
@@ -12,16 +11,18 @@ from pathlib import Path
 from backend.api import paths
 
 from . import backend, blenders
-from .environment import say
+from .environment import print_status
 
-FULL = "5.0.1"
-"""The Blender that runs every test of tests/blender; the others run those marked ``every_blender``."""
+FULL_SUITE_BLENDER = "5.0.1"
+"""The Blender that runs all of tests/blender; the others run only the tests marked ``every_blender``."""
 
 NO_TESTS_SELECTED = 5  # pytest's exit status
 
 
 @dataclass
 class Totals:
+    """The numbers of tests."""
+
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -33,43 +34,45 @@ class Totals:
 
 
 def run(arguments: list[str]) -> int:
-    """Runs everything and prints the total. Returns the exit status: 0 only if nothing failed.
+    """Runs all tests and prints the totals. Returns the exit status: 0 only if nothing failed.
 
     Args:
-        arguments: for every run of pytest, ``["-k", "cancel"]``.
+        arguments: added to every run of pytest, such as ``["-k", "cancel"]``.
     """
     interpreter = backend.install(tests=True)
     totals = Totals()
-    say("\n== ruff")
+    print_status("\n== ruff")
     totals.failed += (
         subprocess.run([str(interpreter), "-m", "ruff", "check", "."], cwd=paths.ROOT, check=False).returncode
         != 0
     )
-    _pytest("backend", interpreter, ["tests", "--ignore=tests/blender", *arguments], totals, interpreter)
-    for version, wanted in sorted(blenders.MODULES.items(), key=lambda item: item[0] != FULL):
+    _run_pytest("backend", interpreter, ["tests", "--ignore=tests/blender", *arguments], totals, interpreter)
+    for version, wanted in sorted(blenders.MODULES.items(), key=lambda item: item[0] != FULL_SUITE_BLENDER):
         python = blenders.find_python(wanted)
         if python is None:
-            say(f"\n== Blender {version}: skipped, because there is no Python {wanted} on this machine")
+            print_status(
+                f"\n== Blender {version}: skipped, because there is no Python {wanted} on this machine"
+            )
             totals.skipped += 1
             continue
-        blender = blenders.module(version, python)
+        blender = blenders.install_module(version, python)
         backend.add_test_packages(blender.program)
-        selection = [] if version == FULL else ["-m", "every_blender"]
-        _pytest(
+        selection = [] if version == FULL_SUITE_BLENDER else ["-m", "every_blender"]
+        _run_pytest(
             f"Blender {version}",
             blender.program,
             ["tests/blender", *selection, *arguments],
             totals,
             interpreter,
         )
-    say(f"\n{totals}")
+    print_status(f"\n{totals}")
     return 1 if totals.failed or not totals.passed else 0
 
 
-def _pytest(title: str, python: Path, arguments: list[str], totals: Totals, backend_python: Path) -> None:
-    """One run of pytest, added to the totals. A run that ends without a report has crashed and counts as one
+def _run_pytest(title: str, python: Path, arguments: list[str], totals: Totals, backend_python: Path) -> None:
+    """Runs pytest once and adds to the totals. A run that ends without a report crashed, and counts as one
     failure."""
-    say(f"\n== {title}")
+    print_status(f"\n== {title}")
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
         command = [
@@ -86,13 +89,13 @@ def _pytest(title: str, python: Path, arguments: list[str], totals: Totals, back
         status = subprocess.run(command, cwd=paths.ROOT, env=environment, check=False).returncode
         before = totals.failed
         if report.exists():
-            _count(report, totals)
+            _add_counts(report, totals)
         if status not in (0, NO_TESTS_SELECTED) and totals.failed == before:
             print(f"pytest ended with status {status} and reported no failure.", file=sys.stderr)
             totals.failed += 1
 
 
-def _count(report: Path, totals: Totals) -> None:
+def _add_counts(report: Path, totals: Totals) -> None:
     for entry in ElementTree.parse(report).getroot().iter("testsuite"):
         tests, bad, skipped = (
             sum(int(entry.get(name, 0)) for name in names)

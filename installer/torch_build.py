@@ -1,4 +1,4 @@
-"""Which build of torch this machine takes, and where pip finds it."""
+"""Chooses the torch build for this machine, and the package index that has it."""
 
 import os
 import platform
@@ -10,25 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TORCH = "2.13.0"
+"""The pinned version."""
 
 _INDEX = "https://download.pytorch.org/whl/"
-_CUDA_13_DRIVER, _CUDA_12_DRIVER = 580, 525  # the oldest NVIDIA drivers that run CUDA 13 and CUDA 12 programs
-_CUDA_13_OLDEST, _CUDA_12_NEWEST = (
-    7.5,
-    9.0,
-)  # compute capabilities in torch's wheels: Turing and newer, up to Hopper
+
+_CUDA_13_DRIVER = 580
+"""The oldest NVIDIA driver that runs CUDA 13."""
+
+_CUDA_12_DRIVER = 525
+"""The oldest NVIDIA driver that runs CUDA 12."""
+
+_CUDA_13_MIN_CAPABILITY = 7.5
+"""The lowest compute capability in torch's wheels for CUDA 13: Turing."""
+
+_CUDA_12_MAX_CAPABILITY = 9.0
+"""The highest compute capability in torch's wheels for CUDA 12: Hopper."""
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the choice depends on.
+class Machine:
+    """The properties of a machine that the choice depends on.
 
     Attributes:
         system: ``linux``, ``win32`` or ``darwin``.
         machine: ``x86_64``, ``arm64`` …
         nvidia: output of ``nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader``; ""
-            without one.
-        rocm: whether an AMD GPU with ROCm is there.
+            without an NVIDIA driver.
+        rocm: whether there is an AMD GPU with ROCm.
     """
 
     system: str
@@ -39,45 +47,50 @@ class Facts:
 
 @dataclass(frozen=True)
 class Choice:
-    """A build, the package index that has it ("" for pip's own) and why it is not a better one ("" when it is
-    the best)."""
+    """The chosen torch build.
+
+    Attributes:
+        build: a key of ``DISK_GIGABYTES``.
+        index: the package index that has it; "" for pip's default.
+        note: why it is not a faster build; "" if it is the fastest.
+    """
 
     build: str
     index: str = ""
     note: str = ""
 
 
-def choose(facts: Facts, wanted: str = "auto") -> Choice:
+def choose_build(machine: Machine, wanted: str = "auto") -> Choice:
     """The torch build for a machine.
 
     Args:
-        facts: the machine.
-        wanted: ``auto`` or one of GIGABYTES.
+        machine: the machine.
+        wanted: ``auto`` or a key of ``DISK_GIGABYTES``.
     """
     if wanted == "auto":
-        wanted = _fastest(facts)
+        wanted = _fastest_build(machine)
     if wanted == "cuda":
-        return _choose_cuda(facts)
+        return _choose_cuda(machine)
     if wanted == "rocm":
         return Choice("rocm", _INDEX + "rocm7.2")
-    if wanted == "mps" or facts.system == "darwin":
+    if wanted == "mps" or machine.system == "darwin":
         return Choice(wanted)
     return Choice("cpu", _INDEX + "cpu")
 
 
-def _fastest(facts: Facts) -> str:
-    if facts.system == "darwin":
+def _fastest_build(machine: Machine) -> str:
+    if machine.system == "darwin":
         return "mps"
-    if facts.nvidia:
+    if machine.nvidia:
         return "cuda"
-    return "rocm" if facts.rocm and facts.system == "linux" else "cpu"
+    return "rocm" if machine.rocm and machine.system == "linux" else "cpu"
 
 
-def _choose_cuda(facts: Facts) -> Choice:
-    driver, capability = _newest_gpu(facts.nvidia)
-    if not facts.nvidia or (driver >= _CUDA_13_DRIVER and capability >= _CUDA_13_OLDEST):
-        return Choice("cuda", "" if facts.system == "linux" else _INDEX + "cu130")
-    if driver >= _CUDA_12_DRIVER and capability <= _CUDA_12_NEWEST:
+def _choose_cuda(machine: Machine) -> Choice:
+    driver, capability = _newest_gpu(machine.nvidia)
+    if not machine.nvidia or (driver >= _CUDA_13_DRIVER and capability >= _CUDA_13_MIN_CAPABILITY):
+        return Choice("cuda", "" if machine.system == "linux" else _INDEX + "cu130")
+    if driver >= _CUDA_12_DRIVER and capability <= _CUDA_12_MAX_CAPABILITY:
         return Choice("cuda", _INDEX + "cu126")
     note = (
         f"The NVIDIA driver {driver} is too old for this GPU's torch build, so the CPU is used. Install "
@@ -87,17 +100,17 @@ def _choose_cuda(facts: Facts) -> Choice:
 
 
 def _newest_gpu(nvidia: str) -> tuple[int, float]:
-    """Driver's major version and the highest compute capability of the lines that nvidia-smi printed."""
+    """The driver's major version and the highest compute capability in the output of nvidia-smi."""
     lines = re.findall(r"^\s*(\d+)[\d.]*\s*,\s*(\d+\.\d+)", nvidia, re.MULTILINE)
     return max((int(driver) for driver, _ in lines), default=0), max(
         (float(capability) for _, capability in lines), default=0.0
     )
 
 
-def facts() -> Facts:
-    """The facts of this machine."""
+def detect_machine() -> Machine:
+    """The properties of this machine."""
     rocm = Path("/dev/kfd").exists() and (shutil.which("rocminfo") is not None or Path("/opt/rocm").exists())
-    return Facts(sys.platform, platform.machine(), _nvidia_smi(), rocm)
+    return Machine(sys.platform, platform.machine(), _nvidia_smi(), rocm)
 
 
 def _nvidia_smi() -> str:
@@ -115,11 +128,11 @@ def _nvidia_smi() -> str:
 
 
 def local_wheel(pip_find_links: str) -> Path | None:
-    """A file of this torch in one of the folders that pip is configured to look in first (find-links).
+    """The wheel of the pinned torch in one of pip's ``find-links`` folders, if there is one.
 
     Args:
-        pip_find_links: folders or addresses separated by white space, as ``pip config get global.find-links``
-            prints them.
+        pip_find_links: folders or URLs separated by white space, as printed by ``pip config get
+            global.find-links``.
     """
     places = [*os.environ.get("PIP_FIND_LINKS", "").split(), *pip_find_links.split()]
     for folder in dict.fromkeys(

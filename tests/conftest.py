@@ -17,14 +17,15 @@ collect_ignore = ["addon", "backend", "gui", "installer"] if HAS_BPY else ["blen
 
 @pytest.fixture
 def run(tmp_path):
-    """A run directory of the test's own."""
+    """A run directory for this test alone."""
     return tmp_path / "run"
 
 
 @pytest.fixture
 def watchers(run):
-    """Makes clients of the test's own run directory."""
-    from tests.servers import Watcher, end_server  # which bpy's half of the suite has no use for
+    """Makes clients of this test's run directory."""
+    # Imported here, since the half of the suite that runs in Blender does not need it.
+    from tests.servers import Watcher, end_server
 
     with contextlib.ExitStack() as stack:
 
@@ -39,8 +40,8 @@ def watchers(run):
 
 @pytest.fixture
 def disk(tmp_path):
-    """Makes disks of their own, since a superuser may write into a read-only folder but not onto a read-only
-    or full disk."""
+    """Mounts small disks, since a superuser can write into a read-only folder but not onto a read-only or
+    full disk."""
     made = []
 
     def make(options: str):

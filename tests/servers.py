@@ -15,6 +15,10 @@ import zmq
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
+PATIENCE_SECONDS = 120.0
+"""Time limit for everything that should happen. Only a failing test waits that long, however loaded the
+machine is."""
+
 SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "15")
 
 
@@ -48,7 +52,7 @@ def triangle_soup(count: int = 4):
     return api.job.MeshData(vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3))
 
 
-def wait_for(condition, seconds: float = 20.0):
+def wait_for(condition, seconds: float = PATIENCE_SECONDS):
     """Waits until ``condition()`` is true and returns it; fails after ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -92,7 +96,7 @@ class Server:
         self.process.wait()
 
     def output(self) -> str:
-        self.process.wait(20)
+        self.process.wait(PATIENCE_SECONDS)
         return self.process.stdout.read().decode()
 
 
@@ -110,10 +114,10 @@ class Peer:
         self.say_frames(api.wire.pack(message_type, body, arrays))
 
     def say_frames(self, frames: list) -> None:
-        assert self.socket.poll(5000, zmq.POLLOUT)
+        assert self.socket.poll(PATIENCE_SECONDS * 1000, zmq.POLLOUT)
         self.socket.send_multipart(frames)
 
-    def hear(self, *types: str, seconds: float = 10.0):
+    def hear(self, *types: str, seconds: float = PATIENCE_SECONDS):
         """The next message of one of the types."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
@@ -152,7 +156,7 @@ class Watcher:
         self.events += self.client.poll()
         return [event for event in self.events if event.job == job_id]
 
-    def until(self, job_id: str, *states: str, stage: str = "", seconds: float = 30.0):
+    def until(self, job_id: str, *states: str, stage: str = "", seconds: float = PATIENCE_SECONDS):
         """The first event of the job in one of the states (and stage)."""
 
         def find_event():
@@ -168,7 +172,7 @@ class Watcher:
                 f"no {states} {stage} but {self.of(job_id)[-3:]}; {self.client.connection_error!r}"
             ) from None
 
-    def final(self, job_id: str, seconds: float = 30.0):
+    def final(self, job_id: str, seconds: float = PATIENCE_SECONDS):
         return self.until(job_id, "finished", "failed", "cancelled", seconds=seconds)
 
     def worker_pid(self) -> int:
@@ -179,6 +183,10 @@ class Watcher:
                     (facts := peer.ask("status", answer="facts").body)["worker_ready"] and facts["worker_pid"]
                 )
             )
+
+    def release(self, job_id: str, stage: str) -> None:
+        """Ends the action ``wait`` of a scripted stage."""
+        (self.run_directory / "jobs" / job_id / f"{stage}.go").touch()
 
     def close(self) -> None:
         self.client.close()

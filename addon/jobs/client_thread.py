@@ -12,6 +12,7 @@ import numpy as np
 import zmq
 
 from ...backend.api import wire
+from ...backend.api.call_queue import CallQueue
 from ...backend.api.connection import Connection
 from ...backend.api.errors import (
     Cancelled,
@@ -24,7 +25,6 @@ from ...backend.api.errors import (
 )
 from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Job, Kept, MeshData, Result
-from ...backend.api.mailbox import Mailbox
 from ...backend.api.settings import Settings
 from .server_link import ServerLink
 from .server_process import ServerProcess
@@ -66,7 +66,7 @@ class ClientThread(threading.Thread):
         super().__init__(name="orbit-texture", daemon=True)
         self.connection_error: OrbitError | None = None
         self._run_directory, self._server, self._events = run_directory, server, events
-        self._mailbox = Mailbox()
+        self._calls = CallQueue()
         self._closing = False
         self._link: ServerLink | None = None
         self._dead_connection: Connection | None = None
@@ -83,12 +83,12 @@ class ClientThread(threading.Thread):
 
     def post(self, call: Callable[[], None]) -> None:
         """Any thread may call it."""
-        self._mailbox.put(call)
+        self._calls.put(call)
 
     def close(self, timeout: float) -> None:
         """The main thread calls it."""
         self._closing = True
-        self._mailbox.put(lambda: None)
+        self._calls.put(lambda: None)
         self.join(timeout)
 
     def run(self) -> None:
@@ -107,7 +107,7 @@ class ClientThread(threading.Thread):
         finally:
             self._disconnect()
             self._context.destroy(linger=0)
-            self._mailbox.close()
+            self._calls.close()
 
     # Requests of the main thread
 
@@ -178,7 +178,7 @@ class ClientThread(threading.Thread):
     def _step(self) -> None:
         """Waits for something to happen, for a fifth of a second at most, and handles it."""
         poller = zmq.Poller()
-        poller.register(self._mailbox, zmq.POLLIN)
+        poller.register(self._calls, zmq.POLLIN)
         if self._link:
             self._link.register(poller)
         ready = dict(poller.poll(_TICK_SECONDS * 1000))
@@ -188,7 +188,7 @@ class ClientThread(threading.Thread):
                     self._on_message(message)
             except OrbitError as error:
                 self._give_up(error)
-        for call in self._mailbox.take():
+        for call in self._calls.take():
             call()
         if self._link and self._link.is_lost:
             if self._link.is_welcomed:

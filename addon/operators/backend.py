@@ -7,7 +7,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from bpy.props import BoolProperty, EnumProperty
 
 from ...backend.api import paths
-from ...backend.api.torch_builds import GIGABYTES
+from ...backend.api.torch_builds import DISK_GIGABYTES
 from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..setup import install_process
@@ -56,7 +56,7 @@ class InstallBackend(bpy.types.Operator):
         default="auto",
         items=[
             ("auto", "Automatic", "The installed one, else what this computer has"),
-            *((build, f"{_DEVICE_NAMES[build]} ({size:g} GB)", "") for build, size in GIGABYTES.items()),
+            *((build, f"{_DEVICE_NAMES[build]} ({size:g} GB)", "") for build, size in DISK_GIGABYTES.items()),
         ],
     )
     anew: BoolProperty(
@@ -87,7 +87,7 @@ class InstallBackend(bpy.types.Operator):
             rpt_(
                 "Download Python packages and PyTorch into {}? A new environment needs up to {:g} GB for a "
                 "CPU and {:g} GB for an NVIDIA graphics card. {:.0f} GB are free."
-            ).format(folder, GIGABYTES["cpu"], GIGABYTES["cuda"], _free_gigabytes(folder)),
+            ).format(folder, DISK_GIGABYTES["cpu"], DISK_GIGABYTES["cuda"], _free_gigabytes(folder)),
             width=DIALOG_WIDTH,
         )
         draw_wrapped_text(

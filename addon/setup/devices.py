@@ -17,7 +17,7 @@ _devices: list[Device] = []
 def refresh() -> None:
     """Reads again what the doctor stored."""
     global _devices
-    _devices = devices.remembered()
+    _devices = devices.load_devices()
 
 
 def all_devices() -> list[Device]:

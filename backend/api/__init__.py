@@ -1,4 +1,9 @@
-"""What crosses the wire between Blender and the worker: jobs, messages, errors, keys.
+"""The protocol between Blender and the worker, and the data that it carries.
+
+``settings.py`` and ``job.py`` describe a job, ``events.py``, ``errors.py`` and ``devices.py`` what is
+reported about it. ``messages.py`` lists the messages, ``wire.py`` packs them into frames, and
+``connection.py`` opens the encrypted sockets. ``weights.py`` and ``memory_profiles.py`` say what the models
+need.
 
 Importing a module of this package never opens a socket and never starts a process.
 """

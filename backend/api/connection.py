@@ -1,7 +1,7 @@
 """The connection file, the keys in it, and the two sockets that use them.
 
-The server makes the keys, anew at each start, and writes them into a file that only its user can read. Who
-can read that file is let in, everyone else is dropped in the handshake, before a byte of his is looked at.
+The server makes new keys at each start and writes them to a file that only its user can read. A client that
+has read that file is admitted; any other is dropped in the handshake, before any of its data is processed.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from .messages import PROTOCOL
 from .paths import VERSION
 
 _FILE = "connection.json"
+
 _ZAP_DOMAIN = b"orbit-texture"
 
 
@@ -29,8 +30,8 @@ class Connection:
     Attributes:
         endpoint: ``tcp://127.0.0.1:<port>``.
         server_key: the server's public CURVE key, Z85.
-        client_key, client_secret: the key pair of every client of this server, Z85.
-        pid, started: the server's process and when it started, in seconds since the epoch.
+        client_key, client_secret: the key pair that all clients of this server share, Z85.
+        pid, started: the server's process id and its start time, in seconds since the epoch.
         protocol, version: of the server.
     """
 
@@ -47,7 +48,7 @@ class Connection:
         """Raises :class:`StorageError` if the folder cannot be written."""
         temporary = run_directory / f"{_FILE}.{os.getpid()}"
         try:
-            # O_EXCL: the file is new, so its mode is ours and nobody has it open already.
+            # O_EXCL: the file is new, so it has this mode and no other process has it open.
             temporary.unlink(missing_ok=True)
             with open(
                 os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
@@ -56,29 +57,30 @@ class Connection:
             os.replace(temporary, run_directory / _FILE)
         except OSError as error:
             raise StorageError(
-                f"The folder {run_directory} cannot be written ({error.strerror}). Free some space or mend "
+                f"The folder {run_directory} cannot be written ({error.strerror}). Free some space or fix "
                 "its permissions, then try again."
             ) from error
 
     @staticmethod
     def read(run_directory: Path) -> "Connection | None":
-        """What the server of this folder wrote, None if there is none. It may be gone by now."""
+        """The connection that the server of this folder wrote, None if there is none. The server may have
+        ended since."""
         with contextlib.suppress(OSError, ValueError, TypeError):
             return Connection(**json.loads((run_directory / _FILE).read_text(encoding="utf-8")))
         return None
 
     def remove(self, run_directory: Path) -> None:
-        """Removes the file unless another server has written its own meanwhile."""
+        """Removes the file, unless another server has replaced it meanwhile."""
         if Connection.read(run_directory) == self:
             with contextlib.suppress(OSError):
                 (run_directory / _FILE).unlink()
 
 
 def make_private(directory: Path) -> None:
-    """Makes a folder that only this user can enter.
+    """Creates a folder that only this user can enter.
 
     Raises:
-        StorageError: it cannot be made, cannot be written, or belongs to someone else.
+        StorageError: it cannot be created or written, or belongs to another user.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,58 +88,57 @@ def make_private(directory: Path) -> None:
             directory.chmod(0o700)
     except OSError as error:
         raise StorageError(
-            f"The folder {directory} cannot be used ({error.strerror}). Mend its permissions or set "
+            f"The folder {directory} cannot be used ({error.strerror}). Fix its permissions or set "
             "ORBIT_TEXTURE_HOME to another folder."
         ) from error
     if not os.access(directory, os.W_OK):
         raise StorageError(
-            f"The folder {directory} is read-only. Mend its permissions or set ORBIT_TEXTURE_HOME to another "
+            f"The folder {directory} is read-only. Fix its permissions or set ORBIT_TEXTURE_HOME to another "
             "folder."
         )
 
 
-class Gate:
-    """The server's socket and its doorkeeper, which admits the holders of one client key.
+class ServerSocket:
+    """The server's encrypted socket, and the ZAP handler that authenticates its clients by one client key.
 
     Attributes:
-        socket: ROUTER. :meth:`admit` must be called whenever :attr:`doorkeeper` is readable.
-        doorkeeper: answers libzmq's ZAP requests (ZeroMQ RFC 27). pyzmq's own authenticator needs asyncio
-            and, on Windows, tornado.
+        router: the ROUTER socket that clients connect to.
+        zap: the REP socket on which libzmq asks whether to admit a client (ZAP, ZeroMQ RFC 27). Whenever it
+            is readable, :meth:`authenticate` must be called. pyzmq's own authenticator needs asyncio and, on
+            Windows, tornado.
     """
 
     def __init__(self, context: zmq.Context):
         self.client_key, self.client_secret = zmq.curve_keypair()
         self.server_key, secret = zmq.curve_keypair()
-        self.doorkeeper = context.socket(zmq.REP)
-        self.doorkeeper.linger = 0
-        self.doorkeeper.bind("inproc://zeromq.zap.01")
-        self.socket = context.socket(zmq.ROUTER)
-        _common_options(self.socket)
-        self.socket.router_mandatory = True
-        self.socket.zap_domain = _ZAP_DOMAIN
-        self.socket.curve_server = True
-        self.socket.curve_secretkey = secret
-        self.socket.bind("tcp://127.0.0.1:*")
+        self.zap = context.socket(zmq.REP)
+        self.zap.linger = 0
+        self.zap.bind("inproc://zeromq.zap.01")
+        self.router = context.socket(zmq.ROUTER)
+        _common_options(self.router)
+        self.router.router_mandatory = True
+        self.router.zap_domain = _ZAP_DOMAIN
+        self.router.curve_server = True
+        self.router.curve_secretkey = secret
+        self.router.bind("tcp://127.0.0.1:*")
 
-    def admit(self) -> None:
-        """Answers one request of a stranger at the door."""
-        version, request, domain, _address, _identity, mechanism, *credentials = (
-            self.doorkeeper.recv_multipart()
-        )
+    def authenticate(self) -> None:
+        """Answers one ZAP request: admits a client with the right key, rejects any other."""
+        version, request, domain, _address, _identity, mechanism, *credentials = self.zap.recv_multipart()
         known = (
             domain == _ZAP_DOMAIN
             and mechanism == b"CURVE"
             and len(credentials) == 1
             and z85.encode(credentials[0]) == self.client_key
         )
-        self.doorkeeper.send_multipart(
+        self.zap.send_multipart(
             [version, request, b"200" if known else b"400", b"OK" if known else b"NO ACCESS", b"", b""]
         )
 
     def connection(self, started: float) -> Connection:
-        """What clients of this process, begun at ``started``, need to know."""
+        """What a client needs to connect. ``started`` is the start time of this process."""
         return Connection(
-            self.socket.last_endpoint.decode(),
+            self.router.last_endpoint.decode(),
             self.server_key.decode(),
             self.client_key.decode(),
             self.client_secret.decode(),
@@ -147,8 +148,8 @@ class Gate:
 
 
 def connect(context: zmq.Context, connection: Connection) -> zmq.Socket:
-    """The client's DEALER socket. It connects in the background; nothing is queued while the server is
-    away."""
+    """The client's DEALER socket. It connects in the background; nothing is queued while there is no
+    server."""
     socket = context.socket(zmq.DEALER)
     _common_options(socket)
     socket.immediate = True
@@ -164,7 +165,7 @@ def _common_options(socket: zmq.Socket) -> None:
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 256
     socket.maxmsgsize = wire.MAX_FRAME
-    # An array is one frame and nothing is heard while it arrives, so a shorter patience would end a large
-    # upload.
+    # An array is one frame and no heartbeat is received while it arrives, so a shorter timeout would end a
+    # large upload.
     socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 10_000
     socket.handshake_ivl = 5000

@@ -1,5 +1,4 @@
-"""What a computer works on, and how much memory that has: as events carry it, and as the doctor leaves it for
-Blender."""
+"""The devices of a computer and their memory: carried by events, and saved by the doctor for Blender."""
 
 import contextlib
 import json
@@ -12,13 +11,13 @@ from . import paths
 
 @dataclass(frozen=True)
 class Device:
-    """A processor or a card at one moment.
+    """A processor or GPU, and its memory at one moment.
 
     Attributes:
-        name: as the setting ``device`` has it: ``cpu``, ``cuda:0`` (also an AMD card), ``mps`` …
-        title: for people, of a card; "" for the processor.
-        used, total: bytes of its memory, what other programs use included.
-        cores: of the processor; 0 for a card.
+        name: the value of the setting ``device``: ``cpu``, ``cuda:0`` (also an AMD GPU), ``mps`` …
+        title: the name of a GPU for users; "" for the processor.
+        used, total: bytes of its memory, including what other programs use.
+        cores: number of processor cores; 0 for a GPU.
     """
 
     name: str
@@ -29,15 +28,15 @@ class Device:
 
     @property
     def free(self) -> float:
-        """Gigabytes, 1e9 bytes each."""
+        """Free memory in gigabytes of 1e9 bytes."""
         return (self.total - self.used) / 1e9
 
     def to_dict(self) -> dict:
         return asdict(self)
 
 
-def remember(devices: list[Device]) -> None:
-    """Leaves them where :func:`remembered` finds them; if that is not possible, the earlier ones stay."""
+def save_devices(devices: list[Device]) -> None:
+    """Saves the devices for :func:`load_devices`. If that is not possible, the earlier ones stay."""
     file = _file()
     part = file.with_suffix(".part")
     with contextlib.suppress(OSError):
@@ -46,8 +45,8 @@ def remember(devices: list[Device]) -> None:
         os.replace(part, file)
 
 
-def remembered() -> list[Device]:
-    """The devices as the doctor found them last, the processor first; none before that."""
+def load_devices() -> list[Device]:
+    """The devices that the doctor found last, the processor first; empty if it never ran."""
     try:
         return [Device(**entry) for entry in json.loads(_file().read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError):

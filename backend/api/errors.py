@@ -1,12 +1,12 @@
-"""Errors a user can act on. They cross the wire as data, never as a pickled exception."""
+"""Errors that a user can act on. They travel as data, never as pickled exceptions."""
 
 
 class OrbitError(Exception):
-    """An error with a sentence for the user.
+    """An error with a message for the user.
 
     Attributes:
         message: what is wrong and what to do, in one or two sentences.
-        fix: name of the action that mends it, which the panel offers as a button (see ``addon/ui``); "" where
+        fix: name of the action that fixes it, which the panel offers as a button (see ``addon/ui``); "" if
             there is none.
     """
 
@@ -22,7 +22,7 @@ class OrbitError(Exception):
 
     @staticmethod
     def from_dict(data: dict) -> "OrbitError":
-        """The error that :meth:`to_dict` described; an unknown code becomes a plain :class:`OrbitError`."""
+        """The error from :meth:`to_dict`; an unknown code becomes a plain :class:`OrbitError`."""
         kind = _BY_CODE.get(data.get("code"), OrbitError)
         return kind(
             str(data.get("message", "The worker reported an error without a message.")),
@@ -31,7 +31,7 @@ class OrbitError(Exception):
 
 
 class InvalidMesh(OrbitError):
-    """The mesh cannot be textured: empty, not finite, too large."""
+    """The mesh cannot be textured: it is empty, not finite or too large."""
 
     code = "invalid_mesh"
 
@@ -49,7 +49,8 @@ class InvalidSettings(OrbitError):
 
 
 class InvalidTarget(OrbitError):
-    """What is selected cannot receive a texture: not a mesh, linked, in edit mode, changed meanwhile."""
+    """The selected object cannot receive a texture: it is no mesh, is linked, in edit mode, or has
+    changed."""
 
     code = "invalid_target"
 
@@ -59,9 +60,7 @@ class Cancelled(OrbitError):
 
     code = "cancelled"
 
-    def __init__(
-        self, message: str = "Cancelled. Stages that were finished are kept for the next run.", fix: str = ""
-    ):
+    def __init__(self, message: str = "Cancelled. Finished stages are kept for the next run.", fix: str = ""):
         super().__init__(message, fix)
 
 
@@ -72,7 +71,7 @@ class WorkerDied(OrbitError):
 
 
 class NoWorker(OrbitError):
-    """No server answers, or none is installed."""
+    """No server answers, or the backend is not installed."""
 
     code = "no_worker"
 
@@ -102,13 +101,13 @@ class OutOfMemory(OrbitError):
 
 
 class InvalidWeights(OrbitError):
-    """A model's files are missing, damaged or of another model."""
+    """A model's files are missing, damaged or belong to another model."""
 
     code = "invalid_weights"
 
 
 class DownloadFailed(OrbitError):
-    """A server cannot be reached, or does not give what it should. What has arrived is kept."""
+    """A download server cannot be reached or sends wrong data. What was downloaded is kept."""
 
     code = "download_failed"
 

@@ -1,4 +1,4 @@
-"""What the server tells a client about a job, in the order things happen."""
+"""The events by which the server reports the state of a job to its clients."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +11,7 @@ from .job import Result
 
 
 class State(StrEnum):
-    """Where a job stands. The last three are final."""
+    """The state of a job. The last three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -30,15 +30,15 @@ class JobEvent:
 
     Attributes:
         job: the job's id.
-        state: where it stands.
-        stage: the pipeline stage at work (``prepare``, ``render``, ``paint`` …), "" while none is.
-        fraction: how much of the whole job is done, 0 to 1.
-        seconds_left: estimate, None while nobody can know.
-        message: what is going on, for the panel.
-        device: what is at work, and how full its memory is; None while that is not known.
-        error: why it failed, for ``FAILED`` and ``CANCELLED``.
-        result: for ``FINISHED``, once the client has fetched it.
-        preview: (N, S, S, 3) uint8 sRGB, what is being painted, when there is something new to see.
+        state: its state.
+        stage: the running pipeline stage (``prepare``, ``render``, ``paint`` …), "" while there is none.
+        fraction: of the whole job that is done, 0 to 1.
+        seconds_left: an estimate; None while there is none yet.
+        message: a status for the panel.
+        device: the device at work, with its memory use; None while it is unknown.
+        error: the reason, for ``FAILED`` and ``CANCELLED``.
+        result: the result, for ``FINISHED`` once the client has fetched it.
+        preview: (N, S, S, 3) uint8 sRGB, what is being painted; None if there is nothing new.
     """
 
     job: str
@@ -53,7 +53,7 @@ class JobEvent:
     device: Device | None = None
 
     def to_dict(self) -> dict:
-        """Everything but result and preview, which travel in messages of their own."""
+        """All fields but result and preview, which travel in separate messages."""
         return {
             "job": self.job,
             "state": self.state.value,

@@ -1,4 +1,4 @@
-"""A job and its result as plain data: what Blender sends and what it gets back."""
+"""A job and its result as plain data: what Blender sends, and what it receives."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,29 @@ from .errors import InvalidMesh, InvalidTarget, ProtocolError
 from .settings import Settings
 
 MAX_TRIANGLES = 1_500_000
+"""The largest mesh that a job accepts."""
 
 MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
-"""The images of a texture."""
+"""The texture maps that a result can have."""
 
-KEEP = "keep."
-"""Before the name of a texture to keep, where it travels among a job's arrays."""
+KEEP_PREFIX = "keep."
+"""Prefix of the name of a texture to keep among a job's arrays."""
 
 NOTHING_MARKED = "Nothing is marked, so nothing would change. Mark the region to repaint first."
 
 
 @dataclass(frozen=True)
 class MeshData:
-    """Triangles of the mesh as its owner has them. The worker never sends geometry back, only UVs per
-    triangle corner.
+    """The triangles of the user's mesh. The worker never sends geometry back, only UVs per triangle corner.
 
     Attributes:
         vertices: (V, 3) float32, world space, Z up, front = -Y.
         faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside.
-        polygons: (F,) int32, the polygon that each triangle was cut from: corners of one polygon on one
-            vertex share their UV. None where every triangle is a polygon of its own.
+        polygons: (F,) int32, the polygon that each triangle belongs to: corners of one polygon at one vertex
+            share their UV. None if every triangle is a polygon.
         corner_normals: (F, 3, 3) float32 unit shading normals, or None.
-        corner_uvs: (F, 3, 2) float32 of the layer to use if it is usable, v up; or None.
-        slots: (F,) int32, the material slot of each triangle; None where there is but one.
+        corner_uvs: (F, 3, 2) float32, v up, of the UV map to use if it is usable; or None.
+        slots: (F,) int32, the material slot of each triangle; None if there is only one.
     """
 
     vertices: np.ndarray
@@ -42,8 +42,8 @@ class MeshData:
 
     def __post_init__(self):
         count = len(self.faces)
-        _expect("vertices", self.vertices, np.float32, (None, 3))
-        _expect("faces", self.faces, np.int32, (None, 3))
+        _check_array("vertices", self.vertices, np.float32, (None, 3))
+        _check_array("faces", self.faces, np.int32, (None, 3))
         for name, dtype, shape in (
             ("polygons", np.int32, (count,)),
             ("corner_normals", np.float32, (count, 3, 3)),
@@ -51,7 +51,7 @@ class MeshData:
             ("slots", np.int32, (count,)),
         ):
             if (value := getattr(self, name)) is not None:
-                _expect(name, value, dtype, shape)
+                _check_array(name, value, dtype, shape)
         if count == 0:
             raise InvalidMesh("The mesh has no faces. Add faces to it, or select another object.")
         check_triangle_count(count)
@@ -60,7 +60,7 @@ class MeshData:
 
 
 def check_triangle_count(count: int) -> None:
-    """Raises :class:`InvalidMesh` for a mesh with more triangles than a job takes."""
+    """Raises :class:`InvalidMesh` for a mesh with more triangles than :data:`MAX_TRIANGLES`."""
     if count > MAX_TRIANGLES:
         raise InvalidMesh(
             f"The mesh has {count:,} triangles and the limit is {MAX_TRIANGLES:,}. "
@@ -70,13 +70,12 @@ def check_triangle_count(count: int) -> None:
 
 @dataclass(frozen=True)
 class Kept:
-    """An earlier result on the mesh's UVs, of which only a region is painted anew.
+    """An earlier texture on the mesh's UVs, of which only a region is repainted.
 
     Attributes:
-        textures: image files by name, each (N,) uint8, as :class:`Result` has them; ``base_color`` is among
-            them.
-        region: what is painted anew, where it is not 0: a triangle of the job each, (F,) uint8; or a mask on
-            the UV map, (H, W) uint8, row 0 at the top, whose greys take that much of the new texture.
+        textures: image files by name, each (N,) uint8, as in :class:`Result`; ``base_color`` is required.
+        region: what is repainted, where it is not 0: (F,) uint8, one value per triangle of the job; or a mask
+            on the UV map, (H, W) uint8, row 0 at the top, whose grey value is the weight of the new texture.
     """
 
     textures: dict[str, np.ndarray]
@@ -86,8 +85,8 @@ class Kept:
         if not any(name.partition(".")[0] == "base_color" for name in self.textures):
             raise ProtocolError("The textures to keep lack the base color.")
         for name, data in self.textures.items():
-            _expect(f"{KEEP}{name}", data, np.uint8, (None,))
-        _expect("region", self.region, np.uint8, (None,) * (2 if self.region.ndim == 2 else 1))
+            _check_array(f"{KEEP_PREFIX}{name}", data, np.uint8, (None,))
+        _check_array("region", self.region, np.uint8, (None,) * (2 if self.region.ndim == 2 else 1))
         if not self.region.any():
             raise InvalidTarget(NOTHING_MARKED)
 
@@ -98,12 +97,12 @@ class Job:
 
     Attributes:
         id: chosen by the client, unique, ``[0-9a-f]{32}``.
-        name: what the user calls the object; for messages only.
+        name: the name of the object, used only in messages.
         mesh: the triangles.
         reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8,
             sRGB-encoded straight-alpha RGBA, row 0 at the top.
-        settings: how to texture it.
-        kept: the texture of which only a region is painted anew; None for a whole new one.
+        settings: the options.
+        kept: the texture of which only a region is repainted; None for an entirely new texture.
     """
 
     id: str
@@ -135,30 +134,39 @@ class Job:
         }
         if self.kept:
             parts |= {"region": self.kept.region} | {
-                f"{KEEP}{name}": data for name, data in self.kept.textures.items()
+                f"{KEEP_PREFIX}{name}": data for name, data in self.kept.textures.items()
             }
         return {name: array for name, array in parts.items() if array is not None}
 
     @staticmethod
     def from_parts(body: dict, arrays: dict[str, np.ndarray]) -> "Job":
-        """The job that :meth:`body` and :meth:`arrays` described.
+        """The job from what :meth:`body` and :meth:`arrays` returned.
 
         Raises:
             ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
-            InvalidSettings, InvalidMesh, InvalidTarget: as their classes say.
+            InvalidSettings, InvalidMesh, InvalidTarget: the content cannot be used.
         """
-        kept = {name.removeprefix(KEEP): array for name, array in arrays.items() if name.startswith(KEEP)}
+        # The region to repaint and the textures to keep.
+        kept = {
+            name.removeprefix(KEEP_PREFIX): array
+            for name, array in arrays.items()
+            if name.startswith(KEEP_PREFIX)
+        }
         region = arrays.get("region")
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
+        # The names of the other arrays.
         arrays = {
-            name: array for name, array in arrays.items() if name != "region" and not name.startswith(KEEP)
+            name: array
+            for name, array in arrays.items()
+            if name != "region" and not name.startswith(KEEP_PREFIX)
         }
         known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "slots", "reference"}
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
         if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):
             raise ProtocolError(f"The job lacks the array '{missing[0]}'.")
+        # The reference, a file or pixels; MeshData checks the rest.
         reference = arrays["reference"]
         encoded = reference.ndim == 1 and reference.dtype == np.uint8
         pixels = reference.ndim == 3 and reference.shape[2] == 4 and reference.dtype in (np.uint8, np.float32)
@@ -177,18 +185,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished job gives back.
+    """What a finished job returns.
 
     Attributes:
-        corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None where the mesh's own UVs
-            were used as they are.
+        corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None if the mesh's own UVs
+            were used.
         textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey,
-            1 = well seen) and ``coverage`` (1 = a view saw it, 0 = filled from near surface). Of a layout on
-            several UDIM tiles one per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
-        report: JSON-able facts: ``seconds`` per stage, ``view`` (how the reference was taken), ``coverage``,
-            ``notes`` (sentences).
-        sheet: PNG file (N,) uint8, to look at: the reference, then the textured mesh from four sides, each as
-            wide as high; or None.
+            1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface). With several
+            UDIM tiles there is one file per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
+        report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
+            ``notes`` (sentences for the user).
+        sheet: contact sheet, PNG file (N,) uint8: the reference, then the textured mesh from four sides, each
+            square; or None.
     """
 
     corner_uvs: np.ndarray | None
@@ -205,7 +213,7 @@ class Result:
 
     @staticmethod
     def from_parts(report: dict, arrays: dict[str, np.ndarray]) -> "Result":
-        """The result that :meth:`arrays` and ``report`` described."""
+        """The result from what :meth:`arrays` returned, and its report."""
         textures = {
             name.removeprefix("texture."): array
             for name, array in arrays.items()
@@ -214,7 +222,7 @@ class Result:
         return Result(arrays.get("corner_uvs"), textures, report, arrays.get("sheet"))
 
 
-def _expect(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
+def _check_array(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
     sizes_fit = array.ndim == len(shape) and all(
         want in (None, have) for want, have in zip(shape, array.shape, strict=True)
     )

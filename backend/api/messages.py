@@ -1,6 +1,6 @@
-"""The messages of the protocol and what each must hold: the one table that both sides are checked against.
+"""The messages of the protocol and their fields: the one table that both sides are checked against.
 
-``docs/protocol.md`` tells the same in prose.
+``docs/protocol.md`` describes them in prose.
 """
 
 import re
@@ -8,7 +8,8 @@ import re
 from .errors import ProtocolError
 
 PROTOCOL = 2
-"""Changes whenever a message changes its meaning. Client and server must agree on it."""
+"""Protocol version, raised whenever the meaning of a message changes. Client and server must have the
+same."""
 
 FROM_CLIENT = {
     "hello": {"version": str},
@@ -24,6 +25,7 @@ FROM_CLIENT = {
     "status": {},
     "shutdown": {},
 }
+"""The messages of a client: the fields of each, and their types."""
 
 FROM_SERVER = {
     "welcome": {"version": str, "pid": int},
@@ -51,33 +53,37 @@ FROM_SERVER = {
     },
     "error": {"code": str, "message": str, "fix": str},
 }
+"""The messages of the server: the fields of each, and their types."""
 
 WITH_ARRAYS = {"submit", "preview", "result"}
-"""The messages that carry array frames; no other may."""
+"""The messages that may carry array frames."""
 
 _FIELDS = FROM_CLIENT | FROM_SERVER
 _JOB_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MAX_NAME = 1024
 
 
-def check(type: str, body: dict) -> None:
-    """Raises :class:`ProtocolError` unless ``body`` has exactly the fields that a message of this type has,
-    each of its kind."""
-    if type not in _FIELDS:
-        raise ProtocolError(f"There is no message of the type '{type}'.")
-    fields = _FIELDS[type]
+def check(message_type: str, body: dict) -> None:
+    """Raises :class:`ProtocolError` unless ``body`` has exactly the fields of this message type, with the
+    right types."""
+    if message_type not in _FIELDS:
+        raise ProtocolError(f"There is no message of the type '{message_type}'.")
+    fields = _FIELDS[message_type]
     if set(body) != set(fields):
         odd = sorted(set(body) ^ set(fields))[0]
         raise ProtocolError(
-            f"A message '{type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or unknown."
+            f"A message '{message_type}' has the fields {', '.join(fields) or 'none'}; '{odd}' is missing or "
+            "unknown."
         )
     for name, kind in fields.items():
         value = body[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ProtocolError(f"The field '{name}' of a message '{type}' has the wrong type.")
-    # An id becomes the name of a folder: nothing but an id may pass.
-    ids = [body["job"]] if "job" in body else body["jobs"] if type in FROM_CLIENT and "jobs" in body else []
-    if not all(isinstance(id, str) and _JOB_ID.fullmatch(id) for id in ids):
+            raise ProtocolError(f"The field '{name}' of a message '{message_type}' has the wrong type.")
+    # A job id becomes the name of a folder, so nothing else may pass.
+    job_ids = [body["job"]] if "job" in body else []
+    if message_type in FROM_CLIENT:
+        job_ids += body.get("jobs", [])
+    if not all(isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) for job_id in job_ids):
         raise ProtocolError("A job's id must be 32 hexadecimal digits.")
     if len(body.get("name", "")) > _MAX_NAME:
         raise ProtocolError(f"A job's name may have {_MAX_NAME} characters at most.")

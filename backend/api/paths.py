@@ -1,4 +1,4 @@
-"""Where Orbit Texture keeps its files on this machine. Standard library only: install.py imports it before
+"""The folders of Orbit Texture on this machine. Standard library only, since install.py imports it before
 anything is installed."""
 
 import contextlib
@@ -8,36 +8,32 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The extension's tree: the folder that holds ``addon/`` and ``backend/``."""
+"""The extension's source tree, which holds ``addon/`` and ``backend/``."""
 
 _MANIFEST = ROOT / "blender_manifest.toml"
 
 VERSION: str = tomllib.loads(_MANIFEST.read_text(encoding="utf-8"))["version"]
 
 
-def _manifest_file() -> tuple[int, ...] | None:
-    """Which file the manifest is: an installation writes a new one, also of the same version."""
+def _manifest_identity() -> tuple[int, ...] | None:
+    """The identity of the manifest file. Every installation writes a new one, even of the same version."""
     with contextlib.suppress(OSError):
         status = _MANIFEST.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size
     return None
 
 
-_AT_START = _manifest_file()
+_MANIFEST_AT_START = _manifest_identity()
 
 
-def replaced() -> bool:
-    """The tree was installed anew since this process started, so what it has yet to import or to start is not
-    its own.
-
-    Not yet while there is no tree: an installation may be just about to write it.
-    """
-    return _manifest_file() not in (_AT_START, None)
+def was_reinstalled() -> bool:
+    """Whether the tree was reinstalled since this process started, so that it may no longer import or start
+    files from it. False while there is no tree, since an installation may be about to write it."""
+    return _manifest_identity() not in (_MANIFEST_AT_START, None)
 
 
 def home() -> Path:
-    """The folder of everything we write: ``$ORBIT_TEXTURE_HOME`` or the platform's place for application
-    data."""
+    """The folder of all our files: ``$ORBIT_TEXTURE_HOME`` or the platform's folder for application data."""
     if chosen := os.environ.get("ORBIT_TEXTURE_HOME"):
         return Path(chosen).expanduser().resolve()
     if sys.platform == "win32":
@@ -53,16 +49,16 @@ def environment_python(environment: Path) -> Path:
 
 
 def backend_environment() -> Path:
-    """The private environment that ``install.py backend`` makes."""
+    """The private environment that ``install.py backend`` creates."""
     return home() / "environment"
 
 
 def models() -> Path:
-    """Where painters' weights are: ``$ORBIT_TEXTURE_MODELS``, or a folder in our home."""
+    """The folder of the models' weights: ``$ORBIT_TEXTURE_MODELS``, or ``models`` in :func:`home`."""
     chosen = os.environ.get("ORBIT_TEXTURE_MODELS")
     return Path(chosen).expanduser().resolve() if chosen else home() / "models"
 
 
 def run_directory() -> Path:
-    """Where the server keeps its connection file, journal and job folders."""
+    """The folder of the server's connection file, journal and job folders."""
     return home() / "run"

@@ -1,6 +1,6 @@
-"""The settings of one job: the one place where an option, its range and its default are written.
+"""The settings of one job: the only place where options, their ranges and defaults are defined.
 
-The panel, the command line and the wire are checked against :class:`Settings`.
+The panel, the command line and the protocol are generated from :class:`Settings` or checked against it.
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -23,101 +23,105 @@ class Settings:
 
     painter: str = _setting(
         "draft",
-        "Who paints the views: 'draft' projects the reference, without a model; 'orbitpainter' is the "
-        "published video model, which needs its weights; 'trellis2' paints no views, but lets the "
-        "refinement's model make the texture from the reference alone",
+        "What paints the views: 'draft' projects the reference image and needs no model; 'orbitpainter' is "
+        "the published video model, which needs its weights; 'trellis2' paints no views, and the model of "
+        "the refinement creates the texture from the reference image alone",
         choices=("draft", "orbitpainter", "trellis2"),
     )
     quality: str = _setting(
         "quality",
-        "How a model paints: 'quality' as published, 'balanced' in under half the time, 'fast' in four "
-        "steps, which needs a LoRA of its own",
+        "How the video model paints: 'quality' as published, 'balanced' in less than half the time, 'fast' "
+        "in four steps, which needs an additional LoRA",
         choices=("quality", "balanced", "fast"),
     )
     view_transform: str = _setting(
         "agx",
-        "How the reference is shown to a model, and its frames are turned back: 'agx', Blender's view "
-        "transform, as its training's films were, or 'none'",
+        "View transform that is applied to the reference image before the video model sees it, and removed "
+        "from the frames that it paints: 'agx', which its training videos were rendered with, or 'none'",
         choices=("agx", "none"),
     )
     white_balance: str = _setting(
         "off",
-        "Whether a colour cast is taken off the reference: 'off'; 'auto' where a plain backdrop and grey "
-        "parts of the object have the same slight cast; 'on' by the backdrop, or without one by half of what "
-        "the object's own colours say",
+        "Removal of a colour cast from the reference image: 'off'; 'auto', only if a plain backdrop and grey "
+        "parts of the object have the same slight cast; 'on', the cast of the backdrop, or without a "
+        "backdrop half of the cast that the object's own colours suggest",
         choices=("off", "auto", "on"),
     )
     remove_shading: float = _setting(
         0.0,
-        "For the draft: how much of the light that follows the surface's orientation is taken off the "
-        "reference: 0 nothing, 1 all that is found",
+        "For the draft: how much of the shading that depends on the direction of the surface is removed from "
+        "the reference image; 0 is none, 1 is all that is found",
         minimum=0.0,
         maximum=1.0,
     )
     texture_size: int = _setting(
         2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192)
     )
-    seed: int = _setting(0, "Seed of everything random", minimum=0, maximum=2**31 - 1)
+    seed: int = _setting(0, "Seed of all random numbers", minimum=0, maximum=2**31 - 1)
     azimuth: float | None = _setting(
         None,
-        "Degrees counter-clockwise from the mesh's front (-Y) to where the reference was taken; found when "
-        "not given",
+        "Direction from which the reference image shows the object, in degrees counter-clockwise from its "
+        "front (-Y); found automatically if not given",
         minimum=-360.0,
         maximum=360.0,
     )
     elevation: float | None = _setting(
         None,
-        "Degrees above the horizon from which the reference was taken; found when not given",
+        "Height from which the reference image shows the object, in degrees above the horizon; found "
+        "automatically if not given",
         minimum=-90.0,
         maximum=90.0,
     )
     refine: bool = _setting(
         False,
-        "Let TRELLIS.2 go over the texture: it mends what the views saw badly, fills what none saw and adds "
-        "metallic, roughness and alpha; needs its weights",
+        "Refine the texture with TRELLIS.2: repair what the views show badly, fill what no view shows, and "
+        "add metallic, roughness and alpha; needs its weights",
     )
     refine_strength: float = _setting(
         0.3,
-        "How much of the texture the refinement makes anew: 0 nothing, 1 everything",
+        "How much the refinement may change the texture: 0 is nothing, 1 is everything",
         minimum=0.0,
         maximum=1.0,
     )
     refine_steps: int = _setting(
         6,
-        "Steps of the refinement; twice as many when TRELLIS.2 makes the texture alone",
+        "Sampling steps of the refinement; doubled if TRELLIS.2 creates the texture alone",
         minimum=1,
         maximum=50,
     )
     refine_resolution: int = _setting(
-        512, "Voxels along the mesh's longest side, for the refinement", choices=(512, 1024)
+        512, "Resolution of the refinement, in voxels along the longest side of the mesh", choices=(512, 1024)
     )
     refine_views: int = _setting(
         1,
-        "Images that the refinement follows: the reference, then painted views of other sides",
+        "Number of images that the refinement follows: the reference image, then painted views of other "
+        "sides",
         minimum=1,
         maximum=4,
     )
     device: str = _setting(
         "auto",
-        "What a model works on: 'auto' for the first NVIDIA or AMD card, else the processor; 'cpu', "
-        "'cuda:0', 'cuda:1' … as the doctor lists them",
+        "Device that the models run on: 'auto' for the first NVIDIA or AMD graphics card, or the processor "
+        "if there is none; 'cpu', 'cuda:0', 'cuda:1' … as listed by the doctor",
     )
     voxel_resolution: int = _setting(
-        256, "Voxels along the mesh's longest side, for the choice of views", choices=(128, 256, 512)
+        256,
+        "Resolution at which a view is chosen for each point, in voxels along the longest side of the mesh",
+        choices=(128, 256, 512),
     )
 
     def __post_init__(self):
         for entry in fields(self):
             _check(entry.name, getattr(self, entry.name), entry)
         if (self.azimuth is None) != (self.elevation is None):
-            raise InvalidSettings("Give both azimuth and elevation of the reference's view, or neither.")
+            raise InvalidSettings("Give both azimuth and elevation, or neither.")
 
     def to_dict(self) -> dict:
         return asdict(self)
 
     @property
     def paints_views(self) -> bool:
-        """Whether views are painted and baked. If not, the refinement makes the texture from the reference
+        """Whether views are painted and baked. If not, the refinement creates the texture from the reference
         alone."""
         return self.painter != "trellis2"
 
@@ -128,7 +132,7 @@ class Settings:
 
     @property
     def networks(self) -> set[str]:
-        """The stages in which a model runs."""
+        """The stages in which a neural network runs."""
         return ({"paint"} if self.painter == "orbitpainter" else set()) | (
             {"refine"} if self.refines else set()
         )
@@ -146,7 +150,12 @@ class Settings:
         return cls(**data)
 
 
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+"""The types of settings, in the words of error messages."""
+
+
 def _check(name: str, value: Any, entry) -> None:
+    """Raises :class:`InvalidSettings` unless a value has the type, and lies in the range, of its field."""
     limits = entry.metadata
     optional = entry.default is None
     kind = float if optional else type(entry.default)
@@ -154,9 +163,7 @@ def _check(name: str, value: Any, entry) -> None:
         return
     accepted = (int, float) if kind is float else (kind,)
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted) or value != value:
-        raise InvalidSettings(
-            f"The setting '{name}' must be a {'number' if kind is float else kind.__name__}, not {value!r}."
-        )
+        raise InvalidSettings(f"The setting '{name}' must be {_TYPE_NAMES[kind]}, not {value!r}.")
     if limits["choices"] and value not in limits["choices"]:
         raise InvalidSettings(
             f"The setting '{name}' must be one of {', '.join(map(str, limits['choices']))}, not {value!r}."

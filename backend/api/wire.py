@@ -11,10 +11,19 @@ from . import messages
 from .errors import ProtocolError, VersionMismatch
 
 MAX_HEADER = 4 * 2**20
+"""Bytes of a header."""
+
 MAX_FRAME = 512 * 2**20
+"""Bytes of one array."""
+
 MAX_TOTAL = 1024 * 2**20
+"""Bytes of all arrays of a message."""
+
 MAX_ARRAYS = 256
+"""Arrays of a message."""
+
 MAX_DIMENSIONS = 4
+"""Dimensions of an array."""
 
 _DTYPES = {"uint8": np.dtype(np.uint8), "int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
 
@@ -26,7 +35,7 @@ class Message:
     Attributes:
         type: a key of :mod:`backend.api.messages`' tables.
         body: exactly the fields that the table names.
-        arrays: by name, uint8, int32 or float32, C-order, read-only.
+        arrays: by name; uint8, int32 or float32, C-order, read-only.
     """
 
     type: str
@@ -35,9 +44,9 @@ class Message:
 
 
 def pack(
-    type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None
+    message_type: str, body: dict | None = None, arrays: Mapping[str, np.ndarray] | None = None
 ) -> list[bytes | memoryview]:
-    """The frames of a message. Array frames share memory with C-ordered ``arrays``: leave those alone until
+    """The frames of a message. Array frames share memory with C-ordered ``arrays``: do not change those until
     they are sent.
 
     Raises:
@@ -45,20 +54,23 @@ def pack(
     """
     body = body or {}
     arrays = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
-    described = [
+    descriptions = [
         {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)}
         for name, array in arrays.items()
     ]
-    messages.check(type, body)
-    _check_arrays(type, described, [array.nbytes for array in arrays.values()])
+    messages.check(message_type, body)
+    _check_arrays(message_type, descriptions, [array.nbytes for array in arrays.values()])
     try:
         header = json.dumps(
-            {"v": messages.PROTOCOL, "type": type, "body": body, "arrays": described}, allow_nan=False
+            {"v": messages.PROTOCOL, "type": message_type, "body": body, "arrays": descriptions},
+            allow_nan=False,
         ).encode()
     except (TypeError, ValueError) as error:
-        raise ProtocolError(f"The body of a message '{type}' cannot be written as JSON: {error}.") from error
+        raise ProtocolError(
+            f"The body of a message '{message_type}' cannot be written as JSON: {error}."
+        ) from error
     if len(header) > MAX_HEADER:
-        raise ProtocolError(f"The header of a message '{type}' is too long.")
+        raise ProtocolError(f"The header of a message '{message_type}' is too long.")
     return [
         header,
         *(array.reshape(-1).view(np.uint8).data if array.size else b"" for array in arrays.values()),
@@ -66,10 +78,10 @@ def pack(
 
 
 def unpack(frames: Sequence[bytes | memoryview]) -> Message:
-    """The message that :func:`pack` made. Arrays share memory with ``frames``.
+    """The message from the frames that :func:`pack` made. Arrays share memory with ``frames``.
 
     Raises:
-        VersionMismatch: the message is of another version of the protocol.
+        VersionMismatch: the message has another version of the protocol.
         ProtocolError: it does not follow the protocol.
     """
     header = _header(frames[0] if frames else b"")
@@ -80,18 +92,18 @@ def unpack(frames: Sequence[bytes | memoryview]) -> Message:
         )
     if set(header) != {"v", "type", "body", "arrays"}:
         raise ProtocolError("A message's header must have the fields v, type, body and arrays.")
-    type, body, described = header["type"], header["body"], header["arrays"]
-    if not (isinstance(type, str) and isinstance(body, dict) and isinstance(described, list)):
+    message_type, body, descriptions = header["type"], header["body"], header["arrays"]
+    if not (isinstance(message_type, str) and isinstance(body, dict) and isinstance(descriptions, list)):
         raise ProtocolError("A field of a message's header has the wrong type.")
-    messages.check(type, body)
+    messages.check(message_type, body)
     data = frames[1:]
-    _check_arrays(type, described, [len(frame) for frame in data])
+    _check_arrays(message_type, descriptions, [len(frame) for frame in data])
     arrays = {}
-    for entry, frame in zip(described, data, strict=True):
+    for entry, frame in zip(descriptions, data, strict=True):
         array = np.frombuffer(frame, _DTYPES[entry["dtype"]]).reshape(entry["shape"])
         array.flags.writeable = False
         arrays[entry["name"]] = array
-    return Message(type, body, arrays)
+    return Message(message_type, body, arrays)
 
 
 def _header(frame: bytes | memoryview) -> dict:
@@ -110,23 +122,30 @@ def _refuse_constant(name: str):
     raise ValueError(f"{name} is not JSON")
 
 
-def _check_arrays(type: str, described: list, sizes: list[int]) -> None:
-    """Raises :class:`ProtocolError` unless the frames' ``sizes`` in bytes are what the header describes,
-    within the limits."""
-    if described and type not in messages.WITH_ARRAYS:
-        raise ProtocolError(f"A message '{type}' carries no arrays.")
-    if len(described) != len(sizes) or len(described) > MAX_ARRAYS:
+def _check_arrays(message_type: str, descriptions: list, sizes: list[int]) -> None:
+    """Raises :class:`ProtocolError` unless the frames have the sizes that the header describes, within the
+    limits.
+
+    Args:
+        descriptions: the header's entries, a name, dtype and shape per array.
+        sizes: bytes of each frame.
+    """
+    # Count and total size.
+    if descriptions and message_type not in messages.WITH_ARRAYS:
+        raise ProtocolError(f"A message '{message_type}' carries no arrays.")
+    if len(descriptions) != len(sizes) or len(descriptions) > MAX_ARRAYS:
         raise ProtocolError(
-            f"A message '{type}' describes {len(described)} arrays and carries {len(sizes)} (limit "
-            f"{MAX_ARRAYS})."
+            f"A message '{message_type}' describes {len(descriptions)} arrays and carries {len(sizes)} "
+            f"(limit {MAX_ARRAYS})."
         )
     if sum(sizes) > MAX_TOTAL or max(sizes, default=0) > MAX_FRAME:
         raise ProtocolError(
-            f"The arrays of a message '{type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all, of which "
-            f"an array may have {MAX_FRAME >> 20} MiB and a message {MAX_TOTAL >> 20} MiB."
+            f"The arrays of a message '{message_type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all. "
+            f"The limit is {MAX_FRAME >> 20} MiB per array and {MAX_TOTAL >> 20} MiB per message."
         )
+    # Each array: its name, its dtype, and a shape that fits the frame's size.
     names = set()
-    for entry, size in zip(described, sizes, strict=True):
+    for entry, size in zip(descriptions, sizes, strict=True):
         if (
             not isinstance(entry, dict)
             or set(entry) != {"name", "dtype", "shape"}
@@ -139,8 +158,8 @@ def _check_arrays(type: str, described: list, sizes: list[int]) -> None:
         names.add(name)
         if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise ProtocolError(f"The array '{name}' must be one of {', '.join(_DTYPES)}.")
-        whole = isinstance(shape, list) and all(
+        valid = isinstance(shape, list) and all(
             isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in shape
         )
-        if not whole or len(shape) > MAX_DIMENSIONS or math.prod(shape) * _DTYPES[dtype].itemsize != size:
+        if not valid or len(shape) > MAX_DIMENSIONS or math.prod(shape) * _DTYPES[dtype].itemsize != size:
             raise ProtocolError(f"The array '{name}' does not have the shape that its header says.")

@@ -1,4 +1,4 @@
-"""The jobs of a server: which wait, which one is at work, what became of the others."""
+"""The jobs of a server: which are queued, which one runs, how the others ended."""
 
 import logging
 import shutil
@@ -24,17 +24,19 @@ from .supervisor import Supervisor
 _log = logging.getLogger(__name__)
 
 KEEP_SECONDS = 14 * 24 * 3600
+"""Time for which a job is kept that no client collects or discards."""
+
 KEEP_BYTES = 8 * 2**30
-"""A job that nobody collects is kept this long, and the oldest go earlier when all of them together take more
-than this."""
+"""Disk space that such jobs may take together; beyond it the oldest are deleted earlier."""
 
 _MAX_CRASHES = 3
-"""A job that was at work each time when this many servers went down is not tried again."""
+"""A job that was running each time when this many servers died is not tried again."""
 
 
 class Jobs:
-    """Everything here runs on the server's thread and returns at once; what touches big files runs on a
-    thread of its own."""
+    """Queues jobs, gives them to the worker one by one and records their state.
+
+    All methods run on the server's thread and return at once; work on large files runs on the disk thread."""
 
     def __init__(
         self,
@@ -42,260 +44,275 @@ class Jobs:
         journal: Journal,
         supervisor: Supervisor,
         publish: Callable[[JobEvent], None],
-        show: Callable[[str, np.ndarray], None],
+        publish_preview: Callable[[str, np.ndarray], None],
         post: Callable[[Callable[[], None]], None],
     ):
         """
         Args:
-            publish: tells every client.
-            show: gives every client pictures of what a job paints.
-            post: hands a function from another thread to the server's.
+            publish: sends an event to every client.
+            publish_preview: sends every client images of what a job paints.
+            post: called from another thread, runs a function on the server's thread.
         """
         self._directory = run_directory / "jobs"
         self._journal, self._supervisor, self._publish, self._post = journal, supervisor, publish, post
-        self._disk = ThreadPoolExecutor(1, "disk")
+        self._disk_thread = ThreadPoolExecutor(1, "disk")
         self._events: dict[str, JobEvent] = {}
-        self._arriving: set[str] = set()
+        self._receiving: set[str] = set()
         self._cancelled: set[str] = set()
         self._discarded: set[str] = set()
         self._eta = Eta()
-        supervisor.on_ready = self.advance
+        supervisor.on_ready = self.start_next
         supervisor.on_progress = self._on_progress
-        supervisor.on_preview = lambda pictures: show(supervisor.job, pictures)
+        supervisor.on_preview = lambda images: publish_preview(supervisor.job, images)
         supervisor.on_done = self._on_done
-        supervisor.on_broken = self._on_broken
+        supervisor.on_start_failed = self._on_start_failed
         self._recover()
 
     @property
     def busy(self) -> bool:
-        """A job waits, is at work, or is just being received."""
-        return bool(self._arriving) or any(not event.state.final for event in self._events.values())
+        """Whether a job is queued, running, or being received."""
+        return bool(self._receiving) or any(not event.state.final for event in self._events.values())
 
     def events(self) -> list[JobEvent]:
-        """Where each job stands, in the order in which they are done."""
+        """The state of each job, in the order in which they run."""
         return list(self._events.values())
 
     def submit(self, body: dict, arrays: dict) -> JobEvent | None:
-        """Takes a new job. For one that is known already nothing happens, and where it stands is returned."""
-        id = body["job"]
+        """Accepts a new job. For a job that is already known nothing happens, and its state is returned."""
+        job_id = body["job"]
         earlier = [
             self._directory / other for other, event in reversed(self._events.items()) if event.state.final
         ]
-        return self._receive(id, body["name"], partial(_save, self._directory / id, body, arrays, earlier))
+        return self._receive(
+            job_id, body["name"], partial(_save_job, self._directory / job_id, body, arrays, earlier)
+        )
 
-    def download(self, id: str, model: str) -> JobEvent | None:
-        """Takes the job of bringing a model's weights; else like :meth:`submit`."""
+    def download(self, job_id: str, model: str) -> JobEvent | None:
+        """Accepts a job that downloads a model's weights; otherwise like :meth:`submit`."""
         if model not in MODELS:
             raise InvalidSettings(f"There are no weights for '{model}'.")
-        return self._receive(id, model, partial(store.save_download, self._directory / id, model))
+        return self._receive(job_id, model, partial(store.save_download, self._directory / job_id, model))
 
-    def cancel(self, id: str) -> None:
-        if id in self._arriving:
-            self._cancelled.add(id)
-        elif id == self._supervisor.job:
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._receiving:
+            self._cancelled.add(job_id)
+        elif job_id == self._supervisor.job:
             self._supervisor.cancel()
-        elif (event := self._events.get(id)) and not event.state.final:
-            self._set(JobEvent(id, State.CANCELLED, error=Cancelled()))
+        elif (event := self._events.get(job_id)) and not event.state.final:
+            self._update(JobEvent(job_id, State.CANCELLED, error=Cancelled()))
 
-    def retry(self, id: str) -> None:
-        """Queues a job that failed or was cancelled again. Stages that were finished are not done again."""
-        if (event := self._events.get(id)) and event.state in (State.FAILED, State.CANCELLED):
-            self._set(JobEvent(id, State.QUEUED))
-            self.advance()
+    def retry(self, job_id: str) -> None:
+        """Queues a failed or cancelled job again. Its finished stages are not repeated."""
+        if (event := self._events.get(job_id)) and event.state in (State.FAILED, State.CANCELLED):
+            self._update(JobEvent(job_id, State.QUEUED))
+            self.start_next()
 
-    def order(self, ids: list[str]) -> None:
-        """Puts jobs before all others that wait, in this order; those that do not wait any more stay where
-        they are."""
-        if self._arriving.intersection(ids):
-            # What is being received is saved by then: the disk's thread does one thing after the other.
-            self._on_disk(lambda: None, lambda saved: self.order(ids))
+    def move_to_front(self, job_ids: list[str]) -> None:
+        """Moves queued jobs before all other queued ones, in this order; jobs that are no longer queued stay
+        in place."""
+        if self._receiving.intersection(job_ids):
+            # The disk thread works in order, so what is being received is saved by the time this runs.
+            self._run_on_disk_thread(lambda: None, lambda saved: self.move_to_front(job_ids))
             return
-        for id in reversed(ids):
-            if (event := self._events.get(id)) and event.state == State.QUEUED:
-                self._journal.first(id)
-                self._events = {id: event} | self._events
+        for job_id in reversed(job_ids):
+            if (event := self._events.get(job_id)) and event.state == State.QUEUED:
+                self._journal.move_to_front(job_id)
+                self._events = {job_id: event} | self._events
 
-    def discard(self, id: str) -> None:
-        """Forgets a job and deletes its files, after cancelling it if need be."""
-        self.cancel(id)
-        event = self._events.get(id)
-        if id in self._arriving or (event and not event.state.final):
-            self._discarded.add(id)
+    def discard(self, job_id: str) -> None:
+        """Deletes a job and its files, after cancelling it if necessary."""
+        self.cancel(job_id)
+        event = self._events.get(job_id)
+        if job_id in self._receiving or (event and not event.state.final):
+            self._discarded.add(job_id)
         elif event:
-            self._forget(id)
+            self._delete(job_id)
 
-    def fetch(self, id: str, reply: Callable[[Result | OrbitError], None]) -> None:
-        """Loads the result of a finished job and calls ``reply``, later."""
+    def fetch(self, job_id: str, reply: Callable[[Result | OrbitError], None]) -> None:
+        """Loads the result of a finished job on the disk thread, then calls ``reply``."""
 
-        def loaded(future: Future) -> None:
+        def on_loaded(future: Future) -> None:
             reply(future.exception() or future.result())
 
-        self._on_disk(partial(store.load_result, self._directory / id), loaded)
+        self._run_on_disk_thread(partial(store.load_result, self._directory / job_id), on_loaded)
 
-    def advance(self) -> None:
-        """Gives the worker the next job, if it has none."""
-        waiting = next((event for event in self._events.values() if event.state == State.QUEUED), None)
-        if waiting is None or self._supervisor.job:
+    def start_next(self) -> None:
+        """Gives the worker the next queued job, if it has none."""
+        next_job = next((event for event in self._events.values() if event.state == State.QUEUED), None)
+        if next_job is None or self._supervisor.job:
             return
         if not self._supervisor.ready:
             self._supervisor.start()
             return
         self._eta = Eta()
-        self._supervisor.run(waiting.job, self._directory / waiting.job)
-        self._set(JobEvent(waiting.job, State.RUNNING))
+        self._supervisor.run(next_job.job, self._directory / next_job.job)
+        self._update(JobEvent(next_job.job, State.RUNNING))
 
     def close(self) -> None:
-        """Ends the worker. A job at work is noted as waiting: the next server goes on with it."""
+        """Ends the worker. A running job is recorded as queued, so the next server continues it."""
         self._supervisor.stop()
         if self._supervisor.job:
-            self._note(JobEvent(self._supervisor.job, State.QUEUED))
-        self._disk.shutdown(cancel_futures=True)
+            self._record(JobEvent(self._supervisor.job, State.QUEUED))
+        self._disk_thread.shutdown(cancel_futures=True)
 
     def _recover(self) -> None:
-        """Brings back what the last server of this folder left."""
+        """Restores the jobs that the last server of this folder left."""
         entries = self._journal.entries()
         for entry in entries:
-            self._events[entry.id] = event = _recovered(entry)
+            self._events[entry.job_id] = event = _event_after_restart(entry)
             if entry.state == State.RUNNING:
-                self._note(event, entry.crashes + 1)
-        self._on_disk(partial(_remove_strangers, self._directory, set(self._events)), _complain)
+                self._record(event, entry.crashes + 1)
+        self._run_on_disk_thread(
+            partial(_delete_unknown_folders, self._directory, set(self._events)), _log_failure
+        )
         self._prune()
         self._supervisor.start()
 
-    def _receive(self, id: str, name: str, save: Callable[[], None]) -> JobEvent | None:
-        if id in self._events or id in self._arriving:
-            return self._events.get(id)
-        self._arriving.add(id)
-        self._on_disk(save, partial(self._arrived, id, name))
+    def _receive(self, job_id: str, name: str, save: Callable[[], None]) -> JobEvent | None:
+        if job_id in self._events or job_id in self._receiving:
+            return self._events.get(job_id)
+        self._receiving.add(job_id)
+        self._run_on_disk_thread(save, partial(self._on_saved, job_id, name))
         return None
 
-    def _arrived(self, id: str, name: str, saved: Future) -> None:
-        self._arriving.discard(id)
+    def _on_saved(self, job_id: str, name: str, saved: Future) -> None:
+        self._receiving.discard(job_id)
         try:
             saved.result()
-            self._journal.add(id, name)
+            self._journal.add(job_id, name)
         except Exception as error:
-            self._on_disk(partial(shutil.rmtree, self._directory / id, ignore_errors=True), _complain)
-            self._cancelled.discard(id)
-            self._discarded.discard(id)
-            self._publish(JobEvent(id, State.FAILED, error=_presentable(error)))
+            self._run_on_disk_thread(
+                partial(shutil.rmtree, self._directory / job_id, ignore_errors=True), _log_failure
+            )
+            self._cancelled.discard(job_id)
+            self._discarded.discard(job_id)
+            self._publish(JobEvent(job_id, State.FAILED, error=_to_orbit_error(error)))
             return
-        is_next = all(event.state.final for event in self._events.values())
-        self._set(
+        runs_next = all(event.state.final for event in self._events.values())
+        self._update(
             JobEvent(
-                id,
+                job_id,
                 State.QUEUED,
-                message="Starting the worker" if is_next and not self._supervisor.ready else "",
+                message="Starting the worker" if runs_next and not self._supervisor.ready else "",
             )
         )
-        if id in self._cancelled:
-            self._cancelled.discard(id)
-            self.cancel(id)
-        self.advance()
+        if job_id in self._cancelled:
+            self._cancelled.discard(job_id)
+            self.cancel(job_id)
+        self.start_next()
 
     def _on_progress(self, stage: str, fraction: float, device: Device | None) -> None:
-        id = self._supervisor.job
-        self._set(JobEvent(id, State.RUNNING, stage, fraction, self._eta.update(fraction), device=device))
+        job_id = self._supervisor.job
+        self._update(
+            JobEvent(job_id, State.RUNNING, stage, fraction, self._eta.update(fraction), device=device)
+        )
 
-    def _on_done(self, id: str, error: OrbitError | None) -> None:
-        event = self._events[id]
+    def _on_done(self, job_id: str, error: OrbitError | None) -> None:
+        event = self._events[job_id]
         if error is None:
-            event = JobEvent(id, State.FINISHED, fraction=1.0)
+            event = JobEvent(job_id, State.FINISHED, fraction=1.0)
         else:
             state = State.CANCELLED if isinstance(error, Cancelled) else State.FAILED
             event = replace(event, state=state, seconds_left=None, error=error, device=None)
-        self._set(event)
+        self._update(event)
         self._prune()
-        self.advance()
+        self.start_next()
 
-    def _on_broken(self, error: OrbitError) -> None:
-        """Without a worker nothing that waits can be done. The next job that comes is the next try."""
+    def _on_start_failed(self, error: OrbitError) -> None:
+        """Fails all queued jobs, since there is no worker to run them. The next job starts a new attempt."""
         for event in self.events():
             if event.state == State.QUEUED:
-                self._set(JobEvent(event.job, State.FAILED, error=error))
+                self._update(JobEvent(event.job, State.FAILED, error=error))
 
-    def _set(self, event: JobEvent) -> None:
+    def _update(self, event: JobEvent) -> None:
         before = self._events.get(event.job)
         self._events[event.job] = event
         if before is None or (before.state, before.stage) != (event.state, event.stage):
-            self._note(event)
+            self._record(event)
         self._publish(event)
         if event.state.final and event.job in self._discarded:
-            self._forget(event.job)
+            self._delete(event.job)
 
-    def _note(self, event: JobEvent, crashes: int | None = None) -> None:
+    def _record(self, event: JobEvent, crashes: int | None = None) -> None:
         try:
             self._journal.update(event.job, event.state, event.stage, event.error, crashes)
         except StorageError as error:
-            # The job itself may still succeed; only a restart would not know how far it got.
+            # The job itself may still succeed; only a restarted server would not know its progress.
             _log.error("%s", error.message)
 
-    def _forget(self, id: str) -> None:
-        del self._events[id]
-        self._discarded.discard(id)
+    def _delete(self, job_id: str) -> None:
+        del self._events[job_id]
+        self._discarded.discard(job_id)
         try:
-            self._journal.remove(id)
+            self._journal.remove(job_id)
         except StorageError as error:
             _log.error("%s", error.message)
-        self._on_disk(partial(shutil.rmtree, self._directory / id, ignore_errors=True), _complain)
+        self._run_on_disk_thread(
+            partial(shutil.rmtree, self._directory / job_id, ignore_errors=True), _log_failure
+        )
 
     def _prune(self) -> None:
-        final = {id for id, event in self._events.items() if event.state.final}
-        self._on_disk(partial(_outdated, self._directory, final), self._drop)
+        final = {job_id for job_id, event in self._events.items() if event.state.final}
+        self._run_on_disk_thread(partial(_find_outdated, self._directory, final), self._delete_outdated)
 
-    def _drop(self, outdated: Future) -> None:
-        for id in outdated.result():
-            if id in self._events and self._events[id].state.final:
-                _log.info("job %s was not collected; dropping it", id)
-                self._forget(id)
+    def _delete_outdated(self, outdated: Future) -> None:
+        for job_id in outdated.result():
+            if job_id in self._events and self._events[job_id].state.final:
+                _log.info("job %s was not collected; deleting it", job_id)
+                self._delete(job_id)
 
-    def _on_disk(self, work: Callable, then: Callable[[Future], None]) -> None:
-        """Calls ``work`` on the disk's thread, and then ``then`` with its future on the server's."""
-        self._disk.submit(work).add_done_callback(lambda future: self._post(partial(then, future)))
+    def _run_on_disk_thread(self, work: Callable, callback: Callable[[Future], None]) -> None:
+        """Calls ``work`` on the disk thread, then ``callback`` with its future on the server's thread."""
+        self._disk_thread.submit(work).add_done_callback(lambda future: self._post(partial(callback, future)))
 
 
-def _save(folder: Path, body: dict, arrays: dict, earlier: list[Path]) -> None:
-    """Someone who was cancelled or failed may try again with a new job: what ``earlier`` jobs finished is not
-    done again."""
+def _save_job(folder: Path, body: dict, arrays: dict, earlier: list[Path]) -> None:
+    """Saves a new job, and copies what the same job finished earlier under another id, so it is not
+    repeated."""
     store.save_job(folder, Job.from_parts(body, arrays))
-    store.inherit(folder, earlier)
+    store.copy_finished_stages(folder, earlier)
 
 
-def _recovered(entry: Entry) -> JobEvent:
+def _event_after_restart(entry: Entry) -> JobEvent:
+    """The state of a job in the journal, once the server that recorded it has ended."""
     if entry.state == State.RUNNING and entry.crashes + 1 >= _MAX_CRASHES:
         return JobEvent(
-            entry.id,
+            entry.job_id,
             State.FAILED,
             entry.stage,
             error=WorkerDied(
-                f"The server went down {_MAX_CRASHES} times while it worked on this job. Choose a smaller "
+                f"The server died {_MAX_CRASHES} times while this job was running. Choose a smaller "
                 "texture or a simpler mesh.",
                 "retry",
             ),
         )
     if not entry.state.final:
-        return JobEvent(entry.id, State.QUEUED)
+        return JobEvent(entry.job_id, State.QUEUED)
     return JobEvent(
-        entry.id, entry.state, entry.stage, 1.0 if entry.state == State.FINISHED else 0.0, error=entry.error
+        entry.job_id,
+        entry.state,
+        entry.stage,
+        1.0 if entry.state == State.FINISHED else 0.0,
+        error=entry.error,
     )
 
 
-def _presentable(error: Exception) -> OrbitError:
+def _to_orbit_error(error: Exception) -> OrbitError:
     if isinstance(error, OrbitError):
         return error
-    _log.error("a job could not be taken", exc_info=error)
+    _log.error("a job could not be accepted", exc_info=error)
     return OrbitError(
-        f"The job could not be taken ({type(error).__name__}: {error}). The details are in server.log."
+        f"The job could not be accepted ({type(error).__name__}: {error}). The details are in server.log."
     )
 
 
-def _complain(future: Future) -> None:
+def _log_failure(future: Future) -> None:
     if error := future.exception():
         _log.error("work on the disk failed", exc_info=error)
 
 
-def _remove_strangers(directory: Path, known: set[str]) -> None:
-    """Deletes the folders of jobs that the journal does not know: they were discarded, or never arrived in
+def _delete_unknown_folders(directory: Path, known: set[str]) -> None:
+    """Deletes the folders of jobs that are not in the journal: discarded ones, or ones never received in
     full."""
     if directory.exists():
         for folder in directory.iterdir():
@@ -303,13 +320,13 @@ def _remove_strangers(directory: Path, known: set[str]) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outdated(directory: Path, final: set[str]) -> list[str]:
-    """Which of the jobs that are over should go, by :data:`KEEP_SECONDS` and :data:`KEEP_BYTES`."""
-    folders = [directory / id for id in final if (directory / id).exists()]
+def _find_outdated(directory: Path, final: set[str]) -> list[str]:
+    """The ids of the ended jobs to delete, by :data:`KEEP_SECONDS` and :data:`KEEP_BYTES`."""
+    folders = [directory / job_id for job_id in final if (directory / job_id).exists()]
     newest_first = sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)
     outdated, total = [], 0
     for folder in newest_first:
-        total += store.size(folder)
+        total += store.folder_size(folder)
         if total > KEEP_BYTES or time.time() - folder.stat().st_mtime > KEEP_SECONDS:
             outdated.append(folder.name)
     return outdated

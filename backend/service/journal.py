@@ -1,4 +1,4 @@
-"""The journal: which jobs there are and where they stand, in a database that survives a crash."""
+"""The journal: all jobs and their states, in a database that survives a crash."""
 
 import contextlib
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 from ..api.errors import OrbitError, StorageError
 from ..api.events import State
 
-FILE = "journal-1.sqlite"
-"""Another number for another schema: a database of another version is left alone, not misread."""
+JOURNAL_FILE = "journal-1.sqlite"
+"""The number changes with the schema, so that a database of another version is ignored, not misread."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -33,15 +33,15 @@ class JournalInUse(StorageError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What the journal knows about one job.
+    """One row of the journal.
 
     Attributes:
-        crashes: how many servers went down while they worked on it.
-        created: seconds since the epoch; less for one that was put first.
-        updated: seconds since the epoch.
+        crashes: how many servers died while they ran it.
+        created: seconds since the epoch; lowered for a job that is moved to the front.
+        updated: seconds since the epoch, of the last change.
     """
 
-    id: str
+    job_id: str
     name: str
     state: State
     stage: str
@@ -52,7 +52,7 @@ class Entry:
 
 
 class Journal:
-    """The table of jobs. One process at a time may have it open, so it also keeps a second server out.
+    """The table of jobs. Only one process at a time can open it, which also prevents a second server.
 
     Every method raises :class:`StorageError` when the database cannot be written.
     """
@@ -60,10 +60,10 @@ class Journal:
     def __init__(self, path: Path):
         """Raises :class:`JournalInUse` if another process has it open."""
         self._path = path
-        with self._sentences():
-            # A server that was just killed may hold the lock for a moment longer.
+        with self._convert_errors():
+            # A server that was just killed may still hold the lock for a moment.
             self._database = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-            # Exclusive mode keeps the lock from the first write until the process ends, however it ends.
+            # Exclusive mode holds the lock from the first write until the process ends, however it ends.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
@@ -71,12 +71,12 @@ class Journal:
             self._database.execute("BEGIN EXCLUSIVE")
             self._database.execute("COMMIT")
 
-    def add(self, id: str, name: str) -> None:
-        """Notes a new job, which is ``QUEUED``."""
+    def add(self, job_id: str, name: str) -> None:
+        """Records a new job, which is ``QUEUED``."""
         now = time.time()
         self._execute(
             "INSERT INTO jobs (id, name, state, created, updated) VALUES (?, ?, ?, ?, ?)",
-            id,
+            job_id,
             name,
             State.QUEUED.value,
             now,
@@ -85,13 +85,13 @@ class Journal:
 
     def update(
         self,
-        id: str,
+        job_id: str,
         state: State,
         stage: str = "",
         error: OrbitError | None = None,
         crashes: int | None = None,
     ) -> None:
-        """Notes where a job stands now. ``crashes`` stays what it was unless given."""
+        """Records the state of a job. ``crashes`` stays unchanged unless given."""
         self._execute(
             "UPDATE jobs SET state = ?, stage = ?, error = ?, crashes = coalesce(?, crashes), updated = ? "
             "WHERE id = ?",
@@ -100,15 +100,15 @@ class Journal:
             json.dumps(error.to_dict()) if error else None,
             crashes,
             time.time(),
-            id,
+            job_id,
         )
 
-    def first(self, id: str) -> None:
-        """Makes a job count as the oldest, which is the next to be done."""
-        self._execute("UPDATE jobs SET created = (SELECT min(created) FROM jobs) - 1 WHERE id = ?", id)
+    def move_to_front(self, job_id: str) -> None:
+        """Makes a job the oldest, so that it runs next."""
+        self._execute("UPDATE jobs SET created = (SELECT min(created) FROM jobs) - 1 WHERE id = ?", job_id)
 
-    def remove(self, id: str) -> None:
-        self._execute("DELETE FROM jobs WHERE id = ?", id)
+    def remove(self, job_id: str) -> None:
+        self._execute("DELETE FROM jobs WHERE id = ?", job_id)
 
     def entries(self) -> list[Entry]:
         """All jobs, oldest first."""
@@ -118,7 +118,7 @@ class Journal:
         )
         return [
             Entry(
-                id,
+                job_id,
                 name,
                 State(state),
                 stage,
@@ -127,25 +127,25 @@ class Journal:
                 created,
                 updated,
             )
-            for id, name, state, stage, error, crashes, created, updated in rows
+            for job_id, name, state, stage, error, crashes, created, updated in rows
         ]
 
     def close(self) -> None:
         self._database.close()
 
     def _execute(self, statement: str, *values) -> list[tuple]:
-        with self._sentences():
+        with self._convert_errors():
             return self._database.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def _convert_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             if "locked" in str(error):
                 raise JournalInUse(f"Another server already runs in {self._path.parent}.") from error
             raise StorageError(
-                f"The journal {self._path} cannot be used ({error}). Free some space or mend its "
+                f"The journal {self._path} cannot be used ({error}). Free some space or fix its "
                 "permissions, then restart the worker.",
                 "restart_worker",
             ) from error

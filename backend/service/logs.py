@@ -3,17 +3,19 @@
 import contextlib
 from pathlib import Path
 
-_LIMIT = 4 * 2**20
-_KEEP = 1 * 2**20
+_MAX_BYTES = 4 * 2**20
+"""A log file larger than this is cut."""
+
+_KEPT_BYTES = 1 * 2**20
+"""Bytes of its end that are kept."""
 
 
-def shrink(path: Path) -> None:
-    """Cuts a log file that has become too long down to its end. A process that appends to it may go on doing
-    so."""
+def truncate_log(path: Path) -> None:
+    """Cuts a log file that is too long down to its end. A process that appends to it may continue."""
     with contextlib.suppress(OSError):
-        if path.stat().st_size > _LIMIT:
+        if path.stat().st_size > _MAX_BYTES:
             with open(path, "r+b") as file:
-                file.seek(-_KEEP, 2)
+                file.seek(-_KEPT_BYTES, 2)
                 end = file.read()
                 file.seek(0)
                 file.write(end)

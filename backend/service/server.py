@@ -1,4 +1,4 @@
-"""The server: one socket, one loop that never blocks. What it says and hears is in ``docs/protocol.md``."""
+"""The server: one socket, one loop that never blocks. ``docs/protocol.md`` specifies its messages."""
 
 import contextlib
 import logging
@@ -15,47 +15,53 @@ import psutil
 import zmq
 
 from ..api import wire
-from ..api.connection import Connection, Gate, make_private
+from ..api.call_queue import CallQueue
+from ..api.connection import Connection, ServerSocket, make_private
 from ..api.errors import NoWorker, OrbitError, ProtocolError, VersionMismatch
 from ..api.events import JobEvent, State
 from ..api.job import Result
-from ..api.mailbox import Mailbox
 from ..api.messages import FROM_CLIENT
-from ..api.paths import VERSION, replaced
+from ..api.paths import VERSION, was_reinstalled
 from . import logs
 from .jobs import Jobs
-from .journal import FILE, Journal, JournalInUse
+from .journal import JOURNAL_FILE, Journal, JournalInUse
 from .supervisor import Supervisor
 from .worker import PIPELINE
 
 _log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 600.0
-"""A server without clients and without work ends after this long."""
+"""A server that has had neither clients nor jobs for this time ends."""
 
-_PRESENT_SECONDS = 10.0
+_CLIENT_SECONDS = 10.0
+"""A client counts as connected for this time after its last message."""
+
 _TICK_SECONDS = 1.0
-_SHRINK_SECONDS = 60.0
-_END_SECONDS = 3.0
+"""The loop runs at least this often."""
+
+_TRUNCATE_SECONDS = 60.0
+"""Interval at which the log files are checked."""
+
+_STOP_SECONDS = 3.0
+"""Time that an old server has to end after each signal."""
 
 
 def serve(
     run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str = PIPELINE, replace: bool = False
 ) -> None:
-    """Serves the jobs of ``run_directory`` until told to end, or until idle for ``idle_seconds``.
+    """Serves the jobs of ``run_directory`` until it is stopped, or idle for ``idle_seconds``.
 
     Args:
-        replace: end the server that runs there now, whatever its version and however stuck it is, and take
-            its place.
+        replace: first stop the server that runs there now, whatever its version, even if it is stuck.
 
-    Where a server runs already there is nothing to do: that is said, and is no error.
+    If a server runs there already, this is reported and nothing else happens.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     make_private(run_directory)
     if replace:
-        end_running(run_directory)
+        stop_running_server(run_directory)
     try:
         server = Server(run_directory, idle_seconds, pipeline)
     except JournalInUse as error:
@@ -63,20 +69,21 @@ def serve(
         return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    _log_to(run_directory / "server.log")
+    _redirect_output(run_directory / "server.log")
     server.run()
 
 
 @dataclass
 class _Client:
-    """One connection that has said hello.
+    """One connection that has sent ``hello``.
 
     Attributes:
-        heard: when it last sent something, on the monotonic clock.
-        missed: its queue was full, so that it lost something and needs to be told everything again.
+        last_message: time of its last message, on the monotonic clock.
+        missed: whether its queue was full and it lost a message, so that the state of all jobs must be
+            resent.
     """
 
-    heard: float = field(default_factory=time.monotonic)
+    last_message: float = field(default_factory=time.monotonic)
     missed: bool = False
 
 
@@ -88,23 +95,28 @@ class Server:
         self._idle_seconds = idle_seconds
         self._stopping = False
         self._clients: dict[bytes, _Client] = {}
-        self._journal = Journal(run_directory / FILE)
-        # Two threads, so that a client that sends a large mesh does not hold up the others.
+        self._journal = Journal(run_directory / JOURNAL_FILE)
+        # Two threads, so that a client that sends a large mesh does not delay the others.
         self._context = zmq.Context(io_threads=2)
-        self._mailbox = Mailbox()
-        self._gate = Gate(self._context)
-        self._supervisor = Supervisor(run_directory, pipeline, self._mailbox.put)
+        self._calls = CallQueue()
+        self._socket = ServerSocket(self._context)
+        self._supervisor = Supervisor(run_directory, pipeline, self._calls.put)
         self._jobs = Jobs(
-            run_directory, self._journal, self._supervisor, self._publish, self._show, self._mailbox.put
+            run_directory,
+            self._journal,
+            self._supervisor,
+            self._publish,
+            self._publish_preview,
+            self._calls.put,
         )
-        self._connection = self._gate.connection(psutil.Process().create_time())
-        self._answers: dict[str, Callable[[bytes, wire.Message], None]] = {
+        self._connection = self._socket.connection(psutil.Process().create_time())
+        self._handlers: dict[str, Callable[[bytes, wire.Message], None]] = {
             "ping": lambda client, message: self._send(client, "pong"),
             "submit": self._submit,
             "download": self._download,
             "cancel": lambda client, message: self._jobs.cancel(message.body["job"]),
             "retry": lambda client, message: self._jobs.retry(message.body["job"]),
-            "order": lambda client, message: self._jobs.order(message.body["jobs"]),
+            "order": lambda client, message: self._jobs.move_to_front(message.body["jobs"]),
             "discard": lambda client, message: self._jobs.discard(message.body["job"]),
             "fetch": self._fetch,
             "list": lambda client, message: self._send_jobs(client),
@@ -114,37 +126,38 @@ class Server:
 
     def run(self) -> None:
         poller = zmq.Poller()
-        for source in (self._gate.socket, self._gate.doorkeeper, self._mailbox):
-            poller.register(source, zmq.POLLIN)
+        for readable in (self._socket.router, self._socket.zap, self._calls):
+            poller.register(readable, zmq.POLLIN)
         self._connection.write(self._directory)
         _log.info("serving on %s, version %s", self._connection.endpoint, VERSION)
-        last_busy = last_shrink = time.monotonic()
+        last_busy = last_truncate = time.monotonic()
         try:
             while not self._stopping:
-                ready = dict(poller.poll(self._patience() * 1000))
-                if replaced():
-                    # Before anyone is answered: clients start the new server, which goes on with the jobs.
-                    _log.info("Orbit Texture was installed anew; ending")
+                ready = dict(poller.poll(self._poll_timeout() * 1000))
+                if was_reinstalled():
+                    # Checked before any message is answered: clients start the new server, which continues
+                    # the jobs.
+                    _log.info("Orbit Texture was reinstalled; ending")
                     break
-                if self._gate.doorkeeper in ready:
-                    self._gate.admit()
-                if self._gate.socket in ready:
+                if self._socket.zap in ready:
+                    self._socket.authenticate()
+                if self._socket.router in ready:
                     self._receive()
-                for call in self._mailbox.take():
+                for call in self._calls.take():
                     call()
                 self._supervisor.tick()
                 now = time.monotonic()
                 if self._jobs.busy or any(
-                    now - client.heard < _PRESENT_SECONDS for client in self._clients.values()
+                    now - client.last_message < _CLIENT_SECONDS for client in self._clients.values()
                 ):
                     last_busy = now
                 elif now - last_busy > self._idle_seconds:
                     _log.info("nothing to do; ending")
                     break
-                if now - last_shrink > _SHRINK_SECONDS:
-                    last_shrink = now
-                    logs.shrink(self._directory / "server.log")
-                    logs.shrink(self._directory / "worker.log")
+                if now - last_truncate > _TRUNCATE_SECONDS:
+                    last_truncate = now
+                    logs.truncate_log(self._directory / "server.log")
+                    logs.truncate_log(self._directory / "worker.log")
         finally:
             self._connection.remove(self._directory)
             self._jobs.close()
@@ -154,19 +167,19 @@ class Server:
     def stop(self) -> None:
         """Ends :meth:`run` soon. A signal handler may call it."""
         self._stopping = True
-        self._mailbox.put(lambda: None)
+        self._calls.put(lambda: None)
 
-    def _patience(self) -> float:
-        """Seconds until something has to be done even if nothing happens."""
+    def _poll_timeout(self) -> float:
+        """Seconds until the loop must run again even if no message arrives."""
         deadline = self._supervisor.deadline
         return (
             _TICK_SECONDS if deadline is None else min(max(deadline - time.monotonic(), 0.0), _TICK_SECONDS)
         )
 
     def _receive(self) -> None:
-        """Takes one message and answers it. Whatever is wrong with it, the sender is told and nothing else
+        """Receives one message and answers it. If it is invalid, an error is sent back and nothing else
         happens."""
-        identity, *frames = self._gate.socket.recv_multipart(copy=False)
+        identity, *frames = self._socket.router.recv_multipart(copy=False)
         client = identity.bytes
         try:
             message = wire.unpack([frame.buffer for frame in frames])
@@ -177,8 +190,8 @@ class Server:
             elif message.type not in FROM_CLIENT:
                 raise ProtocolError(f"A client does not send messages of the type '{message.type}'.")
             else:
-                self._catch_up(client)
-                self._answers[message.type](client, message)
+                self._resend_missed(client)
+                self._handlers[message.type](client, message)
         except OrbitError as error:
             self._send(client, "error", error.to_dict())
         except Exception:
@@ -198,9 +211,9 @@ class Server:
         self._clients[client] = _Client()
         self._send(client, "welcome", {"version": VERSION, "pid": os.getpid()})
 
-    def _catch_up(self, client: bytes) -> None:
+    def _resend_missed(self, client: bytes) -> None:
         known = self._clients[client]
-        known.heard = time.monotonic()
+        known.last_message = time.monotonic()
         if known.missed:
             known.missed = False
             self._send_jobs(client)
@@ -214,15 +227,15 @@ class Server:
             self._send(client, "event", event.to_dict())
 
     def _fetch(self, client: bytes, message: wire.Message) -> None:
-        id = message.body["job"]
+        job_id = message.body["job"]
 
         def reply(answer: Result | OrbitError) -> None:
             if isinstance(answer, Result):
-                self._send(client, "result", {"job": id, "report": answer.report}, answer.arrays())
+                self._send(client, "result", {"job": job_id, "report": answer.report}, answer.arrays())
             else:
-                self._send(client, "event", JobEvent(id, State.FAILED, error=answer).to_dict())
+                self._send(client, "event", JobEvent(job_id, State.FAILED, error=answer).to_dict())
 
-        self._jobs.fetch(id, reply)
+        self._jobs.fetch(job_id, reply)
 
     def _status(self, client: bytes, message: wire.Message) -> None:
         self._send(
@@ -245,57 +258,58 @@ class Server:
         for client in list(self._clients):
             self._send(client, "event", event.to_dict())
 
-    def _show(self, job: str, pictures: np.ndarray) -> None:
+    def _publish_preview(self, job_id: str, images: np.ndarray) -> None:
         for client in list(self._clients):
-            self._send(client, "preview", {"job": job}, {"pictures": pictures})
+            self._send(client, "preview", {"job": job_id}, {"pictures": images})
 
-    def _send(self, client: bytes, type: str, body: dict | None = None, arrays: dict | None = None) -> None:
+    def _send(
+        self, client: bytes, message_type: str, body: dict | None = None, arrays: dict | None = None
+    ) -> None:
         known = self._clients.get(client)
         if known and known.missed:
             return
         try:
-            self._gate.socket.send_multipart(
-                [client, *wire.pack(type, body, arrays)], zmq.NOBLOCK, copy=False
+            self._socket.router.send_multipart(
+                [client, *wire.pack(message_type, body, arrays)], zmq.NOBLOCK, copy=False
             )
         except zmq.Again:
             if known:
                 known.missed = True
         except zmq.ZMQError as error:
-            # No route: the connection is gone, and an identity never comes back.
+            # No route: the connection is closed, and an identity is never reused.
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self._clients.pop(client, None)
 
 
-def end_running(run_directory: Path) -> None:
-    """Ends the server that runs, if one does, whatever its version and however stuck it is. Its jobs are safe
+def stop_running_server(run_directory: Path) -> None:
+    """Stops the running server, if there is one, whatever its version, even if it is stuck. Its jobs are safe
     in the journal.
 
     Raises:
-        NoWorker: it cannot be ended.
+        NoWorker: it cannot be stopped.
     """
     connection = Connection.read(run_directory)
     if connection is None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(connection.pid)
-        # The number may have passed on to some other process since.
+        # The process id may have been reused since.
         if abs(process.create_time() - connection.started) > 1.0:
             return
         for end in (process.terminate, process.kill):
             end()
-            until = time.monotonic() + _END_SECONDS
+            until = time.monotonic() + _STOP_SECONDS
             while time.monotonic() < until:
-                # Its parent may be too busy to take notice of its end, which leaves a zombie.
+                # It stays a zombie until its parent collects it.
                 if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                     return
                 time.sleep(0.02)
-        raise NoWorker(f"The old worker (process {connection.pid}) cannot be ended. Restart the computer.")
+        raise NoWorker(f"The old worker (process {connection.pid}) cannot be stopped. Restart the computer.")
 
 
-def _log_to(path: Path) -> None:
-    """From here on everything goes to the log file, since whoever started the server need not be there to
-    read; a terminal is."""
+def _redirect_output(path: Path) -> None:
+    """Redirects all output to the log file, unless it goes to a terminal."""
     if not sys.stderr.isatty():
         with open(path, "ab") as file:
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Watches over the worker process: starts it, hears it, ends it, and notices when it ends by itself."""
+"""Supervises the worker process: starts it, reads its events, ends it, and notices when it dies."""
 
 import base64
 import contextlib
@@ -25,34 +25,34 @@ from . import logs
 _log = logging.getLogger(__name__)
 
 CANCEL_GRACE = 0.7
-"""Seconds in which a cancelled job may end by itself. Then its worker is killed, since native code cannot be
-interrupted."""
+"""Seconds that a cancelled job has to end by itself. After that its worker is killed, since native code
+cannot be interrupted."""
 
 
 class Supervisor:
-    """One worker process and the one job it is at. All methods and callbacks run on the server's thread.
+    """One worker process and the job that it runs. All methods and callbacks run on the server's thread.
 
     Attributes:
-        job: id of the job at work, None while there is none.
-        ready: a worker has started up and waits for a job or is at one.
-        on_ready(): a worker waits for its first job.
-        on_progress(stage, fraction, device): of :attr:`job`.
-        on_preview(pictures): (N, S, S, 3) uint8, what :attr:`job` is painting.
+        job: id of the running job, None while there is none.
+        ready: whether a worker has started up; it waits for a job or runs one.
+        on_ready(): called when a worker waits for its first job.
+        on_progress(stage, fraction, device): progress of :attr:`job`.
+        on_preview(images): (N, S, S, 3) uint8, what :attr:`job` is painting.
         on_done(job, error): the job finished (None), failed, or was cancelled (:class:`Cancelled`).
-        on_broken(error): a worker ended before it was ready.
+        on_start_failed(error): a worker ended before it was ready.
     """
 
     on_ready: Callable[[], None]
     on_progress: Callable[[str, float, Device | None], None]
     on_preview: Callable[[np.ndarray], None]
     on_done: Callable[[str, OrbitError | None], None]
-    on_broken: Callable[[OrbitError], None]
+    on_start_failed: Callable[[OrbitError], None]
 
     def __init__(self, run_directory: Path, pipeline: str, post: Callable[[Callable[[], None]], None]):
         """
         Args:
             pipeline: ``module:function``, see :mod:`backend.service.worker`.
-            post: hands a function from another thread to the server's.
+            post: called from another thread, runs a function on the server's thread.
         """
         self.job: str | None = None
         self.ready = False
@@ -72,13 +72,13 @@ class Supervisor:
         return self._kill_at
 
     def start(self) -> None:
-        """Starts a worker unless there is one. It takes seconds to get ready: torch is large."""
+        """Starts a worker unless there is one. It is ready after seconds, since torch is large."""
         if self._process:
             return
-        logs.shrink(self._log_path)
+        logs.truncate_log(self._log_path)
         try:
             with open(self._log_path, "ab") as log:
-                # A session of its own makes it the head of a process group, which can be killed as a whole.
+                # A new session makes it the leader of a process group, which can be killed as a whole.
                 self._process = subprocess.Popen(
                     [sys.executable, "-E", "-s", "-m", "backend", "worker", "--pipeline", self._pipeline],
                     cwd=ROOT,
@@ -91,61 +91,60 @@ class Supervisor:
                     start_new_session=True,
                 )
         except OSError as error:
-            self.on_broken(
+            self.on_start_failed(
                 WorkerDied(f"The worker cannot be started ({error.strerror or error}).", "install_backend")
             )
             return
-        threading.Thread(target=self._read, args=(self._process,), name="worker", daemon=True).start()
+        threading.Thread(target=self._read_events, args=(self._process,), name="worker", daemon=True).start()
 
     def run(self, job: str, folder: Path) -> None:
-        """Gives a worker that is ready and has no job a job."""
+        """Runs a job in the worker, which must be ready and have no job."""
         self.job = job
-        self._write({"run": job, "folder": str(folder)})
+        self._send({"run": job, "folder": str(folder)})
 
     def cancel(self) -> None:
-        """Ends the job at work, within :data:`CANCEL_GRACE`; ``on_done`` tells when."""
+        """Ends the running job within :data:`CANCEL_GRACE`; then ``on_done`` is called."""
         if self.job and self._kill_at is None:
             self._kill_at = time.monotonic() + CANCEL_GRACE
-            self._write({"cancel": self.job})
+            self._send({"cancel": self.job})
 
     def tick(self) -> None:
-        """Does what time demands."""
+        """Kills a worker whose deadline has passed, and the children of one that has ended."""
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             _log.info("job %s did not end by itself; killing its worker", self.job)
             self.stop()
             self.start()
-            self._done(None)
+            self._finish_job(None)
         elif self._process and self._process.poll() is not None:
-            # What it started may still hold its output open, which hides the end from the thread that reads
-            # it.
+            # Its children may still hold its output open, so that the reading thread does not see its end.
             _kill_tree(self._process)
 
     def stop(self) -> None:
-        """Ends the worker and everything it has started. ``on_done`` is not called."""
+        """Kills the worker and its child processes. ``on_done`` is not called."""
         if self._process:
             _kill_tree(self._process)
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
             self._process, self.ready = None, False
 
-    def _write(self, request: dict) -> None:
-        # A worker that is gone is noticed by the thread that reads.
+    def _send(self, request: dict) -> None:
+        # If the worker has died, the reading thread notices.
         with contextlib.suppress(OSError):
             self._process.stdin.write(json.dumps(request) + "\n")
 
-    def _read(self, process: subprocess.Popen) -> None:
+    def _read_events(self, process: subprocess.Popen) -> None:
         for line in process.stdout:
-            self._post(partial(self._heard, process, line))
+            self._post(partial(self._on_event, process, line))
         process.wait()
-        self._post(partial(self._ended, process))
+        self._post(partial(self._on_exit, process))
 
-    def _heard(self, process: subprocess.Popen, line: str) -> None:
+    def _on_event(self, process: subprocess.Popen, line: str) -> None:
         if process is not self._process:
             return
         try:
             event = json.loads(line)
         except ValueError:
-            # The last words of a worker that was killed in the middle of them.
+            # An incomplete line of a worker that was killed.
             return
         if event["event"] == "ready":
             self.ready = True
@@ -159,32 +158,32 @@ class Supervisor:
                 np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"])
             )
         elif event["event"] == "finished":
-            self._done(None)
+            self._finish_job(None)
         else:
             error = OrbitError.from_dict(event["error"])
             if isinstance(error, OutOfMemory):
-                # Memory that a failed job still holds is only surely free again in a new process.
+                # Only a new process frees all the memory of a failed job.
                 self.stop()
                 self.start()
-            self._done(error)
+            self._finish_job(error)
 
-    def _ended(self, process: subprocess.Popen) -> None:
+    def _on_exit(self, process: subprocess.Popen) -> None:
         if process is not self._process:
             return
-        cause = _cause(process.returncode)
+        cause = _describe_exit(process.returncode)
         _log.warning("the worker %s", cause)
         was_ready = self.ready
         self.stop()
         if self.job:
             self.start()
-            self._done(
+            self._finish_job(
                 WorkerDied(
-                    f"The worker {cause}. Finished stages are kept: retry the job to go on from there.",
+                    f"The worker {cause}. Finished stages are kept: retry the job to continue from there.",
                     "retry",
                 )
             )
         elif not was_ready:
-            self.on_broken(
+            self.on_start_failed(
                 WorkerDied(
                     f"The worker does not start: it {cause}. Install the backend again; the details are in "
                     f"{self._log_path}.",
@@ -192,15 +191,15 @@ class Supervisor:
                 )
             )
 
-    def _done(self, error: OrbitError | None) -> None:
+    def _finish_job(self, error: OrbitError | None) -> None:
         job, cancelled = self.job, self._kill_at is not None
         self.job = self._kill_at = None
-        # Whatever became of it in its last moments: who cancelled a job gets a cancelled job.
+        # A job that the user cancelled is reported as cancelled, even if it failed or finished meanwhile.
         self.on_done(job, Cancelled() if cancelled else error)
 
 
-def _cause(code: int) -> str:
-    """How a process ended, as the end of a sentence that begins with its name."""
+def _describe_exit(code: int) -> str:
+    """How a process ended, as a clause to follow its name in a sentence."""
     if code == -getattr(signal, "SIGKILL", 9):
         return "was killed, most likely because memory ran out"
     if code < 0:

@@ -9,7 +9,7 @@ It reads requests from its standard input and writes events to its standard outp
                                     {"event": "finished", "job": id}
                                     {"event": "failed", "job": id, "error": {…}}
 
-The end of its input ends it, at once, whatever it is doing.
+When its input ends, it exits at once.
 """
 
 import base64
@@ -39,27 +39,32 @@ from ..api.settings import Settings
 from ..device import find_device, query_cpu, query_device
 
 PIPELINE = "backend.pipeline:run"
+"""The function that textures, as ``module:function``."""
+
 _PROGRESS_INTERVAL = 0.1
+"""Seconds between two progress events of a stage, at least."""
+
 _WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Numbers of the errors that mean that a folder cannot be written."""
 
 
 def main(pipeline: str = PIPELINE) -> None:
-    """Serves until the input ends.
+    """Runs jobs until the input ends.
 
     Args:
         pipeline: ``module:function`` of the function that textures; see :func:`backend.pipeline.run`.
     """
-    # Libraries print; what they print must not end up among the events.
+    # Standard output carries only events; what libraries print goes to standard error.
     output = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     faulthandler.enable()
-    _die_with_server()
-    _stand_back()
+    _die_with_parent()
+    _lower_priority()
     Worker(lambda event: output.write(json.dumps(event) + "\n")).serve(pipeline)
 
 
 class Worker:
-    """Reads requests on a thread of its own, so that a cancellation is heard while the main thread
+    """Runs jobs on the main thread and reads requests on another, so that a job can be cancelled while it
     computes."""
 
     def __init__(self, send: Callable[[dict], object]):
@@ -68,103 +73,103 @@ class Worker:
         self._cancelled: set[str] = set()
 
     def serve(self, pipeline: str) -> None:
-        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        threading.Thread(target=self._read_requests, name="requests", daemon=True).start()
         module, function = pipeline.split(":")
         run = getattr(importlib.import_module(module), function)
         self._send({"event": "ready"})
         while True:
             request = self._requests.get()
-            self._work(run, request["run"], Path(request["folder"]))
+            self._run_job(run, request["run"], Path(request["folder"]))
 
-    def _listen(self) -> None:
+    def _read_requests(self) -> None:
         for line in sys.stdin:
             request = json.loads(line)
             if "cancel" in request:
                 self._cancelled.add(request["cancel"])
             else:
-                # It may be a retry of a job that was cancelled.
+                # This may be a retry of a cancelled job.
                 self._cancelled.discard(request["run"])
                 self._requests.put(request)
-        _leave()
+        _exit_with_children()
 
-    def _work(self, run: Callable, id: str, folder: Path) -> None:
-        progress = _Progress(id, self._cancelled, self._send)
+    def _run_job(self, run: Callable, job_id: str, folder: Path) -> None:
+        progress = _ProgressReporter(job_id, self._cancelled, self._send)
         try:
             if model := store.load_download(folder):
-                from ..weights.job import (
-                    download_model,
-                )  # huggingface_hub takes a second to import, which no other job needs
+                # Importing huggingface_hub takes a second, and no other job needs it.
+                from ..weights.job import download_model
 
                 result = download_model(model, progress)
             else:
                 job = store.load_job(folder)
-                progress.at_work = partial(_at_work, job.settings)
-                store.drop_foreign_stages(folder, job)
-                result = run(job, folder, progress, progress.show)
+                progress.query_device = partial(_stage_device, job.settings)
+                store.delete_stale_stages(folder, job)
+                result = run(job, folder, progress, progress.send_preview)
             store.save_result(folder, result)
         except Exception as error:
             if not isinstance(error, OrbitError):
                 traceback.print_exc()
-            self._send({"event": "failed", "job": id, "error": explain(error, progress.stage).to_dict()})
+            self._send(
+                {"event": "failed", "job": job_id, "error": to_orbit_error(error, progress.stage).to_dict()}
+            )
         else:
-            self._send({"event": "finished", "job": id})
+            self._send({"event": "finished", "job": job_id})
 
 
-class _Progress:
-    """What the pipeline calls as it goes: raises :class:`Cancelled` if the user wants that, and reports, but
-    not too often.
+class _ProgressReporter:
+    """The pipeline's progress callback: raises :class:`Cancelled` once the user has cancelled the job, and
+    limits how often events are sent.
 
     Attributes:
-        stage: the one at work.
-        at_work: looks at what works in a stage; None if that says nothing.
+        stage: the name of the running stage.
+        query_device: returns the device that a stage uses, or None.
     """
 
-    def __init__(self, id: str, cancelled: set[str], send: Callable[[dict], object]):
-        self._id, self._cancelled, self._send = id, cancelled, send
+    def __init__(self, job_id: str, cancelled: set[str], send: Callable[[dict], object]):
+        self._job_id, self._cancelled, self._send = job_id, cancelled, send
         self._sent = 0.0
         self.stage = ""
-        self.at_work: Callable[[str], Device | None] = lambda stage: None
+        self.query_device: Callable[[str], Device | None] = lambda stage: None
 
     def __call__(self, stage: str, fraction: float) -> None:
-        if self._id in self._cancelled:
+        if self._job_id in self._cancelled:
             raise Cancelled
         now = time.monotonic()
         if stage != self.stage or now - self._sent >= _PROGRESS_INTERVAL:
             self.stage, self._sent = stage, now
-            device = self.at_work(stage)
+            device = self.query_device(stage)
             self._send(
                 {
                     "event": "progress",
-                    "job": self._id,
+                    "job": self._job_id,
                     "stage": stage,
                     "fraction": min(max(float(fraction), 0.0), 1.0),
                     "device": device.to_dict() if device else None,
                 }
             )
 
-    def show(self, pictures: np.ndarray) -> None:
-        """Sends pictures (N, S, S, 3) uint8."""
+    def send_preview(self, images: np.ndarray) -> None:
+        """Sends preview images (N, S, S, 3) uint8."""
         self._send(
             {
                 "event": "preview",
-                "job": self._id,
-                "shape": pictures.shape,
-                "pictures": base64.b64encode(pictures).decode("ascii"),
+                "job": self._job_id,
+                "shape": images.shape,
+                "pictures": base64.b64encode(images).decode("ascii"),
             }
         )
 
 
-def _at_work(settings: Settings, stage: str) -> Device:
-    """What works in a stage of a job, and how full its memory is."""
+def _stage_device(settings: Settings, stage: str) -> Device:
+    """The device that a stage of a job uses, with its memory use."""
     return query_device(find_device(settings.device)) if stage in settings.networks else query_cpu()
 
 
-def explain(error: Exception, stage: str) -> OrbitError:
-    """The error for the user, given what the pipeline raised in ``stage``."""
+def to_orbit_error(error: Exception, stage: str) -> OrbitError:
+    """The error to report to the user, given what the pipeline raised in ``stage``."""
     if isinstance(error, OrbitError):
         return error
-    # torch's class of this name is not a MemoryError, and the name is all we can know without importing torch
-    # here.
+    # torch's OutOfMemoryError is not a MemoryError; comparing its name avoids importing torch here.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return OutOfMemory(
             "There is not enough memory for this job. Close other programs, or choose a smaller texture or a "
@@ -180,9 +185,9 @@ def explain(error: Exception, stage: str) -> OrbitError:
     )
 
 
-def _die_with_server() -> None:
-    """Linux ends this process when the server's ends, even while native code keeps us from reading the end of
-    the input."""
+def _die_with_parent() -> None:
+    """Makes Linux kill this process when the server dies, even while native code blocks the reading
+    thread."""
     if sys.platform == "linux":
         import ctypes
 
@@ -190,9 +195,9 @@ def _die_with_server() -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def _stand_back() -> None:
-    """Blender comes first: in the race for processors, and when the kernel looks for someone to kill because
-    memory ran out."""
+def _lower_priority() -> None:
+    """Lowers the priority, so that Blender gets the processor first, and raises the score by which the kernel
+    chooses a process to kill when memory runs out."""
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 5)
     if sys.platform == "linux":
@@ -200,8 +205,8 @@ def _stand_back() -> None:
             Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def _leave() -> None:
-    """Ends this process and those it has started."""
+def _exit_with_children() -> None:
+    """Ends this process and its child processes."""
     if os.name == "posix" and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from .. import tensors
 from ..api.errors import InvalidWeights
-from ..store import appear_whole
+from ..store import write_atomically
 
 PAINTER_FILE = "painter.safetensors"
 """The trained tensors."""
@@ -53,7 +53,7 @@ def save(
         (part / RECIPE_FILE).write_text(json.dumps(recipe, indent=2), encoding="utf-8")
 
     new = folder / f"step_{step:06}"
-    appear_whole(new, write)
+    write_atomically(new, write)
     for old in _list_checkpoints(folder):
         if old != new:
             shutil.rmtree(old)

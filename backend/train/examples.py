@@ -26,7 +26,7 @@ from ..render.camera import Camera
 from ..render.gbuffer_images import normal_image, position_image
 from ..render.photograph import SurfaceColor, photograph, texture_lookup
 from ..render.rasterize import render
-from ..store import said_plainly
+from ..store import convert_write_errors
 from ..tensors import save
 from .references import SAMPLES_PER_AXIS, render_reference
 
@@ -170,7 +170,7 @@ def _write(file: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Writes a file that appears only when it is complete."""
     part = file.with_suffix(".part")
     try:
-        with said_plainly(file.parent):
+        with convert_write_errors(file.parent):
             file.parent.mkdir(parents=True, exist_ok=True)
             save(tensors, part)
             os.replace(part, file)

@@ -60,7 +60,7 @@ def fetch_file(file: RemoteFile, folder: Path, report: ReportBytes) -> Path:
     if target.is_file() and target.stat().st_size == file.size:
         return target
     partial_path = _partial_path(target)
-    with store.said_plainly(partial_path):
+    with store.convert_write_errors(partial_path):
         partial_path.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         # A partial file larger than the file is of something else.

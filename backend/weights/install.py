@@ -62,7 +62,7 @@ def install(
     """
     _check_space(peak_disk_space(spec, manifest, target, bool(offline), keep), target)
     downloads, converted = download_folder(target), components_folder(target)
-    with store.said_plainly(target):
+    with store.convert_write_errors(target):
         downloads.mkdir(parents=True, exist_ok=True)
         with _lock_target(target):
             _discard_stale(spec, manifest, target, offline)
@@ -147,7 +147,7 @@ def copy_gated_files(spec: WeightsSpec, folder: Path, target: Path) -> None:
             if not (folder / path).is_file():
                 raise InvalidWeights(f"{folder} has no file '{path}' of {source.repository}.")
             copy = download_folder(target) / source.repository / path
-            with store.said_plainly(copy):
+            with store.convert_write_errors(copy):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(folder / path, copy)
 

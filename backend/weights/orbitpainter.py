@@ -18,7 +18,7 @@ from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import CARD_FILE, Model, ModelCard
 from ..paint.orbitpainter.network import PUBLISHED_CONFIG, load_network
 from ..paint.orbitpainter.segmentation import load_segmentation
-from ..store import appear_whole
+from ..store import write_atomically
 
 
 def make(
@@ -55,7 +55,7 @@ def make(
             load_network(AutoencoderKLWan, downloads / "vae")
         else:
             load_segmentation(originals / SAM.repository)
-        appear_whole(target, lambda folder: [shutil.copy(file, folder) for file in files])
+        write_atomically(target, lambda folder: [shutil.copy(file, folder) for file in files])
     elif component.startswith("fast"):
         copy_four_steps(files[0], unfinished, options.get("config", PUBLISHED_CONFIG))
         unfinished.rename(target)

@@ -12,7 +12,7 @@ import torch
 from ..api.errors import InvalidWeights
 from ..refine.trellis2.image_encoder import load_image_encoder
 from ..refine.trellis2.model import IMAGE_ENCODER, MODEL_CARD, LatentStatistics, Model, ModelCard
-from ..store import appear_whole
+from ..store import write_atomically
 
 
 def make(
@@ -40,7 +40,7 @@ def make(
     unfinished = converted / f"{component}.part"
     if component == IMAGE_ENCODER:
         load_image_encoder(files[0].parent)
-        appear_whole(converted / component, lambda folder: [shutil.copy(file, folder) for file in files])
+        write_atomically(converted / component, lambda folder: [shutil.copy(file, folder) for file in files])
         return
     if component == MODEL_CARD:
         ModelCard(*read_published_statistics(files[0]), **options).write(unfinished)

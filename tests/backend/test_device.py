@@ -62,11 +62,11 @@ def test_query_device_reports_the_cpus_cores_and_memory(monkeypatch):
 
 def test_the_doctor_saves_the_devices_for_blender(tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path / "new"))
-    assert devices.remembered() == []
+    assert devices.load_devices() == []
     assert [finding.name for finding in doctor._device()] == ["GPU"] * max(1, torch.cuda.device_count())
-    assert [found.name for found in devices.remembered()] == device.device_names()
+    assert [found.name for found in devices.load_devices()] == device.device_names()
     (tmp_path / "new" / "devices.json").write_text("[{}]")
-    assert devices.remembered() == []
+    assert devices.load_devices() == []
 
 
 def test_blender_reckons_with_the_films_that_the_painter_paints():

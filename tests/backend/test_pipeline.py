@@ -48,21 +48,21 @@ def knot_job():
     return job(mesh_data(knot()), picture_of(knot()), texture_size=1024, voxel_resolution=128)
 
 
-class Watcher:
-    """Remembers what a job told."""
+class ProgressRecorder:
+    """A progress callback that records its calls, and cancels the job in one stage."""
 
     def __init__(self, cancel_in: str = ""):
-        self.told, self.cancel_in = [], cancel_in
+        self.calls, self.cancel_in = [], cancel_in
 
     def __call__(self, stage: str, fraction: float) -> None:
-        self.told.append((stage, fraction))
+        self.calls.append((stage, fraction))
         if stage == self.cancel_in:
             raise Cancelled
 
 
 def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
-    watcher = Watcher()
-    result = pipeline.run(knot_job, tmp_path, watcher)
+    recorder = ProgressRecorder()
+    result = pipeline.run(knot_job, tmp_path, recorder)
     assert result.corner_uvs.shape == (len(knot_job.mesh.faces), 3, 2)
     assert decode_png(result.textures["base_color"]).shape == (1024, 1024, 3)
     confidence, coverage = decode_png(result.textures["confidence"]), decode_png(result.textures["coverage"])
@@ -74,39 +74,39 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
     assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
     assert json.loads(json.dumps(result.report)) == result.report
     assert set(result.report["seconds"]) == {"prepare", "render", "paint", "align", "bake"}
-    fractions = [fraction for _, fraction in watcher.told]
+    fractions = [fraction for _, fraction in recorder.calls]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] <= 1
 
 
-def test_a_second_run_does_nothing_again_and_gives_the_same(knot_job, tmp_path):
-    first = pipeline.run(knot_job, tmp_path, Watcher())
+def test_a_second_run_of_a_job_repeats_no_stage_and_gives_the_same_result(knot_job, tmp_path):
+    first = pipeline.run(knot_job, tmp_path, ProgressRecorder())
     stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
-    second = pipeline.run(knot_job, tmp_path, Watcher())
+    second = pipeline.run(knot_job, tmp_path, ProgressRecorder())
     assert stamps == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
     assert second.report == first.report
     assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
 
 
-def test_what_an_earlier_version_kept_is_done_again(knot_job, tmp_path):
-    first = pipeline.run(knot_job, tmp_path, Watcher())
+def test_stages_of_an_earlier_version_are_repeated(knot_job, tmp_path):
+    first = pipeline.run(knot_job, tmp_path, ProgressRecorder())
     for path in tmp_path.glob("*.npz"):
         np.savez(path, seconds=np.array(1.0), format=np.array(1), vertices=np.zeros((0, 3)))
-    second = pipeline.run(knot_job, tmp_path, Watcher())
+    second = pipeline.run(knot_job, tmp_path, ProgressRecorder())
     assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
 
 
 @pytest.mark.parametrize("stage", ["render", "paint", "align", "bake"])
 def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
     with pytest.raises(Cancelled):
-        pipeline.run(knot_job, tmp_path, Watcher(cancel_in=stage))
+        pipeline.run(knot_job, tmp_path, ProgressRecorder(cancel_in=stage))
     done = STAGES[: STAGES.index(stage)]
     assert {path.stem for path in tmp_path.iterdir()} == set(done)
 
 
 def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
     uvs = (
-        pipeline.run(knot_job, tmp_path / "a", Watcher()).corner_uvs
+        pipeline.run(knot_job, tmp_path / "a", ProgressRecorder()).corner_uvs
         if (tmp_path / "a").mkdir() is None
         else None
     )
@@ -116,13 +116,13 @@ def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
         knot_job.reference,
         texture_size=1024,
     )
-    assert pipeline.run(again, tmp_path / "b", Watcher()).corner_uvs is None
+    assert pipeline.run(again, tmp_path / "b", ProgressRecorder()).corner_uvs is None
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_no_half_stage(knot_job, disk):
+def test_a_full_disk_is_reported_and_leaves_no_incomplete_stage(knot_job, disk):
     place = disk("size=300k")
     with pytest.raises(StorageError, match="disk is full"):
-        pipeline.run(knot_job, place, Watcher())
+        pipeline.run(knot_job, place, ProgressRecorder())
     assert list(place.iterdir()) == []
 
 
@@ -133,12 +133,12 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_simple_shapes_follow_the_picture(shape, tmp_path):
+def test_the_texture_of_a_simple_shape_matches_the_reference(shape, tmp_path):
     mesh = SHAPES[shape]
     result = pipeline.run(
         job(mesh_data(mesh), picture_of(mesh), texture_size=1024, azimuth=30.0, elevation=15.0),
         tmp_path,
-        Watcher(),
+        ProgressRecorder(),
     )
     surface = surface_of(mesh)
     camera = camera_at(30, 15, 384)
@@ -161,10 +161,10 @@ def test_simple_shapes_follow_the_picture(shape, tmp_path):
 
 @needs_assets
 @pytest.mark.parametrize("name", ["spot/spot_triangulated.obj", "fuze/fuze.obj", "rocker-arm.obj"])
-def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
+def test_the_view_of_real_meshes_is_found_and_the_texture_matches(name, tmp_path):
     mesh = read_mesh(ASSETS / name).to_mesh_data()
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    result = pipeline.run(job(mesh, picture_of(solid, 20, 25, 512)), tmp_path, Watcher())
+    result = pipeline.run(job(mesh, picture_of(solid, 20, 25, 512)), tmp_path, ProgressRecorder())
     surface, camera = surface_of(solid), camera_at(20, 25, 512)
     uvs = mesh.corner_uvs if result.corner_uvs is None else result.corner_uvs
     mask, worn = render_textured(
@@ -176,19 +176,19 @@ def test_real_meshes_are_textured_from_a_view_that_is_found(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
         ({"painter": "oil"}, "'painter' must be one of draft"),
         ({"texture_size": 1000}, "'texture_size' must be one of"),
         ({"seed": -1}, "'seed' must lie between"),
-        ({"seed": True}, "'seed' must be a int"),
+        ({"seed": True}, "'seed' must be a whole number"),
         ({"azimuth": 10.0}, "both azimuth and elevation"),
         ({"azimuth": float("nan"), "elevation": 0.0}, "'azimuth' must be a number"),
         ({"strength": 3}, "no setting called 'strength'"),
     ],
 )
-def test_bad_settings_get_a_sentence(settings, sentence):
-    with pytest.raises(InvalidSettings, match=sentence):
+def test_invalid_settings_are_reported(settings, message):
+    with pytest.raises(InvalidSettings, match=message):
         Settings.from_dict(settings)
 
 
@@ -236,16 +236,16 @@ def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
     np.testing.assert_allclose(again.vertices[again.faces], corners, atol=1e-5)
 
 
-def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
+def test_the_stage_commands_write_files_to_look_at(files, tmp_path):
     common = (files / "ball.glb", "--image", files / "reference.png", "-o", tmp_path, "--texture-size", 1024)
-    shown = {}
+    written = {}
     for stage in ("render", "paint", "bake"):
         done = run_cli(stage, *common)
         assert done.returncode == 0, done.stderr
-        shown[stage] = {Path(line).name for line in done.stdout.splitlines()}
-        assert all((tmp_path / name).stat().st_size > 0 for name in shown[stage])
-    assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= shown["render"]
-    assert "horizontal_color.mp4" in shown["paint"]
+        written[stage] = {Path(line).name for line in done.stdout.splitlines()}
+        assert all((tmp_path / name).stat().st_size > 0 for name in written[stage])
+    assert {"horizontal_position.mp4", "horizontal_normal.png", "vertical_normal.mp4"} <= written["render"]
+    assert "horizontal_color.mp4" in written["paint"]
     assert {
         "base_color.png",
         "confidence.png",
@@ -253,11 +253,11 @@ def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
         "disagreement.png",
         "textured.glb",
         "report.json",
-    } <= shown["bake"]
+    } <= written["bake"]
 
 
 @pytest.mark.parametrize(
-    ("mesh", "image", "output", "sentence"),
+    ("mesh", "image", "output", "message"),
     [
         ("nothing.glb", "reference.png", "out.glb", "There is no file"),
         ("reference.png", "reference.png", "out.glb", "not a mesh file"),
@@ -267,17 +267,17 @@ def test_each_stage_alone_writes_what_can_be_looked_at(files, tmp_path):
         ("ball.glb", "reference.png", "out.xyz", "must end in one of"),
     ],
 )
-def test_the_command_line_answers_bad_files_with_a_sentence(files, tmp_path, mesh, image, output, sentence):
+def test_the_command_line_reports_files_that_cannot_be_used(files, tmp_path, mesh, image, output, message):
     (files / "broken.glb").write_bytes(b"glTF broken")
     done = run_cli("texture", files / mesh, "--image", files / image, "-o", tmp_path / output)
     assert done.returncode == 2
-    assert sentence in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, tmp_path):
-    result = pipeline.run(knot_job, tmp_path, Watcher())
+    result = pipeline.run(knot_job, tmp_path, ProgressRecorder())
     sheet = decode_png(result.sheet).astype(np.float32)
     assert sheet.shape == (256, 5 * 256, 3)
     reference, *sides = np.split(sheet, 5, axis=1)

@@ -50,7 +50,7 @@ def main() -> int:
     succeeded = True
     for version in options.versions:
         if python := blenders.find_python(blenders.MODULES[version]):
-            blender = blenders.module(version, python)
+            blender = blenders.install_module(version, python)
             succeeded = all([_run_cell(blender, version, mesh) for mesh in meshes]) and succeeded
     return 0 if succeeded else 1
 

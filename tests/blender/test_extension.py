@@ -72,7 +72,7 @@ def package(blender, tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     beside_the_backend = Path(os.environ.get("BACKEND_PYTHON", folder / "a" / "b" / "python")).parents[2]
     wheels = extension.download_wheels(beside_the_backend / "wheels")
-    tree = extension.stage(folder / "tree", wheels)
+    tree = extension.assemble_tree(folder / "tree", wheels)
     subprocess.run(
         blender.extension_command("build", "--source-dir", str(tree), "--output-dir", str(folder)), check=True
     )
@@ -106,7 +106,7 @@ def test_blender_installs_the_extension_from_a_repository_url(package, blender, 
     folder = tmp_path / "repository"
     folder.mkdir()
     (folder / package.name).symlink_to(package)
-    extension.index(blender, folder)
+    extension.build_repository_index(blender, folder)
     assert (folder / "index.html").exists()
     requests = []
 

@@ -63,7 +63,9 @@ class Window:
         home = self.scratch / "home"
         home.mkdir()
         (home / "environment").symlink_to(sys.prefix, target_is_directory=True)
-        tree = extension.stage(self.scratch / "staged", extension.download_wheels(paths.home() / "wheels"))
+        tree = extension.assemble_tree(
+            self.scratch / "staged", extension.download_wheels(paths.home() / "wheels")
+        )
         package = self.scratch / f"orbit_texture-{paths.VERSION}.zip"
         self.run(
             "--command", "extension", "build", "--source-dir", str(tree), "--output-dir", str(self.scratch)

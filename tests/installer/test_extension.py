@@ -1,4 +1,4 @@
-"""What goes into the add-on's zip."""
+"""The content of the add-on's zip."""
 
 import re
 import tomllib
@@ -6,47 +6,47 @@ import tomllib
 from backend.api import paths
 from installer import extension
 
-NAMES = [
+WHEEL_NAMES = [
     "pyzmq-27.3.0-cp312.cp313.cp314-cp312.cp313.cp314-win_amd64.whl",
     "pyzmq-27.3.0-cp311-cp311-win_amd64.whl",
 ]
 
 
-def manifest() -> str:
+def read_manifest() -> str:
     return (paths.ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
 
 
-def test_the_checkouts_manifest_names_no_wheels_so_that_blender_accepts_a_linked_checkout():
-    assert "wheels" not in tomllib.loads(manifest())
+def test_the_checkouts_manifest_names_no_wheels():
+    assert "wheels" not in tomllib.loads(read_manifest())
 
 
 def test_the_zips_manifest_is_the_checkouts_with_the_wheels_added():
-    changed = tomllib.loads(extension.with_wheels(manifest(), NAMES))
-    assert changed.pop("wheels") == ["./wheels/" + name for name in sorted(NAMES)]
-    assert changed == tomllib.loads(manifest())
+    changed = tomllib.loads(extension.add_wheels(read_manifest(), WHEEL_NAMES))
+    assert changed.pop("wheels") == ["./wheels/" + name for name in sorted(WHEEL_NAMES)]
+    assert changed == tomllib.loads(read_manifest())
 
 
 def test_the_wheels_are_added_to_a_manifest_without_tables():
-    assert tomllib.loads(extension.with_wheels('id = "x"\n', NAMES))["wheels"]
+    assert tomllib.loads(extension.add_wheels('id = "x"\n', WHEEL_NAMES))["wheels"]
 
 
-def test_the_zip_holds_the_product_and_nothing_else(tmp_path):
-    wheel = tmp_path / NAMES[1]
+def test_the_zip_contains_the_packaged_paths_and_nothing_else(tmp_path):
+    wheel = tmp_path / WHEEL_NAMES[1]
     wheel.write_bytes(b"a wheel")
-    tree = extension.stage(tmp_path / "tree", [wheel])
-    assert {entry.name for entry in tree.iterdir()} == {*extension.PARTS, "wheels"}
-    assert (tree / "wheels" / NAMES[1]).read_bytes() == b"a wheel"
+    tree = extension.assemble_tree(tmp_path / "tree", [wheel])
+    assert {entry.name for entry in tree.iterdir()} == {*extension.PACKAGED_PATHS, "wheels"}
+    assert (tree / "wheels" / WHEEL_NAMES[1]).read_bytes() == b"a wheel"
     assert not [path for path in tree.rglob("*") if path.name == "__pycache__" or path.name.startswith(".")]
 
 
-def test_a_wheel_of_the_stable_abi_is_named_by_the_pythons_that_it_fits(tmp_path):
+def test_a_wheel_of_the_stable_abi_is_named_after_its_python_versions(tmp_path):
     wheel = tmp_path / "pyzmq-27.3.0-cp312-abi3-win_amd64.whl"
     wheel.write_bytes(b"a wheel")
-    tree = extension.stage(tmp_path / "tree", [wheel])
+    tree = extension.assemble_tree(tmp_path / "tree", [wheel])
     assert tomllib.loads((tree / "blender_manifest.toml").read_text(encoding="utf-8"))["wheels"] == [
-        "./wheels/" + NAMES[0]
+        "./wheels/" + WHEEL_NAMES[0]
     ]
-    assert (tree / "wheels" / NAMES[0]).read_bytes() == b"a wheel"
+    assert (tree / "wheels" / WHEEL_NAMES[0]).read_bytes() == b"a wheel"
 
 
 def test_every_pinned_package_has_a_hash():
@@ -56,7 +56,7 @@ def test_every_pinned_package_has_a_hash():
         assert [name for name, following in packages if "--hash=sha256:" not in following] == [], lock.name
 
 
-def test_the_locks_are_made_from_what_is_asked_for():
+def test_every_requirement_is_in_its_lock_file():
     for wanted in (paths.ROOT / "requirements").glob("*.in"):
         lock = wanted.with_suffix(".txt").read_text(encoding="utf-8")
         for package in re.findall(
@@ -65,7 +65,7 @@ def test_the_locks_are_made_from_what_is_asked_for():
             assert package.lower().replace("_", "-") in lock, f"{package} of {wanted.name} is not in its lock"
 
 
-def test_the_license_is_the_whole_text_of_the_gpl():
+def test_the_license_file_is_the_whole_text_of_the_gpl():
     text = (paths.ROOT / "LICENSE").read_text(encoding="utf-8")
     assert "Version 3, 29 June 2007" in text
     assert "How to Apply These Terms to Your New Programs" in text

@@ -1,4 +1,4 @@
-"""install.py as a newcomer runs it; environments are made for real, from a lock with one tiny package."""
+"""install.py as a user runs it. The environments are real, made from a lock file with one tiny package."""
 
 import json
 import os
@@ -11,8 +11,8 @@ import pytest
 
 from backend.api import paths
 from installer import blenders, torch_build
-from installer.environment import STAMP, Problem, Step, advice, ensure, read_stamp
-from installer.torch_build import Choice, Facts, choose
+from installer.environment import STAMP, InstallError, Step, ensure_environment, find_pip_advice, read_stamp
+from installer.torch_build import Choice, Machine, choose_build
 
 SIX_1_17 = """
     six==1.17.0 \\
@@ -24,41 +24,41 @@ SIX_1_16 = """
 """
 
 
-def index(name: str) -> str:
+def index_url_of(name: str) -> str:
     return f"https://download.pytorch.org/whl/{name}"
 
 
 @pytest.mark.parametrize(
-    ("facts", "wanted", "build", "where"),
+    ("machine", "wanted", "build", "index_url"),
     [
-        (Facts("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
-        (Facts("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
-        (Facts("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index("cu126")),
-        (Facts("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index("cu126")),
-        (Facts("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index("cpu")),
-        (Facts("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index("cpu")),
-        (Facts("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index("cu130")),
-        (Facts("win32"), "auto", "cpu", index("cpu")),
-        (Facts("linux"), "auto", "cpu", index("cpu")),
-        (Facts("linux", rocm=True), "auto", "rocm", index("rocm7.2")),
-        (Facts("win32", rocm=True), "auto", "cpu", index("cpu")),
-        (Facts("darwin", "arm64"), "auto", "mps", ""),
-        (Facts("darwin", "arm64"), "cpu", "cpu", ""),
-        (Facts("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index("cpu")),
-        (Facts("linux"), "cuda", "cuda", ""),
+        (Machine("linux", nvidia="580.95.05, 8.9\n"), "auto", "cuda", ""),
+        (Machine("linux", nvidia="595.10, 12.0\n595.10, 7.5\n"), "auto", "cuda", ""),
+        (Machine("linux", nvidia="550.54.14, 8.6\n"), "auto", "cuda", index_url_of("cu126")),
+        (Machine("linux", nvidia="580.95.05, 6.1\n"), "auto", "cuda", index_url_of("cu126")),
+        (Machine("linux", nvidia="470.82, 7.5\n"), "auto", "cpu", index_url_of("cpu")),
+        (Machine("linux", nvidia="570.10, 12.0\n"), "auto", "cpu", index_url_of("cpu")),
+        (Machine("win32", nvidia="581.15, 8.9\r\n"), "auto", "cuda", index_url_of("cu130")),
+        (Machine("win32"), "auto", "cpu", index_url_of("cpu")),
+        (Machine("linux"), "auto", "cpu", index_url_of("cpu")),
+        (Machine("linux", rocm=True), "auto", "rocm", index_url_of("rocm7.2")),
+        (Machine("win32", rocm=True), "auto", "cpu", index_url_of("cpu")),
+        (Machine("darwin", "arm64"), "auto", "mps", ""),
+        (Machine("darwin", "arm64"), "cpu", "cpu", ""),
+        (Machine("linux", nvidia="580.95.05, 8.9\n"), "cpu", "cpu", index_url_of("cpu")),
+        (Machine("linux"), "cuda", "cuda", ""),
     ],
 )
-def test_the_torch_build_follows_from_the_machine(facts, wanted, build, where):
-    choice = choose(facts, wanted)
-    assert (choice.build, choice.index) == (build, where)
+def test_the_torch_build_follows_from_the_machine(machine, wanted, build, index_url):
+    choice = choose_build(machine, wanted)
+    assert (choice.build, choice.index) == (build, index_url)
 
 
-def test_a_driver_that_is_too_old_is_named_with_what_to_do():
-    assert "580 or newer" in choose(Facts("linux", nvidia="470.82, 7.5\n")).note
-    assert choose(Facts("linux", nvidia="580.95.05, 8.9\n")) == Choice("cuda")
+def test_a_driver_that_is_too_old_is_reported_with_what_to_do():
+    assert "580 or newer" in choose_build(Machine("linux", nvidia="470.82, 7.5\n")).note
+    assert choose_build(Machine("linux", nvidia="580.95.05, 8.9\n")) == Choice("cuda")
 
 
-def test_a_torch_file_that_pip_is_configured_to_find_is_found(tmp_path, monkeypatch):
+def test_a_torch_wheel_in_a_find_links_folder_of_pip_is_found(tmp_path, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
     wheel = tmp_path / f"torch-{torch_build.TORCH}+cpu-{tag}-{tag}-linux_x86_64.whl"
@@ -83,16 +83,16 @@ def test_a_torch_file_that_pip_is_configured_to_find_is_found(tmp_path, monkeypa
         ("something new", "troubleshooting"),
     ],
 )
-def test_what_pip_says_is_told_as_advice(output, word):
-    assert word in advice(output)
+def test_a_failure_of_pip_is_reported_with_advice(output, word):
+    assert word in find_pip_advice(output)
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> Path:
-    """An environment with six 1.17, made once; every test leaves it complete or broken in a way that
-    ``ensure`` must mend."""
+    """An environment with six 1.17, made once. Every test leaves it complete, or broken in a way that
+    ``ensure_environment`` must repair."""
     folder = tmp_path_factory.mktemp("install") / "environment"
-    ensure(folder, [step(folder.parent / "six.txt")], variant="plain", imports="six")
+    ensure_environment(folder, [step(folder.parent / "six.txt")], variant="plain", imports="six")
     return folder
 
 
@@ -106,19 +106,19 @@ def version_of_six(folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def test_a_complete_environment_is_left_alone(environment, tmp_path, capsys):
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+def test_a_complete_environment_is_not_changed(environment, tmp_path, capsys):
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     before = (environment / STAMP).stat().st_mtime_ns
     capsys.readouterr()
-    interpreter = ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+    interpreter = ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     assert interpreter == paths.environment_python(environment)
     assert (environment / STAMP).stat().st_mtime_ns == before
     assert capsys.readouterr().out == ""
 
 
-def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys):
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain")
+def test_an_interrupted_installation_is_completed(environment, tmp_path, capsys):
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     kept = environment / "kept.txt"
     kept.touch()
     subprocess.run(
@@ -127,47 +127,47 @@ def test_an_install_that_was_cut_short_is_finished(environment, tmp_path, capsys
     stamp = read_stamp(environment)
     del stamp["complete"]
     (environment / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
     assert version_of_six(environment) == "1.17.0"
     assert kept.exists()
     assert "Finishing" in capsys.readouterr().out
 
 
-def test_an_environment_whose_python_is_gone_is_remade(environment, tmp_path):
+def test_an_environment_without_its_python_is_recreated(environment, tmp_path):
     interpreter = paths.environment_python(environment)
     interpreter.unlink()
-    ensure(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
     assert version_of_six(environment) == "1.17.0"
 
 
 def test_a_changed_lock_is_installed_over_the_old_one(environment, tmp_path):
-    ensure(environment, [step(tmp_path / "six.txt", SIX_1_16)], variant="plain", imports="six")
+    ensure_environment(environment, [step(tmp_path / "six.txt", SIX_1_16)], variant="plain", imports="six")
     assert version_of_six(environment) == "1.16.0"
 
 
-def test_another_torch_build_remakes_the_environment(environment, tmp_path):
-    left = environment / "left.txt"
-    left.touch()
-    ensure(environment, [step(tmp_path / "six.txt")], variant="another", imports="six")
-    assert not left.exists()
+def test_another_torch_build_recreates_the_environment(environment, tmp_path):
+    old_file = environment / "old.txt"
+    old_file.touch()
+    ensure_environment(environment, [step(tmp_path / "six.txt")], variant="another", imports="six")
+    assert not old_file.exists()
 
 
-def test_a_file_with_another_hash_is_refused_and_the_environment_is_not_complete(environment, tmp_path):
+def test_a_file_with_another_hash_leaves_the_environment_incomplete(environment, tmp_path):
     forged = SIX_1_16.replace("8abb2f", "000000")
-    with pytest.raises(Problem, match="not the one that was pinned"):
-        ensure(environment, [step(tmp_path / "six.txt", forged)], variant="another")
+    with pytest.raises(InstallError, match="not the one that was pinned"):
+        ensure_environment(environment, [step(tmp_path / "six.txt", forged)], variant="another")
     assert "complete" not in read_stamp(environment)
 
 
-def test_a_package_that_does_not_import_is_a_problem(environment, tmp_path):
-    with pytest.raises(Problem, match="do not import"):
-        ensure(environment, [step(tmp_path / "six.txt")], variant="another", imports="seven")
+def test_a_package_that_does_not_import_is_an_install_error(environment, tmp_path):
+    with pytest.raises(InstallError, match="do not import"):
+        ensure_environment(environment, [step(tmp_path / "six.txt")], variant="another", imports="seven")
     assert "complete" not in read_stamp(environment)
 
 
-def test_too_little_space_is_said_before_anything_is_made(tmp_path):
-    with pytest.raises(Problem, match="ORBIT_TEXTURE_HOME"):
-        ensure(tmp_path / "environment", [], gigabytes=1e9)
+def test_too_little_space_is_reported_before_anything_is_created(tmp_path):
+    with pytest.raises(InstallError, match="ORBIT_TEXTURE_HOME"):
+        ensure_environment(tmp_path / "environment", [], gigabytes=1e9)
     assert not (tmp_path / "environment").exists()
 
 
@@ -183,7 +183,7 @@ def run_install(*arguments: str, home: Path, python: str = sys.executable) -> su
     )
 
 
-def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_mends_it(tmp_path):
+def test_the_doctor_names_the_install_command_when_nothing_is_installed(tmp_path):
     done = run_install("doctor", home=tmp_path)
     assert done.returncode == 1
     assert "python3 install.py backend" in done.stdout
@@ -199,14 +199,14 @@ def test_the_doctor_works_when_nothing_is_installed_and_names_the_command_that_m
 @pytest.mark.parametrize(
     ("stamp", "detail"),
     [
-        ({"python": "3.11", "variant": "torch cpu"}, "cut short"),
+        ({"python": "3.11", "variant": "torch cpu"}, "interrupted"),
         (
             {"python": "3.11", "variant": "torch cpu", "complete": "of an earlier version"},
             "other requirements",
         ),
     ],
 )
-def test_the_doctor_sees_an_environment_that_is_not_what_it_should_be(tmp_path, stamp, detail):
+def test_the_doctor_reports_an_unfinished_or_outdated_environment(tmp_path, stamp, detail):
     (tmp_path / "environment").mkdir()
     (tmp_path / "environment" / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     findings = json.loads(run_install("doctor", "--json", home=tmp_path).stdout)
@@ -215,7 +215,7 @@ def test_the_doctor_sees_an_environment_that_is_not_what_it_should_be(tmp_path, 
     assert backend["fix"] == "python3 install.py backend"
 
 
-def test_the_doctor_finds_a_worker_that_starts(tmp_path):
+def test_the_doctor_reports_that_a_worker_starts(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "backend", "doctor", "--json"],
         cwd=paths.ROOT,
@@ -228,7 +228,7 @@ def test_the_doctor_finds_a_worker_that_starts(tmp_path):
     assert worker["state"] == "ok", worker
 
 
-def test_a_blender_that_is_none_is_refused_with_a_sentence(tmp_path):
+def test_a_path_that_is_not_a_blender_is_reported(tmp_path):
     done = run_install("addon", "--blender", str(tmp_path / "blender"), home=tmp_path)
     assert done.returncode == 1
     assert "is not a Blender that runs" in done.stderr
@@ -238,7 +238,7 @@ def test_unknown_options_are_refused(tmp_path):
     assert run_install("backend", "--torsh", "cpu", home=tmp_path).returncode == 2
 
 
-def test_an_old_python_is_told_what_to_install(tmp_path):
+def test_an_old_python_is_refused_with_the_versions_to_install(tmp_path):
     old = blenders.find_python("3.10") or blenders.find_python("3.9")
     if old is None:
         pytest.skip("there is no Python older than 3.11 on this machine")

@@ -1,4 +1,4 @@
-"""The rules of Blender's extension platform that its own tool does not check, or checks only where there is a
+"""The rules of Blender's extension platform that its own tool does not check, or checks only with a
 Blender."""
 
 import ast
@@ -15,31 +15,31 @@ IN_BLENDER = [
     paths.ROOT / "__init__.py",
     *(file for folder in ("addon", "backend/api") for file in sorted((paths.ROOT / folder).rglob("*.py"))),
 ]
-"""What Blender's Python runs."""
+"""The files that Blender's Python runs."""
 
 
 @pytest.mark.parametrize("text", [MANIFEST["tagline"], *MANIFEST["permissions"].values()])
-def test_the_tagline_and_the_reasons_for_permissions_are_short_and_end_without_punctuation(text):
+def test_tagline_and_permissions_are_short_and_end_without_punctuation(text):
     assert len(text) <= 64
     assert text == text.strip()
     assert text[-1].isalnum() or text[-1] in ")]"
 
 
-def test_only_permissions_that_are_used_are_asked_for():
+def test_the_manifest_asks_only_for_the_permissions_that_are_used():
     assert set(MANIFEST["permissions"]) == {"files", "network"}
 
 
-def test_the_name_is_our_own():
+def test_the_extensions_name_does_not_contain_blender():
     assert "blender" not in (MANIFEST["name"] + MANIFEST["id"]).lower()
 
 
-def test_the_licence_is_the_gpl_and_its_text_travels_along():
+def test_the_licence_is_the_gpl_and_its_text_is_in_the_zip():
     assert MANIFEST["license"] == ["SPDX:GPL-3.0-or-later"]
-    assert "LICENSE" in extension.PARTS
+    assert "LICENSE" in extension.PACKAGED_PATHS
 
 
 @pytest.mark.parametrize("file", IN_BLENDER, ids=lambda file: str(file.relative_to(paths.ROOT)))
-def test_code_that_blender_runs_uses_no_pip_and_leaves_the_import_system_alone(file):
+def test_code_in_blender_uses_no_pip_and_does_not_change_the_import_system(file):
     tree = ast.parse(file.read_text(encoding="utf-8"))
     attributes = {
         f"{node.value.id}.{node.attr}"
@@ -52,11 +52,11 @@ def test_code_that_blender_runs_uses_no_pip_and_leaves_the_import_system_alone(f
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert not attributes & {"sys.path", "sys.modules", "sys.meta_path", "site.addsitedir"}
-    assert not {"pip", "ensurepip"} & (strings | imported(tree))
+    assert not {"pip", "ensurepip"} & (strings | find_imports(tree))
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """The first words of everything that is imported by its full name."""
+def find_imports(tree: ast.AST) -> set[str]:
+    """The top-level packages of all absolute imports."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -66,12 +66,12 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
-def test_the_add_on_imports_its_own_parts_by_relative_names():
+def test_the_add_on_imports_its_own_modules_by_relative_names():
     absolute = [
         str(file)
         for file in IN_BLENDER
         if {"addon", "backend", "installer", "orbit_texture"}
-        & imported(ast.parse(file.read_text(encoding="utf-8")))
+        & find_imports(ast.parse(file.read_text(encoding="utf-8")))
     ]
     assert absolute == []
 

@@ -6,6 +6,7 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``sleep:SECONDS`` sleeps and reports progress;
 - ``deaf:SECONDS`` sleeps without reporting, so that a cancellation is not noticed;
 - ``native:SECONDS`` waits in machine code that holds the interpreter's lock;
+- ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
 - ``children`` starts a process and waits for it;
 - ``show:N`` sends a preview of N images;
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
@@ -45,6 +46,7 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
             lambda fraction, stage=stage, number=number: progress(stage, (number + fraction) / len(STAGES)),
             show_preview,
             folder,
+            stage,
         )
         with open(folder / "ran.txt", "a") as file:
             file.write(f"{stage}\n")
@@ -55,18 +57,22 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
     return Result(uvs, {"base_color": image}, {"ran": ran, "name": job.name}, sheet=image)
 
 
-def _perform(action: str, argument: str, progress, show_preview, folder: Path) -> None:
+def _perform(action: str, argument: str, progress, show_preview, folder: Path, stage: str) -> None:
     if action == "sleep":
         begun, seconds = time.monotonic(), float(argument)
         while (passed := time.monotonic() - begun) < seconds:
             progress(passed / seconds)
+            time.sleep(0.02)
+    elif action == "wait":
+        while not (folder / f"{stage}.go").exists():
+            progress(0.5)
             time.sleep(0.02)
     elif action == "deaf":
         time.sleep(float(argument))
     elif action == "native":
         _hold_interpreter(float(argument))
     elif action == "children":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (folder / "child.pid").write_text(str(child.pid))
         child.wait()
     elif action == "crash":

@@ -18,7 +18,7 @@ from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffu
 from huggingface_hub import split_torch_state_dict_into_shards
 
 from ...api.errors import InvalidWeights
-from ...store import appear_whole
+from ...store import write_atomically
 from ...tensors import Tensors, save, shards
 from . import distilled_lora
 from .model import PROMPTS_FILE, ModelCard, read_prompts
@@ -94,7 +94,7 @@ def convert_expert(
             (folder / f"{_SHARD_NAMES.format(suffix='')}.index.json").write_text(json.dumps(index, indent=2))
         network.save_config(folder)
 
-    appear_whole(target, write)
+    write_atomically(target, write)
 
 
 def convert_model(
@@ -148,7 +148,7 @@ def convert_model(
         shutil.copy(prompts, folder / PROMPTS_FILE)
         card.write(folder)
 
-    appear_whole(target, write)
+    write_atomically(target, write)
 
 
 def copy_four_steps(file: Path, target: Path, config: dict) -> None:

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from ...api.errors import InvalidWeights
-from ...store import said_plainly
+from ...store import convert_write_errors
 from ...tensors import save
 
 PROMPT_TOKENS = 512
@@ -68,7 +68,7 @@ def write_prompts(
     Raises:
         StorageError: the file cannot be written.
     """
-    with said_plainly(file.parent):
+    with convert_write_errors(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
         save(
             {

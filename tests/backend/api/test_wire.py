@@ -1,3 +1,5 @@
+"""Messages packed into frames and unpacked again, and what is refused."""
+
 import json
 
 import numpy as np
@@ -15,11 +17,11 @@ def header(**changes) -> bytes:
     return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
 
 
-def described(**changes) -> dict:
+def description(**changes) -> dict:
     return {"name": "faces", "dtype": "int32", "shape": [2, 3]} | changes
 
 
-def test_a_message_comes_back_as_it_was():
+def test_a_packed_message_is_unpacked_unchanged():
     arrays = {
         "vertices": np.arange(12, dtype=np.float32).reshape(4, 3),
         "faces": np.zeros((0, 3), np.int32),
@@ -43,14 +45,14 @@ def test_arrays_travel_without_a_copy_and_arrive_read_only():
         received[0] = 1
 
 
-def test_every_message_of_the_table_passes_with_the_fields_it_names():
+def test_every_message_of_the_table_is_accepted_with_its_fields():
     samples = (ID, 1, False, {}, [])
-    for type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
+    for message_type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
         body = {
             name: next(sample for sample in samples if isinstance(sample, kind))
             for name, kind in fields.items()
         }
-        assert wire.unpack(wire.pack(type, body)).body == body
+        assert wire.unpack(wire.pack(message_type, body)).body == body
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_a_header_that_does_not_follow_the_protocol_is_refused(frame):
 
 
 @pytest.mark.parametrize("version", [0, messages.PROTOCOL + 1, "1", None, ...])
-def test_another_version_of_the_protocol_is_told_apart_from_nonsense(version):
+def test_another_version_of_the_protocol_is_a_version_mismatch(version):
     with pytest.raises(VersionMismatch) as caught:
         wire.unpack([header(v=version)])
     assert caught.value.fix == "restart_worker"
@@ -100,31 +102,31 @@ def test_another_version_of_the_protocol_is_told_apart_from_nonsense(version):
 @pytest.mark.parametrize(
     ("entries", "frames"),
     [
-        ([described()], []),
+        ([description()], []),
         ([], [bytes(24)]),
-        ([described()], [bytes(23)]),
-        ([described()], [bytes(24), bytes(24)]),
-        ([described(dtype="float64")], [bytes(48)]),
-        ([described(dtype="object")], [bytes(48)]),
-        ([described(dtype=["int32"])], [bytes(24)]),
-        ([described(shape=[6.0])], [bytes(24)]),
-        ([described(shape=[True, 6])], [bytes(24)]),
-        ([described(shape=[-2, -3])], [bytes(24)]),
-        ([described(shape="23")], [bytes(24)]),
-        ([described(shape=[1, 1, 1, 1, 6])], [bytes(24)]),
-        ([described(shape=[2**62, 4])], [bytes(24)]),
-        ([described(name="")], [bytes(24)]),
-        ([described(name=3)], [bytes(24)]),
-        ([described(more=1)], [bytes(24)]),
+        ([description()], [bytes(23)]),
+        ([description()], [bytes(24), bytes(24)]),
+        ([description(dtype="float64")], [bytes(48)]),
+        ([description(dtype="object")], [bytes(48)]),
+        ([description(dtype=["int32"])], [bytes(24)]),
+        ([description(shape=[6.0])], [bytes(24)]),
+        ([description(shape=[True, 6])], [bytes(24)]),
+        ([description(shape=[-2, -3])], [bytes(24)]),
+        ([description(shape="23")], [bytes(24)]),
+        ([description(shape=[1, 1, 1, 1, 6])], [bytes(24)]),
+        ([description(shape=[2**62, 4])], [bytes(24)]),
+        ([description(name="")], [bytes(24)]),
+        ([description(name=3)], [bytes(24)]),
+        ([description(more=1)], [bytes(24)]),
         (["faces"], [bytes(24)]),
-        ([described(), described()], [bytes(24), bytes(24)]),
+        ([description(), description()], [bytes(24), bytes(24)]),
         (
-            [described(name=f"a{number}") for number in range(wire.MAX_ARRAYS + 1)],
+            [description(name=f"a{number}") for number in range(wire.MAX_ARRAYS + 1)],
             [bytes(24)] * (wire.MAX_ARRAYS + 1),
         ),
     ],
 )
-def test_arrays_that_are_not_what_the_header_says_are_refused(entries, frames):
+def test_arrays_that_differ_from_their_description_are_refused(entries, frames):
     with pytest.raises(ProtocolError):
         wire.unpack([header(arrays=entries), *frames])
 
@@ -133,10 +135,10 @@ def test_only_jobs_and_results_carry_arrays():
     with pytest.raises(ProtocolError, match="carries no arrays"):
         wire.pack("ping", {}, {"faces": np.zeros(3, np.int32)})
     with pytest.raises(ProtocolError, match="carries no arrays"):
-        wire.unpack([header(type="ping", body={}, arrays=[described()]), bytes(24)])
+        wire.unpack([header(type="ping", body={}, arrays=[description()]), bytes(24)])
 
 
-def test_what_may_not_travel_is_not_packed():
+def test_a_message_that_would_be_refused_is_not_packed():
     with pytest.raises(ProtocolError, match="must be one of"):
         wire.pack("submit", SUBMIT, {"vertices": np.zeros(3)})
     with pytest.raises(ProtocolError, match="cannot be written as JSON"):

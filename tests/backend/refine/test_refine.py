@@ -384,7 +384,7 @@ def test_the_refine_setting_is_a_bool():
     assert Settings(painter="trellis2").refines
     assert not Settings().refines
     for wrong in (1, "yes", None):
-        with pytest.raises(InvalidSettings, match="'refine' must be a bool"):
+        with pytest.raises(InvalidSettings, match="'refine' must be true or false"):
             Settings(refine=wrong)
-    with pytest.raises(InvalidSettings, match="'seed' must be a int"):
+    with pytest.raises(InvalidSettings, match="'seed' must be a whole number"):
         Settings(seed=True)

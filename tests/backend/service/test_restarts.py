@@ -1,4 +1,4 @@
-"""Servers, workers and clients that come, go, die and are replaced; no job is lost."""
+"""Servers, workers and clients that start, stop, die and are replaced: no job is lost."""
 
 import contextlib
 import os
@@ -13,67 +13,104 @@ import pytest
 
 from backend.api import paths
 from tests.pipelines.scripted import STAGES
-from tests.servers import SCRIPTED, Peer, Server, new_id, server_pid, triangle_soup, wait_for
+from tests.servers import (
+    PATIENCE_SECONDS,
+    SCRIPTED,
+    Peer,
+    Server,
+    new_id,
+    server_pid,
+    triangle_soup,
+    wait_for,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
 
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def submit(peer: Peer, name: str) -> str:
+    """Submits a scripted job and returns its id."""
+    job_id, mesh = new_id(), triangle_soup()
+    body = {"job": job_id, "name": name, "settings": {}}
+    arrays = {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)}
+    peer.say("submit", body, arrays)
+    return job_id
+
+
+def hear_event(peer: Peer, job_id: str, **fields) -> None:
+    """Receives events until one of the job has these fields."""
+    while True:
+        event = peer.hear("event").body
+        if event["job"] == job_id and all(event[name] == value for name, value in fields.items()):
+            return
+
+
+def list_jobs(peer: Peer) -> list[str]:
+    return [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]]
+
+
+def release(run, job_id: str, stage: str) -> None:
+    """Ends the action ``wait`` of a scripted stage."""
+    (run / "jobs" / job_id / f"{stage}.go").touch()
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_server_killed_in_any_stage_is_replaced_and_finished_stages_are_not_repeated(watchers, run, stage):
+def test_a_server_killed_in_any_stage_is_replaced_without_repeating_stages(watchers, run, stage):
     watcher = watchers()
-    id = watcher.submit(f"{stage}=sleep:1.5")
-    watcher.until(id, "running", stage=stage)
+    job_id = watcher.submit(f"{stage}=wait")
+    watcher.until(job_id, "running", stage=stage)
     worker, server = watcher.worker_pid(), server_pid(run)
     os.kill(server, signal.SIGKILL)
-    wait_for(
-        lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0
-    )
-    event = watcher.final(id)
+    wait_for(lambda: has_ended(worker))
+    watcher.release(job_id, stage)
+    event = watcher.final(job_id)
     assert event.state == "finished"
     assert event.result.report["ran"] == list(STAGES[STAGES.index(stage) :])
-    assert (run / "jobs" / id / "ran.txt").read_text().split() == list(STAGES)
+    assert (run / "jobs" / job_id / "ran.txt").read_text().split() == list(STAGES)
     assert server_pid(run) != server
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the worker ends when its native code returns")
 def test_a_worker_in_native_code_dies_with_its_server(watchers, run):
     watcher = watchers()
-    watcher.until(watcher.submit("bake=native:30"), "running", stage="bake")
+    watcher.until(watcher.submit("bake=native:300"), "running", stage="bake")
     worker = watcher.worker_pid()
     os.kill(server_pid(run), signal.SIGKILL)
-    wait_for(
-        lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 2.0
-    )
+    wait_for(lambda: has_ended(worker))
 
 
-def test_a_job_that_brings_three_servers_down_is_given_up(run, watchers):
+def test_a_job_during_which_three_servers_died_is_not_tried_again(run, watchers):
     watcher = watchers()
-    id = watcher.submit("bake=sleep:30")
+    job_id = watcher.submit("bake=wait")
     for _ in range(3):
-        watcher.until(id, "running", stage="bake")
+        watcher.until(job_id, "running", stage="bake")
         watcher.events.clear()
         os.kill(server_pid(run), signal.SIGKILL)
-    event = watcher.final(id)
+    event = watcher.final(job_id)
     assert event.error.code == "worker_died"
     assert "3 times" in event.error.message
 
 
-def test_a_job_outlives_blender_and_a_new_one_collects_it(watchers, run):
+def test_a_job_outlives_its_client_and_another_client_collects_it(watchers, run):
     first = watchers()
-    id = first.submit("render=sleep:1.0")
-    first.until(id, "running", stage="render")
+    job_id = first.submit("render=wait")
+    first.until(job_id, "running", stage="render")
     first.close()
     second = watchers()
-    second.client.follow([id])
-    assert second.final(id).result.report["ran"] == list(STAGES)
-    second.client.follow([id])
-    assert second.final(id).state == "finished"
+    second.client.follow([job_id])
+    second.release(job_id, "render")
+    assert second.final(job_id).result.report["ran"] == list(STAGES)
+    second.client.follow([job_id])
+    assert second.final(job_id).state == "finished"
 
 
-def test_a_server_without_clients_and_work_ends_and_says_so_in_its_files(run):
+def test_a_server_without_clients_and_jobs_ends_and_logs_it(run):
     server = Server(run, *SCRIPTED, "--idle-seconds", "0.5")
     server.connection()
-    assert server.process.wait(10) == 0
+    assert server.process.wait(PATIENCE_SECONDS) == 0
     assert not (run / "connection.json").exists()
     assert "nothing to do" in (run / "server.log").read_text()
 
@@ -81,21 +118,16 @@ def test_a_server_without_clients_and_work_ends_and_says_so_in_its_files(run):
 def test_a_server_stays_while_a_job_runs_and_ends_after_it(run, watchers):
     server = Server(run, *SCRIPTED, "--idle-seconds", "0.5")
     with contextlib.closing(Peer(server.connection())) as peer:
-        id = new_id()
-        mesh = triangle_soup()
-        peer.say(
-            "submit",
-            {"job": id, "name": "render=sleep:3", "settings": {}},
-            {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
-        )
-        assert peer.hear("event").body["state"] == "queued"
-    time.sleep(2.5)
+        job_id = submit(peer, "render=wait")
+        hear_event(peer, job_id, state="queued")
+    time.sleep(2.5)  # several times the idle time
     assert server.process.poll() is None
-    assert server.process.wait(8) == 0
-    assert (run / "jobs" / id / "result" / "result.json").exists()
+    release(run, job_id, "render")
+    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert (run / "jobs" / job_id / "result" / "result.json").exists()
 
 
-def test_a_second_server_for_the_same_folder_ends_with_a_sentence(run):
+def test_a_second_server_for_the_same_folder_reports_the_first_and_ends(run):
     first = Server(run)
     first.connection()
     second = Server(run)
@@ -105,16 +137,16 @@ def test_a_second_server_for_the_same_folder_ends_with_a_sentence(run):
     first.kill()
 
 
-def test_a_server_told_to_replace_another_ends_it_even_if_it_is_stuck(run):
+def test_serve_replace_stops_the_running_server_even_if_it_is_stuck(run):
     first = Server(run)
     os.kill(first.connection().pid, signal.SIGSTOP)
     second = Server(run, *SCRIPTED, "--replace")
     assert second.connection().pid == second.process.pid
-    assert first.process.wait(1) != 0
+    assert first.process.wait(PATIENCE_SECONDS) != 0
     second.kill()
 
 
-def test_the_command_stop_ends_the_server_that_runs_and_says_nothing_where_none_does(run):
+def test_the_command_stop_stops_the_running_server_and_prints_nothing(run):
     server = Server(run)
     server.connection()
     for _ in range(2):
@@ -127,64 +159,44 @@ def test_the_command_stop_ends_the_server_that_runs_and_says_nothing_where_none_
             env=os.environ | {"ORBIT_TEXTURE_HOME": str(run.parent)},
         )
         assert (done.returncode, done.stdout + done.stderr) == (0, "")
-        assert server.process.wait(1) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_a_server_told_to_shut_down_leaves_the_job_for_the_next_one(run):
+def test_a_server_that_is_shut_down_leaves_its_job_for_the_next_server(run):
     server = Server(run)
-    id, mesh = new_id(), triangle_soup()
     with contextlib.closing(Peer(server.connection())) as peer:
-        peer.say(
-            "submit",
-            {"job": id, "name": "render=sleep:1", "settings": {}},
-            {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
-        )
-        while peer.hear("event").body["stage"] != "render":
-            pass
+        job_id = submit(peer, "render=wait")
+        hear_event(peer, job_id, stage="render")
         peer.say("shutdown")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        jobs = peer.ask("list", answer="jobs").body["jobs"]
-        assert [job["job"] for job in jobs] == [id]
-        while peer.hear("event").body["state"] != "finished":
-            pass
+        assert list_jobs(peer) == [job_id]
+        release(run, job_id, "render")
+        hear_event(peer, job_id, state="finished")
     server.kill()
 
 
-def test_a_job_that_was_put_first_stays_so_under_the_next_server(run):
-    server, mesh = Server(run), triangle_soup()
-    running, second, third = (new_id() for _ in range(3))
+def test_a_job_that_was_moved_to_the_front_stays_there_in_the_next_server(run):
+    server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        for id, script in ((running, "render=sleep:30"), (second, ""), (third, "")):
-            peer.say(
-                "submit",
-                {"job": id, "name": script, "settings": {}},
-                {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
-            )
-            while (event := peer.hear("event").body)["job"] != id or event["state"] != (
-                "running" if id == running else "queued"
-            ):
-                pass
+        running = submit(peer, "render=wait")
+        hear_event(peer, running, state="running")
+        second = submit(peer, "")
+        hear_event(peer, second, state="queued")
+        third = submit(peer, "")
+        hear_event(peer, third, state="queued")
         peer.say("order", {"jobs": [third]})
-        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [
-            third,
-            running,
-            second,
-        ]
+        assert list_jobs(peer) == [third, running, second]
         peer.say("shutdown")
-        assert server.process.wait(5) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        assert [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"]] == [
-            third,
-            running,
-            second,
-        ]
+        assert list_jobs(peer) == [third, running, second]
     server.kill()
 
 
-def test_a_worker_that_cannot_start_fails_the_job_instead_of_starting_for_ever(watchers, run):
+def test_a_worker_that_cannot_start_fails_the_job_and_is_not_started_again(watchers, run):
     watcher = watchers("--pipeline", "tests.pipelines.nothing_here:run", "--idle-seconds", "15")
     event = watcher.final(watcher.submit())
     assert (event.error.code, event.error.fix) == ("worker_died", "install_backend")
@@ -193,10 +205,10 @@ def test_a_worker_that_cannot_start_fails_the_job_instead_of_starting_for_ever(w
     assert (run / "worker.log").read_text().count("ModuleNotFoundError") <= 2
 
 
-def test_files_left_in_the_folder_by_no_known_job_are_removed(run):
-    stranger = run / "jobs" / new_id()
-    stranger.mkdir(parents=True)
+def test_folders_of_unknown_jobs_are_deleted(run):
+    unknown = run / "jobs" / new_id()
+    unknown.mkdir(parents=True)
     server = Server(run)
     server.connection()
-    wait_for(lambda: not stranger.exists())
+    wait_for(lambda: not unknown.exists())
     server.kill()

@@ -447,17 +447,17 @@ def test_the_doctor_reports_installed_missing_and_damaged_weights(tmp_path, monk
 
     assert finding() == (
         "ok",
-        f"OrbitPainter's are not there, and the draft painter needs none; to get them ({size}):",
+        f"OrbitPainter: not installed; the draft painter needs none. To download it ({size}):",
         True,
     )
     download_folder(target).mkdir(parents=True)
     assert finding() == (
         "warning",
-        f"the download of OrbitPainter's to {download_folder(target)} was cut short",
+        f"the download of OrbitPainter to {download_folder(target)} is incomplete",
         True,
     )
     tiny_model.write_model(target)
-    assert finding() == ("ok", f"OrbitPainter's are in {target}", False)
+    assert finding() == ("ok", f"OrbitPainter: installed in {target}", False)
     (target / "low" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
     state, detail, mended = finding()
     assert (state, mended) == ("problem", True)

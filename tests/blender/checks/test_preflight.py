@@ -8,7 +8,7 @@ from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.setup import devices, weights
 from bl_ext.user_default.orbit_texture.backend.api import job
-from bl_ext.user_default.orbit_texture.backend.api.devices import Device, remember
+from bl_ext.user_default.orbit_texture.backend.api.devices import Device, save_devices
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 from tests.blender import make
@@ -227,7 +227,7 @@ def computer(tmp_path, monkeypatch):
         gigabyte = 1_000_000_000
         found = [Device("cpu", "", 0, int(ram * gigabyte), cores=8)]
         found += [Device("cuda:0", "NVIDIA RTX", 0, int(gpu * gigabyte))] if gpu else []
-        remember(found)
+        save_devices(found)
         devices.refresh()
         monkeypatch.setattr(estimate, "total_memory", lambda: ram)
 

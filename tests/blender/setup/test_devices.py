@@ -4,7 +4,7 @@ import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.preferences import _suggest_devices
 from bl_ext.user_default.orbit_texture.addon.setup import devices
-from bl_ext.user_default.orbit_texture.backend.api.devices import Device, remember
+from bl_ext.user_default.orbit_texture.backend.api.devices import Device, save_devices
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
 PROCESSOR = Device("cpu", "", 10_200_000_000, 23_000_000_000, cores=16)
@@ -15,7 +15,7 @@ GPUS = [Device(f"cuda:{index}", "NVIDIA H100", 29_100_000_000, 79_600_000_000) f
 def two_gpus(tmp_path, monkeypatch):
     """A computer in which the doctor has found two graphics cards."""
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
-    remember([PROCESSOR, *GPUS])
+    save_devices([PROCESSOR, *GPUS])
     devices.refresh()
     yield
     monkeypatch.undo()
@@ -47,7 +47,7 @@ def test_device_auto_is_the_first_graphics_card_else_the_processor(two_gpus, tmp
     assert devices.resolve("auto") == GPUS[0]
     assert devices.resolve("cuda:1") == GPUS[1]
     assert devices.resolve("cuda:2") is None
-    remember([PROCESSOR])
+    save_devices([PROCESSOR])
     devices.refresh()
     assert devices.resolve("auto") == PROCESSOR
 

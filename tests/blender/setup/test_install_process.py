@@ -51,7 +51,7 @@ def test_blender_without_online_access_installs_nothing(home):
 def test_an_installation_can_be_stopped_and_reports_why_it_failed(home):
     bpy.ops.orbit_texture.install_backend(device="cpu")
     assert not InstallBackend.poll(bpy.context)
-    wait_until(lambda: any(line.startswith("Making") for line in install_process.current().lines))
+    wait_until(lambda: any(line.startswith("Creating") for line in install_process.current().lines))
     bpy.ops.orbit_texture.stop_setup()
     stopped = wait_until()
     assert stopped.status != 0

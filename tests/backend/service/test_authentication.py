@@ -1,4 +1,4 @@
-"""Who gets in, and who does not."""
+"""Which clients the server admits, and which messages it refuses."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zmq
 
-from tests.servers import Peer, Server, api, new_id
+from tests.servers import PATIENCE_SECONDS, Peer, Server, api, new_id
 
 BROWSER = (
     "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://example.com\r\nContent-Type: "
@@ -21,7 +21,7 @@ BROWSER = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("door") / "run")
+    server = Server(tmp_path_factory.mktemp("authentication") / "run")
     yield server
     server.kill()
 
@@ -43,8 +43,8 @@ def test_the_server_listens_on_this_machine_only(server):
 
 
 def zmtp_1_frames(*frames: bytes) -> bytes:
-    """What an old ZeroMQ would send after an anonymous greeting: the form in which a page's bytes become
-    messages."""
+    """What an old ZeroMQ sends after an anonymous greeting: the form in which the bytes of a web page would
+    become messages."""
     flags = [b"\x01"] * (len(frames) - 1) + [b"\x00"]
     return b"\x01\x00" + b"".join(
         bytes([len(frame) + 1]) + more + frame for more, frame in zip(flags, frames, strict=True)
@@ -54,64 +54,64 @@ def zmtp_1_frames(*frames: bytes) -> bytes:
 PAYLOADS = {
     "an empty body": b"",
     "a short body": b"hello",
-    "a message of ours as the body": api.wire.pack("shutdown")[0],
+    "a message of the protocol as the body": api.wire.pack("shutdown")[0],
     "frames of an old ZeroMQ": zmtp_1_frames(b"", *api.wire.pack("shutdown")),
     "many zeros": bytes(70_000),
     "a megabyte": b"\x01\x00" + bytes(range(256)) * 4096,
 }
 
 
-def strangers_bytes(endpoint: str, data: bytes) -> bytes:
-    """What a raw socket hears back after it has sent ``data``."""
-    heard = b""
+def send_raw(endpoint: str, data: bytes) -> bytes:
+    """Sends ``data`` from a raw socket and returns what it receives."""
+    received = b""
     with (
-        socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))) as stranger,
+        socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2]))) as client,
         contextlib.suppress(OSError),
     ):
-        stranger.settimeout(0.3)
-        stranger.sendall(data)
-        stranger.shutdown(socket.SHUT_WR)
-        while chunk := stranger.recv(4096):
-            heard += chunk
-    return heard
+        client.settimeout(0.3)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        while chunk := client.recv(4096):
+            received += chunk
+    return received
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("form", ["a browser's POST", "bytes as they are"])
-def test_what_a_web_page_sends_to_the_port_reaches_no_one(payload, form):
+@pytest.mark.parametrize("form", ["a browser's POST", "raw bytes"])
+def test_what_a_web_page_sends_to_the_port_is_never_received(payload, form):
     context = zmq.Context()
-    gate = api.connection.Gate(context)
+    server_socket = api.connection.ServerSocket(context)
     try:
-        connection = gate.connection(0.0)
+        connection = server_socket.connection(0.0)
         body = PAYLOADS[payload]
         head = (
             BROWSER.format(port=connection.endpoint.rpartition(":")[2], length=len(body)).encode()
             if form == "a browser's POST"
             else b""
         )
-        strangers_bytes(connection.endpoint, head + body)
+        send_raw(connection.endpoint, head + body)
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
-            assert not gate.doorkeeper.poll(0), "a stranger got as far as the doorkeeper"
-            assert not gate.socket.poll(20), gate.socket.recv_multipart()
+            assert not server_socket.zap.poll(0), "an unencrypted client reached the authentication"
+            assert not server_socket.router.poll(20), server_socket.router.recv_multipart()
     finally:
         context.destroy(linger=0)
 
 
-def test_a_socket_without_encryption_would_have_received_it():
+def test_a_socket_without_encryption_would_receive_the_bytes_of_a_web_page():
     """The test above can fail: the same bytes do arrive at a socket with ZeroMQ's defaults."""
     context = zmq.Context()
     try:
-        open_door = context.socket(zmq.ROUTER)
-        open_door.bind("tcp://127.0.0.1:*")
-        strangers_bytes(open_door.last_endpoint.decode(), PAYLOADS["frames of an old ZeroMQ"])
-        assert open_door.poll(2000)
+        open_socket = context.socket(zmq.ROUTER)
+        open_socket.bind("tcp://127.0.0.1:*")
+        send_raw(open_socket.last_endpoint.decode(), PAYLOADS["frames of an old ZeroMQ"])
+        assert open_socket.poll(PATIENCE_SECONDS * 1000)
     finally:
         context.destroy(linger=0)
 
 
-def refused(socket_options: dict, endpoint: str) -> bool:
-    """A DEALER with these options hears no answer to its hello."""
+def is_admitted(socket_options: dict, endpoint: str, seconds: float = 0.7) -> bool:
+    """Whether a DEALER with these options receives an answer to its hello in time."""
     context = zmq.Context()
     try:
         dealer = context.socket(zmq.DEALER)
@@ -120,28 +120,30 @@ def refused(socket_options: dict, endpoint: str) -> bool:
             setattr(dealer, option, value)
         dealer.connect(endpoint)
         dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}))
-        return not dealer.poll(700)
+        return bool(dealer.poll(seconds * 1000))
     finally:
         context.destroy(linger=0)
 
 
-def test_only_the_key_in_the_connection_file_opens_the_door(server, peer):
+def test_only_the_key_in_the_connection_file_is_admitted(server, peer):
     connection = server.connection()
     public, secret = zmq.curve_keypair()
     server_key, client_key = connection.server_key.encode(), connection.client_key.encode()
-    assert refused({}, connection.endpoint), "a client without encryption got in"
-    stranger = {"curve_serverkey": server_key, "curve_publickey": public, "curve_secretkey": secret}
-    assert refused(stranger, connection.endpoint), "another key got in"
-    assert refused(stranger | {"curve_publickey": client_key}, connection.endpoint), (
+    assert not is_admitted({}, connection.endpoint), "a client without encryption got in"
+    other = {"curve_serverkey": server_key, "curve_publickey": public, "curve_secretkey": secret}
+    assert not is_admitted(other, connection.endpoint), "another key got in"
+    assert not is_admitted(other | {"curve_publickey": client_key}, connection.endpoint), (
         "the right name with another key got in"
     )
-    assert refused({"plain_username": b"a", "plain_password": b"b"}, connection.endpoint), "a password"
+    assert not is_admitted({"plain_username": b"a", "plain_password": b"b"}, connection.endpoint), (
+        "a password"
+    )
     known = {
         "curve_serverkey": server_key,
         "curve_publickey": client_key,
         "curve_secretkey": connection.client_secret.encode(),
     }
-    assert not refused(known, connection.endpoint)
+    assert is_admitted(known, connection.endpoint, PATIENCE_SECONDS)
     assert peer.ask("ping", answer="pong")
 
 
@@ -153,7 +155,7 @@ def test_nothing_is_answered_before_hello(server):
     assert server.process.poll() is None
 
 
-def test_a_client_of_another_version_is_told_to_restart_the_worker(server):
+def test_a_client_of_another_version_is_asked_to_restart_the_worker(server):
     with contextlib.closing(Peer(server.connection(), greet=False)) as peer:
         error = peer.ask("hello", {"version": "99.0.0"}, answer="error").body
         assert (error["code"], error["fix"]) == ("version_mismatch", "restart_worker")
@@ -161,7 +163,7 @@ def test_a_client_of_another_version_is_told_to_restart_the_worker(server):
         assert peer.ask("list", answer="error")
 
 
-def test_a_client_of_another_protocol_is_told_so_whatever_it_says(server):
+def test_any_message_of_another_protocol_is_answered_with_a_version_mismatch(server):
     with contextlib.closing(Peer(server.connection(), greet=False)) as peer:
         peer.say_frames([b'{"v": 99, "type": "greetings", "anything": [1]}', b"more"])
         assert peer.hear("error").body["code"] == "version_mismatch"
@@ -178,7 +180,7 @@ def test_a_client_of_another_protocol_is_told_so_whatever_it_says(server):
         [api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}})[0], bytes(100)],
     ],
 )
-def test_a_message_that_does_not_follow_the_protocol_is_refused_and_changes_nothing(peer, frames):
+def test_a_message_against_the_protocol_is_refused_and_changes_nothing(peer, frames):
     peer.say_frames(frames)
     assert peer.hear("error").body["code"] in ("protocol", "version_mismatch")
     assert peer.ask("list", answer="jobs").body == {"jobs": []}
@@ -193,20 +195,20 @@ def test_a_message_that_does_not_follow_the_protocol_is_refused_and_changes_noth
         ({}, [[0, 0, 0]], np.zeros((0, 3)), "invalid_mesh"),
     ],
 )
-def test_a_job_with_unusable_content_fails_with_a_sentence_and_leaves_nothing(
+def test_a_job_with_invalid_content_fails_with_its_error_and_leaves_nothing(
     server, peer, settings, vertices, faces, code
 ):
-    id = new_id()
+    job_id = new_id()
     arrays = {
         "vertices": np.array(vertices, np.float32),
         "faces": np.array(faces, np.int32),
         "reference": np.zeros(3, np.uint8),
     }
-    peer.say("submit", {"job": id, "name": "broken", "settings": settings}, arrays)
+    peer.say("submit", {"job": job_id, "name": "broken", "settings": settings}, arrays)
     event = peer.hear("event").body
-    assert (event["job"], event["state"], event["error"]["code"]) == (id, "failed", code)
+    assert (event["job"], event["state"], event["error"]["code"]) == (job_id, "failed", code)
     assert peer.ask("list", answer="jobs").body == {"jobs": []}
-    assert not (server.run_directory / "jobs" / id).exists()
+    assert not (server.run_directory / "jobs" / job_id).exists()
 
 
 def test_the_connection_file_survives_being_read_while_it_is_written(tmp_path):
