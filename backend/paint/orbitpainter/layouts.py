@@ -1,5 +1,5 @@
 """How two orbits become clips for a network that knows only one: the published layouts, and the paper's
-(docs/models/orbitpainter.md#film-layouts).
+(docs/models/orbitpainter.md#clip-layouts).
 
 A clip is a list of frames, a frame the views that lie in it side by side.
 """

@@ -2,7 +2,7 @@
 
 An image of something that only resembles the mesh has parts of another size or place, which no camera can
 match. The warp is a free-form deformation: a lattice of control points, an eighth of the image apart, with
-springs between them (:mod:`backend.align.lattice`). Outlines pull as signed distance fields, which say at
+springs between them (:mod:`backend.align.free_form`). Outlines pull as signed distance fields, which say at
 every pixel near them how far to go. If the mesh's feature edges can be recognised in the image at all, each
 then pulls towards the strongest edge of the image near by.
 """
