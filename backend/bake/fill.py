@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from scipy.spatial import cKDTree
+
+from ..neighbors import nearest_neighbors
 
 NORMAL_REACH = 0.1
 """Distance that a difference of unit normals of 1 counts as, in units of the mesh's longest side: across a
@@ -61,19 +62,17 @@ def fill_unseen(
     if not len(unseen):
         return colors
     exemplars = _exemplars(points, seen, unseen, np.random.default_rng(seed), config)
+
     # A metric of position and normal finds the wall's own side even where the other side's points are the
     # nearest in space.
-    tree = cKDTree(np.hstack([points[exemplars], NORMAL_REACH * normals[exemplars]]))
+    def feature(index: np.ndarray) -> np.ndarray:
+        return np.hstack([points[index], NORMAL_REACH * normals[index]])
+
     # One query per group, from its first member.
     member, group = _groups(points[unseen], normals[unseen], config.group_cells)
-    queries = unseen[member]
-    _, near = tree.query(
-        np.hstack([points[queries], NORMAL_REACH * normals[queries]]),
-        k=min(config.neighbors, len(exemplars)),
-        workers=-1,
-    )
+    _, near = nearest_neighbors(feature(exemplars), feature(unseen[member]), config.neighbors)
     filled = colors.copy()
-    _mix_colors(unseen, exemplars[near.reshape(len(queries), -1)], group, points, normals, colors, filled)
+    _mix_colors(unseen, exemplars[near], group, points, normals, colors, filled)
     return filled
 
 

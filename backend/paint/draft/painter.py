@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import coo_matrix
-from scipy.spatial import cKDTree
 
 from ...api.settings import Settings
 from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
+from ...neighbors import nearest_neighbors, weighted_mean
 from ...parallel import iterate_parallel
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
@@ -202,12 +202,9 @@ def extrapolate_colors(
     feature = np.hstack([voxels.positions, config.normal_weight * voxels.normals])
     sample = np.flatnonzero(known)
     sample = np.random.default_rng(seed).choice(sample, min(len(sample), config.max_samples), replace=False)
-    distance, near = cKDTree(feature[sample]).query(
-        feature[~known], k=min(config.neighbours, len(sample)), eps=0.5, workers=-1
-    )
-    distance, near = distance.reshape(len(distance), -1), near.reshape(len(near), -1)
+    distance, near = nearest_neighbors(feature[sample], feature[~known], config.neighbours, tolerance=0.5)
     weight = 1 / (distance + 1e-3) ** 2
-    colors[~known] = np.einsum("nk,nkc->nc", weight / weight.sum(axis=1, keepdims=True), colors[sample[near]])
+    colors[~known] = weighted_mean(colors, sample[near], weight / weight.sum(axis=1, keepdims=True))
     return _diffuse_colors(colors, known, voxels.edges, config.diffusion_rounds)
 
 

@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ....neighbors import nearest_neighbors, weighted_mean
+
 NORMAL_WEIGHT = 0.1
 """How far apart opposite normals count in nearest-neighbour searches, in half longest sides of the mesh:
 enough to tell the two sides of a thin wall apart."""
@@ -220,14 +222,13 @@ def fit_revolution_center(
 def explained_variance(features: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:
     """Fraction of the variance of colours (N, 3) that is known from points (N, 3) far away whose features (N,
     G) are similar; may be < 0."""
-    count = min(SIMILAR_POINTS, len(points))
-    _, near = cKDTree(features).query(features, k=count, workers=-1)
+    _, near = nearest_neighbors(features, features, SIMILAR_POINTS)
     far = np.linalg.norm(points[near] - points[:, None], axis=2) > FAR
     some = far.sum(axis=1) > 4
     if some.mean() < 0.2:
         return 0.0
     weight = far[some] / far[some].sum(axis=1, keepdims=True)
-    mean = np.einsum("nk,nkc->nc", weight, colors[near[some]])
+    mean = weighted_mean(colors, near[some], weight)
     return 1 - float(
         np.square(colors[some] - mean).sum()
         / max(np.square(colors[some] - colors[some].mean(axis=0)).sum(), 1e-9)

@@ -4,8 +4,8 @@ the back, too."""
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from ....neighbors import nearest_neighbors, weighted_mean, weighted_variance
 from .orientation_field import ring_features
 from .samples import Samples
 
@@ -53,19 +53,17 @@ def predict_from_rings(
     variance = max(float(colors[known].var(axis=0).sum()), 1e-3)
     # The known samples (M, K) with the most similar ring features, and their weights.
     feature = ring_features(axis, points, samples.normals)
-    count = min(config.neighbors, len(known))
-    distance, near = cKDTree(feature[known]).query(feature[free], k=count, workers=-1)
-    near = known[near.reshape(len(free), -1)]
-    distance = distance.reshape(near.shape)
+    distance, near = nearest_neighbors(feature[known], feature[free], config.neighbors)
+    near = known[near]
     weight = np.exp(-np.square(distance / (config.radius * spacing))) + 1e-6
     weight /= weight.sum(axis=1, keepdims=True)
     # Their mean colours, and how much these scatter.
-    mean = np.einsum("nk,nkc->nc", weight, colors[near])
-    scatter = np.einsum("nk,nkc->n", weight, np.square(colors[near] - mean[:, None]))
+    mean = weighted_mean(colors, near, weight)
+    scatter = weighted_variance(colors, near, weight, mean)
     # How far they are spread around the axis.
     across = points - (points @ axis)[:, None] * axis
-    middle = np.einsum("nk,nkx->nx", weight, across[near])
-    spread = np.sqrt(np.einsum("nk,nkx->n", weight, np.square(across[near] - middle[:, None])))
+    middle = weighted_mean(across, near, weight)
+    spread = np.sqrt(weighted_variance(across, near, weight, middle))
     agreement = np.square(np.clip(1 - config.scatter_penalty * scatter / variance, 0, 1))
     confidence = (
         agreement * np.clip(spread / config.spread - 0.5, 0, 1) * np.clip(3 - distance[:, 0] / spacing, 0, 1)
