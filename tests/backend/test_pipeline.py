@@ -1,8 +1,10 @@
 """One job, stage by stage, in this process and from the command line."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +15,7 @@ from PIL import Image
 
 from backend import pipeline
 from backend.api.errors import Cancelled, InvalidSettings, StorageError
+from backend.api.job import Result
 from backend.api.settings import Settings
 from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
@@ -60,9 +63,27 @@ class ProgressRecorder:
             raise Cancelled
 
 
-def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
-    recorder = ProgressRecorder()
-    result = pipeline.run(knot_job, tmp_path, recorder)
+@dataclass(frozen=True)
+class FinishedJob:
+    """A job that has run: its folder with all stages, its result, and the calls of its progress callback."""
+
+    folder: Path
+    result: Result
+    calls: list[tuple[str, float]]
+
+    def copy(self, folder: Path) -> Path:
+        """A copy of the job's folder, to be changed."""
+        return Path(shutil.copytree(self.folder, folder))
+
+
+@pytest.fixture(scope="module")
+def finished(knot_job, tmp_path_factory):
+    folder, recorder = tmp_path_factory.mktemp("finished"), ProgressRecorder()
+    return FinishedJob(folder, pipeline.run(knot_job, folder, recorder), recorder.calls)
+
+
+def test_a_job_gives_uvs_textures_and_a_report(knot_job, finished):
+    result = finished.result
     assert result.corner_uvs.shape == (len(knot_job.mesh.faces), 3, 2)
     assert decode_png(result.textures["base_color"]).shape == (1024, 1024, 3)
     confidence, coverage = decode_png(result.textures["confidence"]), decode_png(result.textures["coverage"])
@@ -74,49 +95,43 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, tmp_path):
     assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
     assert json.loads(json.dumps(result.report)) == result.report
     assert set(result.report["seconds"]) == {"prepare", "render", "paint", "align", "bake"}
-    fractions = [fraction for _, fraction in recorder.calls]
+    fractions = [fraction for _, fraction in finished.calls]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] <= 1
 
 
-def test_a_second_run_of_a_job_repeats_no_stage_and_gives_the_same_result(knot_job, tmp_path):
-    first = pipeline.run(knot_job, tmp_path, ProgressRecorder())
-    stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
-    second = pipeline.run(knot_job, tmp_path, ProgressRecorder())
-    assert stamps == {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
-    assert second.report == first.report
-    assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
+def test_a_second_run_of_a_job_repeats_no_stage_and_gives_the_same_result(knot_job, finished, tmp_path):
+    folder = finished.copy(tmp_path / "job")
+    stamps = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+    assert len(stamps) == len(finished.result.report["seconds"])
+    second = pipeline.run(knot_job, folder, ProgressRecorder())
+    assert stamps == {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+    assert second.report == finished.result.report
+    assert np.array_equal(second.textures["base_color"], finished.result.textures["base_color"])
 
 
-def test_stages_of_an_earlier_version_are_repeated(knot_job, tmp_path):
-    first = pipeline.run(knot_job, tmp_path, ProgressRecorder())
-    for path in tmp_path.glob("*.npz"):
+def test_stages_of_an_earlier_version_are_repeated(knot_job, finished, tmp_path):
+    folder = finished.copy(tmp_path / "job")
+    for path in folder.glob("*.npz"):
         np.savez(path, seconds=np.array(1.0), format=np.array(1), vertices=np.zeros((0, 3)))
-    second = pipeline.run(knot_job, tmp_path, ProgressRecorder())
-    assert np.array_equal(second.textures["base_color"], first.textures["base_color"])
+    second = pipeline.run(knot_job, folder, ProgressRecorder())
+    assert np.array_equal(second.textures["base_color"], finished.result.textures["base_color"])
 
 
-@pytest.mark.parametrize("stage", ["render", "paint", "align", "bake"])
-def test_after_a_cancellation_the_stages_before_it_are_kept(knot_job, tmp_path, stage):
-    with pytest.raises(Cancelled):
-        pipeline.run(knot_job, tmp_path, ProgressRecorder(cancel_in=stage))
-    done = STAGES[: STAGES.index(stage)]
-    assert {path.stem for path in tmp_path.iterdir()} == set(done)
+def test_a_job_cancelled_in_one_stage_after_another_keeps_those_before(knot_job, finished, tmp_path):
+    for stage in ("render", "paint", "align", "bake"):
+        with pytest.raises(Cancelled):
+            pipeline.run(knot_job, tmp_path, ProgressRecorder(cancel_in=stage))
+        done = STAGES[: STAGES.index(stage)]
+        assert {path.stem for path in tmp_path.iterdir()} == set(done)
+    resumed = pipeline.run(knot_job, tmp_path, ProgressRecorder())
+    assert np.array_equal(resumed.textures["base_color"], finished.result.textures["base_color"])
 
 
-def test_a_mesh_with_usable_uvs_keeps_them(knot_job, tmp_path):
-    uvs = (
-        pipeline.run(knot_job, tmp_path / "a", ProgressRecorder()).corner_uvs
-        if (tmp_path / "a").mkdir() is None
-        else None
-    )
-    (tmp_path / "b").mkdir()
-    again = job(
-        type(knot_job.mesh)(knot_job.mesh.vertices, knot_job.mesh.faces, corner_uvs=uvs),
-        knot_job.reference,
-        texture_size=1024,
-    )
-    assert pipeline.run(again, tmp_path / "b", ProgressRecorder()).corner_uvs is None
+def test_a_mesh_with_usable_uvs_keeps_them(knot_job, finished, tmp_path):
+    mesh = replace(knot_job.mesh, corner_uvs=finished.result.corner_uvs)
+    again = job(mesh, knot_job.reference, texture_size=1024)
+    assert pipeline.run(again, tmp_path, ProgressRecorder()).corner_uvs is None
 
 
 def test_a_full_disk_is_reported_and_leaves_no_incomplete_stage(knot_job, disk):
@@ -276,8 +291,8 @@ def test_the_command_line_reports_files_that_cannot_be_used(files, tmp_path, mes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, tmp_path):
-    result = pipeline.run(knot_job, tmp_path, ProgressRecorder())
+def test_the_sheet_shows_the_reference_and_the_textured_mesh_from_four_sides(knot_job, finished):
+    result = finished.result
     sheet = decode_png(result.sheet).astype(np.float32)
     assert sheet.shape == (256, 5 * 256, 3)
     reference, *sides = np.split(sheet, 5, axis=1)

@@ -40,7 +40,7 @@ def main(source: str, target: str, size: str, *views: str) -> None:
                 faces=faces,
                 corner_normals=corner_normals,
                 corner_uvs=np.zeros((len(faces), 3, 2), np.float32),
-                source=np.arange(len(faces)),
+                job_faces=np.arange(len(faces)),
                 unwrapped=False,
             )
             for view in views:
