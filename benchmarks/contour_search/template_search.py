@@ -1,0 +1,134 @@
+"""Every template at every scale and place of the reference: which directions explain its edges and
+regions."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+
+from backend.parallel import map_parallel
+
+from .features import Features
+from .templates import Templates
+
+SCALE_STEP = 1.12
+"""Between neighbouring scales."""
+
+SCALES = (0.18, 1.05)
+"""Root of the area of a template's box, as parts of the image's longer side: least and largest."""
+
+OUTSIDE = 0.12
+"""Part of a template's box that may lie outside of the image."""
+
+COARSE_STEP = 0.06
+"""Part of a template's size by which places are apart: the edges are dilated by about as much."""
+
+REGION_WEIGHT = 1.0
+"""Of the best overlap with a foreground map, beside the mean edge response along the contour."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A template in the reference.
+
+    Attributes:
+        template: its number.
+        score: higher is better.
+        size: pixels of the root of its box's area, on the search image.
+        x, y: the box's middle, in pixels of the search image.
+    """
+
+    template: int
+    score: float
+    size: float
+    x: float
+    y: float
+
+
+def place_templates(templates: Templates, features: Features) -> list[Placement]:
+    """The best placement of each template."""
+    height, width = features.foreground.shape[1:]
+    longest = max(height, width)
+    count = int(np.log(SCALES[1] / SCALES[0]) / np.log(SCALE_STEP)) + 1
+    sizes = longest * SCALES[0] * SCALE_STEP ** np.arange(count)
+    sums = np.zeros((len(features.foreground), height, width + 1), np.float32)
+    np.cumsum(features.foreground, axis=2, out=sums[:, :, 1:])
+    totals = features.foreground.sum(axis=(1, 2)).astype(np.float32)
+
+    def place_one(number: int) -> Placement:
+        best = Placement(number, -1.0, 0.0, 0.0, 0.0)
+        for size in sizes:
+            score, x, y = _place(
+                templates.contour[number] * np.float32(size),
+                templates.channel[number],
+                spans_of(templates, number, size),
+                features.small_edges,
+                sums,
+                totals,
+                np.float32(REGION_WEIGHT),
+                np.float32(OUTSIDE * size),
+                max(1, int(size * COARSE_STEP)),
+            )
+            if score > best.score:
+                best = Placement(number, float(score), float(size), float(x), float(y))
+        return best
+
+    return map_parallel(place_one, range(len(templates)))
+
+
+def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
+    """(R, 3) int32: row, first and end column of the template's runs at a scale, from the box's middle."""
+    left, top, right, bottom = templates.box[number]
+    scale = size / np.sqrt((right - left) * (bottom - top))
+    cut = templates.mask[number][int(top) : int(bottom), int(left) : int(right)].astype(np.float32)
+    shape = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    mask = cv2.resize(cut, shape, interpolation=cv2.INTER_AREA) > 0.5
+    padded = np.zeros((shape[1], shape[0] + 2), np.int8)
+    padded[:, 1:-1] = mask
+    row, column = np.nonzero(np.diff(padded, axis=1))
+    spans = np.column_stack([row[::2], column[::2], column[1::2]])
+    return (spans - (shape[1] // 2, shape[0] // 2, shape[0] // 2)).astype(np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _place(contour, channel, spans, edges, sums, totals, region_weight, outside, step):
+    """The best score of one template at one scale, and the place (x, y) of its box's middle."""
+    height, width = edges.shape[1:]
+    low_x, high_x, low_y, high_y = (
+        contour[:, 0].min(),
+        contour[:, 0].max(),
+        contour[:, 1].min(),
+        contour[:, 1].max(),
+    )
+    area = np.float32(0)
+    for s in range(spans.shape[0]):
+        area += spans[s, 2] - spans[s, 1]
+    best, best_x, best_y = np.float32(-1), 0, 0
+    if area < 12:
+        return best, best_x, best_y
+    for y in range(int(-low_y - outside), int(height - high_y + outside) + 1, step):
+        for x in range(int(-low_x - outside), int(width - high_x + outside) + 1, step):
+            # Edges: the mean response along the contour.
+            response = np.float32(0)
+            for p in range(contour.shape[0]):
+                column, row = int(contour[p, 0] + x), int(contour[p, 1] + y)
+                if 0 <= column < width and 0 <= row < height:
+                    response += edges[channel[p], row, column]
+            response /= contour.shape[0]
+            if response + region_weight <= best:
+                continue
+            # Region: intersection over union with the best of the maps, by sums of rows.
+            region = np.float32(0)
+            for m in range(sums.shape[0]):
+                inside = np.float32(0)
+                for s in range(spans.shape[0]):
+                    row = spans[s, 0] + y
+                    if 0 <= row < height:
+                        first, end = min(max(spans[s, 1] + x, 0), width), min(max(spans[s, 2] + x, 0), width)
+                        inside += sums[m, row, end] - sums[m, row, first]
+                region = max(region, inside / (area + totals[m] - inside))
+            score = response + region_weight * region
+            if score > best:
+                best, best_x, best_y = score, x, y
+    return best, best_x, best_y
