@@ -14,10 +14,10 @@ from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, format_size
 from .jobs.queue import queue
 from .setup import devices, diagnostics, install_process, weights
+from .setup.devices import ADDON_ID
 from .ui.setup import draw_setup
 from .ui.text import draw_wrapped_text
 
-_PACKAGE = __package__.partition(".addon")[0]
 _ICONS = {"ok": "CHECKMARK", "warning": "ERROR", "problem": "CANCEL"}
 _ENVIRONMENT_VARIABLES = {"home": "ORBIT_TEXTURE_HOME", "models": "ORBIT_TEXTURE_MODELS"}
 """The environment variable for each folder; the backend and install.py inherit them from Blender."""
@@ -52,7 +52,7 @@ def _suggest_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
 
 
 class Preferences(bpy.types.AddonPreferences):
-    bl_idname = _PACKAGE
+    bl_idname = ADDON_ID
 
     home: StringProperty(
         name="Files",
@@ -167,7 +167,7 @@ def _draw_doctor(layout, context, width) -> None:
 
 def register() -> None:
     bpy.utils.register_class(Preferences)
-    if addon := bpy.context.preferences.addons.get(_PACKAGE):
+    if addon := bpy.context.preferences.addons.get(ADDON_ID):
         _on_folder_change(addon.preferences, bpy.context)
 
 

@@ -8,7 +8,8 @@ from ...backend.api import devices
 from ...backend.api.devices import Device
 from ...backend.api.settings import Settings
 
-_PACKAGE = __package__.partition(".addon")[0]
+ADDON_ID = __package__.partition(".addon")[0]
+"""The extension's full name, by which Blender knows its preferences."""
 _AUTOMATIC = Settings().device
 
 _devices: list[Device] = []
@@ -27,7 +28,7 @@ def all_devices() -> list[Device]:
 
 def device_setting() -> str:
     """The value of the setting ``device`` in the preferences."""
-    page = bpy.context.preferences.addons.get(_PACKAGE)
+    page = bpy.context.preferences.addons.get(ADDON_ID)
     return page.preferences.device.strip() or _AUTOMATIC if page else _AUTOMATIC
 
 

@@ -12,7 +12,7 @@ SEARCH_RADIUS = 0.875
 """Distance from a cell's centre, in cells, within which the surface is searched for; an occupied cell has a
 crossed edge, whose farthest point is sqrt(3) / 2 = 0.866 from the centre."""
 
-SLAB_COUNT = 64
+SLABS_PER_AXIS = 64
 """Number of slabs along x into which the grid is cut; one core works on a slab."""
 
 
@@ -50,7 +50,7 @@ def closest_points(grid: VoxelGrid, vertices: np.ndarray, faces: np.ndarray) -> 
         barycentric=np.zeros((len(grid), 2), np.float32),
         squared_distance=np.full(len(grid), SEARCH_RADIUS**2, np.float32),
     )
-    bounds = np.unique(np.linspace(0, grid.resolution, SLAB_COUNT + 1).astype(np.int64))
+    bounds = np.unique(np.linspace(0, grid.resolution, SLABS_PER_AXIS + 1).astype(np.int64))
 
     def project_slab(first: int, last: int) -> None:
         inside = np.flatnonzero((low <= last + 1) & (high >= first - 1))

@@ -17,7 +17,7 @@ DEFAULT_MATERIAL = (0.0, 0.6, 1.0)
 """Metallic, roughness and alpha of the baked texture, which has no maps of them: close to how Blender shows a
 material without such maps."""
 
-MAX_ATLAS_SIZE = 4096
+MAX_READ_SIZE = 4096
 """Larger atlases are shrunk to this before they are read: a cell of a 1024 grid is larger than its texels."""
 
 CELLS_PER_CHUNK = 1 << 17
@@ -43,7 +43,7 @@ class VoxelColors:
 def voxel_colors(surface: Surface, texture: Texture, grid: VoxelGrid) -> VoxelColors:
     """Reads the texture at the point of the surface closest to each cell's centre, as a mean over about one
     cell."""
-    size = min(len(texture.base_color), MAX_ATLAS_SIZE)
+    size = min(len(texture.base_color), MAX_READ_SIZE)
     maps = np.concatenate([texture.base_color, texture.confidence, texture.coverage], axis=2)
     maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_AREA)
     mips = build_mipmap(maps, rasterize_atlas(surface.corner_uvs, size)[0] >= 0)

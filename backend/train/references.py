@@ -12,7 +12,7 @@ from ..render.photograph import SurfaceColor, photograph
 FRONT_VIEWS = 30
 """Views at the beginning and at the end of the horizontal orbit from which references are rendered."""
 
-MAX_DEGREES = 10.0
+MAX_ROLL_DEGREES = 10.0
 """Largest rotation of a reference in the image plane."""
 
 SAMPLES_PER_AXIS = 2
@@ -45,7 +45,7 @@ def list_front_views(size: int) -> list[Camera]:
 
 def draw_warp(random: np.random.Generator) -> tuple[float, float]:
     """A random scale and rotation in degrees."""
-    return 0.9 + 0.3 * random.beta(5, 3), random.uniform(-MAX_DEGREES, MAX_DEGREES)
+    return 0.9 + 0.3 * random.beta(5, 3), random.uniform(-MAX_ROLL_DEGREES, MAX_ROLL_DEGREES)
 
 
 def warp_image(image: np.ndarray, scale: float, degrees: float) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 
 from .layouts import FRAMES_PER_LATENT, Clip, count_latent_frames
 
-PIXEL_STRIDE = 7
+FIT_STRIDE = 7
 """Every how many pixels of the latents one is used for the fit: a few unknowns need few equations."""
 
 
@@ -37,8 +37,8 @@ class LatentPreview:
         rows, colors = [], []
         for latents, images in examples:
             shown = np.concatenate([_shrink_clip(images, clip, latents.shape[3:]) for clip in clips])
-            rows.append(_flatten_latents(latents)[::PIXEL_STRIDE])
-            colors.append(shown.reshape(-1, 3)[::PIXEL_STRIDE])  # (T, h, w, 3) -> (T h w, 3)
+            rows.append(_flatten_latents(latents)[::FIT_STRIDE])
+            colors.append(shown.reshape(-1, 3)[::FIT_STRIDE])  # (T, h, w, 3) -> (T h w, 3)
         matrix = np.linalg.lstsq(np.concatenate(rows), np.concatenate(colors), rcond=None)[0]
         return LatentPreview(matrix.astype(np.float32))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.headless import command
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 
 from tests.blender import make
@@ -127,10 +128,16 @@ def test_an_output_folder_that_cannot_be_written_is_reported(tmp_path, reference
     assert "cannot be written" in capsys.readouterr().err
 
 
+def press_control_c_when_a_job_runs() -> None:
+    while not any(entry.event.stage for entry in queue.entries):
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_control_c_cancels_and_makes_the_exit_code_130(tmp_path, reference, capsys):
     obj = save_scene(tmp_path, "Slow paint=sleep:20") and bpy.data.objects[0]
     before = fingerprint(obj)
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Thread(target=press_control_c_when_a_job_runs, daemon=True).start()
     assert (
         command.main(["texture", "--image", str(reference), "--output", str(tmp_path / "out.blend")]) == 130
     )

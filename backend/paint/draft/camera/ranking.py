@@ -12,7 +12,7 @@ from .feature_edges import FeatureEdges
 MIN_CONFIDENCE = 0.5
 """Confidence below which the user is asked for the view."""
 
-MAX_DEGREES = 2.0
+MAX_VIEW_DEGREES = 2.0
 """Degrees that a view may be turned from the true one above which the user is warned."""
 
 
@@ -102,7 +102,7 @@ class Match:
     @property
     def confident(self) -> bool:
         """Whether the view may be used without asking the user."""
-        return self.confidence >= MIN_CONFIDENCE and self.degrees <= MAX_DEGREES
+        return self.confidence >= MIN_CONFIDENCE and self.degrees <= MAX_VIEW_DEGREES
 
 
 def describe_doubts(match: Match, given: bool) -> tuple[str, ...]:
