@@ -20,11 +20,12 @@ from .paint.painter import Painting
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import decode
 from .paint.registry import load_painter
+from .progress import JobProgress, ProgressCallback
 from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, find_winding
 from .results import make_result
-from .stages import JobProgress, Progress, StageRunner, progress_shares
+from .stages import StageRunner, progress_shares
 
 ORBIT_SHARE = 0.7
 """Fraction of the render stage that a painter takes to choose its orbits: the draft searches the view."""
@@ -152,7 +153,7 @@ class JobRun:
         """The surface's winding, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
-    def _render_orbits(self, progress: Progress) -> tuple[list[Orbit], list[GBuffer]]:
+    def _render_orbits(self, progress: ProgressCallback) -> tuple[list[Orbit], list[GBuffer]]:
         state = self.state
         orbits = self.painter.orbits(
             state.surface, state.reference, self.settings, lambda done: progress(ORBIT_SHARE * done)
@@ -166,16 +167,16 @@ class JobRun:
         orbits = records.load_orbits(arrays)
         return orbits, self._render_views(orbits, partial(self.stages.report_progress, "render"))
 
-    def _render_views(self, orbits: list[Orbit], progress: Progress) -> list[GBuffer]:
+    def _render_views(self, orbits: list[Orbit], progress: ProgressCallback) -> list[GBuffer]:
         return render(self.state.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
 
-    def _paint_views(self, progress: Progress) -> Painting:
+    def _paint_views(self, progress: ProgressCallback) -> Painting:
         state, keep = self.state, partial(self.stages.cache_step, "paint")
         return self.painter.paint(
             state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show_preview
         )
 
-    def _align_frames(self, progress: Progress) -> Alignment:
+    def _align_frames(self, progress: ProgressCallback) -> Alignment:
         state, painting = self.state, self.state.painting
         config = AlignConfig(rounds=()) if painting.consistent else AlignConfig()
         frames, preference = painting.frames, painting.preference
@@ -188,7 +189,7 @@ class JobRun:
         views = observe_atlas(state.surface, state.buffers, self.edges, self.winding)
         return records.load_alignment(arrays, views)
 
-    def _bake_frames(self, progress: Progress) -> Texture:
+    def _bake_frames(self, progress: ProgressCallback) -> Texture:
         state, settings = self.state, self.settings
         return bake(
             state.surface,
@@ -203,7 +204,7 @@ class JobRun:
             progress,
         )
 
-    def _refine_texture(self, progress: Progress) -> Texture:
+    def _refine_texture(self, progress: ProgressCallback) -> Texture:
         from .refine.refine import refine, select_condition_images
 
         state, settings, keep = self.state, self.settings, partial(self.stages.cache_step, "refine")

@@ -10,17 +10,11 @@ from typing import TypeVar
 import numpy as np
 
 from .api.settings import Settings
+from .progress import JobProgress, ProgressCallback
 from .records import Arrays
 from .store import storage_error
 
 Output = TypeVar("Output")
-Progress = Callable[[float], None]
-"""Called with the fraction of a stage that is done."""
-
-JobProgress = Callable[[str, float], None]
-"""Called with the stage and the fraction of the whole job that is done; raises
-:class:`backend.api.errors.Cancelled` when the user has cancelled."""
-
 STAGES = ("prepare", "render", "paint", "align", "bake", "refine", "blend")
 """Names of the stages, in the order they run."""
 
@@ -75,7 +69,7 @@ class StageRunner:
     def run(
         self,
         stage: str,
-        work: Callable[[Progress], Output],
+        work: Callable[[ProgressCallback], Output],
         save: Callable[[Output], Arrays],
         load: Callable[[Arrays], Output],
     ) -> Output:

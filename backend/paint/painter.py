@@ -8,15 +8,11 @@ import numpy as np
 
 from ..api.settings import Settings
 from ..mesh.surface import Surface
+from ..progress import ProgressCallback
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
 from .preview import PreviewCallback
 from .reference import Reference
-
-ProgressCallback = Callable[[float], None]
-"""Called with the fraction done, 0..1; raises :class:`backend.api.errors.Cancelled` when the user has
-cancelled the job."""
-
 
 LoadOrRun = Callable[[str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
 """``load_or_run(name, work)`` returns the arrays that ``work()`` returns; from disk if an earlier run of the

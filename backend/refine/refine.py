@@ -15,8 +15,9 @@ from ..bake.bake import Texture
 from ..device import find_device
 from ..mesh.surface import Surface
 from ..paint.foreground import cut_out
-from ..paint.painter import LoadOrRun, ProgressCallback
+from ..paint.painter import LoadOrRun
 from ..paint.reference import Reference
+from ..progress import ProgressCallback
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
 from .texture_merge import merge_refinement

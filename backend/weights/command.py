@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..api.errors import DownloadFailed
 from ..api.weights import WeightsSpec, format_size
-from .install import Progress, copy_gated_files, install, is_installed
+from ..progress import JobProgress
+from .install import copy_gated_files, install, is_installed
 from .manifest import Manifest
 from .plan import bytes_to_download, find_deviation, peak_disk_space, resolve_manifest
 
@@ -89,7 +90,7 @@ def _ask_agreement() -> bool:
         return False
 
 
-def _progress_printer() -> Progress:
+def _progress_printer() -> JobProgress:
     """A progress callback that rewrites one line of the terminal."""
     last_step, last_time = "", 0.0
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from .. import store
 from ..api.errors import DownloadFailed, InvalidWeights, StorageError
 from ..api.weights import WeightsSpec, format_size
+from ..progress import JobProgress
 from .fetch import ReportBytes, bytes_present, fetch_file, find_damage, mark_unchecked
 from .manifest import Manifest, RemoteFile
 from .plan import (
@@ -31,16 +32,12 @@ from .plan import (
 _CONVERT_COST = 0.1
 """Time to convert a byte, relative to the time to download one, for the progress bar."""
 
-Progress = Callable[[str, float], None]
-"""Called with the current step, "download" or "convert", and the fraction done of everything; may raise to
-stop."""
-
 
 def install(
     spec: WeightsSpec,
     manifest: Manifest,
     target: Path,
-    progress: Progress,
+    progress: JobProgress,
     offline: Path | None = None,
     keep: bool = False,
     **options,
@@ -97,7 +94,7 @@ def _install_components(
     spec: WeightsSpec,
     manifest: Manifest,
     target: Path,
-    progress: Progress,
+    progress: JobProgress,
     offline: Path | None,
     keep: bool,
     options: dict,
@@ -173,7 +170,7 @@ def is_installed(spec: WeightsSpec, target: Path) -> bool:
 class _ProgressTally:
     """Turns bytes into the fraction done of everything."""
 
-    def __init__(self, components: dict[str, list[RemoteFile]], present: int, progress: Progress):
+    def __init__(self, components: dict[str, list[RemoteFile]], present: int, progress: JobProgress):
         self._total = sum(
             sum(file.size for file in files) + _CONVERT_COST * component_size(component, files)
             for component, files in components.items()

@@ -5,11 +5,12 @@ from ..api import paths
 from ..api.errors import DownloadFailed
 from ..api.job import Result
 from ..api.weights import MODELS
-from .install import Progress, install, is_installed
+from ..progress import JobProgress
+from .install import install, is_installed
 from .plan import find_deviation, resolve_manifest
 
 
-def download_model(model: str, progress: Progress) -> Result:
+def download_model(model: str, progress: JobProgress) -> Result:
     """Installs a model's weights unless they are installed; the result holds no textures.
 
     Raises:

@@ -12,11 +12,12 @@ from ...mesh.surface import Surface
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...neighbors import nearest_neighbors, weighted_mean
 from ...parallel import iterate_parallel
+from ...progress import ProgressCallback
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
 from ...render.visibility import find_winding
 from ..foreground import cut_out
-from ..painter import LoadOrRun, Painting, ProgressCallback
+from ..painter import LoadOrRun, Painting
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .camera.ranking import describe_doubts

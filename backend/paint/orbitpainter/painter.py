@@ -16,11 +16,12 @@ from ...api.errors import OutOfMemory
 from ...api.settings import Settings
 from ...device import find_device
 from ...mesh.surface import Surface
+from ...progress import ProgressCallback
 from ...render.camera import Orbit
 from ...render.gbuffer_images import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..foreground import cut_out
-from ..painter import LoadOrRun, Painting, ProgressCallback
+from ..painter import LoadOrRun, Painting
 from ..preview import PreviewCallback, ignore_preview, make_preview_strip
 from ..reference import Reference
 from . import agx, cameras, clips, cost_model, flex_attention, gasa

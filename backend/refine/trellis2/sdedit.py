@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from ...paint.painter import LoadOrRun, ProgressCallback
+from ...paint.painter import LoadOrRun
+from ...progress import ProgressCallback
 from .autoencoder import Decoder
 from .dual_grid import DualGrid
 from .model import Model
