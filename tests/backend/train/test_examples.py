@@ -17,26 +17,8 @@ from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import render
 from backend.train import references
 from backend.train.examples import REFERENCES_PER_ASSET, prepare_examples
-from tests import lessons
 from tests.lessons import CUBE_COLORS, ball, quarters
 from tests.tiny_model import CPU
-
-
-@pytest.fixture(scope="module")
-def asset(tmp_path_factory):
-    return lessons.write_asset(tmp_path_factory.mktemp("asset") / "cube.glb")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return lessons.write_folder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def training_examples(asset, folder, tmp_path_factory):
-    return prepare_examples(
-        [asset], Model(folder, CPU), tmp_path_factory.mktemp("cache"), lambda sentence: None
-    )
 
 
 def test_colours_come_from_the_texture_of_each_part_of_a_mesh(tmp_path):

@@ -27,34 +27,16 @@ from backend.paint.reference import Reference
 from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import render
 from backend.train import checkpoints
-from backend.train.examples import prepare_examples
 from backend.train.expert import TrainableExpert, open_expert
 from backend.train.objective import expert_noise_levels
 from backend.train.train import Recipe, step_loss, train_expert
-from tests import lessons, mosaic, naive_wan, tiny_model
+from tests import mosaic, naive_wan, tiny_model
 from tests.lessons import CUBE_COLORS, TRAINED_NETWORK
 from tests.meshes import run_at_once
 from tests.tiny_model import CPU
 
 STEPS_AND_RATE = {"high": (100, 1e-2), "low": (150, 5e-3)}
 """Steps and learning rate by expert: tiny networks learn faster than large ones."""
-
-
-@pytest.fixture(scope="module")
-def asset(tmp_path_factory):
-    return lessons.write_asset(tmp_path_factory.mktemp("asset") / "cube.glb")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return lessons.write_folder(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="module")
-def training_examples(asset, folder, tmp_path_factory):
-    return prepare_examples(
-        [asset], Model(folder, CPU), tmp_path_factory.mktemp("cache"), lambda sentence: None
-    )
 
 
 def open_tiny_expert(folder: Path, expert: str, start: Path | None = None):
