@@ -252,8 +252,8 @@ def test_a_take_survives_saving_and_opening(tmp_path):
     assert len(bpy.data.images) == counts["images"] - 3
 
 
-def test_a_mesh_that_changed_during_the_job_is_kept_and_so_is_the_result():
-    obj = make.cube(uvs=False)
+def add_finished_job(obj: bpy.types.Object) -> JobEntry:
+    """A job in the queue whose result has arrived and is not applied yet."""
     target = mesh_io.read_mesh(obj)
     entry = JobEntry(
         "Cube",
@@ -264,6 +264,12 @@ def test_a_mesh_that_changed_during_the_job_is_kept_and_so_is_the_result():
         result=make.result(target),
     )
     queue.entries.append(entry)
+    return entry
+
+
+def test_a_mesh_that_changed_during_the_job_is_kept_and_so_is_the_result():
+    obj = make.cube(uvs=False)
+    entry = add_finished_job(obj)
     bpy.ops.ed.undo_push(message="before")
     obj.modifiers.new("Subdivision", "SUBSURF")
     bpy.ops.object.modifier_apply(modifier="Subdivision")
@@ -282,16 +288,7 @@ def test_a_mesh_that_changed_during_the_job_is_kept_and_so_is_the_result():
 
 def test_a_result_waits_while_the_user_is_in_edit_mode():
     obj = make.cube(uvs=False)
-    target = mesh_io.read_mesh(obj)
-    entry = JobEntry(
-        "Cube",
-        Settings(),
-        (key_of(obj),),
-        target=target,
-        topology=target.topology,
-        result=make.result(target),
-    )
-    queue.entries.append(entry)
+    entry = add_finished_job(obj)
     bpy.ops.object.mode_set(mode="EDIT")
     queue.poll()
     assert not entry.is_settled
@@ -303,16 +300,7 @@ def test_a_result_waits_while_the_user_is_in_edit_mode():
 
 def test_a_result_reaches_its_object_after_a_rename_and_a_reload(tmp_path):
     obj = make.cube(uvs=False)
-    target = mesh_io.read_mesh(obj)
-    entry = JobEntry(
-        "Cube",
-        Settings(),
-        (key_of(obj),),
-        target=target,
-        topology=target.topology,
-        result=make.result(target),
-    )
-    queue.entries.append(entry)
+    entry = add_finished_job(obj)
     obj.name = "Renamed"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
