@@ -15,6 +15,7 @@ from .records import Arrays
 from .store import storage_error
 
 Output = TypeVar("Output")
+
 STAGES = ("prepare", "render", "paint", "align", "bake", "refine", "blend")
 """Names of the stages, in the order they run."""
 

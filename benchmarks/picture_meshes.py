@@ -203,10 +203,8 @@ MESHES: dict[str, Callable[[], PartMesh]] = {
 
 def _of_surface(scene: scenes.Scene) -> PartMesh:
     mesh = trimesh.Trimesh(scene.surface.vertices, scene.surface.faces, process=False)
-    part = np.zeros(len(mesh.faces), np.int64)
     loose = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
-    part[:] = loose % 5
-    return PartMesh(np.asarray(mesh.vertices), np.asarray(mesh.faces), part)
+    return PartMesh(np.asarray(mesh.vertices), np.asarray(mesh.faces), loose % 5)
 
 
 def _join(parts: list[tuple[trimesh.Trimesh, int]]) -> PartMesh:

@@ -148,7 +148,7 @@ def search_by_painter(surface: Surface, color: np.ndarray) -> tuple[float, float
 
 def search_by_contours(surface: Surface, color: np.ndarray) -> tuple[float, float, np.ndarray, None]:
     """Azimuth, elevation and silhouette of the view whose contours fit best."""
-    view = find_candidates(surface, color.astype(np.float32) / 255)[0].fit.view
+    view = find_candidates(surface, color.astype(np.float32) / 255)[0].view
     mask = rasterize(surface.vertices, surface.faces, view.camera(*color.shape[1::-1])).mask
     return view.azimuth, view.elevation, mask, None
 

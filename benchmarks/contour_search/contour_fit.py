@@ -110,9 +110,7 @@ def fit_view(surface: Surface, seen: Observation, view: View, reaches: tuple[int
 def judge_view(view: View, buffer: GBuffer, seen: Observation) -> Fit:
     """How well a rendered view explains the reference."""
     pixels, channel, _, _ = follow_contour(buffer.mask)
-    near = cv2.dilate(np.stack(list(seen.edges)).transpose(1, 2, 0), np.ones((3, 3), np.uint8)).transpose(
-        2, 0, 1
-    )
+    near = np.stack([cv2.dilate(edges, np.ones((3, 3), np.uint8)) for edges in seen.edges])
     edge = float(near[channel, pixels[:, 1], pixels[:, 0]].mean())
     inside, around = color_histograms(buffer.mask, seen.bins)
     return Fit(view, edge, 1 - float(np.minimum(inside, around).sum()))

@@ -1,6 +1,6 @@
 """The object and the camera of a reference, found together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,20 +32,7 @@ REACHES = ((8, 6, 5, 4, 3), (6, 4, 3, 3), (4, 3, 3))
 """Pixels along the contour's normals in which each round looks."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A view that might be the reference's.
-
-    Attributes:
-        fit: the view and its score.
-        rank: its place among the templates.
-    """
-
-    fit: Fit
-    rank: int
-
-
-def find_candidates(surface: Surface, color: np.ndarray) -> list[Candidate]:
+def find_candidates(surface: Surface, color: np.ndarray) -> list[Fit]:
     """The likeliest views of an image (H, W, 3) float32 sRGB 0..1, best first."""
     light = simplify_mesh(surface)
     templates, features = render_templates(light, sphere_of_directions()), measure_features(color)
@@ -58,9 +45,7 @@ def find_candidates(surface: Surface, color: np.ndarray) -> list[Candidate]:
     fits = map_parallel(lambda fit: fit_view(light, middle, fit.view, REACHES[1]), fits)
     fits.sort(key=lambda fit: -fit.score)
     best = fit_view(surface, large, fits[0].view, REACHES[2])
-    return [Candidate(replace(fits[0], view=best.view), 0)] + [
-        Candidate(fit, k) for k, fit in enumerate(fits[1:], 1)
-    ]
+    return [replace(fits[0], view=best.view), *fits[1:]]
 
 
 def choose_starts(templates: Templates, placements: list[Placement]) -> list[Placement]:
