@@ -9,7 +9,7 @@ elevation -15 to 60 degrees, any azimuth, lenses of 35 to 100 mm; JPEG, noise, v
 Pictures are kept in the folder; 130 of them take about half an hour on two cores, once.
 
 ``painter`` is what a job does: the reference is segmented, then the view is searched for by its outline.
-``contours`` (:mod:`benchmarks.contour_search`) looks for the mesh's contours in the picture and needs no
+``contours`` (:mod:`backend.paint.camera.contours`) looks for the mesh's contours in the picture and needs no
 mask: it is not part of the product yet. The view's error is the angle between the directions to the camera;
 of a bottle, which looks the same all around, only the elevation counts. ``told`` says how many of the wrong
 and of the right views were reported as uncertain.
@@ -36,7 +36,7 @@ from backend.render.camera import look_at_origin
 from backend.render.rasterize import rasterize
 from installer import blenders
 
-from .contour_search.search import find_candidates
+from ..backend.paint.camera.contours.search import find_candidates
 from .picture_meshes import MESHES
 from .report import Report, parser
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from backend.paint.draft.camera.search import find_view
+from backend.paint.camera.search import find_view
 from backend.paint.reference import Reference
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import normals, rasterize

@@ -16,12 +16,12 @@ from ...progress import ProgressCallback
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
 from ...render.visibility import find_winding
+from ..camera.ranking import describe_doubts
+from ..camera.search import find_view
 from ..foreground import cut_out
 from ..painter import LoadOrRun, Painting
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
-from .camera.ranking import describe_doubts
-from .camera.search import find_view
 from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
 from .fill.synthesis import ColorLookup, synthesize

@@ -16,10 +16,10 @@ from ....align.free_form import gauss_newton_step, identity, to_dense_flow
 from ....mesh.surface import Surface
 from ....render.camera import Camera
 from ....render.rasterize import rasterize
+from ...camera.feature_edges import FeatureEdges, mesh_feature_edges
+from ...camera.outline import shrink_mask, signed_distance_field
 from ...foreground import cut_out
 from ...reference import Reference
-from ..camera.feature_edges import FeatureEdges, mesh_feature_edges
-from ..camera.outline import shrink_mask, signed_distance_field
 
 
 @dataclass(frozen=True)

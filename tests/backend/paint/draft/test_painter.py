@@ -7,7 +7,7 @@ import trimesh
 from backend.api.settings import Settings
 from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
-from backend.paint.draft.camera.search import find_view, simplify_mesh
+from backend.paint.camera.search import find_view, simplify_mesh
 from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.preview import ignore_preview

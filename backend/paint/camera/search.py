@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from scipy.optimize import least_squares
 
-from ....mesh.surface import Surface, triangle_areas
-from ....mesh.voxels import cell_keys, point_cells, voxelize
-from ....render.rasterize import rasterize
+from ...mesh.surface import Surface, triangle_areas
+from ...mesh.voxels import cell_keys, point_cells, voxelize
+from ...render.rasterize import rasterize
 from .feature_edges import FeatureEdges
 from .outline import (
     angular_uncertainty,

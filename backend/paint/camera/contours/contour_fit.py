@@ -14,7 +14,7 @@ from numba import njit
 from scipy.optimize import least_squares
 
 from backend.mesh.surface import Surface
-from backend.paint.draft.camera.ranking import View
+from backend.paint.camera.ranking import View
 from backend.render.rasterize import GBuffer, positions, rasterize
 
 from .features import oriented_edges

@@ -9,10 +9,10 @@ import trimesh
 
 from backend import records
 from backend.api.settings import Settings
-from backend.paint.draft.camera.feature_edges import FeatureEdges
-from backend.paint.draft.camera.outline import angular_uncertainty
-from backend.paint.draft.camera.ranking import View
-from backend.paint.draft.camera.search import find_view
+from backend.paint.camera.feature_edges import FeatureEdges
+from backend.paint.camera.outline import angular_uncertainty
+from backend.paint.camera.ranking import View
+from backend.paint.camera.search import find_view
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 from numba import njit
 
-from ....image import resize_longest
-from ....mesh.surface import Surface
-from ....render.rasterize import GBuffer, positions, rasterize
+from ...image import resize_longest
+from ...mesh.surface import Surface
+from ...render.rasterize import GBuffer, positions, rasterize
 from .ranking import View
 
 MAX_OUTLINE_POINTS = 800

@@ -6,8 +6,8 @@ import numpy as np
 
 from backend.image import resize_longest
 from backend.mesh.surface import Surface
-from backend.paint.draft.camera.ranking import View
-from backend.paint.draft.camera.search import simplify_mesh
+from backend.paint.camera.ranking import View
+from backend.paint.camera.search import simplify_mesh
 from backend.parallel import map_parallel
 from backend.render.camera import look_at_origin
 

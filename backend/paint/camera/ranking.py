@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....mesh.surface import Surface
-from ....render.camera import Camera, look_at_origin
+from ...mesh.surface import Surface
+from ...render.camera import Camera, look_at_origin
 from .feature_edges import FeatureEdges
 
 MIN_CONFIDENCE = 0.5

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ....image import resize_longest
-from ....mesh.surface import Surface
-from ....render.camera import Camera
-from ....render.rasterize import GBuffer, normals, rasterize
+from ...image import resize_longest
+from ...mesh.surface import Surface
+from ...render.camera import Camera
+from ...render.rasterize import GBuffer, normals, rasterize
 
 
 @dataclass(frozen=True)
