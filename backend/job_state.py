@@ -6,6 +6,7 @@ from .align.align import Alignment
 from .bake.bake import Texture
 from .bake.region import Earlier
 from .mesh.surface import Surface
+from .paint.camera.registration import Registration
 from .paint.painter import Painting
 from .paint.reference import Reference
 from .render.camera import Orbit
@@ -20,6 +21,7 @@ class JobState:
         reference: the image to follow.
         surface: the prepared mesh.
         earlier: the texture of which only a region is repainted.
+        registration: the reference with its object cut out, and its camera.
         orbits, buffers: the painter's cameras, and the G-buffer of each, in the same order.
         painting: a painted frame per view.
         alignment: the frames, aligned so that they agree on the surface.
@@ -29,6 +31,7 @@ class JobState:
     reference: Reference
     surface: Surface | None = None
     earlier: Earlier | None = None
+    registration: Registration | None = None
     orbits: list[Orbit] = field(default_factory=list)
     buffers: list[GBuffer] = field(default_factory=list)
     painting: Painting | None = None

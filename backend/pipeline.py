@@ -7,6 +7,7 @@ import numpy as np
 
 from . import records
 from .align.align import AlignConfig, Alignment, align
+from .api.errors import DoubtfulView
 from .api.job import Job, Result
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
@@ -16,6 +17,7 @@ from .job_state import JobState
 from .mesh.prepare import prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
+from .paint.camera.registration import Registration, register_reference
 from .paint.painter import Painting
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import decode
@@ -24,11 +26,8 @@ from .progress import JobProgress, ProgressCallback
 from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, find_winding
-from .results import make_result
+from .results import make_check_result, make_result
 from .stages import StageRunner, progress_shares
-
-ORBIT_SHARE = 0.7
-"""Fraction of the render stage that a painter takes to choose its orbits: the draft searches the view."""
 
 
 def run(
@@ -48,6 +47,8 @@ def run(
             what to do.
     """
     stages = StageRunner(folder, progress, progress_shares(job.settings, job.kept is not None))
+    if job.check_reference:
+        return make_check_result(run_until(job, stages, "register"), stages.seconds)
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
@@ -57,7 +58,7 @@ def run_until(
     """Runs the stages of a job in order, up to the one named ``last``. A texture is always blended with the
     one to keep, if there is one."""
     run = JobRun(job, stages, show_preview)
-    steps = (run.prepare, run.render, run.paint, run.align, run.bake, run.refine)
+    steps = (run.prepare, run.register, run.render, run.paint, run.align, run.bake, run.refine)
     for step in steps:
         step()
         if step.__name__ == last:
@@ -79,7 +80,8 @@ class JobRun:
 
             check(self.settings.device)
         self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
-        self.state = JobState(balance_white(decode(job.reference), self.settings.white_balance))
+        reference = decode(job.reference, job.mask)
+        self.state = JobState(balance_white(reference, self.settings.white_balance))
 
     def prepare(self) -> None:
         """Welds, cleans and normalises the mesh; its UVs are kept or made."""
@@ -92,6 +94,14 @@ class JobRun:
         )
         if self.job.kept:
             state.earlier = decode_kept(self.job.kept, state.surface)
+
+    def register(self) -> None:
+        """Finds the object in the reference, and the camera if the painter needs it."""
+        self.state.registration = self.stages.run(
+            "register", self._register_reference, records.save_registration, self._load_registration
+        )
+        if self.state.registration.doubtful and self.settings.on_doubt == "stop":
+            raise DoubtfulView(" ".join(self.state.registration.notes))
 
     def render(self) -> None:
         """Renders the painter's cameras: what each sees of the surface."""
@@ -153,14 +163,19 @@ class JobRun:
         """The surface's winding, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
+    def _register_reference(self, progress: ProgressCallback) -> Registration:
+        state, settings = self.state, self.settings
+        direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+        return register_reference(
+            state.surface, state.reference, direction, progress, settings.painter == "draft"
+        )
+
+    def _load_registration(self, arrays: records.Arrays) -> Registration:
+        return records.load_registration(arrays, self.state.reference)
+
     def _render_orbits(self, progress: ProgressCallback) -> tuple[list[Orbit], list[GBuffer]]:
-        state = self.state
-        orbits = self.painter.orbits(
-            state.surface, state.reference, self.settings, lambda done: progress(ORBIT_SHARE * done)
-        )
-        return orbits, self._render_views(
-            orbits, lambda done: progress(ORBIT_SHARE + (1 - ORBIT_SHARE) * done)
-        )
+        orbits = self.painter.orbits(self.state.surface, self.state.registration)
+        return orbits, self._render_views(orbits, progress)
 
     def _render_again(self, arrays: records.Arrays) -> tuple[list[Orbit], list[GBuffer]]:
         # Rendering the views again is quicker than reading them from disk.
@@ -173,7 +188,13 @@ class JobRun:
     def _paint_views(self, progress: ProgressCallback) -> Painting:
         state, keep = self.state, partial(self.stages.cache_step, "paint")
         return self.painter.paint(
-            state.surface, state.buffers, state.reference, self.settings, progress, keep, self.show_preview
+            state.surface,
+            state.buffers,
+            state.registration.reference,
+            self.settings,
+            progress,
+            keep,
+            self.show_preview,
         )
 
     def _align_frames(self, progress: ProgressCallback) -> Alignment:
@@ -210,7 +231,7 @@ class JobRun:
         state, settings, keep = self.state, self.settings, partial(self.stages.cache_step, "refine")
         frames = state.painting.frames if state.painting else []
         images = select_condition_images(
-            state.reference, state.orbits, state.buffers, frames, settings.refine_views
+            state.registration.reference, state.orbits, state.buffers, frames, settings.refine_views
         )
         return refine(state.surface, state.texture, images, settings, progress, keep)
 

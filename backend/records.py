@@ -1,6 +1,7 @@
 """Conversion of the stages' outputs to plain arrays, which a job's folder stores, and back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,7 +9,9 @@ from .align.align import Alignment
 from .bake.bake import Texture
 from .fuse.observations import View
 from .mesh.surface import Surface
+from .paint.camera.registration import Registration, pack_matches, unpack_matches
 from .paint.painter import Painting
+from .paint.reference import Reference
 from .render.camera import Camera, Orbit
 
 Arrays = dict[str, np.ndarray]
@@ -40,6 +43,21 @@ def load_surface(arrays: Arrays) -> Surface:
             }
         )
     )
+
+
+def save_registration(registration: Registration) -> Arrays:
+    return {
+        "alpha": registration.reference.alpha,
+        "segmented": np.array(registration.reference.segmented),
+        "candidates": pack_matches(registration.candidates),
+        "given": np.array(registration.given),
+    }
+
+
+def load_registration(arrays: Arrays, reference: Reference) -> Registration:
+    """The registration from its arrays and the reference, which is decoded again."""
+    cut = replace(reference, alpha=arrays["alpha"], segmented=bool(arrays["segmented"]))
+    return Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:

@@ -8,6 +8,8 @@ from .bake.bake import Texture
 from .job_state import JobState
 from .mesh.prepare import job_uvs
 from .mesh.tiles import cut_tiles
+from .paint.camera.candidate_images import draw_candidate
+from .paint.camera.registration import Registration
 from .parallel import map_parallel
 from .render.camera import Camera
 from .render.contact_sheet import render_contact_sheet
@@ -33,13 +35,50 @@ def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
     )
 
 
+def make_check_result(state: JobState, seconds: dict[str, float]) -> Result:
+    """The result of a job that only checks the reference: the object's mask, and the candidate views.
+
+    Args:
+        state: the outputs of the stages up to ``register``.
+        seconds: time of each stage.
+    """
+    registration, surface = state.registration, state.surface
+    mask = np.round(255 * registration.reference.alpha).astype(np.uint8)[..., None]
+    images = map_parallel(
+        lambda match: draw_candidate(surface, state.reference, match.view), registration.candidates
+    )
+    textures = {"mask": mask} | {f"candidate.{number}": image for number, image in enumerate(images)}
+    report = {"seconds": _round_seconds(seconds), "notes": [*state.reference.notes, *registration.notes]}
+    return Result(
+        None,
+        {name: encode_png(image) for name, image in textures.items()},
+        report | report_registration(registration),
+    )
+
+
+def report_registration(registration: Registration) -> dict:
+    """What was found out about the reference's view, as plain data for JSON."""
+    return {
+        "doubtful": registration.doubtful,
+        "candidates": [
+            {
+                "azimuth": round((match.view.azimuth + 180) % 360 - 180, 2),
+                "elevation": round(match.view.elevation, 2),
+                "confidence": round(match.confidence, 3),
+                "camera": match.view.parameters().tolist(),
+            }
+            for match in registration.candidates
+        ],
+    }
+
+
 def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     """The report of a job, as plain data for JSON."""
     painting_notes = state.painting.notes if state.painting else ()
     orbit_notes = [note for orbit in state.orbits for note in orbit.notes]
     return {
         "settings": job.settings.to_dict(),
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "seconds": _round_seconds(seconds),
         "triangles": len(job.mesh.faces),
         "views": len(state.buffers),
         "coverage": round(state.texture.covered, 4),
@@ -47,7 +86,11 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
             (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"), None
         ),
         "notes": [*state.surface.notes, *orbit_notes, *painting_notes, *state.texture.notes],
-    }
+    } | report_registration(state.registration)
+
+
+def _round_seconds(seconds: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in seconds.items()}
 
 
 def view_direction(camera: Camera) -> dict[str, float]:
@@ -73,5 +116,6 @@ def encode_textures(texture: Texture, tiles: tuple[int, ...]) -> dict[str, np.nd
 
 
 def encode_png(image: np.ndarray) -> np.ndarray:
-    """(N,) uint8 PNG file of an image (H, W, 1 or 3) uint8."""
-    return cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].ravel()
+    """(N,) uint8 PNG file of an image (H, W, 1, 3 or 4) uint8."""
+    channels = image[..., [2, 1, 0, 3]] if image.shape[2] == 4 else image[..., ::-1]
+    return cv2.imencode(".png", channels, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].ravel()

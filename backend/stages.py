@@ -16,7 +16,7 @@ from .store import storage_error
 
 Output = TypeVar("Output")
 
-STAGES = ("prepare", "render", "paint", "align", "bake", "refine", "blend")
+STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine", "blend")
 """Names of the stages, in the order they run."""
 
 PAINT_SHARES = {"draft": 0.4, "orbitpainter": 0.9}
@@ -28,10 +28,10 @@ REFINE_SHARE = 0.5
 BLEND_SHARE = 0.05
 """Fraction of the time beside painting that the blend with an earlier texture takes, roughly."""
 
-GEOMETRY_SHARES = {"prepare": 0.31, "render": 0.19, "align": 0.19, "bake": 0.31}
+GEOMETRY_SHARES = {"prepare": 0.25, "register": 0.2, "render": 0.05, "align": 0.19, "bake": 0.31}
 """How the other stages divide what is left, roughly."""
 
-STAGE_FORMAT = 5
+STAGE_FORMAT = 6
 """Version of the stages' files. It is raised when any stage's arrays or their meaning change, so that older
 files are ignored."""
 

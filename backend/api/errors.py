@@ -55,6 +55,12 @@ class InvalidTarget(OrbitError):
     code = "invalid_target"
 
 
+class DoubtfulView(OrbitError):
+    """The view of the reference is uncertain, and the job was to stop in that case."""
+
+    code = "doubtful_view"
+
+
 class Cancelled(OrbitError):
     """The user cancelled the job."""
 

@@ -103,6 +103,10 @@ class Job:
             sRGB-encoded straight-alpha RGBA, row 0 at the top.
         settings: the options.
         kept: the texture of which only a region is repainted; None for an entirely new texture.
+        mask: which pixels of the reference show the object, bright where they do: an encoded image file (N,)
+            uint8 or pixels (H, W) uint8, of the reference's size; None if that is to be found.
+        check_reference: only find the object and the view, and return what was found: see
+            :class:`Result`.
     """
 
     id: str
@@ -111,6 +115,8 @@ class Job:
     reference: np.ndarray
     settings: Settings
     kept: Kept | None = None
+    mask: np.ndarray | None = None
+    check_reference: bool = False
 
     def __post_init__(self):
         if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
@@ -118,7 +124,12 @@ class Job:
 
     def body(self) -> dict:
         """The part of the job that travels as JSON."""
-        return {"job": self.id, "name": self.name, "settings": self.settings.to_dict()}
+        return {
+            "job": self.id,
+            "name": self.name,
+            "settings": self.settings.to_dict(),
+            "check_reference": self.check_reference,
+        }
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The part of the job that travels as raw frames."""
@@ -131,6 +142,7 @@ class Job:
             "corner_uvs": mesh.corner_uvs,
             "slots": mesh.slots,
             "reference": self.reference,
+            "mask": self.mask,
         }
         if self.kept:
             parts |= {"region": self.kept.region} | {
@@ -161,7 +173,16 @@ class Job:
             for name, array in arrays.items()
             if name != "region" and not name.startswith(KEEP_PREFIX)
         }
-        known = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "slots", "reference"}
+        known = {
+            "vertices",
+            "faces",
+            "polygons",
+            "corner_normals",
+            "corner_uvs",
+            "slots",
+            "reference",
+            "mask",
+        }
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
         if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):
@@ -172,7 +193,12 @@ class Job:
         pixels = reference.ndim == 3 and reference.shape[2] == 4 and reference.dtype in (np.uint8, np.float32)
         if not (encoded or pixels):
             raise ProtocolError("The reference must be an encoded file (N,) uint8 or pixels (H, W, 4).")
-        mesh = MeshData(**{name: array for name, array in arrays.items() if name != "reference"})
+        mask = arrays.get("mask")
+        if mask is not None and not (mask.dtype == np.uint8 and mask.ndim in (1, 2)):
+            raise ProtocolError("The mask must be an encoded file (N,) uint8 or pixels (H, W) uint8.")
+        mesh = MeshData(
+            **{name: array for name, array in arrays.items() if name not in ("reference", "mask")}
+        )
         return Job(
             body["job"],
             body["name"],
@@ -180,6 +206,8 @@ class Job:
             reference,
             Settings.from_dict(body["settings"]),
             Kept(kept, region) if kept else None,
+            mask,
+            body["check_reference"],
         )
 
 
@@ -193,8 +221,13 @@ class Result:
         textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey,
             1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface). With several
             UDIM tiles there is one file per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
+            A job that only checks the reference returns ``mask`` (linear grey, of the reference's size as it
+            was used) and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the
+            report's candidates projects it).
         report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
-            ``notes`` (sentences for the user).
+            ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``candidates``
+            (the likeliest views, best first: ``azimuth`` and ``elevation`` in degrees, ``confidence`` 0..1,
+            and ``camera``, the seven numbers of :class:`backend.paint.camera.ranking.View`).
         sheet: contact sheet, PNG file (N,) uint8: the reference, then the textured mesh from four sides, each
             square; or None.
     """

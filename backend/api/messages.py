@@ -7,14 +7,14 @@ import re
 
 from .errors import ProtocolError
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Protocol version, raised whenever the meaning of a message changes. Client and server must have the
 same."""
 
 FROM_CLIENT = {
     "hello": {"version": str},
     "ping": {},
-    "submit": {"job": str, "name": str, "settings": dict},
+    "submit": {"job": str, "name": str, "settings": dict, "check_reference": bool},
     "download": {"job": str, "model": str},
     "cancel": {"job": str},
     "retry": {"job": str},

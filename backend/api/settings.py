@@ -72,6 +72,12 @@ class Settings:
         minimum=-90.0,
         maximum=90.0,
     )
+    on_doubt: str = _setting(
+        "go",
+        "What happens if the view of the reference image is doubtful: 'go' textures with the likeliest one, "
+        "'stop' ends the job before anything is painted",
+        choices=("go", "stop"),
+    )
     refine: bool = _setting(
         False,
         "Refine the texture with TRELLIS.2: repair what the views show badly, fill what no view shows, and "

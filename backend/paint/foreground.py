@@ -1,7 +1,7 @@
 """The object in the reference: segmented from the background, and its colours continued beyond the
 outline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -51,7 +51,8 @@ def cut_out(reference: Reference) -> Reference:
             else "Hardly anything in the reference image is more than half opaque. Use an image whose "
             "object is opaque, and large enough to see."
         )
-    return reference.with_alpha(np.where(solid, alpha, 0).astype(np.float32))
+    segmented = reference.segmented or reference.opaque
+    return replace(reference, alpha=np.where(solid, alpha, 0).astype(np.float32), segmented=segmented)
 
 
 def keep_large_components(mask: np.ndarray) -> np.ndarray:

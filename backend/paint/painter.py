@@ -11,6 +11,7 @@ from ..mesh.surface import Surface
 from ..progress import ProgressCallback
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
+from .camera.registration import Registration
 from .preview import PreviewCallback
 from .reference import Reference
 
@@ -39,9 +40,7 @@ class Painting:
 class Painter(Protocol):
     """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
-    def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
-    ) -> list[Orbit]:
+    def orbits(self, surface: Surface, registration: Registration) -> list[Orbit]:
         """The cameras of the views to paint."""
         ...
 
@@ -55,6 +54,6 @@ class Painter(Protocol):
         load_or_run: LoadOrRun,
         show_preview: PreviewCallback,
     ) -> Painting:
-        """The frames of all views, in the order of the orbits' cameras; ``show_preview`` is called with small
-        images of them while they are painted."""
+        """The frames of all views, in the order of the orbits' cameras. The reference's alpha holds only the
+        object; ``show_preview`` is called with small images of the frames while they are painted."""
         ...

@@ -23,11 +23,13 @@ class Reference:
         color: (H, W, 3) float32 sRGB-encoded 0..1, straight alpha, row 0 at the top.
         alpha: (H, W) float32 0..1; all 1 where the image has none.
         notes: sentences for the user about what was converted.
+        segmented: whether the alpha was found by segmentation, and is not the image's own.
     """
 
     color: np.ndarray
     alpha: np.ndarray
     notes: tuple[str, ...] = ()
+    segmented: bool = False
 
     @property
     def opaque(self) -> bool:
@@ -39,16 +41,21 @@ class Reference:
         return replace(self, alpha=alpha)
 
 
-def decode(data: np.ndarray) -> Reference:
+def decode(data: np.ndarray, mask: np.ndarray | None = None) -> Reference:
     """Decodes the reference of a job.
 
     Args:
         data: an encoded image file (N,) uint8, or pixels (H, W, 4) uint8 or float32 sRGB straight alpha.
+        mask: an encoded image file (N,) uint8, or pixels (H, W) uint8, bright where the object is; it
+            replaces the image's alpha. None: the image has its own alpha, or none.
 
     Raises:
-        InvalidImage: not an image, damaged, empty, transparent everywhere or too small.
+        InvalidImage: not an image, damaged, empty, transparent everywhere or too small; or the mask is none
+            for this image.
     """
     image, notes = _decode_file(data) if data.ndim == 1 else (_from_pixels(data), [])
+    if mask is not None:
+        image.putalpha(_decode_mask(mask, image.size))
     if min(image.size) < MIN_REFERENCE_SIZE:
         raise InvalidImage(
             f"The reference image is only {image.width} x {image.height} pixels. "
@@ -62,6 +69,29 @@ def decode(data: np.ndarray) -> Reference:
     return Reference(
         np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]), tuple(notes)
     )
+
+
+def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """The mask as an 8-bit grey image; ``size`` is the reference's width and height."""
+    if data.ndim == 1:
+        try:
+            mask = ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes())))
+            # A cut-out image has its mask in its alpha.
+            mask = mask.getchannel("A") if "A" in mask.getbands() else mask.convert("L")
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+            raise InvalidImage(
+                "The mask is not an image file that can be read. Save it as a black and white PNG."
+            ) from None
+    else:
+        mask = Image.fromarray(data)
+    if mask.size != size:
+        raise InvalidImage(
+            f"The mask has {mask.width} x {mask.height} pixels and the reference image {size[0]} x "
+            f"{size[1]}. Draw the mask on the image itself, or scale it to the same size."
+        )
+    if mask.getextrema()[1] < 128:
+        raise InvalidImage("The mask is black everywhere. Paint the object white in it.")
+    return mask
 
 
 def _from_pixels(pixels: np.ndarray) -> Image.Image:

@@ -14,7 +14,6 @@ from ..api.weights import format_size
 from ..bake.bake import Texture
 from ..device import find_device
 from ..mesh.surface import Surface
-from ..paint.foreground import cut_out
 from ..paint.painter import LoadOrRun
 from ..paint.reference import Reference
 from ..progress import ProgressCallback
@@ -145,7 +144,7 @@ def select_condition_images(
 ) -> list[Reference]:
     """The images that condition the refinement: the reference and, if ``count`` is above 1, painted views of
     other sides, evenly spaced around the first orbit that has enough."""
-    images = [cut_out(reference)]
+    images = [reference]
     starts = np.cumsum([0, *(len(orbit.cameras) for orbit in orbits)])
     for orbit, start in zip(orbits, starts, strict=False):
         if len(orbit.cameras) >= count > 1:

@@ -94,7 +94,7 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, finished):
     on = rasterize_atlas(result.corner_uvs, 1024)[0] >= 0
     assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
     assert json.loads(json.dumps(result.report)) == result.report
-    assert set(result.report["seconds"]) == {"prepare", "render", "paint", "align", "bake"}
+    assert set(result.report["seconds"]) == {"prepare", "register", "render", "paint", "align", "bake"}
     fractions = [fraction for _, fraction in finished.calls]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] <= 1
@@ -119,7 +119,7 @@ def test_stages_of_an_earlier_version_are_repeated(knot_job, finished, tmp_path)
 
 
 def test_a_job_cancelled_in_one_stage_after_another_keeps_those_before(knot_job, finished, tmp_path):
-    for stage in ("render", "paint", "align", "bake"):
+    for stage in ("register", "render", "paint", "align", "bake"):
         with pytest.raises(Cancelled):
             pipeline.run(knot_job, tmp_path, ProgressRecorder(cancel_in=stage))
         done = STAGES[: STAGES.index(stage)]

@@ -1,4 +1,4 @@
-"""Finding the camera from which the reference was taken.
+"""Registering the reference with the mesh: which pixels show the object, and from which camera.
 
 1. ``search.py``: compares the mesh's outline from a sphere of directions with the object's on small images;
    the best directions are refined by least squares over seven camera parameters.

@@ -16,9 +16,7 @@ from ...progress import ProgressCallback
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
 from ...render.visibility import find_winding
-from ..camera.ranking import describe_doubts
-from ..camera.search import find_view
-from ..foreground import cut_out
+from ..camera.registration import Registration
 from ..painter import LoadOrRun, Painting
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
@@ -59,22 +57,17 @@ class DraftPainter:
     def __init__(self, config: DraftConfig = DraftConfig()):
         self.config = config
 
-    def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
-    ) -> list[Orbit]:
+    def orbits(self, surface: Surface, registration: Registration) -> list[Orbit]:
         """The reference's own view, then an orbit around and one over the top, both starting at its side of
         the mesh."""
-        cut, config = cut_out(reference), self.config
-        direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
-        match = find_view(surface, cut.alpha, direction, progress, cut.color)
-        view, (height, width) = match.view, cut.alpha.shape
+        config = self.config
+        view, (height, width) = registration.match.view, registration.reference.alpha.shape
         # The focal length at which the mesh's bounding sphere fills 96 % of the image.
         reach = float(np.linalg.norm(surface.vertices, axis=1).max())
         focal = 0.48 * np.sqrt(config.orbit_radius**2 - reach**2) / reach
         orbit = config.orbit_views, config.orbit_radius, focal, config.orbit_size, view.azimuth
-        notes = describe_doubts(match, direction is not None)
         return [
-            Orbit("reference", (view.camera(width, height),), notes),
+            Orbit("reference", (view.camera(width, height),), registration.notes),
             horizontal_orbit(*orbit),
             vertical_orbit(*orbit),
         ]

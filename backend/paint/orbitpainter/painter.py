@@ -20,7 +20,7 @@ from ...progress import ProgressCallback
 from ...render.camera import Orbit
 from ...render.gbuffer_images import normal_image, position_image
 from ...render.rasterize import GBuffer
-from ..foreground import cut_out
+from ..camera.registration import Registration
 from ..painter import LoadOrRun, Painting
 from ..preview import PreviewCallback, ignore_preview, make_preview_strip
 from ..reference import Reference
@@ -71,9 +71,7 @@ class Conditions(NamedTuple):
 class OrbitPainter:
     """Paints with the published model; see :class:`backend.paint.painter.Painter`."""
 
-    def orbits(
-        self, surface: Surface, reference: Reference, settings: Settings, progress: ProgressCallback
-    ) -> list[Orbit]:
+    def orbits(self, surface: Surface, registration: Registration) -> list[Orbit]:
         """The views that the weights were trained on."""
         card = ModelCard.read(weights_folder())
         both = cameras.orbits(card.size, card.frames, card.mirror)
@@ -93,13 +91,12 @@ class OrbitPainter:
 
         Raises:
             InvalidWeights: the weights are missing or damaged.
-            InvalidImage: no object can be told from the background.
         """
         model = Model(
             weights_folder(), find_device(settings.device), sampling=QUALITY_PRESETS[settings.quality]
         )
         model.check()
-        reference = cut_out(model.segment_reference(reference) if reference.opaque else reference)
+        reference = model.segment_reference(reference)
         conditions = Conditions(
             [position_image(buffer) for buffer in buffers],
             [normal_image(buffer, surface) for buffer in buffers],

@@ -10,7 +10,6 @@ from transformers import SamModel
 from transformers.utils.logging import disable_progress_bar
 
 from ...api.errors import InvalidWeights
-from ..foreground import keep_large_components, segment
 
 SAM_INPUT_SIZE = 1024
 """Width and height in pixels of the square that the network sees."""
@@ -46,9 +45,9 @@ def load_segmentation(folder: Path) -> SamModel:
     return network.eval()
 
 
-def segment_object(network: SamModel, color: np.ndarray) -> np.ndarray:
+def segment_object(network: SamModel, color: np.ndarray, foreground: np.ndarray) -> np.ndarray:
     """(H, W) float32 alpha 0..1 of the object in an image (H, W, 3) float32 sRGB: what the network finds in
-    the bounding box of the draft painter's foreground."""
+    the bounding box of a rough foreground (H, W) bool."""
     # The image in the upper left of a normalised square.
     height, width = color.shape[:2]
     scale = SAM_INPUT_SIZE / max(height, width)
@@ -60,7 +59,7 @@ def segment_object(network: SamModel, color: np.ndarray) -> np.ndarray:
     square = np.zeros((SAM_INPUT_SIZE, SAM_INPUT_SIZE, 3), np.float32)
     square[: resized.shape[0], : resized.shape[1]] = (255 * resized - SAM_MEAN) / SAM_STD
     # The network's mask for the box.
-    box = torch.from_numpy(_find_box(color) * np.float32(scale))[None, None]  # (1, 1, 4)
+    box = torch.from_numpy(_find_box(foreground) * np.float32(scale))[None, None]  # (1, 1, 4)
     with torch.no_grad():
         answer = network(
             pixel_values=torch.from_numpy(square).permute(2, 0, 1)[None],  # (1, 3, 1024, 1024)
@@ -81,11 +80,7 @@ def segment_object(network: SamModel, color: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
 
 
-def _find_box(color: np.ndarray) -> np.ndarray:
-    """(4,) float32 left, top, right and bottom in pixels of the object as the draft painter finds it; of the
-    whole image where it finds none."""
-    foreground = keep_large_components(segment(color) > 0.5)
-    if not foreground.any():
-        foreground = np.ones(foreground.shape, bool)
+def _find_box(foreground: np.ndarray) -> np.ndarray:
+    """(4,) float32 left, top, right and bottom in pixels of a mask."""
     rows, columns = (np.flatnonzero(foreground.any(axis=axis)) for axis in (1, 0))
     return np.float32([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])

@@ -302,7 +302,7 @@ def test_a_running_job_starts_over_after_an_update_to_another_version(watchers, 
         peer.say("hello", {"version": "0.0.1"})
         peer.say(
             "submit",
-            {"job": job_id, "name": "bake=sleep:2", "settings": {}},
+            {"job": job_id, "name": "bake=sleep:2", "settings": {}, "check_reference": False},
             {"vertices": mesh.vertices, "faces": mesh.faces, "reference": np.zeros(3, np.uint8)},
         )
         while (message := peer.hear()).type != "event" or message.body["stage"] != "bake":

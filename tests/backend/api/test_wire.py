@@ -9,7 +9,7 @@ from backend.api import messages, wire
 from backend.api.errors import ProtocolError, VersionMismatch
 
 ID = "0123456789abcdef" * 2
-SUBMIT = {"job": ID, "name": "Suzanne", "settings": {}}
+SUBMIT = {"job": ID, "name": "Suzanne", "settings": {}, "check_reference": False}
 
 
 def header(**changes) -> bytes:

@@ -204,7 +204,9 @@ def test_a_job_with_invalid_content_fails_with_its_error_and_leaves_nothing(
         "faces": np.array(faces, np.int32),
         "reference": np.zeros(3, np.uint8),
     }
-    peer.say("submit", {"job": job_id, "name": "broken", "settings": settings}, arrays)
+    peer.say(
+        "submit", {"job": job_id, "name": "broken", "settings": settings, "check_reference": False}, arrays
+    )
     event = peer.hear("event").body
     assert (event["job"], event["state"], event["error"]["code"]) == (job_id, "failed", code)
     assert peer.ask("list", answer="jobs").body == {"jobs": []}

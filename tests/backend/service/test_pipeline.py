@@ -16,7 +16,7 @@ from tests.servers import Watcher, api, new_id
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
-REAL_STAGES = ("prepare", "render", "paint", "align", "bake")
+REAL_STAGES = ("prepare", "register", "render", "paint", "align", "bake")
 
 
 @pytest.fixture

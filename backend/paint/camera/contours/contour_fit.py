@@ -13,10 +13,9 @@ import numpy as np
 from numba import njit
 from scipy.optimize import least_squares
 
-from backend.mesh.surface import Surface
-from backend.paint.camera.ranking import View
-from backend.render.rasterize import GBuffer, positions, rasterize
-
+from ....mesh.surface import Surface
+from ....render.rasterize import GBuffer, positions, rasterize
+from ..ranking import View
 from .features import oriented_edges
 from .templates import ORIENTATIONS
 

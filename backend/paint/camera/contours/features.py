@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from backend.image import resize_longest
-
+from ....image import resize_longest
 from .templates import ORIENTATIONS
 
 EDGE_SIZE = 320

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from backend.image import resize_longest
-from backend.mesh.surface import Surface
-from backend.paint.camera.ranking import View
-from backend.paint.camera.search import simplify_mesh
-from backend.parallel import map_parallel
-from backend.render.camera import look_at_origin
-
+from ....image import resize_longest
+from ....mesh.surface import Surface
+from ....parallel import map_parallel
+from ....render.camera import look_at_origin
+from ..ranking import View
+from ..search import simplify_mesh
 from .contour_fit import Fit, fit_view, observe_image
 from .features import measure_features
 from .template_search import Placement, place_templates

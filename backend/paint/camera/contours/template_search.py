@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 from numba import njit
 
-from backend.parallel import map_parallel
-
+from ....parallel import map_parallel
 from .features import Features
 from .templates import Templates
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from backend.mesh.surface import Surface
-from backend.parallel import map_parallel
-from backend.render.camera import Camera, look_at_origin
-from backend.render.rasterize import rasterize
+from ....mesh.surface import Surface
+from ....parallel import map_parallel
+from ....render.camera import Camera, look_at_origin
+from ....render.rasterize import rasterize
 
 TEMPLATE_SIZE = 128
 """Pixels along each side of a rendered template."""

@@ -8,7 +8,7 @@ import numpy as np
 from ....render.rasterize import GBuffer
 from ....render.sample import sample_bilinear
 from ....render.visibility import edge_distance, observe
-from ...foreground import add_mesh_interior, cut_out, extend_colors
+from ...foreground import add_mesh_interior, extend_colors
 from ...reference import Reference
 from .lettering import detect_lettering
 
@@ -36,7 +36,7 @@ class Projection:
     """The reference and what its view sees of the surface.
 
     Args:
-        reference: the image.
+        reference: the image, whose alpha holds only the object.
         buffer: the surface as the reference's camera sees it, at the image's resolution.
         winding: see :func:`backend.render.visibility.find_winding`.
 
@@ -54,14 +54,14 @@ class Projection:
 
     def __init__(self, reference: Reference, buffer: GBuffer, winding: int):
         self.buffer, self.winding = buffer, winding
-        segmented = reference.opaque
-        reference = cut_out(reference)
-        if segmented:
+        if reference.segmented:
             reference = reference.with_alpha(add_mesh_interior(reference.alpha, buffer.mask))
         self.alpha = reference.alpha
         shown = self.alpha > 0.5
         self.edge_distance = np.minimum(edge_distance(buffer), distance_to_outside(shown))
-        self.colors = extend_colors(reference, inset=1 + max(shown.shape) // 400 if segmented else 0)
+        self.colors = extend_colors(
+            reference, inset=1 + max(shown.shape) // 400 if reference.segmented else 0
+        )
         self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
         # The worse the outlines match, the further from an edge a pixel may still show what is behind or in
         # front of its surface.

@@ -15,7 +15,6 @@ from ....image import resize_longest
 from ....mesh.surface import Surface
 from ....render.camera import Camera
 from ....render.rasterize import normals, rasterize
-from ...foreground import cut_out
 from ...reference import Reference
 
 
@@ -58,7 +57,7 @@ def remove_shading(
         return reference
     # Fit the light on a small image.
     log_luma = np.log(np.maximum(reference.color @ np.float32([0.2126, 0.7152, 0.0722]), 0.02))
-    log_luma, alpha = (resize_longest(image, config.size) for image in (log_luma, cut_out(reference).alpha))
+    log_luma, alpha = (resize_longest(image, config.size) for image in (log_luma, reference.alpha))
     small = replace(camera, width=alpha.shape[1], height=alpha.shape[0])
     buffer = rasterize(surface.vertices, surface.faces, small)
     shown = cv2.erode((buffer.mask & (alpha > 0.98)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -18,7 +18,6 @@ from ....render.camera import Camera
 from ....render.rasterize import rasterize
 from ...camera.feature_edges import FeatureEdges, mesh_feature_edges
 from ...camera.outline import shrink_mask, signed_distance_field
-from ...foreground import cut_out
 from ...reference import Reference
 
 
@@ -53,7 +52,7 @@ def warp_to_mesh(
 ) -> Reference:
     """The reference, warped onto the mesh as its camera sees it; the reference itself if it matches already,
     or warping does not help."""
-    flow = fit_warp(cut_out(reference), camera, surface, config)
+    flow = fit_warp(reference, camera, surface, config)
     return reference if flow is None else warp_image(reference, flow)
 
 

@@ -8,12 +8,11 @@ import pytest
 import trimesh
 
 from backend import records
-from backend.api.settings import Settings
 from backend.paint.camera.feature_edges import FeatureEdges
 from backend.paint.camera.outline import angular_uncertainty
 from backend.paint.camera.ranking import View
+from backend.paint.camera.registration import register_reference
 from backend.paint.camera.search import find_view
-from backend.paint.draft.painter import DraftPainter
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit
 from backend.render.rasterize import positions, rasterize
@@ -81,8 +80,8 @@ def test_feature_edges_of_the_true_view_score_above_those_of_another(plaque):
     assert other_score < true_score - 2
 
 
-def notes_of(surface, image: np.ndarray, **settings) -> tuple[str, ...]:
-    return DraftPainter().orbits(surface, decode(image), Settings(**settings), quiet)[0].notes
+def notes_of(surface, image: np.ndarray, direction=None) -> tuple[str, ...]:
+    return register_reference(surface, decode(image), direction, quiet).notes
 
 
 def test_a_doubtful_view_asks_for_the_view_and_a_confident_one_does_not():
@@ -117,9 +116,9 @@ def test_a_bar_in_front_of_the_object_does_not_add_uncertainty():
 def test_a_given_view_with_another_outline_is_reported():
     surface = surface_of(make_boxes(((1, 0.1, 0.4), (0, 0, 0)), ((0.1, 0.1, 0.5), (0.4, 0, 0.4))))
     image = reference_image(surface, camera_at(0, 10, 256))
-    [note] = notes_of(surface, image, azimuth=90.0, elevation=10.0)
+    [note] = notes_of(surface, image, (90.0, 10.0))
     assert "given View" in note
-    assert notes_of(surface, image, azimuth=0.0, elevation=10.0) == ()
+    assert notes_of(surface, image, (0.0, 10.0)) == ()
 
 
 def test_notes_of_views_survive_on_disk():

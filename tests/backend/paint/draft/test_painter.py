@@ -7,6 +7,7 @@ import trimesh
 from backend.api.settings import Settings
 from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
+from backend.paint.camera.registration import register_reference
 from backend.paint.camera.search import find_view, simplify_mesh
 from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import DraftPainter
@@ -143,15 +144,12 @@ def test_a_plane_of_symmetry_maps_material_slots_onto_themselves(slot, normal):
 def paint_and_bake(surface, reference: np.ndarray, **settings):
     """The draft's texture and painting from an image (H, W, 4) uint8."""
     painter, settings = DraftPainter(), Settings(**settings)
-    reference = decode(reference)
-    cameras = [
-        camera
-        for orbit in painter.orbits(surface, reference, settings, ignore_progress)
-        for camera in orbit.cameras
-    ]
+    direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+    registration = register_reference(surface, decode(reference), direction, ignore_progress)
+    cameras = [camera for orbit in painter.orbits(surface, registration) for camera in orbit.cameras]
     buffers = render(surface, cameras)
     painting = painter.paint(
-        surface, buffers, reference, settings, ignore_progress, run_at_once, ignore_preview
+        surface, buffers, registration.reference, settings, ignore_progress, run_at_once, ignore_preview
     )
     texture = bake_frames(surface, buffers, painting.frames, painting.preference, 2048, 256)
     return texture, painting

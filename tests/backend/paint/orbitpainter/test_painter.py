@@ -13,6 +13,7 @@ from backend import pipeline
 from backend.api.errors import Cancelled, InvalidWeights, OutOfMemory
 from backend.api.job import Job
 from backend.api.settings import Settings
+from backend.paint.camera.registration import Registration
 from backend.paint.orbitpainter import agx, clips, layouts, memory_plan, painter
 from backend.paint.orbitpainter.cameras import close_orbit
 from backend.paint.orbitpainter.model import Model, ModelCard
@@ -156,7 +157,7 @@ def test_every_layout_paints_every_view(model, layout, reference):
     model(layout=layout)
     surface = pipeline.prepare(job(SETTINGS).mesh, 1024, lambda fraction: None)
     orbit_painter, fractions, shown = painter.OrbitPainter(), [], []
-    orbits = orbit_painter.orbits(surface, reference, SETTINGS, fractions.append)
+    orbits = orbit_painter.orbits(surface, Registration(reference))
     assert [orbit.name for orbit in orbits] == (
         ["horizontal"] if layout == "horizontal" else ["horizontal", "vertical"]
     )
