@@ -148,6 +148,7 @@ def add_camera(obj: bpy.types.Object, chance: random.Random) -> tuple[bpy.types.
     camera.matrix_world = Matrix.Translation(middle + shift + distance * back) @ turn.to_4x4()
     if camera.location.z < 0.03:  # not from below the ground
         camera.location += Vector((0, 0, 0.03 - camera.location.z))
+        bpy.context.view_layer.update()
     # The view of a point in the object's middle, in the object's frame: what the search has to find.
     toward = camera.matrix_world.translation - middle
     view = {

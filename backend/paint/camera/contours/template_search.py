@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numba import njit
 
-from ....parallel import map_parallel
+from ....parallel import iterate_parallel
+from ....progress import ProgressCallback
 from .features import Features
 from .templates import Templates
 
@@ -45,8 +46,8 @@ class Placement:
     y: float
 
 
-def place_templates(templates: Templates, features: Features) -> list[Placement]:
-    """The best placement of each template."""
+def place_templates(templates: Templates, features: Features, progress: ProgressCallback) -> list[Placement]:
+    """The best placement of each template; ``progress`` is called with the fraction done."""
     height, width = features.foreground.shape[1:]
     longest = max(height, width)
     count = int(np.log(SCALES[1] / SCALES[0]) / np.log(SCALE_STEP)) + 1
@@ -73,7 +74,11 @@ def place_templates(templates: Templates, features: Features) -> list[Placement]
                 best = Placement(number, float(score), float(size), float(x), float(y))
         return best
 
-    return map_parallel(place_one, range(len(templates)))
+    placements = []
+    for placement in iterate_parallel(place_one, range(len(templates))):
+        placements.append(placement)
+        progress(len(placements) / len(templates))
+    return placements
 
 
 def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
