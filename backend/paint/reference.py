@@ -22,14 +22,21 @@ class Reference:
     Attributes:
         color: (H, W, 3) float32 sRGB-encoded 0..1, straight alpha, row 0 at the top.
         alpha: (H, W) float32 0..1; all 1 where the image has none.
-        notes: sentences for the user about what was converted.
+        image_notes: sentences for the user about what was converted.
         segmented: whether the alpha was found by segmentation, and is not the image's own.
+        mask_notes: sentences for the user about why this alpha may not be the object.
     """
 
     color: np.ndarray
     alpha: np.ndarray
-    notes: tuple[str, ...] = ()
+    image_notes: tuple[str, ...] = ()
     segmented: bool = False
+    mask_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All sentences for the user."""
+        return self.image_notes + self.mask_notes
 
     @property
     def opaque(self) -> bool:
@@ -37,8 +44,8 @@ class Reference:
         return bool((self.alpha > 0.5).mean() > 0.999)
 
     def with_alpha(self, alpha: np.ndarray) -> "Reference":
-        """The same image with another foreground mask."""
-        return replace(self, alpha=alpha)
+        """The same image with another foreground mask, of which nothing is noted."""
+        return replace(self, alpha=alpha, mask_notes=())
 
 
 def decode(data: np.ndarray, mask: np.ndarray | None = None) -> Reference:

@@ -28,7 +28,7 @@ import numpy as np
 from backend.api.errors import InvalidMesh
 from backend.api.job import Job, Result
 
-STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
+STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
 
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:

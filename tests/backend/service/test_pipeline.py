@@ -82,4 +82,4 @@ def test_a_job_continues_after_a_cancellation_and_a_kill_in_every_real_stage(wat
     assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished, (
         "a finished stage was repeated"
     )
-    assert set(finished) == {"prepare.npz", "render.npz", "paint.npz", "align.npz"}
+    assert set(finished) == {"prepare.npz", "register.npz", "render.npz", "paint.npz", "align.npz"}
