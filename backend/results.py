@@ -62,6 +62,7 @@ def report_registration(registration: Registration) -> dict:
     """What was found out about the reference's view, as plain data for JSON."""
     return {
         "doubtful": registration.doubtful,
+        "doubts": list(registration.notes),
         "candidates": [
             {
                 "azimuth": round((match.view.azimuth + 180) % 360 - 180, 2),
