@@ -67,7 +67,8 @@ def cut_out(reference: Reference) -> Reference:
     solid = keep_large_components(alpha > 0.5)
     if solid.sum() < 0.002 * solid.size:
         raise InvalidImage(
-            "No object was found in the reference image. Use an image with a plain or transparent background."
+            "No object was found in the reference image. Use an image that shows the whole object before a "
+            "plain or transparent background."
             if reference.opaque
             else "Hardly anything in the reference image is more than half opaque. Use an image whose "
             "object is opaque, and large enough to see."

@@ -82,10 +82,15 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """The mask as an 8-bit grey image; ``size`` is the reference's width and height."""
     if data.ndim == 1:
         try:
-            mask = ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes())))
-            # A cut-out image has its mask in its alpha.
-            mask = mask.getchannel("A") if "A" in mask.getbands() else mask.convert("L")
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+            mask = _read_mask(ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes()))))
+        except (
+            UnidentifiedImageError,
+            Image.DecompressionBombError,
+            OSError,
+            SyntaxError,
+            ValueError,
+            EOFError,
+        ):
             raise InvalidImage(
                 "The mask is not an image file that can be read. Save it as a black and white PNG."
             ) from None
@@ -96,9 +101,28 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             f"The mask has {mask.width} x {mask.height} pixels and the reference image {size[0]} x "
             f"{size[1]}. Draw the mask on the image itself, or scale it to the same size."
         )
-    if mask.getextrema()[1] < 128:
+    darkest, brightest = mask.getextrema()
+    if brightest < 128:
         raise InvalidImage("The mask is black everywhere. Paint the object white in it.")
+    if darkest >= 128:
+        raise InvalidImage(
+            "The mask is white everywhere. Paint black what is not the object, or leave the mask out. If the "
+            "object fills the image, use one that shows the whole object."
+        )
     return mask
+
+
+def _read_mask(image: Image.Image) -> Image.Image:
+    """The mask in an image, 8-bit grey: its alpha, if that says anything, as in a cut-out image; else its
+    brightness."""
+    if "A" in image.getbands() or "transparency" in image.info:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema()[0] < 255:
+            return alpha
+        image = image.convert("RGB")
+    if image.mode.startswith(("I", "F")):
+        image = _convert_to_8_bits(image)
+    return image.convert("L")
 
 
 def _from_pixels(pixels: np.ndarray) -> Image.Image:

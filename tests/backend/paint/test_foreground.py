@@ -1,13 +1,12 @@
 """What is cut out of images without alpha, and what the user is told about it."""
 
 import io
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from backend.api.errors import InvalidImage
 from backend.paint.foreground import cut_out
 from backend.paint.reference import Reference, decode
 
@@ -262,3 +261,98 @@ CLEAN = {
     "antennas": antennas,
     "a speck of dust": lambda: figure().draw("rectangle", [40, 40, 50, 50], (90, 90, 90), other=True),
 }
+
+
+def overlap(found: Reference, truth: np.ndarray) -> float:
+    """Intersection over union."""
+    mask = found.alpha > 0.5
+    return (mask & truth).sum() / (mask | truth).sum()
+
+
+@pytest.mark.parametrize("quality", [0, 85])
+@pytest.mark.parametrize("name", CLEAN)
+def test_a_clean_object_is_cut_out_and_nothing_is_noted(name, quality):
+    found, truth = CLEAN[name]().cut(quality)
+    assert overlap(found, truth) > 0.95
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("quality", [0, 85])
+@pytest.mark.parametrize("name", THIN)
+def test_thin_parts_belong_to_the_object(name, quality):
+    found, truth = THIN[name]().cut(quality)
+    assert overlap(found, truth) > 0.97
+    assert found.notes == ()
+
+
+DOUBTFUL = PALE | CLOSE_UPS | BESIDE | SEVERAL
+
+
+def list_doubts(canvas: Canvas) -> tuple[str, ...]:
+    """What the user is told about an image that is not cut out exactly."""
+    try:
+        found, truth = canvas.cut()
+    except InvalidImage as error:
+        return (error.message,)
+    return () if overlap(found, truth) > 0.95 else found.mask_notes
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_an_object_that_is_not_cut_out_exactly_is_noted(name):
+    canvas = DOUBTFUL[name]()
+    doubts = list_doubts(canvas)
+    assert all(note.endswith(".") for note in doubts)
+    assert doubts or overlap(*canvas.cut()) > 0.95
+
+
+@pytest.mark.parametrize("name", ["cube", "white egg", "grey slab"])
+def test_a_faint_object_with_a_sharp_outline_is_cut_out(name):
+    found, truth = PALE[name]().cut()
+    assert overlap(found, truth) > 0.95
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_the_border_cuts_off_beside_the_object_is_left_out(name):
+    found, truth = BESIDE[name]().cut(85)
+    assert overlap(found, truth) > 0.95
+    assert len(found.notes) <= 1
+    assert all("was left out" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_things_are_noted(name):
+    [note] = SEVERAL[name]().cut()[0].mask_notes
+    assert "separate things" in note
+
+
+@pytest.mark.parametrize("name", ["left, top and bottom", "all but the corners"])
+def test_a_close_up_is_cut_out_and_noted(name):
+    found, truth = CLOSE_UPS[name]().cut()
+    assert overlap(found, truth) > 0.95
+    [note] = found.mask_notes
+    assert "borders of the reference image cut the object off" in note
+
+
+FULL = {"plain": (120, 60, 30), "wood": wood(), "noise": noisy(128, 30)}
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_an_object_that_fills_the_image_is_reported(name):
+    canvas = Canvas(FULL[name])
+    canvas.mask.paste(255, (0, 0, SIZE, SIZE))
+    assert any("whole object" in note for note in list_doubts(canvas))
+
+
+def test_an_alpha_of_the_images_own_is_kept_without_notes():
+    canvas = SEVERAL["front and back"]()
+    alpha = np.where(np.asarray(canvas.image).min(axis=2) < 255, 255, 0).astype(np.uint8)
+    found = cut_out(decode(np.dstack([np.asarray(canvas.image), alpha])))
+    np.testing.assert_array_equal(found.alpha > 0.5, alpha > 0)
+    assert found.notes == ()
+
+
+def test_another_mask_has_no_notes_of_the_one_before():
+    found, truth = SEVERAL["front and back"]().cut()
+    assert found.mask_notes
+    assert found.with_alpha(truth.astype(np.float32)).notes == found.image_notes
