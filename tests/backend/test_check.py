@@ -49,11 +49,12 @@ def test_a_check_returns_the_mask_and_an_image_of_each_candidate(knot_job, check
     report = result.report
     assert set(report["seconds"]) == {"prepare", "register"}
     assert {stage for stage, _ in fractions} == {"prepare", "register"}
-    assert fractions[0][1] == 0 and 0.9 < max(fraction for _, fraction in fractions) <= 1
+    assert fractions[0][1] == 0
+    assert 0.9 < max(fraction for _, fraction in fractions) <= 1
     assert json.loads(json.dumps(report)) == report
-    assert not report["doubtful"] and not report["doubts"]
+    assert (report["doubtful"], report["doubts"]) == (False, [])
     assert report["candidates"][0]["azimuth"] == pytest.approx(30, abs=3)
-    assert result.corner_uvs is None and result.sheet is None
+    assert (result.corner_uvs, result.sheet) == (None, None)
     mask = decode_png(result.textures["mask"])
     np.testing.assert_array_equal(mask > 127, knot_job.reference[..., 3] > 127)
     assert set(result.textures) == {"mask"} | {f"candidate.{n}" for n in range(len(report["candidates"]))}
@@ -73,7 +74,7 @@ def test_a_texture_reuses_the_stages_of_a_check(knot_job, checked, tmp_path):
 
 def test_a_doubtful_view_stops_a_job_before_painting_and_another_goes_on(ball_job, tmp_path):
     stopping = replace(ball_job, settings=replace(ball_job.settings, on_doubt="stop"))
-    with pytest.raises(DoubtfulView, match="uncertain.*Nothing was painted") as caught:
+    with pytest.raises(DoubtfulView, match=r"uncertain.*Nothing was painted") as caught:
         pipeline.run(stopping, tmp_path, ignore)
     candidates = caught.value.candidates
     assert set(candidates[0]) == {"azimuth", "elevation", "confidence", "camera"}
@@ -82,8 +83,9 @@ def test_a_doubtful_view_stops_a_job_before_painting_and_another_goes_on(ball_jo
     assert set(stamps) == {"prepare.npz", "register.npz"}
     assert store.fingerprint(stopping) == store.fingerprint(ball_job)
     report = pipeline.run(ball_job, tmp_path, ignore).report
-    assert report["doubtful"] and report["candidates"] == candidates
-    assert report["doubts"] and set(report["doubts"]) <= set(report["notes"])
+    assert (report["doubtful"], report["candidates"]) == (True, candidates)
+    assert report["doubts"]
+    assert set(report["doubts"]) <= set(report["notes"])
     assert len(set(report["notes"])) == len(report["notes"])
     assert all((tmp_path / name).stat().st_mtime_ns == stamp for name, stamp in stamps.items())
 
@@ -100,7 +102,7 @@ def test_a_mask_decides_what_the_object_is(knot_job, tmp_path):
     opaque[..., 3] = 255
     check = replace(knot_job, reference=opaque, mask=mask, check_reference=True)
     result = pipeline.run(check, tmp_path, ignore)
-    np.testing.assert_array_equal(decode_png(result.textures["mask"]), mask)
+    np.testing.assert_array_equal(decode_png(result.textures["mask"]) > 127, mask > 127)
     assert store.fingerprint(check) != store.fingerprint(replace(check, mask=None))
     assert store.fingerprint(check) != store.fingerprint(replace(check, mask=255 - mask))
 
@@ -145,19 +147,14 @@ def test_the_check_command_writes_mask_candidates_and_report(files, run_cli, tmp
     assert "candidate 0: azimuth" in output
     written = {path.name for path in tmp_path.iterdir()}
     assert {"mask.png", "candidate.0.png", "report.json"} <= written
-    np.testing.assert_array_equal(Image.open(tmp_path / "mask.png"), Image.open(files / "knot_mask.png"))
+    found, given = (np.asarray(Image.open(path)) for path in (tmp_path / "mask.png", files / "knot_mask.png"))
+    np.testing.assert_array_equal(found > 127, given > 127)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["candidates"]
     # A later stage in the same folder continues there.
     stamp = (tmp_path / "register.npz").stat().st_mtime_ns
-    local.run_stage(
-        "render",
-        files / "knot.ply",
-        files / "knot.png",
-        tmp_path,
-        Settings(),
-        mask_path=files / "knot_mask.png",
-    )
+    paths = files / "knot.ply", files / "knot.png"
+    local.run_stage("render", *paths, tmp_path, Settings(), mask_path=files / "knot_mask.png")
     assert (tmp_path / "register.npz").stat().st_mtime_ns == stamp
 
 
@@ -178,13 +175,7 @@ def test_a_doubtful_view_has_an_exit_code_of_its_own(run_cli, tmp_path):
 def test_a_mask_that_does_not_fit_is_reported_by_every_command(run_cli, tmp_path):
     Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
     arguments = ("knot.ply", "--image", "knot.png", "--mask", tmp_path / "small.png", "-o")
-    for command, output in (
-        ("texture", "out.glb"),
-        ("render", "r"),
-        ("paint", "p"),
-        ("bake", "b"),
-        ("refine", "f"),
-    ):
+    for command, output in (("texture", "out.glb"), ("render", "r"), ("paint", "p"), ("bake", "b")):
         code, _, errors = run_cli(command, *arguments, tmp_path / output)
         assert (code, "The mask has 9 x 9 pixels" in errors) == (2, True)
     code, _, errors = run_cli(
