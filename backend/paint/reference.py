@@ -14,6 +14,10 @@ MIN_REFERENCE_SIZE = 16
 MAX_REFERENCE_SIZE = 2048
 """Pixels along the longer side to which a larger image is downscaled: more detail than a texture keeps."""
 
+OPAQUE_FRACTION = 0.999
+"""Fraction of an image above which an alpha or a mask that covers it separates no object from a
+background."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -41,7 +45,7 @@ class Reference:
     @property
     def opaque(self) -> bool:
         """Whether the image has no alpha that separates the object from its background."""
-        return bool((self.alpha > 0.5).mean() > 0.999)
+        return bool((self.alpha > 0.5).mean() > OPAQUE_FRACTION)
 
     def with_alpha(self, alpha: np.ndarray) -> "Reference":
         """The same image with another foreground mask, of which nothing is noted."""
@@ -101,10 +105,10 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             f"The mask has {mask.width} x {mask.height} pixels and the reference image {size[0]} x "
             f"{size[1]}. Draw the mask on the image itself, or scale it to the same size."
         )
-    darkest, brightest = mask.getextrema()
-    if brightest < 128:
+    covered = (np.asarray(mask) > 127).mean()
+    if covered == 0:
         raise InvalidImage("The mask is black everywhere. Paint the object white in it.")
-    if darkest >= 128:
+    if covered > OPAQUE_FRACTION:
         raise InvalidImage(
             "The mask is white everywhere. Paint black what is not the object, or leave the mask out. If the "
             "object fills the image, use one that shows the whole object."
