@@ -8,11 +8,13 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``native:SECONDS`` waits in machine code that holds the interpreter's lock;
 - ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
 - ``children`` starts a process and waits for it;
+- ``doubt`` finds the view doubtful, and stops if the job's settings say so;
 - ``show:N`` sends a preview of N images;
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
 - ``chatter`` prints to standard output.
 
-A finished stage leaves a file with its name, and is skipped in the next run.
+A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
+ends after ``register``.
 """
 
 import errno
@@ -25,21 +27,28 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.api.errors import InvalidMesh
+from backend.api.errors import DoubtfulView, InvalidMesh
 from backend.api.job import Job, Result
 
-STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
+STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
+
+DOUBT = "The view is a test."
+CANDIDATES = [{"azimuth": 30.0, "elevation": 10.0, "confidence": 0.4}]
 
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
     ran = []
-    for number, stage in enumerate(STAGES):
+    stages = STAGES[:2] if job.check_reference else STAGES
+    doubtful = actions.get("register") == "doubt"
+    for number, stage in enumerate(stages):
         done = folder / f"{stage}.done"
         progress(stage, number / len(STAGES))
         if done.exists():
             continue
         action, _, argument = actions.get(stage, "sleep:0").partition(":")
+        if action == "doubt" and job.settings.on_doubt == "stop" and not job.check_reference:
+            raise DoubtfulView(DOUBT, candidates=CANDIDATES)
         _perform(
             action,
             argument,
@@ -52,9 +61,21 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
             file.write(f"{stage}\n")
         done.touch()
         ran.append(stage)
-    uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
     image = np.frombuffer(job.reference.tobytes()[:1000], np.uint8)
-    return Result(uvs, {"base_color": image}, {"ran": ran, "name": job.name}, sheet=image)
+    report = {
+        "ran": ran,
+        "name": job.name,
+        "settings": job.settings.to_dict(),
+        "mask": None if job.mask is None else list(job.mask.shape),
+        "doubtful": doubtful,
+        "doubts": [DOUBT] if doubtful else [],
+        "candidates": CANDIDATES,
+        "notes": [DOUBT] if doubtful else [],
+    }
+    if job.check_reference:
+        return Result(None, {"mask": image, "candidate.0": image}, report)
+    uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
+    return Result(uvs, {"base_color": image}, report, sheet=image)
 
 
 def _perform(action: str, argument: str, progress, show_preview, folder: Path, stage: str) -> None:
