@@ -2,9 +2,9 @@
 
 A pixel is paint times irradiance, and irradiance is a sum over lamps all around of how much of each reaches
 the point (:mod:`.transfer`), so that sun, sky, floor, cast shadows and ambient occlusion are one model. The
-lamps are fitted to differences of the logarithm between pixels that are near and of one chromaticity (retinex,
-Land and McCann 1971): within one paint, only light differs. Borders of paint and highlights are outliers to a
-redescending loss (Geman and McClure 1987); lamps are exponentials, so that none is negative.
+lamps are fitted to differences of the logarithm between pixels that are near and of one chromaticity
+(retinex, Land and McCann 1971): within one paint, only light differs. Borders of paint and highlights are
+outliers to a redescending loss (Geman and McClure 1987); lamps are exponentials, so that none is negative.
 """
 
 from dataclasses import dataclass, replace
@@ -65,10 +65,10 @@ class LampFit:
     """The light in an image.
 
     Attributes:
-        radiance: (K + 1, 3) float32, linear, of each lamp and of the surface itself, up to a factor per channel;
-            see :class:`.transfer.RadianceTransfer`.
-        explained: fraction, 0..1, of the differences within one piece of the mesh and one paint that this light
-            explains.
+        radiance: (K + 1, 3) float32, linear, of each lamp and of the surface itself, up to a factor per
+            channel; see :class:`.transfer.RadianceTransfer`.
+        explained: fraction, 0..1, of the differences within one piece of the mesh and one paint that this
+            light explains.
     """
 
     radiance: np.ndarray

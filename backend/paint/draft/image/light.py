@@ -4,7 +4,7 @@ Light is what :mod:`.lamps` fits. The edges of its shadows are a pixel or two be
 neither the view nor the mesh is exact: they are moved onto them before the image is divided by the light.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -26,9 +26,9 @@ class LightConfig:
     """How light is fitted, and how it is removed."""
 
     # Sampling of directions and depth maps.
-    transfer: TransferConfig = TransferConfig()
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     # The fit.
-    lamps: LampConfig = LampConfig()
+    lamps: LampConfig = field(default_factory=LampConfig)
     # Fraction of the differences that light has to explain to be removed.
     min_explained: float = 0.05
     # Quantile of irradiance on the object that counts as usual, and keeps its brightness.
@@ -55,13 +55,13 @@ class Unlit:
     """A reference without its light.
 
     Attributes:
-        reference: paint; the image itself if light explains nothing of it.
+        color: (H, W, 3) float32 sRGB, paint; the image itself if light explains nothing of it.
         irradiance: (H, W, 3) float32, linear, what was divided out: 1 is usual; None if nothing was.
         reliable: (H, W) bool, where paint is known: not in deep shadow, and no highlight.
         explained: fraction of the differences within one paint that light explains.
     """
 
-    reference: Reference
+    color: np.ndarray
     irradiance: np.ndarray | None
     reliable: np.ndarray
     explained: float
@@ -83,13 +83,13 @@ def remove_light(
     fit = fit_lamps(reference.color, alpha, camera, surface, transfer, config.lamps)
     if fit is None or fit.explained < config.min_explained:
         everywhere = np.ones(alpha.shape, bool)
-        return Unlit(reference, None, everywhere, 0.0 if fit is None else fit.explained)
+        return Unlit(reference.color, None, everywhere, 0.0 if fit is None else fit.explained)
     linear = to_linear(reference.color)
     log_light, inside = _light_image(linear, alpha, camera, surface, transfer, fit, config)
     light = np.exp(log_light)
     color = np.where((alpha > 0)[..., None], to_srgb(np.clip(linear / light, 0, 1)), reference.color)
     reliable = _find_reliable(reference.color, light, inside, config)
-    return Unlit(replace(reference, color=color.astype(np.float32)), light, reliable, fit.explained)
+    return Unlit(color.astype(np.float32), light, reliable, fit.explained)
 
 
 def _light_image(
