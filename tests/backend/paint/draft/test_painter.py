@@ -8,12 +8,15 @@ from backend.api.settings import Settings
 from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
 from backend.paint.draft.camera.search import find_view, simplify_mesh
+from backend.paint.draft.image.border_light import BorderLight
+from backend.paint.draft.image.color import to_linear, to_srgb
+from backend.paint.draft.image.projection import Projection
 from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
-from backend.render.rasterize import positions, rasterize, render
+from backend.render.rasterize import normals, positions, rasterize, render
 from tests.meshes import (
     bake_frames,
     camera_at,
@@ -243,3 +246,88 @@ def test_the_same_seed_gives_the_same_draft():
     image = reference_image(surface, camera_at(20, 40, 256))
     first, second = (paint_and_bake(surface, image, seed=5)[0] for _ in range(2))
     assert np.array_equal(first.base_color, second.base_color)
+
+
+def lit_image(surface, camera) -> np.ndarray:
+    """An image (H, W, 4) uint8 of one paint under a lamp from the left and a weak sky."""
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    cosine = normals(buffer, surface) @ np.float32([-0.75, -0.35, 0.56])
+    light = 0.2 + 0.9 * np.maximum(cosine, 0)
+    color = 255 * (np.float32([0.5, 0.35, 0.2]) * light[..., None]) ** (1 / 2.2)
+    return np.dstack([np.where(buffer.mask[..., None], color, 0), 255 * buffer.mask]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lit_drafts(surface):
+    """Frames of drafts from a lit image, with each value of the setting, and what each view does not see of
+    the image."""
+    reference = decode(lit_image(surface, camera_at(20, 15, 384)))
+    cameras = [camera_at(20, 15, 384), *(camera_at(20 + turn, 10, 256) for turn in (90, 180, 270))]
+    buffers = render(surface, cameras)
+    paintings = {
+        light: DraftPainter().paint(
+            surface, buffers, reference, Settings(light=light), ignore_progress, run_at_once, ignore_preview
+        )
+        for light in ("keep", "automatic", "remove")
+    }
+    return reference, buffers, paintings
+
+
+def spread(frames: list, buffers: list) -> float:
+    """Standard deviation of the logarithm of a plain paint's green over frames."""
+    return float(
+        np.std(
+            np.log(
+                np.maximum(
+                    np.concatenate(
+                        [frame[buffer.mask][:, 1] for frame, buffer in zip(frames, buffers, strict=True)]
+                    ),
+                    8.0,
+                )
+            )
+        )
+    )
+
+
+def test_hidden_sides_of_a_lit_image_are_painted_without_its_light(lit_drafts):
+    _, buffers, paintings = lit_drafts
+    keep, automatic = (spread(paintings[light].frames[1:], buffers[1:]) for light in ("keep", "automatic"))
+    assert automatic < 0.6 * keep
+
+
+@pytest.mark.parametrize(("light", "kept"), [("keep", True), ("automatic", True), ("remove", False)])
+def test_the_front_keeps_its_light_unless_it_is_to_be_removed(lit_drafts, light, kept):
+    reference, buffers, paintings = lit_drafts
+    frame, inside = paintings[light].frames[0], buffers[0].mask & (reference.alpha == 1)
+    likeness = psnr(frame[inside], 255 * reference.color[inside])
+    assert likeness > 40 if kept else likeness < 25
+    if not kept:
+        assert spread([frame], buffers[:1]) < 0.5 * spread([255 * reference.color], buffers[:1])
+
+
+def test_removed_light_is_reported(lit_drafts):
+    told = {
+        light: [note for note in painting.notes if "light" in note]
+        for light, painting in lit_drafts[2].items()
+    }
+    assert not told["keep"]
+    assert "hidden sides" in told["automatic"][0]
+    assert "all over" in told["remove"][0]
+
+
+def test_the_light_of_the_front_fades_over_its_border_without_a_step():
+    surface = surface_of(trimesh.creation.icosphere(5))
+    camera = camera_at(0, 0, 384)
+    buffer, voxels = rasterize(surface.vertices, surface.faces, camera), voxelize(surface, 96)
+    reference = decode(lit_image(surface, camera))
+    points = positions(buffer)
+    irradiance = np.repeat(np.float32(np.where(points[..., :1] < 0, 1.5, 0.4)), 3, axis=2)
+    border = BorderLight.measure(irradiance, Projection(reference, buffer, 1), voxels, 0)
+    # Along the equator from the border, where the ball turns away, to its back, on the dark side.
+    angle = np.radians(np.arange(75, 180, 0.5))
+    circle = 0.5 * np.column_stack([np.sin(angle), -np.cos(angle), 0 * angle])
+    shone = border.shine_on(np.full((len(circle), 3), 0.5, np.float32), circle.astype(np.float32))[:, 1]
+    dark = to_srgb(to_linear(np.float32(0.5)) * np.float32(0.4))
+    assert shone[0] == pytest.approx(dark, abs=0.01)
+    assert shone[angle > np.radians(115)] == pytest.approx(0.5, abs=0.01)
+    assert np.abs(np.diff(shone)).max() < 0.1 * (0.5 - dark)
