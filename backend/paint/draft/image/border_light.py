@@ -9,7 +9,7 @@ from ....mesh.voxels import Voxels, interpolate
 from ....neighbors import nearest_neighbors, weighted_mean
 from ....render.sample import sample_bilinear
 from .color import to_linear, to_srgb
-from .projection import Projection, smoothstep
+from .projection import LENIENT_TRUST, Projection, smoothstep
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class BorderLightConfig:
     blur: float = 0.04
     # Distance from what is shown at which light has faded to the usual.
     reach: float = 0.1
+    # Trust in the image from which on it shows a voxel: up to the border of what frames take from it.
+    min_trust: float = 0.25
     # Visible voxels that light is read from.
     max_samples: int = 4000
     # Nearest of those that a blur, and a hidden voxel's light, is mixed from.
@@ -48,8 +50,8 @@ class BorderLight:
         config: BorderLightConfig = BorderLightConfig(),
     ) -> "BorderLight | None":
         """From the irradiance (H, W, 3) float32 in an image; None if the image shows no voxel."""
-        _, trust = projection.look_up(voxels.positions, voxels.normals)
-        shown = np.flatnonzero(trust > 0.5)
+        _, trust = projection.look_up(voxels.positions, voxels.normals, LENIENT_TRUST)
+        shown = np.flatnonzero(trust > config.min_trust)
         if not len(shown):
             return None
         random = np.random.default_rng(seed)

@@ -33,6 +33,8 @@ class LampConfig:
     clipped: float = 0.985
     # Linear value of the brightest channel below which a pixel is noise.
     noise_floor: float = 0.004
+    # Usable pixels, at that size, below which the image shows too little.
+    min_pixels: int = 200
     # Pixels between the pixels of a pair, and the weight of all pairs of that distance.
     pair_distances: tuple[int, ...] = (2, 6, 16, 40)
     pair_weights: tuple[float, ...] = (1.0, 0.7, 0.5, 0.3)
@@ -102,9 +104,9 @@ def fit_lamps(
     )
     inside = cv2.erode((buffer.mask & (alpha > 0.98)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     usable = inside & (brightest < config.clipped) & (linear.max(axis=2) > config.noise_floor)
-    first, second, weight = sample_pairs(usable, config)
-    if len(first) < config.pairs:
+    if usable.sum() < config.min_pixels:
         return None
+    first, second, weight = sample_pairs(usable, config)
     # What each pixel receives of each lamp, and which pairs may have one paint.
     columns = transfer.columns(visible_points(buffer), normals(buffer, surface)[buffer.mask])
     columns = columns[usable[buffer.mask]]
@@ -183,10 +185,8 @@ def sample_pairs(usable: np.ndarray, config: LampConfig) -> tuple[np.ndarray, np
     index = np.full(usable.shape, -1)
     index[usable] = np.arange(usable.sum())
     rows, columns = np.nonzero(usable)
-    pairs = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0))]
+    pairs = []
     for distance, total in zip(config.pair_distances, config.pair_weights, strict=True):
-        if not len(rows):
-            break
         start = random.integers(0, len(rows), 4 * config.pairs)
         angle = random.uniform(0, 2 * np.pi, len(start))
         row = rows[start] + np.round(distance * np.sin(angle)).astype(int)

@@ -17,6 +17,8 @@ class SymmetryConfig:
     tolerance: float = 4 / 192
     # Fraction of the points that have to agree.
     min_fraction: float = 0.95
+    # Fraction of the points that have to agree before a plane is refined.
+    min_refined_fraction: float = 0.7
     # The same for a plane that is not refined: an exact one needs none.
     exact_tolerance: float = 1.5 / 192
     min_exact_fraction: float = 0.97
@@ -94,15 +96,17 @@ def find_mirror(
     tree = cKDTree(np.column_stack([points, slot]))
 
     def measure(plane: Plane, some: np.ndarray) -> np.ndarray:
-        """(M,) distances from some mirrored points to the surface."""
+        """(M,) distances from some mirrored points to the surface, infinite where they are far."""
         mirrored = np.column_stack([plane.reflect_points(points[some]), slot[some]])
-        return tree.query(mirrored, workers=-1)[0]
+        return tree.query(mirrored, distance_upper_bound=2 * config.tolerance, workers=-1)[0]
 
     planes = _candidate_planes(points)
     for plane in planes:
         if (measure(plane, chosen) < config.exact_tolerance).mean() > config.min_exact_fraction:
             return _create_mirror(plane, voxels, tree, slot, config)
     for plane in planes[::2]:
+        if (measure(plane, chosen) < config.tolerance).mean() < config.min_refined_fraction:
+            continue
         plane = _refine(plane, lambda trial: measure(trial, chosen[: config.refine_samples]), config)
         if (measure(plane, chosen) < config.tolerance).mean() >= config.min_fraction:
             return _create_mirror(plane, voxels, tree, slot, config)

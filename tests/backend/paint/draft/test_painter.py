@@ -16,7 +16,8 @@ from backend.paint.draft.painter import DraftPainter
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
-from backend.render.rasterize import normals, positions, rasterize, render
+from backend.render.rasterize import normals, positions, rasterize, render, visible_points
+from backend.render.visibility import observe
 from tests.meshes import (
     bake_frames,
     camera_at,
@@ -273,25 +274,25 @@ def lit_drafts(surface):
     return reference, buffers, paintings
 
 
-def spread(frames: list, buffers: list) -> float:
-    """Standard deviation of the logarithm of a plain paint's green over frames."""
-    return float(
-        np.std(
-            np.log(
-                np.maximum(
-                    np.concatenate(
-                        [frame[buffer.mask][:, 1] for frame, buffer in zip(frames, buffers, strict=True)]
-                    ),
-                    8.0,
-                )
-            )
-        )
-    )
+def spread(frames: list, masks: list) -> float:
+    """Standard deviation of the logarithm of a plain paint's green over masks (H, W) of frames (H, W, 3)."""
+    green = [frame[mask][:, 1] for frame, mask in zip(frames, masks, strict=True)]
+    return float(np.std(np.log(np.maximum(np.concatenate(green), 8.0))))
 
 
-def test_hidden_sides_of_a_lit_image_are_painted_without_its_light(lit_drafts):
+def hidden_pixels(surface, buffer, reference_buffer) -> np.ndarray:
+    """(H, W) bool: what a view sees and the reference's does not."""
+    mask = buffer.mask.copy()
+    face_normals = surface.face_normals[buffer.face[mask]]
+    seen = observe(visible_points(buffer), face_normals, reference_buffer, reference_buffer.depth, 0)[0]
+    mask[mask] = seen == 0
+    return mask
+
+
+def test_hidden_sides_of_a_lit_image_are_painted_without_its_light(surface, lit_drafts):
     _, buffers, paintings = lit_drafts
-    keep, automatic = (spread(paintings[light].frames[1:], buffers[1:]) for light in ("keep", "automatic"))
+    hidden = [hidden_pixels(surface, buffer, buffers[0]) for buffer in buffers[1:]]
+    keep, automatic = (spread(paintings[light].frames[1:], hidden) for light in ("keep", "automatic"))
     assert automatic < 0.6 * keep
 
 
@@ -302,7 +303,7 @@ def test_the_front_keeps_its_light_unless_it_is_to_be_removed(lit_drafts, light,
     likeness = psnr(frame[inside], 255 * reference.color[inside])
     assert likeness > 40 if kept else likeness < 25
     if not kept:
-        assert spread([frame], buffers[:1]) < 0.5 * spread([255 * reference.color], buffers[:1])
+        assert spread([frame], [inside]) < 0.5 * spread([255 * reference.color], [inside])
 
 
 def test_removed_light_is_reported(lit_drafts):
@@ -324,10 +325,10 @@ def test_the_light_of_the_front_fades_over_its_border_without_a_step():
     irradiance = np.repeat(np.float32(np.where(points[..., :1] < 0, 1.5, 0.4)), 3, axis=2)
     border = BorderLight.measure(irradiance, Projection(reference, buffer, 1), voxels, 0)
     # Along the equator from the border, where the ball turns away, to its back, on the dark side.
-    angle = np.radians(np.arange(75, 180, 0.5))
+    angle = np.radians(np.arange(70, 180, 0.5))
     circle = 0.5 * np.column_stack([np.sin(angle), -np.cos(angle), 0 * angle])
     shone = border.shine_on(np.full((len(circle), 3), 0.5, np.float32), circle.astype(np.float32))[:, 1]
     dark = to_srgb(to_linear(np.float32(0.5)) * np.float32(0.4))
-    assert shone[0] == pytest.approx(dark, abs=0.01)
+    assert shone[0] == pytest.approx(dark, abs=0.03)
     assert shone[angle > np.radians(115)] == pytest.approx(0.5, abs=0.01)
     assert np.abs(np.diff(shone)).max() < 0.1 * (0.5 - dark)

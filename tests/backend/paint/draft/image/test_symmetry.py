@@ -64,8 +64,11 @@ def test_what_lies_opposite_a_point_lies_on_the_surface():
     distance = cKDTree(dense).query(opposite[exists])[0]
     assert exists.mean() > 0.9
     assert np.quantile(distance, 0.95) < 0.004
+    # Of the beak, which looks aside, the plane alone puts some beside the surface.
     plain = cKDTree(dense).query(mirror.plane.reflect_points(points)[exists])[0]
-    assert np.quantile(plain, 0.95) > 2 * np.quantile(distance, 0.95)
+    beside = plain > 0.008
+    assert beside.sum() > 20
+    assert np.median(distance[beside]) < 0.5 * np.median(plain[beside])
 
 
 def test_nothing_lies_opposite_a_limb_that_only_one_side_has():
