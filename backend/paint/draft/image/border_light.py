@@ -20,6 +20,9 @@ class BorderLightConfig:
     blur: float = 0.04
     # Distance from what is shown at which light has faded to the usual.
     reach: float = 0.1
+    # Distance that a difference of 1 between two normals counts as: the inside of a shell has a light of its
+    # own.
+    normal_weight: float = 0.15
     # Trust in the image from which on it shows a voxel: up to the border of what frames take from it.
     min_trust: float = 0.25
     # Visible voxels that light is read from.
@@ -56,13 +59,13 @@ class BorderLight:
             return None
         random = np.random.default_rng(seed)
         sample = random.choice(shown, min(len(shown), config.max_samples), replace=False)
-        points = voxels.positions[sample]
-        pixels, _ = projection.buffer.camera.project(points.astype(np.float64))
+        pixels, _ = projection.buffer.camera.project(voxels.positions[sample].astype(np.float64))
         light = sample_bilinear(np.log(irradiance), pixels)
         # Blurred along what is shown, then carried to the rest.
-        distance, near = nearest_neighbors(points, points, config.blur_neighbours)
+        feature = np.hstack([voxels.positions, config.normal_weight * voxels.normals])
+        distance, near = nearest_neighbors(feature[sample], feature[sample], config.blur_neighbours)
         light = _mix(light, near, np.exp(-0.5 * (distance / config.blur) ** 2))
-        distance, near = nearest_neighbors(points, voxels.positions, config.neighbours)
+        distance, near = nearest_neighbors(feature[sample], feature, config.neighbours)
         fade = 1 - smoothstep(distance[:, 0], 0, config.reach)
         return BorderLight(voxels, _mix(light, near, 1 / (distance + 0.01) ** 2) * fade[:, None])
 
