@@ -161,7 +161,7 @@ def paint_factor(image: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> np
 def paint_psnr(image: np.ndarray, truth: np.ndarray, inside: np.ndarray, where: np.ndarray) -> float:
     """dB over pixels ``where``, after the factor within the mask."""
     scaled = image[where] * paint_factor(image, truth, inside)
-    return float(-10 * np.log10(max(np.square(scaled - truth[where]).mean(initial=0), 1e-9)))
+    return float(-10 * np.log10(np.square(scaled - truth[where]).sum() / max(scaled.size, 1) + 1e-9))
 
 
 def save_as_jpeg(color: np.ndarray) -> np.ndarray:
