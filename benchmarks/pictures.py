@@ -96,8 +96,9 @@ def main() -> None:
             report.add(f"{name}, {group}", *summarize(outcomes))
 
 
-def render_pictures(folder: Path, meshes: list[str], each: int) -> None:
-    """Renders what the folder does not hold yet, in Blender as a module."""
+def render_pictures(folder: Path, meshes: list[str], each: int, views: bool = False) -> None:
+    """Renders what the folder does not hold yet, in Blender as a module; with ``views`` the truth from other
+    sides, too."""
     (folder / "meshes").mkdir(parents=True, exist_ok=True)
     program = blenders.newest_module().program
     for mesh in meshes:
@@ -105,10 +106,16 @@ def render_pictures(folder: Path, meshes: list[str], each: int) -> None:
         if not arrays.exists():
             made = MESHES[mesh]()
             np.savez(arrays, vertices=made.vertices, faces=made.faces, part=made.part)
-        if any(not (folder / f"{mesh}_{number}.json").exists() for number in range(each)):
+        last = "views" if views else "azimuth"
+        if any(last not in _read_facts(folder / f"{mesh}_{number}.json") for number in range(each)):
             script = Path(__file__).with_name("picture_render.py")
-            command = [program, script, arrays, folder, str(each)]
+            command = [program, script, arrays, folder, each, *(["--views"] if views else [])]
             subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+
+
+def _read_facts(file: Path) -> dict:
+    """What a picture's JSON says; nothing where there is none yet."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def read_surface(path: Path) -> Surface:
