@@ -18,6 +18,8 @@ from .mesh.prepare import prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.camera.registration import Registration, register_reference
+from .paint.foreground import correct_reference
+from .paint.outline_image import make_outline_preview
 from .paint.painter import Painting
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import decode
@@ -48,7 +50,7 @@ def run(
     """
     stages = StageRunner(folder, progress, progress_shares(job.settings, job.kept is not None))
     if job.check_reference:
-        return make_check_result(run_until(job, stages, "register"), stages.seconds)
+        return make_check_result(run_until(job, stages, "register", show_preview), stages.seconds)
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
@@ -81,6 +83,11 @@ class JobRun:
             check(self.settings.device)
         self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
         reference = decode(job.reference, job.mask)
+        if job.strokes is not None:
+            reference = correct_reference(reference, job.strokes)
+            if job.check_reference:
+                # The user sees what a stroke did before the view is found.
+                self.show_preview(make_outline_preview(reference))
         self.state = JobState(balance_white(reference, self.settings.white_balance))
 
     def prepare(self) -> None:
