@@ -11,6 +11,7 @@ from bpy.props import (
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
+    IntVectorProperty,
     PointerProperty,
     StringProperty,
 )
@@ -197,6 +198,14 @@ class Pin(bpy.types.PropertyGroup):
     place: FloatVectorProperty(size=2, description="Position in the image, 0 to 1 from its lower left corner")
 
 
+class MaskStroke(bpy.types.PropertyGroup):
+    """What was drawn on the reference by one press of the mouse, see :mod:`.objects.strokes`."""
+
+    kind: StringProperty(description="OBJECT, GROUND or BOX")
+    points: StringProperty(description="JSON of the places in the image, 0 to 1 from its lower left corner")
+    radius: FloatProperty(description="Of the brush, as a fraction of the image's longer side")
+
+
 class ObjectProperties(bpy.types.PropertyGroup):
     """What is stored on an object about its textures."""
 
@@ -208,6 +217,16 @@ class ObjectProperties(bpy.types.PropertyGroup):
     )
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
+    strokes: CollectionProperty(type=MaskStroke)
+    mask: PointerProperty(
+        type=bpy.types.Image,
+        name="Mask",
+        description="The mask of the reference that was found before the first stroke",
+    )
+    mask_reference: PointerProperty(
+        type=bpy.types.Image, name="Corrected Reference", description="The image that was drawn on"
+    )
+    mask_size: IntVectorProperty(size=2, description="Width and height of the image that was drawn on")
     region: PointerProperty(
         type=bpy.types.Image,
         name="Region",
@@ -220,7 +239,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     pending: StringProperty(description="JSON of the job that this object waits for")
 
 
-_CLASSES = (SceneProperties, SavedSlot, Take, Pin, ObjectProperties)
+_CLASSES = (SceneProperties, SavedSlot, Take, Pin, MaskStroke, ObjectProperties)
 
 
 def register() -> None:

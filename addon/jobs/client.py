@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ...backend.api.errors import OrbitError
 from ...backend.api.events import JobEvent
 from ...backend.api.job import Kept, MeshData
@@ -62,6 +64,9 @@ class Client:
         reference: Reference,
         settings: Settings,
         kept: Kept | None = None,
+        mask: bytes | None = None,
+        strokes: Callable[[], np.ndarray] | None = None,
+        check_reference: bool = False,
     ) -> None:
         """Starts a job.
 
@@ -69,11 +74,14 @@ class Client:
             mesh: makes the mesh, on the client's thread. Do not touch the arrays behind it, or the reference,
                 after this call.
             kept: the texture of which only a region is repainted.
+            mask: image file of the reference's mask, as :class:`Job` takes it.
+            strokes: makes the strokes that correct the mask, on the client's thread.
+            check_reference: only find the object and the view.
 
         A mesh that cannot be made, a reference that cannot be read and every other error becomes a ``FAILED``
         event.
         """
-        self._post("submit", job_id, name, mesh, reference, settings, kept)
+        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, strokes, check_reference)
 
     def download(self, job_id: str, model: str) -> None:
         """Starts a job that downloads a model's weights; the user has agreed to it. Its result is empty."""

@@ -119,9 +119,22 @@ class ClientThread(threading.Thread):
         reference: Reference,
         settings: Settings,
         kept: Kept | None,
+        mask: bytes | None,
+        strokes: Callable[[], np.ndarray] | None,
+        check_reference: bool,
     ) -> None:
         try:
-            job = Job(job_id, name, mesh(), _read_pixels(reference), settings, kept)
+            job = Job(
+                job_id,
+                name,
+                mesh(),
+                _read_pixels(reference),
+                settings,
+                kept,
+                None if mask is None else np.frombuffer(mask, np.uint8),
+                check_reference,
+                strokes() if strokes else None,
+            )
             self._submit(job_id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(job_id, State.FAILED, error=error))
