@@ -17,6 +17,7 @@ from bpy.props import (
 )
 
 from ..backend.api.settings import Settings
+from .reference_check import automatic
 from .setup import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
@@ -32,7 +33,7 @@ def _enum_property(setting: str, label: str, names: dict, **more):
     )
 
 
-def _number_property(setting: str, label: str, kind):
+def _number_property(setting: str, label: str, kind, **more):
     """A number property with the range, default and description of a setting. Its default is 0 where the
     setting has none."""
     entry = _SETTINGS[setting]
@@ -42,6 +43,7 @@ def _number_property(setting: str, label: str, kind):
         default=entry.default or 0,
         min=entry.metadata["minimum"],
         max=entry.metadata["maximum"],
+        **more,
     )
 
 
@@ -50,11 +52,18 @@ def _on_model_change(settings, context) -> None:
     devices.refresh()
 
 
+def _on_reference_change(settings, context) -> None:
+    automatic.request_later()
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: the reference, the settings, and the objects of Texture Scene."""
 
     image: PointerProperty(
-        type=bpy.types.Image, name="Reference", description="Image that the texture is made from"
+        type=bpy.types.Image,
+        name="Reference",
+        description="Image that the texture is made from",
+        update=_on_reference_change,
     )
     painter: _enum_property(
         "painter",
@@ -89,6 +98,7 @@ class SceneProperties(bpy.types.PropertyGroup):
         name="View",
         description="Which view of the object the reference shows",
         default="AUTOMATIC",
+        update=_on_reference_change,
         items=[
             ("AUTOMATIC", "Automatic", "Find the view in which the mesh looks like the reference"),
             ("VIEWPORT", "This Viewport", "The reference shows the object as this viewport does"),
@@ -101,8 +111,8 @@ class SceneProperties(bpy.types.PropertyGroup):
             ("GIVEN", "Given", "Use the azimuth and elevation below"),
         ],
     )
-    azimuth: _number_property("azimuth", "Azimuth", FloatProperty)
-    elevation: _number_property("elevation", "Elevation", FloatProperty)
+    azimuth: _number_property("azimuth", "Azimuth", FloatProperty, update=_on_reference_change)
+    elevation: _number_property("elevation", "Elevation", FloatProperty, update=_on_reference_change)
     targets: EnumProperty(
         name="Objects",
         description="Which mesh objects Texture Scene textures",

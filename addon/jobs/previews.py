@@ -23,8 +23,8 @@ def store(job: str, images: Iterable[np.ndarray]) -> None:
 
 
 def to_preview_pixels(image: np.ndarray) -> np.ndarray:
-    """An image (H, W, 3 or 4) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose first row is
-    the lowest."""
+    """An image (H, W, 3 or 4) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose first row
+    is the lowest."""
     rgba = np.ones((*image.shape[:2], 4), np.float32)
     rgba[..., : image.shape[2]] = image[::-1] / np.float32(255)
     return rgba.ravel()

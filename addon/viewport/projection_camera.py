@@ -65,12 +65,3 @@ def clip_matrix(parameters: Sequence[float], width: int, height: int) -> np.ndar
         )
     )
     return projection @ to_camera
-
-
-def eye_position(parameters: Sequence[float]) -> np.ndarray:
-    """(3,) where the camera is, in the space of a job's mesh."""
-    azimuth, elevation = np.radians(parameters[:2])
-    distance = np.clip(np.exp(parameters[3]), 0.9, 30)
-    return distance * np.array(
-        (np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation))
-    )
