@@ -14,7 +14,7 @@ from .bake.region import blend_region, decode_kept
 from .device import find_device
 from .fuse.observations import observe_atlas
 from .job_state import JobState
-from .mesh.prepare import prepare
+from .mesh.prepare import clean, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.camera.registration import Registration, register_reference
@@ -93,6 +93,10 @@ class JobRun:
     def prepare(self) -> None:
         """Welds, cleans and normalises the mesh; its UVs are kept or made."""
         state = self.state
+        if self.job.check_reference:
+            # The view needs no UVs, which may take long to make.
+            state.surface = clean(self.job.mesh)
+            return
         state.surface = self.stages.run(
             "prepare",
             partial(prepare, self.job.mesh, self.settings.texture_size),

@@ -1,4 +1,4 @@
-"""Check Reference: a quick look at what the reference shows. Choose View takes one of the views that it has
+"""Check Reference: finds out what the reference shows. Choose View takes one of the views that it has
 found."""
 
 import bpy
@@ -13,7 +13,7 @@ class CheckReference(bpy.types.Operator):
     bl_idname = "orbit_texture.check_reference"
     bl_label = "Check Reference"
     bl_description = (
-        "Look for the object in the reference, and for the view from which it shows the active object. This "
+        "Find the object in the reference, and the view from which it shows the active object. This "
         "takes some seconds and changes nothing"
     )
     bl_options = {"INTERNAL"}

@@ -36,6 +36,8 @@ class _DrawingOperator:
         obj, image = context.object, context.scene.orbit_texture.image
         if obj is None or obj.type != "MESH":
             cls.poll_message_set("Make the mesh object active that the image is the reference of")
+        elif not obj.is_editable:
+            cls.poll_message_set("The object is linked from another file. Make it local first")
         elif image is None or not all(image.size):
             cls.poll_message_set("Choose a reference image first")
         else:
@@ -75,6 +77,13 @@ class _DrawingOperator:
         if stroke is None:
             return {"CANCELLED"}
         check = checks.find(obj, panel)
+        if check and check.is_turned(panel.image):
+            self.report(
+                {"ERROR"},
+                "Blender shows this photo sideways, because only its EXIF data says how to turn it. Save it "
+                "upright first.",
+            )
+            return {"CANCELLED"}
         mask_correction.add_stroke(obj, panel.image, stroke, check.mask_file if check else None)
         automatic.request_now()
         return {"FINISHED"}
@@ -169,7 +178,7 @@ class CorrectMask(bpy.types.Operator):
             return {"CANCELLED"}
         space = area.spaces.active
         space.image, space.ui_mode = context.scene.orbit_texture.image, "VIEW"
-        space.show_region_toolbar = space.show_region_ui = True
+        space.show_region_toolbar = space.show_region_tool_header = True
         with context.temp_override(area=area, region=_window_region(area)):
             bpy.ops.wm.tool_set_by_id(name=f"{mask_overlay.TOOL_PREFIX}object")
         if not bpy.app.background:

@@ -1,4 +1,4 @@
-"""Looks at the reference without being asked: when the user has chosen a reference, an object or a view, has
+"""Checks the reference without being asked: when the user has chosen a reference, an object or a view, has
 drawn on the mask, or has changed the mesh. Nothing happens when a file is opened."""
 
 import bpy
@@ -12,13 +12,14 @@ from ..viewport import redraw
 from .checks import checks
 
 PATIENCE = 0.3
-"""Seconds after the last change before it is looked at, since a slider changes many times."""
+"""Seconds after the last change before the reference is checked, since a slider changes many times."""
 
-_active_uid = 0
+_active_uid: int | None = None
+"""Of the object that was active at the last update; None before the first one."""
 
 
 def request_later() -> None:
-    """Looks at the reference soon, if that is wanted and possible then."""
+    """Checks the reference soon, if that is wanted and possible then."""
     if not _has_window() or not _is_wanted():
         return
     if bpy.app.timers.is_registered(_request):
@@ -27,7 +28,7 @@ def request_later() -> None:
 
 
 def request_now() -> None:
-    """Looks at the reference now, if that is wanted and possible."""
+    """Checks the reference now, if that is wanted and possible."""
     context = bpy.context
     obj, image = context.object, context.scene.orbit_texture.image
     if not _is_wanted() or obj is None or obj.type != "MESH" or obj.mode != "OBJECT" or not obj.select_get():
@@ -60,9 +61,11 @@ def _has_window() -> bool:
 @persistent
 def _on_depsgraph_update(scene, depsgraph) -> None:
     global _active_uid
-    obj = bpy.context.object
+    if depsgraph.mode != "VIEWPORT":
+        return
+    obj = getattr(bpy.context, "object", None)
     uid = obj.session_uid if obj else 0
-    chosen, _active_uid = uid != _active_uid, uid
+    chosen, _active_uid = _active_uid not in (None, uid), uid
     if obj is None or obj.type != "MESH" or obj.mode != "OBJECT":
         return
     changed = any(
@@ -85,7 +88,7 @@ def _on_undo(_scene, _depsgraph=None) -> None:
 def _on_load(_file) -> None:
     global _active_uid
     checks.clear()
-    _active_uid = bpy.context.object.session_uid if bpy.context.object else 0
+    _active_uid = None
 
 
 def register() -> None:

@@ -1,4 +1,4 @@
-"""One quick look at a reference: what was asked, and what was found."""
+"""One check of a reference: what was asked, and what was found."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,9 @@ from ..viewport.projection_camera import normalizing_matrix
 
 OUTLINE_SIZE = 512
 """Pixels along the longer side of the outline and of the mask, as they are kept here."""
+
+MAX_ASPECT_ERROR = 0.1
+"""Logarithm of the ratio of two aspect ratios, above which they are not the same."""
 
 MAX_CANDIDATES = 4
 """The most views that a user is asked to choose from."""
@@ -49,7 +52,7 @@ class Question:
 
 @dataclass(eq=False)
 class ReferenceCheck:
-    """A quick look, from its start.
+    """A check, from its start.
 
     Attributes:
         question: what it is about.
@@ -102,6 +105,13 @@ class ReferenceCheck:
         linear, offset = snapshot.matrix[:3, :3], snapshot.matrix[:3, 3]
         world = (snapshot.positions @ linear.T + offset).astype(np.float32)
         return normalizing_matrix(world, snapshot.corner_vertices[snapshot.loops]) @ snapshot.matrix
+
+    def is_turned(self, image: bpy.types.Image) -> bool:
+        """Whether the worker sees the image turned: it follows a photo's EXIF data, which Blender ignores."""
+        if self.mask is None:
+            return False
+        (height, width), shown = self.mask.shape, image.size[0] / image.size[1]
+        return abs(np.log(width / height / shown)) > MAX_ASPECT_ERROR
 
     def show_preview(self, pictures: np.ndarray, size: tuple[int, int]) -> None:
         """Takes the outline and the mask from a preview, (2, S, S, 3) uint8, while the view is looked for.

@@ -1,5 +1,6 @@
-"""The quick looks at references in this session."""
+"""The checks of references in this session."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import bpy
@@ -38,19 +39,12 @@ class ReferenceChecks:
     def find_shown(self, obj: bpy.types.Object | None, panel) -> ReferenceCheck | None:
         """Like :meth:`find`, but while an answer is awaited the last one about the same object and reference,
         if the view or the mask is all that has changed."""
-        check = self.find(obj, panel)
-        if check is None or check.outline is not None or check.error:
-            return check
-        return next(
-            (
-                other
-                for other in reversed(self.kept)
-                if other.outline is not None
-                and other.question.object_uid == check.question.object_uid
-                and other.question.image_uid == check.question.image_uid
-            ),
-            check,
-        )
+        return self._find_answered(obj, panel, lambda check: check.outline is not None)
+
+    def find_with_camera(self, obj: bpy.types.Object | None, panel) -> ReferenceCheck | None:
+        """Like :meth:`find_shown`, for one that has found a camera; None if there is none."""
+        check = self._find_answered(obj, panel, lambda check: check.camera is not None)
+        return check if check and check.camera else None
 
     def is_at_work(self, check: ReferenceCheck) -> bool:
         return queue.is_checking(check.job)
@@ -58,10 +52,10 @@ class ReferenceChecks:
     def request(
         self, obj: bpy.types.Object, context: bpy.types.Context, again: bool = False
     ) -> ReferenceCheck:
-        """Looks at the panel's reference for an object, unless the answer is known or awaited.
+        """Checks the panel's reference for an object, unless the answer is known or awaited.
 
         Args:
-            again: look even if the answer is known.
+            again: check even if the answer is known.
 
         Raises:
             OrbitError: the object or the image cannot be used, or no view fits the pins.
@@ -106,6 +100,20 @@ class ReferenceChecks:
         """Forgets everything: another file was opened, whose objects are others."""
         for check in list(self.kept):
             self._discard(check)
+
+    def _find_answered(self, obj, panel, has_answer: Callable) -> ReferenceCheck | None:
+        check = self.find(obj, panel)
+        if check is None or has_answer(check) or check.error:
+            return check
+        about = check.question.object_uid, check.question.image_uid
+        return next(
+            (
+                other
+                for other in reversed(self.kept)
+                if has_answer(other) and about == (other.question.object_uid, other.question.image_uid)
+            ),
+            check,
+        )
 
     def _end_others(self, check: ReferenceCheck) -> None:
         for other in [other for other in self.kept if other is not check and self.is_at_work(other)]:

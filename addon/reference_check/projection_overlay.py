@@ -28,6 +28,7 @@ void main() {
     mat3 linear = transpose(mat3(rows[0].xyz, rows[1].xyz, rows[3].xyz));
     eye = -inverse(linear) * vec3(rows[0].w, rows[1].w, rows[3].w);
     place = position;
+    facing = normal;
     seen = projector * vec4(position, 1.0);
     gl_Position = matrix * vec4(position, 1.0);
     gl_Position.z -= 5e-5 * gl_Position.w;  // in front of the surface itself
@@ -36,15 +37,14 @@ void main() {
 
 _PROJECTION_FRAGMENT_SHADER = """
 void main() {
-    vec3 normal = normalize(cross(dFdx(place), dFdy(place)));
-    float cosine = abs(dot(normal, normalize(eye - place)));
+    float cosine = abs(dot(facing, normalize(eye - place)));
     vec3 grey = vec3(0.08 + 0.1 * cosine);
     vec2 texel = seen.xy / seen.w * 0.5 + 0.5;
     bool inside = all(greaterThan(texel, vec2(0.0))) && all(lessThan(texel, vec2(1.0)));
-    bool visible = seen.w < texture(nearest, texel).r + 0.006;
+    bool visible = seen.w < texture(nearest, texel).r + 0.004 / max(cosine, 0.1);
     vec4 shown = texture(image, texel);  // linear and premultiplied with alpha
-    vec3 worn = mix(grey, shown.rgb / max(shown.a, 1e-6), shown.a);
-    color = vec4(inside && visible && cosine > 0.12 ? worn : grey, 1.0);
+    vec3 worn = mix(grey, shown.rgb / max(shown.a, 1e-6), smoothstep(0.6, 0.95, shown.a));
+    color = vec4(inside && visible && cosine > 0.06 ? worn : grey, 1.0);
 }
 """
 
@@ -65,7 +65,7 @@ def draw_projection(
 
     Args:
         image: the reference.
-        check: a look at it that has found a camera.
+        check: one of it that has found a camera.
         matrix: (4, 4) from world space to clip space.
     """
     batch = surface_shader.get_batch(obj)
@@ -114,12 +114,14 @@ def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
     interface.smooth("VEC3", "place")
     interface.smooth("VEC4", "seen")
     interface.flat("VEC3", "eye")
+    interface.flat("VEC3", "facing")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "matrix")
     info.push_constant("MAT4", "projector")
     for slot, name in enumerate(images):
         info.sampler(slot, "FLOAT_2D", name)
     info.vertex_in(0, "VEC3", "position")
+    info.vertex_in(1, "VEC3", "normal")
     info.vertex_out(interface)
     info.fragment_out(0, "VEC4", "color")
     info.vertex_source(_VERTEX_SHADER)
@@ -132,8 +134,8 @@ def _draw_in_viewport() -> None:
     obj, panel = context.object, context.scene.orbit_texture
     if not context.window_manager.orbit_texture_projection or obj is None or not obj.visible_get():
         return
-    check = checks.find_shown(obj, panel)
-    if check and check.camera and obj.mode == "OBJECT" and all(panel.image.size):
+    check = checks.find_with_camera(obj, panel)
+    if check and obj.mode == "OBJECT" and all(panel.image.size) and not check.is_turned(panel.image):
         draw_projection(obj, panel.image, check, context.region_data.perspective_matrix)
 
 

@@ -1,4 +1,4 @@
-"""The reference in the main panel, and what a quick look at it has found: the outline, sentences, and the
+"""The reference in the main panel, and what its check has found: the outline, sentences, and the
 views to choose from."""
 
 import bpy
@@ -17,7 +17,7 @@ _OUTLINE_SCALE = 8.0
 _CANDIDATE_COLUMNS = 2
 """Views to choose from, side by side."""
 
-_CANDIDATE_SCALE = 5.0
+_CANDIDATE_SCALE = 4.5
 """Size of the picture of a view, in units of Blender's icons."""
 
 
@@ -32,7 +32,7 @@ def draw_reference(layout, context) -> None:
         layout.template_ID(panel, "image", open="image.open")
         layout.template_icon(icons[0], scale=_OUTLINE_SCALE)
     if panel.image and context.object and context.object.type == "MESH":
-        _draw_buttons(layout, context, check)
+        _draw_buttons(layout, context)
     if check:
         draw_progress(layout, checks.find(context.object, panel))
         draw_findings(layout, context, check)
@@ -40,22 +40,26 @@ def draw_reference(layout, context) -> None:
             _draw_candidates(layout, context, check, icons[1:])
 
 
-def _draw_buttons(layout, context, check: ReferenceCheck | None) -> None:
+def _draw_buttons(layout, context) -> None:
     row = layout.row(align=True)
     shown = row.row(align=True)
-    shown.enabled = check is not None and check.camera is not None
-    shown.prop(context.window_manager, "orbit_texture_projection", icon="MOD_UVPROJECT", toggle=True)
+    shown.enabled = checks.find_with_camera(context.object, context.scene.orbit_texture) is not None
+    shown.prop(
+        context.window_manager, "orbit_texture_projection", text="Project", icon="MOD_UVPROJECT", toggle=True
+    )
     row.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")
+    if context.object.orbit_texture.strokes:
+        row.operator("orbit_texture.clear_mask", text="", icon="X")
     row.operator("orbit_texture.check_reference", text="", icon="FILE_REFRESH")
 
 
 def draw_progress(layout, check: ReferenceCheck | None) -> None:
-    """Draws that a look is awaited, nothing if it is not."""
+    """Draws that a check is awaited, nothing if it is not."""
     if check is None or not checks.is_at_work(check):
         return
     event = check.event
     waiting = event.state is State.QUEUED
-    text = rpt_(event.message) or iface_("Waiting") if waiting else rpt_("Looking at the reference")
+    text = rpt_(event.message) or iface_("Waiting") if waiting else rpt_("Checking the reference")
     layout.progress(factor=0.0 if waiting else event.fraction, text=text)
 
 

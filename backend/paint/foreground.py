@@ -78,11 +78,13 @@ def correct_reference(reference: Reference, strokes: np.ndarray) -> Reference:
     """
     height, width = reference.alpha.shape
     strokes = cv2.resize(strokes, (width, height), interpolation=cv2.INTER_NEAREST)
-    if not reference.opaque:
-        return reference.with_alpha(correct_mask(reference.color, reference.alpha, strokes))
-    if (strokes[border_mask(strokes.shape)] == GROUND_STROKE).all():
-        return reference.with_alpha(correct_mask(reference.color, None, strokes))
-    return reference.with_alpha(correct_mask(reference.color, segment(reference.color), strokes))
+    border, alpha = border_mask(strokes.shape), reference.alpha
+    if reference.opaque and (strokes[border] == GROUND_STROKE).all():
+        around = _touched(strokes == GROUND_STROKE, border)
+        alpha = correct_mask(reference.color, None, np.where(around, GROUND_STROKE, 0).astype(np.uint8))
+    elif reference.opaque:
+        alpha = segment(reference.color)
+    return reference.with_alpha(correct_mask(reference.color, alpha, strokes))
 
 
 def correct_mask(

@@ -10,17 +10,19 @@ IMAGE_SIZE = 512
 """Pixels along the longer side."""
 
 DIMMED = 0.3
-"""Brightness of what surrounds the object, relative to the reference."""
+"""Brightness of what surrounds the object, which is grey, relative to the reference."""
 
 OUTLINE_COLOR = (255, 170, 20)
 """sRGB of the outline."""
 
 
 def draw_outline(reference: Reference, size: int = IMAGE_SIZE) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB: the reference dimmed around the object, which is outlined."""
+    """(H, W, 3) uint8 sRGB: the reference, grey and dimmed around the object, which is outlined."""
     color, alpha = shrink_longest(reference.color, size), shrink_longest(reference.alpha, size)
-    shade = DIMMED + (1 - DIMMED) * np.clip(alpha, 0, 1)
-    image = np.round(255 * np.clip(color * shade[..., None], 0, 1)).astype(np.uint8)
+    # Grey, since transparent pixels may have any colour.
+    dimmed = np.repeat(DIMMED * cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    blended = dimmed + np.clip(alpha, 0, 1)[..., None] * (color - dimmed)
+    image = np.round(255 * np.clip(blended, 0, 1)).astype(np.uint8)
     solid = (alpha > 0.5).astype(np.uint8)
     contours, _ = cv2.findContours(solid, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     width = max(1, round(max(image.shape) / 200))

@@ -1,4 +1,4 @@
-"""A quick look at the reference, with a real server whose worker runs a scripted pipeline: see
+"""Checks of the reference, with a real server whose worker runs a scripted pipeline: see
 ``tests/pipelines/scripted.py``."""
 
 import json
@@ -9,7 +9,7 @@ import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs import previews
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.objects import mask_correction
-from bl_ext.user_default.orbit_texture.addon.reference_check import automatic
+from bl_ext.user_default.orbit_texture.addon.reference_check import automatic, mask_overlay
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import MAX_KEPT, checks
 from bl_ext.user_default.orbit_texture.addon.setup import install_process
 from bl_ext.user_default.orbit_texture.addon.setup.devices import ADDON_ID
@@ -40,7 +40,7 @@ def choose_reference(file, size=(60, 40)) -> bpy.types.Image:
     return panel().image
 
 
-def look():
+def check_now():
     """Presses Check Reference and waits for the answer."""
     bpy.ops.orbit_texture.check_reference()
     check = checks.find(bpy.context.object, panel())
@@ -49,10 +49,10 @@ def look():
 
 
 @pytest.mark.every_blender
-def test_a_look_finds_the_outline_and_leaves_no_trace_in_the_file():
+def test_a_check_finds_the_outline_and_leaves_no_trace_in_the_file():
     make.scripted_cube("Cube")
     counts = make.block_counts()
-    check = look()
+    check = check_now()
     assert check.report["candidates"][0]["azimuth"] == 10
     assert not check.asks
     assert check.outline.shape == (40, 60, 3)
@@ -64,14 +64,14 @@ def test_a_look_finds_the_outline_and_leaves_no_trace_in_the_file():
     assert not bpy.context.object.orbit_texture.pending
 
 
-def test_a_look_is_moved_before_the_waiting_jobs_and_not_counted():
+def test_a_check_is_moved_before_the_waiting_jobs_and_not_counted():
     make.scripted_cube("Running paint=sleep:1")
     bpy.ops.orbit_texture.texture_selected()
     make.scripted_cube("Waiting paint=sleep:0.2")
     bpy.ops.orbit_texture.texture_selected()
     poll_until(lambda: queue.entries[0].event.stage == "paint")
     make.scripted_cube("Looked at")
-    check = look()
+    check = check_now()
     assert check.report
     assert queue.entries[0].applied or queue.entries[0].result
     assert not queue.entries[1].is_settled
@@ -81,14 +81,14 @@ def test_a_look_is_moved_before_the_waiting_jobs_and_not_counted():
 
 def test_nothing_is_asked_twice():
     obj = make.scripted_cube("Cube")
-    first = look()
+    first = check_now()
     assert checks.request(obj, bpy.context) is first
     obj.location.x += 3  # where it stands does not matter
     bpy.context.view_layer.update()
     assert checks.request(obj, bpy.context) is first
     panel().view, panel().azimuth = "GIVEN", 42
     assert checks.find(obj, panel()) is None
-    assert look().report["candidates"][0]["azimuth"] == 42
+    assert check_now().report["candidates"][0]["azimuth"] == 42
     panel().view = "AUTOMATIC"
     assert checks.find(obj, panel()) is first
     obj.rotation_euler.z = 0.3
@@ -100,7 +100,7 @@ def test_nothing_is_asked_twice():
 
 def test_a_reference_with_other_content_is_asked_about_again(tmp_path):
     obj = make.scripted_cube("Cube")
-    first = look()
+    first = check_now()
     (tmp_path / "reference.png").write_bytes(make.png(60, 40, (1, 2, 3)) + b"more")
     second = checks.request(obj, bpy.context)
     assert second is not first
@@ -111,57 +111,57 @@ def test_a_reference_with_other_content_is_asked_about_again(tmp_path):
     assert checks.request(obj, bpy.context) is not third
 
 
-def test_a_newer_look_ends_the_older():
+def test_a_newer_check_ends_the_older():
     make.scripted_cube("First prepare=sleep:20")
     bpy.ops.orbit_texture.check_reference()
     first = checks.kept[-1]
     poll_until(lambda: first.event.stage == "prepare")
     make.scripted_cube("Second")
-    check = look()
+    check = check_now()
     assert check.report
     assert first not in checks.kept
     assert not queue.is_checking()
 
 
-def test_only_the_newest_looks_are_kept():
+def test_only_the_newest_checks_are_kept():
     make.scripted_cube("Cube")
     panel().view = "GIVEN"
     for azimuth in range(MAX_KEPT + 2):
         panel().azimuth = azimuth
-        look()
+        check_now()
     assert [check.question.view[1] for check in checks.kept] == list(range(2, MAX_KEPT + 2))
 
 
-def test_a_failed_look_says_why_and_is_not_asked_again():
+def test_a_failed_check_says_why_and_is_not_asked_again():
     obj = make.scripted_cube("Cube prepare=invalid")
-    check = look()
+    check = check_now()
     assert check.error.message == "This mesh is a test."
     assert checks.request(obj, bpy.context) is check
 
 
 def test_a_doubtful_view_is_asked_for_until_one_is_chosen():
     obj = make.scripted_cube("Cube candidates=4")
-    check = look()
+    check = check_now()
     assert check.asks
     assert len(previews.icon_ids(check.job)) == 5
     bpy.ops.orbit_texture.choose_view(index=2)
     assert (panel().view, panel().azimuth, panel().elevation) == ("GIVEN", 30, 5)
     chosen = checks.find(obj, panel())
     assert chosen is not check
-    assert checks.find_shown(obj, panel()) is check, "until the new look has an outline"
+    assert checks.find_shown(obj, panel()) is check, "until the new check has an outline"
     poll_until(lambda: chosen.report)
     assert chosen.report["candidates"][0]["azimuth"] == 30
     assert not chosen.asks
 
 
-def test_a_look_uses_no_model():
+def test_a_check_uses_no_model():
     make.scripted_cube("Cube")
     panel().painter, panel().refine = "orbitpainter", True
-    settings = look().report["settings"]
+    settings = check_now().report["settings"]
     assert (settings["painter"], settings["refine"]) == ("draft", False)
 
 
-def test_a_lost_connection_ends_a_look():
+def test_a_lost_connection_ends_a_check():
     make.scripted_cube("Cube prepare=sleep:20")
     bpy.ops.orbit_texture.check_reference()
     queue.close()
@@ -173,8 +173,8 @@ def test_a_lost_connection_ends_a_look():
 
 @pytest.fixture
 def window(monkeypatch):
-    """Blender has a window as far as the automatic look knows, and its timer is ours; the backend is
-    installed. Returns how often a look was wanted."""
+    """Blender has a window as far as the automatic check knows, and its timer is ours; the backend is
+    installed. Returns how often a check was wanted."""
     wanted = []
     monkeypatch.setattr(automatic, "_has_window", lambda: True)
     monkeypatch.setattr(automatic.queue_timer, "start", lambda: None)
@@ -185,7 +185,7 @@ def window(monkeypatch):
     return wanted
 
 
-def test_a_look_starts_when_a_reference_or_an_object_is_chosen(window, tmp_path):
+def test_a_check_starts_when_a_reference_or_an_object_is_chosen(window, tmp_path):
     obj = make.scripted_cube("Cube")
     bpy.context.view_layer.update()
     window.clear()
@@ -206,9 +206,9 @@ def test_a_look_starts_when_a_reference_or_an_object_is_chosen(window, tmp_path)
     assert not window
 
 
-def test_a_look_starts_again_when_the_mesh_has_changed(window):
+def test_a_check_starts_again_when_the_mesh_has_changed(window):
     obj = make.scripted_cube("Cube")
-    first = look()
+    first = check_now()
     window.clear()
     obj.data.vertices[0].co.x += 0.5
     obj.data.update()
@@ -220,7 +220,7 @@ def test_a_look_starts_again_when_the_mesh_has_changed(window):
 
 def test_nothing_starts_when_a_file_is_opened(window, tmp_path):
     make.scripted_cube("Cube")
-    look()
+    check_now()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "saved.blend"))
     window.clear()
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "saved.blend"))
@@ -265,7 +265,7 @@ def draw(kind: str, *points) -> None:
 
 def test_a_stroke_is_sent_with_the_mask_that_was_found_and_shown_at_once(window):
     obj = make.scripted_cube("Cube prepare=sleep:0.5")
-    found = look()
+    found = check_now()
     draw("OBJECT", (0.7, 0.5), (0.9, 0.5))
     check = checks.find(obj, panel())
     assert check is not found
@@ -285,7 +285,7 @@ def test_a_stroke_is_sent_with_the_mask_that_was_found_and_shown_at_once(window)
 
 def test_a_box_starts_over():
     obj = make.scripted_cube("Cube")
-    look()
+    check_now()
     draw("OBJECT", (0.7, 0.5))
     bpy.ops.orbit_texture.mask_box(points="[[0.8, 0.9], [0.2, 0.3]]")
     correction = mask_correction.get_correction(obj, panel().image)
@@ -296,9 +296,30 @@ def test_a_box_starts_over():
     assert len(obj.orbit_texture.strokes) == 1, "a box without a width is none"
 
 
+def test_a_photo_that_blender_shows_sideways_is_not_drawn_on(tmp_path):
+    obj = make.scripted_cube("Cube")
+    choose_reference(tmp_path / "sideways.png", (40, 60))  # the scripted mask is 60 x 40
+    assert check_now().is_turned(panel().image)
+    with pytest.raises(RuntimeError, match="EXIF data says how to turn it"):
+        draw("OBJECT", (0.7, 0.5))
+    assert not obj.orbit_texture.strokes
+
+
+def test_correct_mask_shows_the_reference_with_a_tool():
+    make.scripted_cube("Cube")
+    area = next(area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D")
+    area.ui_type = "IMAGE_EDITOR"
+    bpy.ops.orbit_texture.correct_mask()
+    space = area.spaces.active
+    assert space.image == panel().image
+    assert space.ui_mode == "VIEW"
+    with bpy.context.temp_override(area=area):
+        assert mask_overlay.active_tool(bpy.context) == "orbit_texture.mask_object"
+
+
 def test_each_stroke_is_undone_by_itself_and_asked_about_once(window):
     obj = make.scripted_cube("Cube")
-    look()
+    check_now()
     bpy.ops.ed.undo_push(message="Made")
     for x in (0.2, 0.4):
         draw("OBJECT", (x, 0.5))
@@ -322,7 +343,7 @@ def test_each_stroke_is_undone_by_itself_and_asked_about_once(window):
 @pytest.mark.every_blender
 def test_the_corrected_mask_is_saved_and_follows_a_rename(tmp_path):
     obj = make.scripted_cube("Cube")
-    look()
+    check_now()
     draw("OBJECT", (0.7, 0.5), (0.9, 0.5))
     before = mask_correction.get_correction(obj, panel().image)
     obj.name = panel().image.name = "Renamed"
@@ -366,12 +387,12 @@ def test_a_painted_reference_keeps_its_corrected_mask():
 def test_a_mask_for_another_size_is_dropped_with_a_sentence(tmp_path):
     obj = make.scripted_cube("Cube")
     draw("OBJECT", (0.7, 0.5))
-    image = choose_reference(tmp_path / "reference.png", (30, 50))
+    image = choose_reference(tmp_path / "reference.png", (30, 20))
     image.reload()
     assert mask_correction.get_correction(obj, image) is None
-    check = look()
+    check = check_now()
     assert check.notice == (
-        "The corrected mask was dropped: it was drawn on 60 x 40 pixels and the reference now has 30 x 50."
+        "The corrected mask was dropped: it was drawn on 60 x 40 pixels and the reference now has 30 x 20."
     )
     assert not obj.orbit_texture.strokes
     draw("OBJECT", (0.7, 0.5))

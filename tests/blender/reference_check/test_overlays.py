@@ -1,4 +1,4 @@
-"""What viewports and Image Editors draw of a look at the reference: drawn into offscreen images."""
+"""What viewports and Image Editors draw of a check of the reference: drawn into offscreen images."""
 
 import bpy
 import gpu
@@ -28,7 +28,7 @@ def reference_of_two_colors() -> bpy.types.Image:
 
 
 def check_from(obj, azimuth: float, elevation: float = 0.0, zoom: float = 0.5) -> ReferenceCheck:
-    """A look that has found a view from far away, with the object in the middle."""
+    """A check that has found a view from far away, with the object in the middle."""
     camera = [azimuth, elevation, 0.0, np.log(20), np.log(zoom), 0.5, 0.5]
     check = ReferenceCheck(Question(0, 0, (), ""), "", mesh_io.read_mesh(obj), job=str((azimuth, elevation)))
     check.report = {"candidates": [{"camera": camera}], "doubtful": False, "notes": []}

@@ -1,4 +1,4 @@
-"""A quick look end to end: a real server and a real worker find object and view in a rendered reference."""
+"""A check end to end: a real server and a real worker find object and view in a rendered reference."""
 
 import json
 from math import radians
@@ -42,7 +42,7 @@ def render_reference(file: Path) -> None:
     bpy.data.objects.remove(camera)
 
 
-def look():
+def check_now():
     bpy.ops.orbit_texture.check_reference()
     make.poll_until(queue, lambda: not queue.is_checking())
     check = checks.find(bpy.context.object, bpy.context.scene.orbit_texture)
@@ -51,14 +51,14 @@ def look():
 
 
 @pytest.mark.every_blender
-def test_a_look_finds_the_view_and_a_job_continues_from_it(graphics, tmp_path):
+def test_a_check_finds_the_view_and_a_job_continues_from_it(graphics, tmp_path):
     checks.clear()
     obj = make.suzanne(uvs=False)
     render_reference(tmp_path / "reference.png")
     panel = bpy.context.scene.orbit_texture
     panel.image = bpy.data.images.load(str(tmp_path / "reference.png"))
     panel.texture_size, panel.voxel_resolution = "1024", "128"
-    found = look()
+    found = check_now()
     best = found.report["candidates"][0]
     assert (best["azimuth"], best["elevation"]) == pytest.approx((AZIMUTH, ELEVATION), abs=4)
     assert found.outline.shape == (240, 320, 3)
@@ -67,7 +67,7 @@ def test_a_look_finds_the_view_and_a_job_continues_from_it(graphics, tmp_path):
 
     # A stroke over the middle of the object says that this is ground.
     bpy.ops.orbit_texture.mask_stroke(kind="GROUND", points=json.dumps([[0.5, 0.5]]))
-    corrected = look()
+    corrected = check_now()
     assert (corrected.mask[119:121, 159:161] == 0).all()
     assert (found.mask[119:121, 159:161] == 255).all()
 
