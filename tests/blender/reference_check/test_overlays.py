@@ -82,13 +82,17 @@ def test_the_front_wears_the_reference_and_the_back_is_grey(graphics):
 
 @pytest.mark.every_blender
 def test_surface_behind_other_surface_is_grey(graphics):
-    obj = make.cube()
-    bpy.ops.object.mode_set(mode="EDIT")
-    bpy.ops.mesh.delete(type="VERT")
     # A small plate in front of a large one, both facing the reference's camera.
-    bpy.ops.mesh.primitive_plane_add(size=2, rotation=(np.pi / 2, 0, 0), location=(0, 0.5, 0))
-    bpy.ops.mesh.primitive_plane_add(size=0.5, rotation=(np.pi / 2, 0, 0), location=(0, -0.5, 0))
-    bpy.ops.object.mode_set(mode="OBJECT")
+    corners = [
+        (side * x, y, side * z)
+        for side, y in ((1, 0.5), (0.25, -0.5))
+        for x, z in ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    ]
+    mesh = bpy.data.meshes.new("Plates")
+    mesh.from_pydata(corners, [], [(0, 1, 2, 3), (4, 5, 6, 7)])
+    obj = bpy.data.objects.new("Plates", mesh)
+    bpy.context.collection.objects.link(obj)
+    make.select(obj)
     drawn = draw(obj, check_from(obj, 0), reference_of_two_colors(), FRONT)
     assert not is_grey(drawn[8:-8, 8:-8]).any(), "from the reference's own view nothing is hidden"
     # From beside it, the shadow of the small plate on the large one shows.
