@@ -7,9 +7,18 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from .api import paths
-from .api.errors import InvalidSettings, OrbitError
+from .api.errors import DoubtfulView, InvalidSettings, OrbitError
 from .api.settings import Settings
 from .api.weights import MODELS
+
+EXIT_BAD_INPUT = 2
+"""An error of the input; nothing was written."""
+
+EXIT_DOUBTFUL = 3
+"""The view is doubtful and ``--on-doubt stop`` was given; nothing was painted."""
+
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
 
 
 def main() -> int:
@@ -18,6 +27,7 @@ def main() -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     add_texture(commands)
+    add_check(commands)
     for stage, outputs in (
         ("render", "position and normal orbits"),
         ("paint", "the painted orbits"),
@@ -37,16 +47,43 @@ def main() -> int:
     try:
         return options.command(options) or 0
     except OrbitError as error:
+        if getattr(options, "json", False):
+            print(json.dumps({"error": error.to_dict()}))
         print(error.message, file=sys.stderr)
-        return 2
+        return EXIT_DOUBTFUL if isinstance(error, DoubtfulView) else EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
 
 
 def add_job(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that describe a job, including one per field of :class:`Settings`."""
+    """Adds the arguments that describe a job."""
     parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
     parser.add_argument("--image", type=Path, required=True, help="reference image")
+    add_mask_and_settings(parser)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="TEXTURE",
+        help="repaint only a region of this texture: a base color on the mesh's UV map, or a folder with all "
+        "maps, as written by 'bake'",
+    )
+    parser.add_argument(
+        "--region",
+        type=Path,
+        metavar="MASK",
+        help="image on the UV map, black where the texture is kept unchanged",
+    )
+
+
+def add_mask_and_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the reference's mask, and an option per field of :class:`Settings`."""
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="image of the reference's size, bright where that shows the object; found automatically if not "
+        "given",
+    )
     for field in fields(Settings):
         kind = float if field.default is None else type(field.default)
         if kind is bool:
@@ -61,20 +98,6 @@ def add_job(parser: argparse.ArgumentParser) -> None:
             choices=field.metadata["choices"] or None,
             help=field.metadata["doc"],
         )
-
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        metavar="TEXTURE",
-        help="repaint only a region of this texture: a base color on the mesh's UV map, or a folder with all "
-        "maps, as written by 'bake'",
-    )
-    parser.add_argument(
-        "--region",
-        type=Path,
-        metavar="MASK",
-        help="image on the UV map, black where the texture is kept unchanged",
-    )
 
 
 def read_kept(options: argparse.Namespace):
@@ -103,13 +126,49 @@ def texture(options: argparse.Namespace) -> None:
     from . import local
 
     result = local.texture(
-        options.mesh, options.image, options.output, read_settings(options), read_kept(options)
+        options.mesh,
+        options.image,
+        options.output,
+        read_settings(options),
+        read_kept(options),
+        options.mask,
     )
     if options.json:
         print(json.dumps(result.report))
         return
     local.print_seconds(result.report["seconds"])
     print(*result.report["notes"], f"Written: {options.output}", sep="\n")
+
+
+def add_check(commands) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="find the object and the view in a reference, and write a mask, an image of the mesh for each "
+        "view that it may be, and report.json",
+    )
+    parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
+    parser.add_argument("image", type=Path, help="reference image")
+    parser.add_argument("folder", type=Path, help="output folder; 'bake' in the same folder continues there")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_mask_and_settings(parser)
+    parser.set_defaults(command=check)
+
+
+def check(options: argparse.Namespace) -> int:
+    from . import local
+
+    settings = read_settings(options)
+    report = local.check(options.mesh, options.image, options.folder, settings, options.mask)
+    if options.json:
+        print(json.dumps(report))
+    else:
+        for number, view in enumerate(report["candidates"]):
+            print(
+                f"candidate {number}: azimuth {view['azimuth']:.0f}°, elevation {view['elevation']:.0f}°, "
+                f"confidence {view['confidence']:.0%}"
+            )
+        print(*report["notes"], f"Written: {options.folder}", sep="\n")
+    return EXIT_DOUBTFUL if report["doubtful"] and settings.on_doubt == "stop" else 0
 
 
 def add_stage(commands, stage: str, outputs: str) -> None:
@@ -133,7 +192,13 @@ def run_stage(options: argparse.Namespace) -> None:
         settings = replace(settings, refine=True)
     print(
         *local.run_stage(
-            options.stage, options.mesh, options.image, options.output, settings, read_kept(options)
+            options.stage,
+            options.mesh,
+            options.image,
+            options.output,
+            settings,
+            read_kept(options),
+            options.mask,
         ),
         sep="\n",
     )

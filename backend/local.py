@@ -1,12 +1,12 @@
 """Jobs on mesh files, run in this process without Blender or a server."""
 
-import hashlib
 import io
 import json
 import os
 import sys
 import tempfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -27,19 +27,25 @@ from .stages import STAGES, StageRunner, progress_shares
 
 
 def texture(
-    mesh_path: Path, image_path: Path, output: Path, settings: Settings, kept: Kept | None = None
+    mesh_path: Path,
+    image_path: Path,
+    output: Path,
+    settings: Settings,
+    kept: Kept | None = None,
+    mask_path: Path | None = None,
 ) -> Result:
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
         kept: the texture of which only a region is repainted, see :func:`read_kept`.
+        mask_path: image of the reference's size, bright where that shows the object.
 
     Raises:
-        OrbitError: the input cannot be used; then nothing is written.
+        OrbitError: the input cannot be used, or the view is doubtful; then nothing is written.
     """
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
-    mesh, job = read_job(mesh_path, image_path, settings, kept)
+    mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
     with (
         tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder,
         store.convert_write_errors(output.parent),
@@ -50,8 +56,34 @@ def texture(
     return result
 
 
+def check(
+    mesh_path: Path, image_path: Path, folder: Path, settings: Settings, mask_path: Path | None = None
+) -> dict:
+    """Finds the object and the view in a reference, and writes what was found into a folder: the mask, an
+    image per candidate view, and ``report.json``. A job in the same folder continues from there.
+
+    Returns:
+        The report, see :class:`backend.api.job.Result`.
+    """
+    _, job = read_job(mesh_path, image_path, settings, mask_path=mask_path)
+    with store.convert_write_errors(folder):
+        _prepare_folder(folder, job)
+        for old in folder.glob("candidate.*.png"):
+            old.unlink()
+        result = pipeline.run(replace(job, check_reference=True), folder, print_progress)
+        _write_images(folder, result.textures)
+        _write_report(folder, result.report)
+    return result.report
+
+
 def run_stage(
-    stage: str, mesh_path: Path, image_path: Path, folder: Path, settings: Settings, kept: Kept | None = None
+    stage: str,
+    mesh_path: Path,
+    image_path: Path,
+    folder: Path,
+    settings: Settings,
+    kept: Kept | None = None,
+    mask_path: Path | None = None,
 ) -> list[Path]:
     """Runs a job up to a stage, in a folder that keeps the stages that earlier runs finished, and writes
     files to look at.
@@ -59,7 +91,7 @@ def run_stage(
     Returns:
         The files: videos and contact sheets of the orbits, or the textures.
     """
-    mesh, job = read_job(mesh_path, image_path, settings, kept)
+    mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
     with store.convert_write_errors(folder):
         _prepare_folder(folder, job)
         stages = StageRunner(folder, print_progress, progress_shares(settings, kept is not None))
@@ -80,21 +112,19 @@ def run_stage(
 
 
 def read_job(
-    mesh_path: Path, image_path: Path, settings: Settings, kept: Kept | None = None
+    mesh_path: Path,
+    image_path: Path,
+    settings: Settings,
+    kept: Kept | None = None,
+    mask_path: Path | None = None,
 ) -> tuple[MeshFile, Job]:
-    """The mesh file, and a job from it, the image and the settings. Equal inputs have equal job ids."""
+    """The mesh file, and a job from it, the image and the settings. Jobs with equal results have equal
+    ids."""
     mesh = read_mesh(mesh_path)
-    reference, data = _read_file("reference image", image_path), mesh.to_mesh_data()
-    digest = hashlib.sha256(json.dumps(settings.to_dict()).encode())
-    for array in (
-        data.vertices,
-        data.faces,
-        data.corner_uvs,
-        reference,
-        *((kept.region, *kept.textures.values()) if kept else ()),
-    ):
-        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-    return mesh, Job(digest.hexdigest()[:32], mesh_path.stem, data, reference, settings, kept)
+    reference = _read_file("reference image", image_path)
+    mask = _read_file("mask", mask_path) if mask_path else None
+    job = Job("", mesh_path.stem, mesh.to_mesh_data(), reference, settings, kept, mask)
+    return mesh, replace(job, id=store.fingerprint(job)[:32])
 
 
 def read_kept(textures: Path, mask: Path) -> Kept:
@@ -183,13 +213,22 @@ def _decode_maps(result: Result) -> dict[int, Maps]:
 
 def _write_texture(folder: Path, mesh: MeshFile, result: Result) -> list[Path]:
     """Writes the textures, the textured mesh and the report."""
-    written = []
-    for name, data in result.textures.items():
-        path = folder / f"{name}.png"
-        data.tofile(path)
-        written.append(path)
+    written = _write_images(folder, result.textures)
     write_mesh(folder / "textured.glb", mesh, result.corner_uvs, _decode_maps(result))
-    temporary = folder / "report.part"
-    temporary.write_text(json.dumps(result.report, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / "report.json")
+    _write_report(folder, result.report)
     return [*written, folder / "textured.glb", folder / "report.json"]
+
+
+def _write_images(folder: Path, images: dict[str, np.ndarray]) -> list[Path]:
+    """Writes PNG files (N,) uint8 by name."""
+    written = []
+    for name, data in images.items():
+        written.append(folder / f"{name}.png")
+        data.tofile(written[-1])
+    return written
+
+
+def _write_report(folder: Path, report: dict) -> None:
+    temporary = folder / "report.part"
+    temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    os.replace(temporary, folder / "report.json")

@@ -18,7 +18,7 @@ from .mesh.prepare import clean, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.camera.registration import Registration, register_reference
-from .paint.foreground import correct_reference
+from .paint.mask_correction import correct_reference
 from .paint.outline_image import make_outline_preview
 from .paint.painter import Painting
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
@@ -28,7 +28,7 @@ from .progress import JobProgress, ProgressCallback
 from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, find_winding
-from .results import make_check_result, make_result
+from .results import make_check_result, make_result, report_registration
 from .stages import StageRunner, progress_shares
 
 
@@ -45,12 +45,14 @@ def run(
         show_preview: called with small images of what is being painted.
 
     Raises:
+        DoubtfulView: the view is doubtful and the settings say to stop; what ran is kept.
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
             what to do.
     """
-    stages = StageRunner(folder, progress, progress_shares(job.settings, job.kept is not None))
+    shares = progress_shares(job.settings, job.kept is not None, job.check_reference)
+    stages = StageRunner(folder, progress, shares)
     if job.check_reference:
-        return make_check_result(run_until(job, stages, "register", show_preview), stages.seconds)
+        return make_check_result(job, run_until(job, stages, "register", show_preview), stages.seconds)
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
@@ -75,13 +77,9 @@ class JobRun:
 
     def __init__(self, job: Job, stages: StageRunner, show_preview: PreviewCallback):
         self.job, self.settings, self.stages, self.show_preview = job, job.settings, stages, show_preview
-        if self.settings.networks:
-            find_device(self.settings.device)
-        if self.settings.refines:
-            from .refine.refine import check  # torch takes seconds to import, which the draft does not need
-
-            check(self.settings.device)
-        self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
+        if not job.check_reference:
+            self._check_models()
+            self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
         reference = decode(job.reference, job.mask)
         if job.strokes is not None:
             reference = correct_reference(reference, job.strokes)
@@ -95,6 +93,7 @@ class JobRun:
         state = self.state
         if self.job.check_reference:
             # The view needs no UVs, which may take long to make.
+            self.stages.report_progress("prepare", 0.0)
             state.surface = clean(self.job.mesh)
             return
         state.surface = self.stages.run(
@@ -111,8 +110,12 @@ class JobRun:
         self.state.registration = self.stages.run(
             "register", self._register_reference, records.save_registration, self._load_registration
         )
-        if self.state.registration.doubtful and self.settings.on_doubt == "stop":
-            raise DoubtfulView(" ".join(self.state.registration.notes))
+        registration = self.state.registration
+        stops = self.settings.on_doubt == "stop" and not self.job.check_reference
+        if registration.doubtful and stops:
+            candidates = report_registration(registration)["candidates"]
+            advice = "Nothing was painted. To paint with this view all the same, set on_doubt to 'go'."
+            raise DoubtfulView(" ".join([*registration.notes, advice]), candidates=candidates)
 
     def render(self) -> None:
         """Renders the painter's cameras: what each sees of the surface."""
@@ -163,6 +166,15 @@ class JobRun:
                 records.save_texture,
                 records.load_texture,
             )
+
+    def _check_models(self) -> None:
+        """Raises an :class:`OrbitError` if a model that the job needs cannot run here."""
+        if self.settings.networks:
+            find_device(self.settings.device)
+        if self.settings.refines:
+            from .refine.refine import check  # torch takes seconds to import, which the draft does not need
+
+            check(self.settings.device)
 
     @cached_property
     def edges(self) -> list[np.ndarray]:

@@ -49,6 +49,7 @@ def save_registration(registration: Registration) -> Arrays:
     return {
         "alpha": registration.reference.alpha,
         "segmented": np.array(registration.reference.segmented),
+        "mask_notes": _pack_sentences(registration.reference.mask_notes),
         "candidates": pack_matches(registration.candidates),
         "given": np.array(registration.given),
     }
@@ -56,7 +57,12 @@ def save_registration(registration: Registration) -> Arrays:
 
 def load_registration(arrays: Arrays, reference: Reference) -> Registration:
     """The registration from its arrays and the reference, which is decoded again."""
-    cut = replace(reference, alpha=arrays["alpha"], segmented=bool(arrays["segmented"]))
+    cut = replace(
+        reference,
+        alpha=arrays["alpha"],
+        segmented=bool(arrays["segmented"]),
+        mask_notes=_unpack_sentences(arrays["mask_notes"]),
+    )
     return Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
 
 

@@ -36,10 +36,11 @@ def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
     )
 
 
-def make_check_result(state: JobState, seconds: dict[str, float]) -> Result:
+def make_check_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
     """The result of a job that only checks the reference: the object's mask, and the candidate views.
 
     Args:
+        job: the job.
         state: the outputs of the stages up to ``register``.
         seconds: time of each stage.
     """
@@ -52,7 +53,8 @@ def make_check_result(state: JobState, seconds: dict[str, float]) -> Result:
     textures = {"mask": mask, "outline": outline} | {
         f"candidate.{number}": image for number, image in enumerate(images)
     }
-    report = {"seconds": _round_seconds(seconds), "notes": [*state.reference.notes, *registration.notes]}
+    notes = [*surface.notes, *registration.reference.notes, *registration.notes]
+    report = {"settings": job.settings.to_dict(), "seconds": _round_seconds(seconds), "notes": notes}
     return Result(
         None,
         {name: encode_png(image) for name, image in textures.items()},
@@ -64,6 +66,7 @@ def report_registration(registration: Registration) -> dict:
     """What was found out about the reference's view, as plain data for JSON."""
     return {
         "doubtful": registration.doubtful,
+        "doubts": list(registration.notes),
         "candidates": [
             {
                 "azimuth": round((match.view.azimuth + 180) % 360 - 180, 2),
@@ -78,8 +81,15 @@ def report_registration(registration: Registration) -> dict:
 
 def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     """The report of a job, as plain data for JSON."""
-    painting_notes = state.painting.notes if state.painting else ()
-    orbit_notes = [note for orbit in state.orbits for note in orbit.notes]
+    registration = state.registration
+    notes = [
+        *state.surface.notes,
+        *registration.reference.notes,
+        *registration.notes,
+        *(note for orbit in state.orbits for note in orbit.notes),
+        *(state.painting.notes if state.painting else ()),
+        *state.texture.notes,
+    ]
     return {
         "settings": job.settings.to_dict(),
         "seconds": _round_seconds(seconds),
@@ -89,8 +99,9 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         "view": next(
             (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"), None
         ),
-        "notes": [*state.surface.notes, *orbit_notes, *painting_notes, *state.texture.notes],
-    } | report_registration(state.registration)
+        # Painters repeat what they know of the reference.
+        "notes": list(dict.fromkeys(notes)),
+    } | report_registration(registration)
 
 
 def _round_seconds(seconds: dict[str, float]) -> dict[str, float]:

@@ -31,18 +31,24 @@ BLEND_SHARE = 0.05
 GEOMETRY_SHARES = {"prepare": 0.25, "register": 0.2, "render": 0.05, "align": 0.19, "bake": 0.31}
 """How the other stages divide what is left, roughly."""
 
-STAGE_FORMAT = 6
+STAGE_FORMAT = 7
 """Version of the stages' files. It is raised when any stage's arrays or their meaning change, so that older
 files are ignored."""
 
 
-def progress_shares(settings: Settings, blends: bool) -> dict[str, float]:
+def progress_shares(settings: Settings, blends: bool, check_reference: bool = False) -> dict[str, float]:
     """The fraction of a job's time that each stage takes, roughly, in the order they run.
 
     Args:
         settings: the job's.
         blends: whether the texture is blended with an earlier one.
+        check_reference: whether the job ends after ``register``.
     """
+    if check_reference:
+        total = GEOMETRY_SHARES["prepare"] + GEOMETRY_SHARES["register"]
+        return dict.fromkeys(STAGES, 0.0) | {
+            stage: GEOMETRY_SHARES[stage] / total for stage in ("prepare", "register")
+        }
     paint = PAINT_SHARES.get(settings.painter, 0.0)
     shares = {"paint": paint}
     if blends:

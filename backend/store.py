@@ -93,10 +93,9 @@ def load_result(folder: Path) -> Result:
 
 
 def fingerprint(job: Job) -> str:
-    """SHA-256 of everything that determines a job's result: its content, its settings but for the device, and
-    the version of the pipeline."""
-    settings = {name: value for name, value in job.settings.to_dict().items() if name != "device"}
-    digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
+    """SHA-256 of everything that determines a job's result: its content, the relevant ones of its settings,
+    and the version of the pipeline."""
+    digest = hashlib.sha256(json.dumps([VERSION, job.settings.relevant()], sort_keys=True).encode())
     for name, array in job.arrays().items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))

@@ -35,7 +35,7 @@ _GIGABYTES_PER_MILLION_TRIANGLES = 1.0
 _TRELLIS2_GIGABYTES = max(size for source in TRELLIS2.sources for size in source.files.values()) / 1e9
 """TRELLIS.2's largest network in 16 bits, as a graphics card holds it; the processor uses 32 bits."""
 
-_STAGES = {"prepare", "render", "paint", "align", "bake"}
+_STAGES = {"prepare", "register", "render", "paint", "align", "bake"}
 """Stages that a job must have run for its time to count."""
 
 _pace = 1.0

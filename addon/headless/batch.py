@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from ...backend.api.errors import InvalidSettings, OrbitError, StorageError
-from ...backend.api.settings import Settings
+from ...backend.api.settings import IRRELEVANT_SETTINGS, Settings
 from ..jobs import reference
 from ..objects import mesh_io
 from . import contact_sheet, rules, texturing
@@ -19,7 +19,7 @@ from .rules import Plan, Rule
 _REFERENCE_KEYS = {"image", "images", "folder", "rule", "own_references"}
 """A job of the manifest needs at least one of these."""
 
-_JOB_KEYS = {"blend", "objects", "output", *_REFERENCE_KEYS, *rules.SETTING_NAMES}
+_JOB_KEYS = {"blend", "objects", "output", "mask", "masks", *_REFERENCE_KEYS, *rules.SETTING_NAMES}
 """All keys that a job of the manifest may have."""
 
 
@@ -32,6 +32,7 @@ class BatchJob:
         output: the .blend to write; its report is beside it as ``.json``.
         objects: names, or None for every visible mesh.
         image: the reference for the objects that get no other one, or None.
+        mask: which pixels of that reference show the object, or None.
         folder: contains an image per object, with the object's name; or None.
         rules: references and settings of some objects.
         settings: the settings before collections, objects and rules override them.
@@ -41,6 +42,7 @@ class BatchJob:
     output: Path
     objects: tuple[str, ...] | None
     image: Path | None
+    mask: Path | None
     folder: Path | None
     rules: tuple[Rule, ...]
     settings: Settings
@@ -53,6 +55,7 @@ class BatchJob:
             image=self.image and (lambda: reference.from_file(self.image)),
             folder=str(self.folder or ""),
             rules=self.rules,
+            mask=self.mask and (lambda: reference.from_file(self.mask, "mask")),
         )
 
     @property
@@ -83,20 +86,20 @@ def read_manifest(file: Path) -> list[BatchJob]:
     return jobs
 
 
-def run(jobs: list[BatchJob], listener: texturing.Listener, keep: bool = True) -> bool:
-    """Runs jobs one after another; returns whether all succeeded. A failed job does not stop the others.
+def run(jobs: list[BatchJob], listener: texturing.Listener, keep: bool = True) -> list[str]:
+    """Runs jobs one after another; returns the codes of all errors. A failed job does not stop the others.
 
     Args:
         keep: write a job's output with the takes that succeeded; else write it only if all succeeded.
     """
-    succeeded = True
+    codes = []
     for job in jobs:
         try:
-            succeeded &= _run_job(job, listener, keep)
+            codes += _run_job(job, listener, keep)
         except OrbitError as error:
             listener({"event": "error", "blend": str(job.blend), **error.to_dict()})
-            succeeded = False
-    return succeeded
+            codes.append(error.code)
+    return codes
 
 
 def report_rows(jobs: list[BatchJob]) -> list[Row]:
@@ -130,12 +133,18 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
             "[[job.rule]], or own_references = true if the objects have their own."
         )
     blend = folder / entry["blend"]
-    named = [{"objects": [name], "image": file} for name, file in entry.get("images", {}).items()]
+    images, masks = entry.get("images", {}), entry.get("masks", {})
+    named = [
+        {"objects": [name]}
+        | {key: files[name] for key, files in (("image", images), ("mask", masks)) if name in files}
+        for name in images | masks
+    ]
     return BatchJob(
         blend=blend,
         output=folder / entry["output"] if "output" in entry else output / blend.name,
         objects=tuple(entry["objects"]) if "objects" in entry else None,
         image=folder / entry["image"] if "image" in entry else None,
+        mask=folder / entry["mask"] if "mask" in entry else None,
         folder=folder / entry["folder"] if "folder" in entry else None,
         rules=rules.read_rules([*named, *entry.get("rule", [])], folder),
         settings=Settings.from_dict(
@@ -144,8 +153,8 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
     )
 
 
-def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
-    """Textures the objects that are missing in the job's output; returns whether all succeeded."""
+def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> list[str]:
+    """Textures the objects that are missing in the job's output; returns the codes of the errors."""
     if not job.blend.is_file():
         raise StorageError(f"There is no file {job.blend}. Correct the manifest.")
     if job.output.resolve() == job.blend.resolve():
@@ -158,7 +167,7 @@ def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
     for name in sorted(done):
         listener({"event": "skipped", "object": name, "file": str(job.output)})
     if complete and len(done) == len(known):
-        return True
+        return []
     # The takes of an earlier run are in its output, so the other ones are added there.
     bpy.ops.wm.open_mainfile(filepath=str(job.output if done else job.blend), load_ui=False)
     objects = [obj for obj in texturing.find_objects(job.objects) if obj.name not in done]
@@ -173,26 +182,31 @@ def _run_job(job: BatchJob, listener: texturing.Listener, keep: bool) -> bool:
     outcomes = texturing.run_into(job.output, objects, job.plan, record_and_report, keep)
     known |= {name: outcome for outcome in outcomes for name in outcome["objects"]}
     _write_report(job, key, known, complete=True)
-    return all(outcome["state"] == "finished" for outcome in outcomes)
+    return [outcome["error"]["code"] for outcome in outcomes if outcome["error"]]
 
 
 def _hash_inputs(job: BatchJob) -> str:
     """A hash of everything that the result depends on: the contents of the files, the objects and the
-    settings."""
+    relevant settings."""
     folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
     images = [
         job.image,
-        *(rule.image for rule in job.rules),
+        job.mask,
+        *(file for rule in job.rules for file in (rule.image, rule.mask)),
         *(file for file in folder if file.suffix in reference.EXTENSIONS),
     ]
     inputs = [
         _hash_file(job.blend),
         job.objects,
-        [asdict(rule) for rule in job.rules],
-        job.settings.to_dict(),
+        [asdict(rule) | {"settings": _relevant(rule.settings)} for rule in job.rules],
+        job.settings.relevant(),
         [(str(file), _hash_file(file)) for file in images if file],
     ]
     return hashlib.sha256(json.dumps(inputs, default=str).encode()).hexdigest()
+
+
+def _relevant(settings: dict) -> dict:
+    return {name: value for name, value in settings.items() if name not in IRRELEVANT_SETTINGS}
 
 
 def _hash_file(file: Path) -> str:

@@ -8,19 +8,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import bpy
 
-from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
+from ...backend.api.errors import DoubtfulView, InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
 from ..jobs.queue import queue
 from ..objects import export, region, takes
 from ..setup import doctor
-from . import batch, contact_sheet, rules, texturing
+from . import batch, contact_sheet, reference_check, rules, texturing
 from .rules import Plan
 
 EXIT_SUCCESS = 0
@@ -29,6 +29,9 @@ EXIT_FAILURE = 1
 
 EXIT_BAD_ARGUMENTS = 2
 """Nothing was run."""
+
+EXIT_DOUBTFUL = 3
+"""Nothing failed, but with ``--on-doubt stop`` the view of some reference is doubtful."""
 
 EXIT_INTERRUPTED = 130
 """Ctrl-C."""
@@ -56,18 +59,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
-    given = {
-        entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None
-    }
-    settings = Settings.from_dict(given)
-    image = options.image and reference.from_file(options.image)
-    plan = Plan(
-        base=lambda obj: settings,
-        image=image and (lambda: image),
-        folder=options.folder,
-        rules=rules.read_file(Path(options.rules)) if options.rules else (),
-        mask=region.read_mask_file(Path(options.region).expanduser().resolve()) if options.region else None,
-    )
+    plan = _read_plan(options)
+    if options.region:
+        mask = region.read_mask_file(Path(options.region).expanduser().resolve())
+        plan = replace(plan, marked=mask)
     output = Path(options.output).expanduser().resolve()
     texturing.check_output(output)
     objects = texturing.find_objects(options.objects)
@@ -80,15 +75,52 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
             if outcome["error"]
         ]
         _write_report(options.report, output.stem, rows, listener)
-    return EXIT_FAILURE if failed else EXIT_SUCCESS
+    return _exit_code([outcome["error"]["code"] for outcome in failed if outcome["error"]])
+
+
+def _check(options: argparse.Namespace, listener: texturing.Listener) -> int:
+    plan = _read_plan(options)
+    folder = Path(options.output).expanduser().resolve()
+    outcomes = reference_check.run(texturing.find_objects(options.objects), plan, folder, listener)
+    codes = [outcome["error"]["code"] for outcome in outcomes if outcome["error"]]
+    codes += [
+        DoubtfulView.code
+        for outcome in outcomes
+        if outcome["doubt"] and outcome["report"]["settings"]["on_doubt"] == "stop"
+    ]
+    return _exit_code(codes)
+
+
+def _read_plan(options: argparse.Namespace) -> Plan:
+    """The references and settings that the options give."""
+    given = {
+        entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None
+    }
+    settings = Settings.from_dict(given)
+    image = options.image and reference.from_file(options.image)
+    mask = options.mask and reference.from_file(options.mask, "mask")
+    return Plan(
+        base=lambda obj: settings,
+        image=image and (lambda: image),
+        folder=options.folder,
+        rules=rules.read_file(Path(options.rules)) if options.rules else (),
+        mask=mask and (lambda: mask),
+    )
+
+
+def _exit_code(codes: list[str]) -> int:
+    """The exit code for the codes of all errors."""
+    if not codes:
+        return EXIT_SUCCESS
+    return EXIT_DOUBTFUL if set(codes) == {DoubtfulView.code} else EXIT_FAILURE
 
 
 def _batch(options: argparse.Namespace, listener: texturing.Listener) -> int:
     jobs = batch.read_manifest(Path(options.manifest))
-    succeeded = batch.run(jobs, listener, options.partial == "keep")
+    codes = batch.run(jobs, listener, options.partial == "keep")
     if options.report:
         _write_report(options.report, Path(options.manifest).stem, batch.report_rows(jobs), listener)
-    return EXIT_SUCCESS if succeeded else EXIT_FAILURE
+    return _exit_code(codes)
 
 
 def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
@@ -184,6 +216,9 @@ def _create_parser() -> argparse.ArgumentParser:
         return command
 
     _add_texture_options(add_command("texture", _texture, "texture objects of the open file"))
+    _add_check_options(
+        add_command("check", _check, "find the object and the view in references, and texture nothing")
+    )
     _add_batch_options(add_command("batch", _batch, "run the jobs of a manifest, skipping finished ones"))
     _add_export_options(add_command("export", _export, "export takes of the open file as files"))
     add_command("doctor", _doctor, "show what is installed, what is missing and how to fix it")
@@ -192,9 +227,39 @@ def _create_parser() -> argparse.ArgumentParser:
 
 
 def _add_texture_options(command: argparse.ArgumentParser) -> None:
+    _add_plan_options(command)
+    command.add_argument(
+        "--region",
+        metavar="FILE",
+        help="mask on the UV map of the take that an object shows: only where it is not black, "
+        "the take is repainted, as a new take",
+    )
+    command.add_argument("--output", required=True, help=".blend to write")
+    _add_result_options(command)
+
+
+def _add_check_options(command: argparse.ArgumentParser) -> None:
+    _add_plan_options(command)
+    command.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder for a folder per object with the mask, an image of the object for each view that its "
+        "reference may show, and report.json",
+    )
+
+
+def _add_plan_options(command: argparse.ArgumentParser) -> None:
+    """Adds the objects, their references and their settings."""
     command.add_argument("--image", help="reference for the objects that have none of their own")
     command.add_argument(
-        "--folder", default="", help="folder with an image per object, with the object's name"
+        "--mask", metavar="FILE", help="image of the same size as --image, bright where that shows the object"
+    )
+    command.add_argument(
+        "--folder",
+        default="",
+        help="folder with an image per object, with the object's name, and perhaps a mask: Hat.png, "
+        "Hat.mask.png",
     )
     command.add_argument(
         "--rules",
@@ -204,15 +269,7 @@ def _add_texture_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--objects", nargs="+", metavar="NAME", help="objects to texture (default: every visible mesh)"
     )
-    command.add_argument(
-        "--region",
-        metavar="FILE",
-        help="mask on the UV map of the take that an object shows: only where it is not black, "
-        "the take is repainted, as a new take",
-    )
-    command.add_argument("--output", required=True, help=".blend to write")
     _add_settings(command)
-    _add_result_options(command)
 
 
 def _add_batch_options(command: argparse.ArgumentParser) -> None:
@@ -303,11 +360,10 @@ def _print_text(event: dict) -> None:
                 end="",
                 flush=True,
             )
-        case "object":
-            print(
-                f"\r{event['object']}: {event['error']['message'] if event['error'] else 'done'}   ",
-                flush=True,
-            )
+        case "object" | "checked":
+            lines = [event["error"]["message"] if event["error"] else "done   "]
+            lines += [event["doubt"]["message"]] if event["doubt"] and not event["error"] else []
+            print(f"\r{event['object']}: {' '.join(lines)}", flush=True)
         case "saved":
             print(f"Wrote {event['file']}", flush=True)
         case "skipped":

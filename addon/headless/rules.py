@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import bpy
@@ -26,7 +27,10 @@ SETTING_NAMES = tuple(entry.name for entry in fields(Settings))
 PROPERTY_PREFIX = "orbit:"
 """Prefix of our custom properties of objects and collections: ``orbit:image``, ``orbit:painter`` …"""
 
-_PROPERTY_NAMES = ("image", *SETTING_NAMES)
+_IMAGE_NAMES = ("image", "mask")
+"""Images that a rule or a custom property may give."""
+
+_PROPERTY_NAMES = (*_IMAGE_NAMES, *SETTING_NAMES)
 _RULE_KEYS = ("objects", "collections", *_PROPERTY_NAMES)
 
 
@@ -38,12 +42,14 @@ class Rule:
     Attributes:
         objects, collections: names, or patterns with ``*`` and ``?``; empty for any.
         image: the reference, or None if the rule gives none.
+        mask: which pixels of the reference show the object, or None if the rule does not say.
         settings: values of some fields of :class:`Settings`.
     """
 
     objects: tuple[str, ...]
     collections: tuple[str, ...]
     image: Path | None
+    mask: Path | None
     settings: dict
 
     def matches(self, obj: bpy.types.Object) -> bool:
@@ -62,17 +68,21 @@ class Plan:
         base: returns an object's settings before collections, object and rules override them; may raise an
             :class:`OrbitError`.
         image: returns the reference for all objects, or None; may raise one too.
-        folder: contains an image per object, with the object's name; "" for none.
+        folder: contains an image per object, with the object's name, and a mask with ``.mask`` behind the
+            name where one is needed; "" for none.
         rules: the rules of a file.
-        mask: (H, W) uint8: only where it is not black, the take that each object shows is repainted; None
+        marked: (H, W) uint8: only where it is not black, the take that each object shows is repainted; None
             for a whole new texture.
+        mask: returns which pixels of the reference for all objects show the object, or None; may raise one
+            too.
     """
 
     base: Callable[[bpy.types.Object], Settings]
     image: Callable[[], Reference] | None = None
     folder: str = ""
     rules: tuple[Rule, ...] = ()
-    mask: np.ndarray | None = None
+    marked: np.ndarray | None = None
+    mask: Callable[[], Reference] | None = None
 
     def repaint_of(self, obj: bpy.types.Object) -> region.RegionRepaint | None:
         """The region of an object's take to repaint; None for a whole new texture.
@@ -81,7 +91,9 @@ class Plan:
             InvalidTarget: the object shows no take that can be repainted.
         """
         return (
-            None if self.mask is None else region.prepare_repaint(obj, region.get_shown_take(obj), self.mask)
+            None
+            if self.marked is None
+            else region.prepare_repaint(obj, region.get_shown_take(obj), self.marked)
         )
 
     def settings_of(self, obj: bpy.types.Object) -> Settings:
@@ -93,13 +105,15 @@ class Plan:
         """
         values = self.base(obj).to_dict()
         for owner in (*enclosing_collections(obj), obj):
-            values |= {name: value for name, value in custom_properties(owner).items() if name != "image"}
+            values |= {
+                name: value for name, value in custom_properties(owner).items() if name in SETTING_NAMES
+            }
         for rule in self._matching_rules(obj):
             values |= rule.settings
         settings = Settings.from_dict(values)
         return (
             settings
-            if self.mask is None
+            if self.marked is None
             else region.repaint_settings(obj, region.get_shown_take(obj), settings)
         )
 
@@ -111,22 +125,29 @@ class Plan:
             InvalidImage: there is none, or it cannot be used.
             InvalidSettings: a custom property is not a setting.
         """
-        if images := [rule.image for rule in self._matching_rules(obj) if rule.image]:
-            return reference.from_file(images[-1])
-        if image := custom_properties(obj).get("image") or obj.orbit_texture.reference:
-            return _reference(image)
-        if images := [
-            image for owner in enclosing_collections(obj) if (image := custom_properties(owner).get("image"))
-        ]:
-            return _reference(images[-1])
-        if self.folder and (file := reference.find_in_folder(self.folder, obj.name)):
-            return file
-        if self.image:
-            return self.image()
+        for image, _ in self._sources(obj):
+            if image:
+                return image()
         raise InvalidImage(
             f"There is no reference for '{obj.name}'. Give the object its own, put {obj.name}.png into the "
             "folder, or choose one image for all objects."
         )
+
+    def mask_of(self, obj: bpy.types.Object) -> Reference | None:
+        """Which pixels of an object's reference show it; None if that is to be found. It comes from where the
+        reference comes from, or from a place that overrides that: the mask of a general image is not used
+        with the object's own.
+
+        Raises:
+            InvalidImage: it cannot be used.
+            InvalidSettings: a custom property is not a setting.
+        """
+        for image, mask in self._sources(obj):
+            if mask:
+                return mask()
+            if image:
+                return None
+        return None
 
     def list_unused_rules(self, objects: Iterable[bpy.types.Object]) -> list[str]:
         """A note for each rule that matches none of the objects; probably a name in it is misspelt."""
@@ -136,6 +157,24 @@ class Plan:
             for rule in self.rules
             if not any(map(rule.matches, objects))
         ]
+
+    def _sources(self, obj: bpy.types.Object) -> Iterator[tuple[Callable | None, Callable | None]]:
+        """Functions that return the reference and its mask, or None, from each place that may give them, the
+        most specific first."""
+        for rule in reversed(self._matching_rules(obj)):
+            yield _file_source(rule.image, "reference image"), _file_source(rule.mask, "mask")
+        own = custom_properties(obj)
+        yield (
+            _property_source("image", own.get("image") or obj.orbit_texture.reference),
+            _property_source("mask", own.get("mask")),
+        )
+        for owner in reversed(enclosing_collections(obj)):
+            given = custom_properties(owner)
+            yield tuple(_property_source(name, given.get(name)) for name in _IMAGE_NAMES)
+        if self.folder:
+            files = (reference.find_in_folder(self.folder, obj.name + end) for end in ("", ".mask"))
+            yield tuple(file and partial(Path, file) for file in files)
+        yield self.image, self.mask
 
     def _matching_rules(self, obj: bpy.types.Object) -> list[Rule]:
         return [rule for rule in self.rules if rule.matches(obj)]
@@ -180,7 +219,8 @@ def read_rules(entries: list[dict], folder: Path) -> tuple[Rule, ...]:
 
 
 def custom_properties(owner: bpy.types.Object | bpy.types.Collection) -> dict:
-    """Our custom properties of an object or collection, without their prefix: settings, and ``image``.
+    """Our custom properties of an object or collection, without their prefix: settings, ``image`` and
+    ``mask``.
 
     Raises:
         InvalidSettings: one of them is not a setting.
@@ -227,11 +267,12 @@ def _read_rule(entry: dict, folder: Path) -> Rule:
     Settings.from_dict(
         {name: value for name, value in settings.items() if name not in ("azimuth", "elevation")}
     )
-    if not isinstance(entry.get("image", ""), str):
-        raise InvalidSettings(f"A rule's image must be a path in quotes, not {entry['image']!r}.")
+    for name in _IMAGE_NAMES:
+        if not isinstance(entry.get(name, ""), str):
+            raise InvalidSettings(f"A rule's {name} must be a path in quotes, not {entry[name]!r}.")
     return Rule(
         **{key: tuple(names) for key, names in patterns.items()},
-        image=folder / entry["image"] if "image" in entry else None,
+        **{name: folder / entry[name] if name in entry else None for name in _IMAGE_NAMES},
         settings=settings,
     )
 
@@ -240,9 +281,20 @@ def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _reference(image: bpy.types.Image | str) -> Reference:
-    if not isinstance(image, str | bpy.types.Image):
+def _file_source(file: Path | None, what: str) -> Callable[[], Reference] | None:
+    return file and partial(reference.from_file, file, what)
+
+
+def _property_source(name: str, value: bpy.types.Image | str | None) -> Callable[[], Reference] | None:
+    return partial(_read_property, name, value) if value else None
+
+
+def _read_property(name: str, value: bpy.types.Image | str) -> Reference:
+    """The reference or the mask that a custom property gives."""
+    if not isinstance(value, str | bpy.types.Image):
         raise InvalidSettings(
-            f"The custom property '{PROPERTY_PREFIX}image' must be a path or an image, not {image!r}."
+            f"The custom property '{PROPERTY_PREFIX}{name}' must be a path or an image, not {value!r}."
         )
-    return reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
+    if isinstance(value, bpy.types.Image):
+        return reference.from_image(value) if name == "image" else reference.mask_from_image(value)
+    return reference.from_file(value, "reference image" if name == "image" else "mask")

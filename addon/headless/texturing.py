@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.api.errors import InvalidSettings, InvalidTarget, OrbitError, StorageError
+from ...backend.api.errors import DoubtfulView, InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS
 from ..jobs import reference
@@ -32,23 +32,31 @@ def texture(
     image: bpy.types.Image | str | Path,
     settings: Settings | None = None,
     listener: Listener = lambda event: None,
+    mask: str | Path | None = None,
 ) -> list[dict]:
     """Textures objects from one image and waits until all are done. It uses the same queue and operator as
     the button.
 
     Args:
         image: an image of the .blend, or a file.
+        mask: an image file of the same size, bright where that shows the object.
 
     Returns:
         One dict per mesh: ``object``, ``objects`` (those that share the mesh), ``state`` (finished, failed,
-        cancelled), ``error`` (code, message and fix, or None) and ``report`` (of the take, or None).
+        cancelled), ``error`` (code, message and fix, or None), ``report`` (of the take, or None), and
+        ``doubt`` (if the reference's view may be wrong: message and candidates; else None).
 
     Raises:
         InvalidImage: the image is missing or not a still image.
         KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
     """
     source = reference.from_image(image) if isinstance(image, bpy.types.Image) else reference.from_file(image)
-    plan = Plan(base=lambda obj: settings or Settings(), image=lambda: source)
+    mask_file = mask and reference.from_file(mask, "mask")
+    plan = Plan(
+        base=lambda obj: settings or Settings(),
+        image=lambda: source,
+        mask=mask_file and (lambda: mask_file),
+    )
     return run(objects, plan, listener)
 
 
@@ -62,7 +70,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
     objects = list(objects)
     for note in plan.list_unused_rules(objects):
         listener({"event": "note", "message": note})
-    entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of)
+    entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of, plan.mask_of)
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
 
 
@@ -230,7 +238,18 @@ def _outcome(entry: JobEntry, objects: list[bpy.types.Object]) -> dict:
         "state": _state(entry),
         "error": _error(entry),
         "report": report,
+        "doubt": find_doubt(entry.error, report),
     }
+
+
+def find_doubt(error: OrbitError | None, report: dict | None) -> dict | None:
+    """Why a reference's view may be wrong, and the candidates for it: from the error of a job that stopped
+    for that, or from the report."""
+    if isinstance(error, DoubtfulView):
+        return {"message": error.message, "candidates": error.candidates}
+    if report and report.get("doubtful"):
+        return {"message": " ".join(report["doubts"]), "candidates": report["candidates"]}
+    return None
 
 
 def _state(entry: JobEntry) -> str:

@@ -64,9 +64,9 @@ class Client:
         reference: Reference,
         settings: Settings,
         kept: Kept | None = None,
-        mask: bytes | None = None,
-        strokes: Callable[[], np.ndarray] | None = None,
+        mask: Reference | None = None,
         check_reference: bool = False,
+        strokes: Callable[[], np.ndarray] | None = None,
     ) -> None:
         """Starts a job.
 
@@ -74,14 +74,14 @@ class Client:
             mesh: makes the mesh, on the client's thread. Do not touch the arrays behind it, or the reference,
                 after this call.
             kept: the texture of which only a region is repainted.
-            mask: image file of the reference's mask, as :class:`Job` takes it.
-            strokes: makes the strokes that correct the mask, on the client's thread.
+            mask: which pixels of the reference show the object; pixels are (H, W) uint8.
             check_reference: only find the object and the view.
+            strokes: makes the strokes that correct the mask, on the client's thread.
 
         A mesh that cannot be made, a reference that cannot be read and every other error becomes a ``FAILED``
         event.
         """
-        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, strokes, check_reference)
+        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, check_reference, strokes)
 
     def download(self, job_id: str, model: str) -> None:
         """Starts a job that downloads a model's weights; the user has agreed to it. Its result is empty."""

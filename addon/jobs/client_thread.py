@@ -119,22 +119,15 @@ class ClientThread(threading.Thread):
         reference: Reference,
         settings: Settings,
         kept: Kept | None,
-        mask: bytes | None,
-        strokes: Callable[[], np.ndarray] | None,
+        mask: Reference | None,
         check_reference: bool,
+        strokes: Callable[[], np.ndarray] | None,
     ) -> None:
         try:
-            job = Job(
-                job_id,
-                name,
-                mesh(),
-                _read_pixels(reference),
-                settings,
-                kept,
-                None if mask is None else np.frombuffer(mask, np.uint8),
-                check_reference,
-                strokes() if strokes else None,
-            )
+            pixels = _read_pixels(reference, "reference image")
+            mask = None if mask is None else _read_pixels(mask, "mask")
+            drawn = strokes() if strokes else None
+            job = Job(job_id, name, mesh(), pixels, settings, kept, mask, check_reference, drawn)
             self._submit(job_id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(job_id, State.FAILED, error=error))
@@ -361,7 +354,7 @@ def _describe_failure(error: Exception) -> OrbitError:
     )
 
 
-def _read_pixels(reference: Reference) -> np.ndarray:
+def _read_pixels(reference: Reference, what: str) -> np.ndarray:
     if isinstance(reference, np.ndarray):
         pixels = reference
     elif isinstance(reference, bytes):
@@ -373,14 +366,13 @@ def _read_pixels(reference: Reference) -> np.ndarray:
             pixels = np.fromfile(reference, np.uint8)
         except OSError as error:
             raise InvalidImage(
-                f"The reference image {reference} cannot be read ({error.strerror or error}). "
-                "Choose another file."
+                f"The {what} {reference} cannot be read ({error.strerror or error}). Choose another file."
             ) from error
     if pixels.nbytes > wire.MAX_FRAME:
         raise InvalidImage(
-            f"The reference image has {pixels.nbytes / 2**20:,.0f} MiB and the limit is "
+            f"The {what} has {pixels.nbytes / 2**20:,.0f} MiB and the limit is "
             f"{wire.MAX_FRAME >> 20} MiB. Scale it down."
         )
     if pixels.size == 0:
-        raise InvalidImage("The reference image is empty. Choose another file.")
+        raise InvalidImage(f"The {what} is empty. Choose another file.")
     return pixels

@@ -24,6 +24,7 @@ class JobEntry:
         settings: how to texture it; None for a download, and for a job that could not start.
         keys: the objects that get the take: the one whose mesh was sent, then those that share the mesh.
         reference: kept for a retry; None for a job from an earlier session.
+        mask: which pixels of the reference show the object; None if that is to be found.
         target: the mesh that was sent; None for a job from an earlier session.
         fallback: the mesh without the modifiers that change its topology, sent if the UV layer on ``target``
             turns out to be unusable.
@@ -50,6 +51,7 @@ class JobEntry:
     settings: Settings | None
     keys: tuple[identity.ObjectKey, ...] = ()
     reference: Reference | None = None
+    mask: Reference | None = None
     target: TargetMesh | None = None
     fallback: TargetMesh | None = None
     own_topology: bool = False

@@ -77,21 +77,23 @@ class Queue:
         reference: Reference,
         settings: Settings,
         repaint: RegionRepaint | None = None,
+        mask: Reference | None = None,
     ) -> JobEntry:
         """Starts a job for objects that share one mesh: the first is read, and all get the take.
 
         Args:
             repaint: given if only a region of a take is repainted.
+            mask: which pixels of the reference show the object; None if that is to be found.
 
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = JobEntry(objects[0].name_full, settings, reference=reference)
+        entry = JobEntry(objects[0].name_full, settings, reference=reference, mask=mask)
         if repaint:
             entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
         self._read_mesh(entry, objects[0])
         dropped = mask_correction.drop_unfit_correction(objects[0])
-        entry.correction = find_correction(objects[0], reference)
+        entry.correction = find_correction(objects[0], reference) if mask is None else None
         if dropped:
             entry.target = replace(entry.target, notes=(*entry.target.notes, dropped))
         entry.keys = tuple(map(identity.key_of, objects))
@@ -108,6 +110,7 @@ class Queue:
         reference_of: Callable[[bpy.types.Object], Reference],
         settings_of: Callable[[bpy.types.Object], Settings],
         repaint_of: Callable[[bpy.types.Object], RegionRepaint | None] = lambda obj: None,
+        mask_of: Callable[[bpy.types.Object], Reference | None] = lambda obj: None,
     ) -> list[JobEntry]:
         """Starts a job per mesh. An object that cannot be textured gets an entry with the error, and does not
         stop the others.
@@ -117,12 +120,15 @@ class Queue:
             settings_of: how to texture an object; may raise one too.
             repaint_of: the region of an object's take to repaint, None for a whole new texture; may raise one
                 too.
+            mask_of: which pixels of an object's reference show it, None if that is to be found; may raise one
+                too.
         """
         groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
         for obj in objects:
             groups.setdefault(obj.data or obj, []).append(obj)
         entries = [
-            self._add_or_fail(group, reference_of, settings_of, repaint_of) for group in groups.values()
+            self._add_or_fail(group, reference_of, settings_of, repaint_of, mask_of)
+            for group in groups.values()
         ]
         batch = uuid4().hex
         for entry in entries:
@@ -222,7 +228,7 @@ class Queue:
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
         estimate.learn_pace(entry.report)
         entry.result = entry.target = entry.fallback = entry.reference = None
-        entry.kept = entry.correction = None
+        entry.mask = entry.kept = entry.correction = None
 
     def cancel(self, entry: JobEntry) -> None:
         """Stops a job; its entry is settled when the server confirms. A result that waits to be applied is
@@ -369,12 +375,12 @@ class Queue:
         reference_of: Callable,
         settings_of: Callable,
         repaint_of: Callable,
+        mask_of: Callable,
     ) -> JobEntry:
         try:
             mesh_io.check_object(objects[0])
-            return self.add(
-                objects, reference_of(objects[0]), settings_of(objects[0]), repaint_of(objects[0])
-            )
+            obj = objects[0]
+            return self.add(objects, reference_of(obj), settings_of(obj), repaint_of(obj), mask_of(obj))
         except OrbitError as error:
             self.entries.append(JobEntry(objects[0].name_full, None, error=error))
             return self.entries[-1]
@@ -399,8 +405,8 @@ class Queue:
             entry.reference,
             entry.settings,
             entry.kept,
-            correction and correction.mask,
-            correction and correction.rasterize,
+            correction.mask if correction else entry.mask,
+            strokes=correction and correction.rasterize,
         )
 
     @staticmethod

@@ -15,15 +15,18 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """Suffixes of the files that may be a reference."""
 
 
-def from_file(path: str | Path) -> Path:
+def from_file(path: str | Path, what: str = "reference image") -> Path:
     """The image file for a path in Blender's notation (``//`` is the .blend's folder).
+
+    Args:
+        what: the image's purpose, for the error.
 
     Raises:
         InvalidImage: there is no such file.
     """
     file = Path(bpy.path.abspath(str(path))).expanduser()
     if not file.is_file():
-        raise InvalidImage(f"There is no reference image at {file}. Choose another file.")
+        raise InvalidImage(f"There is no {what} at {file}. Choose another file.")
     return file
 
 
@@ -41,6 +44,12 @@ def from_image(image: bpy.types.Image) -> Reference:
             return bytes(image.packed_file.data)
         return from_file(bpy.path.abspath(image.filepath, library=image.library))
     return _pixels(image)
+
+
+def mask_from_image(image: bpy.types.Image) -> Reference:
+    """Like :func:`from_image`, for the mask of a reference: pixels made in Blender become (H, W) uint8."""
+    source = from_image(image)
+    return (lambda: _brightness(source())) if callable(source) else source
 
 
 def find_correction(obj: bpy.types.Object, reference: Reference) -> MaskCorrection | None:
@@ -76,6 +85,13 @@ def _pixels(image: bpy.types.Image) -> Reference:
     image.pixels.foreach_get(pixels)
     is_linear = image.is_float and image.colorspace_settings.name != "sRGB"
     return partial(_flip_to_srgb, pixels.reshape(height, width, 4), is_linear)
+
+
+def _brightness(pixels: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 of pixels (H, W, 4) float32: their alpha if they have one, else their largest channel."""
+    has_alpha = pixels[..., 3].min() < 1
+    values = pixels[..., 3] if has_alpha else pixels[..., :3].max(axis=2)
+    return np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
 
 
 def _flip_to_srgb(pixels: np.ndarray, is_linear: bool) -> np.ndarray:

@@ -90,7 +90,7 @@ class ReferenceCheck:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user."""
-        return self.report["notes"] if self.report else []
+        return list(dict.fromkeys(self.report["notes"])) if self.report else []
 
     @property
     def camera(self) -> list[float] | None:

@@ -11,6 +11,8 @@ class OrbitError(Exception):
     """
 
     code = "internal"
+    details: tuple[str, ...] = ()
+    """Names of the further attributes of a kind of error, each JSON data."""
 
     def __init__(self, message: str, fix: str = ""):
         super().__init__(message)
@@ -18,15 +20,18 @@ class OrbitError(Exception):
         self.fix = fix
 
     def to_dict(self) -> dict:
-        return {"code": self.code, "message": self.message, "fix": self.fix}
+        details = {name: getattr(self, name) for name in self.details}
+        return {"code": self.code, "message": self.message, "fix": self.fix} | details
 
     @staticmethod
     def from_dict(data: dict) -> "OrbitError":
         """The error from :meth:`to_dict`; an unknown code becomes a plain :class:`OrbitError`."""
         kind = _BY_CODE.get(data.get("code"), OrbitError)
+        details = {name: data[name] for name in kind.details if name in data}
         return kind(
             str(data.get("message", "The worker reported an error without a message.")),
             str(data.get("fix", "")),
+            **details,
         )
 
 
@@ -56,9 +61,18 @@ class InvalidTarget(OrbitError):
 
 
 class DoubtfulView(OrbitError):
-    """The view of the reference is uncertain, and the job was to stop in that case."""
+    """The view of the reference is uncertain, and the job was to stop in that case.
+
+    Attributes:
+        candidates: the likeliest views, best first, as in the report of :class:`backend.api.job.Result`.
+    """
 
     code = "doubtful_view"
+    details = ("candidates",)
+
+    def __init__(self, message: str, fix: str = "", candidates: list[dict] | None = None):
+        super().__init__(message, fix)
+        self.candidates = candidates or []
 
 
 class Cancelled(OrbitError):
@@ -125,6 +139,7 @@ _BY_CODE = {
         InvalidImage,
         InvalidSettings,
         InvalidTarget,
+        DoubtfulView,
         Cancelled,
         WorkerDied,
         NoWorker,

@@ -31,7 +31,7 @@ class JobEvent:
     Attributes:
         job: the job's id.
         state: its state.
-        stage: the running pipeline stage (``prepare``, ``render``, ``paint`` …), "" while there is none.
+        stage: the running pipeline stage (``prepare``, ``register``, ``render`` …), "" while there is none.
         fraction: of the whole job that is done, 0 to 1.
         seconds_left: an estimate; None while there is none yet.
         message: a status for the panel.

@@ -238,9 +238,10 @@ class Result:
             and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the report's
             candidates projects it).
         report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
-            ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``candidates``
-            (the likeliest views, best first: ``azimuth`` and ``elevation`` in degrees, ``confidence`` 0..1,
-            and ``camera``, the seven numbers of :class:`backend.paint.camera.ranking.View`).
+            ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``doubts`` (the
+            notes that say why), ``candidates`` (the likeliest views, best first: ``azimuth`` and
+            ``elevation`` in degrees, ``confidence`` 0..1, and ``camera``, the seven numbers of
+            :class:`backend.paint.camera.ranking.View`).
         sheet: contact sheet, PNG file (N,) uint8: the reference, then the textured mesh from four sides, each
             square; or None.
     """

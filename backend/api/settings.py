@@ -8,6 +8,9 @@ from typing import Any
 
 from .errors import InvalidSettings
 
+IRRELEVANT_SETTINGS = ("device", "on_doubt")
+"""Settings that a result does not depend on."""
+
 
 def _setting(
     default: Any, doc: str, *, choices: tuple = (), minimum: float | None = None, maximum: float | None = None
@@ -124,6 +127,10 @@ class Settings:
 
     def to_dict(self) -> dict:
         return asdict(self)
+
+    def relevant(self) -> dict:
+        """The values of the settings that a result depends on: all but :data:`IRRELEVANT_SETTINGS`."""
+        return {name: value for name, value in asdict(self).items() if name not in IRRELEVANT_SETTINGS}
 
     @property
     def paints_views(self) -> bool:

@@ -96,7 +96,8 @@ def find_soft_shadow(
     tint = np.abs(ratio - darkening[..., None]).max(axis=2)
     darkened = (darkening > config.min_brightness) & (darkening < 1.02) & (tint < config.max_tint)
     darkened &= backdrop.min(axis=2) > 0.15
-    soft = darkened & (gradient_magnitude(color) < config.edge_gradient)
+    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
+    soft = darkened & (gradient_magnitude(lab) < config.edge_gradient)
     shadow = ndimage.binary_propagation(~solid, mask=~solid | soft) & solid
     # Beside the object the blur makes the slope steep; the chroma still tells the two apart there.
     near = cv2.dilate(shadow.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
@@ -104,10 +105,10 @@ def find_soft_shadow(
     return shadow if shadow.sum() < config.max_area_fraction * solid.sum() else np.zeros_like(shadow)
 
 
-def gradient_magnitude(color: np.ndarray) -> np.ndarray:
-    """(H, W) float32: CIE Lab distance from pixel to pixel in an image (H, W, 3) float32 sRGB, smoothed so
+def gradient_magnitude(lab: np.ndarray) -> np.ndarray:
+    """(H, W) float32: CIE Lab distance from pixel to pixel in an image (H, W, 3) float32 CIE Lab, smoothed so
     that the noise of single pixels does not count."""
-    lab = cv2.GaussianBlur(cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB), (0, 0), 1.0)
+    lab = cv2.GaussianBlur(lab, (0, 0), 1.0)
     return np.sqrt(
         sum((cv2.Sobel(lab, cv2.CV_32F, *axis, scale=1 / 8) ** 2).sum(axis=2) for axis in ((1, 0), (0, 1)))
     )

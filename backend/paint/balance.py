@@ -59,7 +59,7 @@ def balance_white(
         return reference
     color = np.clip(reference.color * gains, 0, 1).astype(np.float32)
     note = "White Balance: a colour cast was removed from the reference."
-    return replace(reference, color=color, notes=(*reference.notes, note))
+    return replace(reference, color=color, image_notes=(*reference.image_notes, note))
 
 
 def backdrop_color(

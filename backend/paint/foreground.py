@@ -8,9 +8,15 @@ import numpy as np
 from scipy import ndimage
 
 from ..api.errors import InvalidImage
-from ..api.job import GROUND_STROKE, OBJECT_STROKE
 from ..image import shrink_longest
 from .backdrop import find_soft_shadow, fit_backdrop, gradient_magnitude
+from .mask_doubts import (
+    choose_components,
+    cut_sides,
+    describe_mask,
+    keep_large_components,
+    outline_sharpness,
+)
 from .reference import Reference
 
 
@@ -30,157 +36,53 @@ class SegmentationConfig:
     max_hole_fraction: float = 0.08
     # Smallest CIE Lab distance from a smooth backdrop that is not the backdrop.
     min_backdrop_distance: float = 3.0
+    # The same for an object in nearly the backdrop's colour, ...
+    min_faint_distance: float = 0.5
+    # ... if the backdrop has only so much noise.
+    max_faint_noise: float = 0.4
+    # Fraction of its outline that must be a sharp step, for a mask of such small distances.
+    min_faint_sharpness: float = 0.9
+    # Pixels by which compression and blur spread an outline.
+    halo: int = 3
+    # Fraction of the largest distance nearby below which a pixel at the outline belongs to that halo.
+    halo_distance: float = 0.3
+    # Distance of a part that is too thin for the opening, as a multiple of the threshold.
+    thin_distance: float = 2.0
+    # Pixels that such a part reaches away from the rest.
+    thin_reach: float = 6.0
     # Smallest CIE Lab distance from the border's main colours at which GrabCut starts with foreground.
     min_seed_distance: float = 6.0
     # Main colours of the border (k-means clusters).
     border_colors: int = 4
 
 
-@dataclass(frozen=True)
-class CorrectionConfig:
-    """How a mask follows what a user draws on the image."""
-
-    # Pixels along the longer side for GrabCut: the user waits for it after each stroke.
-    working_size: int = 400
-    # Iterations of GrabCut.
-    iterations: int = 3
-    # Main colours of a stroke (k-means clusters).
-    stroke_colors: int = 4
-    # CIE Lab distance to a stroke's main colours up to which GrabCut starts with the stroke's label for what
-    # is connected to it.
-    stroke_tolerance: float = 9.0
-
-
 def cut_out(reference: Reference) -> Reference:
     """The reference with an alpha that holds only the object: its own alpha, else a segmentation seeded from
-    the border.
+    the border, whose doubts are in ``mask_notes``.
 
     Raises:
         InvalidImage: no object can be told from the background, or the image's own alpha leaves nothing.
     """
-    alpha = segment(reference.color) if reference.opaque else reference.alpha
+    alpha, notes = segment(reference.color) if reference.opaque else (reference.alpha, ())
     solid = keep_large_components(alpha > 0.5)
     if solid.sum() < 0.002 * solid.size:
         raise InvalidImage(
-            "No object was found in the reference image. Use an image with a plain or transparent background."
+            "No object was found in the reference image. Use an image that shows the whole object before a "
+            "plain or transparent background."
             if reference.opaque
             else "Hardly anything in the reference image is more than half opaque. Use an image whose "
             "object is opaque, and large enough to see."
         )
     segmented = reference.segmented or reference.opaque
-    return replace(reference, alpha=np.where(solid, alpha, 0).astype(np.float32), segmented=segmented)
+    alpha = np.where(solid, alpha, 0).astype(np.float32)
+    return replace(reference, alpha=alpha, segmented=segmented, mask_notes=notes)
 
 
-def correct_reference(reference: Reference, strokes: np.ndarray) -> Reference:
-    """The reference with its mask corrected by strokes, as :class:`backend.api.job.Job` has them.
-
-    Without a mask, and without strokes all around the object, the object is segmented first.
-    """
-    height, width = reference.alpha.shape
-    strokes = cv2.resize(strokes, (width, height), interpolation=cv2.INTER_NEAREST)
-    border, alpha = border_mask(strokes.shape), reference.alpha
-    if reference.opaque and (strokes[border] == GROUND_STROKE).all():
-        around = _touched(strokes == GROUND_STROKE, border)
-        alpha = correct_mask(reference.color, None, np.where(around, GROUND_STROKE, 0).astype(np.uint8))
-    elif reference.opaque:
-        alpha = segment(reference.color)
-    return reference.with_alpha(correct_mask(reference.color, alpha, strokes))
-
-
-def correct_mask(
-    color: np.ndarray,
-    alpha: np.ndarray | None,
-    strokes: np.ndarray,
-    config: CorrectionConfig = CorrectionConfig(),
-) -> np.ndarray:
-    """(H, W) float32: a mask that follows what a user has drawn, by GrabCut (Rother et al. 2004) with the
-    strokes as certain labels.
-
-    A stroke changes what it touches: a region that GrabCut would change elsewhere stays as it was.
-
-    Args:
-        color: (H, W, 3) float32 sRGB.
-        alpha: (H, W) float32, the mask so far. None if the object is somewhere within what is not marked as
-            ground, such as a box.
-        strokes: (H, W) uint8, :data:`OBJECT_STROKE`, :data:`GROUND_STROKE` or 0.
-    """
-    before = strokes != GROUND_STROKE if alpha is None else alpha > 0.5
-    small = shrink_longest(color, config.working_size)
-    shape = small.shape[1::-1]
-    # A thin stroke must not fall between the pixels.
-    labels = {
-        label: cv2.resize((strokes == label).astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.2
-        for label in (OBJECT_STROKE, GROUND_STROKE)
-    }
-    solid = cv2.resize(before.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.5
-    cut = _grab_cut_strokes(small, solid, labels[OBJECT_STROKE], labels[GROUND_STROKE], config)
-    if alpha is not None:
-        added = _touched(cut & ~solid, labels[OBJECT_STROKE])
-        removed = _touched(solid & ~cut, labels[GROUND_STROKE])
-        cut = (solid | added) & ~removed
-    # Only what has changed is replaced, so that the mask keeps its resolution elsewhere.
-    changed = cv2.dilate((cut != solid).astype(np.uint8), np.ones((3, 3), np.uint8))
-    full = color.shape[1::-1]
-    changed = cv2.resize(changed, full, interpolation=cv2.INTER_NEAREST) > 0
-    corrected = np.clip(cv2.resize(cut.astype(np.float32), full, interpolation=cv2.INTER_CUBIC), 0, 1)
-    corrected = np.where(changed, corrected, before.astype(np.float32) if alpha is None else alpha)
-    corrected[strokes == OBJECT_STROKE] = 1
-    corrected[strokes == GROUND_STROKE] = 0
-    return corrected.astype(np.float32)
-
-
-def _grab_cut_strokes(
-    color: np.ndarray, solid: np.ndarray, inside: np.ndarray, outside: np.ndarray, config: CorrectionConfig
-) -> np.ndarray:
-    """(H, W) bool object of an image, given what is probably (``solid``) and what is certainly in- and
-    outside of it, (H, W) bool each."""
-    # What is like a stroke and connected to it starts with its label: a few pixels of a stroke would not
-    # outweigh a region of their colour that starts with the other one.
-    solid = solid & ~_like_stroke(color, outside, solid, config) | _like_stroke(color, inside, ~solid, config)
-    trimap = np.where(solid, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    trimap[outside], trimap[inside] = cv2.GC_BGD, cv2.GC_FGD
-    is_object = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if is_object.all() or not is_object.any():
-        return is_object
-    cv2.setRNGSeed(0)
-    pixels = np.ascontiguousarray(np.round(color[..., ::-1] * 255).astype(np.uint8))
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(pixels, trimap, None, *models, config.iterations, cv2.GC_INIT_WITH_MASK)
-    return np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
-
-
-def _like_stroke(
-    color: np.ndarray, stroke: np.ndarray, region: np.ndarray, config: CorrectionConfig
-) -> np.ndarray:
-    """(H, W) bool: the part of a region that is connected to a stroke through pixels of its colours. All
-    (H, W) bool; the colours are those of the stroke within the region."""
-    corrected = stroke & region
-    if corrected.sum() < config.stroke_colors:
-        return corrected
-    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
-    distance = _distance_from_main_colors(lab, lab[corrected], config.stroke_colors)
-    return _touched(region & (distance < config.stroke_tolerance), corrected)
-
-
-def _touched(mask: np.ndarray, strokes: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the connected components of a mask that strokes (H, W) bool touch."""
-    labels, _ = ndimage.label(mask)
-    touched = np.unique(labels[cv2.dilate(strokes.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0])
-    return np.isin(labels, touched[touched > 0])
-
-
-def keep_large_components(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the connected components of a mask that have at least a twentieth of the largest one's
-    area."""
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    sizes = np.bincount(labels.ravel())[1:]
-    return np.isin(labels, 1 + np.flatnonzero(sizes * 20 >= sizes.max()))
-
-
-def segment(color: np.ndarray, config: SegmentationConfig = SegmentationConfig()) -> np.ndarray:
-    """(H, W) float32 alpha of an image (H, W, 3) float32 sRGB whose border shows mostly background.
+def segment(
+    color: np.ndarray, config: SegmentationConfig = SegmentationConfig()
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The alpha (H, W) float32 of an image (H, W, 3) float32 sRGB whose border shows mostly background, and
+    notes for the user about what may be wrong with it.
 
     Several hypotheses are made, and the one with the highest :func:`mask_likelihood` is taken: what differs
     from a smooth backdrop, with and without its soft shadows; if the border is not smooth, GrabCut (Rother et
@@ -188,17 +90,18 @@ def segment(color: np.ndarray, config: SegmentationConfig = SegmentationConfig()
     side, at which images often cut an object off.
     """
     height, width = color.shape[:2]
-    small = shrink_longest(color, config.working_size)
-    masks = _backdrop_hypotheses(small, config)
-    if not masks:
-        smaller = shrink_longest(small, config.grab_cut_size)
-        cut = [_grab_cut(smaller, border_mask(smaller.shape[:2], lower), config) for lower in (True, False)]
-        masks = [
-            cv2.resize(mask.astype(np.float32), small.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-            for mask in cut
-        ]
-    solid = max(masks, key=lambda mask: mask_likelihood(mask, small, config)).astype(np.float32)
-    return np.clip(cv2.resize(solid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    small = np.ascontiguousarray(shrink_longest(color, config.working_size))
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    fit = fit_backdrop(lab, border_mask(lab.shape[:2]))
+    if fit:
+        mask, likelihood = _segment_backdrop(small, lab, *fit, config)
+    else:
+        mask, likelihood = _segment_clutter(small, config)
+    found = _choose_side(mask)
+    mask, notes = choose_components(found)
+    notes += describe_mask(mask, found, lab, likelihood, noise=fit[1] if fit else np.inf)
+    alpha = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(alpha, 0, 1), notes
 
 
 def mask_likelihood(
@@ -212,7 +115,7 @@ def mask_likelihood(
     if not mask.any() or mask.all():
         return 0.0
     lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
-    strong = (gradient_magnitude(color) > config.edge_gradient).astype(np.uint8)
+    strong = (gradient_magnitude(lab) > config.edge_gradient).astype(np.uint8)
     near_edge = cv2.dilate(strong, np.ones((5, 5), np.uint8)) > 0
     outline = mask & ~ndimage.binary_erosion(mask, border_value=1)
     # Histograms of Lab in cells of side 4, inside and outside of the mask; their intersection is shared
@@ -231,19 +134,73 @@ def border_mask(shape: tuple[int, int], lower: bool = True) -> np.ndarray:
     return outermost
 
 
-def _backdrop_hypotheses(color: np.ndarray, config: SegmentationConfig) -> list[np.ndarray]:
-    """What differs from a smooth backdrop, (H, W) bool each: with its soft shadows, and without them; an
-    empty list if the border is not smooth."""
-    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
-    fit = fit_backdrop(lab, border_mask(lab.shape[:2]))
-    if fit is None:
-        return []
-    backdrop, noise = fit
+def _segment_backdrop(
+    color: np.ndarray, lab: np.ndarray, backdrop: np.ndarray, noise: float, config: SegmentationConfig
+) -> tuple[np.ndarray, float]:
+    """(H, W) bool: what differs from a smooth backdrop (H, W, 3) CIE Lab; and its likelihood.
+
+    An object in nearly the backdrop's colour is looked for too, and taken if its outline is sharp, which that
+    of a faint shadow is not.
+    """
+    distance = np.linalg.norm(lab - backdrop, axis=2)
     threshold = max(config.min_backdrop_distance, 1.5 * noise)
-    solid = _open_mask(np.linalg.norm(lab - backdrop, axis=2) > threshold)
-    shadow = find_soft_shadow(color, cv2.cvtColor(backdrop, cv2.COLOR_LAB2RGB), solid)
-    masks = [solid, _open_mask(solid & ~shadow)] if shadow.any() else [solid]
-    return [_fill_small_holes(mask, config) for mask in masks]
+    mask = _most_likely(distance, threshold, color, backdrop, config)
+    if noise < config.max_faint_noise:
+        faint = max(config.min_faint_distance, 2 * noise)
+        fainter = _most_likely(distance, faint, color, backdrop, config)
+        sharpness = outline_sharpness(fainter, lab)
+        if fainter.sum() > 1.05 * mask.sum() and sharpness > config.min_faint_sharpness:
+            return fainter, sharpness
+    return mask, mask_likelihood(mask, color, config)
+
+
+def _segment_clutter(color: np.ndarray, config: SegmentationConfig) -> tuple[np.ndarray, float]:
+    """(H, W) bool: the object in front of a background of several colours, and its likelihood."""
+    smaller = shrink_longest(color, config.grab_cut_size)
+    scored = []
+    for lower in (True, False):
+        cut = _grab_cut(smaller, border_mask(smaller.shape[:2], lower), config).astype(np.float32)
+        mask = cv2.resize(cut, color.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+        scored.append((mask_likelihood(mask, color, config), mask))
+    likelihood, mask = max(scored, key=lambda pair: pair[0])
+    return mask, likelihood
+
+
+def _most_likely(
+    distance: np.ndarray,
+    threshold: float,
+    color: np.ndarray,
+    backdrop: np.ndarray,
+    config: SegmentationConfig,
+) -> np.ndarray:
+    """(H, W) bool: what is farther than a threshold from the backdrop (H, W, 3) CIE Lab, with its soft
+    shadows or without them."""
+    solid = distance > threshold
+    opened = cv2.morphologyEx(solid.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    shadow = find_soft_shadow(color, cv2.cvtColor(backdrop, cv2.COLOR_LAB2RGB), opened)
+    masks = []
+    for mask in (solid, solid & ~shadow) if shadow.any() else (solid,):
+        trimmed = _remove_halo(mask, distance, config)
+        masks.append(_fill_small_holes(_remove_specks(trimmed, distance, threshold, config), config))
+    return max(masks, key=lambda mask: mask_likelihood(mask, color, config))
+
+
+def _choose_side(mask: np.ndarray) -> np.ndarray:
+    """A mask or, if three sides of the image cut both off and only the other one shows at the image's centre,
+    the other one: what the border shows most of is then the object."""
+    height, width = mask.shape
+    center = mask[height // 3 : -(height // 3), width // 3 : -(width // 3)]
+    inverted = cut_sides(mask) > 2 and cut_sides(~mask) > 2 and center.mean() < 0.5
+    return ndimage.binary_fill_holes(~mask) if inverted else mask
+
+
+def _remove_halo(mask: np.ndarray, distance: np.ndarray, config: SegmentationConfig) -> np.ndarray:
+    """A mask without those pixels at its outline that are much nearer to the backdrop than others beside
+    them: compression and blur spread an outline."""
+    size = 2 * config.halo + 1
+    near_outside = cv2.dilate((~mask).astype(np.uint8), np.ones((size, size), np.uint8)) > 0
+    largest = cv2.dilate(distance, np.ones((size, size), np.uint8))
+    return mask & ~(near_outside & (distance < config.halo_distance * largest))
 
 
 def _fill_small_holes(mask: np.ndarray, config: SegmentationConfig) -> np.ndarray:
@@ -257,16 +214,31 @@ def _fill_small_holes(mask: np.ndarray, config: SegmentationConfig) -> np.ndarra
     return mask | small[holes]
 
 
-def _open_mask(mask: np.ndarray) -> np.ndarray:
-    """Morphological opening, which removes specks."""
-    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+def _remove_specks(
+    mask: np.ndarray, distance: np.ndarray, threshold: float, config: SegmentationConfig
+) -> np.ndarray:
+    """A mask without its specks: its morphological opening, and the parts too thin for that which are far
+    from the background's colours and reach away from the rest."""
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    if not opened.any():
+        return opened
+    body = keep_large_components(opened)
+    thin = mask & ~body & (opened | (distance > config.thin_distance * threshold))
+    # Parts that a pixel interrupts are one.
+    labels, count = ndimage.label(cv2.dilate(thin.astype(np.uint8), np.ones((3, 3), np.uint8)))
+    if count == 0:
+        return opened
+    away = ndimage.distance_transform_edt(~body)
+    numbers = np.arange(1, count + 1)
+    reach, gap = ndimage.maximum(away, labels, numbers), ndimage.minimum(away, labels, numbers)
+    return opened | (thin & np.isin(labels, numbers[(reach >= config.thin_reach) & (gap <= 1)]))
 
 
 def _grab_cut(image: np.ndarray, border: np.ndarray, config: SegmentationConfig) -> np.ndarray:
     """(H, W) bool object of an image whose border (H, W) bool is background."""
     # Seeds: probably foreground is what is far from the border's colours, by Otsu's threshold.
     lab = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB)
-    distance = _distance_from_main_colors(lab, lab[border], config.border_colors)
+    distance = distance_from_main_colors(lab, lab[border], config.border_colors)
     otsu, _ = cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     foreground = distance > max(config.min_seed_distance, otsu)
     trimap = np.where(foreground, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -278,10 +250,11 @@ def _grab_cut(image: np.ndarray, border: np.ndarray, config: SegmentationConfig)
     pixels = np.ascontiguousarray(np.round(image[..., ::-1] * 255).astype(np.uint8))
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(pixels, trimap, None, *models, config.grab_cut_iterations, cv2.GC_INIT_WITH_MASK)
-    return _fill_small_holes(_open_mask(np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))), config)
+    mask = np.isin(trimap, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return _fill_small_holes(_remove_specks(mask, distance, config.min_seed_distance, config), config)
 
 
-def _distance_from_main_colors(lab: np.ndarray, pixels: np.ndarray, count: int) -> np.ndarray:
+def distance_from_main_colors(lab: np.ndarray, pixels: np.ndarray, count: int) -> np.ndarray:
     """(H, W) float32 CIE Lab distance to the nearest of the ``count`` main colours of some pixels (N, 3)."""
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)

@@ -14,6 +14,10 @@ MIN_REFERENCE_SIZE = 16
 MAX_REFERENCE_SIZE = 2048
 """Pixels along the longer side to which a larger image is downscaled: more detail than a texture keeps."""
 
+OPAQUE_FRACTION = 0.999
+"""Fraction of an image above which an alpha or a mask that covers it separates no object from a
+background."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -22,23 +26,30 @@ class Reference:
     Attributes:
         color: (H, W, 3) float32 sRGB-encoded 0..1, straight alpha, row 0 at the top.
         alpha: (H, W) float32 0..1; all 1 where the image has none.
-        notes: sentences for the user about what was converted.
+        image_notes: sentences for the user about what was converted.
         segmented: whether the alpha was found by segmentation, and is not the image's own.
+        mask_notes: sentences for the user about why this alpha may not be the object.
     """
 
     color: np.ndarray
     alpha: np.ndarray
-    notes: tuple[str, ...] = ()
+    image_notes: tuple[str, ...] = ()
     segmented: bool = False
+    mask_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All sentences for the user."""
+        return self.image_notes + self.mask_notes
 
     @property
     def opaque(self) -> bool:
         """Whether the image has no alpha that separates the object from its background."""
-        return bool((self.alpha > 0.5).mean() > 0.999)
+        return bool((self.alpha > 0.5).mean() > OPAQUE_FRACTION)
 
     def with_alpha(self, alpha: np.ndarray) -> "Reference":
-        """The same image with another foreground mask."""
-        return replace(self, alpha=alpha)
+        """The same image with another foreground mask, of which nothing is noted."""
+        return replace(self, alpha=alpha, mask_notes=())
 
 
 def decode(data: np.ndarray, mask: np.ndarray | None = None) -> Reference:
@@ -76,10 +87,15 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """The mask as an 8-bit grey image; ``size`` is the reference's width and height."""
     if data.ndim == 1:
         try:
-            mask = ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes())))
-            # A cut-out image has its mask in its alpha.
-            mask = mask.getchannel("A") if "A" in mask.getbands() else mask.convert("L")
-        except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+            mask = _read_mask(ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes()))))
+        except (
+            UnidentifiedImageError,
+            Image.DecompressionBombError,
+            OSError,
+            SyntaxError,
+            ValueError,
+            EOFError,
+        ):
             raise InvalidImage(
                 "The mask is not an image file that can be read. Save it as a black and white PNG."
             ) from None
@@ -92,8 +108,14 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             f"The mask has {mask.width} x {mask.height} pixels and the reference image {size[0]} x "
             f"{size[1]}. Draw the mask on the image itself, or scale it to the same size."
         )
-    if mask.getextrema()[1] < 128:
+    covered = (np.asarray(mask) > 127).mean()
+    if covered == 0:
         raise InvalidImage("The mask is black everywhere. Paint the object white in it.")
+    if covered > OPAQUE_FRACTION:
+        raise InvalidImage(
+            "The mask is white everywhere. Paint black what is not the object, or leave the mask out. If the "
+            "object fills the image, use one that shows the whole object."
+        )
     return mask
 
 
@@ -101,6 +123,19 @@ def _is_downscaled(mask: tuple[int, int], size: tuple[int, int]) -> bool:
     """Whether a mask has the size to which an image larger than :data:`MAX_REFERENCE_SIZE` is downscaled."""
     scale = MAX_REFERENCE_SIZE / max(size)
     return scale < 1 and all(abs(have - scale * pixels) <= 1 for have, pixels in zip(mask, size, strict=True))
+
+
+def _read_mask(image: Image.Image) -> Image.Image:
+    """The mask in an image, 8-bit grey: its alpha, if that says anything, as in a cut-out image; else its
+    brightness."""
+    if "A" in image.getbands() or "transparency" in image.info:
+        alpha = image.convert("RGBA").getchannel("A")
+        if alpha.getextrema()[0] < 255:
+            return alpha
+        image = image.convert("RGB")
+    if image.mode.startswith(("I", "F")):
+        image = _convert_to_8_bits(image)
+    return image.convert("L")
 
 
 def _from_pixels(pixels: np.ndarray) -> Image.Image:

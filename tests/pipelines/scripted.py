@@ -8,15 +8,15 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``native:SECONDS`` waits in machine code that holds the interpreter's lock;
 - ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
 - ``children`` starts a process and waits for it;
+- ``doubt`` finds the view doubtful, and stops if the job's settings say so;
 - ``show:N`` sends a preview of N images;
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
 - ``chatter`` prints to standard output.
 
-A job that only checks the reference ends after ``prepare``. It finds as many views as the word
-``candidates=N`` says, at azimuths 10, 20 …, and doubts the first if there are several and the view was not
-given. Its mask is the left half of the image, or has the mean of the strokes everywhere.
-
-A finished stage leaves a file with its name, and is skipped in the next run.
+A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
+ends after ``register``. It finds as many views as the word ``candidates=N`` says, at azimuths 30, 60 …, and
+doubts the first if there are several and the view was not given. Its mask is the left half of the image, or
+has the mean of the strokes everywhere; these are shown at once.
 """
 
 import errno
@@ -30,23 +30,32 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from backend.api.errors import InvalidMesh
+from backend.api.errors import DoubtfulView, InvalidMesh
 from backend.api.job import Job, Result
 
-STAGES = ("prepare", "render", "paint", "align", "bake", "refine")
+STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
+
+DOUBT = "The view is a test."
 
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
     ran = []
+    stages = STAGES[:2] if job.check_reference else STAGES
+    settings, count = job.settings, int(actions.get("candidates", 1))
+    given = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+    views = _find_views(count, given)
+    doubtful = actions.get("register") == "doubt" or (count > 1 and given is None)
     if job.check_reference and job.strokes is not None:
         show_preview(np.zeros((2, 64, 64, 3), np.uint8))
-    for number, stage in enumerate(STAGES[:1] if job.check_reference else STAGES):
+    for number, stage in enumerate(stages):
         done = folder / f"{stage}.done"
         progress(stage, number / len(STAGES))
         if done.exists():
             continue
         action, _, argument = actions.get(stage, "sleep:0").partition(":")
+        if action == "doubt" and settings.on_doubt == "stop" and not job.check_reference:
+            raise DoubtfulView(DOUBT, candidates=views)
         _perform(
             action,
             argument,
@@ -59,42 +68,44 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
             file.write(f"{stage}\n")
         done.touch()
         ran.append(stage)
-    if job.check_reference:
-        return _check_reference(job, int(actions.get("candidates", 1)))
-    uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
     image = np.frombuffer(job.reference.tobytes()[:1000], np.uint8)
-    return Result(uvs, {"base_color": image}, {"ran": ran, "name": job.name}, sheet=image)
+    report = {
+        "ran": ran,
+        "name": job.name,
+        "settings": settings.to_dict(),
+        "mask": None if job.mask is None else list(job.mask.shape),
+        "doubtful": doubtful,
+        "doubts": [DOUBT] if doubtful else [],
+        "candidates": views,
+        "notes": [DOUBT] if doubtful else [],
+    }
+    if job.check_reference:
+        return Result(None, _check_images(job, count), report)
+    uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
+    return Result(uvs, {"base_color": image}, report, sheet=image)
 
 
-def _check_reference(job: Job, candidates: int) -> Result:
+def _find_views(count: int, given: tuple[float, float] | None) -> list[dict]:
+    return [
+        {
+            "azimuth": 30.0 * (number + 1) if given is None else given[0],
+            "elevation": 10.0 if given is None else given[1],
+            "confidence": 0.4,
+            "camera": [30.0 * (number + 1), 10.0, 0.0, 1.5, -0.7, 0.5, 0.5],
+        }
+        for number in range(count)
+    ]
+
+
+def _check_images(job: Job, candidates: int) -> dict[str, np.ndarray]:
     mask = np.zeros((40, 60), np.uint8)
     mask[:, :30] = 255
     if job.strokes is not None:
         mask[:] = round(100 * float(job.strokes.mean()))
-    given = job.settings.azimuth is not None
-    views = [
-        {
-            "azimuth": job.settings.azimuth if given else 10.0 * (number + 1),
-            "elevation": job.settings.elevation if given else 5.0,
-            "confidence": 0.4 if candidates > 1 else 0.9,
-            "camera": [10.0 * (number + 1), 5.0, 0.0, 1.5, -0.7, 0.5, 0.5],
-        }
-        for number in range(candidates)
-    ]
     images = {"mask": mask, "outline": np.dstack([mask] * 3)}
     for number in range(candidates):
         images[f"candidate.{number}"] = np.full((16, 16, 4), 50 * number, np.uint8)
-    doubtful = candidates > 1 and not given
-    report = {
-        "doubtful": doubtful,
-        "candidates": views,
-        "notes": ["The view is uncertain."] if doubtful else [],
-        "seconds": {},
-        "settings": job.settings.to_dict(),
-        "has mask": job.mask is not None,
-    }
-    textures = {name: cv2.imencode(".png", image)[1].ravel() for name, image in images.items()}
-    return Result(None, textures, report)
+    return {name: cv2.imencode(".png", image)[1].ravel() for name, image in images.items()}
 
 
 def _perform(action: str, argument: str, progress, show_preview, folder: Path, stage: str) -> None:

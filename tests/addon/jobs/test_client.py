@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.pipelines.scripted import STAGES
 from tests.servers import PYTHON, ROOT, SCRIPTED, Peer, Server, Watcher, api, new_id, triangle_soup, wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
@@ -40,7 +41,7 @@ def test_jobs_submitted_before_there_is_a_server_run_once(watchers, run):
     ids = [watcher.submit(f"job {number}") for number in range(5)]
     assert all(watcher.final(job_id).state == "finished" for job_id in ids)
     for job_id in ids:
-        assert len((run / "jobs" / job_id / "ran.txt").read_text().split()) == 6
+        assert len((run / "jobs" / job_id / "ran.txt").read_text().split()) == len(STAGES)
         assert [event.state for event in watcher.of(job_id)].count("finished") == 1
 
 
@@ -313,7 +314,7 @@ def test_a_running_job_starts_over_after_an_update_to_another_version(watchers, 
         watcher.client.follow([job_id])
         event = watcher.final(job_id)
     assert event.state == "finished", event.error
-    assert len(event.result.report["ran"]) == 6
+    assert event.result.report["ran"] == list(STAGES)
 
 
 def test_a_server_keeps_serving_while_its_files_are_being_replaced(watchers, run, tmp_path):
@@ -367,3 +368,36 @@ def test_a_server_started_by_hand_is_used(watchers, run):
     assert watcher.final(watcher.submit()).state == "finished"
     assert server.process.poll() is None
     assert api.connection.Connection.read(run).pid == server.process.pid
+
+
+def test_a_mask_travels_with_its_job_and_one_that_is_missing_fails_it(watchers, tmp_path):
+    watcher, settings = watchers(), api.settings.Settings()
+    (tmp_path / "mask.png").write_bytes(b"seven 7")
+    for mask in (
+        tmp_path / "mask.png",
+        b"seven 7",
+        lambda: np.zeros((5, 7), np.uint8),
+        tmp_path / "none.png",
+    ):
+        job_id = new_id()
+        watcher.client.submit(job_id, "masked", triangle_soup, job_id.encode(), settings, mask=mask)
+        event = watcher.final(job_id)
+        if event.error:
+            assert (event.error.code, mask.name) == ("invalid_image", "none.png")
+            assert "The mask" in event.error.message
+        else:
+            assert event.result.report["mask"] == ([5, 7] if callable(mask) else [7])
+
+
+def test_a_doubtful_view_arrives_with_its_candidates(watchers):
+    watcher, job_id = watchers(), new_id()
+    settings = api.settings.Settings(on_doubt="stop")
+    watcher.client.submit(job_id, "register=doubt", triangle_soup, job_id.encode(), settings)
+    error = watcher.final(job_id).error
+    assert isinstance(error, api.errors.DoubtfulView)
+    assert error.candidates[0]["azimuth"] == 30
+    # It is in the journal too.
+    watcher.client.close()
+    again = watchers()
+    again.client.follow([job_id])
+    assert again.final(job_id).error.to_dict() == error.to_dict()

@@ -221,3 +221,80 @@ def test_extended_colours_are_the_objects_without_the_background():
         extend_colors(Reference(color, alpha), inset=1),
         np.broadcast_to(np.float32([0.2, 0.6, 0.1]), (60, 60, 3)),
     )
+
+
+def mask_of(size: int = 200) -> Image.Image:
+    """A white square in the middle of black."""
+    mask = Image.new("L", (size, size))
+    mask.paste(255, (size // 4, size // 4, 3 * size // 4, 3 * size // 4))
+    return mask
+
+
+def cut_out_in_red() -> Image.Image:
+    """The mask as the alpha of a red image."""
+    image = Image.new("RGBA", (200, 200), "red")
+    image.putalpha(mask_of())
+    return image
+
+
+MASKS = {
+    "grey": lambda: encode(mask_of()),
+    "one bit": lambda: encode(mask_of().convert("1")),
+    "sixteen bits": lambda: encode(Image.fromarray(np.asarray(mask_of()).astype(np.uint16) * 257)),
+    "colour": lambda: encode(mask_of().convert("RGB"), "JPEG", quality=95),
+    "palette": lambda: encode(mask_of().convert("P"), "GIF"),
+    "black and white with an opaque alpha": lambda: encode(mask_of().convert("RGBA")),
+    "cut out": lambda: encode(cut_out_in_red()),
+    "pixels": lambda: np.asarray(mask_of()),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_of_any_kind_of_image_becomes_the_alpha(kind):
+    reference = decode(encode(Image.fromarray(disc(255))), MASKS[kind]())
+    np.testing.assert_allclose(reference.alpha, np.asarray(mask_of()) / 255, atol=0.15)
+    assert not reference.opaque
+
+
+def test_a_mask_replaces_the_alpha_of_the_image():
+    pixels = np.dstack([disc(255), np.zeros((200, 200), np.uint8)])
+    reference = decode(encode(Image.fromarray(pixels)), encode(mask_of()))
+    np.testing.assert_array_equal(cut_out(reference).alpha > 0.5, np.asarray(mask_of()) > 127)
+
+
+def test_the_mask_of_an_image_that_is_scaled_down_has_its_original_size():
+    size = MAX_REFERENCE_SIZE + 352
+    reference = decode(encode(Image.new("RGB", (size, size), "red"), "JPEG"), encode(mask_of(size)))
+    assert reference.alpha.shape == (MAX_REFERENCE_SIZE, MAX_REFERENCE_SIZE)
+    assert reference.alpha.mean() == pytest.approx(0.25, abs=0.001)
+
+
+def test_the_mask_of_a_rotated_photograph_is_as_that_is_displayed():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph = encode(Image.new("RGB", (80, 40), "red"), "JPEG", exif=exif)
+    mask = Image.new("L", (40, 80))
+    mask.paste(255, (0, 0, 40, 20))
+    assert decode(photograph, encode(mask)).alpha[:20].min() == 1
+    assert decode(photograph, encode(mask)).alpha[20:].max() == 0
+    with pytest.raises(InvalidImage, match="The mask has 80 x 40 pixels and the reference image 40 x 80"):
+        decode(photograph, encode(mask.transpose(Image.Transpose.ROTATE_90)))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (encode(mask_of(100)), "The mask has 100 x 100 pixels and the reference image 200 x 200"),
+        (encode(Image.new("L", (200, 200))), "black everywhere"),
+        (np.zeros((200, 200), np.uint8), "black everywhere"),
+        (encode(Image.new("L", (200, 200), 255)), "white everywhere"),
+        (encode(Image.new("RGBA", (200, 200))), "black everywhere"),
+        (np.frombuffer(b"no image", np.uint8), "not an image file"),
+        (encode(mask_of())[:150], "not an image file"),
+        (np.empty(0, np.uint8), "not an image file"),
+    ],
+    ids=["size", "black", "black pixels", "white", "transparent", "text", "truncated", "empty"],
+)
+def test_a_mask_that_cannot_be_used_is_reported(mask, message):
+    with pytest.raises(InvalidImage, match=message):
+        decode(encode(Image.fromarray(disc(255))), mask)

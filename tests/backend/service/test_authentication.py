@@ -177,7 +177,12 @@ def test_any_message_of_another_protocol_is_answered_with_a_version_mismatch(ser
         [b"{}"],
         [b"\x80\x04pickle"],
         api.wire.pack("pong"),
-        [api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}})[0], bytes(100)],
+        [
+            api.wire.pack("submit", {"job": new_id(), "name": "", "settings": {}, "check_reference": False})[
+                0
+            ],
+            bytes(100),
+        ],
     ],
 )
 def test_a_message_against_the_protocol_is_refused_and_changes_nothing(peer, frames):

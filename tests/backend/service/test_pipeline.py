@@ -31,6 +31,20 @@ def torus():
     return api.job.MeshData(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32))
 
 
+def ball():
+    mesh = trimesh.creation.icosphere(3)
+    return api.job.MeshData(mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32))
+
+
+def disc() -> bytes:
+    """A PNG of the ball, from wherever."""
+    image = Image.new("RGBA", (256, 256))
+    ImageDraw.Draw(image).ellipse((40, 40, 216, 216), (200, 80, 30, 255))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
 def ring() -> bytes:
     """A PNG of the torus from above."""
     image = Image.new("RGBA", (256, 256))
@@ -82,4 +96,29 @@ def test_a_job_continues_after_a_cancellation_and_a_kill_in_every_real_stage(wat
     assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished, (
         "a finished stage was repeated"
     )
-    assert set(finished) == {"prepare.npz", "render.npz", "paint.npz", "align.npz"}
+    assert set(finished) == {"prepare.npz", "register.npz", "render.npz", "paint.npz", "align.npz"}
+
+
+def test_a_check_comes_back_through_the_worker_and_its_texture_reuses_its_stages(watcher):
+    settings, jobs = api.settings.Settings(texture_size=1024), watcher.run_directory / "jobs"
+    check, texture = new_id(), new_id()
+    watcher.client.submit(check, "torus", torus, ring(), settings, check_reference=True)
+    result = watcher.final(check).result
+    assert set(result.report["seconds"]) == {"prepare", "register"}
+    mask = np.asarray(Image.open(io.BytesIO(bytes(result.textures["mask"]))))
+    np.testing.assert_array_equal(mask > 127, np.asarray(Image.open(io.BytesIO(ring())))[..., 3] > 127)
+    for number in range(len(result.report["candidates"])):
+        candidate = Image.open(io.BytesIO(bytes(result.textures[f"candidate.{number}"])))
+        assert (candidate.mode, candidate.size) == ("RGBA", (256, 256))
+    watcher.client.submit(texture, "torus", torus, ring(), settings)
+    watcher.until(texture, "running", stage="render")
+    for name in ("prepare.npz", "register.npz"):
+        assert (jobs / check / name).read_bytes() == (jobs / texture / name).read_bytes()
+
+
+def test_a_worker_stops_at_a_doubtful_view(watcher):
+    job_id, settings = new_id(), api.settings.Settings(texture_size=1024, on_doubt="stop")
+    watcher.client.submit(job_id, "ball", ball, disc(), settings)
+    error = watcher.final(job_id).error
+    assert isinstance(error, api.errors.DoubtfulView)
+    assert error.candidates

@@ -206,7 +206,7 @@ def test_the_estimated_time_follows_the_pace_of_the_last_complete_job(monkeypatc
     report = {
         "triangles": 5_000,
         "settings": settings.to_dict(),
-        "seconds": {"prepare": 1, "render": 1, "paint": 1, "align": 1, "bake": 6},
+        "seconds": {"prepare": 1, "register": 1, "render": 1, "paint": 1, "align": 1, "bake": 5},
     }
     for _ in range(2):
         estimate.learn_pace(report)

@@ -97,6 +97,7 @@ def test_an_object_that_fails_makes_the_exit_code_1(tmp_path, reference, capsys)
         (["--objects", "Nobody"], "no object called 'Nobody'"),
         (["--azimuth", "30"], "both azimuth and elevation"),
         (["--image", "missing.png"], "no reference image at"),
+        (["--mask", "missing.png"], "no mask at"),
         (["--output", "out.glb"], "must be a .blend file"),
     ],
 )
@@ -126,6 +127,79 @@ def test_an_output_folder_that_cannot_be_written_is_reported(tmp_path, reference
     )
     assert code == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def texture(tmp_path: Path, reference: Path, *options: str) -> int:
+    return command.main(
+        ["texture", "--image", str(reference), "--output", str(tmp_path / "out.blend"), "--json", *options]
+    )
+
+
+def outcomes(capsys, kind: str = "object") -> dict[str, dict]:
+    """The events of a kind by object."""
+    return {event["object"]: event for event in read_events(capsys) if event["event"] == kind}
+
+
+def test_a_doubtful_view_is_in_the_events_and_the_notes(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Sure", "Doubtful register=doubt")
+    assert texture(tmp_path, reference) == 0
+    found = outcomes(capsys)
+    assert found["Sure"]["doubt"] is None
+    doubt = found["Doubtful register=doubt"]["doubt"]
+    assert doubt["message"] in found["Doubtful register=doubt"]["report"]["notes"]
+    assert doubt["candidates"][0]["azimuth"] == 30
+    assert count_takes(tmp_path / "out.blend") == {"Sure": 1, "Doubtful register=doubt": 1}
+
+
+def test_with_on_doubt_stop_only_the_doubtful_object_has_no_take(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Sure", "Doubtful register=doubt")
+    assert texture(tmp_path, reference, "--on-doubt", "stop") == 3
+    found = outcomes(capsys)["Doubtful register=doubt"]
+    assert (found["state"], found["error"]["code"]) == ("failed", "doubtful_view")
+    assert found["doubt"]["message"] == found["error"]["message"] == "The view is a test."
+    assert found["doubt"]["candidates"][0]["azimuth"] == 30
+    assert count_takes(tmp_path / "out.blend") == {"Sure": 1, "Doubtful register=doubt": 0}
+
+
+def test_a_failure_beside_a_doubtful_view_makes_the_exit_code_1(tmp_path, reference):
+    save_scene(tmp_path, "Bad bake=invalid", "Doubtful register=doubt")
+    assert texture(tmp_path, reference, "--on-doubt", "stop") == 1
+
+
+def test_a_text_says_that_the_view_is_doubtful(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Doubtful register=doubt")
+    assert command.main(["texture", "--image", str(reference), "--output", str(tmp_path / "out.blend")]) == 0
+    assert "The view is a test." in capsys.readouterr().out
+
+
+def test_the_mask_of_the_command_line_goes_with_its_image(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body", "Hat", "Shoe")
+    (tmp_path / "mask.png").write_bytes(make.png(color=(255,)))
+    (tmp_path / "Shoe.png").write_bytes(make.png(color=(0, 9, 0)))
+    (tmp_path / "rules.toml").write_text('[[rule]]\nobjects = ["Hat"]\nimage = "Shoe.png"\nmask = "mask.png"')
+    options = ("--mask", "mask.png", "--folder", ".", "--rules", "rules.toml")
+    paths = (value if value.startswith("--") else str(tmp_path / value) for value in options)
+    assert texture(tmp_path, reference, *paths) == 0
+    masks = {name: event["report"]["mask"] for name, event in outcomes(capsys).items()}
+    size = [(tmp_path / "mask.png").stat().st_size]
+    assert masks == {"Body": size, "Hat": size, "Shoe": None}
+
+
+def test_check_writes_what_was_found_and_changes_no_object(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Sure", "Doubtful register=doubt", "Bad register=invalid")
+    before = {obj.name: fingerprint(obj) for obj in bpy.data.objects}
+    arguments = ["check", "--image", str(reference), "--output", str(tmp_path / "found"), "--json"]
+    objects = ["--objects", "Sure", "Doubtful register=doubt"]
+    assert command.main([*arguments, *objects]) == 0
+    found = outcomes(capsys, "checked")
+    folder = Path(found["Doubtful register=doubt"]["folder"])
+    assert {file.name for file in folder.iterdir()} == {"mask.png", "candidate.0.png", "report.json"}
+    assert json.loads((folder / "report.json").read_text())["doubtful"]
+    assert [event["doubt"] is None for event in map(found.get, objects[1:])] == [True, False]
+    assert command.main([*arguments, *objects, "--on-doubt", "stop"]) == 3
+    assert command.main(arguments) == 1
+    assert {obj.name: fingerprint(obj) for obj in bpy.data.objects} == before
+    assert not any(obj.orbit_texture.takes for obj in bpy.data.objects)
 
 
 def press_control_c_when_a_job_runs() -> None:
@@ -257,6 +331,42 @@ def test_a_missing_blend_does_not_stop_the_other_jobs(tmp_path, reference, capsy
     output = read_events(capsys)
     assert "There is no file" in output[0]["message"]
     assert output[-1]["event"] == "saved"
+
+
+def test_a_batch_stops_doubtful_objects_and_the_next_may_go_on_with_them(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Sure", "Doubtful register=doubt")
+    manifest = "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'\non_doubt = '{}'"
+    stopping = write_manifest(tmp_path, manifest.format("stop"))
+    assert command.main(["batch", "--manifest", stopping, "--json"]) == 3
+    assert outcomes(capsys)["Doubtful register=doubt"]["error"]["code"] == "doubtful_view"
+    output = tmp_path / "textured" / "scene.blend"
+    assert count_takes(output) == {"Sure": 1, "Doubtful register=doubt": 0}
+    going = write_manifest(tmp_path, manifest.format("go"))
+    assert command.main(["batch", "--manifest", going, "--json"]) == 0
+    assert list(outcomes(capsys)) == ["Doubtful register=doubt"]
+    assert count_takes(output) == {"Sure": 1, "Doubtful register=doubt": 1}
+
+
+def test_a_changed_mask_makes_a_batch_start_over(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Body")
+    (tmp_path / "mask.png").write_bytes(make.png(color=(255,)))
+    jobs = write_manifest(
+        tmp_path,
+        """
+        [[job]]
+        blend = "scene.blend"
+        images = { Body = "reference.png" }
+        masks = { Body = "mask.png" }
+    """,
+    )
+    for textured in (["Body"], []):
+        assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
+        found = outcomes(capsys)
+        assert list(found) == textured
+        assert all(event["report"]["mask"] for event in found.values())
+    (tmp_path / "mask.png").write_bytes(make.png(color=(254,)))
+    assert command.main(["batch", "--manifest", jobs, "--json"]) == 0
+    assert list(outcomes(capsys)) == ["Body"]
 
 
 def test_an_interrupted_batch_keeps_finished_takes_and_the_next_run_continues(tmp_path, reference, capsys):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.headless import rules
 from bl_ext.user_default.orbit_texture.addon.headless.rules import Plan
@@ -76,6 +77,42 @@ def test_references_come_from_rule_object_collection_folder_then_default(
     assert plan(*named, beside=tmp_path, **general).reference_of(obj) == last
 
 
+def test_a_mask_goes_with_the_reference_beside_it_or_overrides_a_weaker_one(tmp_path):
+    obj = make.cube()
+    obj.name = "Hat"
+    props = add_collection("Props", obj)
+    for_all, its_mask = write_image(tmp_path, "all.png"), write_image(tmp_path, "all_mask.png")
+    general = {"image": lambda: for_all, "mask": lambda: its_mask, "folder": str(tmp_path)}
+    assert plan(**general).mask_of(obj) == its_mask
+    write_image(tmp_path, "Hat.png")
+    assert plan(**general).mask_of(obj) is None
+    beside = write_image(tmp_path, "Hat.mask.png")
+    assert plan(**general).mask_of(obj) == beside
+    props["orbit:image"] = str(write_image(tmp_path, "props.png"))
+    assert plan(**general).mask_of(obj) is None
+    obj["orbit:mask"] = str(write_image(tmp_path, "own.png"))
+    assert plan(**general).mask_of(obj) == tmp_path / "own.png"
+    assert plan(**general).settings_of(obj) == Settings(seed=1)
+    ruled = [{"objects": ["H*"], "mask": "all_mask.png"}]
+    assert plan(*ruled, beside=tmp_path, **general).mask_of(obj) == its_mask
+    assert plan(*ruled, beside=tmp_path, **general).reference_of(obj) == tmp_path / "props.png"
+
+
+def test_a_mask_painted_in_blender_becomes_grey_pixels():
+    obj = make.cube()
+    image = bpy.data.images.new("Painted", 4, 2, alpha=True)
+    pixels = np.zeros((2, 4, 4), np.float32)
+    pixels[..., 3], pixels[0, 1, 0] = 1, 1
+    image.pixels.foreach_set(pixels.ravel())
+    obj["orbit:mask"] = image
+    expected = np.zeros((2, 4), np.uint8)
+    expected[1, 1] = 255
+    np.testing.assert_array_equal(plan().mask_of(obj)(), expected)
+    pixels[..., 0], pixels[1, 2:, 3] = 1, 0
+    image.pixels.foreach_set(pixels.ravel())
+    np.testing.assert_array_equal(plan().mask_of(obj)(), [[255, 255, 0, 0], [255] * 4])
+
+
 def test_an_object_without_any_reference_is_reported():
     with pytest.raises(InvalidImage, match="no reference for 'Cube'"):
         plan().reference_of(make.cube())
@@ -87,7 +124,8 @@ def test_a_custom_property_that_is_not_a_setting_is_reported():
     assert plan().settings_of(obj) == Settings(seed=1)
     obj["orbit:siez"] = 1024
     with pytest.raises(
-        InvalidSettings, match=r"'orbit:siez' of 'Cube' is not a setting\. Possible settings: image, painter"
+        InvalidSettings,
+        match=r"'orbit:siez' of 'Cube' is not a setting\. Possible settings: image, mask, painter",
     ):
         plan().settings_of(obj)
     del obj["orbit:siez"]
@@ -108,6 +146,7 @@ def test_a_custom_property_that_is_not_a_setting_is_reported():
         ({"objects": [3]}, "which objects it is for"),
         ({"objects": 3}, "which objects it is for"),
         ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
+        ({"objects": ["Hat"], "mask": 3}, "A rule's mask must be a path in quotes, not 3"),
         ("objects", "with two brackets"),
         ({"objects": ["Hat"], "painter": "nobody"}, "must be one of"),
     ],

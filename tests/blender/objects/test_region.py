@@ -238,7 +238,7 @@ def test_a_mask_file_is_read_upright_and_a_broken_one_is_reported(obj, tmp_path)
 
 def test_a_plan_with_a_mask_repaints_the_shown_take(obj):
     mask = np.full((4, 4), 255, np.uint8)
-    plan = Plan(lambda obj: Settings(), mask=mask)
+    plan = Plan(lambda obj: Settings(), marked=mask)
     made = plan.repaint_of(obj)
     assert (made.layer, made.kept.region is mask) == ("UVMap", True)
     assert plan.settings_of(obj).seed == 1

@@ -1,0 +1,91 @@
+"""The reference registered with the mesh: what is kept of it, and the images of its candidate views."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from backend import records
+from backend.paint.camera.candidate_images import IMAGE_SIZE, draw_candidate
+from backend.paint.camera.ranking import Match, View
+from backend.paint.camera.registration import Registration, pack_matches, register_reference, unpack_matches
+from backend.paint.reference import Reference, decode
+from tests.meshes import camera_at, ignore_progress, knot, reference_image, surface_of
+
+MATCHES = (
+    Match(View(30.0, 15.0, 2.0, 2.2, 1.3, 0.5, 0.45), 0.97, 0.004, 0.9, 1.5),
+    Match(View(-150.0, -5.0, 0.0, 25.0, 1.0, 0.52, 0.5), 0.8, 0.02, 0.2, 0.0),
+)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_packed_matches_are_unpacked_unchanged(count):
+    again = unpack_matches(pack_matches(MATCHES[:count]))
+    assert len(again) == count
+    for match, before in zip(again, MATCHES, strict=False):
+        np.testing.assert_allclose(match.view.parameters(), before.view.parameters())
+        assert (match.overlap, match.error, match.confidence, match.degrees) == (
+            before.overlap,
+            before.error,
+            before.confidence,
+            before.degrees,
+        )
+
+
+def test_a_registration_survives_on_disk(tmp_path):
+    color, alpha = np.zeros((40, 30, 3), np.float32), np.eye(40, 30, dtype=np.float32)
+    reference = Reference(color, np.ones_like(alpha), ("Converted.",))
+    cut = Reference(color, alpha, ("Converted.",), True, ("Doubtful.",))
+    np.savez(tmp_path / "file.npz", **records.save_registration(Registration(cut, MATCHES, True)))
+    with np.load(tmp_path / "file.npz", allow_pickle=False) as file:
+        again = records.load_registration(dict(file), reference)
+    np.testing.assert_array_equal(again.reference.alpha, alpha)
+    assert again.reference.notes == ("Converted.", "Doubtful.")
+    assert (again.reference.segmented, again.given, len(again.candidates)) == (True, True, 2)
+    assert again.notes == Registration(cut, MATCHES, True).notes
+
+
+@pytest.fixture(scope="module")
+def checkered():
+    """A knot, and a reference that shows checks on it."""
+    surface = surface_of(knot())
+    return surface, decode(reference_image(surface, camera_at(30, 15, 384)))
+
+
+def colored_share(image: np.ndarray) -> float:
+    """Fraction of the mesh in an image that wears colours of the object, none of which is grey."""
+    color = image[image[..., 3] > 0, :3].astype(int)
+    return float((np.ptp(color, axis=1) > 25).mean())
+
+
+def background_share(image: np.ndarray) -> float:
+    """Fraction of the mesh in an image that wears the telling magenta of the reference's background."""
+    color = image[image[..., 3] > 0, :3].astype(int)
+    return float((np.abs(color - (255, 0, 255)).max(axis=1) < 40).mean())
+
+
+def test_the_image_of_the_right_candidate_wears_the_objects_colours(checkered):
+    surface, reference = checkered
+    view = register_reference(surface, reference, (30.0, 15.0), ignore_progress).match.view
+    image = draw_candidate(surface, reference, view)
+    assert image.shape == (IMAGE_SIZE, IMAGE_SIZE, 4)
+    assert 0.1 < (image[..., 3] > 0).mean() < 0.9
+    assert not image[[0, -1], :, 3].any(), "the mesh is cut off"
+    assert not image[:, [0, -1], 3].any(), "the mesh is cut off"
+    assert colored_share(image) > 0.4
+    assert background_share(image) < 0.02
+
+
+def test_the_image_of_a_wrong_candidate_wears_the_background_too(checkered):
+    surface, reference = checkered
+    view = register_reference(surface, reference, (30.0, 15.0), ignore_progress).match.view
+    wrong = View(view.azimuth + 90, *view.parameters()[1:3], view.distance, view.zoom, view.x, view.y)
+    assert background_share(draw_candidate(surface, reference, wrong)) > 0.1
+
+
+def test_surface_that_a_candidate_does_not_see_is_grey():
+    surface = surface_of(trimesh.creation.box())
+    reference = decode(reference_image(surface, camera_at(0, 10, 256)))
+    view = register_reference(surface, reference, (0.0, 10.0), ignore_progress).match.view
+    image = draw_candidate(surface, reference, view)
+    # The camera of the image sees the box's front, and a side that the candidate does not see.
+    assert 0.1 < 1 - colored_share(image) < 0.8
