@@ -24,6 +24,11 @@ _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 """The fields of :class:`Settings` by name, with their metadata."""
 
 
+_NOT_IN_PANEL = {"device", "on_doubt"}
+"""Settings without a property of the panel: the device belongs to the computer, and a user sees a doubt
+before anything is painted."""
+
+
 def _enum_property(setting: str, label: str, names: dict, **more):
     """An enum property with the choices, default and description of a setting."""
     entry = _SETTINGS[setting]
@@ -165,7 +170,7 @@ class SceneProperties(bpy.types.PropertyGroup):
             {
                 name: value
                 for name, value in settings.to_dict().items()
-                if value is not None and name != "device"
+                if value is not None and name not in _NOT_IN_PANEL
             }
         )
 

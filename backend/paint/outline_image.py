@@ -9,7 +9,7 @@ from .reference import Reference
 IMAGE_SIZE = 512
 """Pixels along the longer side."""
 
-DIMMED = 0.3
+DIMMED = 0.45
 """Brightness of what surrounds the object, which is grey, relative to the reference."""
 
 OUTLINE_COLOR = (255, 170, 20)
