@@ -83,7 +83,7 @@ class SceneProperties(bpy.types.PropertyGroup):
     white_balance: _enum_property(
         "white_balance", "White Balance", {"off": "Off", "auto": "Automatic", "on": "On"}
     )
-    remove_shading: _number_property("remove_shading", "Remove Shading", FloatProperty)
+    light: _enum_property("light", "Light", {"automatic": "Automatic", "remove": "Remove", "keep": "Keep"})
     texture_size: _enum_property(
         "texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"}
     )
@@ -148,7 +148,7 @@ class SceneProperties(bpy.types.PropertyGroup):
             quality=self.quality,
             view_transform=self.view_transform,
             white_balance=self.white_balance,
-            remove_shading=round(self.remove_shading, 6),
+            light=self.light,
             texture_size=int(self.texture_size),
             seed=self.seed,
             voxel_resolution=int(self.voxel_resolution),

@@ -1,10 +1,11 @@
 """Renders the pictures of ``benchmarks/pictures.py`` with Cycles; runs in a Python with bpy.
 
-    python picture_render.py MESH.npz FOLDER COUNT
+    python picture_render.py MESH.npz FOLDER COUNT [--views]
 
 For each of COUNT pictures of the mesh FOLDER gets ``NAME.jpg``, ``NAME.albedo.png`` (its unlit paint, sRGB,
-with how much of each pixel shows it as alpha) and ``NAME.json`` (its camera and what it is a picture of). A
-picture that is there already is left alone, so that an interrupted run continues.
+with how much of each pixel shows it as alpha) and ``NAME.json`` (its camera and what it is a picture of).
+With ``--views`` also ``NAME.view0.png`` and so on, the unlit paint from other sides, and their cameras as
+``views`` in the JSON. What is there already is left alone, so that an interrupted run continues.
 """
 
 import json
@@ -23,32 +24,69 @@ SIZE = 640
 SAMPLES = 40
 """Cycles' samples per pixel, before the denoiser."""
 
+VIEWS = ((60, 10), (120, 10), (180, 10), (240, 10), (300, 10), (180, 70), (180, -35))
+"""Azimuth from the picture's own, and elevation, of the sides from which the truth is rendered; degrees."""
+
+VIEW_SIZE = 384
+"""Pixels along each side of those."""
+
 PAINTS = ("pale", "dark", "parts", "bands", "checks", "blotches")
 GROUNDS = ("white", "grey", "clutter", "wood", "cloth")
 
 
-def main(mesh: Path, folder: Path, count: int) -> None:
+def main(mesh: Path, folder: Path, count: int, views: bool) -> None:
     for number in range(count):
         target = folder / f"{mesh.stem}_{number}"
         if not target.with_suffix(".json").exists():
             render_picture(np.load(mesh), mesh.stem, number, target)
+        if views and "views" not in json.loads(target.with_suffix(".json").read_text()):
+            render_views(np.load(mesh), mesh.stem, number, target)
 
 
 def render_picture(arrays, mesh: str, picture: int, target: Path) -> None:
     """One picture: its choices are drawn from a generator seeded by its name."""
     chance = random.Random(f"{mesh} {picture}")
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    paint, ground = PAINTS[(picture + len(mesh)) % len(PAINTS)], GROUNDS[picture % len(GROUNDS)]
+    paint, ground = choose_paint(mesh, picture), GROUNDS[picture % len(GROUNDS)]
     obj = add_object(arrays, paint, chance)
     camera, view = add_camera(obj, chance)
     configure_render()
-    render_mask_and_albedo(obj, target)
+    render_mask_and_albedo(obj, target.with_suffix(".albedo.png"))
     add_ground(ground, chance)
     add_light(chance)
     add_depth_of_field(camera, Vector(view["position"]).length, chance)
     render(target.with_suffix(".png"))
     spoil(target.with_suffix(".png"), target.with_suffix(".jpg"), chance)
     facts = view | {"mesh": mesh, "paint": paint, "ground": ground}
+    target.with_suffix(".json").write_text(json.dumps(facts, indent=1))
+
+
+def choose_paint(mesh: str, picture: int) -> str:
+    return PAINTS[(picture + len(mesh)) % len(PAINTS)]
+
+
+def render_views(arrays, mesh: str, picture: int, target: Path) -> None:
+    """The same paint, unlit, from other sides; the generator draws it first, hence as for the picture."""
+    facts = json.loads(target.with_suffix(".json").read_text())
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    obj = add_object(arrays, choose_paint(mesh, picture), random.Random(f"{mesh} {picture}"))
+    data = bpy.data.cameras.new("camera")
+    data.lens, data.sensor_width, data.clip_start = 60, 36, 0.01
+    camera = bpy.data.objects.new("camera", data)
+    bpy.context.collection.objects.link(camera)
+    bpy.context.scene.camera = camera
+    configure_render()
+    bpy.context.scene.render.resolution_x = bpy.context.scene.render.resolution_y = VIEW_SIZE
+    facts["views"] = []
+    for number, (turn, elevation) in enumerate(VIEWS):
+        a, e = math.radians(facts["azimuth"] + turn), math.radians(elevation)
+        back = Vector((math.sin(a) * math.cos(e), -math.cos(a) * math.cos(e), math.sin(e)))
+        rotation, position = back.to_track_quat("Z", "Y").to_matrix(), 2.6 * back
+        camera.matrix_world = Matrix.Translation(obj.location + position) @ rotation.to_4x4()
+        render_mask_and_albedo(obj, target.with_name(f"{target.name}.view{number}.png"))
+        facts["views"].append(
+            {"rotation": list(map(list, rotation)), "position": list(position), "focal": VIEW_SIZE * 60 / 36}
+        )
     target.with_suffix(".json").write_text(json.dumps(facts, indent=1))
 
 
@@ -148,6 +186,7 @@ def add_camera(obj: bpy.types.Object, chance: random.Random) -> tuple[bpy.types.
     camera.matrix_world = Matrix.Translation(middle + shift + distance * back) @ turn.to_4x4()
     if camera.location.z < 0.03:  # not from below the ground
         camera.location += Vector((0, 0, 0.03 - camera.location.z))
+        bpy.context.view_layer.update()
     # The view of a point in the object's middle, in the object's frame: what the search has to find.
     toward = camera.matrix_world.translation - middle
     view = {
@@ -172,7 +211,7 @@ def configure_render() -> None:
     scene.render.image_settings.file_format, scene.render.image_settings.color_mode = "PNG", "RGBA"
 
 
-def render_mask_and_albedo(obj: bpy.types.Object, target: Path) -> None:
+def render_mask_and_albedo(obj: bpy.types.Object, path: Path) -> None:
     """The truth: the object's paint as light of its own on a transparent film."""
     scene = bpy.context.scene
     scene.render.film_transparent, scene.cycles.use_denoising, scene.cycles.samples = True, False, 16
@@ -188,7 +227,7 @@ def render_mask_and_albedo(obj: bpy.types.Object, target: Path) -> None:
             glow.inputs["Color"].default_value = base.default_value
         links.new(glow.outputs[0], output.inputs["Surface"])
         kept.append((links, shader, output, nodes, glow))
-    render(target.with_suffix(".albedo.png"))
+    render(path)
     for links, shader, output, nodes, glow in kept:
         links.new(shader.outputs[0], output.inputs["Surface"])
         nodes.remove(glow)
@@ -309,4 +348,4 @@ def spoil(source: Path, target: Path, chance: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), "--views" in sys.argv[4:])

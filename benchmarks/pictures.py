@@ -8,7 +8,7 @@ and grey grounds, clutter, wood and cloth; hard and soft suns; pale, dark, colou
 elevation -15 to 60 degrees, any azimuth, lenses of 35 to 100 mm; JPEG, noise, vignette, depth of field.
 Pictures are kept in the folder; 130 of them take about half an hour on two cores, once.
 
-``painter`` is what a job does: the reference is segmented, then the view is searched for by its outline.
+``outline`` segments the reference, then searches the view by the outline of the segment.
 ``contours`` (:mod:`backend.paint.camera.contours`) looks for the mesh's contours in the picture and needs no
 mask: it is not part of the product yet. The view's error is the angle between the directions to the camera;
 of a bottle, which looks the same all around, only the elevation counts. ``told`` says how many of the wrong
@@ -26,17 +26,16 @@ import numpy as np
 from PIL import Image
 
 from backend.api.job import MeshData
-from backend.api.settings import Settings
 from backend.mesh.prepare import clean
 from backend.mesh.surface import Surface
-from backend.paint.draft.painter import DraftPainter
+from backend.paint.camera.contours.search import find_views
+from backend.paint.camera.search import find_view
 from backend.paint.foreground import cut_out
 from backend.paint.reference import decode
 from backend.render.camera import look_at_origin
 from backend.render.rasterize import rasterize
 from installer import blenders
 
-from ..backend.paint.camera.contours.search import find_candidates
 from .picture_meshes import MESHES
 from .report import Report, parser
 
@@ -97,8 +96,9 @@ def main() -> None:
             report.add(f"{name}, {group}", *summarize(outcomes))
 
 
-def render_pictures(folder: Path, meshes: list[str], each: int) -> None:
-    """Renders what the folder does not hold yet, in Blender as a module."""
+def render_pictures(folder: Path, meshes: list[str], each: int, views: bool = False) -> None:
+    """Renders what the folder does not hold yet, in Blender as a module; with ``views`` the truth from other
+    sides, too."""
     (folder / "meshes").mkdir(parents=True, exist_ok=True)
     program = blenders.newest_module().program
     for mesh in meshes:
@@ -106,10 +106,16 @@ def render_pictures(folder: Path, meshes: list[str], each: int) -> None:
         if not arrays.exists():
             made = MESHES[mesh]()
             np.savez(arrays, vertices=made.vertices, faces=made.faces, part=made.part)
-        if any(not (folder / f"{mesh}_{number}.json").exists() for number in range(each)):
+        last = "views" if views else "azimuth"
+        if any(last not in _read_facts(folder / f"{mesh}_{number}.json") for number in range(each)):
             script = Path(__file__).with_name("picture_render.py")
-            command = [program, script, arrays, folder, str(each)]
+            command = [program, script, arrays, folder, each, *(["--views"] if views else [])]
             subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+
+
+def _read_facts(file: Path) -> dict:
+    """What a picture's JSON says; nothing where there is none yet."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def read_surface(path: Path) -> Surface:
@@ -137,23 +143,22 @@ def true_angles(facts: dict) -> tuple[float, float]:
     return facts["azimuth"], facts["elevation"]
 
 
-def search_by_painter(surface: Surface, color: np.ndarray) -> tuple[float, float, np.ndarray, bool]:
-    """Azimuth, elevation, mask and whether it is reported as uncertain, as the draft finds them."""
-    reference = decode(np.dstack([color, np.full(color.shape[:2], 255, np.uint8)]))
-    orbit = DraftPainter().orbits(surface, reference, Settings(), lambda fraction: None)[0]
-    back = orbit.cameras[0].rotation[:, 2]
-    azimuth, elevation = np.degrees(np.arctan2(back[0], -back[1])), np.degrees(np.arcsin(back[2]))
-    return azimuth, elevation, cut_out(reference).alpha > 0.5, bool(orbit.notes)
+def search_by_outline(surface: Surface, color: np.ndarray) -> tuple[float, float, np.ndarray, bool]:
+    """Azimuth, elevation, mask and whether it is reported as uncertain: the object is segmented, then the
+    view that has its outline is searched."""
+    reference = cut_out(decode(np.dstack([color, np.full(color.shape[:2], 255, np.uint8)])))
+    match = find_view(surface, reference.alpha, None, lambda fraction: None, reference.color)
+    return match.view.azimuth, match.view.elevation, reference.alpha > 0.5, not match.confident
 
 
 def search_by_contours(surface: Surface, color: np.ndarray) -> tuple[float, float, np.ndarray, None]:
     """Azimuth, elevation and silhouette of the view whose contours fit best."""
-    view = find_candidates(surface, color.astype(np.float32) / 255)[0].view
+    view = find_views(surface, color.astype(np.float32) / 255, None, lambda fraction: None)[0].view
     mask = rasterize(surface.vertices, surface.faces, view.camera(*color.shape[1::-1])).mask
     return view.azimuth, view.elevation, mask, None
 
 
-METHODS = {"painter": search_by_painter, "contours": search_by_contours}
+METHODS = {"outline": search_by_outline, "contours": search_by_contours}
 
 
 def summarize(outcomes: list[Outcome]) -> tuple:

@@ -26,7 +26,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.prop(settings, "seed")
         column.prop(settings, "white_balance")
         if settings.painter == "draft":
-            column.prop(settings, "remove_shading", slider=True)
+            column.prop(settings, "light")
         column.separator()
         _draw_refinement(column, settings)
         column.separator()

@@ -50,12 +50,12 @@ class Settings:
         "backdrop half of the cast that the object's own colours suggest",
         choices=("off", "auto", "on"),
     )
-    remove_shading: float = _setting(
-        0.0,
-        "For the draft: how much of the shading that depends on the direction of the surface is removed from "
-        "the reference image; 0 is none, 1 is all that is found",
-        minimum=0.0,
-        maximum=1.0,
+    light: str = _setting(
+        "automatic",
+        "For the draft: what becomes of the light in the reference image, its shading and shadows. "
+        "'automatic' shows the image as it is, and paints what it does not show without light; 'remove' "
+        "removes the light from what the image shows, too; 'keep' takes light for paint",
+        choices=("automatic", "remove", "keep"),
     )
     texture_size: int = _setting(
         2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192)
@@ -157,10 +157,20 @@ class Settings:
         Raises:
             InvalidSettings: unknown name, wrong type or value out of range.
         """
+        data = _translate(data)
         if unknown := sorted(set(data) - {entry.name for entry in fields(cls)}):
             known = ", ".join(entry.name for entry in fields(cls))
             raise InvalidSettings(f"There is no setting called '{unknown[0]}'. Settings are: {known}.")
         return cls(**data)
+
+
+def _translate(data: dict) -> dict:
+    """Settings as takes and jobs of earlier versions store them, in today's names: the number
+    ``remove_shading`` was the light."""
+    rest = {name: value for name, value in data.items() if name != "remove_shading"}
+    if len(rest) == len(data):
+        return data
+    return {"light": "remove" if data["remove_shading"] else "keep"} | rest
 
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -23,27 +23,21 @@ def ambient_occlusion(surface: Surface, points: np.ndarray, normals: np.ndarray)
         points, normals: (N, 3) float32, outward normals.
     """
     sky, seen = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
-    for buffer in render(surface, _cameras(float(np.linalg.norm(surface.vertices, axis=1).max()))):
+    for buffer in render(surface, sky_cameras(surface, SKY_VIEWS, SKY_VIEW_SIZE)):
         sky += np.maximum(normals @ buffer.camera.rotation[:, 2].astype(np.float32), 0)
         seen += observe(points, normals, buffer, buffer.depth, 1)[0]
     return np.clip(1 - seen / np.maximum(sky, 1e-6), 0, 1)
 
 
-def _cameras(reach: float) -> list[Camera]:
-    """Cameras evenly around the surface, along a spiral of golden angles from below to above."""
-    number = np.arange(SKY_VIEWS)
-    elevation = np.degrees(np.arcsin((2 * number + 1) / SKY_VIEWS - 1))
+def sky_cameras(surface: Surface, count: int, size: int) -> list[Camera]:
+    """``count`` orthographic cameras evenly around a surface, along a spiral of golden angles from below to
+    above; each sees all of it on ``size`` x ``size`` pixels."""
+    reach = float(np.linalg.norm(surface.vertices, axis=1).max())
+    number = np.arange(count)
+    elevation = np.degrees(np.arcsin((2 * number + 1) / count - 1))
     azimuth = 180 * (3 - np.sqrt(5)) * number
     rotations = [look_at_origin(*angles) for angles in zip(azimuth, elevation, strict=True)]
     return [
-        Camera(
-            rotation,
-            2 * reach * rotation[:, 2],
-            0.48 / reach,
-            (0.5, 0.5),
-            SKY_VIEW_SIZE,
-            SKY_VIEW_SIZE,
-            orthographic=True,
-        )
+        Camera(rotation, 2 * reach * rotation[:, 2], 0.48 / reach, (0.5, 0.5), size, size, orthographic=True)
         for rotation in rotations
     ]

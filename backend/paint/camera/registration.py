@@ -4,19 +4,37 @@ With a mask, its own alpha or one that the user drew, the camera is the one unde
 outline. Without one, the mesh decides which pixels show it: its contours are looked for in the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...api.errors import InvalidImage
 from ...mesh.surface import Surface
 from ...progress import ProgressCallback
-from ..foreground import cut_out
+from ...render.rasterize import rasterize
+from ..foreground import cut_out, segment
 from ..reference import Reference
+from .contours.confidence import cut_off_fraction, estimate_confidence
+from .contours.mask import find_mask
+from .contours.score import Fit
+from .contours.search import find_views
+from .contours.second_object import shows_second_object
+from .outline import intersection_over_union, outline_mask
 from .ranking import Match, View, describe_doubts
 from .search import find_view
 
 MAX_CANDIDATES = 4
 """Views that a user can choose from."""
+
+CERTAIN_OVERLAP = 0.97
+"""Intersection over union of the mesh's silhouette with an object that was cut out without it from which on
+both are right."""
+
+MIN_SCORE = 0.5
+"""Score of the best view below which nothing of the mesh's shape is in the reference."""
+
+MAX_CUT_OFF = 0.02
+"""Fraction of the mesh's silhouette that may lie outside of the reference."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +87,69 @@ def register_reference(
     Raises:
         InvalidImage: no object was found.
     """
-    cut = cut_out(reference)
-    if not needs_view and not reference.opaque:
-        return Registration(cut)
-    match = find_view(surface, cut.alpha, direction, progress, cut.color)
-    return Registration(cut, (match,), direction is not None)
+    if not reference.opaque:
+        cut = cut_out(reference)
+        if not needs_view:
+            return Registration(cut)
+        match = find_view(surface, cut.alpha, direction, progress, cut.color)
+        return Registration(cut, (match,), direction is not None)
+    return _find_object(surface, reference, direction, progress)
+
+
+def _find_object(
+    surface: Surface, reference: Reference, direction: tuple[float, float] | None, progress: ProgressCallback
+) -> Registration:
+    """Object and camera of a reference without a mask."""
+    # A plain background: the object is cut out without the mesh, and if its outline is the mesh's, all is
+    # said.
+    alpha, doubts = segment(reference.color)
+    if not doubts and (alpha > 0.5).any():
+        cut = cut_out(reference)
+        match = find_view(surface, cut.alpha, direction, lambda done: progress(0.2 * done), cut.color)
+        if match.confident and match.overlap >= CERTAIN_OVERLAP:
+            return Registration(cut, (match,), direction is not None)
+    # Any other: the mesh's contours are looked for.
+    fits = find_views(surface, reference.color, direction, lambda done: progress(0.2 + 0.7 * done))
+    best, shape = fits[0], reference.alpha.shape
+    silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
+    if best.score < MIN_SCORE or not silhouette.any():
+        raise InvalidImage(
+            "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole "
+            "object, or give it a mask."
+        )
+    mask = find_mask(silhouette, reference.color, [alpha > 0.5])
+    cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
+    notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
+    confidence = estimate_confidence(surface, fits, shape)
+    matches = [_match_fit(surface, fit, mask) for fit in fits[:MAX_CANDIDATES]]
+    matches[0] = replace(matches[0], confidence=confidence)
+    return Registration(replace(cut, mask_notes=notes), tuple(matches), direction is not None)
+
+
+def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:
+    """A view that was found by contours, and how well its silhouette agrees with the mask (H, W) bool."""
+    own = rasterize(surface.vertices, surface.faces, fit.view.camera(*mask.shape[::-1])).mask
+    length = max(int(outline_mask(mask).sum()), 1)
+    error = float((own ^ mask).sum()) / (length * np.sqrt(max(int(mask.sum()), 1)))
+    return Match(fit.view, intersection_over_union(own, mask), error)
+
+
+def _describe_object(
+    surface: Surface, reference: Reference, best: Fit, progress: ProgressCallback
+) -> tuple[str, ...]:
+    """Sentences for the user about what else the reference shows, or does not."""
+    notes = []
+    if cut_off_fraction(surface, best.view, reference.alpha.shape) > MAX_CUT_OFF:
+        notes.append(
+            "The object is cut off by the border of the reference image: what lies outside is painted from "
+            "the rest. An image that shows all of it gives a better texture."
+        )
+    if shows_second_object(surface, reference.color, best, progress):
+        notes.append(
+            "The reference image shows the mesh's shape twice: one of the two was used. To choose, crop the "
+            "image or give it a mask."
+        )
+    return tuple(notes)
 
 
 def pack_matches(matches: tuple[Match, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The draft painter: makes one coloured surface from one image, and renders it in every view."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -23,8 +23,9 @@ from ..reference import Reference
 from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
 from .fill.synthesis import ColorLookup, synthesize
+from .image.border_light import BorderLight
+from .image.light import remove_light
 from .image.projection import LENIENT_TRUST, STRICT_TRUST, Projection, TrustThresholds
-from .image.shading import remove_shading
 from .image.symmetry import Mirror, find_mirror
 from .image.warp import warp_to_mesh
 
@@ -84,18 +85,26 @@ class DraftPainter:
     ) -> Painting:
         """Every view of the surface as the reference colours it; takes seconds, so nothing of it is stored
         with ``load_or_run``."""
-        # Project the reference.
+        # Project the reference: as it shows the front, and without light for all that is copied.
         warped = warp_to_mesh(reference, buffers[0].camera, surface)
-        unlit = remove_shading(warped, buffers[0].camera, surface, settings.remove_shading)
-        projection = Projection(unlit, buffers[0], find_winding(surface, buffers))
+        layers = project_reference(
+            warped, buffers[0], surface, find_winding(surface, buffers), settings.light
+        )
+        paint = layers.paint
         # Mirror it, and extrapolate broad colours to what is still hidden.
         voxels = voxelize(surface, self.config.voxel_resolution)
-        mirror = confirm_mirror(find_mirror(voxels, surface.slots, settings.seed), projection, voxels)
+        symmetry = find_mirror(voxels, surface.slots, settings.seed)
+        mirror = confirm_mirror(symmetry, paint, voxels)
         progress(0.1)
-        extrapolated = extrapolate_colors(projection, mirror, voxels, settings.seed, self.config)
-        known, shown = (
-            partial(look_up_mirrored, projection, mirror, thresholds=thresholds)
-            for thresholds in (STRICT_TRUST, LENIENT_TRUST)
+        extrapolated = extrapolate_colors(paint, mirror, voxels, settings.seed, self.config)
+        border = (
+            None
+            if layers.front is paint
+            else BorderLight.measure(layers.irradiance, paint, voxels, settings.seed)
+        )
+        known = partial(look_up_mirrored, paint, paint, mirror)
+        shown = partial(
+            look_up_mirrored, layers.front, paint, mirror, border=border, thresholds=LENIENT_TRUST
         )
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -106,35 +115,82 @@ class DraftPainter:
         synthesis = synthesize(
             surface,
             outward,
-            projection,
+            paint,
             known,
             guess,
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
         )
         hidden = guess if synthesis is None else PatchRenderer(synthesis).look_up
+        if border is not None:
+            hidden = partial(look_up_under, border, hidden)
         # Render the coloured surface in all views.
         frames = []
-        paint = partial(paint_view, shown, hidden, surface=surface, outward=outward)
-        for frame in iterate_parallel(paint, buffers):
+        draw = partial(paint_view, shown, hidden, surface=surface, outward=outward)
+        for frame in iterate_parallel(draw, buffers):
             frames.append(frame)
             progress(0.6 + 0.4 * len(frames) / len(buffers))
             if len(frames) % PREVIEW_COUNT == 0:
                 show_preview(make_preview_strip(frames))
-        frames[0] = projection.composite_over(frames[0])
+        frames[0] = layers.front.composite_over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
-        notes = (*reference.notes, *_describe(warped is not reference, mirror is not None))
-        return Painting(frames, preference, consistent=True, notes=notes)
+        notes = describe_draft(warped is not reference, symmetry, mirror, layers, settings.light)
+        return Painting(frames, preference, consistent=True, notes=(*reference.notes, *notes))
 
 
-def _describe(is_warped: bool, is_mirrored: bool) -> list[str]:
-    """Notes for the user about how the draft was made."""
+@dataclass(frozen=True)
+class Layers:
+    """The projected reference, twice.
+
+    Attributes:
+        front: as it colours what it shows.
+        paint: without light; what is copied to the rest. The same as ``front`` where they do not differ.
+        irradiance: (H, W, 3) float32, the light in the image, 1 where it is usual; None if none was removed.
+    """
+
+    front: Projection
+    paint: Projection
+    irradiance: np.ndarray | None
+
+
+def project_reference(
+    reference: Reference, buffer: GBuffer, surface: Surface, winding: int, light: str
+) -> Layers:
+    """The reference on the surface that its view sees; ``light`` is the setting."""
+    unlit = None if light == "keep" else remove_light(reference, buffer.camera, surface)
+    if unlit is None or unlit.irradiance is None:
+        projection = Projection(reference, buffer, winding)
+        return Layers(projection, projection, None)
+    paint = Projection(replace(reference, color=unlit.color), buffer, winding, unlit.reliable)
+    return Layers(paint if light == "remove" else paint.recolor(reference.color), paint, unlit.irradiance)
+
+
+def describe_draft(
+    is_warped: bool, symmetry: Mirror | None, mirror: Mirror | None, layers: Layers, light: str
+) -> list[str]:
+    """Notes for the user about how the draft was made.
+
+    Args:
+        is_warped: whether the image was warped.
+        symmetry: of the mesh.
+        mirror: the same, if it was used.
+        layers: the projected image.
+        light: the setting.
+    """
     notes = ["Draft: the image was projected, no AI model painted the sides it does not show."]
     if is_warped:
         notes.append("The image was warped a little, so that its outline and edges lie on those of the mesh.")
-    if is_mirrored:
+    if mirror is not None:
         notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
+    elif symmetry is not None:
+        notes.append(
+            "The mesh is symmetric, but the image shows different colours on its two halves, so the hidden "
+            "side does not mirror the visible one."
+        )
+    if layers.irradiance is not None:
+        where = "all over" if light == "remove" else "from what was copied to the hidden sides"
+        notes.append(f"Shading and shadows in the image were taken for light and removed {where}.")
     return notes
 
 
@@ -143,10 +199,9 @@ def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels
     if mirror is None:
         return None
     here, trust = projection.look_up(voxels.positions, voxels.normals)
-    there, other_trust = projection.look_up(
-        mirror.reflect_points(voxels.positions), mirror.reflect_directions(voxels.normals)
-    )
-    both = (trust > 0.5) & (other_trust > 0.5)
+    opposite, exists = mirror.opposite(voxels.positions)
+    there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals))
+    both = (trust > 0.5) & (other_trust > 0.5) & exists
     if both.sum() < 0.02 * len(voxels):
         return mirror
     # Mirrored points have to differ by much less than random pairs do.
@@ -156,22 +211,42 @@ def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels
 
 
 def look_up_mirrored(
-    projection: Projection,
+    front: Projection,
+    paint: Projection,
     mirror: Mirror | None,
     points: np.ndarray,
     normals: np.ndarray,
     thresholds: TrustThresholds = STRICT_TRUST,
+    border: BorderLight | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Colours and trust from the image, then from the mirrored side unless that shows lettering; see
-    :meth:`Projection.look_up`."""
-    colors, trust = projection.look_up(points, normals, thresholds)
+    :meth:`Projection.look_up`.
+
+    Args:
+        front: the image.
+        paint: what is mirrored of it.
+        mirror: of the mesh.
+        points, normals: (N, 3) float32.
+        thresholds: of trust.
+        border: light that what is mirrored is shown under.
+    """
+    colors, trust = front.look_up(points, normals, thresholds)
     if mirror is None:
         return colors, trust
-    mirrored = mirror.reflect_points(points)
-    other, other_trust = projection.look_up(mirrored, mirror.reflect_directions(normals), thresholds)
-    rest = (1 - trust) * other_trust * ~projection.shows_lettering(mirrored)
+    opposite, exists = mirror.opposite(points)
+    other, other_trust = paint.look_up(opposite, mirror.reflect_directions(normals), thresholds)
+    if border is not None:
+        other = border.shine_on(other, points)
+    rest = (1 - trust) * other_trust * (exists & ~paint.shows_lettering(opposite))
     total = trust + rest
     return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
+
+
+def look_up_under(
+    border: BorderLight, look_up: ColorGuess, points: np.ndarray, normals: np.ndarray
+) -> np.ndarray:
+    """(N, 3) float32 sRGB: what a look-up returns for points (N, 3), under the light of the border."""
+    return border.shine_on(look_up(points, normals), points)
 
 
 def extrapolate_colors(
@@ -183,8 +258,11 @@ def extrapolate_colors(
 ) -> np.ndarray:
     """(N, 3) float32 sRGB: a colour for every voxel; hidden ones take those of near surface of similar
     orientation, smoothly."""
-    colors, trust = look_up_mirrored(projection, mirror, voxels.positions, voxels.normals)
-    known = trust > 0.5
+    colors, trust = look_up_mirrored(projection, projection, mirror, voxels.positions, voxels.normals)
+    spoilt = (projection.look_up(voxels.positions, voxels.normals)[1] > 0) & ~projection.is_reliable(
+        voxels.positions
+    )
+    known = (trust > 0.5) & ~spoilt
     if not known.any():
         known = trust > 0
     if not known.any():

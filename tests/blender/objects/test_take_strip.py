@@ -1,6 +1,8 @@
 """What the panel shows of takes: thumbnails, names, locks, settings and reports, also after saving and
 appending."""
 
+import json
+
 import bpy
 import numpy as np
 import pytest
@@ -94,6 +96,15 @@ def test_recall_settings_restores_a_takes_settings_in_the_panel():
     assert panel.to_settings() == made_with
     bpy.ops.orbit_texture.recall_settings(index=1)
     assert panel.to_settings() == Settings()
+
+
+@pytest.mark.parametrize(("remove_shading", "light"), [(0.0, "keep"), (0.5, "remove")])
+def test_recall_settings_translates_what_earlier_versions_stored(remove_shading, light):
+    obj, panel = make.cube(), bpy.context.scene.orbit_texture
+    make.apply(obj, new_uvs=False)
+    obj.orbit_texture.takes[0].settings = json.dumps({"seed": 3, "remove_shading": remove_shading})
+    bpy.ops.orbit_texture.recall_settings(index=0)
+    assert panel.to_settings() == Settings(seed=3, light=light)
 
 
 def test_a_takes_unknown_settings_are_reported():

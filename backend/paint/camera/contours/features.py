@@ -27,6 +27,9 @@ BORDER_COLORS = 6
 DARKEST_SHADOW = 0.25
 """Part of a ground's light that a shadow on it leaves at least."""
 
+COLOR_BINS = 16
+"""Bins of the colour histograms along each axis of CIE Lab."""
+
 THRESHOLDS = (7.0, 15.0)
 """CIE Lab distances from the border's colours at which a pixel is object as likely as not."""
 
@@ -114,3 +117,34 @@ def foreground_maps(lab: np.ndarray) -> list[np.ndarray]:
         for distance in (plain, shadowed)
         for threshold in THRESHOLDS
     ]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The reference at the size of a round.
+
+    Attributes:
+        lab: (H, W, 3) float32 CIE Lab.
+        edges: (ORIENTATIONS, H, W) float32 0..1, see :func:`oriented_edges`.
+        near_edges: the same, the largest within a pixel.
+        bins: (H, W) int32 histogram bin of each pixel's colour.
+    """
+
+    lab: np.ndarray
+    edges: np.ndarray
+    near_edges: np.ndarray
+    bins: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.lab.shape[1], self.lab.shape[0]
+
+
+def observe_image(color: np.ndarray) -> Observation:
+    """An image (H, W, 3) float32 sRGB 0..1, as the fit reads it."""
+    lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
+    place = np.clip((lab - (0, -64, -64)) / (100, 128, 128) * COLOR_BINS, 0, COLOR_BINS - 1).astype(np.int32)
+    edges = oriented_edges(lab)
+    near = np.stack([cv2.dilate(channel, np.ones((3, 3), np.uint8)) for channel in edges])
+    return Observation(lab, edges, near, place @ np.array([COLOR_BINS * COLOR_BINS, COLOR_BINS, 1], np.int32))

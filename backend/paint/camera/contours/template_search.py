@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numba import njit
 
-from ....parallel import map_parallel
+from ....parallel import iterate_parallel
+from ....progress import ProgressCallback
 from .features import Features
 from .templates import Templates
 
@@ -45,19 +46,34 @@ class Placement:
     y: float
 
 
-def place_templates(templates: Templates, features: Features) -> list[Placement]:
-    """The best placement of each template."""
+def place_templates(
+    templates: Templates,
+    features: Features,
+    progress: ProgressCallback,
+    blocked: np.ndarray | None = None,
+    sizes: tuple[float, float] = SCALES,
+) -> list[Placement]:
+    """The best placement of each template.
+
+    Args:
+        templates: silhouettes of the mesh.
+        features: those of the reference.
+        progress: called with the fraction done.
+        blocked: (h, w) bool of the search image, where the middle of a template's box must not lie.
+        sizes: least and largest root of the area of a template's box, as fractions of the longer side.
+    """
     height, width = features.foreground.shape[1:]
+    blocked = np.zeros((height, width), bool) if blocked is None else blocked
     longest = max(height, width)
-    count = int(np.log(SCALES[1] / SCALES[0]) / np.log(SCALE_STEP)) + 1
-    sizes = longest * SCALES[0] * SCALE_STEP ** np.arange(count)
+    count = int(np.log(sizes[1] / sizes[0]) / np.log(SCALE_STEP)) + 1
+    scales = longest * sizes[0] * SCALE_STEP ** np.arange(count)
     sums = np.zeros((len(features.foreground), height, width + 1), np.float32)
     np.cumsum(features.foreground, axis=2, out=sums[:, :, 1:])
     totals = features.foreground.sum(axis=(1, 2)).astype(np.float32)
 
     def place_one(number: int) -> Placement:
         best = Placement(number, -1.0, 0.0, 0.0, 0.0)
-        for size in sizes:
+        for size in scales:
             score, x, y = _place(
                 templates.contour[number] * np.float32(size),
                 templates.channel[number],
@@ -65,6 +81,7 @@ def place_templates(templates: Templates, features: Features) -> list[Placement]
                 features.small_edges,
                 sums,
                 totals,
+                blocked,
                 np.float32(REGION_WEIGHT),
                 np.float32(OUTSIDE * size),
                 max(1, int(size * COARSE_STEP)),
@@ -73,7 +90,11 @@ def place_templates(templates: Templates, features: Features) -> list[Placement]
                 best = Placement(number, float(score), float(size), float(x), float(y))
         return best
 
-    return map_parallel(place_one, range(len(templates)))
+    placements = []
+    for placement in iterate_parallel(place_one, range(len(templates))):
+        placements.append(placement)
+        progress(len(placements) / len(templates))
+    return placements
 
 
 def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
@@ -91,7 +112,7 @@ def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _place(contour, channel, spans, edges, sums, totals, region_weight, outside, step):
+def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight, outside, step):
     """The best score of one template at one scale, and the place (x, y) of its box's middle."""
     height, width = edges.shape[1:]
     low_x, high_x, low_y, high_y = (
@@ -108,6 +129,8 @@ def _place(contour, channel, spans, edges, sums, totals, region_weight, outside,
         return best, best_x, best_y
     for y in range(int(-low_y - outside), int(height - high_y + outside) + 1, step):
         for x in range(int(-low_x - outside), int(width - high_x + outside) + 1, step):
+            if 0 <= y < height and 0 <= x < width and blocked[y, x]:
+                continue
             # Edges: the mean response along the contour.
             response = np.float32(0)
             for p in range(contour.shape[0]):

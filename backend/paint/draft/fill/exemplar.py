@@ -23,6 +23,9 @@ class ExemplarConfig:
     min_usable: float = 0.3
     """Fraction of the pixels that show the surface below which there are too few of them."""
 
+    min_reliable: float = 0.5
+    """Fraction of those pixels that show paint reliably below which the others are copied, too."""
+
     min_lettering: float = 0.25
     """Fraction of lettering from which on it is copied. Less of it is a word or two, and a piece of those
     would be wrong elsewhere."""
@@ -76,6 +79,10 @@ def build_exemplar(
     usable = seen & (cosine > config.min_cosine)
     if usable.sum() < config.min_usable * seen.sum():
         usable = seen & (cosine > 0.5 * config.min_cosine)
+    # Without what light has spoilt, unless that is most of it.
+    reliable = usable & projection.reliable
+    if reliable.sum() >= config.min_reliable * usable.sum():
+        usable = reliable
     has_lettering = bool((usable & projection.lettering).sum() >= config.min_lettering * usable.sum())
     if not has_lettering:
         usable &= ~projection.lettering

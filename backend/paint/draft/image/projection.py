@@ -1,5 +1,6 @@
 """The reference projected onto the surface: colour and trust of any point that it shows."""
 
+import copy
 from dataclasses import dataclass
 
 import cv2
@@ -39,6 +40,7 @@ class Projection:
         reference: the image, whose alpha holds only the object.
         buffer: the surface as the reference's camera sees it, at the image's resolution.
         winding: see :func:`backend.render.visibility.find_winding`.
+        reliable: (H, W) bool, which pixels show paint that may be copied; None for all.
 
     Attributes:
         buffer: the view.
@@ -48,25 +50,35 @@ class Projection:
             depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
         lettering: (H, W) bool, lines of letters.
+        reliable: (H, W) bool, pixels that may be copied.
+        inset: pixels within the outline from which colours are continued.
         outline_mismatch: pixels by which the outlines of object and mesh differ: up to this much further from
             an edge the image may show something else.
     """
 
-    def __init__(self, reference: Reference, buffer: GBuffer, winding: int):
+    def __init__(
+        self, reference: Reference, buffer: GBuffer, winding: int, reliable: np.ndarray | None = None
+    ):
         self.buffer, self.winding = buffer, winding
         if reference.segmented:
             reference = reference.with_alpha(add_mesh_interior(reference.alpha, buffer.mask))
         self.alpha = reference.alpha
+        self.reliable = np.ones(self.alpha.shape, bool) if reliable is None else reliable
         shown = self.alpha > 0.5
         self.edge_distance = np.minimum(edge_distance(buffer), distance_to_outside(shown))
-        self.colors = extend_colors(
-            reference, inset=1 + max(shown.shape) // 400 if reference.segmented else 0
-        )
+        self.inset = 1 + max(shown.shape) // 400 if reference.segmented else 0
+        self.colors = extend_colors(reference, self.inset)
         self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
         # The worse the outlines match, the further from an edge a pixel may still show what is behind or in
         # front of its surface.
         outline_length = max(int((distance_to_outside(shown) == 1).sum()), 1)
         self.outline_mismatch = 2.0 * float((shown ^ buffer.mask).sum()) / outline_length
+
+    def recolor(self, color: np.ndarray) -> "Projection":
+        """The same projection of another image (H, W, 3) float32 sRGB of the same object."""
+        other = copy.copy(self)
+        other.colors = extend_colors(Reference(color, self.alpha), self.inset)
+        return other
 
     def look_up(
         self, points: np.ndarray, normals: np.ndarray, thresholds: TrustThresholds = STRICT_TRUST
@@ -89,11 +101,19 @@ class Projection:
         weight = (self.alpha * self.buffer.mask)[..., None]
         return np.round(frame * (1 - weight) + 255 * np.clip(self.colors, 0, 1) * weight).astype(np.uint8)
 
+    def is_reliable(self, points: np.ndarray) -> np.ndarray:
+        """(N,) bool: whether points (N, 3) appear where the image shows paint that may be copied."""
+        return self._read_mask(self.reliable, points)
+
     def shows_lettering(self, points: np.ndarray) -> np.ndarray:
         """(N,) bool: whether points (N, 3) appear where the image has letters."""
+        return self._read_mask(self.lettering, points)
+
+    def _read_mask(self, mask: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """(N,) bool: a mask (H, W) where points (N, 3) appear in it."""
         pixels, _ = self.buffer.camera.project(points.astype(np.float64))
-        column, row = np.clip(pixels, 0, np.array(self.lettering.shape[::-1]) - 1).astype(int).T
-        return self.lettering[row, column]
+        column, row = np.clip(pixels, 0, np.array(mask.shape[::-1]) - 1).astype(int).T
+        return mask[row, column]
 
 
 def distance_to_outside(mask: np.ndarray) -> np.ndarray:

@@ -9,12 +9,16 @@ from backend.mesh.prepare import clean
 from backend.mesh.voxels import voxelize
 from backend.paint.camera.registration import register_reference
 from backend.paint.camera.search import find_view, simplify_mesh
+from backend.paint.draft.image.border_light import BorderLight
+from backend.paint.draft.image.color import to_linear, to_srgb
+from backend.paint.draft.image.projection import Projection
 from backend.paint.draft.image.symmetry import find_mirror
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
-from backend.render.rasterize import positions, rasterize, render
+from backend.render.rasterize import normals, positions, rasterize, render, visible_points
+from backend.render.visibility import observe
 from tests.meshes import (
     bake_frames,
     camera_at,
@@ -122,7 +126,7 @@ def test_a_plane_of_symmetry_is_found_if_there_is_one(mesh, normal):
     if normal is None:
         assert mirror is None
     else:
-        np.testing.assert_allclose(np.abs(mirror.normal), normal, atol=1e-6)
+        np.testing.assert_allclose(np.abs(mirror.plane.normal), normal, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_a_plane_of_symmetry_maps_material_slots_onto_themselves(slot, normal):
     surface = clean(mesh_data(trimesh.creation.icosphere(5).apply_scale((1, 0.8, 0.6))))
     middles = surface.vertices[surface.faces].mean(axis=1)
     mirror = find_mirror(voxelize(surface, 96), slot(*middles.T).astype(np.int32), 0)
-    assert mirror is None if normal is None else np.allclose(np.abs(mirror.normal), normal)
+    assert mirror is None if normal is None else np.allclose(np.abs(mirror.plane.normal), normal)
 
 
 def paint_and_bake(surface, reference: np.ndarray, **settings):
@@ -232,7 +236,8 @@ def test_a_plane_of_symmetry_that_the_image_contradicts_is_not_used():
     _, painting = paint_and_bake(
         surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), azimuth=15.0, elevation=10.0
     )
-    assert not any("symmetric" in note for note in painting.notes)
+    assert not any("mirrors" in note for note in painting.notes)
+    assert any("different colours on its two halves" in note for note in painting.notes)
 
 
 def test_the_same_seed_gives_the_same_draft():
@@ -240,3 +245,88 @@ def test_the_same_seed_gives_the_same_draft():
     image = reference_image(surface, camera_at(20, 40, 256))
     first, second = (paint_and_bake(surface, image, seed=5)[0] for _ in range(2))
     assert np.array_equal(first.base_color, second.base_color)
+
+
+def lit_image(surface, camera) -> np.ndarray:
+    """An image (H, W, 4) uint8 of one paint under a lamp from the left and a weak sky."""
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    cosine = normals(buffer, surface) @ np.float32([-0.75, -0.35, 0.56])
+    light = 0.2 + 0.9 * np.maximum(cosine, 0)
+    color = 255 * (np.float32([0.5, 0.35, 0.2]) * light[..., None]) ** (1 / 2.2)
+    return np.dstack([np.where(buffer.mask[..., None], color, 0), 255 * buffer.mask]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lit_drafts(surface):
+    """Frames of drafts from a lit image, with each value of the setting, and what each view does not see of
+    the image."""
+    reference = decode(lit_image(surface, camera_at(20, 15, 384)))
+    cameras = [camera_at(20, 15, 384), *(camera_at(20 + turn, 10, 256) for turn in (90, 180, 270))]
+    buffers = render(surface, cameras)
+    paintings = {
+        light: DraftPainter().paint(
+            surface, buffers, reference, Settings(light=light), ignore_progress, run_at_once, ignore_preview
+        )
+        for light in ("keep", "automatic", "remove")
+    }
+    return reference, buffers, paintings
+
+
+def spread(frames: list, masks: list) -> float:
+    """Standard deviation of the logarithm of a plain paint's green over masks (H, W) of frames (H, W, 3)."""
+    green = [frame[mask][:, 1] for frame, mask in zip(frames, masks, strict=True)]
+    return float(np.std(np.log(np.maximum(np.concatenate(green), 8.0))))
+
+
+def hidden_pixels(surface, buffer, reference_buffer) -> np.ndarray:
+    """(H, W) bool: what a view sees and the reference's does not."""
+    mask = buffer.mask.copy()
+    face_normals = surface.face_normals[buffer.face[mask]]
+    seen = observe(visible_points(buffer), face_normals, reference_buffer, reference_buffer.depth, 0)[0]
+    mask[mask] = seen == 0
+    return mask
+
+
+def test_hidden_sides_of_a_lit_image_are_painted_without_its_light(surface, lit_drafts):
+    _, buffers, paintings = lit_drafts
+    hidden = [hidden_pixels(surface, buffer, buffers[0]) for buffer in buffers[1:]]
+    keep, automatic = (spread(paintings[light].frames[1:], hidden) for light in ("keep", "automatic"))
+    assert automatic < 0.6 * keep
+
+
+@pytest.mark.parametrize(("light", "kept"), [("keep", True), ("automatic", True), ("remove", False)])
+def test_the_front_keeps_its_light_unless_it_is_to_be_removed(lit_drafts, light, kept):
+    reference, buffers, paintings = lit_drafts
+    frame, inside = paintings[light].frames[0], buffers[0].mask & (reference.alpha == 1)
+    likeness = psnr(frame[inside], 255 * reference.color[inside])
+    assert likeness > 40 if kept else likeness < 25
+    if not kept:
+        assert spread([frame], [inside]) < 0.5 * spread([255 * reference.color], [inside])
+
+
+def test_removed_light_is_reported(lit_drafts):
+    told = {
+        light: [note for note in painting.notes if "light" in note]
+        for light, painting in lit_drafts[2].items()
+    }
+    assert not told["keep"]
+    assert "hidden sides" in told["automatic"][0]
+    assert "all over" in told["remove"][0]
+
+
+def test_the_light_of_the_front_fades_over_its_border_without_a_step():
+    surface = surface_of(trimesh.creation.icosphere(5))
+    camera = camera_at(0, 0, 384)
+    buffer, voxels = rasterize(surface.vertices, surface.faces, camera), voxelize(surface, 96)
+    reference = decode(lit_image(surface, camera))
+    points = positions(buffer)
+    irradiance = np.repeat(np.float32(np.where(points[..., :1] < 0, 1.5, 0.4)), 3, axis=2)
+    border = BorderLight.measure(irradiance, Projection(reference, buffer, 1), voxels, 0)
+    # Along the equator from the border, where the ball turns away, to its back, on the dark side.
+    angle = np.radians(np.arange(70, 180, 0.5))
+    circle = 0.5 * np.column_stack([np.sin(angle), -np.cos(angle), 0 * angle])
+    shone = border.shine_on(np.full((len(circle), 3), 0.5, np.float32), circle.astype(np.float32))[:, 1]
+    dark = to_srgb(to_linear(np.float32(0.5)) * np.float32(0.4))
+    assert shone[0] == pytest.approx(dark, abs=0.03)
+    assert shone[angle > np.radians(115)] == pytest.approx(0.5, abs=0.01)
+    assert np.abs(np.diff(shone)).max() < 0.1 * (0.5 - dark)

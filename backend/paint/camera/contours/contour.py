@@ -1,0 +1,131 @@
+"""The contour and the inner feature edges of a rendered view, and where the reference has them.
+
+Along the normal of each contour pixel the place is looked for that has the best edge of that direction and
+parts object from ground by their colours, smoothly along the contour (dynamic programming).
+"""
+
+import cv2
+import numpy as np
+from numba import njit
+
+from ....mesh.surface import Surface
+from ....render.rasterize import GBuffer
+from ..feature_edges import mesh_feature_edges
+from .templates import ORIENTATIONS
+
+MAX_INNER_POINTS = 120
+"""Points of inner edges that are followed, at most."""
+
+
+def follow_contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The contour of a silhouette (H, W) bool, holes included, in order.
+
+    Returns:
+        (N, 2) int pixels (column, row) just inside; (N,) int32 orientation channels; (N, 2) float64 unit
+        normals that point outwards; (N,) int32 number of the closed line that each belongs to.
+    """
+    lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    lines = [line[:, 0] for line in lines if len(line) >= 8] or [line[:, 0] for line in lines]
+    pixels = np.concatenate(lines)
+    number = np.concatenate([np.full(len(line), k, np.int32) for k, line in enumerate(lines)])
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    depth = cv2.GaussianBlur(inside - outside, (0, 0), 1.0)
+    right, down = cv2.Sobel(depth, cv2.CV_32F, 1, 0), cv2.Sobel(depth, cv2.CV_32F, 0, 1)
+    normal = -np.stack([right, down], axis=2)[pixels[:, 1], pixels[:, 0]].astype(np.float64)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return pixels, orientation_channels(normal), normal, number
+
+
+def orientation_channels(normal: np.ndarray) -> np.ndarray:
+    """(N,) int32: the orientation channels of normals (N, 2)."""
+    angle = np.arctan2(normal[:, 1], normal[:, 0])
+    return np.round(angle / np.pi * ORIENTATIONS).astype(np.int32) % ORIENTATIONS
+
+
+def inner_edge_points(buffer: GBuffer, surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+    """Points on the feature edges inside of the contour.
+
+    Returns:
+        (N, 2) int pixels (column, row), MAX_INNER_POINTS at most; (N, 2) float64 unit normals of the edges.
+    """
+    upright, level = mesh_feature_edges(buffer, surface)
+    strength = cv2.GaussianBlur(np.maximum(upright, level), (0, 0), 1.0)
+    right, down = cv2.Sobel(strength, cv2.CV_32F, 1, 0), cv2.Sobel(strength, cv2.CV_32F, 0, 1)
+    # The structure tensor across a ridge points along its normal.
+    xx, xy, yy = (
+        cv2.GaussianBlur(a * b, (0, 0), 1.5) for a, b in ((right, right), (right, down), (down, down))
+    )
+    rows, columns = np.nonzero(np.maximum(upright, level) > 0.5)
+    every = max(1, len(rows) // MAX_INNER_POINTS)
+    rows, columns = rows[::every], columns[::every]
+    angle = 0.5 * np.arctan2(2 * xy[rows, columns], xx[rows, columns] - yy[rows, columns]).astype(np.float64)
+    return np.column_stack([columns, rows]), np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+@njit(cache=True, nogil=True)
+def offset_gains(pixels, channel, normal, edges, ratio, reach):
+    """What each offset along the normal gains, in edge and in colours parted. Moving the contour outwards
+    wins pixels for the object, whose log ratio is added; inwards it gives them up.
+
+    Args:
+        pixels: (N, 2) int, column and row.
+        channel: (N,) int32 orientation channels.
+        normal: (N, 2) float64 unit.
+        edges: (ORIENTATIONS, H, W) float32.
+        ratio: (H, W) float32, the weighted log ratio of how much likelier a colour is inside than around.
+        reach: largest offset in pixels.
+
+    Returns:
+        (N, 2 reach + 1) float32.
+    """
+    height, width = ratio.shape
+    gain = np.empty((pixels.shape[0], 2 * reach + 1), np.float32)
+    for n in range(pixels.shape[0]):
+        for direction in (-1, 1):
+            total = np.float32(0)
+            for step in range(reach + 1):
+                offset = direction * step
+                column = min(max(int(pixels[n, 0] + 0.5 + normal[n, 0] * offset), 0), width - 1)
+                row = min(max(int(pixels[n, 1] + 0.5 + normal[n, 1] * offset), 0), height - 1)
+                if step > 0:
+                    total += direction * ratio[row, column]
+                value = edges[channel[n], row, column] + total
+                gain[n, reach + offset] = value
+    return gain
+
+
+@njit(cache=True, nogil=True)
+def best_offsets(gain, number, step_cost):
+    """The offsets with the largest gain, smooth along each closed line.
+
+    Args:
+        gain: (N, K) float32, see :func:`offset_gains`.
+        number: (N,) int32, the line of each pixel.
+        step_cost: what a step of a pixel between neighbours costs.
+
+    Returns:
+        (N,) int64 offset plus reach; (N,) float32 gain there, 0.05..1.
+    """
+    count, options = gain.shape
+    total, came = gain.copy(), np.zeros((count, options), np.int64)
+    for n in range(1, count):
+        if number[n] != number[n - 1]:
+            continue
+        for k in range(options):
+            best, origin = np.float32(-1e9), k
+            for j in range(max(0, k - 2), min(options, k + 3)):
+                value = total[n - 1, j] - step_cost * abs(k - j)
+                if value > best:
+                    best, origin = value, j
+            total[n, k] += best
+            came[n, k] = origin
+    offset, worth = np.empty(count, np.int64), np.empty(count, np.float32)
+    k = 0
+    for n in range(count - 1, -1, -1):
+        if n == count - 1 or number[n] != number[n + 1]:
+            k = np.argmax(total[n])
+        offset[n] = k
+        worth[n] = min(max(gain[n, k], np.float32(0.05)), np.float32(1))
+        k = came[n, k]
+    return offset, worth
