@@ -55,7 +55,8 @@ void main() {
 """
 
 _draw_handler = None
-_shadow_map: "tuple[tuple, gpu.types.GPUTexture] | None" = None
+_shadow_map: "tuple[str, gpu.types.GPUBatch, gpu.types.GPUTexture] | None" = None
+"""The last one: of which job and which triangles, and the map."""
 
 
 def draw_projection(
@@ -87,8 +88,7 @@ def draw_projection(
 def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> gpu.types.GPUTexture:
     """The distance from the reference's camera to the nearest surface, drawn once per check and mesh."""
     global _shadow_map
-    key = job, id(batch)
-    if _shadow_map is None or _shadow_map[0] != key:
+    if _shadow_map is None or _shadow_map[0] != job or _shadow_map[1] is not batch:
         distance = gpu.types.GPUTexture((_MAP_SIZE, _MAP_SIZE), format="R32F")
         depth = gpu.types.GPUTexture((_MAP_SIZE, _MAP_SIZE), format="DEPTH_COMPONENT32F")
         framebuffer = gpu.types.GPUFrameBuffer(depth_slot=depth, color_slots=(distance,))
@@ -104,8 +104,8 @@ def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> 
             batch.draw(shader)
             gpu.state.depth_mask_set(False)
             gpu.state.depth_test_set("NONE")
-        _shadow_map = key, distance
-    return _shadow_map[1]
+        _shadow_map = job, batch, distance
+    return _shadow_map[2]
 
 
 @cache

@@ -60,7 +60,6 @@ def is_grey(pixels: np.ndarray) -> np.ndarray:
     return (np.ptp(pixels[..., :3], axis=-1) < 1e-3) & (pixels[..., 3] > 0.99)
 
 
-@pytest.mark.every_blender
 def test_the_front_wears_the_reference_and_the_back_is_grey(graphics):
     obj = make.cube()
     obj.matrix_world = Matrix.Translation((7, 8, 9)) @ Matrix.Scale(3, 4)
@@ -80,7 +79,6 @@ def test_the_front_wears_the_reference_and_the_back_is_grey(graphics):
     assert make.block_counts() == counts
 
 
-@pytest.mark.every_blender
 def test_surface_behind_other_surface_is_grey(graphics):
     # A small plate in front of a large one, both facing the reference's camera.
     corners = [
@@ -102,7 +100,6 @@ def test_surface_behind_other_surface_is_grey(graphics):
     assert 0.03 < shadow < 0.12  # a sixteenth of the plate
 
 
-@pytest.mark.every_blender
 def test_surface_beside_the_image_is_grey(graphics):
     obj = make.cube()
     drawn = draw(obj, check_from(obj, 0, zoom=2.0), reference_of_two_colors(), FRONT)
@@ -112,7 +109,6 @@ def test_surface_beside_the_image_is_grey(graphics):
     assert np.ptp(rows) + 1 == pytest.approx(SIZE / 4, abs=2)
 
 
-@pytest.mark.every_blender
 def test_the_mask_is_drawn_with_its_outline_and_the_strokes(graphics):
     mask = np.zeros((32, 64), np.uint8)
     mask[:, :32] = 255
