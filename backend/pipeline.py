@@ -9,6 +9,7 @@ from . import records
 from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
+from .api.weights import BIREFNET, find_weights
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
 from .device import find_device
@@ -190,7 +191,12 @@ class JobRun:
         state, settings = self.state, self.settings
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
         return register_reference(
-            state.surface, state.reference, direction, progress, settings.painter == "draft"
+            state.surface,
+            state.reference,
+            direction,
+            progress,
+            settings.painter == "draft",
+            find_weights(BIREFNET),
         )
 
     def _load_registration(self, arrays: records.Arrays) -> Registration:

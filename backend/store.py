@@ -20,6 +20,7 @@ import numpy as np
 from .api.errors import StorageError
 from .api.job import Job, Result
 from .api.paths import VERSION
+from .api.weights import BIREFNET, find_weights
 
 
 def save_job(folder: Path, job: Job) -> None:
@@ -94,8 +95,10 @@ def load_result(folder: Path) -> Result:
 
 def fingerprint(job: Job) -> str:
     """SHA-256 of everything that determines a job's result: its content, the relevant ones of its settings,
-    and the version of the pipeline."""
-    digest = hashlib.sha256(json.dumps([VERSION, job.settings.relevant()], sort_keys=True).encode())
+    the version of the pipeline, and whether there is a matting model to find the object with."""
+    has_matting = job.mask is None and find_weights(BIREFNET) is not None
+    basis = [VERSION, job.settings.relevant(), has_matting]
+    digest = hashlib.sha256(json.dumps(basis, sort_keys=True).encode())
     for name, array in job.arrays().items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))

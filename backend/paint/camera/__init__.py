@@ -10,7 +10,8 @@
    edges.
 4. ``ranking.py``: chooses among views with equally good outlines, and says how confident that is.
 
-If it has none, ``contours``: object and camera are found together, since the mesh decides which pixels show
+If it has none, the same with the masks of ``../foreground.py`` and ``../matting.py``, if the mesh has their
+outlines; else ``contours``: object and camera are found together, since the mesh decides which pixels show
 it.
 
 ``candidate_images.py`` draws the likeliest views for the user to choose from.

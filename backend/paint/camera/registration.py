@@ -4,7 +4,9 @@ With a mask, its own alpha or one that the user drew, the camera is the one unde
 outline. Without one, the mesh decides which pixels show it: its contours are looked for in the image.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from ...mesh.surface import Surface
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
 from ..foreground import cut_out, segment
+from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import cut_off_fraction, estimate_confidence
 from .contours.mask import find_mask
@@ -73,6 +76,7 @@ def register_reference(
     direction: tuple[float, float] | None,
     progress: ProgressCallback,
     needs_view: bool = True,
+    matting: Path | None = None,
 ) -> Registration:
     """Finds the object and the camera of a reference.
 
@@ -83,6 +87,8 @@ def register_reference(
         progress: called with the fraction done.
         needs_view: whether the camera is needed; if not, and the reference has an alpha, it is not looked
             for.
+        matting: the folder of the matting model, which proposes a mask for a reference without one; None if
+            there is none.
 
     Raises:
         InvalidImage: no object was found.
@@ -93,11 +99,15 @@ def register_reference(
             return Registration(cut)
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
         return Registration(cut, (match,), direction is not None)
-    return _find_object(surface, reference, direction, progress)
+    return _find_object(surface, reference, direction, progress, matting)
 
 
 def _find_object(
-    surface: Surface, reference: Reference, direction: tuple[float, float] | None, progress: ProgressCallback
+    surface: Surface,
+    reference: Reference,
+    direction: tuple[float, float] | None,
+    progress: ProgressCallback,
+    matting: Path | None,
 ) -> Registration:
     """Object and camera of a reference without a mask."""
     # A plain background: the object is cut out without the mesh, and if its outline is the mesh's, all is
@@ -105,9 +115,13 @@ def _find_object(
     alpha, doubts = segment(reference.color)
     if not doubts and (alpha > 0.5).any():
         cut = cut_out(reference)
-        match = find_view(surface, cut.alpha, direction, lambda done: progress(0.2 * done), cut.color)
-        if match.confident and match.overlap >= CERTAIN_OVERLAP:
-            return Registration(cut, (match,), direction is not None)
+        if found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2 * done)):
+            return found
+    # The same with the mask of a matting model, if there is one.
+    proposed, matting_notes = propose_alpha(matting, reference.color) if matting else (None, ())
+    cut = None if proposed is None else _cut_out_proposed(reference, proposed)
+    if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
+        return found
     # Any other: the mesh's contours are looked for.
     fits = find_views(surface, reference.color, direction, lambda done: progress(0.2 + 0.7 * done))
     best, shape = fits[0], reference.alpha.shape
@@ -117,13 +131,36 @@ def _find_object(
             "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole "
             "object, or give it a mask."
         )
-    mask = find_mask(silhouette, reference.color, [alpha > 0.5])
+    hypotheses = [alpha > 0.5] if proposed is None else [alpha > 0.5, proposed > 0.5]
+    mask = find_mask(silhouette, reference.color, hypotheses)
     cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
+    notes += matting_notes
     confidence = estimate_confidence(surface, fits, shape)
     matches = [_match_fit(surface, fit, mask) for fit in fits[:MAX_CANDIDATES]]
     matches[0] = replace(matches[0], confidence=confidence)
     return Registration(replace(cut, mask_notes=notes), tuple(matches), direction is not None)
+
+
+def _find_certain_view(
+    surface: Surface, cut: Reference, direction: tuple[float, float] | None, progress: ProgressCallback
+) -> Registration | None:
+    """The view of a reference that was cut out without the mesh; None if it is not certain that its outline
+    is the mesh's."""
+    match = find_view(surface, cut.alpha, direction, progress, cut.color)
+    if match.confident and match.overlap >= CERTAIN_OVERLAP:
+        return Registration(cut, (match,), direction is not None)
+    return None
+
+
+def _cut_out_proposed(reference: Reference, alpha: np.ndarray) -> Reference | None:
+    """The reference with the large parts of an alpha (H, W) float32; None if that holds next to nothing, or
+    everything."""
+    proposed = reference.with_alpha(alpha)
+    if not proposed.opaque:
+        with contextlib.suppress(InvalidImage):
+            return replace(cut_out(proposed), segmented=True)
+    return None
 
 
 def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:
