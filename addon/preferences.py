@@ -144,7 +144,7 @@ def _draw_models(layout) -> None:
     for needs in MODELS.values():
         row = layout.row()
         row.label(
-            text=f"{needs.title}, {format_size(needs.installed_size)}",
+            text=f"{needs.title} ({needs.purpose}), {format_size(needs.installed_size)}",
             icon="CHECKMARK" if weights.is_installed(needs) else "BLANK1",
             translate=False,
         )

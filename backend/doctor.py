@@ -207,8 +207,8 @@ def _weights() -> Iterator[Finding]:
             yield Finding(
                 "weights",
                 OK,
-                f"{needs.title}: not installed; the draft painter needs none. To download it "
-                f"({format_size(needs.size)}):",
+                f"{needs.title} ({needs.purpose}): not installed; the draft painter needs none. To download "
+                f"it ({format_size(needs.size)}):",
                 fix,
             )
 

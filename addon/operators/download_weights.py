@@ -50,6 +50,7 @@ class DownloadWeights(bpy.types.Operator):
     def draw(self, context):
         column = self.layout.column()
         needs = MODELS[self.model]
+        column.label(text=f"{needs.title} ({needs.purpose})", translate=False)
         for source in needs.sources:
             row = column.row()
             row.label(text=source.repository, translate=False)

@@ -1,9 +1,8 @@
 """Which models' weights are on this computer. Kept in memory, since a panel that draws must not read
 files."""
 
-from ...backend.api import paths
 from ...backend.api.settings import Settings
-from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, WeightsSpec
+from ...backend.api.weights import MODELS, ORBITPAINTER, TRELLIS2, WeightsSpec, find_weights
 
 _installed: set[str] = set()
 
@@ -20,8 +19,7 @@ def is_installed(needs: WeightsSpec) -> bool:
 
 
 def refresh() -> set[str]:
-    """Looks for all models again; returns the names of those that are there. A model's folder exists only
-    when it is complete."""
+    """Looks for all models again; returns the names of those that are there."""
     global _installed
-    _installed = {name for name in MODELS if (paths.models() / name).is_dir()}
+    _installed = {name for name, spec in MODELS.items() if find_weights(spec)}
     return _installed

@@ -3,6 +3,8 @@
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from ...backend.api.weights import BIREFNET
+from ..setup import weights
 from ..viewport.pins import MAX_PINS, MIN_PINS
 from .base import OrbitPanel
 
@@ -27,6 +29,10 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.prop(settings, "white_balance")
         if settings.painter == "draft":
             column.prop(settings, "light")
+        if not weights.is_installed(BIREFNET):
+            column.operator(
+                "orbit_texture.download_weights", text="Better Object Masks", icon="IMPORT"
+            ).model = BIREFNET.name
         column.separator()
         _draw_refinement(column, settings)
         column.separator()

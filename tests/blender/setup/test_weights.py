@@ -6,7 +6,7 @@ from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.operators.download_weights import DownloadWeights
 from bl_ext.user_default.orbit_texture.addon.setup import weights
 from bl_ext.user_default.orbit_texture.backend.api import paths
-from bl_ext.user_default.orbit_texture.backend.api.weights import ORBITPAINTER, TRELLIS2
+from bl_ext.user_default.orbit_texture.backend.api.weights import BIREFNET, ORBITPAINTER, TRELLIS2
 
 from tests.blender import make
 
@@ -33,6 +33,17 @@ def test_installed_weights_are_looked_up_when_the_painter_is_chosen(tmp_path, mo
     assert not weights.missing(settings.to_settings())
 
 
+def test_no_setting_asks_for_the_matting_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    for painter in ("draft", "orbitpainter", "trellis2"):
+        bpy.context.scene.orbit_texture.painter = painter
+        assert BIREFNET not in weights.missing(bpy.context.scene.orbit_texture.to_settings())
+    assert not weights.is_installed(BIREFNET)
+    (tmp_path / "birefnet").mkdir()
+    weights.refresh()
+    assert weights.is_installed(BIREFNET)
+
+
 def test_blender_without_online_access_downloads_nothing():
     bpy.context.preferences.system.use_online_access = False
     assert not DownloadWeights.poll(bpy.context)
@@ -46,7 +57,8 @@ def test_a_failed_download_reports_the_reason_and_can_be_started_again(online, o
     for model, title in (
         ("orbitpainter", "OrbitPainter"),
         ("trellis2", "TRELLIS.2"),
-        ("trellis2", "TRELLIS.2"),
+        ("birefnet", "BiRefNet"),
+        ("birefnet", "BiRefNet"),
     ):
         bpy.ops.orbit_texture.download_weights(model=model)
         assert not DownloadWeights.poll(bpy.context)
@@ -55,7 +67,7 @@ def test_a_failed_download_reports_the_reason_and_can_be_started_again(online, o
         assert (entry.name, entry.download) == (f"{title}'s weights", model)
         assert "cannot be downloaded (ConnectError" in entry.error.message
     assert not paths.models().exists()
-    assert [entry.download for entry in queue.entries] == ["orbitpainter", "trellis2"]
+    assert [entry.download for entry in queue.entries] == ["orbitpainter", "trellis2", "birefnet"]
     for entry in list(queue.entries):
         bpy.ops.orbit_texture.dismiss(job=entry.job)
     assert not queue.entries
