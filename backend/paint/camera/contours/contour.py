@@ -11,7 +11,7 @@ from numba import njit
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer
 from ..feature_edges import mesh_feature_edges
-from .templates import ORIENTATIONS
+from .templates import orientation_channels
 
 MAX_INNER_POINTS = 120
 """Points of inner edges that are followed, at most."""
@@ -35,12 +35,6 @@ def follow_contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     normal = -np.stack([right, down], axis=2)[pixels[:, 1], pixels[:, 0]].astype(np.float64)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     return pixels, orientation_channels(normal), normal, number
-
-
-def orientation_channels(normal: np.ndarray) -> np.ndarray:
-    """(N,) int32: the orientation channels of normals (N, 2)."""
-    angle = np.arctan2(normal[:, 1], normal[:, 0])
-    return np.round(angle / np.pi * ORIENTATIONS).astype(np.int32) % ORIENTATIONS
 
 
 def inner_edge_points(buffer: GBuffer, surface: Surface) -> tuple[np.ndarray, np.ndarray]:

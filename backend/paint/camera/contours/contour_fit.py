@@ -9,9 +9,10 @@ from scipy.optimize import least_squares
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer, positions, rasterize
 from ..ranking import View
-from .contour import best_offsets, follow_contour, inner_edge_points, offset_gains, orientation_channels
+from .contour import best_offsets, follow_contour, inner_edge_points, offset_gains
 from .features import Observation
 from .score import Fit, color_histograms, judge_view
+from .templates import orientation_channels
 
 
 @dataclass(frozen=True)
