@@ -7,7 +7,7 @@ import pytest
 
 from backend.mesh.prepare import clean
 from backend.paint.camera.contours.contour import (
-    MAX_INNER_POINTS,
+    INNER_POINTS,
     best_offsets,
     follow_contour,
     inner_edge_points,
@@ -68,7 +68,7 @@ def test_inner_edges_lie_inside_and_point_across_the_crease():
     surface = clean(mesh_data(van()))
     buffer = rasterize(surface.vertices, surface.faces, view_at(0, 10, zoom=0.8).camera(240, 200))
     pixels, normal = inner_edge_points(buffer, surface)
-    assert 20 < len(pixels) <= 2 * MAX_INNER_POINTS
+    assert 20 < len(pixels) < 2 * INNER_POINTS
     assert buffer.mask[pixels[:, 1], pixels[:, 0]].all()
     # From the front, what shows inside are the level edges of bonnet and roof.
     assert (np.abs(normal[:, 1]) > 0.9).mean() > 0.6
