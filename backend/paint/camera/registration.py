@@ -17,7 +17,7 @@ from ...render.rasterize import rasterize
 from ..foreground import cut_out, segment
 from ..matting import propose_alpha
 from ..reference import Reference
-from .contours.confidence import cut_off_fraction, estimate_confidence
+from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
 from .contours.mask import find_mask
 from .contours.score import Fit
 from .contours.search import find_views
@@ -131,11 +131,17 @@ def _find_object(
             "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole "
             "object, or give it a mask."
         )
-    hypotheses = [alpha > 0.5] if proposed is None else [alpha > 0.5, proposed > 0.5]
+    foreground = alpha > 0.5
+    hypotheses = [foreground] if proposed is None else [foreground, proposed > 0.5]
     mask = find_mask(silhouette, reference.color, hypotheses)
     cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
     notes += matting_notes
+    if continues_to_border(mask, foreground):
+        notes += (
+            "The object seems to go on beyond what was found of it, to the border of the reference image: if "
+            "it is cut off there, use an image that shows all of it. Else give it a mask.",
+        )
     confidence = estimate_confidence(surface, fits, shape)
     matches = [_match_fit(surface, fit, mask) for fit in fits[:MAX_CANDIDATES]]
     matches[0] = replace(matches[0], confidence=confidence)

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer, normals, rasterize
+from ...foreground import border_mask
 from ..outline import intersection_over_union
 from ..ranking import View
 from .score import Fit
@@ -29,6 +31,12 @@ class ConfidenceConfig:
     lead: float = 12.0
     # ... which counts up to here.
     max_lead: float = 0.25
+    # Root of the silhouette's area, in pixels of the reference, below which it shows too little to be sure.
+    few_pixels: float = 24.0
+    # Distances from a mask, in roots of its area, between which its surroundings are looked at.
+    beside: tuple[float, float] = (0.03, 0.1)
+    # Part of them that was cut out as object from which on the object goes on there.
+    max_beside: float = 0.65
 
 
 def estimate_confidence(
@@ -57,7 +65,8 @@ def estimate_confidence(
     best = fits[0]
     lead = min(best.score - max(rivals, default=-np.inf), config.max_lead)
     logit = config.constant + config.edge * best.edge + config.inner * best.inner + config.lead * lead
-    return float(1 / (1 + np.exp(-logit)))
+    root = np.sqrt(first.mask.sum()) / scale
+    return float(min(1.0, root / config.few_pixels) / (1 + np.exp(-logit)))
 
 
 def _look_alike(first: GBuffer, second: GBuffer, surface: Surface, config: ConfidenceConfig) -> bool:
@@ -67,6 +76,27 @@ def _look_alike(first: GBuffer, second: GBuffer, surface: Surface, config: Confi
     both = first.mask & second.mask
     one, other = (normals(buffer, surface)[both] @ buffer.camera.rotation for buffer in (first, second))
     return float((one * other).sum(axis=1).mean()) >= config.same_normals
+
+
+def continues_to_border(
+    mask: np.ndarray, foreground: np.ndarray, config: ConfidenceConfig = ConfidenceConfig()
+) -> bool:
+    """Whether the object goes on beyond its mask up to the border of the image, so that the mask is a part of
+    it that happens to have the mesh's outline.
+
+    Args:
+        mask: (H, W) bool, the object by the mesh.
+        foreground: (H, W) bool, the object as it is cut out without the mesh.
+        config: what counts as going on.
+    """
+    border = border_mask(mask.shape)
+    if mask[border].any() or not foreground[border].any():
+        return False
+    root = np.sqrt(mask.sum())
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    near, far = (share * root for share in config.beside)
+    beside = (outside > near) & (outside < far)
+    return bool(beside.any()) and float(foreground[beside].mean()) > config.max_beside
 
 
 def cut_off_fraction(surface: Surface, view: View, shape: tuple[int, int]) -> float:

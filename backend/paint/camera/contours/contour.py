@@ -11,10 +11,10 @@ from numba import njit
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer
 from ..feature_edges import mesh_feature_edges
-from .templates import ORIENTATIONS
+from .templates import orientation_channels
 
-MAX_INNER_POINTS = 120
-"""Points of inner edges that are followed, at most."""
+INNER_POINTS = 120
+"""Points of inner edges that are followed, at least, where there are so many; fewer than twice as many."""
 
 
 def follow_contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -37,17 +37,11 @@ def follow_contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return pixels, orientation_channels(normal), normal, number
 
 
-def orientation_channels(normal: np.ndarray) -> np.ndarray:
-    """(N,) int32: the orientation channels of normals (N, 2)."""
-    angle = np.arctan2(normal[:, 1], normal[:, 0])
-    return np.round(angle / np.pi * ORIENTATIONS).astype(np.int32) % ORIENTATIONS
-
-
 def inner_edge_points(buffer: GBuffer, surface: Surface) -> tuple[np.ndarray, np.ndarray]:
     """Points on the feature edges inside of the contour.
 
     Returns:
-        (N, 2) int pixels (column, row), MAX_INNER_POINTS at most; (N, 2) float64 unit normals of the edges.
+        (N, 2) int pixels (column, row), fewer than 2 INNER_POINTS; (N, 2) float64 unit normals of the edges.
     """
     upright, level = mesh_feature_edges(buffer, surface)
     strength = cv2.GaussianBlur(np.maximum(upright, level), (0, 0), 1.0)
@@ -57,7 +51,7 @@ def inner_edge_points(buffer: GBuffer, surface: Surface) -> tuple[np.ndarray, np
         cv2.GaussianBlur(a * b, (0, 0), 1.5) for a, b in ((right, right), (right, down), (down, down))
     )
     rows, columns = np.nonzero(np.maximum(upright, level) > 0.5)
-    every = max(1, len(rows) // MAX_INNER_POINTS)
+    every = max(1, len(rows) // INNER_POINTS)
     rows, columns = rows[::every], columns[::every]
     angle = 0.5 * np.arctan2(2 * xy[rows, columns], xx[rows, columns] - yy[rows, columns]).astype(np.float64)
     return np.column_stack([columns, rows]), np.column_stack([np.cos(angle), np.sin(angle)])
@@ -97,7 +91,7 @@ def offset_gains(pixels, channel, normal, edges, ratio, reach):
 
 @njit(cache=True, nogil=True)
 def best_offsets(gain, number, step_cost):
-    """The offsets with the largest gain, smooth along each closed line.
+    """The offsets with the largest gain, smooth along each line but for where it closes.
 
     Args:
         gain: (N, K) float32, see :func:`offset_gains`.

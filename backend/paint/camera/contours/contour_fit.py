@@ -9,9 +9,10 @@ from scipy.optimize import least_squares
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer, positions, rasterize
 from ..ranking import View
-from .contour import best_offsets, follow_contour, inner_edge_points, offset_gains, orientation_channels
+from .contour import best_offsets, follow_contour, inner_edge_points, offset_gains
 from .features import Observation
 from .score import Fit, color_histograms, judge_view
+from .templates import orientation_channels
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class PullConfig:
     """One round of the fit. Tuples hold a number per parameter of a view: azimuth, elevation, roll, the
     logarithms of distance and zoom, x, y."""
 
-    # Points of the contour that are followed, at most.
-    max_points: int = 240
+    # Points of the contour that are followed, at least, where it is so long; fewer than twice as many.
+    points: int = 240
     # Weight of an inner edge's point, against that of a contour's of the same response.
     inner_weight: float = 0.5
     # What a pixel of offset of an inner edge costs, against its response of 0..1.
@@ -152,7 +153,7 @@ def _follow_contour(
     ratio = np.clip(np.log((inside + 1e-4) / (around + 1e-4)), -3, 3).astype(np.float32)[seen.bins]
     gain = offset_gains(pixels, channel, normal, seen.edges, np.float32(color_weight) * ratio, reach)
     offset, worth = best_offsets(gain, number, np.float32(config.step_cost))
-    every = slice(None, None, max(1, len(pixels) // config.max_points))
+    every = slice(None, None, max(1, len(pixels) // config.points))
     points = positions(buffer)[pixels[every, 1], pixels[every, 0]].astype(np.float64)
     return Follow(points, normal[every], (offset[every] - reach).astype(np.float64), np.sqrt(worth[every]))
 

@@ -39,17 +39,12 @@ class Features:
     """What the search reads of a reference.
 
     Attributes:
-        color: (H, W, 3) float32 sRGB 0..1, EDGE_SIZE along the longer side.
-        lab: (H, W, 3) float32 CIE Lab of it.
-        edges: (ORIENTATIONS, H, W) float32 0..1, by the direction of the edge's normal.
-        small_edges: (ORIENTATIONS, h, w) float32, SEARCH_SIZE along the longer side, dilated.
+        edges: (ORIENTATIONS, h, w) float32 0..1, by the direction of the edge's normal; SEARCH_SIZE along the
+            longer side, dilated.
         foreground: (M, h, w) float32 0..1, maps of what may be object.
     """
 
-    color: np.ndarray
-    lab: np.ndarray
     edges: np.ndarray
-    small_edges: np.ndarray
     foreground: np.ndarray
 
 
@@ -67,7 +62,7 @@ def measure_features(color: np.ndarray) -> Features:
     foreground = np.stack(
         [cv2.resize(shown, small, interpolation=cv2.INTER_AREA) for shown in foreground_maps(lab)]
     )
-    return Features(color, lab, edges, small_edges, foreground)
+    return Features(small_edges, foreground)
 
 
 def oriented_edges(lab: np.ndarray) -> np.ndarray:

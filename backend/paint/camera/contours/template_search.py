@@ -81,7 +81,7 @@ def place_templates(
                 templates.contour[number] * np.float32(size),
                 templates.channel[number],
                 spans_of(templates, number, size),
-                features.small_edges,
+                features.edges,
                 sums,
                 totals,
                 blocked,

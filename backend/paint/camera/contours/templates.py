@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ....api.errors import InvalidImage
 from ....mesh.surface import Surface
 from ....parallel import map_parallel
 from ....render.camera import Camera, look_at_origin
@@ -69,33 +70,46 @@ def sphere_of_directions() -> list[tuple[float, float]]:
 
 
 def render_templates(surface: Surface, directions: list[tuple[float, float]]) -> Templates:
-    """The templates of a mesh whose centre is the origin and whose longest side is 1."""
+    """The templates of a mesh whose centre is the origin and whose longest side is 1, but for directions from
+    which nothing of it shows, as of a plane from its edge.
+
+    Raises:
+        InvalidImage: nothing shows from any of them.
+    """
     reach = float(np.linalg.norm(surface.vertices, axis=1).max())
     focal = 0.47 * np.sqrt(DISTANCE**2 - reach**2) / reach
 
-    def render_one(direction: tuple[float, float]) -> tuple:
+    def render_one(direction: tuple[float, float]) -> np.ndarray:
         rotation = look_at_origin(*direction)
         camera = Camera(rotation, DISTANCE * rotation[:, 2], focal, width=TEMPLATE_SIZE, height=TEMPLATE_SIZE)
-        return extract_contour(rasterize(surface.vertices, surface.faces, camera).mask)
+        return rasterize(surface.vertices, surface.faces, camera).mask
 
-    masks, boxes, points, channels = zip(*map_parallel(render_one, directions), strict=True)
+    rendered = zip(directions, map_parallel(render_one, directions), strict=True)
+    shown = [(direction, mask) for direction, mask in rendered if mask.any()]
+    if not shown:
+        raise InvalidImage(
+            "From the View asked for nothing of the mesh is seen: it is flat and seen from its edge, "
+            "or too thin. Set View to Automatic, or give another azimuth and elevation."
+        )
+    boxes, points, channels = zip(*(extract_contour(mask) for _, mask in shown), strict=True)
     box = np.array(boxes)
     size = np.sqrt((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]))
     middle = (box[:, :2] + box[:, 2:]) / 2
     return Templates(
-        azimuth=np.array([azimuth for azimuth, _ in directions]),
-        elevation=np.array([elevation for _, elevation in directions]),
+        azimuth=np.array([azimuth for (azimuth, _), _ in shown]),
+        elevation=np.array([elevation for (_, elevation), _ in shown]),
         zoom=focal * TEMPLATE_SIZE / DISTANCE / size,
         centre=(TEMPLATE_SIZE / 2 - middle) / size[:, None],
         contour=((np.stack(points) - middle[:, None]) / size[:, None, None]).astype(np.float32),
         channel=np.stack(channels),
-        mask=np.stack(masks),
+        mask=np.stack([mask for _, mask in shown]),
         box=box,
     )
 
 
 def extract_contour(mask: np.ndarray) -> tuple:
-    """The mask (S, S) bool, its box, and CONTOUR_POINTS points (P, 2) in pixels with their channels (P,)."""
+    """The box (4,) of a mask (S, S) bool, and CONTOUR_POINTS points (P, 2) in pixels with their channels
+    (P,)."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)
@@ -103,10 +117,11 @@ def extract_contour(mask: np.ndarray) -> tuple:
     lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     pixels = np.concatenate([line[:, 0] for line in lines])
     chosen = pixels[np.linspace(0, len(pixels), CONTOUR_POINTS, endpoint=False).astype(int)]
-    angle = np.arctan2(down[chosen[:, 1], chosen[:, 0]], right[chosen[:, 1], chosen[:, 0]])
-    return mask, box, chosen + 0.5, orientation_channel(angle)
+    gradient = np.stack([right, down], axis=2)[chosen[:, 1], chosen[:, 0]]
+    return box, chosen + 0.5, orientation_channels(gradient)
 
 
-def orientation_channel(angle: np.ndarray) -> np.ndarray:
-    """int32 channel of the direction of a normal, in radians."""
-    return (np.round(angle / np.pi * ORIENTATIONS).astype(np.int32)) % ORIENTATIONS
+def orientation_channels(normal: np.ndarray) -> np.ndarray:
+    """(N,) int32: the channels of normals (N, 2) of any length, right and down."""
+    angle = np.arctan2(normal[:, 1], normal[:, 0])
+    return np.round(angle / np.pi * ORIENTATIONS).astype(np.int32) % ORIENTATIONS
