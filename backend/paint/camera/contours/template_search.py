@@ -25,7 +25,7 @@ COARSE_STEP = 0.06
 """Part of a template's size by which places are apart: the edges are dilated by about as much."""
 
 REGION_ROWS = 16
-"""Runs of a template that are compared with a foreground map, about."""
+"""Rows of a template that are compared with a foreground map, fewer than twice as many."""
 
 REGION_WEIGHT = 1.0
 """Of the best overlap with a foreground map, beside the mean edge response along the contour."""
@@ -135,8 +135,10 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
     for m in range(totals.shape[0]):
         limit = max(limit, min(area, totals[m]) / max(area, totals[m]))
     limit *= region_weight
-    # Every row of a small template counts, every few of a large one.
-    row_step = max(1, spans.shape[0] // REGION_ROWS)
+    # Every row of a small template counts, every few of a large one, with all of its runs.
+    offset = spans[:, 0] - spans[0, 0]
+    chosen = spans[offset % max(1, (offset[-1] + 1) // REGION_ROWS) == 0]
+    share = np.float32((chosen[:, 2] - chosen[:, 1]).sum()) / area
     for y in range(int(-low_y - outside), int(height - high_y + outside) + 1, step):
         for x in range(int(-low_x - outside), int(width - high_x + outside) + 1, step):
             if 0 <= y < height and 0 <= x < width and blocked[y, x]:
@@ -154,12 +156,13 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
             region = np.float32(0)
             for m in range(sums.shape[0]):
                 inside = np.float32(0)
-                for s in range(0, spans.shape[0], row_step):
-                    row = spans[s, 0] + y
+                for s in range(chosen.shape[0]):
+                    row = chosen[s, 0] + y
                     if 0 <= row < height:
-                        first, end = min(max(spans[s, 1] + x, 0), width), min(max(spans[s, 2] + x, 0), width)
+                        first = min(max(chosen[s, 1] + x, 0), width)
+                        end = min(max(chosen[s, 2] + x, 0), width)
                         inside += sums[m, row, end] - sums[m, row, first]
-                inside = min(inside * row_step, area)
+                inside = min(inside / share, area)
                 region = max(region, inside / (area + totals[m] - inside))
             score = response + region_weight * region
             if score > best:

@@ -39,18 +39,18 @@ def naive_score(templates, features: Features, number: int, size: float, x: int,
     """The score of a template with its middle at column x and row y."""
     contour = (templates.contour[number] * np.float32(size)).astype(np.float64)
     places = np.trunc(contour + np.array([x, y])).astype(int)
-    response = 0.0
+    response, (height, width) = 0.0, features.foreground.shape[1:]
     for (column, row), channel in zip(places, templates.channel[number], strict=True):
-        if 0 <= column < WIDTH and 0 <= row < HEIGHT:
+        if 0 <= column < width and 0 <= row < height:
             response += features.edges[channel, row, column]
     pixels = [
         (row + y, column + x)
         for row, first, end in spans_of(templates, number, size)
         for column in range(first, end)
     ]
-    own = np.zeros((HEIGHT, WIDTH), bool)
+    own = np.zeros((height, width), bool)
     for row, column in pixels:
-        if 0 <= row < HEIGHT and 0 <= column < WIDTH:
+        if 0 <= row < height and 0 <= column < width:
             own[row, column] = True
     shared = features.foreground[:, own].sum(axis=1)
     overlap = shared / (len(pixels) + features.foreground.sum(axis=(1, 2)) - shared)
@@ -88,6 +88,19 @@ def test_placements_are_those_of_a_plain_search(templates, taken):
         assert placement.score == pytest.approx(score, abs=1e-4)
         assert placement.size == pytest.approx(size, rel=1e-6)
         assert (placement.x, placement.y) == (x, y)
+
+
+def test_large_templates_are_compared_with_all_runs_of_some_rows():
+    """The handle of a mug makes three runs of a row, of which one is the cup."""
+    surface, view = clean(mesh_data(mug())), view_at(10, 15, zoom=0.5)
+    color, _ = photograph(surface, view, Scene(paint=(0.92, 0.92, 0.92)))
+    templates, features = render_templates(surface, [(10.0, 15.0)]), measure_features(color)
+    [best] = place_templates(templates, features, ignore_progress)
+    place = int(best.x), int(best.y)
+    assert best.size > 40
+    assert best.score == pytest.approx(naive_score(templates, features, 0, best.size, *place), abs=0.03)
+    found = view_of(templates, best, features.foreground.shape[1:])
+    assert 0.85 < found.zoom / view.zoom < 1.15
 
 
 def test_blocked_places_are_not_taken(templates):
