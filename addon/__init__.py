@@ -4,6 +4,8 @@ from . import operators, preferences, properties, quality_presets, ui
 from .checks import inspection
 from .headless import command
 from .jobs import previews, queue_timer
+from .operators import correct_mask
+from .reference_check import automatic, mask_overlay, projection_overlay
 from .viewport import confidence_overlay, surface_shader
 
 _MODULES = (
@@ -13,10 +15,14 @@ _MODULES = (
     inspection,
     surface_shader,
     confidence_overlay,
+    projection_overlay,
+    mask_overlay,
+    correct_mask,
     operators,
     quality_presets,
     ui,
     queue_timer,
+    automatic,
     command,
 )
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
 from ..backend.api import paths
 from ..backend.api.settings import Settings
@@ -81,6 +81,15 @@ class Preferences(bpy.types.AddonPreferences):
         search_options={"SUGGESTION"},
     )
 
+    check_reference: BoolProperty(
+        name="Check References at Once",
+        default=True,
+        description=(
+            "Look for the object and the view in a reference as soon as it is chosen, which takes the worker "
+            "some seconds. If this is off, press Check Reference"
+        ),
+    )
+
     def draw(self, context):
         width = context.region.width / context.preferences.system.ui_scale - 120
         self._draw_backend(self.layout.box(), context, width)
@@ -127,6 +136,7 @@ class Preferences(bpy.types.AddonPreferences):
             column.label(
                 text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
             )
+        column.prop(self, "check_reference")
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)
 
 

@@ -11,15 +11,22 @@ from bpy.props import (
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
+    IntVectorProperty,
     PointerProperty,
     StringProperty,
 )
 
 from ..backend.api.settings import Settings
+from .reference_check import automatic
 from .setup import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 """The fields of :class:`Settings` by name, with their metadata."""
+
+
+_NOT_IN_PANEL = {"device", "on_doubt"}
+"""Settings without a property of the panel: the device belongs to the computer, and a user sees a doubt
+before anything is painted."""
 
 
 def _enum_property(setting: str, label: str, names: dict, **more):
@@ -31,7 +38,7 @@ def _enum_property(setting: str, label: str, names: dict, **more):
     )
 
 
-def _number_property(setting: str, label: str, kind):
+def _number_property(setting: str, label: str, kind, **more):
     """A number property with the range, default and description of a setting. Its default is 0 where the
     setting has none."""
     entry = _SETTINGS[setting]
@@ -41,6 +48,7 @@ def _number_property(setting: str, label: str, kind):
         default=entry.default or 0,
         min=entry.metadata["minimum"],
         max=entry.metadata["maximum"],
+        **more,
     )
 
 
@@ -49,11 +57,18 @@ def _on_model_change(settings, context) -> None:
     devices.refresh()
 
 
+def _on_reference_change(settings, context) -> None:
+    automatic.request_later()
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: the reference, the settings, and the objects of Texture Scene."""
 
     image: PointerProperty(
-        type=bpy.types.Image, name="Reference", description="Image that the texture is made from"
+        type=bpy.types.Image,
+        name="Reference",
+        description="Image that the texture is made from",
+        update=_on_reference_change,
     )
     painter: _enum_property(
         "painter",
@@ -88,6 +103,7 @@ class SceneProperties(bpy.types.PropertyGroup):
         name="View",
         description="Which view of the object the reference shows",
         default="AUTOMATIC",
+        update=_on_reference_change,
         items=[
             ("AUTOMATIC", "Automatic", "Find the view in which the mesh looks like the reference"),
             ("VIEWPORT", "This Viewport", "The reference shows the object as this viewport does"),
@@ -100,8 +116,8 @@ class SceneProperties(bpy.types.PropertyGroup):
             ("GIVEN", "Given", "Use the azimuth and elevation below"),
         ],
     )
-    azimuth: _number_property("azimuth", "Azimuth", FloatProperty)
-    elevation: _number_property("elevation", "Elevation", FloatProperty)
+    azimuth: _number_property("azimuth", "Azimuth", FloatProperty, update=_on_reference_change)
+    elevation: _number_property("elevation", "Elevation", FloatProperty, update=_on_reference_change)
     targets: EnumProperty(
         name="Objects",
         description="Which mesh objects Texture Scene textures",
@@ -154,7 +170,7 @@ class SceneProperties(bpy.types.PropertyGroup):
             {
                 name: value
                 for name, value in settings.to_dict().items()
-                if value is not None and name != "device"
+                if value is not None and name not in _NOT_IN_PANEL
             }
         )
 
@@ -197,6 +213,14 @@ class Pin(bpy.types.PropertyGroup):
     place: FloatVectorProperty(size=2, description="Position in the image, 0 to 1 from its lower left corner")
 
 
+class MaskStroke(bpy.types.PropertyGroup):
+    """What was drawn on the reference by one press of the mouse, see :mod:`.objects.strokes`."""
+
+    kind: StringProperty(description="OBJECT, GROUND or BOX")
+    points: StringProperty(description="JSON of the places in the image, 0 to 1 from its lower left corner")
+    radius: FloatProperty(description="Of the brush, as a fraction of the image's longer side")
+
+
 class ObjectProperties(bpy.types.PropertyGroup):
     """What is stored on an object about its textures."""
 
@@ -208,6 +232,16 @@ class ObjectProperties(bpy.types.PropertyGroup):
     )
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
+    strokes: CollectionProperty(type=MaskStroke)
+    mask: PointerProperty(
+        type=bpy.types.Image,
+        name="Mask",
+        description="The mask of the reference that was found before the first stroke",
+    )
+    mask_reference: PointerProperty(
+        type=bpy.types.Image, name="Corrected Reference", description="The image that was drawn on"
+    )
+    mask_size: IntVectorProperty(size=2, description="Width and height of the image that was drawn on")
     region: PointerProperty(
         type=bpy.types.Image,
         name="Region",
@@ -220,7 +254,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     pending: StringProperty(description="JSON of the job that this object waits for")
 
 
-_CLASSES = (SceneProperties, SavedSlot, Take, Pin, ObjectProperties)
+_CLASSES = (SceneProperties, SavedSlot, Take, Pin, MaskStroke, ObjectProperties)
 
 
 def register() -> None:

@@ -14,10 +14,12 @@ from .bake.region import blend_region, decode_kept
 from .device import find_device
 from .fuse.observations import observe_atlas
 from .job_state import JobState
-from .mesh.prepare import prepare
+from .mesh.prepare import clean, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.camera.registration import Registration, register_reference
+from .paint.mask_correction import correct_reference
+from .paint.outline_image import make_outline_preview
 from .paint.painter import Painting
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.reference import decode
@@ -50,7 +52,7 @@ def run(
     shares = progress_shares(job.settings, job.kept is not None, job.check_reference)
     stages = StageRunner(folder, progress, shares)
     if job.check_reference:
-        return make_check_result(job, run_until(job, stages, "register"), stages.seconds)
+        return make_check_result(job, run_until(job, stages, "register", show_preview), stages.seconds)
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)
 
 
@@ -79,11 +81,21 @@ class JobRun:
             self._check_models()
             self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
         reference = decode(job.reference, job.mask)
+        if job.strokes is not None:
+            reference = correct_reference(reference, job.strokes)
+            if job.check_reference:
+                # The user sees what a stroke did before the view is found.
+                self.show_preview(make_outline_preview(reference))
         self.state = JobState(balance_white(reference, self.settings.white_balance))
 
     def prepare(self) -> None:
         """Welds, cleans and normalises the mesh; its UVs are kept or made."""
         state = self.state
+        if self.job.check_reference:
+            # The view needs no UVs, which may take long to make.
+            self.stages.report_progress("prepare", 0.0)
+            state.surface = clean(self.job.mesh)
+            return
         state.surface = self.stages.run(
             "prepare",
             partial(prepare, self.job.mesh, self.settings.texture_size),

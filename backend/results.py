@@ -10,6 +10,7 @@ from .mesh.prepare import job_uvs
 from .mesh.tiles import cut_tiles
 from .paint.camera.candidate_images import draw_candidate
 from .paint.camera.registration import Registration
+from .paint.outline_image import draw_outline
 from .parallel import map_parallel
 from .render.camera import Camera
 from .render.contact_sheet import render_contact_sheet
@@ -48,7 +49,10 @@ def make_check_result(job: Job, state: JobState, seconds: dict[str, float]) -> R
     images = map_parallel(
         lambda match: draw_candidate(surface, state.reference, match.view), registration.candidates
     )
-    textures = {"mask": mask} | {f"candidate.{number}": image for number, image in enumerate(images)}
+    outline = draw_outline(registration.reference)
+    textures = {"mask": mask, "outline": outline} | {
+        f"candidate.{number}": image for number, image in enumerate(images)
+    }
     notes = [*surface.notes, *registration.reference.notes, *registration.notes]
     report = {"settings": job.settings.to_dict(), "seconds": _round_seconds(seconds), "notes": notes}
     return Result(

@@ -24,7 +24,8 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, folder: Path, listener:
     Args:
         objects: the objects.
         plan: their references, masks and settings.
-        folder: gets a folder per object, with ``mask.png``, ``candidate.0.png`` … and ``report.json``.
+        folder: gets a folder per object, with ``mask.png``, ``outline.png``, ``candidate.0.png`` … and
+            ``report.json``.
         listener: receives ``progress`` events, and a ``checked`` event for each object.
 
     Returns:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ...backend.api.errors import OrbitError
 from ...backend.api.events import JobEvent
 from ...backend.api.job import Kept, MeshData
@@ -64,6 +66,7 @@ class Client:
         kept: Kept | None = None,
         mask: Reference | None = None,
         check_reference: bool = False,
+        strokes: Callable[[], np.ndarray] | None = None,
     ) -> None:
         """Starts a job.
 
@@ -73,11 +76,12 @@ class Client:
             kept: the texture of which only a region is repainted.
             mask: which pixels of the reference show the object; pixels are (H, W) uint8.
             check_reference: only find the object and the view.
+            strokes: makes the strokes that correct the mask, on the client's thread.
 
         A mesh that cannot be made, a reference that cannot be read and every other error becomes a ``FAILED``
         event.
         """
-        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, check_reference)
+        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, check_reference, strokes)
 
     def download(self, job_id: str, model: str) -> None:
         """Starts a job that downloads a model's weights; the user has agreed to it. Its result is empty."""

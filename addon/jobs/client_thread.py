@@ -121,11 +121,13 @@ class ClientThread(threading.Thread):
         kept: Kept | None,
         mask: Reference | None,
         check_reference: bool,
+        strokes: Callable[[], np.ndarray] | None,
     ) -> None:
         try:
             pixels = _read_pixels(reference, "reference image")
             mask = None if mask is None else _read_pixels(mask, "mask")
-            job = Job(job_id, name, mesh(), pixels, settings, kept, mask, check_reference)
+            drawn = strokes() if strokes else None
+            job = Job(job_id, name, mesh(), pixels, settings, kept, mask, check_reference, drawn)
             self._submit(job_id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
             self._emit(JobEvent(job_id, State.FAILED, error=error))

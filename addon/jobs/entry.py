@@ -10,6 +10,7 @@ from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Kept, Result
 from ...backend.api.settings import Settings
 from ..objects import identity
+from ..objects.mask_correction import MaskCorrection
 from ..objects.snapshot import TargetMesh
 from .client import Reference
 
@@ -31,6 +32,8 @@ class JobEntry:
         layer: the UV layer that the texture must use; "" for the one that a new take gets.
         kept: the texture of which only a region is repainted; None for a whole new one, and for a job from
             an earlier session.
+        correction: the corrected mask of the reference; None if there is none, and for a job from an earlier
+            session.
         topology: ``target.topology`` of a job from an earlier session.
         is_pending_stored: the objects have stored that they wait for the job (an undo may have removed that).
         event: the last event from the server; its ``job`` is the job's id.
@@ -54,6 +57,7 @@ class JobEntry:
     own_topology: bool = False
     layer: str = ""
     kept: Kept | None = None
+    correction: MaskCorrection | None = None
     topology: str = ""
     is_pending_stored: bool = False
     event: JobEvent = field(default_factory=lambda: JobEvent(uuid4().hex, State.QUEUED))

@@ -1,5 +1,7 @@
 """The preview images of running jobs, as icons that a panel can draw."""
 
+from collections.abc import Iterable
+
 import bpy.utils.previews
 import numpy as np
 
@@ -7,8 +9,9 @@ _icons: "bpy.utils.previews.ImagePreviewCollection | None" = None
 _ids_by_job: dict[str, list[int]] = {}
 
 
-def store(job: str, images: np.ndarray) -> None:
-    """Keeps preview images (N, S, S, 3) uint8 sRGB of a job in place of its earlier ones."""
+def store(job: str, images: Iterable[np.ndarray]) -> None:
+    """Keeps preview images of a job in place of its earlier ones: (H, W, 3) uint8 sRGB, or (H, W, 4) with
+    straight alpha."""
     ids = []
     for number, image in enumerate(images):
         name = f"{job}.{number}"
@@ -20,10 +23,10 @@ def store(job: str, images: np.ndarray) -> None:
 
 
 def to_preview_pixels(image: np.ndarray) -> np.ndarray:
-    """An image (H, W, 3) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose first row is
-    the lowest."""
+    """An image (H, W, 3 or 4) uint8 as the pixels (H * W * 4,) float32 of Blender's previews, whose first row
+    is the lowest."""
     rgba = np.ones((*image.shape[:2], 4), np.float32)
-    rgba[..., :3] = image[::-1] / np.float32(255)
+    rgba[..., : image.shape[2]] = image[::-1] / np.float32(255)
     return rgba.ravel()
 
 

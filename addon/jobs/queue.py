@@ -14,12 +14,15 @@ from ...backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ...backend.api.events import JobEvent, State
 from ...backend.api.settings import Settings
 from ..checks import estimate
-from ..objects import identity, mesh_io, takes
+from ..objects import identity, mask_correction, mesh_io, takes
+from ..objects.mask_correction import MaskCorrection
 from ..objects.region import RegionRepaint
+from ..objects.snapshot import TargetMesh
 from ..setup import weights
 from . import previews
 from .client import Client, Reference
 from .entry import JobEntry
+from .reference import find_correction
 
 
 class Queue:
@@ -29,7 +32,8 @@ class Queue:
 
     The server keeps the result of a job until a saved file holds its take (``_unsaved``, with the first
     object of each job), in case the file is reverted to its state before the take. ``_resubmitted`` are the
-    jobs that were sent again as another job.
+    jobs that were sent again as another job. Jobs that only check a reference are not among the entries;
+    ``_checks`` has who listens to each.
     """
 
     def __init__(self):
@@ -37,6 +41,7 @@ class Queue:
         self._client: Client | None = None
         self._unsaved: dict[str, identity.ObjectKey] = {}
         self._resubmitted: set[str] = set()
+        self._checks: dict[str, Callable[[JobEvent], None]] = {}
 
     @property
     def is_connected(self) -> bool:
@@ -47,6 +52,10 @@ class Queue:
     def busy(self) -> bool:
         """Whether any job is not settled."""
         return any(not entry.is_settled for entry in self.entries)
+
+    def is_checking(self, job: str = "") -> bool:
+        """Whether a job that checks a reference is at work; that one, or any."""
+        return job in self._checks if job else bool(self._checks)
 
     def find(self, job: str) -> JobEntry | None:
         return next((entry for entry in self.entries if entry.job == job), None)
@@ -83,6 +92,10 @@ class Queue:
         if repaint:
             entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
         self._read_mesh(entry, objects[0])
+        dropped = mask_correction.drop_unfit_correction(objects[0])
+        entry.correction = find_correction(objects[0], reference) if mask is None else None
+        if dropped:
+            entry.target = replace(entry.target, notes=(*entry.target.notes, dropped))
         entry.keys = tuple(map(identity.key_of, objects))
         for obj in objects:
             obj.orbit_texture.last = json.dumps(settings.to_dict())
@@ -122,6 +135,46 @@ class Queue:
             entry.batch = batch
         return entries
 
+    def check_reference(
+        self,
+        name: str,
+        target: TargetMesh,
+        reference: Reference,
+        settings: Settings,
+        correction: MaskCorrection | None,
+        on_event: Callable[[JobEvent], None],
+    ) -> str:
+        """Starts a job that only finds the object and the view of a reference, before all waiting jobs. It
+        gets no entry.
+
+        Args:
+            on_event: called by :meth:`poll` with each event of the job.
+
+        Returns:
+            The job's id.
+        """
+        job = uuid4().hex
+        self._checks[job] = on_event
+        client = self._get_client()
+        client.submit(
+            job,
+            name,
+            target.mesh_data,
+            reference,
+            settings,
+            mask=correction and correction.mask,
+            strokes=correction and correction.rasterize,
+            check_reference=True,
+        )
+        client.order([job])
+        return job
+
+    def discard_check(self, job: str) -> None:
+        """Ends a job of :meth:`check_reference`, and deletes its finished stages."""
+        self._checks.pop(job, None)
+        if self._client:
+            self._client.discard(job)
+
     def download(self, model: str, name: str) -> JobEntry:
         """Starts a job that downloads a model's weights; the user has agreed to it."""
         entry = JobEntry(name, None, download=model)
@@ -136,6 +189,10 @@ class Queue:
         for event in self._client.poll() if self._client else ():
             if entry := self.find(event.job):
                 self._on_event(entry, event)
+            elif on_check := self._checks.get(event.job):
+                if event.state.final:
+                    del self._checks[event.job]
+                on_check(event)
         ready = [entry for entry in self.entries if entry.result and not entry.is_settled]
         for entry in ready:
             entry.obstacle = self._find_obstacle(entry)
@@ -170,7 +227,8 @@ class Queue:
         self._unsaved[entry.job] = entry.keys[0]
         entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
         estimate.learn_pace(entry.report)
-        entry.result = entry.target = entry.fallback = entry.reference = entry.mask = entry.kept = None
+        entry.result = entry.target = entry.fallback = entry.reference = None
+        entry.mask = entry.kept = entry.correction = None
 
     def cancel(self, entry: JobEntry) -> None:
         """Stops a job; its entry is settled when the server confirms. A result that waits to be applied is
@@ -273,7 +331,8 @@ class Queue:
         self._get_client().restart_server()
 
     def close(self) -> None:
-        """Closes the connection to the server. Its jobs continue."""
+        """Closes the connection to the server. Its jobs continue, but nobody listens to a check any more."""
+        self._checks.clear()
         if self._client:
             self._client.close(2.0)
             self._client = None
@@ -338,6 +397,7 @@ class Queue:
     def _submit(self, entry: JobEntry) -> None:
         entry.event = JobEvent(uuid4().hex, State.QUEUED)
         entry.error, entry.is_pending_stored = None, False
+        correction = entry.correction
         self._get_client().submit(
             entry.job,
             entry.name,
@@ -345,7 +405,8 @@ class Queue:
             entry.reference,
             entry.settings,
             entry.kept,
-            entry.mask,
+            correction.mask if correction else entry.mask,
+            strokes=correction and correction.rasterize,
         )
 
     @staticmethod

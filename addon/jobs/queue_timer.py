@@ -23,7 +23,7 @@ def _tick() -> float | None:
     queue.poll()
     install_process.poll()
     redraw.tag_viewports()
-    return BUSY_INTERVAL if queue.busy or install_process.busy() else None
+    return BUSY_INTERVAL if queue.busy or queue.is_checking() or install_process.busy() else None
 
 
 @persistent

@@ -7,6 +7,8 @@ import bpy
 import numpy as np
 
 from ...backend.api.errors import InvalidImage
+from ..objects import mask_correction
+from ..objects.mask_correction import MaskCorrection
 from .client import Reference
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -48,6 +50,24 @@ def mask_from_image(image: bpy.types.Image) -> Reference:
     """Like :func:`from_image`, for the mask of a reference: pixels made in Blender become (H, W) uint8."""
     source = from_image(image)
     return (lambda: _brightness(source())) if callable(source) else source
+
+
+def find_correction(obj: bpy.types.Object, reference: Reference) -> MaskCorrection | None:
+    """The correction of an object's mask, if the reference of a job is the image that it was drawn on."""
+    image = obj.orbit_texture.mask_reference
+    correction = mask_correction.get_correction(obj, image)
+    if correction is None:
+        return None
+    try:
+        return correction if _is_same(from_image(image), reference) else None
+    except InvalidImage:
+        return None
+
+
+def _is_same(reference: Reference, other: Reference) -> bool:
+    if isinstance(reference, partial) and isinstance(other, partial):
+        return all(map(np.array_equal, reference.args, other.args))
+    return type(reference) is type(other) and reference == other
 
 
 def find_in_folder(folder: str, name: str) -> Path | None:

@@ -6,5 +6,6 @@
 4. ``takes.py`` adds a result to an object, with its ``material.py`` and its ``report.py``.
 5. ``fingerprint.py`` proves that the mesh is otherwise unchanged.
 6. ``region.py`` marks the region of a take to repaint.
-7. ``export.py`` writes a take to files.
+7. ``mask_correction.py`` stores the ``strokes.py`` that correct the mask of the reference.
+8. ``export.py`` writes a take to files.
 """

@@ -127,7 +127,7 @@ def _create_image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> 
         raise OrbitError(
             f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again."
         )
-    image = _pack_tiled_image(name, tiles) if len(tiles) > 1 else _pack_image(name, *tiles.values())
+    image = _pack_tiled_image(name, tiles) if len(tiles) > 1 else pack_image(name, *tiles.values())
     image.colorspace_settings.name = color_space
     return image
 
@@ -148,7 +148,8 @@ def _is_png(data: np.ndarray) -> bool:
     return at == len(file) and names[:1] == [b"IHDR"] and names[-1:] == [b"IEND"] and b"IDAT" in names
 
 
-def _pack_image(name: str, png: np.ndarray) -> bpy.types.Image:
+def pack_image(name: str, png: np.ndarray) -> bpy.types.Image:
+    """A packed image from an image file (N,) uint8."""
     image = bpy.data.images.new(name, 1, 1)
     data = png.tobytes()
     image.pack(data=data, data_len=len(data))

@@ -138,20 +138,22 @@ def read_faces(obj: bpy.types.Object) -> Faces:
     )
 
 
-def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray] | None:
+def read_corners(obj: bpy.types.Object, layer: str) -> tuple[np.ndarray, np.ndarray | None] | None:
     """Reads positions (3F, 3) in object space and UVs (3F, 2) of the triangles that the viewport shows; None
-    if the UV layer is missing."""
+    if the UV layer is missing. Without a name of a layer there are no UVs."""
     evaluated_mesh = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    if layer not in evaluated_mesh.uv_layers:
+    if layer and layer not in evaluated_mesh.uv_layers:
         return None
     positions = _read_array(
         evaluated_mesh.attributes["position"].data, "vector", len(evaluated_mesh.vertices), 3
     )
     corner_vertices = _read_corner_vertices(evaluated_mesh)
     loops = triangle_loops(positions, corner_vertices, *_read_triangles(evaluated_mesh)).ravel()
-    return positions[corner_vertices[loops]], _read_array(
-        evaluated_mesh.attributes[layer].data, "vector", len(evaluated_mesh.loops), 2
-    )[loops]
+    corners = positions[corner_vertices[loops]]
+    if not layer:
+        return corners, None
+    uvs = _read_array(evaluated_mesh.attributes[layer].data, "vector", len(evaluated_mesh.loops), 2)
+    return corners, uvs[loops]
 
 
 def read_positions(obj: bpy.types.Object) -> np.ndarray:

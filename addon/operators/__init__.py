@@ -6,7 +6,9 @@ from .apply_take import ApplyTake
 from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
 from .check_mesh import CheckMesh
+from .check_reference import CheckReference, ChooseView
 from .compare import CompareTakes
+from .correct_mask import ClearMask, CorrectMask, MaskBox, MaskStroke
 from .diagnose import CopyDiagnostics, Doctor
 from .dismiss import Dismiss
 from .download_weights import DownloadWeights
@@ -29,6 +31,12 @@ OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
+    CheckReference,
+    ChooseView,
+    CorrectMask,
+    MaskBox,
+    MaskStroke,
+    ClearMask,
     AddPins,
     ClearPins,
     NudgeView,

@@ -9,6 +9,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings
 from ..objects import mesh_io
+from ..reference_check.checks import checks
 from ..viewport import image_overlay, image_placement, reference_view
 
 _TURN_STEP = 5.0
@@ -88,6 +89,15 @@ def apply_drag(
     return replace(state, zoom=float(state.zoom * distance / start_distance))
 
 
+def find_automatic_view(obj: bpy.types.Object, panel) -> tuple[float, float] | None:
+    """The view that the last check of the reference has found, else the one of the newest take; None if there
+    is neither."""
+    if check := checks.find_with_camera(obj, panel):
+        best = check.report["candidates"][0]
+        return best["azimuth"], best["elevation"]
+    return reference_view.last_found_view(obj)
+
+
 class NudgeView(bpy.types.Operator):
     bl_idname = "orbit_texture.nudge_view"
     bl_label = "Nudge View"
@@ -106,10 +116,8 @@ class NudgeView(bpy.types.Operator):
         if panel.image is None or not panel.image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
-        if panel.view == "AUTOMATIC" and reference_view.last_found_view(obj) is None:
-            cls.poll_message_set(
-                "Automatic finds the view during texturing. Choose another View, or texture the object once"
-            )
+        if panel.view == "AUTOMATIC" and find_automatic_view(obj, panel) is None:
+            cls.poll_message_set("No view is known yet. Press Check Reference, or choose another View")
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
             cls.poll_message_set("Use this in a 3D viewport")
@@ -117,9 +125,15 @@ class NudgeView(bpy.types.Operator):
         return True
 
     def invoke(self, context, event):
-        obj, image = context.object, context.scene.orbit_texture.image
+        obj, panel = context.object, context.scene.orbit_texture
+        image = panel.image
         try:
-            self._state = NudgeState(*reference_view.current_view(obj, context))
+            view = (
+                find_automatic_view(obj, panel)
+                if panel.view == "AUTOMATIC"
+                else reference_view.current_view(obj, context)
+            )
+            self._state = NudgeState(*view)
         except InvalidSettings as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}

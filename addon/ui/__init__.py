@@ -1,10 +1,12 @@
-"""The panels in the viewport's sidebar, and the entries in Blender's menus. Draw functions only draw."""
+"""The panels in the sidebars, the tools of the Image Editor, and the entries in Blender's menus. Draw
+functions only draw."""
 
 import bpy
 
-from . import menus
+from . import mask_tools, menus
 from .image_drop import ImageDrop
 from .main_panel import MainPanel
+from .mask_tools import MaskPanel
 from .preflight_panel import PreflightPanel
 from .queue_panel import QueuePanel
 from .scene_panel import ReferencePanel, ScenePanel
@@ -19,6 +21,7 @@ PANELS = (
     QueuePanel,
     ScenePanel,
     ReferencePanel,
+    MaskPanel,
     ImageDrop,
 )
 
@@ -26,10 +29,12 @@ PANELS = (
 def register() -> None:
     for cls in PANELS:
         bpy.utils.register_class(cls)
+    mask_tools.register()
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
+    mask_tools.unregister()
     for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)

@@ -1,5 +1,5 @@
-"""The main panel: the reference, the quality, Texture Selected, and the progress. The other panels are
-subpanels of it."""
+"""The main panel: the reference and what was found in it, the quality, Texture Selected, and the progress.
+The other panels are subpanels of it."""
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
@@ -10,6 +10,7 @@ from ..jobs.queue import queue
 from .base import OrbitPanel
 from .job import draw_job
 from .preflight_panel import draw_estimate, draw_urgent
+from .reference_check import draw_reference
 from .setup import draw_setup
 
 _PREVIEW_COLUMNS = 4
@@ -26,7 +27,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
     def draw(self, context):
         settings = context.scene.orbit_texture
         layout = self.layout
-        layout.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
+        draw_reference(layout, context)
         layout.popover(
             "ORBIT_TEXTURE_PT_presets", text=_describe_settings(settings), icon="PRESET", translate=False
         )

@@ -11,4 +11,5 @@ The view of the reference:
 
 - ``reference_view.py`` takes it from a viewport, the camera, the settings or the pins.
 - ``pins.py`` fits it to points that were clicked on the mesh and in the image.
+- ``projection_camera.py`` makes matrices of the camera that a job has found.
 """

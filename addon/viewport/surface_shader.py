@@ -5,6 +5,7 @@ from functools import cache
 
 import bpy
 import gpu
+import numpy as np
 from bpy.app.handlers import persistent
 
 from ..objects import mesh_io
@@ -31,7 +32,7 @@ def draw_on_surface(
         fragment: GLSL source that reads the images at ``texel`` and writes ``color``.
         matrix: (4, 4) from world space to clip space.
     """
-    batch = _get_batch(obj, layer)
+    batch = get_batch(obj, layer)
     if batch is None:
         return
     gpu.state.depth_test_set("LESS_EQUAL")
@@ -46,9 +47,10 @@ def draw_on_surface(
     gpu.state.depth_test_set("NONE")
 
 
-def _get_batch(obj: bpy.types.Object, layer: str) -> gpu.types.GPUBatch | None:
+def get_batch(obj: bpy.types.Object, layer: str = "") -> gpu.types.GPUBatch | None:
     """The object's triangles on the GPU, uploaded again after the mesh has changed. Only one object's batches
-    are kept; None if the UV layer is missing."""
+    are kept; None if the UV layer is missing. Without a name of a layer it has the triangles' normals in
+    place of UVs."""
     if any(uid != obj.session_uid for uid, _ in _batches):
         _batches.clear()
     key = obj.session_uid, layer
@@ -58,14 +60,28 @@ def _get_batch(obj: bpy.types.Object, layer: str) -> gpu.types.GPUBatch | None:
     return _batches[key]
 
 
-def _upload_batch(positions, uvs) -> gpu.types.GPUBatch:
+def _upload_batch(positions: np.ndarray, uvs: np.ndarray | None) -> gpu.types.GPUBatch:
     layout = gpu.types.GPUVertFormat()
     layout.attr_add(id="position", comp_type="F32", len=3, fetch_mode="FLOAT")
-    layout.attr_add(id="uv", comp_type="F32", len=2, fetch_mode="FLOAT")
+    if uvs is None:
+        layout.attr_add(id="normal", comp_type="F32", len=3, fetch_mode="FLOAT")
+    else:
+        layout.attr_add(id="uv", comp_type="F32", len=2, fetch_mode="FLOAT")
     corners = gpu.types.GPUVertBuf(layout, len(positions))
     corners.attr_fill("position", positions)
-    corners.attr_fill("uv", uvs)
+    if uvs is None:
+        corners.attr_fill("normal", _corner_normals(positions))
+    else:
+        corners.attr_fill("uv", uvs)
     return gpu.types.GPUBatch(type="TRIS", buf=corners)
+
+
+def _corner_normals(positions: np.ndarray) -> np.ndarray:
+    """(3F, 3) float32 unit normals of triangles whose corners are positions (3F, 3); 0 without an area."""
+    corners = positions.reshape(-1, 3, 3)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    return np.repeat(normals, 3, axis=0)
 
 
 @cache

@@ -13,6 +13,9 @@ MAX_TRIANGLES = 1_500_000
 MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
 """The texture maps that a result can have."""
 
+OBJECT_STROKE, GROUND_STROKE = 1, 2
+"""The values of a job's strokes; 0 is where nothing was drawn."""
+
 KEEP_PREFIX = "keep."
 """Prefix of the name of a texture to keep among a job's arrays."""
 
@@ -107,6 +110,9 @@ class Job:
             uint8 or pixels (H, W) uint8, of the reference's size; None if that is to be found.
         check_reference: only find the object and the view, and return what was found: see
             :class:`Result`.
+        strokes: what a user has drawn on the reference to correct its mask, or the object that is found
+            without one: (H, W) uint8, row 0 at the top, of any size, since it is scaled to the reference:
+            :data:`OBJECT_STROKE`, :data:`GROUND_STROKE` or 0. None if nothing was drawn.
     """
 
     id: str
@@ -117,6 +123,7 @@ class Job:
     kept: Kept | None = None
     mask: np.ndarray | None = None
     check_reference: bool = False
+    strokes: np.ndarray | None = None
 
     def __post_init__(self):
         if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
@@ -143,6 +150,7 @@ class Job:
             "slots": mesh.slots,
             "reference": self.reference,
             "mask": self.mask,
+            "strokes": self.strokes,
         }
         if self.kept:
             parts |= {"region": self.kept.region} | {
@@ -182,6 +190,7 @@ class Job:
             "slots",
             "reference",
             "mask",
+            "strokes",
         }
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
@@ -196,9 +205,11 @@ class Job:
         mask = arrays.get("mask")
         if mask is not None and not (mask.dtype == np.uint8 and mask.ndim in (1, 2)):
             raise ProtocolError("The mask must be an encoded file (N,) uint8 or pixels (H, W) uint8.")
-        mesh = MeshData(
-            **{name: array for name, array in arrays.items() if name not in ("reference", "mask")}
-        )
+        strokes = arrays.get("strokes")
+        if strokes is not None:
+            _check_array("strokes", strokes, np.uint8, (None, None))
+        of_image = {"reference", "mask", "strokes"}
+        mesh = MeshData(**{name: array for name, array in arrays.items() if name not in of_image})
         return Job(
             body["job"],
             body["name"],
@@ -208,6 +219,7 @@ class Job:
             Kept(kept, region) if kept else None,
             mask,
             body["check_reference"],
+            strokes,
         )
 
 
@@ -222,8 +234,9 @@ class Result:
             1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface). With several
             UDIM tiles there is one file per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
             A job that only checks the reference returns ``mask`` (linear grey, of the reference's size as it
-            was used) and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the
-            report's candidates projects it).
+            was used), ``outline`` (sRGB, small: the reference dimmed around the object, which is outlined)
+            and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the report's
+            candidates projects it).
         report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
             ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``doubts`` (the
             notes that say why), ``candidates`` (the likeliest views, best first: ``azimuth`` and

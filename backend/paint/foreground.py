@@ -238,7 +238,7 @@ def _grab_cut(image: np.ndarray, border: np.ndarray, config: SegmentationConfig)
     """(H, W) bool object of an image whose border (H, W) bool is background."""
     # Seeds: probably foreground is what is far from the border's colours, by Otsu's threshold.
     lab = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB)
-    distance = _distance_from_border_colors(lab, lab[border], config.border_colors)
+    distance = distance_from_main_colors(lab, lab[border], config.border_colors)
     otsu, _ = cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     foreground = distance > max(config.min_seed_distance, otsu)
     trimap = np.where(foreground, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -254,12 +254,11 @@ def _grab_cut(image: np.ndarray, border: np.ndarray, config: SegmentationConfig)
     return _fill_small_holes(_remove_specks(mask, distance, config.min_seed_distance, config), config)
 
 
-def _distance_from_border_colors(lab: np.ndarray, border: np.ndarray, count: int) -> np.ndarray:
-    """(H, W) float32 CIE Lab distance to the nearest of the ``count`` main colours of border pixels (N,
-    3)."""
+def distance_from_main_colors(lab: np.ndarray, pixels: np.ndarray, count: int) -> np.ndarray:
+    """(H, W) float32 CIE Lab distance to the nearest of the ``count`` main colours of some pixels (N, 3)."""
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    _, _, centres = cv2.kmeans(np.ascontiguousarray(border), count, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
+    _, _, centres = cv2.kmeans(np.ascontiguousarray(pixels), count, None, criteria, 2, cv2.KMEANS_PP_CENTERS)
     return np.linalg.norm(lab[:, :, None] - centres, axis=3).min(axis=2)
 
 

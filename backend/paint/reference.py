@@ -58,7 +58,8 @@ def decode(data: np.ndarray, mask: np.ndarray | None = None) -> Reference:
     Args:
         data: an encoded image file (N,) uint8, or pixels (H, W, 4) uint8 or float32 sRGB straight alpha.
         mask: an encoded image file (N,) uint8, or pixels (H, W) uint8, bright where the object is; it
-            replaces the image's alpha. None: the image has its own alpha, or none.
+            replaces the image's alpha. It has the image's size, or the one to which the image is downscaled.
+            None: the image has its own alpha, or none.
 
     Raises:
         InvalidImage: not an image, damaged, empty, transparent everywhere or too small; or the mask is none
@@ -100,6 +101,8 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             ) from None
     else:
         mask = Image.fromarray(data)
+    if _is_downscaled(mask.size, size):
+        mask = mask.resize(size, Image.Resampling.BILINEAR)
     if mask.size != size:
         raise InvalidImage(
             f"The mask has {mask.width} x {mask.height} pixels and the reference image {size[0]} x "
@@ -114,6 +117,12 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             "object fills the image, use one that shows the whole object."
         )
     return mask
+
+
+def _is_downscaled(mask: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a mask has the size to which an image larger than :data:`MAX_REFERENCE_SIZE` is downscaled."""
+    scale = MAX_REFERENCE_SIZE / max(size)
+    return scale < 1 and all(abs(have - scale * pixels) <= 1 for have, pixels in zip(mask, size, strict=True))
 
 
 def _read_mask(image: Image.Image) -> Image.Image:

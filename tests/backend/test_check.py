@@ -11,6 +11,7 @@ from PIL import Image
 from backend import __main__ as command_line
 from backend import local, pipeline, store
 from backend.api.errors import DoubtfulView, OrbitError
+from backend.api.job import GROUND_STROKE, OBJECT_STROKE
 from backend.api.settings import Settings
 from tests.meshes import camera_at, decode_png, job, knot, mesh_data, reference_image, surface_of
 
@@ -47,7 +48,7 @@ def checked(knot_job, tmp_path_factory):
 def test_a_check_returns_the_mask_and_an_image_of_each_candidate(knot_job, checked):
     _, result, fractions = checked
     report = result.report
-    assert set(report["seconds"]) == {"prepare", "register"}
+    assert set(report["seconds"]) == {"register"}
     assert {stage for stage, _ in fractions} == {"prepare", "register"}
     assert fractions[0][1] == 0
     assert 0.9 < max(fraction for _, fraction in fractions) <= 1
@@ -57,7 +58,9 @@ def test_a_check_returns_the_mask_and_an_image_of_each_candidate(knot_job, check
     assert (result.corner_uvs, result.sheet) == (None, None)
     mask = decode_png(result.textures["mask"])
     np.testing.assert_array_equal(mask > 127, knot_job.reference[..., 3] > 127)
-    assert set(result.textures) == {"mask"} | {f"candidate.{n}" for n in range(len(report["candidates"]))}
+    candidates = {f"candidate.{number}" for number in range(len(report["candidates"]))}
+    assert set(result.textures) == {"mask", "outline"} | candidates
+    assert decode_png(result.textures["outline"]).shape == (*mask.shape[:2], 3)
     assert decode_png(result.textures["candidate.0"]).shape == (256, 256, 4)
 
 
@@ -66,7 +69,7 @@ def test_a_texture_reuses_the_stages_of_a_check(knot_job, checked, tmp_path):
     check = replace(knot_job, check_reference=True)
     assert store.fingerprint(check) == store.fingerprint(knot_job)
     stamps = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
-    assert set(stamps) == {"prepare.npz", "register.npz"}
+    assert set(stamps) == {"register.npz"}, "UVs, which take long, are made by the texture job"
     result = pipeline.run(knot_job, folder, ignore)
     assert "base_color" in result.textures
     assert all((folder / name).stat().st_mtime_ns == stamp for name, stamp in stamps.items())
@@ -107,12 +110,28 @@ def test_a_mask_decides_what_the_object_is(knot_job, tmp_path):
     assert store.fingerprint(check) != store.fingerprint(replace(check, mask=255 - mask))
 
 
+def test_strokes_correct_the_mask_and_are_shown_before_the_view_is_found(knot_job, tmp_path):
+    strokes = np.zeros((128, 128), np.uint8)
+    strokes[60:68, 60:68] = GROUND_STROKE
+    check, shown, stages = replace(knot_job, strokes=strokes, check_reference=True), [], []
+    result = pipeline.run(check, tmp_path, lambda stage, fraction: stages.append(stage), shown.append)
+    mask = decode_png(result.textures["mask"])
+    assert (mask[120:136, 120:136] == 0).all()
+    np.testing.assert_array_equal(mask[:60] > 127, knot_job.reference[:60, :, 3] > 127)
+    [(outline, preview)] = shown
+    assert outline[:256, :256] == pytest.approx(decode_png(result.textures["outline"]), abs=60)
+    np.testing.assert_array_equal(preview[:256, :256, 0] > 127, mask > 127)
+    assert store.fingerprint(check) != store.fingerprint(knot_job)
+
+
 def test_a_job_with_a_mask_travels_and_is_saved_whole(knot_job, tmp_path):
-    check = replace(knot_job, mask=knot_job.reference[..., 3], check_reference=True)
+    strokes = np.full((7, 9), OBJECT_STROKE, np.uint8)
+    check = replace(knot_job, mask=knot_job.reference[..., 3], check_reference=True, strokes=strokes)
     store.save_job(tmp_path, check)
     again = store.load_job(tmp_path)
     assert again.check_reference
     np.testing.assert_array_equal(again.mask, check.mask)
+    np.testing.assert_array_equal(again.strokes, strokes)
     assert store.fingerprint(again) == store.fingerprint(check)
 
 

@@ -149,6 +149,15 @@ def slots(obj: bpy.types.Object) -> list[tuple[str, str | None]]:
     return [(slot.link, slot.material.name if slot.material else None) for slot in obj.material_slots]
 
 
+def poll_until(queue, condition, seconds: float = 120.0) -> None:
+    """Polls as Blender's timer does until a condition is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, [(entry.event, entry.error) for entry in queue.entries]
+        queue.poll()
+        time.sleep(0.02)
+
+
 def poll_until_settled(queue, on_poll=lambda: None, seconds: float = 240.0) -> list[float]:
     """Polls as Blender's timer does until all jobs are settled, calling ``on_poll`` each time; returns the
     seconds of each poll."""

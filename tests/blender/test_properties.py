@@ -58,7 +58,7 @@ def test_disabling_the_extension_leaves_nothing_behind():
     addon_utils.disable(name)
     assert not hasattr(bpy.types.Scene, "orbit_texture")
     assert not hasattr(bpy.types.Object, "orbit_texture")
-    assert len(bpy.app.handlers.load_post) == handlers - 1
+    assert len(bpy.app.handlers.load_post) == handlers - 2
     assert not any(hasattr(bpy.types, cls.__name__) for cls in ui.PANELS)
     addon_utils.enable(name)
     assert hasattr(bpy.types.Scene, "orbit_texture")

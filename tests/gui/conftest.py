@@ -37,6 +37,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from backend.api import paths
@@ -86,8 +87,8 @@ class Window:
         )
 
     def start(self) -> None:
-        """Renders the demo's reference and a copy in other colours, and opens the window with an untextured
-        Suzanne."""
+        """Renders the demo's reference, a copy in other colours and one on grey, and opens the window with an
+        untextured Suzanne."""
         examples = paths.ROOT / "docs" / "examples"
         self.run(
             "--background",
@@ -114,6 +115,9 @@ class Window:
             )
         )
         reference = cv2.imread(str(self.scratch / "reference.png"), cv2.IMREAD_UNCHANGED)
+        alpha = reference[..., 3:] / 255
+        on_grey = reference[..., :3] * alpha + 200 * (1 - alpha)
+        cv2.imwrite(str(self.scratch / "opaque.png"), np.round(on_grey).astype(np.uint8))
         cv2.imwrite(str(self.scratch / "other.png"), reference[..., [2, 0, 1, *range(3, reference.shape[2])]])
         self.open()
 

@@ -27,18 +27,23 @@ def prepare() -> None:
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     bpy.ops.mesh.primitive_monkey_add(calc_uvs=False)
     bpy.ops.object.shade_smooth()
-    look()
+    check_now()
     bpy.ops.ed.undo_push(message="Prepared")
     bpy.ops.wm.save_as_mainfile(filepath=str(STATE.with_name("tour.blend")))
 
 
-def look() -> None:
+def check_now() -> None:
     """Sets the viewport to the view of the reference, with textures, and opens the sidebar."""
     space = _area().spaces.active
     space.show_region_ui = True
     space.shading.color_type = "TEXTURE"
     space.region_3d.view_rotation = Euler((math.radians(78), 0, math.radians(30))).to_quaternion()
     space.region_3d.view_distance = 5
+
+
+def stop_checking() -> None:
+    """Switches off the check of a reference as soon as it is chosen."""
+    bpy.context.preferences.addons[PACKAGE].preferences.check_reference = False
 
 
 def add_sister() -> None:
@@ -142,8 +147,10 @@ def look_at_add_on() -> dict:
     from bl_ext.user_default.orbit_texture.addon.jobs import previews
     from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
     from bl_ext.user_default.orbit_texture.addon.objects import takes
+    from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
     from bl_ext.user_default.orbit_texture.addon.setup import diagnostics
 
+    check = checks.find(bpy.context.object, bpy.context.scene.orbit_texture)
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
         "jobs": [
@@ -169,6 +176,12 @@ def look_at_add_on() -> dict:
         "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "marked": fraction_marked(),
+        "check": check
+        and {
+            "report": check.report,
+            "masked": None if check.mask is None else float((check.mask > 127).mean()),
+        },
+        "strokes": [len(item.orbit_texture.strokes) for item in meshes],
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }
 

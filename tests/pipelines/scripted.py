@@ -14,7 +14,9 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``chatter`` prints to standard output.
 
 A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
-ends after ``register``.
+ends after ``register``. It finds as many views as the word ``candidates=N`` says, at azimuths 30, 60 …, and
+doubts the first if there are several and the view was not given. Its mask is the left half of the image, or
+has the mean of the strokes everywhere; these are shown at once.
 """
 
 import errno
@@ -25,6 +27,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from backend.api.errors import DoubtfulView, InvalidMesh
@@ -33,22 +36,26 @@ from backend.api.job import Job, Result
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
 
 DOUBT = "The view is a test."
-CANDIDATES = [{"azimuth": 30.0, "elevation": 10.0, "confidence": 0.4}]
 
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
     ran = []
     stages = STAGES[:2] if job.check_reference else STAGES
-    doubtful = actions.get("register") == "doubt"
+    settings, count = job.settings, int(actions.get("candidates", 1))
+    given = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+    views = _find_views(count, given)
+    doubtful = actions.get("register") == "doubt" or (count > 1 and given is None)
+    if job.check_reference and job.strokes is not None:
+        show_preview(np.zeros((2, 64, 64, 3), np.uint8))
     for number, stage in enumerate(stages):
         done = folder / f"{stage}.done"
         progress(stage, number / len(STAGES))
         if done.exists():
             continue
         action, _, argument = actions.get(stage, "sleep:0").partition(":")
-        if action == "doubt" and job.settings.on_doubt == "stop" and not job.check_reference:
-            raise DoubtfulView(DOUBT, candidates=CANDIDATES)
+        if action == "doubt" and settings.on_doubt == "stop" and not job.check_reference:
+            raise DoubtfulView(DOUBT, candidates=views)
         _perform(
             action,
             argument,
@@ -65,17 +72,40 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
     report = {
         "ran": ran,
         "name": job.name,
-        "settings": job.settings.to_dict(),
+        "settings": settings.to_dict(),
         "mask": None if job.mask is None else list(job.mask.shape),
         "doubtful": doubtful,
         "doubts": [DOUBT] if doubtful else [],
-        "candidates": CANDIDATES,
+        "candidates": views,
         "notes": [DOUBT] if doubtful else [],
     }
     if job.check_reference:
-        return Result(None, {"mask": image, "candidate.0": image}, report)
+        return Result(None, _check_images(job, count), report)
     uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
     return Result(uvs, {"base_color": image}, report, sheet=image)
+
+
+def _find_views(count: int, given: tuple[float, float] | None) -> list[dict]:
+    return [
+        {
+            "azimuth": 30.0 * (number + 1) if given is None else given[0],
+            "elevation": 10.0 if given is None else given[1],
+            "confidence": 0.4,
+            "camera": [30.0 * (number + 1), 10.0, 0.0, 1.5, -0.7, 0.5, 0.5],
+        }
+        for number in range(count)
+    ]
+
+
+def _check_images(job: Job, candidates: int) -> dict[str, np.ndarray]:
+    mask = np.zeros((40, 60), np.uint8)
+    mask[:, :30] = 255
+    if job.strokes is not None:
+        mask[:] = round(100 * float(job.strokes.mean()))
+    images = {"mask": mask, "outline": np.dstack([mask] * 3)}
+    for number in range(candidates):
+        images[f"candidate.{number}"] = np.full((16, 16, 4), 50 * number, np.uint8)
+    return {name: cv2.imencode(".png", image)[1].ravel() for name, image in images.items()}
 
 
 def _perform(action: str, argument: str, progress, show_preview, folder: Path, stage: str) -> None:

@@ -85,6 +85,19 @@ def test_a_huge_image_is_scaled_down():
     assert max(decode(encode(Image.new("RGB", (5000, 1000), "red"))).alpha.shape) == MAX_REFERENCE_SIZE
 
 
+def test_the_mask_that_was_found_in_a_huge_image_is_a_mask_for_it():
+    image = encode(Image.new("RGB", (5001, 999), "red"))
+    found = decode(image).alpha
+    mask = np.zeros(found.shape, np.uint8)
+    mask[:, :1000] = 255
+    alpha = decode(image, mask).alpha
+    assert alpha.shape == found.shape
+    np.testing.assert_allclose(alpha[:, :990], 1, atol=0.01)
+    np.testing.assert_allclose(alpha[:, 1010:], 0, atol=0.01)
+    with pytest.raises(InvalidImage, match="The mask has 1000 x 409 pixels"):
+        decode(image, mask[:, :1000])
+
+
 WHOLE = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
 
 

@@ -193,7 +193,8 @@ def test_check_writes_what_was_found_and_changes_no_object(tmp_path, reference, 
     assert command.main([*arguments, *objects]) == 0
     found = outcomes(capsys, "checked")
     folder = Path(found["Doubtful register=doubt"]["folder"])
-    assert {file.name for file in folder.iterdir()} == {"mask.png", "candidate.0.png", "report.json"}
+    images = {"mask.png", "outline.png", "candidate.0.png"}
+    assert {file.name for file in folder.iterdir()} == images | {"report.json"}
     assert json.loads((folder / "report.json").read_text())["doubtful"]
     assert [event["doubt"] is None for event in map(found.get, objects[1:])] == [True, False]
     assert command.main([*arguments, *objects, "--on-doubt", "stop"]) == 3

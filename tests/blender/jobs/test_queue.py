@@ -5,6 +5,7 @@ An object's name is the script, see ``tests/pipelines/scripted.py``.
 """
 
 import time
+from functools import partial
 
 import bpy
 import numpy as np
@@ -17,20 +18,14 @@ from tests.blender import make
 
 pytestmark = pytest.mark.worker
 
+poll_until = partial(make.poll_until, queue)
+
 
 @pytest.fixture(autouse=True)
 def scene(scripted_worker, tmp_path):
     """The queue talks to the scripted worker, and the scene has a reference."""
     (tmp_path / "reference.png").write_bytes(make.png())
     bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "reference.png"))
-
-
-def poll_until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, [(entry.event, entry.error) for entry in queue.entries]
-        queue.poll()
-        time.sleep(0.02)
 
 
 @pytest.mark.every_blender

@@ -6,12 +6,16 @@ import bpy
 import gpu
 import numpy as np
 import pytest
+from bl_ext.user_default.orbit_texture.addon.objects import mesh_io
 from bl_ext.user_default.orbit_texture.addon.operators.nudge import (
     NudgeState,
     NudgeView,
     apply_drag,
     apply_key,
+    find_automatic_view,
 )
+from bl_ext.user_default.orbit_texture.addon.reference_check.check import Question, ReferenceCheck
+from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
 from bl_ext.user_default.orbit_texture.addon.viewport import image_overlay, image_placement, reference_view
 from mathutils import Euler, Matrix
 
@@ -143,5 +147,11 @@ def test_automatic_starts_at_the_view_of_the_last_take_and_needs_one():
         obj.orbit_texture.takes[0].report = json.dumps({"view": {"azimuth": 31.2, "elevation": 12.0}})
         assert NudgeView.poll(bpy.context)
     assert reference_view.current_view(obj, bpy.context) == (31.2, 12.0)
+    assert find_automatic_view(obj, panel) == (31.2, 12.0)
+    check = ReferenceCheck(Question.of(obj, panel), "", mesh_io.read_mesh(obj))
+    check.report = {"candidates": [{"azimuth": -40.0, "elevation": 3.0, "camera": [0.0] * 7}]}
+    checks.kept.append(check)
+    assert find_automatic_view(obj, panel) == (-40, 3)
+    checks.clear()
     panel.view, panel.azimuth, panel.elevation = "GIVEN", 5, 6
     assert reference_view.current_view(obj, bpy.context) == (5, 6)

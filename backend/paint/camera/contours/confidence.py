@@ -21,12 +21,14 @@ class ConfidenceConfig:
     # space, from which on they look the same: a bottle does from all around.
     same_silhouette: float = 0.97
     same_normals: float = 0.97
-    # Coefficients of the regression: constant, score, and lead of the score over the best other view, ...
-    constant: float = -11.0
-    score: float = 5.0
+    # Coefficients of the regression: constant, edges along the contour, inner edges, and lead of the score
+    # over the best other view, ...
+    constant: float = -7.4
+    edge: float = 8.3
+    inner: float = 4.9
     lead: float = 12.0
     # ... which counts up to here.
-    max_lead: float = 0.3
+    max_lead: float = 0.25
 
 
 def estimate_confidence(
@@ -52,8 +54,9 @@ def estimate_confidence(
         for fit, buffer in zip(fits[1:], buffers, strict=True)
         if not _look_alike(first, buffer, surface, config)
     )
-    lead = min(fits[0].score - max(rivals, default=-np.inf), config.max_lead)
-    logit = config.constant + config.score * fits[0].score + config.lead * lead
+    best = fits[0]
+    lead = min(best.score - max(rivals, default=-np.inf), config.max_lead)
+    logit = config.constant + config.edge * best.edge + config.inner * best.inner + config.lead * lead
     return float(1 / (1 + np.exp(-logit)))
 
 

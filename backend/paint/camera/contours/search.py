@@ -56,7 +56,7 @@ class ContourSearchConfig:
     max_rivals: int = 10
     second: FitStage = FitStage(320, (6, 4, 3), (0.0, 0.15))
     # the neighbours of the very best are tried,
-    max_finalists: int = 3
+    max_finalists: int = 5
     neighbour: FitStage = FitStage(320, (4, 3), (0.0,))
     # which are these many degrees from it, in one round after another,
     neighbour_angles: tuple[float, ...] = (7.0, 4.0)

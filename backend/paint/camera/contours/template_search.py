@@ -24,6 +24,9 @@ OUTSIDE = 0.12
 COARSE_STEP = 0.06
 """Part of a template's size by which places are apart: the edges are dilated by about as much."""
 
+REGION_ROWS = 16
+"""Runs of a template that are compared with a foreground map, about."""
+
 REGION_WEIGHT = 1.0
 """Of the best overlap with a foreground map, beside the mean edge response along the contour."""
 
@@ -127,6 +130,13 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
     best, best_x, best_y = np.float32(-1), 0, 0
     if area < 12:
         return best, best_x, best_y
+    # No place has a larger intersection over union than the areas allow.
+    limit = np.float32(0)
+    for m in range(totals.shape[0]):
+        limit = max(limit, min(area, totals[m]) / max(area, totals[m]))
+    limit *= region_weight
+    # Every row of a small template counts, every few of a large one.
+    row_step = max(1, spans.shape[0] // REGION_ROWS)
     for y in range(int(-low_y - outside), int(height - high_y + outside) + 1, step):
         for x in range(int(-low_x - outside), int(width - high_x + outside) + 1, step):
             if 0 <= y < height and 0 <= x < width and blocked[y, x]:
@@ -138,17 +148,18 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
                 if 0 <= column < width and 0 <= row < height:
                     response += edges[channel[p], row, column]
             response /= contour.shape[0]
-            if response + region_weight <= best:
+            if response + limit <= best:
                 continue
             # Region: intersection over union with the best of the maps, by sums of rows.
             region = np.float32(0)
             for m in range(sums.shape[0]):
                 inside = np.float32(0)
-                for s in range(spans.shape[0]):
+                for s in range(0, spans.shape[0], row_step):
                     row = spans[s, 0] + y
                     if 0 <= row < height:
                         first, end = min(max(spans[s, 1] + x, 0), width), min(max(spans[s, 2] + x, 0), width)
                         inside += sums[m, row, end] - sums[m, row, first]
+                inside = min(inside * row_step, area)
                 region = max(region, inside / (area + totals[m] - inside))
             score = response + region_weight * region
             if score > best:

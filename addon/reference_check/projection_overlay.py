@@ -1,0 +1,161 @@
+"""The reference as the found view projects it, drawn over the object in the viewport. Nothing in the file is
+changed for it.
+
+Surface that the reference shows wears it; surface that is hidden in it, that turns away from its camera or
+that lies beside the image is grey. What is hidden is found by a shadow map, as for a lamp in the camera's
+place.
+"""
+
+from functools import cache
+
+import bpy
+import gpu
+from bpy.props import BoolProperty
+from mathutils import Matrix
+
+from ..viewport import redraw, surface_shader
+from ..viewport.projection_camera import clip_matrix
+from .check import ReferenceCheck
+from .checks import checks
+
+_MAP_SIZE = 1024
+"""Pixels along each side of the shadow map."""
+
+# The camera is where x, y and w of the projector vanish.
+_VERTEX_SHADER = """
+void main() {
+    mat4 rows = transpose(projector);
+    mat3 linear = transpose(mat3(rows[0].xyz, rows[1].xyz, rows[3].xyz));
+    eye = -inverse(linear) * vec3(rows[0].w, rows[1].w, rows[3].w);
+    place = position;
+    facing = normal;
+    seen = projector * vec4(position, 1.0);
+    gl_Position = matrix * vec4(position, 1.0);
+    gl_Position.z -= 5e-5 * gl_Position.w;  // in front of the surface itself
+}
+"""
+
+_PROJECTION_FRAGMENT_SHADER = """
+void main() {
+    float cosine = abs(dot(facing, normalize(eye - place)));
+    vec3 grey = vec3(0.08 + 0.1 * cosine);
+    vec2 texel = seen.xy / seen.w * 0.5 + 0.5;
+    bool inside = all(greaterThan(texel, vec2(0.0))) && all(lessThan(texel, vec2(1.0)));
+    bool visible = seen.w < texture(nearest, texel).r + 0.004 / max(cosine, 0.1);
+    vec4 shown = texture(image, texel);  // linear and premultiplied with alpha
+    vec3 worn = mix(grey, shown.rgb / max(shown.a, 1e-6), smoothstep(0.6, 0.95, shown.a));
+    color = vec4(inside && visible && cosine > 0.06 ? worn : grey, 1.0);
+}
+"""
+
+_DISTANCE_FRAGMENT_SHADER = """
+void main() {
+    color = vec4(seen.w, 0.0, 0.0, 1.0);
+}
+"""
+
+_draw_handler = None
+_shadow_map: "tuple[str, gpu.types.GPUBatch, gpu.types.GPUTexture] | None" = None
+"""The last one: of which job and which triangles, and the map."""
+
+
+def draw_projection(
+    obj: bpy.types.Object, image: bpy.types.Image, check: ReferenceCheck, matrix: Matrix
+) -> None:
+    """Draws an object as it wears the reference into the bound framebuffer.
+
+    Args:
+        image: the reference.
+        check: one of it that has found a camera.
+        matrix: (4, 4) from world space to clip space.
+    """
+    batch = surface_shader.get_batch(obj)
+    projector = Matrix(clip_matrix(check.camera, *image.size) @ check.to_job_mesh)
+    nearest = _draw_shadow_map(check.job, batch, projector)
+    shader = _shader(_PROJECTION_FRAGMENT_SHADER, ("image", "nearest"))
+    shader.bind()
+    shader.uniform_float("matrix", matrix @ obj.matrix_world)
+    shader.uniform_float("projector", projector)
+    shader.uniform_sampler("image", gpu.texture.from_image(image))
+    shader.uniform_sampler("nearest", nearest)
+    gpu.state.depth_test_set("LESS_EQUAL")
+    gpu.state.depth_mask_set(True)
+    batch.draw(shader)
+    gpu.state.depth_mask_set(False)
+    gpu.state.depth_test_set("NONE")
+
+
+def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> gpu.types.GPUTexture:
+    """The distance from the reference's camera to the nearest surface, drawn once per check and mesh."""
+    global _shadow_map
+    if _shadow_map is None or _shadow_map[0] != job or _shadow_map[1] is not batch:
+        distance = gpu.types.GPUTexture((_MAP_SIZE, _MAP_SIZE), format="R32F")
+        depth = gpu.types.GPUTexture((_MAP_SIZE, _MAP_SIZE), format="DEPTH_COMPONENT32F")
+        framebuffer = gpu.types.GPUFrameBuffer(depth_slot=depth, color_slots=(distance,))
+        with framebuffer.bind():
+            framebuffer.clear(color=(1e6, 0, 0, 0), depth=1.0)
+            gpu.state.blend_set("NONE")
+            gpu.state.depth_test_set("LESS_EQUAL")
+            gpu.state.depth_mask_set(True)
+            shader = _shader(_DISTANCE_FRAGMENT_SHADER, ())
+            shader.bind()
+            shader.uniform_float("matrix", projector)
+            shader.uniform_float("projector", projector)
+            batch.draw(shader)
+            gpu.state.depth_mask_set(False)
+            gpu.state.depth_test_set("NONE")
+        _shadow_map = job, batch, distance
+    return _shadow_map[2]
+
+
+@cache
+def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
+    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_projection")
+    interface.smooth("VEC3", "place")
+    interface.smooth("VEC4", "seen")
+    interface.flat("VEC3", "eye")
+    interface.flat("VEC3", "facing")
+    info = gpu.types.GPUShaderCreateInfo()
+    info.push_constant("MAT4", "matrix")
+    info.push_constant("MAT4", "projector")
+    for slot, name in enumerate(images):
+        info.sampler(slot, "FLOAT_2D", name)
+    info.vertex_in(0, "VEC3", "position")
+    info.vertex_in(1, "VEC3", "normal")
+    info.vertex_out(interface)
+    info.fragment_out(0, "VEC4", "color")
+    info.vertex_source(_VERTEX_SHADER)
+    info.fragment_source(fragment)
+    return gpu.shader.create_from_info(info)
+
+
+def _draw_in_viewport() -> None:
+    context = bpy.context
+    obj, panel = context.object, context.scene.orbit_texture
+    if not context.window_manager.orbit_texture_projection or obj is None or not obj.visible_get():
+        return
+    check = checks.find_with_camera(obj, panel)
+    if check and obj.mode == "OBJECT" and all(panel.image.size) and not check.is_turned(panel.image):
+        draw_projection(obj, panel.image, check, context.region_data.perspective_matrix)
+
+
+def register() -> None:
+    global _draw_handler
+    bpy.types.WindowManager.orbit_texture_projection = BoolProperty(
+        name="Show Projection",
+        description=(
+            "Show the active object in the viewports as it wears the reference from the view that was found. "
+            "Grey is what the reference does not show. Neither the object nor its materials are changed"
+        ),
+        options={"SKIP_SAVE"},
+        update=lambda properties, context: redraw.tag_viewports(),
+    )
+    _draw_handler = bpy.types.SpaceView3D.draw_handler_add(_draw_in_viewport, (), "WINDOW", "POST_VIEW")
+
+
+def unregister() -> None:
+    global _shadow_map
+    bpy.types.SpaceView3D.draw_handler_remove(_draw_handler, "WINDOW")
+    del bpy.types.WindowManager.orbit_texture_projection
+    _shader.cache_clear()
+    _shadow_map = None
