@@ -1,5 +1,5 @@
-"""The demo's reference: Suzanne with a finely detailed procedural material, rendered from a known camera.
-Runs inside Blender."""
+"""The demo's reference: Suzanne with a finely detailed procedural material, from a known camera; as a photo
+of her that a sun lights on a sheet of paper, or unlit and cut out. Runs inside Blender."""
 
 import contextlib
 import math
@@ -20,6 +20,15 @@ LENS = 85.0  # millimetres, on a 36 mm sensor
 
 # The colour where alpha is zero: nothing on the mesh is magenta, so background that leaks in is noticed.
 BACKGROUND = (1.0, 0.0, 1.0)
+
+# The photo's sheet of paper, sRGB, and the height at which Suzanne lies on it.
+PAPER = (0.82, 0.81, 0.79)
+FLOOR = -0.985
+
+# The photo's sun: degrees counter-clockwise from the front and above the horizon, the angle that it fills in
+# the sky, which makes shadows soft, and its strength beside that of the sky.
+SUN_AZIMUTH, SUN_ELEVATION, SUN_ANGLE = -20.0, 48.0, 14.0
+SUN_STRENGTH, SKY_STRENGTH = 2.2, 0.42
 
 # The paints, sRGB.
 CREAM = (0.93, 0.83, 0.66)
@@ -51,13 +60,16 @@ def add_suzanne() -> bpy.types.Object:
     return suzanne
 
 
+def direction(azimuth: float, elevation: float) -> Vector:
+    """The unit vector towards an azimuth, counter-clockwise from -Y, and an elevation, both in degrees."""
+    turn, rise = math.radians(azimuth), math.radians(elevation)
+    return Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise)))
+
+
 def add_camera(azimuth: float, elevation: float, distance: float = DISTANCE) -> bpy.types.Object:
     """Adds a camera that looks at the origin and makes it the scene's camera. The azimuth is
     counter-clockwise from -Y; both angles are in degrees."""
-    turn, rise = math.radians(azimuth), math.radians(elevation)
-    place = (
-        Vector((math.sin(turn) * math.cos(rise), -math.cos(turn) * math.cos(rise), math.sin(rise))) * distance
-    )
+    place = direction(azimuth, elevation) * distance
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.lens = LENS
     camera.location = place
@@ -75,13 +87,29 @@ def render(path: Path, size: int, samples: int) -> np.ndarray:
         (size, size, 4) float32, sRGB-encoded straight-alpha RGBA, row 0 at the top.
     """
     scene = bpy.context.scene
-    scene.cycles.device = "CPU"
     scene.cycles.max_bounces = 0
     scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
-    scene.cycles.samples = samples
     scene.render.film_transparent = True
     output = scene.render.image_settings
     output.file_format, output.color_mode, output.color_depth = "PNG", "RGBA", "8"
+    return _write_render(path, size, samples)
+
+
+def _render_photo(path: Path, size: int, samples: int) -> np.ndarray:
+    """Renders the scene with its light to a square JPEG and returns its pixels as :func:`render` does."""
+    scene = bpy.context.scene
+    scene.cycles.max_bounces = 3
+    scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = True
+    scene.render.film_transparent = False
+    output = scene.render.image_settings
+    output.file_format, output.color_mode, output.quality = "JPEG", "RGB", 90
+    return _write_render(path, size, samples)
+
+
+def _write_render(path: Path, size: int, samples: int) -> np.ndarray:
+    scene = bpy.context.scene
+    scene.cycles.device = "CPU"
+    scene.cycles.samples = samples
     scene.render.resolution_x = scene.render.resolution_y = size
     scene.render.resolution_percentage = 100
     scene.render.filepath = str(path)
@@ -132,19 +160,92 @@ def save_image(path: Path, pixels: np.ndarray) -> None:
 def render_reference(
     folder: Path, add_mesh: Callable[[], bpy.types.Object] = add_suzanne, size: int = 1024, samples: int = 10
 ) -> np.ndarray:
-    """Paints a mesh, Suzanne or another one of her size, renders it from AZIMUTH and ELEVATION to
-    ``reference.png``, and returns the pixels (size, size, 4)."""
-    new_scene()
-    lettering = _render_lettering(folder / "lettering.png")
-    mesh = add_mesh().data
-    mesh.materials.clear()
-    mesh.materials.append(_create_painted_material(lettering))
-    add_camera(AZIMUTH, ELEVATION)
+    """Paints a mesh, Suzanne or another one of her size, renders it unlit and without background from AZIMUTH
+    and ELEVATION to ``reference.png``, and returns the pixels (size, size, 4)."""
+    _add_painted(folder, add_mesh)
     path = folder / "reference.png"
     pixels = render(path, size, samples)
     pixels[pixels[..., 3] == 0, :3] = BACKGROUND
     save_image(path, pixels)
     return pixels
+
+
+def render_photo(folder: Path, size: int = 1024, samples: int = 12) -> np.ndarray:
+    """Paints Suzanne and renders her from AZIMUTH and ELEVATION to ``reference.jpg`` as a photo would show
+    her: on a sheet of paper, with the light and the soft shadows of a sun.
+
+    Returns:
+        (size, size, 4) float32 sRGB: the photo; alpha, which its file does not have, is where she is.
+    """
+    suzanne = _add_painted(folder, add_suzanne)
+    mask = render(folder / "mask.png", size, 10)[..., 3:]
+    (folder / "mask.png").unlink()
+    _light_material(suzanne.active_material)
+    _add_paper()
+    _add_sun_and_sky()
+    photo = _render_photo(folder / "reference.jpg", size, samples)
+    return np.concatenate([photo[..., :3], mask], axis=2)
+
+
+def _add_painted(folder: Path, add_mesh: Callable[[], bpy.types.Object]) -> bpy.types.Object:
+    """A mesh that wears the demo's paint, alone in a new scene, before the reference's camera."""
+    new_scene()
+    lettering = _render_lettering(folder / "lettering.png")
+    item = add_mesh()
+    item.data.materials.clear()
+    item.data.materials.append(_create_painted_material(lettering))
+    add_camera(AZIMUTH, ELEVATION)
+    return item
+
+
+def _light_material(material: bpy.types.Material) -> None:
+    """Makes a material that glows in its colour a matt one that reflects light."""
+    tree = material.node_tree
+    emission, output = tree.nodes["Emission"], tree.nodes["Material Output"]
+    shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    shader.inputs["Roughness"].default_value = 0.75
+    color = emission.inputs["Color"]
+    if color.is_linked:
+        tree.links.new(color.links[0].from_socket, shader.inputs["Base Color"])
+    else:
+        shader.inputs["Base Color"].default_value = color.default_value
+    tree.links.new(shader.outputs[0], output.inputs["Surface"])
+
+
+def _add_paper() -> None:
+    """A sheet of paper that lies under the object and rises behind it in a curve."""
+    radius, reach = 4.0, 40.0
+    curve = [math.radians(angle) for angle in range(0, 91, 5)]
+    profile = [
+        (-reach, FLOOR),
+        *((3.0 + radius * math.sin(angle), FLOOR + radius * (1 - math.cos(angle))) for angle in curve),
+        (3.0 + radius, reach),
+    ]
+    vertices = [(x, y, z) for y, z in profile for x in (-reach, reach)]
+    faces = [(2 * row, 2 * row + 1, 2 * row + 3, 2 * row + 2) for row in range(len(profile) - 1)]
+    mesh = bpy.data.meshes.new("Paper")
+    mesh.from_pydata(vertices, [], faces)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    material = bpy.data.materials.new("Paper")
+    emit(material, PAPER)
+    _light_material(material)
+    mesh.materials.append(material)
+    paper = bpy.data.objects.new("Paper", mesh)
+    paper.rotation_euler.z = math.radians(AZIMUTH)
+    bpy.context.collection.objects.link(paper)
+
+
+def _add_sun_and_sky() -> None:
+    sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+    sun.data.angle, sun.data.energy = math.radians(SUN_ANGLE), SUN_STRENGTH
+    sun.rotation_euler = math.radians(90 - SUN_ELEVATION), 0, math.radians(SUN_AZIMUTH)
+    bpy.context.collection.objects.link(sun)
+    sky = bpy.data.worlds.new("Sky")
+    if bpy.app.version < (5, 0, 0):
+        sky.use_nodes = True
+    sky.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+    sky.node_tree.nodes["Background"].inputs["Strength"].default_value = SKY_STRENGTH
+    bpy.context.scene.world = sky
 
 
 def _render_lettering(path: Path) -> bpy.types.Image:

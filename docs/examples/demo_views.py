@@ -42,12 +42,18 @@ def unlit_materials(shaded: bool = False):
                 tree.nodes.remove(node)
 
 
+def view_error(view: dict) -> float:
+    """Degrees between a view, its azimuth and elevation in degrees, and the reference's."""
+    found = demo_scene.direction(view["azimuth"], view["elevation"])
+    return math.degrees(found.angle(demo_scene.direction(demo_scene.AZIMUTH, demo_scene.ELEVATION)))
+
+
 def psnr_from_reference(reference: np.ndarray, folder: Path) -> float:
     """The peak signal-to-noise ratio in dB between the reference and the textured mesh, rendered from the
     reference's camera, over the pixels inside both silhouettes, at least one pixel from their edges.
 
     Args:
-        reference: (H, W, 4) as ``demo_scene.render_reference`` returns it.
+        reference: (H, W, 4), its alpha being 1 where it shows the mesh.
         folder: for the rendered image, ``from_reference_camera.png``.
     """
     with unlit_materials(), _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION):
@@ -75,8 +81,8 @@ def check_views(scratch: Path, size: int = 320) -> dict[str, int]:
 
 
 def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
-    """Writes the reference and, beside it, eight labelled views of the textured mesh, ``(2 size, 6 size)``
-    pixels."""
+    """Writes the reference, background and all, and, beside it, eight labelled views of the textured mesh,
+    ``(2 size, 6 size)`` pixels."""
     with unlit_materials(shaded=True):
         tiles = []
         for azimuth, elevation in SHEET_VIEWS:
@@ -85,7 +91,8 @@ def contact_sheet(reference: np.ndarray, path: Path, size: int = 512) -> None:
     with _camera(demo_scene.AZIMUTH, demo_scene.ELEVATION), _label("reference"), _hidden_meshes():
         label = demo_scene.render(path, 2 * size, 4)
     rows = [np.concatenate(tiles[start : start + 4], axis=1) for start in (0, 4)]
-    large = _composite(label, _resize(reference, 2 * size))
+    whole = np.concatenate([reference[..., :3], np.ones_like(reference[..., 3:])], axis=2)
+    large = _composite(label, _resize(whole, 2 * size))
     sheet = np.concatenate([large, np.concatenate(rows, axis=0)], axis=1)
     background = np.full_like(sheet, 0.22)
     background[..., 3] = 1
