@@ -1,15 +1,18 @@
 """A matting model with one layer: real files and a real graph, whose logits are a weighted sum of the
-channels that it sees."""
+channels that it sees. The file is written field by field (ONNX is protocol buffers), so that tests need no
+package that onnxruntime does not."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
-from onnx import TensorProto, helper
+import numpy as np
 
 from backend.paint.matting import MODEL_FILE, MattingConfig
 
 SIZE = MattingConfig().size
+
+ELEMENT_TYPES = {np.float32: 1, np.float16: 10, np.float64: 11}
+"""ONNX's numbers of the types of elements."""
 
 
 def make_graph(
@@ -18,23 +21,56 @@ def make_graph(
     size: int = SIZE,
     channels: int = 3,
     names: tuple[str, str] = ("input_image", "output_image"),
-    kind: int = TensorProto.FLOAT,
+    kind: type = np.float32,
 ) -> bytes:
     """An ONNX file whose logits are the sum of the normalised channels times ``weights``, plus ``bias``."""
     source, target = names
-    graph = helper.make_graph(
-        [helper.make_node("Conv", [source, "weights", "bias"], [target])],
-        "matting",
-        [helper.make_tensor_value_info(source, kind, (1, channels, size, size))],
-        [helper.make_tensor_value_info(target, kind, (1, 1, size, size))],
-        [
-            helper.make_tensor("weights", kind, (1, channels, 1, 1), list(weights)),
-            helper.make_tensor("bias", kind, (1,), [bias]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    node = [_text(1, source), _text(1, "weights"), _text(1, "bias"), _text(2, target), _text(4, "Conv")]
+    graph = [
+        _message(1, node),
+        _text(2, "matting"),
+        _message(5, _tensor("weights", np.array(weights, kind).reshape(1, channels, 1, 1))),
+        _message(5, _tensor("bias", np.array([bias], kind))),
+        _message(11, _value(source, kind, (1, channels, size, size))),
+        _message(12, _value(target, kind, (1, 1, size, size))),
+    ]
+    opset = [_text(1, ""), _number(2, 17)]
+    return b"".join([_number(1, 8), _message(7, graph), _message(8, opset)])
+
+
+def _varint(value: int) -> bytes:
+    parts = []
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, data: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
+
+
+def _text(field: int, text: str) -> bytes:
+    return _bytes(field, text.encode())
+
+
+def _message(field: int, parts: Sequence[bytes]) -> bytes:
+    return _bytes(field, b"".join(parts))
+
+
+def _tensor(name: str, values: np.ndarray) -> list[bytes]:
+    dims = [_number(1, size) for size in values.shape]
+    return [*dims, _number(2, ELEMENT_TYPES[values.dtype.type]), _text(8, name), _bytes(9, values.tobytes())]
+
+
+def _value(name: str, kind: type, shape: Sequence[int]) -> list[bytes]:
+    dims = [_message(1, [_number(1, size)]) for size in shape]
+    tensor = [_number(1, ELEMENT_TYPES[kind]), _message(2, dims)]
+    return [_text(1, name), _message(2, [_message(1, tensor)])]
 
 
 def write_model(folder: Path, data: bytes | None = None, **options) -> Path:

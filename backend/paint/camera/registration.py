@@ -24,7 +24,7 @@ from .contours.search import find_views
 from .contours.second_object import shows_second_object
 from .outline import intersection_over_union, outline_mask
 from .ranking import Match, View, describe_doubts
-from .search import find_view
+from .search import find_view, refine_view
 
 MAX_CANDIDATES = 4
 """Views that a user can choose from."""
@@ -35,6 +35,9 @@ both are right."""
 
 MIN_SCORE = 0.5
 """Score of the best view below which nothing of the mesh's shape is in the reference."""
+
+REFINED_SIZE = 640
+"""Pixels along the longer side at which the view is fitted to the mask that was found."""
 
 MAX_CUT_OFF = 0.02
 """Fraction of the mesh's silhouette that may lie outside of the reference."""
@@ -134,6 +137,12 @@ def _find_object(
     foreground = alpha > 0.5
     hypotheses = [foreground] if proposed is None else [foreground, proposed > 0.5]
     mask = find_mask(silhouette, reference.color, hypotheses)
+    # The outline of the mask is more exact than edges near the contour: the view follows it, and it the view.
+    refined = refine_view(surface, mask.astype(np.float32), best.view, REFINED_SIZE, direction is not None)
+    if refined.overlap > intersection_over_union(silhouette, mask):
+        best = replace(best, view=refined.view)
+        silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
+        mask = find_mask(silhouette, reference.color, hypotheses)
     cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
     notes += matting_notes
@@ -143,7 +152,7 @@ def _find_object(
             "it is cut off there, use an image that shows all of it. Else give it a mask.",
         )
     confidence = estimate_confidence(surface, fits, shape)
-    matches = [_match_fit(surface, fit, mask) for fit in fits[:MAX_CANDIDATES]]
+    matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
     return Registration(replace(cut, mask_notes=notes), tuple(matches), direction is not None)
 

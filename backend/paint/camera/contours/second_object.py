@@ -34,7 +34,7 @@ class SecondObjectConfig:
     # Reaches of the rounds of that fit, see :func:`.contour_fit.fit_view`.
     reaches: tuple[int, ...] = (12, 8, 6, 4, 3)
     # Fraction of the first one's score from which on the second is as good.
-    min_score: float = 0.72
+    min_score: float = 0.85
     # Largest intersection over union of the two.
     max_overlap: float = 0.1
 
