@@ -1,7 +1,7 @@
 """Contact sheets of ordinary pictures: what a job makes of each, to be looked at.
 
     python -m benchmarks.picture_sheets --folder FOLDER --output FILE.jpg [--pictures chair_0 ...]
-        [--light automatic ...] [--cell 256] [--quality 80]
+        [--light automatic ...] [--jobs FOLDER] [--cell 256] [--quality 80]
 
 The pictures are those of ``benchmarks/pictures.py``. One row for each: the picture, with the outline of the
 mesh under the found view drawn on it (green within 5 degrees of the truth, red beyond; its upper left corner
@@ -10,7 +10,8 @@ doubted), then the textured mesh, unlit, from four sides: the picture's, 90 degr
 to the left. It is the pipeline of a job with the draft painter, mesh and picture being all that it gets.
 
 With more than one ``--light`` the rows of a picture follow each other, in this order. ``--jobs`` keeps the
-stages of the jobs, so that a sheet that is made again does not paint again.
+stages of the jobs, so that a sheet that is made again does not paint again; empty the folder when the code
+has changed.
 """
 
 import tempfile
