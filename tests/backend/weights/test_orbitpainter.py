@@ -442,12 +442,13 @@ def test_the_doctor_reports_installed_missing_and_damaged_weights(tmp_path, monk
     size = format_size(ORBITPAINTER.size)
 
     def finding():
-        found, _ = doctor._weights()
+        found, *_ = doctor._weights()
         return found.state, found.detail, found.fix.endswith("-m backend download orbitpainter")
 
     assert finding() == (
         "ok",
-        f"OrbitPainter: not installed; the draft painter needs none. To download it ({size}):",
+        "OrbitPainter (AI painter): not installed; the draft painter needs none. To download it "
+        f"({size}):",
         True,
     )
     download_folder(target).mkdir(parents=True)
