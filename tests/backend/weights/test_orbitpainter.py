@@ -447,8 +447,7 @@ def test_the_doctor_reports_installed_missing_and_damaged_weights(tmp_path, monk
 
     assert finding() == (
         "ok",
-        "OrbitPainter (AI painter): not installed; the draft painter needs none. To download it "
-        f"({size}):",
+        f"OrbitPainter (AI painter): not installed; the draft painter needs none. To download it ({size}):",
         True,
     )
     download_folder(target).mkdir(parents=True)
