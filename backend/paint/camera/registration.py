@@ -116,13 +116,12 @@ def _find_object(
     # A plain background: the object is cut out without the mesh, and if its outline is the mesh's, all is
     # said.
     alpha, doubts = segment(reference.color)
-    if not doubts and (alpha > 0.5).any():
-        cut = cut_out(reference)
-        if found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2 * done)):
-            return found
+    cut = None if doubts else _cut_out_with(reference, alpha)
+    if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2 * done))):
+        return found
     # The same with the mask of a matting model, if there is one.
     proposed, matting_notes = propose_alpha(matting, reference.color) if matting else (None, ())
-    cut = None if proposed is None else _cut_out_proposed(reference, proposed)
+    cut = None if proposed is None else _cut_out_with(reference, proposed)
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
         return found
     # Any other: the mesh's contours are looked for.
@@ -146,7 +145,8 @@ def _find_object(
     cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
     notes += matting_notes
-    if continues_to_border(mask, foreground):
+    # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
+    if not doubts and continues_to_border(mask, foreground):
         notes += (
             "The object seems to go on beyond what was found of it, to the border of the reference image: if "
             "it is cut off there, use an image that shows all of it. Else give it a mask.",
@@ -168,7 +168,7 @@ def _find_certain_view(
     return None
 
 
-def _cut_out_proposed(reference: Reference, alpha: np.ndarray) -> Reference | None:
+def _cut_out_with(reference: Reference, alpha: np.ndarray) -> Reference | None:
     """The reference with the large parts of an alpha (H, W) float32; None if that holds next to nothing, or
     everything."""
     proposed = reference.with_alpha(alpha)
