@@ -40,6 +40,12 @@ class Camera:
         pixels = local[:, :2] * scale * (1, -1) + np.array(self.centre) * (self.width, self.height)
         return pixels, depth
 
+    def unproject(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """(N, 3) float64 points that :meth:`project` takes to these pixels (N, 2) and depths (N,)."""
+        scale = (1.0 if self.orthographic else depth[:, None]) / (self.focal * self.width)
+        across = (pixels - np.array(self.centre) * (self.width, self.height)) * (1, -1) * scale
+        return np.column_stack([across, -depth]) @ self.rotation.T + self.position
+
     def directions_to(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) unit vectors from points (N, 3) towards the camera."""
         if self.orthographic:

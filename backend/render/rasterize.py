@@ -83,6 +83,13 @@ def visible_points(buffer: GBuffer) -> np.ndarray:
     return positions(buffer)[buffer.mask]
 
 
+def points_under(buffer: GBuffer, pixels: np.ndarray) -> np.ndarray:
+    """(N, 3) float64 points of the surface under the centres of some pixels of the mask (N, 2) int, column
+    and row."""
+    depth = buffer.depth[pixels[:, 1], pixels[:, 0]].astype(np.float64)
+    return buffer.camera.unproject(pixels + 0.5, depth)
+
+
 def positions(buffer: GBuffer) -> np.ndarray:
     """(H, W, 3) float32 points on the surface under the pixels' centres, 0 on the background."""
     image = np.zeros((*buffer.face.shape, 3), np.float32)

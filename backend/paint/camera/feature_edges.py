@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
 
 from ...image import resize_longest
 from ...mesh.surface import Surface
@@ -102,17 +103,33 @@ def mesh_feature_edges(buffer: GBuffer, surface: Surface) -> list[np.ndarray]:
     """Two (H, W) float32 0..1: how sharply the surface bends, or its depth jumps, from left to right, and
     from top to bottom; 0 at its outline."""
     camera = buffer.camera
-    normal, depth = normals(buffer, surface), np.where(buffer.mask, buffer.depth, np.float32(1e6))
-    pixel = depth / (camera.focal * camera.width)
-    result = []
-    for axis in (1, 0):
-        # Second differences of depth vanish on a slope and jump at a step.
-        before, after = np.roll(depth, 1, axis), np.roll(depth, -1, axis)
-        jump = np.abs(before + after - 2 * depth) > 4 * pixel + 0.5 * np.minimum(
-            np.abs(before - depth), np.abs(after - depth)
-        )
-        # From about 18 degrees between the normals on (0.05) a crease counts, from 45 degrees on (0.3) fully.
-        bend = 1 - (np.roll(normal, 1, axis) * np.roll(normal, -1, axis)).sum(axis=2)
-        result.append(np.where(jump, 1, np.clip((bend - 0.05) / 0.25, 0, 1)).astype(np.float32))
     inside = cv2.erode(np.pad(buffer.mask.astype(np.uint8), 1), np.ones((5, 5), np.uint8))[1:-1, 1:-1]
-    return [edge * inside for edge in result]
+    pixel = np.float32(1 / (camera.focal * camera.width))
+    edges = np.zeros((2, *buffer.depth.shape), np.float32)
+    _measure_bends(normals(buffer, surface), buffer.depth, inside, pixel, edges)
+    return list(edges)
+
+
+@njit(cache=True, nogil=True)
+def _measure_bends(normal, depth, inside, pixel, edges):
+    """Fills ``edges`` (2, H, W) where ``inside`` (H, W) is not 0, which keeps a pixel away from the border;
+    ``pixel`` is what a pixel covers at a depth of 1."""
+    for row in range(depth.shape[0]):
+        for column in range(depth.shape[1]):
+            if not inside[row, column]:
+                continue
+            here = depth[row, column]
+            for axis in range(2):
+                down, right = axis, 1 - axis
+                before, after = depth[row - down, column - right], depth[row + down, column + right]
+                # Second differences of depth vanish on a slope and jump at a step.
+                usual = 4 * pixel * here + 0.5 * min(abs(before - here), abs(after - here))
+                if abs(before + after - 2 * here) > usual:
+                    edges[axis, row, column] = 1
+                    continue
+                cosine = np.float32(0)
+                for k in range(3):
+                    cosine += normal[row - down, column - right, k] * normal[row + down, column + right, k]
+                # From about 18 degrees between the normals on (0.05) a crease counts, from 45 degrees on
+                # (0.3) fully.
+                edges[axis, row, column] = min(max((1 - cosine - 0.05) / 0.25, 0), 1)

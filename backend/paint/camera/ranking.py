@@ -35,6 +35,10 @@ class RankingConfig:
     bad_error: float = 0.03
 
 
+AZIMUTH, ELEVATION, ROLL, DISTANCE, ZOOM, X, Y = range(7)
+"""Where the parameters of a view stand in :meth:`View.parameters`."""
+
+
 @dataclass(frozen=True)
 class View:
     """A camera as seven numbers that least squares may change.
@@ -64,6 +68,27 @@ class View:
         """(7,) float64: azimuth, elevation, roll, the logarithms of distance and zoom, x, y."""
         logarithms = np.log(self.distance), np.log(self.zoom)
         return np.array([self.azimuth, self.elevation, self.roll, *logarithms, self.x, self.y])
+
+    def project_jacobian(self, points: np.ndarray, width: int, height: int) -> np.ndarray:
+        """(N, 2, 7) float64: by how many pixels, right and down, points (N, 3) move in an image of this size
+        per unit of each of :meth:`parameters`."""
+        camera = self.camera(width, height)
+        local = points @ camera.rotation
+        depth = (self.distance - local[:, 2])[:, None]
+        scale = camera.focal * width / depth
+        flip = np.array([1.0, -1.0])
+        # Turning the camera around an axis turns the points the other way.
+        roll = np.radians(self.roll)
+        axes = camera.rotation[2], np.array([-np.cos(roll), np.sin(roll), 0.0]), np.array([0.0, 0.0, 1.0])
+        result = np.zeros((len(points), 2, 7))
+        for parameter, axis in zip((AZIMUTH, ELEVATION, ROLL), axes, strict=True):
+            moved = np.radians(local @ np.cross(axis, np.eye(3)).T)
+            result[..., parameter] = scale * flip * (moved[:, :2] + local[:, :2] * moved[:, 2:] / depth)
+        # The image grows with the focal length, which grows with distance and zoom, and shrinks with depth.
+        result[..., ZOOM] = scale * flip * local[:, :2]
+        result[..., DISTANCE] = result[..., ZOOM] * (1 - self.distance / depth)
+        result[:, 0, X], result[:, 1, Y] = width, height
+        return result
 
     @staticmethod
     def from_parameters(parameters: np.ndarray) -> "View":

@@ -4,56 +4,83 @@ Along the normal of each contour pixel the place is looked for that has the best
 parts object from ground by their colours, smoothly along the contour (dynamic programming).
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numba import njit
 
-from ....mesh.surface import Surface
-from ....render.rasterize import GBuffer
-from ..feature_edges import mesh_feature_edges
 from .templates import orientation_channels
 
 INNER_POINTS = 120
 """Points of inner edges that are followed, at least, where there are so many; fewer than twice as many."""
 
+MARGIN = 6
+"""Pixels around a silhouette's box that its normals are measured on."""
 
-def follow_contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The contour of a silhouette (H, W) bool, holes included, in order.
 
-    Returns:
-        (N, 2) int pixels (column, row) just inside; (N,) int32 orientation channels; (N, 2) float64 unit
-        normals that point outwards; (N,) int32 number of the closed line that each belongs to.
+@dataclass(frozen=True)
+class Contour:
+    """The contour of a silhouette, holes included, in order.
+
+    Attributes:
+        pixels: (N, 2) int32 column and row, just inside.
+        channel: (N,) int32 orientation channels.
+        normal: (N, 2) float64 unit normals that point outwards.
+        line: (N,) int32 number of the closed line that each pixel belongs to.
     """
+
+    pixels: np.ndarray
+    channel: np.ndarray
+    normal: np.ndarray
+    line: np.ndarray
+
+    def read(self, channels: np.ndarray) -> np.ndarray:
+        """(N,) what ``channels`` (ORIENTATIONS, H, W) hold along the contour, each pixel in its own."""
+        return channels[self.channel, self.pixels[:, 1], self.pixels[:, 0]]
+
+
+def follow_contour(mask: np.ndarray) -> Contour:
+    """The contour of a silhouette (H, W) bool."""
     lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     lines = [line[:, 0] for line in lines if len(line) >= 8] or [line[:, 0] for line in lines]
     pixels = np.concatenate(lines)
-    number = np.concatenate([np.full(len(line), k, np.int32) for k, line in enumerate(lines)])
-    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
-    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    line = np.repeat(np.arange(len(lines), dtype=np.int32), [len(line) for line in lines])
+    # Across the contour the signed distance rises outwards. Only the pixels around it are needed.
+    left, top, width, height = cv2.boundingRect(pixels)
+    padded = np.pad(mask[top : top + height, left : left + width], MARGIN).astype(np.uint8)
+    inside, outside = (
+        cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5) for part in (padded, 1 - padded)
+    )
     depth = cv2.GaussianBlur(inside - outside, (0, 0), 1.0)
-    right, down = cv2.Sobel(depth, cv2.CV_32F, 1, 0), cv2.Sobel(depth, cv2.CV_32F, 0, 1)
-    normal = -np.stack([right, down], axis=2)[pixels[:, 1], pixels[:, 0]].astype(np.float64)
+    place = pixels[:, 1] - top + MARGIN, pixels[:, 0] - left + MARGIN
+    right, down = (cv2.Sobel(depth, cv2.CV_32F, *order)[place] for order in ((1, 0), (0, 1)))
+    normal = -np.column_stack([right, down]).astype(np.float64)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    return pixels, orientation_channels(normal), normal, number
+    return Contour(pixels, orientation_channels(normal), normal, line)
 
 
-def inner_edge_points(buffer: GBuffer, surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+def inner_edge_points(edges: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Points on the feature edges inside of the contour.
+
+    Args:
+        edges: two (H, W) float32, see :func:`..feature_edges.mesh_feature_edges`.
 
     Returns:
         (N, 2) int pixels (column, row), fewer than 2 INNER_POINTS; (N, 2) float64 unit normals of the edges.
     """
-    upright, level = mesh_feature_edges(buffer, surface)
-    strength = cv2.GaussianBlur(np.maximum(upright, level), (0, 0), 1.0)
+    either = np.maximum(*edges)
+    strength = cv2.GaussianBlur(either, (0, 0), 1.0)
     right, down = cv2.Sobel(strength, cv2.CV_32F, 1, 0), cv2.Sobel(strength, cv2.CV_32F, 0, 1)
-    # The structure tensor across a ridge points along its normal.
-    xx, xy, yy = (
-        cv2.GaussianBlur(a * b, (0, 0), 1.5) for a, b in ((right, right), (right, down), (down, down))
-    )
-    rows, columns = np.nonzero(np.maximum(upright, level) > 0.5)
+    rows, columns = np.nonzero(either > 0.5)
     every = max(1, len(rows) // INNER_POINTS)
     rows, columns = rows[::every], columns[::every]
-    angle = 0.5 * np.arctan2(2 * xy[rows, columns], xx[rows, columns] - yy[rows, columns]).astype(np.float64)
+    # The structure tensor across a ridge points along its normal.
+    xx, xy, yy = (
+        cv2.GaussianBlur(a * b, (0, 0), 1.5)[rows, columns]
+        for a, b in ((right, right), (right, down), (down, down))
+    )
+    angle = 0.5 * np.arctan2(2 * xy, xx - yy).astype(np.float64)
     return np.column_stack([columns, rows]), np.column_stack([np.cos(angle), np.sin(angle)])
 
 

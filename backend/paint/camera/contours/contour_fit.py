@@ -7,11 +7,12 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from ....mesh.surface import Surface
-from ....render.rasterize import GBuffer, positions, rasterize
-from ..ranking import View
-from .contour import best_offsets, follow_contour, inner_edge_points, offset_gains
+from ....render.rasterize import points_under
+from ..ranking import DISTANCE, ROLL, View
+from .contour import best_offsets, inner_edge_points, offset_gains
 from .features import Observation
-from .score import Fit, color_histograms, judge_view
+from .rendered_view import RenderedView, render_view
+from .score import Fit, judge_view
 from .templates import orientation_channels
 
 
@@ -79,44 +80,47 @@ def fit_view(
             misleads the colours, clutter the edges.
         keep_direction: only the framing and the distance are free.
     """
-    best = None
+    start = render_view(surface, view, seen)
+    if start is None:
+        return Fit(view)
+    fits = [judge_view(start, seen)]
     for weight in color_weights:
-        pulled = view
-        for reach in (*reaches, 0):
-            buffer = rasterize(surface.vertices, surface.faces, pulled.camera(*seen.shape))
-            if not buffer.mask.any() or buffer.mask.all():
+        rendered = start
+        for reach in reaches:
+            pulled = pull_view(rendered, seen, reach, weight, keep_direction)
+            rendered = render_view(surface, pulled, seen)
+            if rendered is None:
                 break
-            fit = judge_view(pulled, buffer, seen, surface)
-            if best is None or fit.score > best.score:
-                best = fit
-            if reach:
-                pulled = pull_view(pulled, buffer, seen, reach, surface, weight, keep_direction)
-    return best or Fit(view)
+            fits.append(judge_view(rendered, seen))
+    return max(fits, key=lambda fit: fit.score)
 
 
 def pull_view(
-    view: View,
-    buffer: GBuffer,
+    rendered: RenderedView,
     seen: Observation,
     reach: int,
-    surface: Surface,
     color_weight: float,
     keep_direction: bool = False,
     config: PullConfig = PullConfig(),
 ) -> View:
     """One round: the view under which the contour lies where the reference has it, within ``reach``
     pixels."""
-    targets = [_follow_contour(buffer, seen, reach, color_weight, config)]
-    targets += _follow_inner_edges(buffer, seen, reach, surface, config)
+    targets = [_follow_contour(rendered, seen, reach, color_weight, config)]
+    targets += _follow_inner_edges(rendered, seen, reach, config)
     points, normal, offset, weight = (
         np.concatenate([getattr(target, name) for target in targets])
         for name in ("points", "normal", "offset", "weight")
     )
     width, height = seen.shape
-    origin, _ = view.camera(width, height).project(points)
+    origin, _ = rendered.view.camera(width, height).project(points)
     free = np.array([*[not keep_direction] * 3, True, True, True, True])
     unit, prior = np.array(config.steps), np.array(config.step_prior) * np.sqrt(len(targets[0].points))
-    start = view.parameters()
+    start = rendered.view.parameters()
+    # What a contour does not show (a ball's roll and distance) stays as in most images.
+    usual = np.zeros((2, len(unit)))
+    usual[0, ROLL], usual[1, DISTANCE] = prior[ROLL], config.distance_prior * prior[DISTANCE]
+    usual_parameters = np.zeros(len(unit))
+    usual_parameters[DISTANCE] = np.log(config.usual_distance)
 
     def displace(step: np.ndarray) -> View:
         parameters = start.copy()
@@ -127,16 +131,18 @@ def pull_view(
         guess = displace(step)
         there, _ = guess.camera(width, height).project(points)
         along = ((there - origin) * normal).sum(axis=1)
-        # What a contour does not show (a ball's roll and distance) stays as in most images.
-        usual = [
-            guess.roll / unit[2] * prior[2],
-            np.log(guess.distance / config.usual_distance) / unit[3] * config.distance_prior * prior[3],
-        ]
-        return np.concatenate([weight * (along - offset), step * prior[free], usual])
+        unusual = usual @ ((guess.parameters() - usual_parameters) / unit)
+        return np.concatenate([weight * (along - offset), step * prior[free], unusual])
+
+    def jacobian(step: np.ndarray) -> np.ndarray:
+        across = displace(step).project_jacobian(points, width, height)
+        along = (across * normal[..., None]).sum(axis=1) * unit
+        return np.vstack([weight[:, None] * along[:, free], np.diag(prior[free]), usual[:, free]])
 
     fit = least_squares(
         residuals,
         np.zeros(free.sum()),
+        jacobian,
         loss="huber",
         f_scale=config.huber_scale,
         max_nfev=config.max_evaluations,
@@ -145,32 +151,33 @@ def pull_view(
 
 
 def _follow_contour(
-    buffer: GBuffer, seen: Observation, reach: int, color_weight: float, config: PullConfig
+    rendered: RenderedView, seen: Observation, reach: int, color_weight: float, config: PullConfig
 ) -> Follow:
     """Where the reference has the contour."""
-    pixels, channel, normal, number = follow_contour(buffer.mask)
-    inside, around = color_histograms(buffer.mask, seen.bins)
-    ratio = np.clip(np.log((inside + 1e-4) / (around + 1e-4)), -3, 3).astype(np.float32)[seen.bins]
-    gain = offset_gains(pixels, channel, normal, seen.edges, np.float32(color_weight) * ratio, reach)
-    offset, worth = best_offsets(gain, number, np.float32(config.step_cost))
-    every = slice(None, None, max(1, len(pixels) // config.points))
-    points = positions(buffer)[pixels[every, 1], pixels[every, 0]].astype(np.float64)
-    return Follow(points, normal[every], (offset[every] - reach).astype(np.float64), np.sqrt(worth[every]))
+    contour = rendered.contour
+    ratio = np.log((rendered.inside + 1e-4) / (rendered.around + 1e-4))
+    ratio = np.float32(color_weight) * np.clip(ratio, -3, 3).astype(np.float32)
+    gain = offset_gains(contour.pixels, contour.channel, contour.normal, seen.edges, ratio[seen.bins], reach)
+    offset, worth = best_offsets(gain, contour.line, np.float32(config.step_cost))
+    every = slice(None, None, max(1, len(contour.pixels) // config.points))
+    points = points_under(rendered.buffer, contour.pixels[every])
+    distance = (offset[every] - reach).astype(np.float64)
+    return Follow(points, contour.normal[every], distance, np.sqrt(worth[every]))
 
 
 def _follow_inner_edges(
-    buffer: GBuffer, seen: Observation, reach: int, surface: Surface, config: PullConfig
+    rendered: RenderedView, seen: Observation, reach: int, config: PullConfig
 ) -> list[Follow]:
     """Where the reference has the feature edges inside of the contour; empty if they are few. Only edges
     count, since there may be any paint on both sides."""
-    pixels, normal = inner_edge_points(buffer, surface)
+    pixels, normal = inner_edge_points(rendered.edges)
     if len(pixels) <= 8:
         return []
-    no_colors = np.zeros(buffer.mask.shape, np.float32)
+    no_colors = np.zeros(rendered.buffer.mask.shape, np.float32)
     gain = offset_gains(pixels, orientation_channels(normal), normal, seen.edges, no_colors, reach)
     gain -= config.inner_offset_cost * np.abs(np.arange(-reach, reach + 1, dtype=np.float32))
     best = gain.argmax(axis=1)
     response = np.clip(gain[np.arange(len(best)), best], 0, 1)
-    points = positions(buffer)[pixels[:, 1], pixels[:, 0]].astype(np.float64)
     weight = np.sqrt(config.inner_weight * response)
+    points = points_under(rendered.buffer, pixels)
     return [Follow(points, normal, (best - reach).astype(np.float64), weight)]

@@ -122,12 +122,15 @@ class Observation:
         lab: (H, W, 3) float32 CIE Lab.
         edges: (ORIENTATIONS, H, W) float32 0..1, see :func:`oriented_edges`.
         near_edges: the same, the largest within a pixel.
+        axis_edges: (2, H, W) float32 0..1, the largest of those whose edge is crossed from left to right, or
+            nearly so, and from top to bottom.
         bins: (H, W) int32 histogram bin of each pixel's colour.
     """
 
     lab: np.ndarray
     edges: np.ndarray
     near_edges: np.ndarray
+    axis_edges: np.ndarray
     bins: np.ndarray
 
     @property
@@ -142,4 +145,11 @@ def observe_image(color: np.ndarray) -> Observation:
     place = np.clip((lab - (0, -64, -64)) / (100, 128, 128) * COLOR_BINS, 0, COLOR_BINS - 1).astype(np.int32)
     edges = oriented_edges(lab)
     near = np.stack([cv2.dilate(channel, np.ones((3, 3), np.uint8)) for channel in edges])
-    return Observation(lab, edges, near, place @ np.array([COLOR_BINS * COLOR_BINS, COLOR_BINS, 1], np.int32))
+    axis_edges = np.stack(
+        [
+            near[[middle - 1, middle, (middle + 1) % ORIENTATIONS]].max(axis=0)
+            for middle in (0, ORIENTATIONS // 2)
+        ]
+    )
+    bins = place @ np.array([COLOR_BINS * COLOR_BINS, COLOR_BINS, 1], np.int32)
+    return Observation(lab, edges, near, axis_edges, bins)

@@ -10,7 +10,8 @@ import numpy as np
 from ..outline import intersection_over_union
 from .contour import follow_contour
 from .features import Observation, observe_image
-from .score import SCORE, color_histograms
+from .histograms import color_histograms, histogram_distance
+from .score import SCORE
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,9 @@ def score_outline(mask: np.ndarray, seen: Observation) -> float:
     """How well a mask (H, W) bool parts object and ground: edges along its outline, colours on both sides."""
     if not mask.any() or mask.all():
         return 0.0
-    pixels, channel, _, _ = follow_contour(mask)
-    edge = float(seen.near_edges[channel, pixels[:, 1], pixels[:, 0]].mean())
-    inside, around = color_histograms(mask, seen.bins)
-    return SCORE.edge_weight * edge + SCORE.region_weight * (1 - float(np.minimum(inside, around).sum()))
+    edge = float(follow_contour(mask).read(seen.near_edges).mean())
+    region = histogram_distance(*color_histograms(mask, seen.bins))
+    return SCORE.edge_weight * edge + SCORE.region_weight * region
 
 
 def segment_band(silhouette: np.ndarray, color: np.ndarray, config: MaskConfig) -> np.ndarray:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ....mesh.surface import Surface
-from ....render.rasterize import GBuffer
-from ..feature_edges import mesh_feature_edges
 from ..ranking import View
-from .contour import follow_contour
-from .features import COLOR_BINS, Observation
+from .features import Observation
+from .histograms import histogram_distance
+from .rendered_view import RenderedView
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,6 @@ class ScoreConfig:
     inner_weight: float = 1.2
     # Length of the feature edges, in roots of the silhouette's area, below which they count less.
     few_inner_edges: float = 4.0
-    # How far around the silhouette colours count as its surroundings, as a fraction of the root of its area.
-    surroundings: float = 0.35
 
 
 SCORE = ScoreConfig()
@@ -61,48 +57,22 @@ class Fit:
         )
 
 
-def judge_view(view: View, buffer: GBuffer, seen: Observation, surface: Surface) -> Fit:
+def judge_view(rendered: RenderedView, seen: Observation) -> Fit:
     """How well a rendered view explains the reference."""
-    pixels, channel, _, _ = follow_contour(buffer.mask)
-    edge = float(seen.near_edges[channel, pixels[:, 1], pixels[:, 0]].mean())
-    inside, around = color_histograms(buffer.mask, seen.bins)
-    region = 1 - float(np.minimum(inside, around).sum())
-    return Fit(view, edge, region, measure_inner_edges(buffer, seen, surface))
+    edge = float(rendered.contour.read(seen.near_edges).mean())
+    region = histogram_distance(rendered.inside, rendered.around)
+    return Fit(rendered.view, edge, region, measure_inner_edges(rendered, seen))
 
 
-def measure_inner_edges(buffer: GBuffer, seen: Observation, surface: Surface) -> float:
+def measure_inner_edges(rendered: RenderedView, seen: Observation) -> float:
     """See :attr:`Fit.inner`."""
-    inside = cv2.erode(buffer.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    upright, level = (edges[inside] for edges in mesh_feature_edges(buffer, surface))
-    length = float(upright.sum() + level.sum())
+    inside = cv2.erode(rendered.buffer.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    own = [edges[inside] for edges in rendered.edges]
+    length = float(sum(edges.sum() for edges in own))
     if length < 1:
         return 0.0
     # Edges of the reference near each pixel, of about the two directions.
-    count, near = len(seen.near_edges), seen.near_edges[:, inside]
-    beside, above = (
-        near[[middle - 1, middle, (middle + 1) % count]].max(axis=0) for middle in (0, count // 2)
-    )
-    response = float((upright * beside + level * above).sum()) / length
-    usual = float(beside.mean() + above.mean()) / 2
+    near = [edges[inside] for edges in seen.axis_edges]
+    response = sum(float(edges @ there) for edges, there in zip(own, near, strict=True)) / length
+    usual = float(np.mean([edges.mean() for edges in near]))
     return (response - usual) * min(1.0, length / (SCORE.few_inner_edges * np.sqrt(inside.sum())))
-
-
-def color_histograms(mask: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(COLOR_BINS ** 3,) float64 each: colours of the silhouette and of what surrounds it; each sums to 1."""
-    reach = max(3, int(SCORE.surroundings * np.sqrt(mask.sum())))
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
-    around = ~mask & (distance < reach)
-    return tuple(
-        smooth_histogram(np.bincount(bins[part], minlength=COLOR_BINS**3).astype(np.float32))
-        for part in (mask, around)
-    )
-
-
-def smooth_histogram(counts: np.ndarray) -> np.ndarray:
-    """The histogram spread over neighbouring bins, as a distribution."""
-    cube = counts.reshape(COLOR_BINS, COLOR_BINS, COLOR_BINS)
-    for axis in range(3):
-        padded = np.pad(cube, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        low, middle, high = (np.take(padded, np.arange(k, k + COLOR_BINS), axis) for k in range(3))
-        cube = (low + 2 * middle + high) / 4
-    return cube.ravel() / max(float(cube.sum()), 1e-9)

@@ -6,6 +6,7 @@ rising resolutions, and the last few are tried from all sides around them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 import cv2
 import numpy as np
@@ -102,10 +103,11 @@ def find_views(
     # Try the neighbours of the very best.
     finalists = fits[: config.max_finalists]
     for angle in config.neighbour_angles:
+        tries = [list(neighbours(finalist.view, angle, keep)) for finalist in finalists]
+        tried = iter(fit_views(light, list(chain(*tries)), observations, config.neighbour, keep))
         finalists = [
-            max([finalist, *fit_views(light, tries, observations, config.neighbour, keep)], key=score_of)
-            for finalist in finalists
-            for tries in [list(neighbours(finalist.view, angle, keep))]
+            max([finalist, *islice(tried, len(own))], key=score_of)
+            for finalist, own in zip(finalists, tries, strict=True)
         ]
     fits = distinct_fits([*finalists, *fits[config.max_finalists :]], config)
     progress(0.9)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ....image import resize_longest
 from ....mesh.surface import Surface
+from ....parallel import map_parallel
 from ....progress import ProgressCallback
 from ....render.rasterize import rasterize
 from ..outline import intersection_over_union
@@ -15,7 +16,7 @@ from .contour_fit import fit_view
 from .features import measure_features, observe_image
 from .score import Fit
 from .search import view_of
-from .template_search import place_templates
+from .template_search import Placement, place_templates
 from .templates import render_templates, sphere_of_directions
 
 
@@ -71,11 +72,12 @@ def shows_second_object(
     placements = place_templates(templates, features, progress, blocked, sizes)
     best = sorted(placements, key=lambda placement: -placement.score)[: config.starts]
     target = fit_view(light, seen, first.view, (), (0.0,))
-    for placement in best:
+
+    def shows(placement: Placement) -> bool:
         start = view_of(templates, placement, (height, width))
         other = fit_view(light, seen, start, config.reaches, (0.0,))
         mask = rasterize(light.vertices, light.faces, other.view.camera(width, height)).mask
         apart = intersection_over_union(mask, own) <= config.max_overlap
-        if apart and other.score >= config.min_score * target.score:
-            return True
-    return False
+        return apart and other.score >= config.min_score * target.score
+
+    return any(map_parallel(shows, best))

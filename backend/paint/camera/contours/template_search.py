@@ -88,6 +88,7 @@ def place_templates(
                 np.float32(REGION_WEIGHT),
                 np.float32(OUTSIDE * size),
                 max(1, int(size * COARSE_STEP)),
+                best.score,
             )
             if score > best.score:
                 best = Placement(number, float(score), float(size), float(x), float(y))
@@ -115,8 +116,9 @@ def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight, outside, step):
-    """The best score of one template at one scale, and the place (x, y) of its box's middle."""
+def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight, outside, step, best):
+    """The best score of one template at one scale, and the place (x, y) of its box's middle; what is no
+    better than ``best`` is not looked at."""
     height, width = edges.shape[1:]
     low_x, high_x, low_y, high_y = (
         contour[:, 0].min(),
@@ -127,7 +129,7 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
     area = np.float32(0)
     for s in range(spans.shape[0]):
         area += spans[s, 2] - spans[s, 1]
-    best, best_x, best_y = np.float32(-1), 0, 0
+    best_x, best_y = 0, 0
     if area < 12:
         return best, best_x, best_y
     # No place has a larger intersection over union than the areas allow.

@@ -14,6 +14,7 @@ from backend.paint.camera.contours.contour import (
     offset_gains,
 )
 from backend.paint.camera.contours.templates import ORIENTATIONS
+from backend.paint.camera.feature_edges import mesh_feature_edges
 from backend.render.rasterize import rasterize
 from tests.meshes import mesh_data
 from tests.scenes import van, view_at
@@ -24,15 +25,16 @@ RADIUS = np.hypot(COLUMNS - 45, ROWS - 40)
 
 def outward_cosines(mask: np.ndarray, line: int) -> np.ndarray:
     """(N,) cosine between the normals of a line's pixels and the ray away from the disc's centre."""
-    pixels, _, normal, number = follow_contour(mask)
-    ray = (pixels - (45, 40)) / np.linalg.norm(pixels - (45, 40), axis=1, keepdims=True)
-    return (normal * ray).sum(axis=1)[number == line]
+    contour = follow_contour(mask)
+    ray = (contour.pixels - (45, 40)) / np.linalg.norm(contour.pixels - (45, 40), axis=1, keepdims=True)
+    return (contour.normal * ray).sum(axis=1)[contour.line == line]
 
 
 def test_the_normals_of_a_disc_point_away_from_its_centre():
     mask = RADIUS < 25
-    pixels, channel, normal, number = follow_contour(mask)
-    assert set(number) == {0}
+    contour = follow_contour(mask)
+    pixels, channel, normal = contour.pixels, contour.channel, contour.normal
+    assert set(contour.line) == {0}
     assert mask[pixels[:, 1], pixels[:, 0]].all(), "the contour's pixels are inside"
     assert (RADIUS[pixels[:, 1], pixels[:, 0]] > 23.4).all()
     assert outward_cosines(mask, 0).min() > 0.97
@@ -45,11 +47,10 @@ def test_the_normals_of_a_disc_point_away_from_its_centre():
 
 def test_the_normals_of_a_hole_point_into_the_hole():
     mask = (RADIUS < 32) & (RADIUS > 15)
-    pixels, _, _, number = follow_contour(mask)
-    assert set(number) == {0, 1}
-    [hole] = [
-        line for line in (0, 1) if RADIUS[pixels[number == line, 1], pixels[number == line, 0]].max() < 20
-    ]
+    contour = follow_contour(mask)
+    assert set(contour.line) == {0, 1}
+    radius = RADIUS[contour.pixels[:, 1], contour.pixels[:, 0]]
+    [hole] = [line for line in (0, 1) if radius[contour.line == line].max() < 20]
     assert outward_cosines(mask, hole).max() < -0.95
     assert outward_cosines(mask, 1 - hole).min() > 0.97
 
@@ -57,17 +58,34 @@ def test_the_normals_of_a_hole_point_into_the_hole():
 def test_specks_are_left_out_beside_something_larger():
     mask = RADIUS < 25
     mask[3, 3] = True
-    pixels, _, _, _ = follow_contour(mask)
-    assert not (pixels == (3, 3)).all(axis=1).any()
+    assert not (follow_contour(mask).pixels == (3, 3)).all(axis=1).any()
     speck = np.zeros_like(mask)
     speck[3, 3] = True
-    np.testing.assert_array_equal(follow_contour(speck)[0], [(3, 3)])
+    np.testing.assert_array_equal(follow_contour(speck).pixels, [(3, 3)])
+
+
+def test_a_silhouette_at_the_border_has_its_contour_there():
+    mask = np.zeros((20, 30), bool)
+    mask[5:, 10:] = True
+    contour = follow_contour(mask)
+    last = contour.pixels[:, 1] == 19
+    assert (contour.normal[last & (contour.pixels[:, 0] > 14) & (contour.pixels[:, 0] < 25), 1] > 0.99).all()
+
+
+def test_a_contour_reads_each_pixel_in_its_own_channel():
+    contour = follow_contour(RADIUS < 25)
+    images = np.random.default_rng(4).random((ORIENTATIONS, *RADIUS.shape))
+    expected = [
+        images[channel, row, column]
+        for channel, (column, row) in zip(contour.channel, contour.pixels, strict=True)
+    ]
+    np.testing.assert_array_equal(contour.read(images), expected)
 
 
 def test_inner_edges_lie_inside_and_point_across_the_crease():
     surface = clean(mesh_data(van()))
     buffer = rasterize(surface.vertices, surface.faces, view_at(0, 10, zoom=0.8).camera(240, 200))
-    pixels, normal = inner_edge_points(buffer, surface)
+    pixels, normal = inner_edge_points(mesh_feature_edges(buffer, surface))
     assert 20 < len(pixels) < 2 * INNER_POINTS
     assert buffer.mask[pixels[:, 1], pixels[:, 0]].all()
     # From the front, what shows inside are the level edges of bonnet and roof.
