@@ -21,6 +21,7 @@ from .contours.confidence import continues_to_border, cut_off_fraction, estimate
 from .contours.mask import find_mask
 from .contours.score import Fit
 from .contours.search import find_views
+from .contours.search_window import choose_windows
 from .contours.second_object import shows_second_object
 from .outline import intersection_over_union, outline_mask
 from .ranking import Match, View, describe_doubts
@@ -124,16 +125,18 @@ def _find_object(
     cut = None if proposed is None else _cut_out_with(reference, proposed)
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
         return found
-    # Any other: the mesh's contours are looked for.
-    fits = find_views(surface, reference.color, direction, lambda done: progress(0.2 + 0.7 * done))
-    best, shape = fits[0], reference.alpha.shape
+    # Any other: the mesh's contours are looked for, in a part of the image if all else of it is ground.
+    foreground, shape = alpha > 0.5, reference.alpha.shape
+    fits, confidence = _search_windows(
+        surface, reference.color, foreground, direction, lambda done: progress(0.2 + 0.7 * done)
+    )
+    best = fits[0]
     silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
     if best.score < MIN_SCORE or not silhouette.any():
         raise InvalidImage(
             "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole "
             "object, or give it a mask."
         )
-    foreground = alpha > 0.5
     hypotheses = [foreground] if proposed is None else [foreground, proposed > 0.5]
     mask = find_mask(silhouette, reference.color, hypotheses)
     # The outline of the mask is more exact than edges near the contour: the view follows it, and it the view.
@@ -151,7 +154,6 @@ def _find_object(
             "The object seems to go on beyond what was found of it, to the border of the reference image: if "
             "it is cut off there, use an image that shows all of it. Else give it a mask.",
         )
-    confidence = estimate_confidence(surface, fits, shape)
     matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
     return Registration(replace(cut, mask_notes=notes), tuple(matches), direction is not None)
@@ -176,6 +178,24 @@ def _cut_out_with(reference: Reference, alpha: np.ndarray) -> Reference | None:
         with contextlib.suppress(InvalidImage):
             return replace(cut_out(proposed), segmented=True)
     return None
+
+
+def _search_windows(
+    surface: Surface,
+    color: np.ndarray,
+    foreground: np.ndarray,
+    direction: tuple[float, float] | None,
+    progress: ProgressCallback,
+) -> tuple[list[Fit], float]:
+    """The likeliest views, see :func:`.contours.search.find_views`, and the confidence in the first. They are
+    looked for around a small foreground (H, W) bool, then in the whole image if that is not enough."""
+    for window in choose_windows(foreground):
+        seen = window.crop(color)
+        fits = find_views(surface, seen, direction, progress)
+        if window.whole or cut_off_fraction(surface, fits[0].view, seen.shape[:2]) <= MAX_CUT_OFF:
+            break
+    confidence = estimate_confidence(surface, fits, seen.shape[:2])
+    return [replace(fit, view=window.extend_view(fit.view)) for fit in fits], confidence
 
 
 def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:
