@@ -19,6 +19,7 @@ from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
 from .contours.mask import find_mask
+from .contours.occluder import find_occluder
 from .contours.score import Fit
 from .contours.search import find_views
 from .contours.search_window import choose_windows
@@ -145,7 +146,8 @@ def _find_object(
         best = replace(best, view=refined.view)
         silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
         mask = find_mask(silhouette, reference.color, hypotheses)
-    cut = replace(reference.with_alpha(mask.astype(np.float32)), segmented=True)
+    matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
+    matches[0] = replace(matches[0], confidence=confidence)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
     notes += matting_notes
     # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
@@ -154,9 +156,16 @@ def _find_object(
             "The object seems to go on beyond what was found of it, to the border of the reference image: if "
             "it is cut off there, use an image that shows all of it. Else give it a mask.",
         )
-    matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
-    matches[0] = replace(matches[0], confidence=confidence)
-    return Registration(replace(cut, mask_notes=notes), tuple(matches), direction is not None)
+    # What is in front of the object is no part of it.
+    occluder = find_occluder(silhouette, reference.color)
+    if occluder.any():
+        notes += (
+            "Something in front of the object, such as a hand, was left out: what it covers is painted from "
+            "the rest.",
+        )
+    cut = reference.with_alpha((mask & ~occluder).astype(np.float32))
+    cut = replace(cut, segmented=True, mask_notes=notes)
+    return Registration(cut, tuple(matches), direction is not None)
 
 
 def _find_certain_view(

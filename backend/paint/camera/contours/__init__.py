@@ -7,9 +7,11 @@
 4. ``contour.py`` and ``contour_fit.py``: the best are pulled onto the reference by the edges and colours on
    both sides of their rendered contour and by the mesh's inner edges (region-based pose estimation, after
    Prisacariu and Reid 2012, Stoiber et al. 2022).
-5. ``score.py``: how well a view explains the reference; ``confidence.py``: how likely the best one is right.
-6. ``mask.py``: the object's mask, given the view.
+5. ``score.py``: how well a rendered view explains the reference; ``confidence.py``: how likely the best one
+   is right.
+6. ``mask.py``: the object's mask, given the view; ``occluder.py``: what of it something in front covers.
 7. ``second_object.py``: whether the reference shows the mesh's shape twice.
 
-``search.py`` runs the steps up to the views.
+``search.py`` runs the steps up to the views, in a window around something small (``search_window.py``).
+``rendered_view.py`` is what steps 4 and 5 read of a view, ``histograms.py`` compares colours.
 """
