@@ -29,6 +29,7 @@ from PIL import Image
 
 from backend.api.errors import InvalidImage
 from backend.mesh.surface import Surface
+from backend.paint.camera.outline import intersection_over_union
 from backend.paint.camera.registration import register_reference
 from backend.paint.reference import Reference
 
@@ -52,13 +53,18 @@ class HardPicture:
 
     Attributes:
         color: (H, W, 3) float32 sRGB.
-        mask: (H, W) bool, the visible object.
-        facts: of every view that is right, as in a picture's JSON; none if the mesh is not shown.
+        masks: (H, W) bool each, the visible part of every object that shows the mesh; none if none does.
+        facts: of each of them, as in a picture's JSON.
     """
 
     color: np.ndarray
-    mask: np.ndarray
-    facts: list[dict]
+    masks: tuple[np.ndarray, ...]
+    facts: tuple[dict, ...]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """That of the first object."""
+        return self.masks[0]
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def read_picture(path: Path) -> HardPicture:
     """A picture of the folder, as it is."""
     color = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
     mask = np.asarray(Image.open(path.with_suffix(".albedo.png")))[..., 3] > 127
-    return HardPicture(color, mask, [read_facts(path)])
+    return HardPicture(color, (mask,), (read_facts(path),))
 
 
 def measure(surface: Surface, picture: HardPicture) -> Outcome:
@@ -111,15 +117,19 @@ def measure(surface: Surface, picture: HardPicture) -> Outcome:
     try:
         found = register_reference(
             surface,
-            Reference(picture.color, np.ones(picture.mask.shape, np.float32)),
+            Reference(picture.color, np.ones(picture.color.shape[:2], np.float32)),
             None,
             lambda done: None,
         )
     except InvalidImage:
         return Outcome(180.0, 0.0, True, True)
-    degrees = min((view_error(found.match.view, facts) for facts in picture.facts), default=180.0)
     own = found.reference.alpha > 0.5
-    overlap = float((own & picture.mask).sum() / max((own | picture.mask).sum(), 1))
+    objects = [
+        (view_error(found.match.view, facts), intersection_over_union(own, mask))
+        for facts, mask in zip(picture.facts, picture.masks, strict=True)
+    ]
+    # Of two objects, the one that was found.
+    degrees, overlap = max(objects, key=lambda pair: pair[1], default=(180.0, 0.0))
     said = found.doubtful or bool(found.notes) or bool(found.reference.mask_notes)
     return Outcome(degrees, overlap, said, False)
 
@@ -169,7 +179,7 @@ def hold(picture: HardPicture, _: HardPicture) -> HardPicture:
         inside = (distance < 1)[..., None]
         color = np.where(inside, SKIN * np.clip(shade, 0.2, 1.15)[..., None], color * (1 - 0.6 * shadow))
         mask &= ~inside[..., 0]
-    return HardPicture(np.clip(color, 0, 1).astype(np.float32), mask, picture.facts)
+    return HardPicture(np.clip(color, 0, 1).astype(np.float32), (mask,), picture.facts)
 
 
 def crop(picture: HardPicture, left: int, top: int, right: int, bottom: int) -> HardPicture:
@@ -179,7 +189,7 @@ def crop(picture: HardPicture, left: int, top: int, right: int, bottom: int) -> 
     color = cv2.copyMakeBorder(picture.color, *beyond, cv2.BORDER_REPLICATE)
     mask = cv2.copyMakeBorder(picture.mask.astype(np.uint8), *beyond, cv2.BORDER_CONSTANT)
     window = slice(top + beyond[0], bottom + beyond[0]), slice(left + beyond[2], right + beyond[2])
-    return HardPicture(np.ascontiguousarray(color[window]), mask[window] > 0, picture.facts)
+    return HardPicture(np.ascontiguousarray(color[window]), (mask[window] > 0,), picture.facts)
 
 
 def cut_off(picture: HardPicture, _: HardPicture) -> HardPicture:
@@ -196,13 +206,15 @@ def close_up(picture: HardPicture, _: HardPicture) -> HardPicture:
 
 
 def place_beside(picture: HardPicture, other: HardPicture) -> HardPicture:
-    """A sheet of two views; the mask is that of the first."""
+    """A sheet of two views."""
     height = picture.mask.shape[0]
     scale = height / other.mask.shape[0]
     second = cv2.resize(other.color, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:height]
     color = np.concatenate([picture.color, second], axis=1)
-    mask = np.concatenate([picture.mask, np.zeros(second.shape[:2], bool)], axis=1)
-    return HardPicture(np.clip(color, 0, 1), mask, [*picture.facts, *other.facts])
+    shown = cv2.resize(other.mask.astype(np.uint8), second.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    nothing = [np.zeros(mask.shape, bool) for mask in (picture.mask, shown)]
+    masks = np.hstack([picture.mask, nothing[1]]), np.hstack([nothing[0], shown])
+    return HardPicture(np.clip(color, 0, 1), masks, (*picture.facts, *other.facts))
 
 
 def shrink(picture: HardPicture, _: HardPicture) -> HardPicture:
@@ -214,12 +226,12 @@ def shrink(picture: HardPicture, _: HardPicture) -> HardPicture:
     shape = (1024, 1024)
     color = cv2.resize(wide.color, shape, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(wide.mask.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.5
-    return HardPicture(np.clip(color, 0, 1), mask, picture.facts)
+    return HardPicture(np.clip(color, 0, 1), (mask,), picture.facts)
 
 
 def show_another(picture: HardPicture, _: HardPicture) -> HardPicture:
     """As it is, but no view of it is right."""
-    return HardPicture(picture.color, picture.mask, [])
+    return HardPicture(picture.color, (), ())
 
 
 KINDS: dict[str, Callable[[HardPicture, HardPicture], HardPicture]] = {
