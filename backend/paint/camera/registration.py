@@ -14,7 +14,7 @@ from ...api.errors import InvalidImage
 from ...mesh.surface import Surface
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
-from ..foreground import cut_out, segment
+from ..foreground import add_mesh_interior, cut_out, segment
 from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
@@ -163,7 +163,8 @@ def _find_object(
             "Something in front of the object, such as a hand, was left out: what it covers is painted from "
             "the rest.",
         )
-    cut = reference.with_alpha((mask & ~occluder).astype(np.float32))
+    whole = add_mesh_interior(mask.astype(np.float32), silhouette)
+    cut = reference.with_alpha(np.where(occluder, 0, whole).astype(np.float32))
     cut = replace(cut, segmented=True, mask_notes=notes)
     return Registration(cut, tuple(matches), direction is not None)
 
@@ -175,6 +176,9 @@ def _find_certain_view(
     is the mesh's."""
     match = find_view(surface, cut.alpha, direction, progress, cut.color)
     if match.confident and match.overlap >= CERTAIN_OVERLAP:
+        camera = match.view.camera(*cut.alpha.shape[::-1])
+        silhouette = rasterize(surface.vertices, surface.faces, camera).mask
+        cut = replace(cut, alpha=add_mesh_interior(cut.alpha, silhouette))
         return Registration(cut, (match,), direction is not None)
     return None
 

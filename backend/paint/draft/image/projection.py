@@ -9,7 +9,7 @@ import numpy as np
 from ....render.rasterize import GBuffer
 from ....render.sample import sample_bilinear
 from ....render.visibility import edge_distance, observe
-from ...foreground import add_mesh_interior, extend_colors
+from ...foreground import extend_colors
 from ...reference import Reference
 from .lettering import detect_lettering
 
@@ -33,6 +33,11 @@ LENIENT_TRUST = TrustThresholds(min_cosine=0.06, full_cosine=0.15, edge_margin=0
 """For pixels that are only shown: up to the very outline the image is better than a guess."""
 
 
+WIDE = 0.03
+"""Half the width, in roots of the mesh's area in the image, from which on what only one of mesh and object
+covers is no mismatch of their outlines."""
+
+
 class Projection:
     """The reference and what its view sees of the surface.
 
@@ -52,16 +57,14 @@ class Projection:
         lettering: (H, W) bool, lines of letters.
         reliable: (H, W) bool, pixels that may be copied.
         inset: pixels within the outline from which colours are continued.
-        outline_mismatch: pixels by which the outlines of object and mesh differ: up to this much further from
-            an edge the image may show something else.
+        outline_mismatch: pixels by which the outlines of object and mesh differ: the worse they match, the
+            further from an edge the image may still show what is behind or in front of the surface.
     """
 
     def __init__(
         self, reference: Reference, buffer: GBuffer, winding: int, reliable: np.ndarray | None = None
     ):
         self.buffer, self.winding = buffer, winding
-        if reference.segmented:
-            reference = reference.with_alpha(add_mesh_interior(reference.alpha, buffer.mask))
         self.alpha = reference.alpha
         self.reliable = np.ones(self.alpha.shape, bool) if reliable is None else reliable
         shown = self.alpha > 0.5
@@ -69,10 +72,7 @@ class Projection:
         self.inset = 1 + max(shown.shape) // 400 if reference.segmented else 0
         self.colors = extend_colors(reference, self.inset)
         self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
-        # The worse the outlines match, the further from an edge a pixel may still show what is behind or in
-        # front of its surface.
-        outline_length = max(int((distance_to_outside(shown) == 1).sum()), 1)
-        self.outline_mismatch = 2.0 * float((shown ^ buffer.mask).sum()) / outline_length
+        self.outline_mismatch = 2.0 * mean_outline_distance(shown, buffer.mask)
 
     def recolor(self, color: np.ndarray) -> "Projection":
         """The same projection of another image (H, W, 3) float32 sRGB of the same object."""
@@ -114,6 +114,17 @@ class Projection:
         pixels, _ = self.buffer.camera.project(points.astype(np.float64))
         column, row = np.clip(pixels, 0, np.array(mask.shape[::-1]) - 1).astype(int).T
         return mask[row, column]
+
+
+def mean_outline_distance(shown: np.ndarray, mask: np.ndarray) -> float:
+    """Mean pixels between the outlines of the object and of the mesh (H, W) bool each, but for what is wide:
+    a part that something in front covers, or that the border of the image cuts off."""
+    # Opened with a disc, by distances: a large one is slow otherwise.
+    apart, reach = shown ^ mask, WIDE * np.sqrt(max(int(mask.sum()), 1))
+    middle = distance_to_outside(apart) > reach
+    wide = cv2.distanceTransform((~middle).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= reach
+    length = max(int((distance_to_outside(shown) == 1).sum()), 1)
+    return float((apart & ~wide).sum()) / length
 
 
 def distance_to_outside(mask: np.ndarray) -> np.ndarray:
