@@ -6,13 +6,14 @@ from .headless import command
 from .jobs import previews, queue_timer
 from .operators import correct_mask
 from .reference_check import automatic, mask_overlay, projection_overlay
-from .viewport import confidence_overlay, surface_shader
+from .viewport import confidence_overlay, shaders, surface_shader
 
 _MODULES = (
     properties,
     preferences,
     previews,
     inspection,
+    shaders,
     surface_shader,
     confidence_overlay,
     projection_overlay,

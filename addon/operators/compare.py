@@ -4,10 +4,10 @@ import blf
 import bpy
 import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
-from gpu_extras.batch import batch_for_shader
 
 from ..objects import takes
 from ..viewport import compare_overlay
+from ..viewport.shaders import draw_shape
 
 _NAVIGATION_EVENTS = {
     "MIDDLEMOUSE",
@@ -158,10 +158,8 @@ class CompareTakes(bpy.types.Operator):
 
 def draw_divider(x: int, height: int, left: str, right: str) -> None:
     """Draws the dividing line and the take's name on each side of it, in the viewport's pixels."""
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", (1.0, 1.0, 1.0, 1.0))
     gpu.state.line_width_set(2)
-    batch_for_shader(shader, "LINES", {"pos": [(x, 0, 0), (x, height, 0)]}).draw(shader)
+    draw_shape("LINES", [(x, 0), (x, height)], (1.0, 1.0, 1.0, 1.0))
     gpu.state.line_width_set(1)
     blf.size(0, 16)
     blf.color(0, 1.0, 1.0, 1.0, 1.0)

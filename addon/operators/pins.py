@@ -6,12 +6,12 @@ import bpy
 import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
 from bpy_extras.view3d_utils import location_3d_to_region_2d, region_2d_to_origin_3d, region_2d_to_vector_3d
-from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
 from ..viewport import image_overlay
 from ..viewport.image_overlay import Rectangle
 from ..viewport.pins import MAX_PINS, MIN_PINS
+from ..viewport.shaders import draw_shape
 
 _MAX_IMAGE_FRACTION = 0.45
 """Largest fraction of the viewport's width and height that the image takes up."""
@@ -214,10 +214,8 @@ def _draw_marks(places: list[Vector | None]) -> None:
     numbered = [(number, place) for number, place in enumerate(places, 1) if place is not None]
     if not numbered:
         return
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", _PIN_COLOR)
     gpu.state.point_size_set(9)
-    batch_for_shader(shader, "POINTS", {"pos": [(*place, 0.0) for _, place in numbered]}).draw(shader)
+    draw_shape("POINTS", [place for _, place in numbered], _PIN_COLOR)
     blf.size(0, 16)
     blf.color(0, *_PIN_COLOR)
     for number, place in numbered:

@@ -4,27 +4,19 @@ What is not the object is dimmed, the object has an outline, and strokes are gre
 ground.
 """
 
-from functools import cache
-
 import bpy
 import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader
 
 from ..objects import mask_correction
 from ..objects.strokes import LABELS, Stroke, rasterize_strokes
+from ..viewport import image_overlay
+from ..viewport.shaders import draw_shape
 from .check import OUTLINE_SIZE
 from .checks import checks
 
 TOOL_PREFIX = "orbit_texture.mask_"
 """The names of the mask's tools begin with this."""
-
-_VERTEX_SHADER = """
-void main() {
-    texel = uv;
-    gl_Position = matrix * vec4(position, 0.0, 1.0);
-}
-"""
 
 _FRAGMENT_SHADER = """
 void main() {
@@ -40,7 +32,9 @@ void main() {
 }
 """
 
-_OUTLINE_COLOR = (1.0, 1.0, 1.0, 1.0)
+_MASK_PROGRAM = image_overlay.make_program("orbit_texture_mask", _FRAGMENT_SHADER)
+
+_BOX_COLOR = (1.0, 1.0, 1.0, 1.0)
 
 _draw_handler = None
 _texture: "tuple[tuple, gpu.types.GPUTexture] | None" = None
@@ -86,16 +80,7 @@ def draw_layers(texture: gpu.types.GPUTexture, corners: list[tuple[float, float]
     Args:
         corners: lower left, lower right, upper left and upper right corner of the image.
     """
-    shader = _shader()
-    batch = batch_for_shader(
-        shader, "TRI_STRIP", {"position": corners, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]}
-    )
-    gpu.state.blend_set("ALPHA")
-    shader.bind()
-    shader.uniform_float("matrix", gpu.matrix.get_projection_matrix() @ gpu.matrix.get_model_view_matrix())
-    shader.uniform_sampler("image", texture)
-    batch.draw(shader)
-    gpu.state.blend_set("NONE")
+    image_overlay.draw_texture(_MASK_PROGRAM, texture, corners)
 
 
 def upload_layers(pixels: np.ndarray) -> gpu.types.GPUTexture:
@@ -122,29 +107,8 @@ def _draw_in_image_editor() -> None:
     draw_layers(_texture[1], to_region)
     for box in [stroke for stroke in strokes if stroke.kind == "BOX"]:
         (left, bottom), (right, top) = (view.view_to_region(*point, clip=False) for point in box.points)
-        _draw_loop([(left, bottom), (right, bottom), (right, top), (left, top)])
-
-
-def _draw_loop(points: list[tuple[float, float]]) -> None:
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", _OUTLINE_COLOR)
-    batch_for_shader(shader, "LINE_LOOP", {"pos": [(*point, 0) for point in points]}).draw(shader)
-
-
-@cache
-def _shader() -> gpu.types.GPUShader:
-    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_mask")
-    interface.smooth("VEC2", "texel")
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "matrix")
-    info.sampler(0, "FLOAT_2D", "image")
-    info.vertex_in(0, "VEC2", "position")
-    info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(interface)
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_VERTEX_SHADER)
-    info.fragment_source(_FRAGMENT_SHADER)
-    return gpu.shader.create_from_info(info)
+        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+        draw_shape("LINE_LOOP", corners, _BOX_COLOR)
 
 
 def register() -> None:
@@ -157,5 +121,4 @@ def register() -> None:
 def unregister() -> None:
     global _texture
     bpy.types.SpaceImageEditor.draw_handler_remove(_draw_handler, "WINDOW")
-    _shader.cache_clear()
     _texture = None

@@ -6,8 +6,6 @@ that lies beside the image is grey. What is hidden is found by a shadow map, as 
 place.
 """
 
-from functools import cache
-
 import bpy
 import gpu
 from bpy.props import BoolProperty
@@ -15,6 +13,7 @@ from mathutils import Matrix
 
 from ..viewport import redraw, surface_shader
 from ..viewport.projection_camera import clip_matrix
+from ..viewport.shaders import ShaderProgram, compile_program
 from .check import ReferenceCheck
 from .checks import checks
 
@@ -72,7 +71,7 @@ def draw_projection(
     batch = surface_shader.get_batch(obj)
     projector = Matrix(clip_matrix(check.camera, *image.size) @ check.to_job_mesh)
     nearest = _draw_shadow_map(check.job, batch, projector)
-    shader = _shader(_PROJECTION_FRAGMENT_SHADER, ("image", "nearest"))
+    shader = compile_program(_PROJECTION_PROGRAM)
     shader.bind()
     shader.uniform_float("matrix", matrix @ obj.matrix_world)
     shader.uniform_float("projector", projector)
@@ -97,7 +96,7 @@ def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> 
             gpu.state.blend_set("NONE")
             gpu.state.depth_test_set("LESS_EQUAL")
             gpu.state.depth_mask_set(True)
-            shader = _shader(_DISTANCE_FRAGMENT_SHADER, ())
+            shader = compile_program(_DISTANCE_PROGRAM)
             shader.bind()
             shader.uniform_float("matrix", projector)
             shader.uniform_float("projector", projector)
@@ -108,25 +107,21 @@ def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> 
     return _shadow_map[2]
 
 
-@cache
-def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
-    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_projection")
-    interface.smooth("VEC3", "place")
-    interface.smooth("VEC4", "seen")
-    interface.flat("VEC3", "eye")
-    interface.flat("VEC3", "facing")
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "matrix")
-    info.push_constant("MAT4", "projector")
-    for slot, name in enumerate(images):
-        info.sampler(slot, "FLOAT_2D", name)
-    info.vertex_in(0, "VEC3", "position")
-    info.vertex_in(1, "VEC3", "normal")
-    info.vertex_out(interface)
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_VERTEX_SHADER)
-    info.fragment_source(fragment)
-    return gpu.shader.create_from_info(info)
+def _make_program(fragment: str, images: tuple[str, ...]) -> ShaderProgram:
+    return ShaderProgram(
+        "orbit_texture_projection",
+        _VERTEX_SHADER,
+        fragment,
+        attributes=(("VEC3", "position"), ("VEC3", "normal")),
+        smooth=(("VEC3", "place"), ("VEC4", "seen")),
+        flat=(("VEC3", "eye"), ("VEC3", "facing")),
+        constants=(("MAT4", "matrix"), ("MAT4", "projector")),
+        images=images,
+    )
+
+
+_PROJECTION_PROGRAM = _make_program(_PROJECTION_FRAGMENT_SHADER, ("image", "nearest"))
+_DISTANCE_PROGRAM = _make_program(_DISTANCE_FRAGMENT_SHADER, ())
 
 
 def _draw_in_viewport() -> None:
@@ -157,5 +152,4 @@ def unregister() -> None:
     global _shadow_map
     bpy.types.SpaceView3D.draw_handler_remove(_draw_handler, "WINDOW")
     del bpy.types.WindowManager.orbit_texture_projection
-    _shader.cache_clear()
     _shadow_map = None

@@ -5,16 +5,17 @@ import math
 import bpy
 import gpu
 from bpy.app.translations import pgettext_rpt as rpt_
-from gpu_extras.batch import batch_for_shader
 
 from ..objects import mask_correction
 from ..reference_check import mask_overlay
 from ..reference_check.checks import checks
+from ..viewport.shaders import draw_shape
 from .reference_check import draw_findings, draw_progress
 from .text import draw_wrapped_text
 
 _PRESS = {"type": "LEFTMOUSE", "value": "PRESS"}
 _CURSOR_SEGMENTS = 48
+_CURSOR_COLOR = (1.0, 1.0, 1.0, 0.8)
 
 
 def _stroke_keymap(kind: str, other: str) -> tuple:
@@ -39,11 +40,9 @@ def _draw_brush_circle(context, _tool, xy) -> None:
         context.window_manager.orbit_texture_mask_radius * max(image.size) / image.size[0] * (right - left)
     )
     angles = [2 * math.pi * number / _CURSOR_SEGMENTS for number in range(_CURSOR_SEGMENTS)]
-    circle = [(x + radius * math.cos(angle), y + radius * math.sin(angle), 0) for angle in angles]
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    circle = [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
     gpu.state.blend_set("ALPHA")
-    shader.uniform_float("color", (1.0, 1.0, 1.0, 0.8))
-    batch_for_shader(shader, "LINE_LOOP", {"pos": circle}).draw(shader)
+    draw_shape("LINE_LOOP", circle, _CURSOR_COLOR)
     gpu.state.blend_set("NONE")
 
 
@@ -52,29 +51,31 @@ class MaskTool:
 
     bl_space_type = "IMAGE_EDITOR"
     bl_context_mode = "VIEW"
+    bl_cursor = "CROSSHAIR"
     bl_widget = None
 
 
-class ObjectBrush(MaskTool, bpy.types.WorkSpaceTool):
+class MaskBrush(MaskTool):
+    """Its radius is in the tool's header, and drawn around the mouse."""
+
+    draw_settings = staticmethod(_draw_radius)
+    draw_cursor = staticmethod(_draw_brush_circle)
+
+
+class ObjectBrush(MaskBrush, bpy.types.WorkSpaceTool):
     bl_idname = f"{mask_overlay.TOOL_PREFIX}object"
     bl_label = "Object Brush"
     bl_description = "Paint over what belongs to the object in the reference; with Ctrl, what does not"
     bl_icon = "ops.gpencil.draw"
-    bl_cursor = "CROSSHAIR"
     bl_keymap = _stroke_keymap("OBJECT", "GROUND")
-    draw_settings = staticmethod(_draw_radius)
-    draw_cursor = staticmethod(_draw_brush_circle)
 
 
-class GroundBrush(MaskTool, bpy.types.WorkSpaceTool):
+class GroundBrush(MaskBrush, bpy.types.WorkSpaceTool):
     bl_idname = f"{mask_overlay.TOOL_PREFIX}ground"
     bl_label = "Ground Brush"
     bl_description = "Paint over what does not belong to the object in the reference; with Ctrl, what does"
     bl_icon = "ops.gpencil.draw.eraser"
-    bl_cursor = "CROSSHAIR"
     bl_keymap = _stroke_keymap("GROUND", "OBJECT")
-    draw_settings = staticmethod(_draw_radius)
-    draw_cursor = staticmethod(_draw_brush_circle)
 
 
 class ObjectBox(MaskTool, bpy.types.WorkSpaceTool):
@@ -82,7 +83,6 @@ class ObjectBox(MaskTool, bpy.types.WorkSpaceTool):
     bl_label = "Object Box"
     bl_description = "Drag a box around the object in the reference; it removes what was drawn before"
     bl_icon = "ops.generic.select_box"
-    bl_cursor = "CROSSHAIR"
     bl_keymap = (("orbit_texture.mask_box", _PRESS, None),)
 
 

@@ -2,6 +2,7 @@
 
 Drawing:
 
+- ``shaders.py`` compiles our shaders, and draws shapes of one colour.
 - ``surface_shader.py`` draws images over an object's surface. ``confidence_overlay.py`` and
   ``compare_overlay.py`` use it.
 - ``image_overlay.py`` draws a flat image, and ``image_placement.py`` computes where it covers a mesh.

@@ -1,14 +1,13 @@
-"""Draws an image flat into a viewport."""
-
-from functools import cache
+"""Draws an image flat into a viewport or an Image Editor."""
 
 import bpy
 import gpu
 from gpu_extras.batch import batch_for_shader
 
 from .image_placement import Rectangle
+from .shaders import ShaderProgram, compile_program
 
-_IMAGE_VERTEX_SHADER = """
+_VERTEX_SHADER = """
 void main() {
     texel = uv;
     gl_Position = matrix * vec4(position, 0.0, 1.0);
@@ -32,7 +31,6 @@ def draw_image(image: bpy.types.Image, rectangle: Rectangle, opacity: float = 1.
         rectangle: in the viewport's pixels.
         opacity: 0..1, multiplied with the image's alpha.
     """
-    shader = _shader()
     left, bottom, width, height = rectangle
     corners = [
         (left, bottom),
@@ -40,31 +38,54 @@ def draw_image(image: bpy.types.Image, rectangle: Rectangle, opacity: float = 1.
         (left, bottom + height),
         (left + width, bottom + height),
     ]
+    gpu.state.depth_test_set("NONE")
+    draw_texture(_IMAGE_PROGRAM, gpu.texture.from_image(image), corners, opacity=opacity)
+
+
+def make_program(name: str, fragment: str, *constants: tuple[str, str]) -> ShaderProgram:
+    """A program for :func:`draw_texture`.
+
+    Args:
+        name: of the program.
+        fragment: GLSL source that reads ``image`` at ``texel`` and writes ``color``.
+        constants: type and name of each constant that it reads.
+    """
+    return ShaderProgram(
+        name,
+        _VERTEX_SHADER,
+        fragment,
+        attributes=(("VEC2", "position"), ("VEC2", "uv")),
+        smooth=(("VEC2", "texel"),),
+        constants=(("MAT4", "matrix"), *constants),
+    )
+
+
+def draw_texture(
+    program: ShaderProgram,
+    texture: gpu.types.GPUTexture,
+    corners: list[tuple[float, float]],
+    **constants: float,
+) -> None:
+    """Draws a texture with alpha into the bound framebuffer, with the current projection and model-view
+    matrices.
+
+    Args:
+        program: of :func:`make_program`.
+        corners: lower left, lower right, upper left and upper right corner of the image.
+        constants: a value for each constant of the program.
+    """
+    shader = compile_program(program)
     batch = batch_for_shader(
         shader, "TRI_STRIP", {"position": corners, "uv": [(0, 0), (1, 0), (0, 1), (1, 1)]}
     )
-    gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("ALPHA")
     shader.bind()
     shader.uniform_float("matrix", gpu.matrix.get_projection_matrix() @ gpu.matrix.get_model_view_matrix())
-    shader.uniform_float("opacity", opacity)
-    shader.uniform_sampler("image", gpu.texture.from_image(image))
+    for name, value in constants.items():
+        shader.uniform_float(name, value)
+    shader.uniform_sampler("image", texture)
     batch.draw(shader)
     gpu.state.blend_set("NONE")
 
 
-@cache
-def _shader() -> gpu.types.GPUShader:
-    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_image")
-    interface.smooth("VEC2", "texel")
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "matrix")
-    info.push_constant("FLOAT", "opacity")
-    info.sampler(0, "FLOAT_2D", "image")
-    info.vertex_in(0, "VEC2", "position")
-    info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(interface)
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_IMAGE_VERTEX_SHADER)
-    info.fragment_source(_IMAGE_FRAGMENT_SHADER)
-    return gpu.shader.create_from_info(info)
+_IMAGE_PROGRAM = make_program("orbit_texture_image", _IMAGE_FRAGMENT_SHADER, ("FLOAT", "opacity"))

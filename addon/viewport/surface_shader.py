@@ -1,14 +1,13 @@
 """Draws images over an object's surface in the viewports, from a copy of its triangles on the GPU. Nothing in
 the file is changed for that."""
 
-from functools import cache
-
 import bpy
 import gpu
 import numpy as np
 from bpy.app.handlers import persistent
 
 from ..objects import mesh_io
+from .shaders import ShaderProgram, compile_program
 
 _SURFACE_VERTEX_SHADER = """
 void main() {
@@ -37,7 +36,7 @@ def draw_on_surface(
         return
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.blend_set("ALPHA")
-    shader = _shader(fragment, tuple(images))
+    shader = compile_program(_make_program(fragment, tuple(images)))
     shader.bind()
     shader.uniform_float("matrix", matrix @ obj.matrix_world)
     for name, image in images.items():
@@ -84,21 +83,15 @@ def _corner_normals(positions: np.ndarray) -> np.ndarray:
     return np.repeat(normals, 3, axis=0)
 
 
-@cache
-def _shader(fragment: str, images: tuple[str, ...]) -> gpu.types.GPUShader:
-    interface = gpu.types.GPUStageInterfaceInfo("orbit_texture_surface")
-    interface.smooth("VEC2", "texel")
-    info = gpu.types.GPUShaderCreateInfo()
-    info.push_constant("MAT4", "matrix")
-    for slot, name in enumerate(images):
-        info.sampler(slot, "FLOAT_2D", name)
-    info.vertex_in(0, "VEC3", "position")
-    info.vertex_in(1, "VEC2", "uv")
-    info.vertex_out(interface)
-    info.fragment_out(0, "VEC4", "color")
-    info.vertex_source(_SURFACE_VERTEX_SHADER)
-    info.fragment_source(fragment)
-    return gpu.shader.create_from_info(info)
+def _make_program(fragment: str, images: tuple[str, ...]) -> ShaderProgram:
+    return ShaderProgram(
+        "orbit_texture_surface",
+        _SURFACE_VERTEX_SHADER,
+        fragment,
+        attributes=(("VEC3", "position"), ("VEC2", "uv")),
+        smooth=(("VEC2", "texel"),),
+        images=images,
+    )
 
 
 @persistent
@@ -114,4 +107,3 @@ def register() -> None:
 def unregister() -> None:
     bpy.app.handlers.depsgraph_update_post.remove(_drop_changed_batches)
     _batches.clear()
-    _shader.cache_clear()
