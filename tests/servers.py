@@ -34,6 +34,7 @@ def import_client():
 
 
 client = import_client()
+JobRequest = importlib.import_module("orbit_texture_tree.addon.jobs.request").JobRequest
 api = types.SimpleNamespace(
     **{
         name: importlib.import_module(f"orbit_texture_tree.backend.api.{name}")
@@ -149,7 +150,9 @@ class Watcher:
         equal job has finished before are not repeated."""
         job_id = job_id or new_id()
         reference = job_id.encode() if reference is None else reference
-        self.client.submit(job_id, name, lambda: mesh or triangle_soup(), reference, api.settings.Settings())
+        self.client.submit(
+            JobRequest(job_id, name, lambda: mesh or triangle_soup(), reference, api.settings.Settings())
+        )
         return job_id
 
     def of(self, job_id: str) -> list:

@@ -13,6 +13,7 @@ from ...backend.api import paths
 from ...backend.api.errors import OrbitError, StorageError
 from ...backend.api.job import Result
 from ..jobs.client import Client
+from ..jobs.request import JobRequest
 from ..objects import mesh_io
 from .rules import Plan
 from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, find_doubt
@@ -70,13 +71,15 @@ def _submit(client: Client, obj: bpy.types.Object, plan: Plan) -> str:
     mesh_io.check_object(obj)
     job, target = uuid4().hex, mesh_io.read_mesh(obj)
     client.submit(
-        job,
-        obj.name_full,
-        target.mesh_data,
-        plan.reference_of(obj),
-        plan.settings_of(obj),
-        mask=plan.mask_of(obj),
-        check_reference=True,
+        JobRequest(
+            job,
+            obj.name_full,
+            target.mesh_data,
+            plan.reference_of(obj),
+            plan.settings_of(obj),
+            mask=plan.mask_of(obj),
+            check_reference=True,
+        )
     )
     return job
 

@@ -18,7 +18,7 @@ import numpy as np
 from ...backend.api.errors import InvalidImage, InvalidSettings
 from ...backend.api.settings import Settings
 from ..jobs import reference
-from ..jobs.client import Reference
+from ..jobs.request import Reference
 from ..objects import region
 
 SETTING_NAMES = tuple(entry.name for entry in fields(Settings))

@@ -6,17 +6,14 @@ No bpy here, nor in the modules it uses, so that the client also runs in a plain
 
 import contextlib
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ...backend.api.errors import OrbitError
 from ...backend.api.events import JobEvent
-from ...backend.api.job import Kept, MeshData
-from ...backend.api.settings import Settings
-from .client_thread import ClientThread, Reference
+from .client_thread import ClientThread
+from .request import JobRequest
 from .server_process import ServerProcess
 
 
@@ -56,32 +53,10 @@ class Client:
             self._thread.start()
         self._thread.post(self._thread.try_again)
 
-    def submit(
-        self,
-        job_id: str,
-        name: str,
-        mesh: Callable[[], MeshData],
-        reference: Reference,
-        settings: Settings,
-        kept: Kept | None = None,
-        mask: Reference | None = None,
-        check_reference: bool = False,
-        strokes: Callable[[], np.ndarray] | None = None,
-    ) -> None:
-        """Starts a job.
-
-        Args:
-            mesh: makes the mesh, on the client's thread. Do not touch the arrays behind it, or the reference,
-                after this call.
-            kept: the texture of which only a region is repainted.
-            mask: which pixels of the reference show the object; pixels are (H, W) uint8.
-            check_reference: only find the object and the view.
-            strokes: makes the strokes that correct the mask, on the client's thread.
-
-        A mesh that cannot be made, a reference that cannot be read and every other error becomes a ``FAILED``
-        event.
-        """
-        self._post("submit", job_id, name, mesh, reference, settings, kept, mask, check_reference, strokes)
+    def submit(self, request: JobRequest) -> None:
+        """Starts a job. A mesh that cannot be made, a reference that cannot be read and every other error
+        becomes a ``FAILED`` event."""
+        self._post("submit", request)
 
     def download(self, job_id: str, model: str) -> None:
         """Starts a job that downloads a model's weights; the user has agreed to it. Its result is empty."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import zmq
 
 from ...backend.api import wire
@@ -16,7 +15,6 @@ from ...backend.api.call_queue import CallQueue
 from ...backend.api.connection import Connection
 from ...backend.api.errors import (
     Cancelled,
-    InvalidImage,
     NoWorker,
     OrbitError,
     OutOfMemory,
@@ -24,14 +22,10 @@ from ...backend.api.errors import (
     VersionMismatch,
 )
 from ...backend.api.events import JobEvent, State
-from ...backend.api.job import Job, Kept, MeshData, Result
-from ...backend.api.settings import Settings
+from ...backend.api.job import Result
+from .request import JobRequest
 from .server_link import ServerLink
 from .server_process import ServerProcess
-
-Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
-"""A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or a function that makes the pixels
-on the client's thread."""
 
 _GIVE_UP_SECONDS = 30.0
 """Without any answer from a server for this long, the thread gives up and reports an error."""
@@ -111,29 +105,15 @@ class ClientThread(threading.Thread):
 
     # Requests of the main thread
 
-    def submit(
-        self,
-        job_id: str,
-        name: str,
-        mesh: Callable[[], MeshData],
-        reference: Reference,
-        settings: Settings,
-        kept: Kept | None,
-        mask: Reference | None,
-        check_reference: bool,
-        strokes: Callable[[], np.ndarray] | None,
-    ) -> None:
+    def submit(self, request: JobRequest) -> None:
         try:
-            pixels = _read_pixels(reference, "reference image")
-            mask = None if mask is None else _read_pixels(mask, "mask")
-            drawn = strokes() if strokes else None
-            job = Job(job_id, name, mesh(), pixels, settings, kept, mask, check_reference, drawn)
-            self._submit(job_id, wire.pack("submit", job.body(), job.arrays()))
+            job = request.make_job()
+            self._submit(job.id, wire.pack("submit", job.body(), job.arrays()))
         except OrbitError as error:
-            self._emit(JobEvent(job_id, State.FAILED, error=error))
+            self._emit(JobEvent(request.job_id, State.FAILED, error=error))
         except Exception as error:  # one broken job must not end the others
             traceback.print_exc()
-            self._emit(JobEvent(job_id, State.FAILED, error=_describe_failure(error)))
+            self._emit(JobEvent(request.job_id, State.FAILED, error=_describe_failure(error)))
 
     def download(self, job_id: str, model: str) -> None:
         self._submit(job_id, wire.pack("download", {"job": job_id, "model": model}))
@@ -352,27 +332,3 @@ def _describe_failure(error: Exception) -> OrbitError:
     return OrbitError(
         f"The mesh could not be sent ({type(error).__name__}: {error}). Please report this.", "retry"
     )
-
-
-def _read_pixels(reference: Reference, what: str) -> np.ndarray:
-    if isinstance(reference, np.ndarray):
-        pixels = reference
-    elif isinstance(reference, bytes):
-        pixels = np.frombuffer(reference, np.uint8)
-    elif callable(reference):
-        pixels = reference()
-    else:
-        try:
-            pixels = np.fromfile(reference, np.uint8)
-        except OSError as error:
-            raise InvalidImage(
-                f"The {what} {reference} cannot be read ({error.strerror or error}). Choose another file."
-            ) from error
-    if pixels.nbytes > wire.MAX_FRAME:
-        raise InvalidImage(
-            f"The {what} has {pixels.nbytes / 2**20:,.0f} MiB and the limit is "
-            f"{wire.MAX_FRAME >> 20} MiB. Scale it down."
-        )
-    if pixels.size == 0:
-        raise InvalidImage(f"The {what} is empty. Choose another file.")
-    return pixels

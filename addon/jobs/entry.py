@@ -12,7 +12,7 @@ from ...backend.api.settings import Settings
 from ..objects import identity
 from ..objects.mask_correction import MaskCorrection
 from ..objects.snapshot import TargetMesh
-from .client import Reference
+from .request import Reference
 
 
 @dataclass

@@ -20,9 +20,10 @@ from ..objects.region import RegionRepaint
 from ..objects.snapshot import TargetMesh
 from ..setup import weights
 from . import previews
-from .client import Client, Reference
+from .client import Client
 from .entry import JobEntry
 from .reference import find_correction
+from .request import JobRequest, Reference
 
 
 class Queue:
@@ -157,14 +158,16 @@ class Queue:
         self._checks[job] = on_event
         client = self._get_client()
         client.submit(
-            job,
-            name,
-            target.mesh_data,
-            reference,
-            settings,
-            mask=correction and correction.mask,
-            strokes=correction and correction.rasterize,
-            check_reference=True,
+            JobRequest(
+                job,
+                name,
+                target.mesh_data,
+                reference,
+                settings,
+                mask=correction and correction.mask,
+                strokes=correction and correction.rasterize,
+                check_reference=True,
+            )
         )
         client.order([job])
         return job
@@ -399,14 +402,16 @@ class Queue:
         entry.error, entry.is_pending_stored = None, False
         correction = entry.correction
         self._get_client().submit(
-            entry.job,
-            entry.name,
-            entry.target.mesh_data,
-            entry.reference,
-            entry.settings,
-            entry.kept,
-            correction.mask if correction else entry.mask,
-            strokes=correction and correction.rasterize,
+            JobRequest(
+                entry.job,
+                entry.name,
+                entry.target.mesh_data,
+                entry.reference,
+                entry.settings,
+                entry.kept,
+                correction.mask if correction else entry.mask,
+                correction and correction.rasterize,
+            )
         )
 
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 from ...backend.api.errors import InvalidImage
 from ..objects import mask_correction
 from ..objects.mask_correction import MaskCorrection
-from .client import Reference
+from .request import Reference
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """Suffixes of the files that may be a reference."""

@@ -15,7 +15,7 @@ from backend.paint.orbitpainter import painter
 from backend.paint.orbitpainter.layouts import plan_passes
 from backend.paint.orbitpainter.model import ModelCard
 from tests.meshes import job, knot, mesh_data
-from tests.servers import Watcher, api, end_server, new_id, triangle_soup
+from tests.servers import JobRequest, Watcher, api, end_server, new_id, triangle_soup
 
 
 def blank_image() -> np.ndarray:
@@ -88,7 +88,7 @@ def test_every_progress_event_carries_the_device_and_its_memory(tmp_path):
         ):
             job_id = new_id()
             watcher.client.submit(
-                job_id, "paint=sleep:0.2", triangle_soup, b"picture" + job_id.encode(), settings
+                JobRequest(job_id, "paint=sleep:0.2", triangle_soup, b"picture" + job_id.encode(), settings)
             )
             watcher.final(job_id, seconds=300)
             devices_seen = [event.device for event in watcher.of(job_id) if event.stage]

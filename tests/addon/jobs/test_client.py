@@ -15,7 +15,19 @@ import psutil
 import pytest
 
 from tests.pipelines.scripted import STAGES
-from tests.servers import PYTHON, ROOT, SCRIPTED, Peer, Server, Watcher, api, new_id, triangle_soup, wait_for
+from tests.servers import (
+    PYTHON,
+    ROOT,
+    SCRIPTED,
+    JobRequest,
+    Peer,
+    Server,
+    Watcher,
+    api,
+    new_id,
+    triangle_soup,
+    wait_for,
+)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
@@ -92,7 +104,7 @@ def test_a_mesh_that_cannot_be_made_fails_only_its_own_job(watchers):
     watcher = watchers()
     before, broken = watcher.submit(), [new_id(), new_id()]
     for job_id, mesh in zip(broken, (raise_memory_error, raise_invalid_mesh), strict=True):
-        watcher.client.submit(job_id, "broken", mesh, b"image", api.settings.Settings())
+        watcher.client.submit(JobRequest(job_id, "broken", mesh, b"image", api.settings.Settings()))
     after = watcher.submit()
     assert [watcher.final(job_id).error.code for job_id in broken] == ["out_of_memory", "invalid_mesh"]
     assert watcher.final(broken[1]).error.message == "This mesh is a test."
@@ -130,8 +142,9 @@ def test_no_client_call_blocks_the_main_thread_even_if_the_server_is_stuck(watch
     try:
         for _ in range(20):
             job_id = new_id()
+            request = JobRequest(job_id, "x", lambda: mesh, b"image", api.settings.Settings())
             calls = (
-                partial(watcher.client.submit, job_id, "x", lambda: mesh, b"image", api.settings.Settings()),
+                partial(watcher.client.submit, request),
                 watcher.client.poll,
                 partial(watcher.client.cancel, job_id),
                 partial(watcher.client.discard, job_id),
@@ -380,7 +393,9 @@ def test_a_mask_travels_with_its_job_and_one_that_is_missing_fails_it(watchers, 
         tmp_path / "none.png",
     ):
         job_id = new_id()
-        watcher.client.submit(job_id, "masked", triangle_soup, job_id.encode(), settings, mask=mask)
+        watcher.client.submit(
+            JobRequest(job_id, "masked", triangle_soup, job_id.encode(), settings, mask=mask)
+        )
         event = watcher.final(job_id)
         if event.error:
             assert (event.error.code, mask.name) == ("invalid_image", "none.png")
@@ -392,7 +407,7 @@ def test_a_mask_travels_with_its_job_and_one_that_is_missing_fails_it(watchers, 
 def test_a_doubtful_view_arrives_with_its_candidates(watchers):
     watcher, job_id = watchers(), new_id()
     settings = api.settings.Settings(on_doubt="stop")
-    watcher.client.submit(job_id, "register=doubt", triangle_soup, job_id.encode(), settings)
+    watcher.client.submit(JobRequest(job_id, "register=doubt", triangle_soup, job_id.encode(), settings))
     error = watcher.final(job_id).error
     assert isinstance(error, api.errors.DoubtfulView)
     assert error.candidates[0]["azimuth"] == 30

@@ -12,7 +12,7 @@ import pytest
 import trimesh
 from PIL import Image, ImageDraw
 
-from tests.servers import Watcher, api, new_id
+from tests.servers import JobRequest, Watcher, api, new_id
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
@@ -60,7 +60,7 @@ def test_a_job_continues_after_a_cancellation_and_a_kill_in_every_real_stage(wat
     # A large texture, so that even the last stage is still running when the test has heard that it began.
     job_id, settings = new_id(), api.settings.Settings(texture_size=4096, voxel_resolution=128)
     folder = watcher.run_directory / "jobs" / job_id
-    watcher.client.submit(job_id, "torus", torus, ring(), settings)
+    watcher.client.submit(JobRequest(job_id, "torus", torus, ring(), settings))
     finished, waits = {}, {}
     for stage in REAL_STAGES:
         watcher.until(job_id, "running", stage=stage)
@@ -102,7 +102,7 @@ def test_a_job_continues_after_a_cancellation_and_a_kill_in_every_real_stage(wat
 def test_a_check_comes_back_through_the_worker_and_its_texture_reuses_its_stages(watcher):
     settings, jobs = api.settings.Settings(texture_size=1024), watcher.run_directory / "jobs"
     check, texture = new_id(), new_id()
-    watcher.client.submit(check, "torus", torus, ring(), settings, check_reference=True)
+    watcher.client.submit(JobRequest(check, "torus", torus, ring(), settings, check_reference=True))
     result = watcher.final(check).result
     assert set(result.report["seconds"]) == {"register"}
     mask = np.asarray(Image.open(io.BytesIO(bytes(result.textures["mask"]))))
@@ -110,7 +110,7 @@ def test_a_check_comes_back_through_the_worker_and_its_texture_reuses_its_stages
     for number in range(len(result.report["candidates"])):
         candidate = Image.open(io.BytesIO(bytes(result.textures[f"candidate.{number}"])))
         assert (candidate.mode, candidate.size) == ("RGBA", (256, 256))
-    watcher.client.submit(texture, "torus", torus, ring(), settings)
+    watcher.client.submit(JobRequest(texture, "torus", torus, ring(), settings))
     watcher.until(texture, "running", stage="render")
     registered = [(jobs / job / "register.npz").read_bytes() for job in (check, texture)]
     assert registered[0] == registered[1]
@@ -118,7 +118,7 @@ def test_a_check_comes_back_through_the_worker_and_its_texture_reuses_its_stages
 
 def test_a_worker_stops_at_a_doubtful_view(watcher):
     job_id, settings = new_id(), api.settings.Settings(texture_size=1024, on_doubt="stop")
-    watcher.client.submit(job_id, "ball", ball, disc(), settings)
+    watcher.client.submit(JobRequest(job_id, "ball", ball, disc(), settings))
     error = watcher.final(job_id).error
     assert isinstance(error, api.errors.DoubtfulView)
     assert error.candidates
