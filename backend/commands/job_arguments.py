@@ -1,0 +1,72 @@
+"""The arguments that describe a job: mesh, reference, mask, settings, and a texture to keep."""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from ..api.errors import InvalidSettings
+from ..api.settings import Settings
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that describe a job."""
+    parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
+    parser.add_argument("--image", type=Path, required=True, help="reference image")
+    add_mask_and_settings(parser)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="TEXTURE",
+        help="repaint only a region of this texture: a base color on the mesh's UV map, or a folder with all "
+        "maps, as written by 'bake'",
+    )
+    parser.add_argument(
+        "--region",
+        type=Path,
+        metavar="MASK",
+        help="image on the UV map, black where the texture is kept unchanged",
+    )
+
+
+def add_mask_and_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the reference's mask, and an option per field of :class:`Settings`."""
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="image of the reference's size, bright where that shows the object; found automatically if not "
+        "given",
+    )
+    for field in fields(Settings):
+        kind = float if field.default is None else type(field.default)
+        if kind is bool:
+            parser.add_argument(
+                f"--{field.name.replace('_', '-')}", action="store_true", help=field.metadata["doc"]
+            )
+            continue
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=kind,
+            default=field.default,
+            choices=field.metadata["choices"] or None,
+            help=field.metadata["doc"],
+        )
+
+
+def read_kept(options: argparse.Namespace):
+    """The earlier texture and the region to repaint, a :class:`backend.api.job.Kept`; None if the whole
+    texture is new.
+
+    Raises:
+        OrbitError: only one of the two is given, or a file cannot be used.
+    """
+    from .. import local
+
+    if (options.keep is None) != (options.region is None):
+        raise InvalidSettings("Give both --keep and --region, or neither.")
+    return local.read_kept(options.keep, options.region) if options.keep else None
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """The settings from the command line."""
+    return Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})

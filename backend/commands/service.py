@@ -1,0 +1,78 @@
+"""Commands of the server that Blender uses, and the doctor."""
+
+import argparse
+from pathlib import Path
+
+from ..api import paths
+
+
+def add_commands(commands) -> None:
+    """Adds the parsers of these commands."""
+    add_doctor(commands)
+    add_serve(commands)
+    add_stop(commands)
+    add_worker(commands)
+
+
+def add_doctor(commands) -> None:
+    parser = commands.add_parser("doctor", help="report what is installed, what is missing and how to fix it")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(command=doctor)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from ..doctor import main
+
+    return main(options.json)
+
+
+def add_serve(commands) -> None:
+    parser = commands.add_parser("serve", help="run the server that accepts jobs from Blender")
+    parser.add_argument(
+        "--run-dir", type=Path, default=paths.run_directory(), help="folder of its files (%(default)s)"
+    )
+    parser.add_argument(
+        "--idle-seconds",
+        type=float,
+        default=600.0,
+        help="exit after this many seconds without clients and jobs (%(default)s)",
+    )
+    add_pipeline(parser)
+    parser.add_argument("--replace", action="store_true", help="first stop the server that runs there")
+    parser.set_defaults(command=serve)
+
+
+def serve(options: argparse.Namespace) -> None:
+    from ..service.server import serve
+
+    serve(options.run_dir.resolve(), options.idle_seconds, options.pipeline, options.replace)
+
+
+def add_stop(commands) -> None:
+    parser = commands.add_parser("stop", help="stop the running server; the next server continues its jobs")
+    parser.set_defaults(command=stop)
+
+
+def stop(options: argparse.Namespace) -> None:
+    from ..service.server import stop_running_server
+
+    stop_running_server(paths.run_directory())
+
+
+def add_worker(commands) -> None:
+    parser = commands.add_parser("worker", help="internal: started by 'serve'")
+    add_pipeline(parser)
+    parser.set_defaults(command=worker)
+
+
+def worker(options: argparse.Namespace) -> None:
+    from ..service.worker import main
+
+    main(options.pipeline)
+
+
+def add_pipeline(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that lets tests replace the pipeline."""
+    parser.add_argument(
+        "--pipeline", default="backend.pipeline:run", help="the texturing function, as module:function"
+    )
