@@ -19,6 +19,7 @@ from ...backend.api.errors import InvalidImage, InvalidSettings
 from ...backend.api.settings import Settings
 from ..jobs import reference
 from ..jobs.request import Reference
+from ..jobs.submission import JobInputs
 from ..objects import region
 
 SETTING_NAMES = tuple(entry.name for entry in fields(Settings))
@@ -83,6 +84,16 @@ class Plan:
     rules: tuple[Rule, ...] = ()
     marked: np.ndarray | None = None
     mask: Callable[[], Reference] | None = None
+
+    def inputs_of(self, obj: bpy.types.Object) -> JobInputs:
+        """Everything that an object's job needs.
+
+        Raises:
+            OrbitError: as for the methods below.
+        """
+        return JobInputs(
+            self.reference_of(obj), self.settings_of(obj), self.repaint_of(obj), self.mask_of(obj)
+        )
 
     def repaint_of(self, obj: bpy.types.Object) -> region.RegionRepaint | None:
         """The region of an object's take to repaint; None for a whole new texture.

@@ -70,7 +70,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
     objects = list(objects)
     for note in plan.list_unused_rules(objects):
         listener({"event": "note", "message": note})
-    entries = queue.add_each(objects, plan.reference_of, plan.settings_of, plan.repaint_of, plan.mask_of)
+    entries = queue.add_each(objects, plan.inputs_of)
     return _run(entries, lambda entry: _outcome(entry, objects), listener, keep)
 
 

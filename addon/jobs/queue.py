@@ -1,29 +1,23 @@
 """All jobs, as Blender's main thread sees them. The buttons, the command line and the tests all use
 :data:`queue`."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
 
 import bpy
-from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api import paths
 from ...backend.api.errors import Cancelled, InvalidTarget, OrbitError
 from ...backend.api.events import JobEvent, State
-from ...backend.api.settings import Settings
-from ..checks import estimate
-from ..objects import identity, mask_correction, mesh_io, takes
-from ..objects.mask_correction import MaskCorrection
-from ..objects.region import RegionRepaint
-from ..objects.snapshot import TargetMesh
+from ..objects import identity, mesh_io, takes
 from ..setup import weights
-from . import previews
+from . import pending, previews, submission
+from .apply_result import apply_result, find_obstacle
 from .client import Client
 from .entry import JobEntry
-from .reference import find_correction
-from .request import JobRequest, Reference
+from .request import JobRequest
+from .submission import JobInputs
 
 
 class Queue:
@@ -72,34 +66,13 @@ class Queue:
 
     # Commands
 
-    def add(
-        self,
-        objects: list[bpy.types.Object],
-        reference: Reference,
-        settings: Settings,
-        repaint: RegionRepaint | None = None,
-        mask: Reference | None = None,
-    ) -> JobEntry:
+    def add(self, objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntry:
         """Starts a job for objects that share one mesh: the first is read, and all get the take.
-
-        Args:
-            repaint: given if only a region of a take is repainted.
-            mask: which pixels of the reference show the object; None if that is to be found.
 
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = JobEntry(objects[0].name_full, settings, reference=reference, mask=mask)
-        if repaint:
-            entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
-        self._read_mesh(entry, objects[0])
-        dropped = mask_correction.drop_unfit_correction(objects[0])
-        entry.correction = find_correction(objects[0], reference) if mask is None else None
-        if dropped:
-            entry.target = replace(entry.target, notes=(*entry.target.notes, dropped))
-        entry.keys = tuple(map(identity.key_of, objects))
-        for obj in objects:
-            obj.orbit_texture.last = json.dumps(settings.to_dict())
+        entry = submission.prepare_entry(objects, inputs)
         self._dismiss_settled(entry.keys)
         self.entries.append(entry)
         self._submit(entry)
@@ -108,69 +81,31 @@ class Queue:
     def add_each(
         self,
         objects: Iterable[bpy.types.Object],
-        reference_of: Callable[[bpy.types.Object], Reference],
-        settings_of: Callable[[bpy.types.Object], Settings],
-        repaint_of: Callable[[bpy.types.Object], RegionRepaint | None] = lambda obj: None,
-        mask_of: Callable[[bpy.types.Object], Reference | None] = lambda obj: None,
+        inputs_of: Callable[[bpy.types.Object], JobInputs],
     ) -> list[JobEntry]:
         """Starts a job per mesh. An object that cannot be textured gets an entry with the error, and does not
         stop the others.
 
         Args:
-            reference_of: the reference for an object; may raise an :class:`OrbitError`.
-            settings_of: how to texture an object; may raise one too.
-            repaint_of: the region of an object's take to repaint, None for a whole new texture; may raise one
-                too.
-            mask_of: which pixels of an object's reference show it, None if that is to be found; may raise one
-                too.
+            inputs_of: what an object's job needs; may raise an :class:`OrbitError`.
         """
-        groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
-        for obj in objects:
-            groups.setdefault(obj.data or obj, []).append(obj)
-        entries = [
-            self._add_or_fail(group, reference_of, settings_of, repaint_of, mask_of)
-            for group in groups.values()
-        ]
+        entries = [self._add_or_fail(group, inputs_of) for group in submission.group_by_mesh(objects)]
         batch = uuid4().hex
         for entry in entries:
             entry.batch = batch
         return entries
 
-    def check_reference(
-        self,
-        name: str,
-        target: TargetMesh,
-        reference: Reference,
-        settings: Settings,
-        correction: MaskCorrection | None,
-        on_event: Callable[[JobEvent], None],
-    ) -> str:
+    def check_reference(self, request: JobRequest, on_event: Callable[[JobEvent], None]) -> None:
         """Starts a job that only finds the object and the view of a reference, before all waiting jobs. It
         gets no entry.
 
         Args:
             on_event: called by :meth:`poll` with each event of the job.
-
-        Returns:
-            The job's id.
         """
-        job = uuid4().hex
-        self._checks[job] = on_event
+        self._checks[request.job_id] = on_event
         client = self._get_client()
-        client.submit(
-            JobRequest(
-                job,
-                name,
-                target.mesh_data,
-                reference,
-                settings,
-                mask=correction and correction.mask,
-                strokes=correction and correction.rasterize,
-                check_reference=True,
-            )
-        )
-        client.order([job])
-        return job
+        client.submit(replace(request, check_reference=True))
+        client.order([request.job_id])
 
     def discard_check(self, job: str) -> None:
         """Ends a job of :meth:`check_reference`, and deletes its finished stages."""
@@ -198,7 +133,7 @@ class Queue:
                 on_check(event)
         ready = [entry for entry in self.entries if entry.result and not entry.is_settled]
         for entry in ready:
-            entry.obstacle = self._find_obstacle(entry)
+            entry.obstacle = find_obstacle(entry)
         if entry := next((entry for entry in ready if not entry.obstacle), None):
             # Called with True, the operator makes an undo step, as if the user had pressed a button; changes
             # made by a timer have none.
@@ -210,28 +145,8 @@ class Queue:
         Raises:
             OrbitError: the result no longer fits; nothing was changed and the result is kept for a retry.
         """
-        try:
-            objects = [obj for key in entry.keys if (obj := identity.find(key))]
-            target = entry.target or mesh_io.read_mesh(objects[0], entry.own_topology, entry.layer)
-            if mesh_io.topology_fingerprint(objects[0], target) != entry.target_topology:
-                raise InvalidTarget(
-                    f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
-                    "texture does not fit. Undo the change and retry, or texture it again.",
-                    fix="retry",
-                )
-            objects = [obj for obj in objects if obj.data == objects[0].data]
-            takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail)
-        except OrbitError as error:
-            entry.error = error
-            raise
-        for obj in objects:
-            obj.orbit_texture.takes[-1].job = entry.job
-        objects[0].orbit_texture.pending = ""
+        apply_result(entry)
         self._unsaved[entry.job] = entry.keys[0]
-        entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
-        estimate.learn_pace(entry.report)
-        entry.result = entry.target = entry.fallback = entry.reference = None
-        entry.mask = entry.kept = entry.correction = None
 
     def cancel(self, entry: JobEntry) -> None:
         """Stops a job; its entry is settled when the server confirms. A result that waits to be applied is
@@ -276,7 +191,7 @@ class Queue:
             raise InvalidTarget(
                 f"'{entry.name}' is not in this file. Open the file that contains it, then retry."
             )
-        self._read_mesh(entry, obj)
+        submission.read_target(entry, obj)
         self._submit(entry)
 
     def dismiss(self, entry: JobEntry) -> None:
@@ -305,29 +220,15 @@ class Queue:
 
     def recover(self) -> None:
         """Adds the jobs that the open file's objects were waiting for when it was saved."""
-        for obj in bpy.data.objects:
-            if not obj.orbit_texture.pending:
-                continue
-            record = json.loads(obj.orbit_texture.pending)
-            known = self.find(record["job"])
-            if record["job"] in self._resubmitted or (known and not known.applied):
+        for entry in pending.read_pending():
+            known = self.find(entry.job)
+            if entry.job in self._resubmitted or (known and not known.applied):
                 continue
             if known:
                 # The file was reverted to its state before the take.
                 self.entries.remove(known)
-            keys = tuple(identity.ObjectKey(key, 0) for key in record["objects"])
-            self.entries.append(
-                JobEntry(
-                    obj.name,
-                    Settings.from_dict(record["settings"]),
-                    keys,
-                    topology=record["topology"],
-                    own_topology=record["own_topology"],
-                    layer=record.get("layer", ""),
-                    event=JobEvent(record["job"], State.QUEUED),
-                )
-            )
-            self._get_client().follow([record["job"]])
+            self.entries.append(entry)
+            self._get_client().follow([entry.job])
 
     def restart_server(self) -> None:
         """Ends the server, however stuck it is, and starts a new one. Its jobs continue where they were."""
@@ -347,7 +248,7 @@ class Queue:
         changed that."""
         for entry in self.entries:
             if entry.keys:
-                self._store_pending(entry)
+                pending.store_pending(entry)
 
     def on_save_post(self) -> None:
         """The saved file holds every take that was applied to its objects, so the server need not keep their
@@ -372,71 +273,16 @@ class Queue:
         self.entries = [next(ordered) if entry.is_queued else entry for entry in self.entries]
         self._get_client().order(entry.job for entry in waiting[:count])
 
-    def _add_or_fail(
-        self,
-        objects: list[bpy.types.Object],
-        reference_of: Callable,
-        settings_of: Callable,
-        repaint_of: Callable,
-        mask_of: Callable,
-    ) -> JobEntry:
+    def _add_or_fail(self, objects: list[bpy.types.Object], inputs_of: Callable) -> JobEntry:
         try:
             mesh_io.check_object(objects[0])
-            obj = objects[0]
-            return self.add(objects, reference_of(obj), settings_of(obj), repaint_of(obj), mask_of(obj))
+            return self.add(objects, inputs_of(objects[0]))
         except OrbitError as error:
             self.entries.append(JobEntry(objects[0].name_full, None, error=error))
             return self.entries[-1]
 
-    @staticmethod
-    def _read_mesh(entry: JobEntry, obj: bpy.types.Object) -> None:
-        if entry.kept:
-            entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer)
-            return
-        entry.target = mesh_io.read_mesh(obj)
-        entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.is_evaluated else None
-        entry.own_topology = False
-
     def _submit(self, entry: JobEntry) -> None:
-        entry.event = JobEvent(uuid4().hex, State.QUEUED)
-        entry.error, entry.is_pending_stored = None, False
-        correction = entry.correction
-        self._get_client().submit(
-            JobRequest(
-                entry.job,
-                entry.name,
-                entry.target.mesh_data,
-                entry.reference,
-                entry.settings,
-                entry.kept,
-                correction.mask if correction else entry.mask,
-                correction and correction.rasterize,
-            )
-        )
-
-    @staticmethod
-    def _store_pending(entry: JobEntry) -> None:
-        """Stores on the objects in the open file their keys, and on the first whether it waits for this
-        job."""
-        for key in entry.keys:
-            if obj := identity.find(key):
-                obj.orbit_texture.id = key.id
-        if obj := identity.find(entry.keys[0]):
-            pending_job = json.loads(obj.orbit_texture.pending or "{}").get("job")
-            if not entry.is_settled:
-                obj.orbit_texture.pending = json.dumps(
-                    {
-                        "job": entry.job,
-                        "objects": [key.id for key in entry.keys],
-                        "settings": entry.settings.to_dict(),
-                        "topology": entry.target_topology,
-                        "own_topology": entry.own_topology,
-                        "layer": entry.layer,
-                    }
-                )
-            elif pending_job == entry.job:
-                obj.orbit_texture.pending = ""
-        entry.is_pending_stored = True
+        self._get_client().submit(submission.make_request(entry))
 
     def _on_event(self, entry: JobEntry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
@@ -447,7 +293,7 @@ class Queue:
             previews.discard(event.job)
         if entry.keys and not entry.is_pending_stored and not event.error:
             # Not earlier: the client's thread has computed the topology while sending the mesh.
-            self._store_pending(entry)
+            pending.store_pending(entry)
         if entry.download:
             entry.applied, entry.error = event.state is State.FINISHED, event.error
             weights.refresh()
@@ -460,22 +306,7 @@ class Queue:
                 entry.result = event.result
         elif event.error:
             entry.error = event.error
-            if obj := identity.find(entry.keys[0]):
-                obj.orbit_texture.pending = ""
-
-    def _find_obstacle(self, entry: JobEntry) -> str:
-        """Why the result cannot be applied right now, "" if it can."""
-        if identity.find(entry.keys[0]) is None:
-            return rpt_("Finished. Open the file that contains '{}' to apply the texture.").format(entry.name)
-        if bpy.context.mode != "OBJECT":
-            return "Finished. Return to Object Mode to apply the texture."
-        blocking = (
-            operator
-            for window in bpy.context.window_manager.windows
-            for operator in window.modal_operators
-            if "BLOCKING" in operator.bl_options
-        )
-        return "Finished. Confirm or cancel the running tool to apply the texture." if any(blocking) else ""
+            pending.clear_pending(entry)
 
     def _dismiss_settled(self, keys: tuple[identity.ObjectKey, ...]) -> None:
         """Dismisses the settled entries of objects that get a new job."""

@@ -6,6 +6,7 @@ import bpy
 from ...backend.api.errors import OrbitError
 from ..jobs import queue_timer, reference
 from ..jobs.queue import queue
+from ..jobs.submission import JobInputs
 from ..objects import mesh_io, region, takes
 from ..viewport import reference_view
 
@@ -60,9 +61,8 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
             bpy.ops.object.mode_set(mode="OBJECT")
         mesh_io.check_object(obj)
         marked = mesh_io.read_selection(obj, take.own_topology) if faces else region.read_mask(obj, take)
-        queue.add(
-            region.objects_showing(obj, take), image, settings, region.prepare_repaint(obj, take, marked)
-        )
+        inputs = JobInputs(image, settings, region.prepare_repaint(obj, take, marked))
+        queue.add(region.objects_showing(obj, take), inputs)
         queue_timer.start()
 
 

@@ -39,7 +39,7 @@ class TextureScene(bpy.types.Operator):
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        entries = queue.add_each(meshes, plan.reference_of, plan.settings_of, mask_of=plan.mask_of)
+        entries = queue.add_each(meshes, plan.inputs_of)
         queue_timer.start()
         for sentence in plan.list_unused_rules(meshes):
             self.report({"WARNING"}, sentence)

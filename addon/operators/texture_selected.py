@@ -5,6 +5,7 @@ import bpy
 from ...backend.api.errors import OrbitError
 from ..jobs import queue_timer, reference
 from ..jobs.queue import queue
+from ..jobs.submission import JobInputs
 from ..viewport import reference_view
 
 
@@ -33,8 +34,7 @@ class TextureSelected(bpy.types.Operator):
             image = reference.from_image(context.scene.orbit_texture.image)
             entries = queue.add_each(
                 context.selected_objects,
-                lambda obj: image,
-                lambda obj: reference_view.settings_with_view(obj, context),
+                lambda obj: JobInputs(image, reference_view.settings_with_view(obj, context)),
             )
         except OrbitError as error:
             self.report({"ERROR"}, error.message)

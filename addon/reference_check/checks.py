@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from uuid import uuid4
 
 import bpy
 import numpy as np
@@ -10,6 +11,7 @@ from ...backend.api.errors import InvalidImage
 from ...backend.api.events import JobEvent, State
 from ..jobs import previews, reference
 from ..jobs.queue import queue
+from ..jobs.request import JobRequest
 from ..objects import mask_correction, mesh_io
 from ..viewport import reference_view
 from .check import Question, ReferenceCheck, identify_mesh, identify_reference, simplify_settings
@@ -83,14 +85,17 @@ class ReferenceChecks:
         if known:
             self._discard(known)
         size = tuple(panel.image.size)
-        check.job = queue.check_reference(
+        check.job = uuid4().hex
+        job = JobRequest(
+            check.job,
             obj.name_full,
-            target,
+            target.mesh_data,
             content,
             settings,
-            correction,
-            lambda event: _on_event(check, event, size),
+            mask=correction and correction.mask,
+            strokes=correction and correction.rasterize,
         )
+        queue.check_reference(job, lambda event: _on_event(check, event, size))
         self.kept.append(check)
         for old in self.kept[:-MAX_KEPT]:
             self._discard(old)

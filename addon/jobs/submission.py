@@ -1,0 +1,95 @@
+"""From objects, and what the user has given for them, to an entry of the queue; and from an entry to what the
+client sends."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import bpy
+
+from ...backend.api.events import JobEvent, State
+from ...backend.api.settings import Settings
+from ..objects import identity, mask_correction, mesh_io
+from ..objects.region import RegionRepaint
+from .entry import JobEntry
+from .reference import find_correction
+from .request import JobRequest, Reference
+
+
+@dataclass(frozen=True)
+class JobInputs:
+    """What a job needs besides the objects.
+
+    Attributes:
+        reference: the image.
+        settings: how to texture the objects.
+        repaint: given if only a region of a take is repainted.
+        mask: which pixels of the reference show the object; None if that is to be found.
+    """
+
+    reference: Reference
+    settings: Settings
+    repaint: RegionRepaint | None = None
+    mask: Reference | None = None
+
+
+def group_by_mesh(objects: Iterable[bpy.types.Object]) -> list[list[bpy.types.Object]]:
+    """The objects in groups that share one mesh."""
+    groups: dict[bpy.types.ID, list[bpy.types.Object]] = {}
+    for obj in objects:
+        groups.setdefault(obj.data or obj, []).append(obj)
+    return list(groups.values())
+
+
+def prepare_entry(objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntry:
+    """The entry of a job for objects that share one mesh: the first is read, and all get the take. They
+    remember the settings.
+
+    Raises:
+        OrbitError: the object cannot be textured; nothing was changed.
+    """
+    first, repaint = objects[0], inputs.repaint
+    entry = JobEntry(first.name_full, inputs.settings, reference=inputs.reference, mask=inputs.mask)
+    if repaint:
+        entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
+    read_target(entry, first)
+    dropped = mask_correction.drop_unfit_correction(first)
+    entry.correction = find_correction(first, inputs.reference) if inputs.mask is None else None
+    if dropped:
+        entry.target = replace(entry.target, notes=(*entry.target.notes, dropped))
+    entry.keys = tuple(map(identity.key_of, objects))
+    for obj in objects:
+        obj.orbit_texture.last = json.dumps(inputs.settings.to_dict())
+    return entry
+
+
+def read_target(entry: JobEntry, obj: bpy.types.Object) -> None:
+    """Reads the mesh that is sent, and the one to send instead if its UV layer cannot be used.
+
+    Raises:
+        OrbitError: the object cannot be textured.
+    """
+    if entry.kept:
+        entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer)
+        return
+    entry.target = mesh_io.read_mesh(obj)
+    entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.is_evaluated else None
+    entry.own_topology = False
+
+
+def make_request(entry: JobEntry) -> JobRequest:
+    """What the client sends, as a new job of the entry."""
+    entry.event = JobEvent(uuid4().hex, State.QUEUED)
+    entry.error, entry.is_pending_stored = None, False
+    correction = entry.correction
+    return JobRequest(
+        entry.job,
+        entry.name,
+        entry.target.mesh_data,
+        entry.reference,
+        entry.settings,
+        entry.kept,
+        correction.mask if correction else entry.mask,
+        correction and correction.rasterize,
+    )
