@@ -76,27 +76,6 @@ def fill_unseen(
     return filled
 
 
-def nearest_by_voxel_steps(edges: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """(N,) int64: the voxel whose colour or label reaches each one first, breadth-first over shared faces
-    (Ink3D 3.3).
-
-    Args:
-        edges: (E, 2) int32 pairs of voxels that share a face.
-        seen: (N,) bool; a seen voxel keeps its own.
-
-    Returns:
-        Indices of seen voxels, -1 where none can be reached.
-    """
-    origin = np.where(seen, np.arange(len(seen)), -1)
-    while True:
-        reach = origin[edges] >= 0
-        frontier = edges[reach[:, 0] & ~reach[:, 1]], edges[reach[:, 1] & ~reach[:, 0]][:, ::-1]
-        giver, taker = np.concatenate(frontier).T
-        if not len(taker):
-            return origin
-        origin[taker] = origin[giver]
-
-
 def _groups(points: np.ndarray, normals: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
     """Groups of places that share a cell and a main direction of the normal: they share the exemplars they
     are mixed from, each with its own weights.

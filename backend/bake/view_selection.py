@@ -76,24 +76,6 @@ def select_views(
     return labels
 
 
-def restrict_to_views(quality: np.ndarray, views: np.ndarray, least: int) -> None:
-    """Gives some views the first claim: voxels that one of them sees well may take only these. In place.
-
-    Ink3D's first-frame lock is ``views`` of the first frame and ``least`` its quality at 60 degrees; its
-    horizontal-first priority is the horizontal orbit's views and a ``least`` of 1.
-
-    Args:
-        quality: (N, T) uint8, see :func:`select_views`.
-        views: (K,) int indices.
-        least: quality 1..255 that counts as well.
-    """
-    others = np.ones(quality.shape[1], bool)
-    others[views] = False
-    claimed = (quality[:, views] >= least).any(axis=1)
-    for view in np.flatnonzero(others):
-        quality[claimed, view] = 0
-
-
 @dataclass(frozen=True)
 class LabelGrid:
     """The seen voxels on one grid, as nodes in Morton order, so that a node's voxels lie in a row.

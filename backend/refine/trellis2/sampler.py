@@ -65,22 +65,3 @@ def denoise(
 def average_velocities(velocities: Sequence[Velocity]) -> Velocity:
     """The mean velocity, for several images at once."""
     return lambda x, noise_level: sum(velocity(x, noise_level) for velocity in velocities) / len(velocities)
-
-
-def guide_velocity(
-    conditional: Velocity,
-    unconditional: Velocity,
-    strength: float,
-    interval: tuple[float, float] = (0.0, 1.0),
-) -> Velocity:
-    """Classifier-free guidance: from the unconditional velocity to the conditional one, and beyond it where
-    the strength is above 1; only the conditional one outside the interval of noise levels (Kynkäänniemi et
-    al. 2024)."""
-
-    def velocity(x: torch.Tensor, noise_level: float) -> torch.Tensor:
-        if strength == 1 or not interval[0] <= noise_level <= interval[1]:
-            return conditional(x, noise_level)
-        without = unconditional(x, noise_level)
-        return without + strength * (conditional(x, noise_level) - without) if strength else without
-
-    return velocity

@@ -14,7 +14,7 @@ from backend.bake.alpha_expansion import (
     expand_labels,
 )
 from backend.bake.contrast_weights import contrast_weights
-from backend.bake.view_selection import ViewSelectionConfig, restrict_to_views, select_views
+from backend.bake.view_selection import ViewSelectionConfig, select_views
 from backend.mesh.voxels import voxelize
 from tests.meshes import knot, surface_of
 
@@ -167,24 +167,3 @@ def test_borders_between_views_avoid_places_where_they_disagree(voxels):
         voxels, quality, 5, contrast_weights(voxels.edges, np.full((len(voxels), 3), 90, np.float32), spread)
     )
     assert fraction_of_border(voxels, careful, inside) < 0.6 * fraction_of_border(voxels, plain, inside)
-
-
-def test_voxels_that_the_first_frame_sees_well_keep_it(voxels):
-    quality = quality_of(voxels, 8, 5)
-    well = quality[:, 0] >= 128
-    restrict_to_views(quality, np.array([0]), 128)
-    chosen = select_views(voxels, quality, 5)
-    assert well.sum() > 1000
-    assert (chosen[well] == 0).all()
-    assert (chosen[~well] > 0).any()
-
-
-def test_an_orbit_with_the_first_claim_leaves_the_others_what_it_does_not_see(voxels):
-    quality = quality_of(voxels, 8, 6)
-    before = quality.copy()
-    restrict_to_views(quality, np.arange(4), 1)
-    chosen = select_views(voxels, quality, 5)
-    first = before[:, :4].any(axis=1)
-    assert (chosen[first] < 4).all()
-    assert np.array_equal(chosen >= 0, before.any(axis=1))
-    assert (chosen[~first & (chosen >= 0)] >= 4).all()
