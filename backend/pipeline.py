@@ -13,7 +13,7 @@ from .api.weights import BIREFNET, find_weights
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
 from .device import find_device
-from .fuse.observations import observe_atlas
+from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
 from .mesh.prepare import clean, prepare
 from .mesh.tiles import atlas_size
@@ -229,10 +229,11 @@ class JobRun:
     def _align_frames(self, progress: ProgressCallback) -> Alignment:
         state, painting = self.state, self.state.painting
         config = AlignConfig(rounds=()) if painting.consistent else AlignConfig()
-        frames, preference = painting.frames, painting.preference
-        return align(
-            state.surface, state.buffers, self.edges, frames, preference, self.winding, progress, config
-        )
+        return align(state.surface, self._painted_views(), painting.frames, progress, config)
+
+    def _painted_views(self) -> PaintedViews:
+        state = self.state
+        return PaintedViews(state.buffers, self.edges, self.winding, state.painting.preference)
 
     def _observe_again(self, arrays: records.Arrays) -> Alignment:
         state = self.state
@@ -243,11 +244,8 @@ class JobRun:
         state, settings = self.state, self.settings
         return bake(
             state.surface,
-            state.buffers,
-            self.edges,
+            self._painted_views(),
             state.alignment,
-            state.painting.preference,
-            self.winding,
             self._atlas_size(),
             settings.voxel_resolution,
             settings.seed,

@@ -26,6 +26,7 @@ from PIL import Image
 from backend.align.align import AlignConfig, align
 from backend.api.settings import Settings
 from backend.bake.bake import bake
+from backend.fuse.observations import PaintedViews
 from backend.mesh.surface import Surface
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.painter import Painting
@@ -34,7 +35,7 @@ from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, horizontal_orbit, look_at_origin, vertical_orbit
 from backend.render.photograph import photograph, texture_lookup
 from backend.render.rasterize import GBuffer, rasterize, render, visible_points
-from backend.render.visibility import edge_distance, edge_distances, find_winding, observe
+from backend.render.visibility import edge_distance, observe
 
 from . import props, scenes
 from .draft_baselines import BASELINES
@@ -184,25 +185,13 @@ def bake_and_photograph(
     surface: Surface, buffers: list[GBuffer], painting: Painting, camera: Camera
 ) -> np.ndarray:
     """(H, W, 3) float32 sRGB 0..255: the surface with the texture that is baked from the frames."""
-    edges, winding = edge_distances(buffers), find_winding(surface, buffers)
-    alignment = align(
-        surface,
-        buffers,
-        edges,
-        painting.frames,
-        painting.preference,
-        winding,
-        _ignore_progress,
-        AlignConfig(rounds=()),
-    )
+    painted = PaintedViews.of(surface, buffers, painting.preference)
+    alignment = align(surface, painted, painting.frames, _ignore_progress, AlignConfig(rounds=()))
     settings = Settings()
     texture = bake(
         surface,
-        buffers,
-        edges,
+        painted,
         alignment,
-        painting.preference,
-        winding,
         settings.texture_size,
         settings.voxel_resolution,
         settings.seed,

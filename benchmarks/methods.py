@@ -19,12 +19,11 @@ from backend.bake.contrast_weights import contrast_weights
 from backend.bake.fill import fill_unseen
 from backend.bake.texels import color_from_views, locate_texels, nearest_in_mask
 from backend.bake.view_selection import select_views
-from backend.fuse.observations import View
+from backend.fuse.observations import PaintedViews, View
 from backend.fuse.solve import blend, fit_texture, render_back
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
 from backend.render.rasterize import GBuffer
-from backend.render.visibility import edge_distances, find_winding
 
 VOXEL_RESOLUTION = 512
 """Of the grid on which views are selected."""
@@ -47,29 +46,12 @@ class Frames:
     size: int
 
     @cached_property
-    def edges(self) -> list[np.ndarray]:
-        return edge_distances(self.buffers)
-
-    @cached_property
-    def winding(self) -> int:
-        return find_winding(self.surface, self.buffers)
-
-    @cached_property
-    def preference(self) -> np.ndarray:
-        return np.ones(len(self.images), np.float32)
+    def painted(self) -> PaintedViews:
+        return PaintedViews.of(self.surface, self.buffers, np.ones(len(self.images), np.float32))
 
     def align(self, config: AlignConfig) -> Alignment:
         """The frames after the align stage."""
-        return align(
-            self.surface,
-            self.buffers,
-            self.edges,
-            self.images,
-            self.preference,
-            self.winding,
-            lambda fraction: None,
-            config,
-        )
+        return align(self.surface, self.painted, self.images, lambda fraction: None, config)
 
     @cached_property
     def unaligned(self) -> Alignment:
@@ -231,7 +213,7 @@ def _blend(frames: Frames, weights: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _select_labels(frames: Frames, voxels, smoothness: float) -> np.ndarray:
-    quality = view_quality(voxels, frames.buffers, frames.edges, frames.preference, frames.winding)
+    quality = view_quality(voxels, frames.painted)
     if not smoothness:
         return np.where(quality.any(axis=1), quality.argmax(axis=1), -1).astype(np.int32)
     views, colors = frames.unaligned.views, frames.unaligned.colors
@@ -257,11 +239,8 @@ def _texture_from_labels(frames: Frames, smoothness: float) -> np.ndarray:
 def _bake(frames: Frames, alignment: Alignment) -> np.ndarray:
     texture = bake(
         frames.surface,
-        frames.buffers,
-        frames.edges,
+        frames.painted,
         alignment,
-        frames.preference,
-        frames.winding,
         frames.size,
         VOXEL_RESOLUTION,
         0,

@@ -15,13 +15,14 @@ import numpy as np
 
 from backend.align import align as alignment
 from backend.bake import bake as baking
+from backend.fuse.observations import PaintedViews
 from backend.render.rasterize import render
 from backend.render.visibility import edge_distances, find_winding
 
 from . import scenes
 from .bake import CONDITIONS, FRAME_SIZE, ORBIT_VIEWS, SCENES, TEXTURE_SIZE, horizontal_orbit, vertical_orbit
 from .damage import damage_frames
-from .methods import VOXEL_RESOLUTION, Frames
+from .methods import VOXEL_RESOLUTION
 from .report import Report, parser, peak_gigabytes
 
 TIMED_FUNCTIONS = {
@@ -94,23 +95,18 @@ def run(scene: scenes.Scene, cameras: list, images: list[np.ndarray]) -> dict[tu
     buffers = timed("render", "", render)(scene.surface, cameras)
     edges = timed("edges", "", edge_distances)(buffers)
     winding = find_winding(scene.surface, buffers)
-    preference = Frames(scene.surface, buffers, images, TEXTURE_SIZE).preference
+    painted = PaintedViews(buffers, edges, winding, np.ones(len(buffers), np.float32))
     parts = [
         (module, name, getattr(module, name)) for module, names in TIMED_FUNCTIONS.items() for name in names
     ]
     for module, name, work in parts:
         setattr(module, name, timed(module.__name__.rpartition(".")[2], name.strip("_"), work))
     try:
-        aligned = timed("align", "", alignment.align)(
-            scene.surface, buffers, edges, images, preference, winding, ignore_progress
-        )
+        aligned = timed("align", "", alignment.align)(scene.surface, painted, images, ignore_progress)
         timed("bake", "", baking.bake)(
             scene.surface,
-            buffers,
-            edges,
+            painted,
             aligned,
-            preference,
-            winding,
             TEXTURE_SIZE,
             VOXEL_RESOLUTION,
             0,

@@ -12,13 +12,13 @@ from backend.align.align import AlignConfig, align
 from backend.api.job import Job, MeshData
 from backend.api.settings import Settings
 from backend.bake.bake import Texture, bake
+from backend.fuse.observations import PaintedViews
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import positions, rasterize
 from backend.render.sample import sample_bilinear
-from backend.render.visibility import edge_distances, find_winding
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 needs_assets = pytest.mark.skipif(
@@ -165,17 +165,12 @@ def bake_frames(
     resolution: int,
 ) -> Texture:
     """The texture that the bake makes of frames without aligning them."""
-    edges, winding = edge_distances(buffers), find_winding(surface, buffers)
-    alignment = align(
-        surface, buffers, edges, frames, preference, winding, ignore_progress, AlignConfig(rounds=())
-    )
+    painted = PaintedViews.of(surface, buffers, preference)
+    alignment = align(surface, painted, frames, ignore_progress, AlignConfig(rounds=()))
     return bake(
         surface,
-        buffers,
-        edges,
+        painted,
         alignment,
-        preference,
-        winding,
         size=size,
         voxel_resolution=resolution,
         seed=0,

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..fuse.observations import View, observe_atlas
+from ..fuse.observations import PaintedViews, View, observe_atlas
 from ..fuse.solve import blend, render_back
 from ..mesh.surface import Surface
 from ..parallel import map_parallel
 from ..render.camera import Camera
-from ..render.rasterize import GBuffer
 from .common_drift import common_drift, drift_in_view
 from .register import Registration
 
@@ -76,11 +75,8 @@ class Alignment:
 
 def align(
     surface: Surface,
-    buffers: Sequence[GBuffer],
-    edges: Sequence[np.ndarray],
+    painted: PaintedViews,
     frames: Sequence[np.ndarray],
-    preference: np.ndarray,
-    winding: int,
     progress: Callable[[float], None],
     config: AlignConfig = AlignConfig(),
 ) -> Alignment:
@@ -88,18 +84,16 @@ def align(
 
     Args:
         surface: with UVs.
-        buffers: per view its G-buffer.
-        edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
+        painted: the views.
         frames: per view (H, W, 3) uint8 sRGB.
-        preference: (T,) 0..1 per view, how much the painter trusts it.
-        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
         progress: called with the fraction done.
         config: rounds and weights.
     """
     # What each view reads of the atlas, and the first consensus: the frames as they were painted.
-    views = observe_atlas(surface, buffers, edges, winding)
+    views = observe_atlas(surface, painted.buffers, painted.edges, painted.winding)
     weights = [
-        trust * view.weights(config.cosine_power) for trust, view in zip(preference, views, strict=True)
+        trust * view.weights(config.cosine_power)
+        for trust, view in zip(painted.preference, views, strict=True)
     ]
     size = config.consensus_size * max(1, round(max(frame.shape[1] for frame in frames) / 512))
     colors = [
@@ -110,10 +104,10 @@ def align(
     before = after = _measure_disagreement(views, weights, colors, consensus)
     drift = [np.zeros((len(view), 2), np.float32) for view in views]
     if config.rounds:
-        cameras = [buffer.camera for buffer in buffers]
+        cameras = [buffer.camera for buffer in painted.buffers]
         normals = [
             surface.face_normals[buffer.face.ravel()[view.pixels]]
-            for buffer, view in zip(buffers, views, strict=True)
+            for buffer, view in zip(painted.buffers, views, strict=True)
         ]
         registrations = [
             Registration(frame.astype(np.float32), view) for frame, view in zip(frames, views, strict=True)

@@ -4,7 +4,7 @@ Where views agree, the texture is what re-renders them all; where they do not, t
 selected decides (docs/baking.md#where-views-agree-fuse-where-they-do-not-let-one-decide).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -12,12 +12,11 @@ import numpy as np
 from numba import njit
 
 from ..align.align import Alignment
-from ..fuse.observations import MIN_COSINE
+from ..fuse.observations import MIN_COSINE, PaintedViews
 from ..fuse.solve import blend, fit_texture
 from ..mesh.surface import Surface
 from ..mesh.voxels import Voxels, interpolate, voxelize
 from ..parallel import map_parallel
-from ..render.rasterize import GBuffer
 from ..render.visibility import observe
 from .agreement import disagreement_weights, downweight_other_views, match_low_band, voxel_statistics
 from .contrast_weights import contrast_weights
@@ -96,11 +95,8 @@ def empty_texture(size: int) -> Texture:
 
 def bake(
     surface: Surface,
-    buffers: Sequence[GBuffer],
-    edges: Sequence[np.ndarray],
+    painted: PaintedViews,
     alignment: Alignment,
-    preference: np.ndarray,
-    winding: int,
     size: int,
     voxel_resolution: int,
     seed: int,
@@ -111,11 +107,8 @@ def bake(
 
     Args:
         surface: with UVs.
-        buffers: per view its G-buffer.
-        edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
+        painted: the views.
         alignment: the frames.
-        preference: (T,) 0..1 per view, how much the painter trusts it.
-        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
         size: width and height of the texture.
         voxel_resolution: cells along the grid on which views are selected.
         seed: of the random exemplars that unseen texels are filled from.
@@ -124,15 +117,16 @@ def bake(
     """
     # Consensus: a blend of all views, whose tone every view takes.
     views, small = alignment.views, fusion_size(alignment, size, config.texels_per_pixel)
-    trust = preference**config.trust_power
+    trust = painted.preference**config.trust_power
     weights = [factor * view.weights(config.blend_power) for factor, view in zip(trust, views, strict=True)]
     consensus, _ = blend(views, weights, alignment.colors, small)
-    colors = match_low_band(views, alignment.colors, consensus, [buffer.face.shape for buffer in buffers])
+    shapes = [buffer.face.shape for buffer in painted.buffers]
+    colors = match_low_band(views, alignment.colors, consensus, shapes)
     progress(0.1)
     # View selection: how well each view sees each voxel, and where a border between views shows least.
     voxels = voxelize(surface, voxel_resolution)
     mean, difference = voxel_statistics(voxels, views, weights, colors, consensus)
-    sight = view_quality(voxels, buffers, edges, preference, winding)
+    sight = view_quality(voxels, painted)
     progress(0.25)
     labels = select_views(voxels, sight, config.smoothness, contrast_weights(voxels.edges, mean, difference))
     doubt = disagreement_weights(voxels, difference)
@@ -152,7 +146,7 @@ def bake(
         doubt=local_doubt,
         labels=wanted,
         surface=surface,
-        buffers=buffers,
+        buffers=painted.buffers,
         views=views,
         colors=colors,
     )
@@ -212,19 +206,14 @@ def fusion_size(alignment: Alignment, size: int, texels_per_pixel: float) -> int
     return size
 
 
-def view_quality(
-    voxels: Voxels,
-    buffers: Sequence[GBuffer],
-    edges: Sequence[np.ndarray],
-    preference: np.ndarray,
-    winding: int,
-) -> np.ndarray:
+def view_quality(voxels: Voxels, painted: PaintedViews) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
+    buffers, edges = painted.buffers, painted.edges
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
     def rate_view(view: int) -> None:
-        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], winding)
-        _rate(cosine, edge, 255 * preference[view], quality[view])
+        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], painted.winding)
+        _rate(cosine, edge, 255 * painted.preference[view], quality[view])
 
     map_parallel(rate_view, range(len(buffers)))
     return quality.T

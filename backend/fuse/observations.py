@@ -10,6 +10,7 @@ from ..mesh.surface import Surface
 from ..parallel import map_parallel
 from ..render.footprint import project_texels, texel_tangents
 from ..render.rasterize import GBuffer, positions
+from ..render.visibility import edge_distances, find_winding
 
 MIN_COSINE = 0.05
 """Cosine between surface and view below which a view's pixels are too stretched to use."""
@@ -54,6 +55,28 @@ class View:
     def weights(self, power: float) -> np.ndarray:
         """(N,) float32, how much each pixel counts: the cosine to a power, less at edges."""
         return self.cosine ** np.float32(power) * self.edge_trust
+
+
+@dataclass(frozen=True)
+class PaintedViews:
+    """The views that were painted: what each sees of the surface, and how far it is trusted.
+
+    Attributes:
+        buffers: per view its G-buffer.
+        edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
+        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
+        preference: (T,) float32 0..1 per view, how much the painter trusts it.
+    """
+
+    buffers: Sequence[GBuffer]
+    edges: Sequence[np.ndarray]
+    winding: int
+    preference: np.ndarray
+
+    @staticmethod
+    def of(surface: Surface, buffers: Sequence[GBuffer], preference: np.ndarray) -> "PaintedViews":
+        """The views with these G-buffers of a surface."""
+        return PaintedViews(buffers, edge_distances(buffers), find_winding(surface, buffers), preference)
 
 
 def observe_atlas(

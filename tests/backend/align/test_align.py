@@ -7,7 +7,7 @@ import pytest
 from backend.align import free_form
 from backend.align.align import AlignConfig, align
 from backend.align.common_drift import common_drift, drift_in_view
-from backend.fuse.observations import observe_atlas
+from backend.fuse.observations import PaintedViews, observe_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render
 from backend.render.visibility import edge_distances, find_winding
@@ -38,16 +38,8 @@ def scene():
 
 def align_scene(scene, frames, config=ALL_ROUNDS):
     surface, buffers, edges, winding, _ = scene
-    return align(
-        surface,
-        buffers,
-        edges,
-        frames,
-        np.ones(len(frames), np.float32),
-        winding,
-        ignore_progress,
-        config,
-    )
+    painted = PaintedViews(buffers, edges, winding, np.ones(len(frames), np.float32))
+    return align(surface, painted, frames, ignore_progress, config)
 
 
 def smooth_warp(random, pixels: float) -> np.ndarray:
