@@ -1,4 +1,4 @@
-"""Textures from damage_frames frames: how close every method comes to the truth, and what it costs.
+"""Textures from damaged frames: how close every method comes to the truth, and what it costs.
 
     python -m benchmarks.bake [--scenes suzanne ...] [--conditions 0 1 3 ...] [--methods ours ...]
         [--pictures FOLDER] [--json FILE]

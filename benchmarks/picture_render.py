@@ -8,10 +8,10 @@ With ``--views`` also ``NAME.view0.png`` and so on, the unlit paint from other s
 ``views`` in the JSON. What is there already is left alone, so that an interrupted run continues.
 """
 
+import argparse
 import json
 import math
 import random
-import sys
 from pathlib import Path
 
 import bpy
@@ -348,4 +348,10 @@ def spoil(source: Path, target: Path, chance: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), "--views" in sys.argv[4:])
+    parser = argparse.ArgumentParser(description="Renders the pictures of one mesh.")
+    parser.add_argument("arrays", type=Path, help="of the mesh, .npz")
+    parser.add_argument("folder", type=Path, help="where the pictures are kept")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--views", action="store_true", help="also the unlit mesh from seven other sides")
+    options = parser.parse_args()
+    main(options.arrays, options.folder, options.count, options.views)
