@@ -86,7 +86,7 @@ class Preferences(bpy.types.AddonPreferences):
         default=True,
         description=(
             "Look for the object and the view in a reference as soon as it is chosen, which takes the worker "
-            "some seconds. If this is off, press Check Reference"
+            "a few seconds. If this is off, press Check Reference"
         ),
     )
 

@@ -23,7 +23,6 @@ from .setup import devices, weights
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
 """The fields of :class:`Settings` by name, with their metadata."""
 
-
 _NOT_IN_PANEL = {"device", "on_doubt"}
 """Settings without a property of the panel: the device belongs to the computer, and a user sees a doubt
 before anything is painted."""
@@ -213,7 +212,7 @@ class Pin(bpy.types.PropertyGroup):
     place: FloatVectorProperty(size=2, description="Position in the image, 0 to 1 from its lower left corner")
 
 
-class MaskStroke(bpy.types.PropertyGroup):
+class StoredStroke(bpy.types.PropertyGroup):
     """What was drawn on the reference by one press of the mouse, see :mod:`.objects.strokes`."""
 
     kind: StringProperty(description="OBJECT, GROUND or BOX")
@@ -232,7 +231,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     )
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
-    strokes: CollectionProperty(type=MaskStroke)
+    strokes: CollectionProperty(type=StoredStroke)
     mask: PointerProperty(
         type=bpy.types.Image,
         name="Mask",
@@ -254,7 +253,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     pending: StringProperty(description="JSON of the job that this object waits for")
 
 
-_CLASSES = (SceneProperties, SavedSlot, Take, Pin, MaskStroke, ObjectProperties)
+_CLASSES = (SceneProperties, SavedSlot, Take, Pin, StoredStroke, ObjectProperties)
 
 
 def register() -> None:

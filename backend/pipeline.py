@@ -195,8 +195,8 @@ class JobRun:
             state.reference,
             direction,
             progress,
-            settings.painter == "draft",
-            find_weights(BIREFNET),
+            needs_view=settings.painter == "draft",
+            matting=find_weights(BIREFNET),
         )
 
     def _load_registration(self, arrays: records.Arrays) -> Registration:

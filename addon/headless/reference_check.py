@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from uuid import uuid4
 
 import bpy
 
@@ -13,7 +12,7 @@ from ...backend.api import paths
 from ...backend.api.errors import OrbitError, StorageError
 from ...backend.api.job import Result
 from ..jobs.client import Client
-from ..jobs.request import JobRequest
+from ..jobs.submission import make_check_request
 from ..objects import mesh_io
 from .rules import Plan
 from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, find_doubt
@@ -69,19 +68,9 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, folder: Path, listener:
 def _submit(client: Client, obj: bpy.types.Object, plan: Plan) -> str:
     """Starts the check of an object's reference; returns the job's id."""
     mesh_io.check_object(obj)
-    job, target = uuid4().hex, mesh_io.read_mesh(obj)
-    client.submit(
-        JobRequest(
-            job,
-            obj.name_full,
-            target.mesh_data,
-            plan.reference_of(obj),
-            plan.settings_of(obj),
-            mask=plan.mask_of(obj),
-            check_reference=True,
-        )
-    )
-    return job
+    request = make_check_request(obj, plan.inputs_of(obj))
+    client.submit(request)
+    return request.job_id
 
 
 def _write_outcome(

@@ -78,6 +78,26 @@ def read_target(entry: JobEntry, obj: bpy.types.Object) -> None:
     entry.own_topology = False
 
 
+def make_check_request(obj: bpy.types.Object, inputs: JobInputs) -> JobRequest:
+    """What the client sends to find the object and the view in a reference, as a job with these inputs
+    would.
+
+    Raises:
+        OrbitError: the object cannot be textured.
+    """
+    correction = find_correction(obj, inputs.reference) if inputs.mask is None else None
+    return JobRequest(
+        uuid4().hex,
+        obj.name_full,
+        mesh_io.read_mesh(obj).mesh_data,
+        inputs.reference,
+        inputs.settings,
+        mask=correction.mask if correction else inputs.mask,
+        strokes=correction and correction.rasterize,
+        check_reference=True,
+    )
+
+
 def make_request(entry: JobEntry) -> JobRequest:
     """What the client sends, as a new job of the entry."""
     entry.event = JobEvent(uuid4().hex, State.QUEUED)

@@ -7,7 +7,7 @@ from gpu_extras.batch import batch_for_shader
 from .image_placement import Rectangle
 from .shaders import ShaderProgram, compile_program
 
-_VERTEX_SHADER = """
+_FLAT_VERTEX_SHADER = """
 void main() {
     texel = uv;
     gl_Position = matrix * vec4(position, 0.0, 1.0);
@@ -52,7 +52,7 @@ def make_program(name: str, fragment: str, *constants: tuple[str, str]) -> Shade
     """
     return ShaderProgram(
         name,
-        _VERTEX_SHADER,
+        _FLAT_VERTEX_SHADER,
         fragment,
         attributes=(("VEC2", "position"), ("VEC2", "uv")),
         smooth=(("VEC2", "texel"),),

@@ -3,9 +3,13 @@
 import argparse
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..api.errors import InvalidSettings
 from ..api.settings import Settings
+
+if TYPE_CHECKING:
+    from ..api.job import Kept
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +57,8 @@ def add_mask_and_settings(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def read_kept(options: argparse.Namespace):
-    """The earlier texture and the region to repaint, a :class:`backend.api.job.Kept`; None if the whole
-    texture is new.
+def read_kept(options: argparse.Namespace) -> "Kept | None":
+    """The earlier texture and the region to repaint; None if the whole texture is new.
 
     Raises:
         OrbitError: only one of the two is given, or a file cannot be used.

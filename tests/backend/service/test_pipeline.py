@@ -99,7 +99,7 @@ def test_a_job_continues_after_a_cancellation_and_a_kill_in_every_real_stage(wat
     assert set(finished) == {"prepare.npz", "register.npz", "render.npz", "paint.npz", "align.npz"}
 
 
-def test_a_check_comes_back_through_the_worker_and_its_texture_reuses_its_stages(watcher):
+def test_a_texture_reuses_the_stages_of_its_check(watcher):
     settings, jobs = api.settings.Settings(texture_size=1024), watcher.run_directory / "jobs"
     check, texture = new_id(), new_id()
     watcher.client.submit(JobRequest(check, "torus", torus, ring(), settings, check_reference=True))

@@ -13,7 +13,10 @@ import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.headless import command
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+from bl_ext.user_default.orbit_texture.addon.objects import mask_correction
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
+from bl_ext.user_default.orbit_texture.addon.objects.strokes import Stroke
+from bl_ext.user_default.orbit_texture.backend.api.job import GROUND_STROKE
 
 from tests.blender import make
 
@@ -201,6 +204,18 @@ def test_check_writes_what_was_found_and_changes_no_object(tmp_path, reference, 
     assert command.main(arguments) == 1
     assert {obj.name: fingerprint(obj) for obj in bpy.data.objects} == before
     assert not any(obj.orbit_texture.takes for obj in bpy.data.objects)
+
+
+def test_check_looks_for_the_object_with_the_corrected_mask(tmp_path, reference, capsys):
+    save_scene(tmp_path, "Corrected")
+    image = bpy.data.images.load(str(reference))
+    box = Stroke("BOX", ((0.0, 0.0), (0.5, 1.0)))
+    mask_correction.add_stroke(bpy.data.objects["Corrected"], image, box, None)
+    arguments = ["check", "--image", str(reference), "--output", str(tmp_path / "found"), "--json"]
+    assert command.main(arguments) == 0
+    mask = bpy.data.images.load(str(Path(outcomes(capsys, "checked")["Corrected"]["folder"]) / "mask.png"))
+    half_ground = 100 * GROUND_STROKE / 2
+    assert abs(255 * mask.pixels[0] - half_ground) < 10  # the scripted mask tells the mean of the strokes
 
 
 def press_control_c_when_a_job_runs() -> None:
