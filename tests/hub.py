@@ -7,6 +7,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from backend.api.weights import WeightsSpec
+from backend.weights.manifest import Manifest, RemoteFile
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -44,6 +47,23 @@ class Hub:
             released.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def make_manifest(self, spec: WeightsSpec) -> Manifest:
+        """The manifest of a model's files as they are served here, at plain addresses."""
+        return Manifest(
+            tuple(
+                RemoteFile(
+                    source.repository,
+                    path,
+                    len(data := self.repositories[source.repository][path]),
+                    f"sha256:{hashlib.sha256(data).hexdigest()}",
+                    address=f"{self.url}/plain/{source.repository}",
+                )
+                for source in spec.sources
+                for path in source.files
+            ),
+            {},
+        )
 
     def gets(self, ending: str) -> list[str]:
         """The ranges requested of files whose path has this ending, "" for a whole file."""

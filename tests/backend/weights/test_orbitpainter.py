@@ -117,22 +117,6 @@ def test_the_download_command_installs_a_model_that_opens(hub, tmp_path, capsys)
     assert "already" in capsys.readouterr().out
 
 
-def make_manifest(hub) -> Manifest:
-    """The manifest of what the hub serves, at plain addresses."""
-    files = [
-        RemoteFile(
-            source.repository,
-            path,
-            len(data := hub.repositories[source.repository][path]),
-            f"sha256:{hashlib.sha256(data).hexdigest()}",
-            address=f"{hub.url}/plain/{source.repository}",
-        )
-        for source in ORBITPAINTER.sources
-        for path in source.files
-    ]
-    return Manifest(tuple(files), {})
-
-
 TINY_OPTIONS = tiny_weights.INSTALL_OPTIONS
 
 
@@ -144,7 +128,13 @@ def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_p
     with pytest.raises(
         InvalidWeights, match=f"{WAN_EXPERTS.repository}/{HIGH} is another file than it should be: its sha256"
     ):
-        install(spec, make_manifest(hub), target, lambda *what: reports.append(what), **TINY_OPTIONS)
+        install(
+            spec,
+            hub.make_manifest(ORBITPAINTER),
+            target,
+            lambda *what: reports.append(what),
+            **TINY_OPTIONS,
+        )
     assert not target.exists()
     assert not list((work / WAN_EXPERTS.repository / "high_noise_model").iterdir())
     assert not list((work / WAN.repository / "text_encoder").iterdir()), (
@@ -157,7 +147,7 @@ def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_p
     hub.seen.clear()
     reports.clear()
     manifest = resolve_manifest(spec, target)
-    assert manifest == make_manifest(hub)
+    assert manifest == hub.make_manifest(ORBITPAINTER)
     install(spec, manifest, target, lambda *what: reports.append(what), **TINY_OPTIONS)
     assert {path.split("/")[-1] for _, path, _, _ in hub.seen} == {
         "diffusion_pytorch_model.safetensors",
@@ -173,7 +163,7 @@ def test_a_wrong_file_is_named_and_intact_files_are_not_fetched_again(hub, tmp_p
 def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
     spec = tiny_weights.make_spec(hub.url)
     mine, other = tmp_path / "mine" / "orbitpainter", tmp_path / "other" / "orbitpainter"
-    install(spec, make_manifest(hub), mine, lambda *what: None, keep=True, **TINY_OPTIONS)
+    install(spec, hub.make_manifest(ORBITPAINTER), mine, lambda *what: None, keep=True, **TINY_OPTIONS)
     stick = tmp_path / "stick"
     download_folder(mine).rename(stick)
     before = {path: path.stat().st_mtime_ns for path in stick.rglob("*")}
@@ -196,12 +186,12 @@ def test_a_kept_download_folder_installs_without_a_connection(hub, tmp_path):
 def test_files_put_into_the_download_folder_by_hand_are_used_and_kept(hub, tmp_path):
     spec, target = tiny_weights.make_spec(hub.url), tmp_path / "orbitpainter"
     folder = download_folder(target)
-    for file in make_manifest(hub).files:
+    for file in hub.make_manifest(ORBITPAINTER).files:
         (folder / file.relative_path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.relative_path).write_bytes(hub.repositories[file.repository][file.path])
     install(spec, resolve_manifest(spec, target, folder), target, lambda *what: None, folder, **TINY_OPTIONS)
     Model(target, torch.device("cpu")).check()
-    assert all((folder / file.relative_path).exists() for file in make_manifest(hub).files)
+    assert all((folder / file.relative_path).exists() for file in hub.make_manifest(ORBITPAINTER).files)
 
 
 def test_the_hash_of_a_file_that_exists_already_is_checked(hub, tmp_path):
@@ -211,11 +201,11 @@ def test_the_hash_of_a_file_that_exists_already_is_checked(hub, tmp_path):
     config.parent.mkdir(parents=True)
     config.write_bytes(right.replace(b"{", b"["))
     with pytest.raises(InvalidWeights, match=r"text_encoder/config.json is another file"):
-        install(spec, make_manifest(hub), target, lambda *what: None, **TINY_OPTIONS)
+        install(spec, hub.make_manifest(ORBITPAINTER), target, lambda *what: None, **TINY_OPTIONS)
     assert not config.exists()
     config.write_bytes(right)
     (download_folder(target) / "manifest.json").unlink()
-    install(spec, make_manifest(hub), target, lambda *what: None, **TINY_OPTIONS)
+    install(spec, hub.make_manifest(ORBITPAINTER), target, lambda *what: None, **TINY_OPTIONS)
     assert hub.gets("text_encoder/config.json") == []
 
 

@@ -1,6 +1,5 @@
 """TRELLIS.2's weights, downloaded from a hub over real HTTP into a folder that opens."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +14,6 @@ from backend.api.errors import InvalidWeights
 from backend.api.weights import DINOV3, TRELLIS2, TRELLIS2_FILES
 from backend.refine.trellis2.model import Model
 from backend.weights.install import check, copy_gated_files, install
-from backend.weights.manifest import Manifest, RemoteFile
 from tests import tiny_trellis
 from tests.hub import Hub
 
@@ -33,27 +31,9 @@ def hub(repositories):
         yield hub
 
 
-def make_manifest(hub) -> Manifest:
-    """The manifest of what the hub serves, at plain addresses."""
-    return Manifest(
-        tuple(
-            RemoteFile(
-                source.repository,
-                path,
-                len(data := hub.repositories[source.repository][path]),
-                f"sha256:{hashlib.sha256(data).hexdigest()}",
-                address=f"{hub.url}/plain/{source.repository}",
-            )
-            for source in TRELLIS2.sources
-            for path in source.files
-        ),
-        {},
-    )
-
-
 def test_published_trellis2_files_become_a_folder_that_opens(hub, tmp_path):
     target = tmp_path / "trellis2"
-    install(TRELLIS2, make_manifest(hub), target, lambda *report: None, **tiny_trellis.OPTIONS)
+    install(TRELLIS2, hub.make_manifest(TRELLIS2), target, lambda *report: None, **tiny_trellis.OPTIONS)
     check(TRELLIS2, target)
     model = Model(target, torch.device("cpu"))
     assert (model.card.shape, model.card.texture) == (tiny_trellis.SHAPE, tiny_trellis.TEXTURE)
@@ -75,7 +55,7 @@ def test_published_trellis2_files_become_a_folder_that_opens(hub, tmp_path):
 def test_files_of_a_gated_repository_may_come_from_a_folder(hub, tmp_path):
     target, own = tmp_path / "trellis2", tmp_path / "own"
     own.mkdir()
-    manifest, files = make_manifest(hub), hub.repositories.pop(DINOV3.repository)
+    manifest, files = hub.make_manifest(TRELLIS2), hub.repositories.pop(DINOV3.repository)
     (own / "config.json").write_bytes(files["config.json"])
     with pytest.raises(InvalidWeights, match=r"own has no file 'model\.safetensors' of facebook/dinov3"):
         copy_gated_files(TRELLIS2, own, target)
@@ -94,7 +74,11 @@ def test_copied_gated_files_are_checked_by_their_hash(hub, tmp_path):
     copy_gated_files(TRELLIS2, own, tmp_path / "trellis2")
     with pytest.raises(InvalidWeights, match=r"config\.json is another file than it should be"):
         install(
-            TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None, **tiny_trellis.OPTIONS
+            TRELLIS2,
+            hub.make_manifest(TRELLIS2),
+            tmp_path / "trellis2",
+            lambda *report: None,
+            **tiny_trellis.OPTIONS,
         )
 
 
@@ -138,7 +122,11 @@ def test_missing_latent_statistics_are_reported(hub, tmp_path, change, message):
     files["texturing_pipeline.json"] = json.dumps(published).encode()
     with pytest.raises(InvalidWeights, match=message):
         install(
-            TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None, **tiny_trellis.OPTIONS
+            TRELLIS2,
+            hub.make_manifest(TRELLIS2),
+            tmp_path / "trellis2",
+            lambda *report: None,
+            **tiny_trellis.OPTIONS,
         )
     assert not (tmp_path / "trellis2").exists()
 
@@ -147,7 +135,7 @@ def test_networks_of_other_sizes_than_the_published_ones_are_refused(hub, tmp_pa
     with pytest.raises(
         InvalidWeights, match=r"shape_encoder.safetensors: the tensor .* (is missing|has the shape)"
     ):
-        install(TRELLIS2, make_manifest(hub), tmp_path / "trellis2", lambda *report: None)
+        install(TRELLIS2, hub.make_manifest(TRELLIS2), tmp_path / "trellis2", lambda *report: None)
     assert not (tmp_path / "trellis2").exists()
 
 

@@ -23,6 +23,13 @@ from tests.blender import make
 pytestmark = [pytest.mark.worker, pytest.mark.usefixtures("scripted_worker")]
 ROOT = Path(__file__).resolve().parents[3]
 
+ONE_JOB = """
+[[job]]
+blend = "scene.blend"
+image = "reference.png"
+"""
+"""A manifest that textures every object of the scene from the same image."""
+
 
 @pytest.fixture
 def reference(tmp_path) -> Path:
@@ -297,14 +304,7 @@ def test_a_second_batch_retries_failures_and_a_changed_image_starts_over(tmp_pat
 
 def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, reference, capsys):
     save_scene(tmp_path, "Body", "Hat")
-    jobs = write_manifest(
-        tmp_path,
-        """
-        [[job]]
-        blend = "scene.blend"
-        image = "reference.png"
-    """,
-    )
+    jobs = write_manifest(tmp_path, ONE_JOB)
     assert command.main(["batch", "--manifest", jobs]) == 0
     report = tmp_path / "textured" / "scene.json"
     outcomes = json.loads(report.read_text())
@@ -351,13 +351,12 @@ def test_a_missing_blend_does_not_stop_the_other_jobs(tmp_path, reference, capsy
 
 def test_a_batch_stops_doubtful_objects_and_the_next_may_go_on_with_them(tmp_path, reference, capsys):
     save_scene(tmp_path, "Sure", "Doubtful register=doubt")
-    manifest = "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'\non_doubt = '{}'"
-    stopping = write_manifest(tmp_path, manifest.format("stop"))
+    stopping = write_manifest(tmp_path, f"{ONE_JOB}on_doubt = 'stop'")
     assert command.main(["batch", "--manifest", stopping, "--json"]) == 3
     assert outcomes(capsys)["Doubtful register=doubt"]["error"]["code"] == "doubtful_view"
     output = tmp_path / "textured" / "scene.blend"
     assert count_takes(output) == {"Sure": 1, "Doubtful register=doubt": 0}
-    going = write_manifest(tmp_path, manifest.format("go"))
+    going = write_manifest(tmp_path, f"{ONE_JOB}on_doubt = 'go'")
     assert command.main(["batch", "--manifest", going, "--json"]) == 0
     assert list(outcomes(capsys)) == ["Doubtful register=doubt"]
     assert count_takes(output) == {"Sure": 1, "Doubtful register=doubt": 1}
@@ -387,14 +386,7 @@ def test_a_changed_mask_makes_a_batch_start_over(tmp_path, reference, capsys):
 
 def test_an_interrupted_batch_keeps_finished_takes_and_the_next_run_continues(tmp_path, reference, capsys):
     save_scene(tmp_path, "Quick", "Slow bake=sleep:20")
-    jobs = write_manifest(
-        tmp_path,
-        """
-        [[job]]
-        blend = "scene.blend"
-        image = "reference.png"
-    """,
-    )
+    jobs = write_manifest(tmp_path, ONE_JOB)
     output = tmp_path / "textured" / "scene.blend"
 
     def interrupt_once_saved():
@@ -440,7 +432,7 @@ def test_partial_results_are_discarded_on_request(tmp_path, reference, capsys):
 
 def test_a_batch_that_discards_partial_results_starts_over(tmp_path, reference, capsys):
     save_scene(tmp_path, "Good", "Bad bake=invalid")
-    jobs = write_manifest(tmp_path, "[[job]]\nblend = 'scene.blend'\nimage = 'reference.png'")
+    jobs = write_manifest(tmp_path, ONE_JOB)
     for _ in range(2):
         assert command.main(["batch", "--manifest", jobs, "--partial", "discard", "--json"]) == 1
         assert not [event for event in read_events(capsys) if event["event"] in ("skipped", "saved")]
