@@ -39,7 +39,7 @@ def correct_reference(reference: Reference, strokes: np.ndarray) -> Reference:
     strokes = cv2.resize(strokes, (width, height), interpolation=cv2.INTER_NEAREST)
     border, alpha = border_mask(strokes.shape), reference.alpha
     if reference.opaque and (strokes[border] == GROUND_STROKE).all():
-        around = _touched(strokes == GROUND_STROKE, border)
+        around = _flood_fill(strokes == GROUND_STROKE, border)
         alpha = correct_mask(reference.color, None, np.where(around, GROUND_STROKE, 0).astype(np.uint8))
     elif reference.opaque:
         alpha, _ = segment(reference.color)
@@ -74,8 +74,8 @@ def correct_mask(
     solid = cv2.resize(before.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.5
     cut = _grab_cut_strokes(small, solid, labels[OBJECT_STROKE], labels[GROUND_STROKE], config)
     if alpha is not None:
-        added = _touched(cut & ~solid & _near(labels[OBJECT_STROKE], config), labels[OBJECT_STROKE])
-        removed = _touched(solid & ~cut & _near(labels[GROUND_STROKE], config), labels[GROUND_STROKE])
+        added = _flood_fill(cut & ~solid & _near(labels[OBJECT_STROKE], config), labels[OBJECT_STROKE])
+        removed = _flood_fill(solid & ~cut & _near(labels[GROUND_STROKE], config), labels[GROUND_STROKE])
         cut = (solid | added) & ~removed
     # Only what has changed is replaced, so that the mask keeps its resolution elsewhere.
     changed = cv2.dilate((cut != solid).astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -118,7 +118,7 @@ def _like_stroke(
         return corrected
     lab = cv2.cvtColor(np.ascontiguousarray(color), cv2.COLOR_RGB2LAB)
     distance = distance_from_main_colors(lab, lab[corrected], config.stroke_colors)
-    return _touched(region & _near(corrected, config) & (distance < config.stroke_tolerance), corrected)
+    return _flood_fill(region & _near(corrected, config) & (distance < config.stroke_tolerance), corrected)
 
 
 def _near(stroke: np.ndarray, config: CorrectionConfig) -> np.ndarray:
@@ -129,8 +129,8 @@ def _near(stroke: np.ndarray, config: CorrectionConfig) -> np.ndarray:
     return distance <= config.reach * max(stroke.shape)
 
 
-def _touched(mask: np.ndarray, strokes: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the connected components of a mask that strokes (H, W) bool touch."""
+def _flood_fill(mask: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the connected components of a mask that seeds (H, W) bool touch."""
     labels, _ = ndimage.label(mask)
-    touched = np.unique(labels[cv2.dilate(strokes.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0])
+    touched = np.unique(labels[cv2.dilate(seeds.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0])
     return np.isin(labels, touched[touched > 0])

@@ -1,5 +1,5 @@
 """The object's alpha by a matting model, if the user has downloaded one: one more hypothesis about which
-pixels show the object, of which the mesh decides.
+pixels show the object. The mesh decides between the hypotheses.
 
 The model is BiRefNet (Zheng et al. 2024), as an ONNX graph that onnxruntime runs on the CPU. onnxruntime is
 imported only when there is a model.
@@ -79,7 +79,7 @@ def load_matting(folder: Path, config: MattingConfig = MattingConfig()) -> Infer
         import onnxruntime
     except ImportError as error:
         raise InvalidWeights(
-            f"The matting model cannot be run, for onnxruntime does not import ({error}). Run: python3 "
+            f"The matting model cannot be run, because onnxruntime does not import ({error}). Run: python3 "
             "install.py backend --anew"
         ) from error
     # Nothing about a job leaves the computer.

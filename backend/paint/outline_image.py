@@ -6,7 +6,7 @@ import numpy as np
 from ..image import shrink_longest
 from .reference import Reference
 
-IMAGE_SIZE = 512
+OUTLINE_SIZE = 512
 """Pixels along the longer side."""
 
 DIMMED = 0.45
@@ -16,7 +16,7 @@ OUTLINE_COLOR = (255, 170, 20)
 """sRGB of the outline."""
 
 
-def draw_outline(reference: Reference, size: int = IMAGE_SIZE) -> np.ndarray:
+def draw_outline(reference: Reference, size: int = OUTLINE_SIZE) -> np.ndarray:
     """(H, W, 3) uint8 sRGB: the reference, grey and dimmed around the object, which is outlined."""
     color, alpha = shrink_longest(reference.color, size), shrink_longest(reference.alpha, size)
     # Grey, since transparent pixels may have any colour.
@@ -30,10 +30,10 @@ def draw_outline(reference: Reference, size: int = IMAGE_SIZE) -> np.ndarray:
 
 
 def make_outline_preview(reference: Reference) -> np.ndarray:
-    """(2, IMAGE_SIZE, IMAGE_SIZE, 3) uint8: :func:`draw_outline` and the mask, each in the upper left corner
-    of a black square."""
-    mask = np.round(255 * shrink_longest(reference.alpha, IMAGE_SIZE)).astype(np.uint8)
-    squares = np.zeros((2, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+    """(2, S, S, 3) uint8: :func:`draw_outline` and the mask, each in the upper left corner of a black square
+    of :data:`OUTLINE_SIZE` pixels."""
+    mask = np.round(255 * shrink_longest(reference.alpha, OUTLINE_SIZE)).astype(np.uint8)
+    squares = np.zeros((2, OUTLINE_SIZE, OUTLINE_SIZE, 3), np.uint8)
     for square, image in zip(squares, (draw_outline(reference), mask[..., None]), strict=True):
         square[: image.shape[0], : image.shape[1]] = image
     return squares
