@@ -101,6 +101,9 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
             ) from None
     else:
         mask = Image.fromarray(data)
+    if mask.getextrema() == (0, 1):
+        # Labels, as segmentation tools write them: 1 is the object.
+        mask = mask.point(lambda value: 255 * value)
     if _is_downscaled(mask.size, size):
         mask = mask.resize(size, Image.Resampling.BILINEAR)
     if mask.size != size:

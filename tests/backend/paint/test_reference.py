@@ -240,6 +240,8 @@ def cut_out_in_red() -> Image.Image:
 MASKS = {
     "grey": lambda: encode(mask_of()),
     "one bit": lambda: encode(mask_of().convert("1")),
+    "zeros and ones": lambda: encode(mask_of().point(lambda value: value // 255)),
+    "pixels of zeros and ones": lambda: np.asarray(mask_of()) // 255,
     "sixteen bits": lambda: encode(Image.fromarray(np.asarray(mask_of()).astype(np.uint16) * 257)),
     "colour": lambda: encode(mask_of().convert("RGB"), "JPEG", quality=95),
     "palette": lambda: encode(mask_of().convert("P"), "GIF"),
