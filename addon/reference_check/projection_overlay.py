@@ -2,12 +2,13 @@
 changed for it.
 
 Surface that the reference shows wears it; surface that is hidden in it, that turns away from its camera or
-that lies beside the image is grey. What is hidden is found by a shadow map, as for a lamp in the camera's
-place.
+that lies beside the object's mask is grey. What is hidden is found by a shadow map, as for a lamp in the
+camera's place, of which nine texels are compared (percentage-closer filtering, Reeves et al. 1987).
 """
 
 import bpy
 import gpu
+import numpy as np
 from bpy.props import BoolProperty
 from mathutils import Matrix
 
@@ -37,13 +38,19 @@ void main() {
 _PROJECTION_FRAGMENT_SHADER = """
 void main() {
     float cosine = abs(dot(facing, normalize(eye - place)));
-    vec3 grey = vec3(0.08 + 0.1 * cosine);
+    vec3 grey = vec3(0.12 + 0.12 * cosine);
     vec2 texel = seen.xy / seen.w * 0.5 + 0.5;
+    float slope = 0.004 / max(cosine, 0.1), open = 0.0;
+    for (int number = 0; number < 9; number++) {
+        vec2 beside = 1.5 * vec2(number % 3 - 1, number / 3 - 1) / vec2(textureSize(nearest, 0));
+        open += seen.w < texture(nearest, texel + beside).r + slope ? 1.0 / 9.0 : 0.0;
+    }
+    // At a crease most texels are of nearer surface, and a few are enough.
+    float visible = smoothstep(0.1, 0.5, open) * smoothstep(0.04, 0.1, cosine);
     bool inside = all(greaterThan(texel, vec2(0.0))) && all(lessThan(texel, vec2(1.0)));
-    bool visible = seen.w < texture(nearest, texel).r + 0.004 / max(cosine, 0.1);
+    float own = inside ? smoothstep(0.3, 0.7, texture(mask, texel).r) : 0.0;
     vec4 shown = texture(image, texel);  // linear and premultiplied with alpha
-    vec3 worn = mix(grey, shown.rgb / max(shown.a, 1e-6), smoothstep(0.6, 0.95, shown.a));
-    color = vec4(inside && visible && cosine > 0.06 ? worn : grey, 1.0);
+    color = vec4(mix(grey, shown.rgb / max(shown.a, 1e-6), own * visible), 1.0);
 }
 """
 
@@ -57,6 +64,9 @@ _draw_handler = None
 _shadow_map: "tuple[str, gpu.types.GPUBatch, gpu.types.GPUTexture] | None" = None
 """The last one: of which job and which triangles, and the map."""
 
+_mask: "tuple[np.ndarray, gpu.types.GPUTexture] | None" = None
+"""The last one, and its copy on the GPU."""
+
 
 def draw_projection(
     obj: bpy.types.Object, image: bpy.types.Image, check: ReferenceCheck, matrix: Matrix
@@ -65,7 +75,7 @@ def draw_projection(
 
     Args:
         image: the reference.
-        check: one of it that has found a camera.
+        check: one of it that has found a mask and a camera.
         matrix: (4, 4) from world space to clip space.
     """
     batch = surface_shader.get_batch(obj)
@@ -77,6 +87,7 @@ def draw_projection(
     shader.uniform_float("projector", projector)
     shader.uniform_sampler("image", gpu.texture.from_image(image))
     shader.uniform_sampler("nearest", nearest)
+    shader.uniform_sampler("mask", _upload_mask(check.mask))
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.depth_mask_set(True)
     batch.draw(shader)
@@ -107,6 +118,16 @@ def _draw_shadow_map(job: str, batch: gpu.types.GPUBatch, projector: Matrix) -> 
     return _shadow_map[2]
 
 
+def _upload_mask(mask: np.ndarray) -> gpu.types.GPUTexture:
+    """A mask (H, W) uint8, row 0 at the top, as a texture; uploaded once."""
+    global _mask
+    if _mask is None or _mask[0] is not mask:
+        pixels = np.float32(mask[::-1] / 255).ravel()
+        data = gpu.types.Buffer("FLOAT", pixels.size, pixels)
+        _mask = mask, gpu.types.GPUTexture(mask.shape[::-1], format="R16F", data=data)
+    return _mask[1]
+
+
 def _make_program(fragment: str, images: tuple[str, ...]) -> ShaderProgram:
     return ShaderProgram(
         "orbit_texture_projection",
@@ -120,7 +141,7 @@ def _make_program(fragment: str, images: tuple[str, ...]) -> ShaderProgram:
     )
 
 
-_PROJECTION_PROGRAM = _make_program(_PROJECTION_FRAGMENT_SHADER, ("image", "nearest"))
+_PROJECTION_PROGRAM = _make_program(_PROJECTION_FRAGMENT_SHADER, ("image", "nearest", "mask"))
 _DISTANCE_PROGRAM = _make_program(_DISTANCE_FRAGMENT_SHADER, ())
 
 
@@ -149,7 +170,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    global _shadow_map
+    global _shadow_map, _mask
     bpy.types.SpaceView3D.draw_handler_remove(_draw_handler, "WINDOW")
     del bpy.types.WindowManager.orbit_texture_projection
-    _shadow_map = None
+    _shadow_map = _mask = None

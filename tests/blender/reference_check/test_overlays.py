@@ -32,6 +32,7 @@ def check_from(obj, azimuth: float, elevation: float = 0.0, zoom: float = 0.5) -
     camera = [azimuth, elevation, 0.0, np.log(20), np.log(zoom), 0.5, 0.5]
     check = ReferenceCheck(Question(0, 0, (), ""), "", mesh_io.read_mesh(obj), job=str((azimuth, elevation)))
     check.report = {"candidates": [{"camera": camera}], "doubtful": False, "notes": []}
+    check.mask = np.full((20, 40), 255, np.uint8)
     return check
 
 
@@ -107,6 +108,26 @@ def test_surface_beside_the_image_is_grey(graphics):
     rows, columns = np.flatnonzero(worn.any(axis=1)), np.flatnonzero(worn.any(axis=0))
     assert np.ptp(columns) + 1 == pytest.approx(SIZE / 2, abs=2)  # the image is half as wide as the cube
     assert np.ptp(rows) + 1 == pytest.approx(SIZE / 4, abs=2)
+
+
+def test_ground_beside_the_object_is_not_worn(graphics):
+    obj = make.cube()
+    check = check_from(obj, 0)
+    check.mask[:10] = 0  # the upper half
+    drawn = draw(obj, check, reference_of_two_colors(), FRONT)
+    assert is_grey(drawn[SIZE // 2 + 4 : -2, 2:-2]).all()
+    assert not is_grey(drawn[2 : SIZE // 2 - 4, 2:-2]).any()
+
+
+def test_creases_are_not_taken_for_hidden_surface(graphics):
+    obj = make.suzanne()
+    check = check_from(obj, 20, zoom=0.3)
+    back = Matrix.Rotation(np.radians(20), 4, "Z") @ FRONT
+    drawn = draw(obj, check, reference_of_two_colors(), back)
+    solid = drawn[..., 3] > 0
+    assert solid.mean() > 0.1
+    hidden = is_grey(drawn).sum() / solid.sum()
+    assert hidden < 0.01, "from the reference's own view nothing is hidden but what it sees from the edge"
 
 
 def test_the_mask_is_drawn_with_its_outline_and_the_strokes(graphics):
