@@ -26,6 +26,8 @@ class ComponentConfig:
     min_free_area: float = 0.2
     # Fraction of the largest component's area from which on another may be a second object.
     min_second_area: float = 0.08
+    # Fraction of the largest component's area from which on another is as good an object.
+    min_equal_area: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ def keep_large_components(mask: np.ndarray, config: ComponentConfig = ComponentC
         return mask
     sizes = np.bincount(labels.ravel())[1:]
     return np.isin(labels, 1 + np.flatnonzero(sizes >= config.min_area * sizes.max()))
+
+
+def count_objects(mask: np.ndarray, config: ComponentConfig = ComponentConfig()) -> int:
+    """How many connected components of a mask (H, W) bool are about equally large."""
+    areas = np.bincount(ndimage.label(mask, EIGHT_NEIGHBORS)[0].ravel())[1:]
+    return int((areas >= config.min_equal_area * areas.max(initial=0)).sum())
 
 
 def choose_components(

@@ -148,7 +148,8 @@ def describe_doubts(match: Match, given: bool) -> tuple[str, ...]:
     side = f"azimuth {(match.view.azimuth + 180) % 360 - 180:.0f}°, elevation {match.view.elevation:.0f}°"
     return (
         f"Which side the reference shows is uncertain: {side} was chosen. If that is wrong, set View to "
-        "Given (azimuth 0° is the front) and texture again.",
+        "Given (azimuth 0° is the front) and texture again. If no view is right, the reference shows another "
+        "object than the mesh, or not all of it: use an image of the whole object, or give it a mask.",
     )
 
 

@@ -15,6 +15,7 @@ from ...mesh.surface import Surface
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
 from ..foreground import add_mesh_interior, cut_out, segment
+from ..mask_doubts import count_objects
 from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
@@ -103,7 +104,8 @@ def register_reference(
         if not needs_view:
             return Registration(cut)
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
-        return Registration(cut, (match,), direction is not None)
+        notes = _describe_cut_off(surface, match.view, cut.alpha.shape) + _describe_parts(cut.alpha, match)
+        return Registration(replace(cut, mask_notes=notes), (match,), direction is not None)
     return _find_object(surface, reference, direction, progress, matting)
 
 
@@ -178,7 +180,9 @@ def _find_certain_view(
     if match.confident and match.overlap >= CERTAIN_OVERLAP:
         camera = match.view.camera(*cut.alpha.shape[::-1])
         silhouette = rasterize(surface.vertices, surface.faces, camera).mask
-        cut = replace(cut, alpha=add_mesh_interior(cut.alpha, silhouette))
+        alpha = add_mesh_interior(cut.alpha, silhouette)
+        notes = _describe_cut_off(surface, match.view, cut.alpha.shape)
+        cut = replace(cut, alpha=alpha, mask_notes=notes)
         return Registration(cut, (match,), direction is not None)
     return None
 
@@ -223,18 +227,35 @@ def _describe_object(
     surface: Surface, reference: Reference, best: Fit, progress: ProgressCallback
 ) -> tuple[str, ...]:
     """Sentences for the user about what else the reference shows, or does not."""
-    notes = []
-    if cut_off_fraction(surface, best.view, reference.alpha.shape) > MAX_CUT_OFF:
-        notes.append(
-            "The object is cut off by the border of the reference image: what lies outside is painted from "
-            "the rest. An image that shows all of it gives a better texture."
-        )
+    notes = _describe_cut_off(surface, best.view, reference.alpha.shape)
     if shows_second_object(surface, reference.color, best, progress):
-        notes.append(
+        notes += (
             "The reference image shows the mesh's shape twice: one of the two was used. To choose, crop the "
-            "image or give it a mask."
+            "image or give it a mask.",
         )
-    return tuple(notes)
+    return notes
+
+
+def _describe_cut_off(surface: Surface, view: View, shape: tuple[int, int]) -> tuple[str, ...]:
+    """A sentence for the user if the border of the reference, whose height and width are ``shape``, cuts the
+    object off."""
+    if cut_off_fraction(surface, view, shape) <= MAX_CUT_OFF:
+        return ()
+    return (
+        "The object is cut off by the border of the reference image: what lies outside is painted from the "
+        "rest. An image that shows all of it gives a better texture.",
+    )
+
+
+def _describe_parts(alpha: np.ndarray, match: Match) -> tuple[str, ...]:
+    """A sentence for the user if a mask (H, W) float32 that the mesh does not fit shows several things."""
+    count = count_objects(alpha > 0.5)
+    if match.confident or count < 2:
+        return ()
+    return (
+        f"The mask of the reference image shows {count} separate things. If they are several objects, or "
+        "views of one, crop the image to one of them, or mask only that.",
+    )
 
 
 def pack_matches(matches: tuple[Match, ...]) -> np.ndarray:

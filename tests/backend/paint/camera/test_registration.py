@@ -89,3 +89,35 @@ def test_surface_that_a_candidate_does_not_see_is_grey():
     image = draw_candidate(surface, reference, view)
     # The camera of the image sees the box's front, and a side that the candidate does not see.
     assert 0.1 < 1 - colored_share(image) < 0.8
+
+
+def two_balls() -> np.ndarray:
+    """(200, 320, 4) uint8: two things before a transparent background."""
+    y, x = np.mgrid[0:200, 0:320]
+    image = np.zeros((200, 320, 4), np.uint8)
+    for middle in (80, 240):
+        image[np.hypot(x - middle, y - 100) < 60] = (200, 60, 40, 255)
+    return image
+
+
+def test_a_mask_of_two_things_is_told_if_the_mesh_is_one():
+    found = register_reference(surface_of(knot()), decode(two_balls()), None, ignore_progress)
+    assert found.doubtful
+    assert any("2 separate things" in note for note in found.reference.mask_notes)
+    pair = [knot(), knot().apply_translation((2, 0, 0))]
+    surface = surface_of(trimesh.util.concatenate(pair))
+    reference = decode(reference_image(surface, camera_at(20, 15, 256)))
+    both = register_reference(surface, reference, (20.0, 15.0), ignore_progress)
+    assert not both.doubtful
+    assert both.reference.mask_notes == ()
+
+
+def test_an_object_that_the_border_cuts_off_is_told_with_a_mask_too(checkered):
+    surface, reference = checkered
+    columns = np.flatnonzero((reference.alpha > 0.5).any(axis=0))
+    right = slice(int(columns[0] + 0.2 * len(columns)), None)
+    cut = decode(np.ascontiguousarray(reference_image(surface, camera_at(30, 15, 384))[:, right]))
+    found = register_reference(surface, cut, (30.0, 15.0), ignore_progress)
+    assert any("cut off by the border" in note for note in found.reference.mask_notes)
+    whole = register_reference(surface, reference, (30.0, 15.0), ignore_progress)
+    assert whole.reference.mask_notes == ()
