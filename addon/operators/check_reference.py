@@ -49,12 +49,12 @@ class ChooseView(bpy.types.Operator):
 
     def execute(self, context):
         panel = context.scene.orbit_texture
-        check = checks.find_shown(context.object, panel)
-        if check is None or check.report is None or self.index >= len(check.report["candidates"]):
+        offer = checks.find_offer(context.object, panel)
+        views = offer[0].offered_views if offer else []
+        if self.index >= len(views):
             self.report({"ERROR"}, "This view is no longer known. Press Check Reference.")
             return {"CANCELLED"}
-        chosen = check.report["candidates"][self.index]
-        panel.view, panel.azimuth, panel.elevation = "GIVEN", chosen["azimuth"], chosen["elevation"]
+        panel.view, panel.azimuth, panel.elevation = views[self.index]
         try:
             checks.request(context.object, context)
         except OrbitError as error:

@@ -9,6 +9,7 @@ from bpy.props import EnumProperty, FloatProperty, StringProperty
 from ..objects import mask_correction
 from ..objects.strokes import Stroke
 from ..reference_check import automatic, mask_overlay
+from ..reference_check.check import ReferenceCheck
 from ..reference_check.checks import checks
 from ..viewport import redraw
 
@@ -38,7 +39,7 @@ class _DrawingOperator:
             cls.poll_message_set("Make the mesh object active that the image is the reference of")
         elif not obj.is_editable:
             cls.poll_message_set("The object is linked from another file. Make it local first")
-        elif image is None or not all(image.size):
+        elif image is None:
             cls.poll_message_set("Choose a reference image first")
         else:
             return True
@@ -77,12 +78,8 @@ class _DrawingOperator:
         if stroke is None:
             return {"CANCELLED"}
         check = checks.find(obj, panel)
-        if check and check.is_turned(panel.image):
-            self.report(
-                {"ERROR"},
-                "Blender shows this photo sideways, because only its EXIF data says how to turn it. Save it "
-                "upright first.",
-            )
+        if problem := _find_problem(panel.image, check):
+            self.report({"ERROR"}, problem)
             return {"CANCELLED"}
         mask_correction.add_stroke(obj, panel.image, stroke, check.mask_file if check else None)
         automatic.request_now()
@@ -170,6 +167,9 @@ class CorrectMask(bpy.types.Operator):
         return _DrawingOperator.poll.__func__(cls, context)
 
     def execute(self, context):
+        if problem := _find_problem(context.scene.orbit_texture.image, None):
+            self.report({"ERROR"}, problem)
+            return {"CANCELLED"}
         area = _find_image_editor(context) or _split_viewport(context)
         if area is None:
             self.report(
@@ -185,6 +185,20 @@ class CorrectMask(bpy.types.Operator):
             # The area has its size only after it was drawn.
             bpy.app.timers.register(lambda: _fit_image(area), first_interval=0.1)
         return {"FINISHED"}
+
+
+def _find_problem(image: bpy.types.Image, check: ReferenceCheck | None) -> str:
+    """Why nothing can be drawn on a reference; "" if it can."""
+    if not all(image.size):
+        return (
+            f"The image '{image.name}' has no pixels: its file is missing or damaged. Choose another image."
+        )
+    if check and check.is_turned(image):
+        return (
+            "Blender shows this photo sideways, because only its EXIF data says how to turn it. Save it "
+            "upright first."
+        )
+    return ""
 
 
 def _image_place(context, event) -> tuple[float, float]:

@@ -32,7 +32,7 @@ class Question:
 
     Attributes:
         object_uid, image_uid: Blender's identifiers of object and reference.
-        view: the panel's View; with Given its azimuth and elevation too.
+        view: the panel's View; with Given its azimuth and elevation too, see :func:`given_view`.
         correction: fingerprint of the corrected mask, "" without one.
     """
 
@@ -44,10 +44,11 @@ class Question:
     @staticmethod
     def of(obj: bpy.types.Object, panel) -> "Question":
         """The question that the panel's settings put for an object."""
-        given = (round(panel.azimuth, 3), round(panel.elevation, 3)) if panel.view == "GIVEN" else ()
+        is_given = panel.view == "GIVEN"
+        view = given_view(panel.azimuth, panel.elevation) if is_given else (panel.view,)
         correction = mask_correction.get_correction(obj, panel.image)
         fingerprint = correction.fingerprint if correction else ""
-        return Question(obj.session_uid, panel.image.session_uid, (panel.view, *given), fingerprint)
+        return Question(obj.session_uid, panel.image.session_uid, view, fingerprint)
 
 
 @dataclass(eq=False)
@@ -86,6 +87,12 @@ class ReferenceCheck:
     def asks(self) -> bool:
         """Whether the user is asked which of the candidates is right: not if the view was given."""
         return bool(self.report) and self.report["doubtful"] and self.question.view[0] == "AUTOMATIC"
+
+    @property
+    def offered_views(self) -> list[tuple]:
+        """The views of the candidates that have images, as questions have them."""
+        views = self.report["candidates"][: len(self.candidates)] if self.report else []
+        return [given_view(view["azimuth"], view["elevation"]) for view in views]
 
     @property
     def notes(self) -> list[str]:
@@ -133,6 +140,11 @@ class ReferenceCheck:
             read_image_file(textures[f"candidate.{number}"], OUTLINE_SIZE) for number in range(count)
         )
         self.report = report
+
+
+def given_view(azimuth: float, elevation: float) -> tuple[str, float, float]:
+    """A view that the user gives, in degrees, as a question has it."""
+    return "GIVEN", round(azimuth, 3), round(elevation, 3)
 
 
 def simplify_settings(settings: Settings) -> Settings:

@@ -48,6 +48,25 @@ class ReferenceChecks:
         check = self._find_answered(obj, panel, lambda check: check.camera is not None)
         return check if check and check.camera else None
 
+    def find_offer(self, obj: bpy.types.Object | None, panel) -> tuple[ReferenceCheck, int] | None:
+        """The newest check whose views the user may choose from, and the number of the one that the panel's
+        View takes; None if there is nothing to choose, or another view was set."""
+        if obj is None or obj.type != "MESH" or panel.image is None:
+            return None
+        question = Question.of(obj, panel)
+        asked = replace(question, view=("AUTOMATIC",))
+        for check in reversed(self.kept):
+            if check.question == asked and check.asks and len(check.candidates) > 1:
+                return next(
+                    (
+                        (check, index)
+                        for index, view in enumerate(check.offered_views)
+                        if question.view in (("AUTOMATIC",), view)
+                    ),
+                    None,
+                )
+        return None
+
     def is_at_work(self, check: ReferenceCheck) -> bool:
         return queue.is_checking(check.job)
 
@@ -84,7 +103,6 @@ class ReferenceChecks:
         self._end_others(check)
         if known:
             self._discard(known)
-        size = tuple(panel.image.size)
         check.job = uuid4().hex
         job = JobRequest(
             check.job,
@@ -95,7 +113,8 @@ class ReferenceChecks:
             mask=correction and correction.mask,
             strokes=correction and correction.rasterize,
         )
-        queue.check_reference(job, lambda event: _on_event(check, event, size))
+        # The image's own size is not asked for: Blender would load its pixels, which may take seconds.
+        queue.check_reference(job, lambda event: _on_event(check, event, correction and correction.size))
         self.kept.append(check)
         for old in self.kept[:-MAX_KEPT]:
             self._discard(old)
@@ -131,9 +150,14 @@ class ReferenceChecks:
         queue.discard_check(check.job)
 
 
-def _on_event(check: ReferenceCheck, event: JobEvent, size: tuple[int, int]) -> None:
+def _on_event(check: ReferenceCheck, event: JobEvent, size: tuple[int, int] | None) -> None:
+    """Takes what the worker has found.
+
+    Args:
+        size: width and height of the reference; None if nothing was drawn on it, then there is no preview.
+    """
     check.event = replace(event, result=None, preview=None)
-    if event.preview is not None and len(event.preview) == 2:
+    if size and event.preview is not None and len(event.preview) == 2:
         check.show_preview(event.preview, size)
     elif event.state is State.FINISHED and event.result:
         check.take_result(event.result.textures, event.result.report)

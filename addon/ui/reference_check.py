@@ -5,10 +5,12 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from ...backend.api.errors import OrbitError
 from ...backend.api.events import State
 from ..jobs import previews
 from ..reference_check.check import ReferenceCheck
 from ..reference_check.checks import checks
+from .job import FIXES
 from .text import draw_wrapped_text
 
 _OUTLINE_SCALE = 8.0
@@ -33,11 +35,12 @@ def draw_reference(layout, context) -> None:
         layout.template_icon(icons[0], scale=_OUTLINE_SCALE)
     if panel.image and context.object and context.object.type == "MESH":
         _draw_buttons(layout, context)
+    offer = checks.find_offer(context.object, panel)
     if check:
         draw_progress(layout, checks.find(context.object, panel))
-        draw_findings(layout, context, check)
-        if check.asks:
-            _draw_candidates(layout, context, check, icons[1:])
+        draw_findings(layout, context, check, asks=offer is not None and offer[0] is check)
+    if offer:
+        _draw_candidates(layout, context, *offer)
 
 
 def _draw_buttons(layout, context) -> None:
@@ -63,32 +66,67 @@ def draw_progress(layout, check: ReferenceCheck | None) -> None:
     layout.progress(factor=0.0 if waiting else event.fraction, text=text)
 
 
-def draw_findings(layout, context, check: ReferenceCheck) -> None:
-    """Draws what was found, as sentences."""
+def draw_findings(layout, context, check: ReferenceCheck, asks: bool = False) -> None:
+    """Draws what was found, as sentences.
+
+    Args:
+        asks: whether the user is asked for the view beside them, so that they need not say that it is
+            doubtful.
+    """
     if check.notice:
         draw_wrapped_text(layout, context, check.notice, icon="INFO")
     if check.error:
-        draw_wrapped_text(layout, context, check.error.message, icon="ERROR")
+        _draw_error(layout, context, check.error)
     if check.report is None:
         return
-    doubtful = check.report["doubtful"]
+    doubts = check.report["doubts"]
     for note in check.notes:
-        draw_wrapped_text(layout, context, note, icon="ERROR" if doubtful else "INFO")
-    if check.report["candidates"] and not doubtful:
+        if note not in doubts:
+            draw_wrapped_text(layout, context, note, icon="INFO")
+        elif not asks:
+            draw_wrapped_text(layout, context, note, icon="ERROR")
+    if check.report["candidates"] and not check.report["doubtful"]:
         best = check.report["candidates"][0]
         text = rpt_("View: azimuth {:.0f}°, elevation {:.0f}°").format(best["azimuth"], best["elevation"])
         layout.label(text=text, icon="CHECKMARK", translate=False)
 
 
-def _draw_candidates(layout, context: bpy.types.Context, check: ReferenceCheck, icons: list[int]) -> None:
+def describe_direction(azimuth: float, elevation: float) -> str:
+    """A view in words: "30° right, 13° up" is 30° to the right of the front, as one looks at it."""
+    turn, rise = round((azimuth + 180) % 360 - 180), round(elevation)
+    if abs(turn) in (0, 180):
+        side = iface_("Front") if turn == 0 else iface_("Back")
+    else:
+        side = (rpt_("{}° right") if turn > 0 else rpt_("{}° left")).format(abs(turn))
+    height = (rpt_("{}° up") if rise > 0 else rpt_("{}° down")).format(abs(rise)) if rise else iface_("level")
+    return f"{side}, {height}"
+
+
+def _draw_error(layout, context, error: OrbitError) -> None:
+    """Draws why nothing was found, and the button that mends it, if there is one."""
+    draw_wrapped_text(layout, context, error.message, icon="ERROR")
+    if error.fix == "retry":
+        layout.operator("orbit_texture.check_reference", text="Check Again", icon="FILE_REFRESH")
+    elif error.fix in FIXES:
+        layout.operator(f"orbit_texture.{error.fix}")
+
+
+def _draw_candidates(layout, context: bpy.types.Context, check: ReferenceCheck, chosen: int) -> None:
     """Draws the views that are likely, each as a picture of the mesh that wears the reference."""
-    if len(icons) < 2:
-        return
     box = layout.box()
-    draw_wrapped_text(box, context, "Which one is right? Texture Selected takes the first.", icon="QUESTION")
+    draw_wrapped_text(
+        box,
+        context,
+        "It is uncertain which side the reference shows. Which one is right? Texture Selected takes the one "
+        "that is pressed.",
+        icon="QUESTION",
+    )
     grid = box.grid_flow(row_major=True, columns=_CANDIDATE_COLUMNS, even_columns=True, even_rows=True)
-    for index, icon in enumerate(icons):
+    for index, icon in enumerate(previews.icon_ids(check.job)[1:]):
         cell, found = grid.column(align=True), check.report["candidates"][index]
         cell.template_icon(icon, scale=_CANDIDATE_SCALE)
-        text = rpt_("{:.0f}°, {:.0f}° up").format(found["azimuth"], found["elevation"])
-        cell.operator("orbit_texture.choose_view", text=text, translate=False).index = index
+        text = describe_direction(found["azimuth"], found["elevation"])
+        button = cell.operator(
+            "orbit_texture.choose_view", text=text, translate=False, depress=index == chosen
+        )
+        button.index = index

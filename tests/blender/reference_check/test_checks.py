@@ -154,6 +154,39 @@ def test_a_doubtful_view_is_asked_for_until_one_is_chosen():
     assert not chosen.asks
 
 
+def test_the_views_to_choose_from_stay_until_another_view_is_set():
+    obj = make.scripted_cube("Cube candidates=4")
+    asked = check_now()
+    assert checks.find_offer(obj, panel()) == (asked, 0)
+    for index in (2, 1, 0):
+        bpy.ops.orbit_texture.choose_view(index=index)
+        assert checks.find_offer(obj, panel()) == (asked, index)
+        poll_until(lambda: checks.find(obj, panel()).report)
+        assert checks.find_offer(obj, panel()) == (asked, index)
+    panel().azimuth += 1
+    assert checks.find_offer(obj, panel()) is None
+    with pytest.raises(RuntimeError, match="no longer known"):
+        bpy.ops.orbit_texture.choose_view(index=1)
+    panel().view = "AUTOMATIC"
+    assert checks.find_offer(obj, panel()) == (asked, 0)
+    draw("OBJECT", (0.7, 0.5))
+    assert checks.find_offer(obj, panel()) is None, "another mask may have other views"
+
+
+def test_one_view_is_nothing_to_choose_from():
+    obj = make.scripted_cube("Cube register=doubt")
+    assert check_now().asks
+    assert checks.find_offer(obj, panel()) is None
+
+
+def test_the_pixels_of_a_reference_are_not_loaded_for_a_check():
+    make.scripted_cube("Cube")
+    assert not panel().image.has_data
+    assert check_now().report
+    bpy.ops.orbit_texture.correct_mask.poll()
+    assert not panel().image.has_data, "that blocks Blender for seconds if it is large"
+
+
 def test_a_check_uses_no_model():
     make.scripted_cube("Cube")
     panel().painter, panel().refine = "orbitpainter", True
@@ -302,6 +335,15 @@ def test_a_photo_that_blender_shows_sideways_is_not_drawn_on(tmp_path):
     assert check_now().is_turned(panel().image)
     with pytest.raises(RuntimeError, match="EXIF data says how to turn it"):
         draw("OBJECT", (0.7, 0.5))
+    assert not obj.orbit_texture.strokes
+
+
+def test_an_image_whose_file_is_gone_is_not_drawn_on(tmp_path):
+    obj = make.scripted_cube("Cube")
+    (tmp_path / "reference.png").unlink()
+    for press in (bpy.ops.orbit_texture.correct_mask, partial(draw, "OBJECT", (0.7, 0.5))):
+        with pytest.raises(RuntimeError, match="its file is missing or damaged"):
+            press()
     assert not obj.orbit_texture.strokes
 
 

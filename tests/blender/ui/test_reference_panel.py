@@ -1,0 +1,144 @@
+"""What the panel says about the check of a reference. Blender without a window draws no panel, so a layout
+that only notes what it is told stands for it."""
+
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
+from bl_ext.user_default.orbit_texture.addon.ui.reference_check import (
+    describe_direction,
+    draw_findings,
+    draw_reference,
+)
+
+from tests.blender import make
+
+pytestmark = pytest.mark.worker
+
+
+class Pressed:
+    """A button, whose properties may be set."""
+
+
+class Layout:
+    """Notes the labels and the buttons that are drawn into it or its parts."""
+
+    def __init__(self):
+        self.labels, self.icons, self.buttons = [], [], []
+
+    def label(self, text="", icon="NONE", **_):
+        self.labels.append(text)
+        self.icons.append(icon)
+
+    def operator(self, name, text="", depress=False, **_):
+        self.buttons.append((name.removeprefix("orbit_texture."), text, depress))
+        return Pressed()
+
+    def part(self, *_, **__):
+        part = Layout()
+        part.labels, part.icons, part.buttons = self.labels, self.icons, self.buttons
+        return part
+
+    def ignore(self, *_, **__):
+        pass
+
+    column = row = box = grid_flow = part
+    prop = progress = template_icon = template_ID = template_ID_preview = ignore
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.labels)
+
+
+class Context:
+    """Blender's context with what it lacks without a window: a region, and a scale of its interface."""
+
+    region = SimpleNamespace(width=300)
+    preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
+
+    def __getattr__(self, name):
+        return getattr(bpy.context, name)
+
+
+@pytest.fixture(autouse=True)
+def scene(scripted_worker, tmp_path):
+    checks.clear()
+    (tmp_path / "reference.png").write_bytes(make.png(60, 40))
+    bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "reference.png"))
+    yield
+    checks.clear()
+
+
+def check_now():
+    bpy.ops.orbit_texture.check_reference()
+    check = checks.find(bpy.context.object, bpy.context.scene.orbit_texture)
+    make.poll_until(queue, lambda: not checks.is_at_work(check))
+    return check
+
+
+def draw() -> Layout:
+    layout = Layout()
+    draw_reference(layout, Context())
+    return layout
+
+
+def offered(layout: Layout) -> list[tuple[str, bool]]:
+    return [(text, pressed) for name, text, pressed in layout.buttons if name == "choose_view"]
+
+
+def test_what_was_found_is_a_line():
+    make.scripted_cube("Cube")
+    check_now()
+    layout = draw()
+    assert layout.labels == ["View: azimuth 30°, elevation 10°"]
+    assert not offered(layout)
+
+
+def test_a_doubtful_view_is_asked_about_in_one_sentence_with_the_chosen_one_pressed():
+    make.scripted_cube("Cube candidates=4")
+    check_now()
+    layout = draw()
+    assert layout.text == (
+        "It is uncertain which side the reference shows. Which one is right? Texture Selected takes the one "
+        "that is pressed."
+    )
+    assert offered(layout) == [
+        ("30° right, 10° up", True),
+        ("60° right, 10° up", False),
+        ("90° right, 10° up", False),
+        ("120° right, 10° up", False),
+    ]
+    bpy.ops.orbit_texture.choose_view(index=1)
+    assert [pressed for _, pressed in offered(draw())] == [False, True, False, False]
+
+
+def test_a_doubt_without_views_to_choose_from_is_a_sentence():
+    make.scripted_cube("Cube register=doubt")
+    check_now()
+    layout = draw()
+    assert layout.labels == ["The view is a test."]
+    assert layout.icons == ["ERROR"]
+
+
+def test_a_worker_that_died_is_asked_again_with_a_button():
+    make.scripted_cube("Cube register=crash:SIGKILL")
+    check = check_now()
+    layout = Layout()
+    draw_findings(layout, Context(), check)
+    assert "was killed" in layout.text
+    assert layout.buttons == [("check_reference", "Check Again", False)]
+
+
+@pytest.mark.parametrize(
+    ("view", "text"),
+    [
+        ((-156.14, -10.2), "156° left, 10° down"),
+        ((0.3, 0.4), "Front, level"),
+        ((-0.4, 89.8), "Front, 90° up"),
+        ((179.7, 12.0), "Back, 12° up"),
+    ],
+)
+def test_a_direction_is_told_in_words(view, text):
+    assert describe_direction(*view) == text
