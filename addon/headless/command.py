@@ -362,7 +362,10 @@ def _print_text(event: dict) -> None:
             )
         case "object" | "checked":
             lines = [event["error"]["message"] if event["error"] else "done   "]
-            lines += [event["doubt"]["message"]] if event["doubt"] and not event["error"] else []
+            if event["event"] == "checked" and event["report"]:
+                lines += event["report"]["notes"]
+            elif event["doubt"] and not event["error"]:
+                lines.append(event["doubt"]["message"])
             print(f"\r{event['object']}: {' '.join(lines)}", flush=True)
         case "saved":
             print(f"Wrote {event['file']}", flush=True)

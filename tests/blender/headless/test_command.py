@@ -208,6 +208,9 @@ def test_check_writes_what_was_found_and_changes_no_object(tmp_path, reference, 
     assert json.loads((folder / "report.json").read_text())["doubtful"]
     assert [event["doubt"] is None for event in map(found.get, objects[1:])] == [True, False]
     assert command.main([*arguments, *objects, "--on-doubt", "stop"]) == 3
+    capsys.readouterr()
+    assert command.main([*arguments[:-1], *objects]) == 0
+    assert "Doubtful register=doubt: done    The view is a test." in capsys.readouterr().out
     assert command.main(arguments) == 1
     assert {obj.name: fingerprint(obj) for obj in bpy.data.objects} == before
     assert not any(obj.orbit_texture.takes for obj in bpy.data.objects)
