@@ -37,16 +37,19 @@ void main() {
 
 _PROJECTION_FRAGMENT_SHADER = """
 void main() {
-    float cosine = abs(dot(facing, normalize(eye - place)));
+    float side = dot(facing, normalize(eye - place)), cosine = abs(side);
+    // Sheets are seen from both sides, but the far side of a solid is close to the near one at its outline.
+    bool front = side > 0.0;
     vec3 grey = vec3(0.12 + 0.12 * cosine);
     vec2 texel = seen.xy / seen.w * 0.5 + 0.5;
-    float slope = 0.004 / max(cosine, 0.1), open = 0.0;
+    float slope = (front ? 0.004 : 0.0005) / max(cosine, 0.1), open = 0.0;
     for (int number = 0; number < 9; number++) {
         vec2 beside = 1.5 * vec2(number % 3 - 1, number / 3 - 1) / vec2(textureSize(nearest, 0));
         open += seen.w < texture(nearest, texel + beside).r + slope ? 1.0 / 9.0 : 0.0;
     }
     // At a crease most texels are of nearer surface, and a few are enough.
-    float visible = smoothstep(0.1, 0.5, open) * smoothstep(0.04, 0.1, cosine);
+    float visible = smoothstep(0.1, 0.5, open);
+    visible *= front ? smoothstep(0.04, 0.1, cosine) : smoothstep(0.1, 0.3, cosine);
     bool inside = all(greaterThan(texel, vec2(0.0))) && all(lessThan(texel, vec2(1.0)));
     float own = inside ? smoothstep(0.3, 0.7, texture(mask, texel).r) : 0.0;
     vec4 shown = texture(image, texel);  // linear and premultiplied with alpha

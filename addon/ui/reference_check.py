@@ -38,7 +38,7 @@ def draw_reference(layout, context) -> None:
     offer = checks.find_offer(context.object, panel)
     if check:
         draw_progress(layout, checks.find(context.object, panel))
-        draw_findings(layout, context, check, asks=offer is not None and offer[0] is check)
+        draw_findings(layout, context, check, asks=offer is not None)
     if offer:
         _draw_candidates(layout, context, *offer)
 

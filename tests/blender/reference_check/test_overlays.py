@@ -130,6 +130,16 @@ def test_creases_are_not_taken_for_hidden_surface(graphics):
     assert hidden < 0.01, "from the reference's own view nothing is hidden but what it sees from the edge"
 
 
+def test_the_far_side_of_a_bottle_is_grey_up_to_its_outline(graphics):
+    bpy.ops.mesh.primitive_cylinder_add(vertices=96)
+    obj = bpy.context.object
+    right = Matrix.Rotation(np.radians(90), 4, "Z") @ FRONT
+    drawn = draw(obj, check_from(obj, 0), reference_of_two_colors(), right)
+    colorful = np.ptp(drawn[4:-4, :, :3], axis=-1)
+    assert (colorful[:, SIZE // 2 + 1 : -1] < 0.05).all(), "the left half of it is the front"
+    assert (colorful[:, 1 : SIZE // 2 - 6] > 0.3).all()
+
+
 def test_the_mask_is_drawn_with_its_outline_and_the_strokes(graphics):
     mask = np.zeros((32, 64), np.uint8)
     mask[:, :32] = 255
