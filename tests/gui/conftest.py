@@ -49,6 +49,20 @@ DISPLAY = f":{100 + os.getpid() % 900}"
 SCREEN = (1280, 800)
 
 
+def draw_blocks(size: int = 400) -> np.ndarray:
+    """(size, size, 3) uint8: a block seen from above one of its corners, before grey. Its outline is far from
+    any of Suzanne's."""
+    image = np.full((size, size, 3), 205, np.uint8)
+    middle, rim = (
+        np.array((0.5, 0.45)),
+        [(0.5, 0.15), (0.85, 0.3), (0.8, 0.7), (0.5, 0.9), (0.2, 0.7), (0.15, 0.3)],
+    )
+    for first, color in ((0, (60, 160, 60)), (2, (180, 90, 40)), (4, (50, 70, 190))):
+        corners = [middle, rim[first - 1], rim[first], rim[first + 1]]
+        cv2.fillConvexPoly(image, np.round(size * np.array(corners)).astype(np.int32), color, cv2.LINE_AA)
+    return image
+
+
 class Window:
     """Blender in the chroot, whose state is read from the file that in_window.py writes."""
 
@@ -87,8 +101,8 @@ class Window:
         )
 
     def start(self) -> None:
-        """Renders the demo's reference, a copy in other colours and one on grey, and opens the window with an
-        untextured Suzanne."""
+        """Renders the demo's reference, a copy in other colours, one on grey and an image of
+        another object, and opens the window with an untextured Suzanne."""
         examples = paths.ROOT / "docs" / "examples"
         self.run(
             "--background",
@@ -118,6 +132,7 @@ class Window:
         alpha = reference[..., 3:] / 255
         on_grey = reference[..., :3] * alpha + 200 * (1 - alpha)
         cv2.imwrite(str(self.scratch / "opaque.png"), np.round(on_grey).astype(np.uint8))
+        cv2.imwrite(str(self.scratch / "other_object.png"), draw_blocks())
         cv2.imwrite(str(self.scratch / "other.png"), reference[..., [2, 0, 1, *range(3, reference.shape[2])]])
         self.open()
 
@@ -154,11 +169,13 @@ class Window:
         self._point(x, y)
         self._in_screen("xdotool", "click", "1")
 
-    def stroke(self, left: int, right: int, y: int) -> None:
-        """Paints from left to right with the mouse's left button."""
-        self._point(left, y)
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Moves the mouse from one place to another with its left button pressed."""
+        self._point(*start)
         self._in_screen("xdotool", "mousedown", "1")
-        for x in range(left, right, 20):
+        steps = max(abs(end[0] - start[0]), abs(end[1] - start[1])) // 20
+        for step in range(1, steps + 1):
+            x, y = (round(a + (b - a) * step / steps) for a, b in zip(start, end, strict=True))
             self._in_screen("xdotool", "mousemove", str(x), str(y))
             time.sleep(0.3)
         self._in_screen("xdotool", "mouseup", "1")

@@ -103,6 +103,13 @@ def fraction_marked() -> float:
     return float(pixels[::4].mean())
 
 
+def mask_tool() -> str:
+    """The active tool of the Image Editor, "" if there is none."""
+    from bl_ext.user_default.orbit_texture.addon.reference_check import mask_overlay
+
+    return mask_overlay.active_tool(bpy.context) if bpy.context.workspace else ""
+
+
 def in_sidebar(operator: str) -> None:
     area = _area()
     with bpy.context.temp_override(
@@ -151,6 +158,7 @@ def look_at_add_on() -> dict:
     from bl_ext.user_default.orbit_texture.addon.setup import diagnostics
 
     check = checks.find(bpy.context.object, bpy.context.scene.orbit_texture)
+    offer = checks.find_offer(bpy.context.object, bpy.context.scene.orbit_texture)
     meshes = [item for item in bpy.data.objects if item.type == "MESH"]
     return {
         "jobs": [
@@ -181,6 +189,8 @@ def look_at_add_on() -> dict:
             "report": check.report,
             "masked": None if check.mask is None else float((check.mask > 127).mean()),
         },
+        "offer": offer and {"views": offer[0].offered_views, "pressed": offer[1]},
+        "mask_tool": mask_tool(),
         "strokes": [len(item.orbit_texture.strokes) for item in meshes],
         "findings": {finding.name: finding.state for finding in diagnostics.findings()},
     }

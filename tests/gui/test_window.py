@@ -24,6 +24,9 @@ FOURTH_PANEL = (850, 453)
 TEXTURE_SCENE = (910, 562)
 JOBS_PANEL = (850, 474)  # with a job at work
 THIRD_JOB_UP = (982, 663)
+SECOND_VIEW = (959, 523)  # below the second picture of a doubtful view
+BOX_TOOL = (29, 184)  # with the Image Editor beside the viewport
+GROUND_TOOL = (29, 256)
 
 JOB_SECONDS = 900
 """Time limit for a job on two busy cores."""
@@ -220,7 +223,7 @@ def test_a_region_is_marked_with_a_brush(window):
     window.do("add_takes(); bpy.context.object.data.uv_layers.active_index = 1")
     window.wait(lambda state: state["shown"] == [1], 10)
     window.do("in_sidebar('mark_region')")
-    window.stroke(480, 620, 320)
+    window.drag((480, 320), (620, 320))
     window.screenshot("region")
     window.wait(lambda state: state["marked"] > 0.02, 10)
 
@@ -230,6 +233,61 @@ def test_composed_messages_are_translated(window):
     window.run(
         "--background", "--python-exit-code", "1", "--python", str(Path(__file__).with_name("in_german.py"))
     )
+
+
+def test_a_doubtful_view_is_chosen_from_pictures_and_textured(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.wait(lambda state: window.click(*TAB[state["version"]]) or state["tab"] == "Orbit Texture", 60)
+    window.do("bpy.context.window_manager.orbit_texture_projection = True")
+    window.drop(window.scratch / "other_object.png", *SUZANNE)
+    state = window.wait(lambda state: state["offer"], JOB_SECONDS)
+    assert state["check"]["report"]["doubtful"]
+    assert state["offer"]["pressed"] == 0
+    assert state["view"] == "AUTOMATIC"
+    window.screenshot("choose")
+    window.click(*SECOND_VIEW)
+    state = window.wait(lambda state: state["view"] == "GIVEN", 20)
+    chosen = state["offer"]["views"][1]
+    assert state["offer"]["pressed"] == 1
+    assert abs(state["azimuth"] - chosen[1]) < 0.01
+    state = window.wait(lambda state: state["check"] and state["check"]["report"], JOB_SECONDS)
+    found = state["check"]["report"]["candidates"]
+    assert [abs(view["azimuth"] - chosen[1]) < 0.1 for view in found] == [True]
+    assert state["offer"]["pressed"] == 1, "another one can still be chosen"
+    window.screenshot("chosen")
+    window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
+    window.press(F3, *VIEWPORT)
+    window.type("Texture Selected")
+    window.wait(lambda state: state["takes"] == [1], JOB_SECONDS)
+    window.do("bpy.context.window_manager.orbit_texture_projection = False")
+    window.screenshot("chosen-take")
+    window.press("ctrl+z", *VIEWPORT)
+    window.wait(lambda state: state["takes"] == [0], 20)
+
+
+def test_a_box_and_a_brush_correct_the_mask(window):
+    window.install()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    window.drop(window.scratch / "opaque.png", *SUZANNE)
+    window.do("bpy.ops.orbit_texture.correct_mask()")
+    window.wait(lambda state: state["mask_tool"] == "orbit_texture.mask_object", 20)
+    window.click(*BOX_TOOL)
+    window.wait(lambda state: state["mask_tool"] == "orbit_texture.mask_box", 20)
+    window.drag((60, 220), (465, 590))
+    window.wait(lambda state: state["strokes"] == [1], 20)
+    state = window.wait(lambda state: state["check"] and state["check"]["masked"], JOB_SECONDS)
+    boxed = state["check"]["masked"]
+    assert 0.1 < boxed < 0.5
+    window.screenshot("mask-box")
+    window.click(*GROUND_TOOL)
+    window.wait(lambda state: state["mask_tool"] == "orbit_texture.mask_ground", 20)
+    window.drag((170, 540), (230, 540))
+    window.wait(lambda state: state["strokes"] == [2], 20)
+    window.wait(lambda state: state["check"] and (state["check"]["masked"] or boxed) < boxed, JOB_SECONDS)
+    window.screenshot("mask-ground")
 
 
 def test_a_dropped_reference_is_checked_and_its_mask_is_corrected(window):
@@ -245,7 +303,7 @@ def test_a_dropped_reference_is_checked_and_its_mask_is_corrected(window):
     window.screenshot("check")
     window.do("bpy.ops.orbit_texture.correct_mask()")
     window.settle()
-    window.stroke(150, 260, 320)
+    window.drag((150, 320), (260, 320))
     window.wait(lambda state: state["strokes"] == [1], 20)
     window.wait(lambda state: state["check"] and state["check"]["report"], JOB_SECONDS)
     window.screenshot("mask")

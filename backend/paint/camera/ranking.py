@@ -136,8 +136,8 @@ def describe_doubts(match: Match, given: bool) -> tuple[str, ...]:
         return ()
     if given:
         return (
-            "From the given View the mesh does not have the outline of the object in the reference: check "
-            "azimuth and elevation, or choose a reference without background.",
+            "From the given View the mesh does not have the outline of the object in the reference. Check "
+            "azimuth and elevation; if they are right, the object was not found as it is: give it a mask.",
         )
     if match.confidence >= MIN_CONFIDENCE:
         return (
