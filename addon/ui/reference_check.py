@@ -130,3 +130,8 @@ def _draw_candidates(layout, context: bpy.types.Context, check: ReferenceCheck, 
             "orbit_texture.choose_view", text=text, translate=False, depress=index == chosen
         )
         button.index = index
+    draw_wrapped_text(
+        box,
+        context,
+        "If none is right, correct the mask, set View to Pins, or use an image that shows the whole object.",
+    )
