@@ -258,10 +258,10 @@ def test_a_doubtful_view_is_chosen_from_pictures_and_textured(window):
     assert state["offer"]["pressed"] == 1, "another one can still be chosen"
     window.screenshot("chosen")
     window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
+    window.do("bpy.context.window_manager.orbit_texture_projection = False")
     window.press(F3, *VIEWPORT)
     window.type("Texture Selected")
     window.wait(lambda state: state["takes"] == [1], JOB_SECONDS)
-    window.do("bpy.context.window_manager.orbit_texture_projection = False")
     window.screenshot("chosen-take")
     window.press("ctrl+z", *VIEWPORT)
     window.wait(lambda state: state["takes"] == [0], 20)
