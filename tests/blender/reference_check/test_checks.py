@@ -13,6 +13,7 @@ from bl_ext.user_default.orbit_texture.addon.reference_check import automatic, m
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import MAX_KEPT, checks
 from bl_ext.user_default.orbit_texture.addon.setup import install_process
 from bl_ext.user_default.orbit_texture.addon.setup.devices import ADDON_ID
+from bl_ext.user_default.orbit_texture.backend.api import paths
 
 from tests.blender import make
 
@@ -192,6 +193,50 @@ def test_a_check_uses_no_model():
     panel().painter, panel().refine = "orbitpainter", True
     settings = check_now().report["settings"]
     assert (settings["painter"], settings["refine"]) == ("draft", False)
+
+
+def test_a_check_survives_a_rename_and_an_undo():
+    obj = make.scripted_cube("Cube prepare=sleep:1")
+    bpy.ops.ed.undo_push(message="Made")
+    bpy.ops.orbit_texture.check_reference()
+    check = checks.kept[-1]
+    poll_until(lambda: check.event.stage == "prepare")
+    obj.data.vertices[0].co.x += 0.5
+    obj.name = panel().image.name = "Renamed"
+    bpy.ops.ed.undo_push(message="Changed")
+    bpy.ops.ed.undo()
+    poll_until(lambda: check.report)
+    obj = bpy.context.object
+    assert checks.find(obj, panel()) is check
+    assert checks.request(obj, bpy.context) is check, "the mesh is as it was"
+
+
+@pytest.mark.parametrize("gone", ["object", "image"])
+def test_a_check_of_something_deleted_ends_without_a_trace(gone):
+    obj = make.scripted_cube("Cube prepare=sleep:1")
+    bpy.ops.orbit_texture.check_reference()
+    check = checks.kept[-1]
+    poll_until(lambda: check.event.stage == "prepare")
+    before = make.block_counts()
+    bpy.data.batch_remove([obj if gone == "object" else panel().image])
+    counts = make.block_counts()
+    poll_until(lambda: not checks.is_at_work(check))
+    assert make.block_counts() == counts != before
+    assert checks.find(bpy.context.object, panel()) is None
+    assert checks.find_offer(bpy.context.object, panel()) is None
+
+
+def test_ten_references_chosen_in_a_row_leave_one_check(tmp_path):
+    obj, jobs = make.scripted_cube("Cube prepare=sleep:0.3"), paths.run_directory() / "jobs"
+    before = set(jobs.iterdir()) if jobs.exists() else set()
+    for number in range(10):
+        choose_reference(tmp_path / f"{number}.png", (60 + number, 40))
+        checks.request(obj, bpy.context)
+        queue.poll()
+    [check] = checks.kept
+    poll_until(lambda: check.report)
+    assert checks.find(obj, panel()) is check
+    poll_until(lambda: set(jobs.iterdir()) - before == {jobs / check.job})
 
 
 def test_a_lost_connection_ends_a_check():
