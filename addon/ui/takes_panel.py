@@ -1,5 +1,7 @@
 """The active object's takes: a thumbnail of each, and the buttons for the shown one."""
 
+import json
+
 import bpy
 
 from ..objects import material, takes
@@ -62,6 +64,8 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     row = layout.row(align=True)
     row.operator("orbit_texture.export_textures", icon="EXPORT")
     row.operator("orbit_texture.export_glb")
+    if take.report and json.loads(take.report).get("doubtful"):
+        layout.label(text="The view is doubtful, see the report", icon="ERROR")
     row = layout.row()
     row.label(text="Mesh untouched", icon="CHECKMARK")
     report = row.operator("orbit_texture.show_report", text="", icon="TEXT")
