@@ -9,7 +9,7 @@ from bpy.props import EnumProperty, FloatProperty, StringProperty
 from ..objects import mask_correction
 from ..objects.strokes import Stroke
 from ..reference_check import automatic, mask_overlay
-from ..reference_check.check import ReferenceCheck
+from ..reference_check.check import SIDEWAYS, ReferenceCheck
 from ..reference_check.checks import checks
 from ..viewport import redraw
 
@@ -193,12 +193,7 @@ def _find_problem(image: bpy.types.Image, check: ReferenceCheck | None) -> str:
         return (
             f"The image '{image.name}' has no pixels: its file is missing or damaged. Choose another image."
         )
-    if check and check.is_turned(image):
-        return (
-            "Blender shows this photo sideways, because only its EXIF data says how to turn it. Save it "
-            "upright first."
-        )
-    return ""
+    return SIDEWAYS if check and check.is_turned(image) else ""
 
 
 def _image_place(context, event) -> tuple[float, float]:

@@ -26,6 +26,13 @@ MAX_CANDIDATES = 4
 """The most views that a user is asked to choose from."""
 
 
+SIDEWAYS = (
+    "Blender shows this photo sideways, because only its EXIF data says how to turn it. To project it or to "
+    "correct its mask, save it upright."
+)
+"""What the user is told about an image for which :meth:`ReferenceCheck.is_turned`."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What a check is about, without the state of the mesh. Quick to make, so that a panel can compare it.

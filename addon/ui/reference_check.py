@@ -8,7 +8,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from ...backend.api.errors import OrbitError
 from ...backend.api.events import State
 from ..jobs import previews
-from ..reference_check.check import ReferenceCheck
+from ..reference_check.check import SIDEWAYS, ReferenceCheck
 from ..reference_check.checks import checks
 from .job import FIXES
 from .text import draw_wrapped_text
@@ -44,9 +44,11 @@ def draw_reference(layout, context) -> None:
 
 
 def _draw_buttons(layout, context) -> None:
+    image = context.scene.orbit_texture.image
+    found = checks.find_with_camera(context.object, context.scene.orbit_texture)
     row = layout.row(align=True)
     shown = row.row(align=True)
-    shown.enabled = checks.find_with_camera(context.object, context.scene.orbit_texture) is not None
+    shown.enabled = found is not None
     shown.prop(
         context.window_manager, "orbit_texture_projection", text="Project", icon="MOD_UVPROJECT", toggle=True
     )
@@ -54,6 +56,9 @@ def _draw_buttons(layout, context) -> None:
     if context.object.orbit_texture.strokes:
         row.operator("orbit_texture.clear_mask", text="", icon="X")
     row.operator("orbit_texture.check_reference", text="", icon="FILE_REFRESH")
+    # Blender would load the pixels here, and wait for that.
+    if found and image.has_data and found.is_turned(image):
+        draw_wrapped_text(layout, context, SIDEWAYS, icon="INFO")
 
 
 def draw_progress(layout, check: ReferenceCheck | None) -> None:

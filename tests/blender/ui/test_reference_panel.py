@@ -77,6 +77,17 @@ def test_a_doubt_without_views_to_choose_from_is_a_sentence():
     assert layout.icons == ["ERROR"]
 
 
+def test_a_photo_that_blender_shows_sideways_is_told_once_its_pixels_are_loaded(tmp_path):
+    make.scripted_cube("Cube")
+    (tmp_path / "sideways.png").write_bytes(make.png(40, 60))  # the scripted mask is 60 x 40
+    image = bpy.context.scene.orbit_texture.image = bpy.data.images.load(str(tmp_path / "sideways.png"))
+    check_now()
+    assert "sideways" not in draw().text
+    assert not image.has_data
+    assert tuple(image.size) == (40, 60)
+    assert "shows this photo sideways" in draw().text
+
+
 def test_a_worker_that_died_is_asked_again_with_a_button():
     make.scripted_cube("Cube register=crash:SIGKILL")
     check = check_now()
