@@ -25,7 +25,6 @@ MAX_ASPECT_ERROR = 0.1
 MAX_CANDIDATES = 4
 """The most views that a user is asked to choose from."""
 
-
 SIDEWAYS = (
     "Blender shows this photo sideways, because only its EXIF data says how to turn it. To project it or to "
     "correct its mask, save it upright."

@@ -55,17 +55,13 @@ class ReferenceChecks:
             return None
         question = Question.of(obj, panel)
         asked = replace(question, view=("AUTOMATIC",))
-        for check in reversed(self.kept):
-            if check.question == asked and check.asks and len(check.candidates) > 1:
-                return next(
-                    (
-                        (check, index)
-                        for index, view in enumerate(check.offered_views)
-                        if question.view in (("AUTOMATIC",), view)
-                    ),
-                    None,
-                )
-        return None
+        check = next((check for check in reversed(self.kept) if check.question == asked and check.asks), None)
+        if check is None or len(check.candidates) < 2:
+            return None
+        if question == asked:
+            return check, 0
+        views = check.offered_views
+        return (check, views.index(question.view)) if question.view in views else None
 
     def is_at_work(self, check: ReferenceCheck) -> bool:
         return queue.is_checking(check.job)
