@@ -135,8 +135,4 @@ def _draw_candidates(layout, context: bpy.types.Context, check: ReferenceCheck, 
             "orbit_texture.choose_view", text=text, translate=False, depress=index == chosen
         )
         button.index = index
-    draw_wrapped_text(
-        box,
-        context,
-        "If none is right, correct the mask, set View to Pins, or use an image that shows the whole object.",
-    )
+    draw_wrapped_text(box, context, "None is right? Correct the mask, or set View to Pins.")

@@ -56,8 +56,7 @@ def test_a_doubtful_view_is_asked_about_in_one_sentence_with_the_chosen_one_pres
     layout = draw()
     assert layout.text == (
         "It is uncertain which side the reference shows. Which one is right? Texture Selected takes the one "
-        "that is pressed. If none is right, correct the mask, set View to Pins, or use an image that shows "
-        "the whole object."
+        "that is pressed. None is right? Correct the mask, or set View to Pins."
     )
     assert offered(layout) == [
         ("30° right, 10° up", True),
