@@ -74,7 +74,7 @@ def _paint_views(
 ) -> list[np.ndarray]:
     return [
         paint_view(
-            lambda points, normals: look_up_mirrored(projection, mirror, points, normals),
+            lambda points, normals: look_up_mirrored(projection, projection, mirror, points, normals),
             guess,
             view,
             surface,

@@ -55,8 +55,8 @@ STEP_COLUMNS = [
     "GB",
     "TFLOP/s",
     "calls",
-    "film min",
-    "foretold min",
+    "clip min",
+    "estimated min",
 ]
 ATTENTION_COLUMNS = [
     "tokens",
