@@ -69,7 +69,7 @@ def test_the_doctor_saves_the_devices_for_blender(tmp_path, monkeypatch):
     assert devices.load_devices() == []
 
 
-def test_blender_reckons_with_the_films_that_the_painter_paints():
+def test_the_addon_estimates_the_clips_that_the_painter_paints():
     card = ModelCard()
     passes = plan_passes(card.layout, card.frames)
     assert {painter.count_tokens(card, each) for each in passes} == {memory_profiles.PUBLISHED_TOKENS}

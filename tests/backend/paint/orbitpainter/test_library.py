@@ -125,7 +125,7 @@ def test_a_loaded_network_keeps_its_channels_and_its_float32_tensors(experts, tm
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (2, 5)])
 def test_rotary_embedding_depends_only_on_the_distance_between_frames(experts, inputs, before, after):
-    """The reference's frame comes first, so that every later one is a step farther on than in a film without
+    """The reference's frame comes first, so that every later one is a step farther on than in a clip without
     it."""
     network = copy_to_stock(experts["high"])
     query, key = torch.randn(
