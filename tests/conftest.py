@@ -10,6 +10,11 @@ import time
 
 import pytest
 
+# Set before numpy and torch are imported, and inherited by every worker: on small arrays their threads
+# wait for each other longer than they compute, above all beside the backend's own and other programs.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 HAS_BPY = importlib.util.find_spec("bpy") is not None
 
 collect_ignore = ["addon", "backend", "gui", "installer"] if HAS_BPY else ["blender"]
