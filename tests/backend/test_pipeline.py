@@ -112,9 +112,14 @@ def test_a_second_run_of_a_job_repeats_no_stage_and_gives_the_same_result(knot_j
 
 def test_stages_of_an_earlier_version_are_repeated(knot_job, finished, tmp_path):
     folder = finished.copy(tmp_path / "job")
-    for path in folder.glob("*.npz"):
+    for stage in ("prepare", "align"):
+        path = folder / f"{stage}.npz"
         np.savez(path, seconds=np.array(1.0), format=np.array(1), vertices=np.zeros((0, 3)))
     second = pipeline.run(knot_job, folder, ProgressRecorder())
+    for stage in ("prepare", "align"):
+        with np.load(folder / f"{stage}.npz") as again, np.load(finished.folder / f"{stage}.npz") as first:
+            assert set(again) == set(first)
+            assert again["format"] == first["format"]
     assert np.array_equal(second.textures["base_color"], finished.result.textures["base_color"])
 
 
@@ -130,8 +135,11 @@ def test_a_job_cancelled_in_one_stage_after_another_keeps_those_before(knot_job,
 
 def test_a_mesh_with_usable_uvs_keeps_them(knot_job, finished, tmp_path):
     mesh = replace(knot_job.mesh, corner_uvs=finished.result.corner_uvs)
-    again = job(mesh, knot_job.reference, texture_size=1024)
-    assert pipeline.run(again, tmp_path, ProgressRecorder()).corner_uvs is None
+    folder = finished.copy(tmp_path / "job")
+    (folder / "prepare.npz").unlink()
+    again = pipeline.run(replace(knot_job, mesh=mesh), folder, ProgressRecorder())
+    assert again.corner_uvs is None
+    assert np.array_equal(again.textures["base_color"], finished.result.textures["base_color"])
 
 
 def test_a_full_disk_is_reported_and_leaves_no_incomplete_stage(knot_job, disk):
@@ -142,7 +150,7 @@ def test_a_full_disk_is_reported_and_leaves_no_incomplete_stage(knot_job, disk):
 
 
 SHAPES = {
-    "cube": trimesh.creation.box(),
+    "beam": trimesh.creation.box((0.3, 0.4, 1)),
     "one triangle": trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]),
 }
 
@@ -151,7 +159,14 @@ SHAPES = {
 def test_the_texture_of_a_simple_shape_matches_the_reference(shape, tmp_path):
     mesh = SHAPES[shape]
     result = pipeline.run(
-        job(mesh_data(mesh), picture_of(mesh), texture_size=1024, azimuth=30.0, elevation=15.0),
+        job(
+            mesh_data(mesh),
+            picture_of(mesh),
+            texture_size=1024,
+            voxel_resolution=128,
+            azimuth=30.0,
+            elevation=15.0,
+        ),
         tmp_path,
         ProgressRecorder(),
     )
@@ -179,7 +194,8 @@ def test_the_texture_of_a_simple_shape_matches_the_reference(shape, tmp_path):
 def test_the_view_of_real_meshes_is_found_and_the_texture_matches(name, tmp_path):
     mesh = read_mesh(ASSETS / name).to_mesh_data()
     solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    result = pipeline.run(job(mesh, picture_of(solid, 20, 25, 512)), tmp_path, ProgressRecorder())
+    work = job(mesh, picture_of(solid, 20, 25, 512), texture_size=1024, voxel_resolution=128)
+    result = pipeline.run(work, tmp_path, ProgressRecorder())
     surface, camera = surface_of(solid), camera_at(20, 25, 512)
     uvs = mesh.corner_uvs if result.corner_uvs is None else result.corner_uvs
     mask, worn = render_textured(
@@ -220,15 +236,16 @@ def run_cli(*arguments) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    ball = trimesh.creation.icosphere(3)
+    # Slender, so that there is little surface to paint.
+    rod = trimesh.creation.cylinder(0.15, 2, sections=24)
     for suffix in ("glb", "obj", "ply"):
-        ball.export(folder / f"ball.{suffix}")
-    Image.fromarray(picture_of(ball)).save(folder / "reference.png")
+        rod.export(folder / f"rod.{suffix}")
+    Image.fromarray(picture_of(rod)).save(folder / "reference.png")
     return folder
 
 
 @pytest.mark.parametrize(
-    ("source", "target"), [("ball.glb", "out.glb"), ("ball.obj", "out.obj"), ("ball.ply", "out.glb")]
+    ("source", "target"), [("rod.glb", "out.glb"), ("rod.obj", "out.obj"), ("rod.ply", "out.glb")]
 )
 def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
     done = run_cli(
@@ -252,7 +269,7 @@ def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
 
 
 def test_the_stage_commands_write_files_to_look_at(files, tmp_path):
-    common = (files / "ball.glb", "--image", files / "reference.png", "-o", tmp_path, "--texture-size", 1024)
+    common = (files / "rod.glb", "--image", files / "reference.png", "-o", tmp_path, "--texture-size", 1024)
     written = {}
     for stage in ("render", "paint", "bake"):
         done = run_cli(stage, *common)
@@ -277,9 +294,9 @@ def test_the_stage_commands_write_files_to_look_at(files, tmp_path):
         ("nothing.glb", "reference.png", "out.glb", "There is no file"),
         ("reference.png", "reference.png", "out.glb", "not a mesh file"),
         ("broken.glb", "reference.png", "out.glb", "cannot be read"),
-        ("ball.glb", "nothing.png", "out.glb", "cannot be read"),
-        ("ball.glb", "broken.glb", "out.glb", "not an image file"),
-        ("ball.glb", "reference.png", "out.xyz", "must end in one of"),
+        ("rod.glb", "nothing.png", "out.glb", "cannot be read"),
+        ("rod.glb", "broken.glb", "out.glb", "not an image file"),
+        ("rod.glb", "reference.png", "out.xyz", "must end in one of"),
     ],
 )
 def test_the_command_line_reports_files_that_cannot_be_used(files, tmp_path, mesh, image, output, message):
