@@ -93,6 +93,9 @@ def _scripted_server():
             str(home / "run"),
             "--pipeline",
             "tests.pipelines.scripted:run",
+            # The tests between two that need it may take long on a busy machine.
+            "--idle-seconds",
+            "7200",
         ],
         cwd=ROOT,
     )
