@@ -13,7 +13,7 @@ from .backdrop import find_soft_shadow, fit_backdrop, gradient_magnitude
 from .mask_doubts import (
     choose_components,
     cut_sides,
-    is_doubtful,
+    describe_mask,
     keep_large_components,
     outline_sharpness,
 )
@@ -58,12 +58,12 @@ class SegmentationConfig:
 
 def cut_out(reference: Reference) -> Reference:
     """The reference with an alpha that holds only the object: its own alpha, else a segmentation seeded from
-    the border.
+    the border, whose doubts are in ``mask_notes``.
 
     Raises:
         InvalidImage: no object can be told from the background, or the image's own alpha leaves nothing.
     """
-    alpha = segment(reference.color)[0] if reference.opaque else reference.alpha
+    alpha, notes = segment(reference.color) if reference.opaque else (reference.alpha, ())
     solid = keep_large_components(alpha > 0.5)
     if solid.sum() < 0.002 * solid.size:
         raise InvalidImage(
@@ -75,12 +75,14 @@ def cut_out(reference: Reference) -> Reference:
         )
     segmented = reference.segmented or reference.opaque
     alpha = np.where(solid, alpha, 0).astype(np.float32)
-    return replace(reference.with_alpha(alpha), segmented=segmented)
+    return replace(reference, alpha=alpha, segmented=segmented, mask_notes=notes)
 
 
-def segment(color: np.ndarray, config: SegmentationConfig = SegmentationConfig()) -> tuple[np.ndarray, bool]:
+def segment(
+    color: np.ndarray, config: SegmentationConfig = SegmentationConfig()
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """The alpha (H, W) float32 of an image (H, W, 3) float32 sRGB whose border shows mostly background, and
-    whether it is certain to be the object.
+    notes for the user about what may be wrong with it.
 
     Several hypotheses are made, and the one with the highest :func:`mask_likelihood` is taken: what differs
     from a smooth backdrop, with and without its soft shadows; if the border is not smooth, GrabCut (Rother et
@@ -96,10 +98,10 @@ def segment(color: np.ndarray, config: SegmentationConfig = SegmentationConfig()
     else:
         mask, likelihood = _segment_clutter(small, config)
     found = _choose_side(mask)
-    mask, certain = choose_components(found)
-    certain &= not is_doubtful(mask, found, lab, likelihood, noise=fit[1] if fit else np.inf)
+    mask, notes = choose_components(found)
+    notes += describe_mask(mask, found, lab, likelihood, noise=fit[1] if fit else np.inf)
     alpha = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(alpha, 0, 1), certain
+    return np.clip(alpha, 0, 1), notes
 
 
 def mask_likelihood(

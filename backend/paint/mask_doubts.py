@@ -1,5 +1,5 @@
-"""Which parts of a segmented mask are the object, and whether that is doubtful, without knowing the object's
-shape."""
+"""Which parts of a segmented mask are the object, and what about the mask is doubtful without knowing the
+object's shape."""
 
 from dataclasses import dataclass
 
@@ -36,8 +36,8 @@ class DoubtConfig:
 
     # Sides of the image that may cut the object off.
     max_cut_sides: int = 2
-    # Fraction of the outline that has a sharp step, where there is no doubt.
-    min_sharp_outline: float = 0.85
+    # Fraction of the outline that may lack a sharp step.
+    max_blurred_outline: float = 0.15
     # Steps across the outline are measured from here inside ...
     inside: float = 1.0
     # ... to here outside ...
@@ -48,6 +48,8 @@ class DoubtConfig:
     min_sharpness: float = 0.5
     # Smallest CIE Lab distance that is a step, above that of one level of 8 bits.
     min_step: float = 0.9
+    # Fraction of the outline that must have a sharp step for the mask to be an object at all.
+    min_outline: float = 0.5
     # Fraction of the image below which the mask is hardly the object.
     min_area: float = 0.02
     # Smallest likelihood of a mask that shows the object without a doubt.
@@ -90,9 +92,8 @@ def count_objects(mask: np.ndarray, config: ComponentConfig = ComponentConfig())
 
 def choose_components(
     mask: np.ndarray, config: ComponentConfig = ComponentConfig()
-) -> tuple[np.ndarray, bool]:
-    """The components of a mask (H, W) bool that are the object, and whether that is certain: one thing, and
-    nothing was left out that may belong to it.
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The components of a mask (H, W) bool that are the object, and notes for the user.
 
     Small ones are dropped, and so is what the image's border cuts off if a component of some size is free of
     the border.
@@ -100,15 +101,23 @@ def choose_components(
     mask = keep_large_components(mask, config)
     labels, count = ndimage.label(mask, EIGHT_NEIGHBORS)
     if count < 2:
-        return mask, True
+        return mask, ()
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     cut = np.array([bool(cut_sides(labels == label, config)) for label in range(1, count + 1)])
-    numbers, certain = np.arange(1, count + 1), True
+    numbers, notes = np.arange(1, count + 1), []
     free, beside = numbers[~cut], numbers[cut]
     if len(free) and len(beside) and areas[free].max() >= config.min_free_area * areas[beside].max():
-        mask, numbers, certain = np.isin(labels, free), free, False
-    is_single = np.sort(areas[numbers])[:-1].sum() < config.min_second_area * areas[numbers].max()
-    return mask, certain and bool(is_single)
+        mask, numbers = np.isin(labels, free), free
+        notes.append(
+            "Something else at the border of the reference image was left out. If it belongs to the object, "
+            "use an image that shows the whole object, or give a mask."
+        )
+    if np.sort(areas[numbers])[:-1].sum() >= config.min_second_area * areas[numbers].max():
+        notes.append(
+            f"The reference image shows {len(numbers)} separate things. If they are several objects, or views "
+            "of one, crop the image to one of them, or give a mask."
+        )
+    return mask, tuple(notes)
 
 
 def cut_sides(mask: np.ndarray, config: ComponentConfig = ComponentConfig()) -> int:
@@ -117,17 +126,15 @@ def cut_sides(mask: np.ndarray, config: ComponentConfig = ComponentConfig()) -> 
     return sum(side.mean() >= config.min_contact for side in sides)
 
 
-def is_doubtful(
+def describe_mask(
     mask: np.ndarray,
     found: np.ndarray,
     lab: np.ndarray,
     likelihood: float,
     noise: float,
     config: DoubtConfig = DoubtConfig(),
-) -> bool:
-    """Whether a mask may not be the object: the image's border cuts most of it off, it has next to no
-    outline, it may be only an outline, or parts of the object that hardly differ from the background may be
-    missing.
+) -> tuple[str, ...]:
+    """Notes for the user about why a mask may not be the object.
 
     Args:
         mask: (H, W) bool.
@@ -138,14 +145,35 @@ def is_doubtful(
             in the image is the object's.
         config: thresholds.
     """
-    if cut_sides(mask) > config.max_cut_sides or mask.mean() < config.min_area:
-        return True
-    if likelihood < config.min_likelihood or outline_sharpness(mask, lab, config) < config.min_sharp_outline:
-        return True
+    sides = cut_sides(mask)
+    if sides > config.max_cut_sides:
+        return (
+            f"{'All four' if sides == 4 else 'Three'} borders of the reference image cut the object off, so "
+            "what is object and what is background is a guess. Use an image that shows the whole object with "
+            "some background around it, or give a mask.",
+        )
+    sharpness = outline_sharpness(mask, lab, config)
+    if sharpness < config.min_outline or mask.mean() < config.min_area:
+        return (
+            "The object could not be told from the background of the reference image. Use an image that "
+            "shows the whole object before a plain background of another colour, or give a mask.",
+        )
     holes = ndimage.binary_fill_holes(mask) & ~mask
     if holes.sum() > config.max_hole * mask.sum():
-        return True
-    return noise < config.max_noise and edges_outside(found, lab, config) > config.max_edges_outside
+        return (
+            "Inside its outline the object has the background's colour, and was taken as a hole. If it is "
+            "none, use an image with a background of another colour, or give a mask.",
+        )
+    if (
+        sharpness < 1 - config.max_blurred_outline
+        or likelihood < config.min_likelihood
+        or (noise < config.max_noise and edges_outside(found, lab, config) > config.max_edges_outside)
+    ):
+        return (
+            "Parts of the object hardly differ from the background of the reference image, so some may be "
+            "missing. Use an image with a background of another colour, or give a mask.",
+        )
+    return ()
 
 
 def outline_sharpness(mask: np.ndarray, lab: np.ndarray, config: DoubtConfig = DoubtConfig()) -> float:

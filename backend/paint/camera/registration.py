@@ -119,8 +119,8 @@ def _find_object(
     """Object and camera of a reference without a mask."""
     # A plain background: the object is cut out without the mesh, and if its outline is the mesh's, all is
     # said.
-    alpha, certain = segment(reference.color)
-    cut = _cut_out_with(reference, alpha) if certain else None
+    alpha, doubts = segment(reference.color)
+    cut = None if doubts else _cut_out_with(reference, alpha)
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2 * done))):
         return found
     # The same with the mask of a matting model, if there is one.
@@ -153,11 +153,14 @@ def _find_object(
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
     notes += matting_notes
     # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
-    if certain and continues_to_border(mask, foreground):
+    if not doubts and continues_to_border(mask, foreground):
         notes += (
             "The object seems to go on beyond what was found of it, to the border of the reference image: if "
             "it is cut off there, use an image that shows all of it. Else give it a mask.",
         )
+    # Why the view may be wrong.
+    if not matches[0].confident:
+        notes += doubts
     # What is in front of the object is no part of it.
     occluder = find_occluder(silhouette, reference.color)
     if occluder.any():

@@ -185,3 +185,12 @@ def test_loose_leaves_are_found_or_doubted():
     color, mask = photograph(surface, view_at(*DIRECTION), PLAIN)
     found = register(surface, color, DIRECTION)
     assert found.doubtful or intersection_over_union(found.reference.alpha > 0.5, mask) > 0.7
+
+
+def test_a_doubtful_view_comes_with_what_is_doubtful_about_the_image():
+    color = np.full((240, 320, 3), 0.95, np.float32)
+    for middle in (90, 230):
+        cv2.circle(color, (middle, 120), 50, (0.8, 0.2, 0.1), -1, cv2.LINE_AA)
+    found = register(surface_of(chair), color)
+    assert found.doubtful
+    assert any("2 separate things" in note for note in found.reference.mask_notes)
