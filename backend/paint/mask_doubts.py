@@ -114,8 +114,8 @@ def choose_components(
         )
     if np.sort(areas[numbers])[:-1].sum() >= config.min_second_area * areas[numbers].max():
         notes.append(
-            f"The reference image shows {len(numbers)} separate things. If they are several objects, or views "
-            "of one, crop the image to one of them, or give a mask."
+            f"The reference image shows {len(numbers)} separate things. If they are several objects, or "
+            "views of one, crop the image to one of them, or give a mask."
         )
     return mask, tuple(notes)
 
