@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...api.errors import InvalidImage
+from ...image import resize_longest
 from ...mesh.surface import Surface
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
@@ -19,9 +20,10 @@ from ..mask_doubts import count_objects
 from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
+from .contours.features import observe_image
 from .contours.mask import find_mask
 from .contours.occluder import find_occluder
-from .contours.score import Fit
+from .contours.score import Fit, score_view
 from .contours.search import find_views
 from .contours.search_window import choose_windows
 from .contours.second_object import shows_second_object
@@ -36,11 +38,19 @@ CERTAIN_OVERLAP = 0.97
 """Intersection over union of the mesh's silhouette with an object that was cut out without it from which on
 both are right."""
 
+NOTHING_FOUND = (
+    "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole object, "
+    "or give it a mask."
+)
+
 MIN_SCORE = 0.5
 """Score of the best view below which nothing of the mesh's shape is in the reference."""
 
 REFINED_SIZE = 640
 """Pixels along the longer side at which the view is fitted to the mask that was found."""
+
+MAX_SCORE_LOSS = 0.25
+"""By how much the score of a view may fall when it follows the outline of the mask."""
 
 MAX_CUT_OFF = 0.02
 """Fraction of the mesh's silhouette that may lie outside of the reference."""
@@ -129,25 +139,14 @@ def _find_object(
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
         return found
     # Any other: the mesh's contours are looked for, in a part of the image if all else of it is ground.
-    foreground, shape = alpha > 0.5, reference.alpha.shape
+    foreground = alpha > 0.5
     fits, confidence = _search_windows(
         surface, reference.color, foreground, direction, lambda done: progress(0.2 + 0.7 * done)
     )
-    best = fits[0]
-    silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
-    if best.score < MIN_SCORE or not silhouette.any():
-        raise InvalidImage(
-            "Nothing of the mesh's shape was found in the reference image. Use an image that shows the whole "
-            "object, or give it a mask."
-        )
+    if fits[0].score < MIN_SCORE:
+        raise InvalidImage(NOTHING_FOUND)
     hypotheses = [foreground] if proposed is None else [foreground, proposed > 0.5]
-    mask = find_mask(silhouette, reference.color, hypotheses)
-    # The outline of the mask is more exact than edges near the contour: the view follows it, and it the view.
-    refined = refine_view(surface, mask.astype(np.float32), best.view, REFINED_SIZE, direction is not None)
-    if refined.overlap > intersection_over_union(silhouette, mask):
-        best = replace(best, view=refined.view)
-        silhouette = rasterize(surface.vertices, surface.faces, best.view.camera(*shape[::-1])).mask
-        mask = find_mask(silhouette, reference.color, hypotheses)
+    best, silhouette, mask = _fit_mask(surface, reference.color, fits[0], hypotheses, direction is not None)
     matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
     notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
@@ -211,11 +210,51 @@ def _search_windows(
     looked for around a small foreground (H, W) bool, then in the whole image if that is not enough."""
     for window in choose_windows(foreground):
         seen = window.crop(color)
-        fits = find_views(surface, seen, direction, progress)
+        fits = find_views(surface, seen, direction, progress, window.crop(foreground))
         if window.whole or cut_off_fraction(surface, fits[0].view, seen.shape[:2]) <= MAX_CUT_OFF:
             break
     confidence = estimate_confidence(surface, fits, seen.shape[:2])
     return [replace(fit, view=window.extend_view(fit.view)) for fit in fits], confidence
+
+
+def _fit_mask(
+    surface: Surface, color: np.ndarray, best: Fit, hypotheses: list[np.ndarray], keep_direction: bool
+) -> tuple[Fit, np.ndarray, np.ndarray]:
+    """The mask of the object under a view, and the view that follows its outline, which is more exact than
+    edges near the contour.
+
+    Args:
+        surface: the mesh.
+        color: (H, W, 3) float32 sRGB, the reference.
+        best: the view.
+        hypotheses: masks (H, W) bool of the object from elsewhere.
+        keep_direction: only the framing and the distance are free.
+
+    Returns:
+        the view; the silhouette (H, W) bool of the mesh; the mask (H, W) bool.
+
+    Raises:
+        InvalidImage: the view does not show the mesh.
+    """
+    width, height = color.shape[1], color.shape[0]
+
+    def draw_silhouette(view: View) -> np.ndarray:
+        return rasterize(surface.vertices, surface.faces, view.camera(width, height)).mask
+
+    silhouette = draw_silhouette(best.view)
+    if not silhouette.any():
+        raise InvalidImage(NOTHING_FOUND)
+    mask = find_mask(silhouette, color, hypotheses)
+    refined = refine_view(surface, mask.astype(np.float32), best.view, REFINED_SIZE, keep_direction)
+    if refined.overlap <= intersection_over_union(silhouette, mask):
+        return best, silhouette, mask
+    # Where the image's edges and colours contradict the new view, the mask was wrong: a shadow with it.
+    seen = observe_image(resize_longest(color, REFINED_SIZE))
+    before, after = (score_view(surface, view, seen) for view in (best.view, refined.view))
+    if after < before - MAX_SCORE_LOSS:
+        return best, silhouette, find_mask(silhouette, color, [])
+    silhouette = draw_silhouette(refined.view)
+    return replace(best, view=refined.view), silhouette, find_mask(silhouette, color, hypotheses)
 
 
 def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ....mesh.surface import Surface
 from ..ranking import View
 from .features import Observation
 from .histograms import histogram_distance
-from .rendered_view import RenderedView
+from .rendered_view import RenderedView, render_view
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ def judge_view(rendered: RenderedView, seen: Observation) -> Fit:
     edge = float(rendered.contour.read(seen.near_edges).mean())
     region = histogram_distance(rendered.inside, rendered.around)
     return Fit(rendered.view, edge, region, measure_inner_edges(rendered, seen))
+
+
+def score_view(surface: Surface, view: View, seen: Observation) -> float:
+    """The score of a view; 0 if it has no contour."""
+    rendered = render_view(surface, view, seen)
+    return judge_view(rendered, seen).score if rendered else 0.0
 
 
 def measure_inner_edges(rendered: RenderedView, seen: Observation) -> float:

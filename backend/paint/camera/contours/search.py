@@ -16,6 +16,8 @@ from ....mesh.surface import Surface
 from ....parallel import map_parallel
 from ....progress import ProgressCallback
 from ....render.camera import look_at_origin
+from ....render.rasterize import rasterize
+from ..outline import intersection_over_union
 from ..ranking import View
 from ..search import simplify_mesh
 from .contour_fit import fit_view
@@ -63,6 +65,8 @@ class ContourSearchConfig:
     neighbour_angles: tuple[float, ...] = (7.0, 4.0)
     # and the winner is fitted to the whole mesh.
     final: FitStage = FitStage(512, (4, 3, 3), (0.0, 0.05))
+    # Weight of the intersection over union with the foreground, beside the score.
+    foreground_weight: float = 0.5
     # Degrees between two views up to which they are one.
     same_direction: float = 8.0
 
@@ -72,6 +76,7 @@ def find_views(
     color: np.ndarray,
     direction: tuple[float, float] | None,
     progress: ProgressCallback,
+    foreground: np.ndarray,
     config: ContourSearchConfig = ContourSearchConfig(),
 ) -> list[Fit]:
     """The likeliest views of an image, best first; the first one is fitted to the whole mesh.
@@ -81,6 +86,7 @@ def find_views(
         color: (H, W, 3) float32 sRGB 0..1.
         direction: (azimuth, elevation) in degrees if the user gave them; they are then kept.
         progress: called with the fraction done.
+        foreground: (H, W) bool, the object as it is cut out without the mesh; a hint only.
         config: sizes and numbers of candidates.
     """
     light, keep = simplify_mesh(surface), direction is not None
@@ -111,8 +117,18 @@ def find_views(
         ]
     fits = distinct_fits([*finalists, *fits[config.max_finalists :]], config)
     progress(0.9)
+    # A handle that the foreground shows decides between views that explain the edges equally well.
+    hint = resize_longest(foreground.astype(np.float32), config.first.size) > 0.5
+    fits.sort(key=lambda fit: fit.score + config.foreground_weight * _overlap(light, fit.view, hint))
+    fits.reverse()
     [best] = fit_views(surface, [fits[0].view], observations, config.final, keep)
     return [replace(fits[0], view=best.view), *fits[1:]]
+
+
+def _overlap(surface: Surface, view: View, foreground: np.ndarray) -> float:
+    """Intersection over union of a view's silhouette with the foreground (H, W) bool."""
+    camera = view.camera(foreground.shape[1], foreground.shape[0])
+    return intersection_over_union(rasterize(surface.vertices, surface.faces, camera).mask, foreground)
 
 
 def score_of(fit: Fit) -> float:
