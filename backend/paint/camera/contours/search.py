@@ -18,7 +18,7 @@ from ....progress import ProgressCallback
 from ....render.camera import look_at_origin
 from ....render.rasterize import rasterize
 from ..outline import intersection_over_union
-from ..ranking import View
+from ..ranking import View, view_prior_cost
 from ..search import simplify_mesh
 from .contour_fit import fit_view
 from .features import Observation, measure_features, observe_image
@@ -117,18 +117,30 @@ def find_views(
         ]
     fits = distinct_fits([*finalists, *fits[config.max_finalists :]], config)
     progress(0.9)
-    # A handle that the foreground shows decides between views that explain the edges equally well.
-    hint = resize_longest(foreground.astype(np.float32), config.first.size) > 0.5
-    fits.sort(key=lambda fit: fit.score + config.foreground_weight * _overlap(light, fit.view, hint))
-    fits.reverse()
+    fits = rank_fits(light, fits, foreground, config)
     [best] = fit_views(surface, [fits[0].view], observations, config.final, keep)
     return [replace(fits[0], view=best.view), *fits[1:]]
 
 
-def _overlap(surface: Surface, view: View, foreground: np.ndarray) -> float:
-    """Intersection over union of a view's silhouette with the foreground (H, W) bool."""
-    camera = view.camera(foreground.shape[1], foreground.shape[0])
-    return intersection_over_union(rasterize(surface.vertices, surface.faces, camera).mask, foreground)
+def rank_fits(
+    surface: Surface,
+    fits: list[Fit],
+    foreground: np.ndarray,
+    config: ContourSearchConfig = ContourSearchConfig(),
+) -> list[Fit]:
+    """The fits, likeliest first. Between views that explain the edges equally well, a handle that the
+    foreground (H, W) bool shows decides, and between the two sides of a box that most are seen from the
+    front."""
+    hint = resize_longest(foreground.astype(np.float32), config.first.size) > 0.5
+
+    def cost(fit: Fit) -> float:
+        camera = fit.view.camera(hint.shape[1], hint.shape[0])
+        silhouette = rasterize(surface.vertices, surface.faces, camera).mask
+        overlap = intersection_over_union(silhouette, hint)
+        prior = view_prior_cost(fit.view.azimuth, fit.view.elevation)
+        return prior - fit.score - config.foreground_weight * overlap
+
+    return sorted(fits, key=cost)
 
 
 def score_of(fit: Fit) -> float:

@@ -5,6 +5,7 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+import trimesh
 
 from backend.api.errors import InvalidImage
 from backend.mesh.prepare import clean
@@ -194,3 +195,11 @@ def test_a_doubtful_view_comes_with_what_is_doubtful_about_the_image():
     found = register(surface_of(chair), color)
     assert found.doubtful
     assert any("2 separate things" in note for note in found.reference.mask_notes)
+
+
+@pytest.mark.parametrize("direction", [(35.0, 20.0), (20.0, 30.0), (-50.0, 25.0)])
+def test_of_two_sides_that_look_the_same_the_front_is_taken(direction):
+    surface = clean(mesh_data(trimesh.creation.box((1.0, 0.6, 0.7))))
+    scene = Scene(paint=(0.35, 0.3, 0.6), clutter=6, shadow=0.0 if direction[0] < 0 else 0.5)
+    color, _ = photograph(surface, view_at(*direction), scene)
+    assert angle_between(*direction, register(surface, color).match.view) < 3
