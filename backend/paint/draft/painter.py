@@ -20,6 +20,7 @@ from ..camera.registration import Registration
 from ..painter import LoadOrRun, Painting
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
+from .fill.config import DEFAULT_CONFIG, SynthesisConfig
 from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
 from .fill.synthesis import ColorLookup, synthesize
@@ -50,6 +51,8 @@ class DraftConfig:
     normal_weight: float = 0.15
     # Rounds of diffusion between neighbouring hidden voxels.
     diffusion_rounds: int = 60
+    # How the hidden side is synthesised.
+    synthesis: SynthesisConfig = DEFAULT_CONFIG
 
 
 class DraftPainter:
@@ -120,6 +123,7 @@ class DraftPainter:
             guess,
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
+            self.config.synthesis,
         )
         hidden = guess if synthesis is None else PatchRenderer(synthesis).look_up
         if border is not None:

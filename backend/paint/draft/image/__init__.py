@@ -2,10 +2,11 @@
 
 1. ``warp.py``: warps the image so that its outline and edges lie on the mesh's (free-form deformation).
 2. ``transfer.py``: measures how much light from all around reaches each point (radiance transfer).
-3. ``lamps.py``: fits lamps to the image; ``color.py`` converts to linear light and back.
-4. ``light.py``: removes their light.
-5. ``projection.py``: looks up the colour of any point that the image shows.
-6. ``lettering.py``: detects lettering, which must not be mirrored.
-7. ``symmetry.py``: finds the mesh's plane of symmetry.
-8. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
+3. ``gloss.py``: adds what the surface mirrors of it.
+4. ``lamps.py``: fits lamps to the image; ``color.py`` converts to linear light and back.
+5. ``light.py``: removes their light, and, by ``paints.py``, what remains of it within one paint.
+6. ``projection.py``: looks up the colour of any point that the image shows.
+7. ``lettering.py``: detects lettering, which must not be mirrored.
+8. ``symmetry.py``: finds the mesh's plane of symmetry.
+9. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
 """

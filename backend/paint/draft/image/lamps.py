@@ -5,8 +5,10 @@ the point (:mod:`.transfer`), so that sun, sky, floor, cast shadows and ambient 
 lamps are fitted to differences of the logarithm between pixels that are near and of one chromaticity
 (retinex, Land and McCann 1971): within one paint, only light differs. Borders of paint and highlights are
 outliers to a redescending loss (Geman and McClure 1987); lamps are exponentials, so that none is negative.
+How glossy the surface is (:mod:`.gloss`) is tried out.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -20,6 +22,7 @@ from ....mesh.surface import Surface
 from ....render.camera import Camera
 from ....render.rasterize import normals, rasterize, visible_points
 from .color import LUMA, to_linear
+from .gloss import Gloss, add_gloss
 from .transfer import RadianceTransfer
 
 
@@ -36,14 +39,14 @@ class LampConfig:
     # Usable pixels, at that size, below which the image shows too little.
     min_pixels: int = 200
     # Pixels between the pixels of a pair, and the weight of all pairs of that distance.
-    pair_distances: tuple[int, ...] = (2, 6, 16, 40)
-    pair_weights: tuple[float, ...] = (1.0, 0.7, 0.5, 0.3)
+    pair_distances: tuple[int, ...] = (2, 6, 16, 40, 90)
+    pair_weights: tuple[float, ...] = (0.5, 0.5, 0.7, 1.0, 1.0)
     # Random pairs of each distance.
     pairs: int = 4000
     # Difference in log chromaticity at which a pair's weight has fallen to 1/e.
     chroma_sigma: float = 0.12
     # Scale of the loss in natural logarithms of brightness: larger differences are paint or highlights.
-    loss_scale: float = 0.12
+    loss_scale: float = 0.25
     # Factor on that scale in the first round, and per round (graduated non-convexity).
     first_scale: float = 6.0
     scale_decay: float = 0.75
@@ -52,14 +55,25 @@ class LampConfig:
     channel_rounds: int = 6
     # Weights of the squared differences between the logarithms of neighbouring lamps, of those logarithms,
     # and of their deviation from grey, against a data term whose weights sum to 1.
-    smoothness: float = 0.0005
-    ridge: float = 0.001
+    smoothness: float = 0.00015
+    ridge: float = 0.0003
     greyness: float = 0.02
     # Weight of a pair between two loose pieces of the mesh, or two of its material slots, each of which may
     # have a paint of its own.
     between_pieces: float = 1.0
-    # Loss, in squared logarithms, that counts as noise when it is said how much of it light explains.
-    noise_loss: float = 0.002
+    # Kinds of gloss that are tried, each from the lamps of the one before.
+    glosses: tuple[Gloss, ...] = (Gloss(2, 0.5), Gloss(10, 0.5), Gloss(30, 0.5))
+    # Rounds for each, and the factors on the loss's scale of the first and per round.
+    gloss_rounds: int = 8
+    gloss_scale: float = 2.0
+    gloss_decay: float = 0.8
+    # Part by which gloss has to lessen the loss to be believed, and loss that counts as noise then.
+    gloss_gain: float = 0.05
+    gloss_noise: float = 0.0005
+    # Scale of the loss, and loss that counts as noise, when it is said how much of it light explains. Narrow:
+    # light explains the shades of one paint exactly, paints only about.
+    judged_scale: float = 0.06
+    noise_loss: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -69,11 +83,13 @@ class LampFit:
     Attributes:
         radiance: (K + 1, 3) float32, linear, of each lamp and of the surface itself, up to a factor per
             channel; see :class:`.transfer.RadianceTransfer`.
+        gloss: of the surface; None if it is matt.
         explained: fraction, 0..1, of the differences within one piece of the mesh and one paint that this
             light explains.
     """
 
     radiance: np.ndarray
+    gloss: Gloss | None
     explained: float
 
 
@@ -108,19 +124,27 @@ def fit_lamps(
         return None
     first, second, weight = sample_pairs(usable, config)
     # What each pixel receives of each lamp, and which pairs may have one paint.
-    columns = transfer.columns(visible_points(buffer), normals(buffer, surface)[buffer.mask])
-    columns = columns[usable[buffer.mask]]
+    points, normal = visible_points(buffer), normals(buffer, surface)[buffer.mask]
+    kept = usable[buffer.mask]
+    points, normal = points[kept], normal[kept]
+    matt = transfer.columns(points, normal)
+    towards = camera.directions_to(points).astype(np.float32)
     log_image = np.log(np.maximum(linear[usable], 1e-4))
     piece = label_pieces(surface)[buffer.face[usable]]
     within = piece[first] == piece[second]
     weight = weight * np.where(within, 1, config.between_pieces)
     pairs = _Pairs(first, second, weight * _same_chroma(log_image, first, second, config))
-    # On luminance, from a wide loss to a narrow one.
+    # On luminance, for each kind of gloss; the one that leaves least is taken.
     prior = lamp_prior(transfer.directions, config)
     luma = np.log(np.maximum(linear[usable] @ LUMA, 1e-4))
-    start = np.zeros(columns.shape[1])
-    scales = np.maximum(config.first_scale * config.scale_decay ** np.arange(config.rounds), 1.0)
-    grey = _solve(columns, luma, pairs, prior, start, start, config.loss_scale * scales)
+    judged = _Pairs(first, second, pairs.weight * within)
+    fits = [
+        (_gloss_cost(judged.loss(residual, config.loss_scale), gloss, config), gloss, columns, lamps)
+        for gloss, columns, lamps, residual in _fit_glosses(
+            matt, normal, towards, luma, pairs, prior, transfer, config
+        )
+    ]
+    _, gloss, columns, grey = min(fits, key=lambda fit: fit[0])
     # Per channel, with pairs of the same recovered paint in the second half.
     lamps = np.tile(grey[:, None], 3)
     prior = prior + config.greyness / len(grey) * np.eye(len(grey))
@@ -130,17 +154,48 @@ def fit_lamps(
             lamps[:, channel] = _solve(
                 columns, log_image[:, channel], pairs, prior, lamps[:, channel], grey, scales
             )
-        paint = log_image - np.log(np.maximum(columns @ np.exp(lamps), 1e-9))
+        paint = log_image - _log_light(columns, lamps)
         pairs = _Pairs(first, second, weight * _same_chroma(paint, first, second, config))
     # What it explains of differences that another paint does not.
-    judged = _Pairs(first, second, pairs.weight * within)
     before, after = (
-        judged.loss(values, config.loss_scale) for values in (luma, luma - np.log(columns @ np.exp(grey)))
+        judged.loss(values, config.judged_scale) for values in (luma, luma - _log_light(columns, grey))
     )
-    return LampFit(
-        np.exp(lamps).astype(np.float32),
-        float(1 - (after + config.noise_loss) / (before + config.noise_loss)),
-    )
+    explained = 1 - (after + config.noise_loss) / (before + config.noise_loss)
+    return LampFit(np.exp(lamps).astype(np.float32), gloss, float(explained))
+
+
+def _fit_glosses(
+    matt: np.ndarray,
+    normal: np.ndarray,
+    towards: np.ndarray,
+    luma: np.ndarray,
+    pairs: "_Pairs",
+    prior: np.ndarray,
+    transfer: RadianceTransfer,
+    config: LampConfig,
+) -> Iterator[tuple[Gloss | None, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields ``(gloss, columns, lamps, residual)`` for a matt surface and for each kind of gloss: what pixels
+    receive of each lamp (N, K + 1), the logarithms of lamps (K + 1,), and the logarithm of paint (N,)."""
+    start = np.zeros(matt.shape[1])
+    scales = np.maximum(config.first_scale * config.scale_decay ** np.arange(config.rounds), 1.0)
+    again = np.maximum(config.gloss_scale * config.gloss_decay ** np.arange(config.gloss_rounds), 1.0)
+    lamps = start
+    for gloss in (None, *config.glosses):
+        columns = add_gloss(matt, normal, towards, transfer.directions, gloss)
+        rounds = config.loss_scale * (scales if gloss is None else again)
+        lamps = _solve(columns, luma, pairs, prior, lamps, start, rounds)
+        yield gloss, columns, lamps, luma - _log_light(columns, lamps)
+
+
+def _gloss_cost(loss: float, gloss: Gloss | None, config: LampConfig) -> float:
+    """By which kinds of gloss are compared: the logarithm of what remains, and what gloss has to gain."""
+    return float(np.log(loss + config.gloss_noise)) + (config.gloss_gain if gloss else 0)
+
+
+def _log_light(columns: np.ndarray, lamps: np.ndarray) -> np.ndarray:
+    """(N,) or (N, C) logarithm of the light at pixels with columns (N, K + 1) under lamps whose logarithms
+    are (K + 1,) or (K + 1, C)."""
+    return np.log(np.maximum(columns @ np.exp(lamps).astype(np.float32), 1e-9))
 
 
 def label_pieces(surface: Surface) -> np.ndarray:
@@ -253,8 +308,7 @@ def _solve(
         for _ in range(4):
             damped = matrix + damping * np.diag(np.diag(matrix))
             trial = lamps + np.clip(np.linalg.solve(damped, gradient), -2, 2)
-            light = columns @ np.exp(trial).astype(np.float32)
-            after = pairs.loss(log_image - np.log(np.maximum(light, 1e-9)), scale)
+            after = pairs.loss(log_image - _log_light(columns, trial), scale)
             if after + (trial - usual) @ prior @ (trial - usual) < before:
                 lamps, damping = trial, max(damping / 3, 1e-6)
                 break

@@ -17,6 +17,7 @@ from ....parallel import map_parallel, map_ranges
 from ....render.occlusion import sky_cameras
 from ....render.rasterize import rasterize
 from ....render.visibility import MAX_SLOPE, SLOPE_PIXELS
+from .gloss import Gloss, add_gloss
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,23 @@ class RadianceTransfer:
         _columns(points, normals, self.directions, self.cameras, self.depths, result)
         return result
 
-    def irradiance(self, points: np.ndarray, normals: np.ndarray, radiance: np.ndarray) -> np.ndarray:
-        """(N, C) float32: the light that points receive from lamps of radiance (K + 1, C) float32."""
-        chunks = map_ranges(
-            lambda first, end: self.columns(points[first:end], normals[first:end]) @ radiance,
-            len(points),
-            self.chunk,
-        )
+    def light(
+        self,
+        points: np.ndarray,
+        normals: np.ndarray,
+        towards: np.ndarray,
+        radiance: np.ndarray,
+        gloss: Gloss | None = None,
+    ) -> np.ndarray:
+        """(N, C) float32: what paint of reflectance 1 at points (N, 3) with unit normals (N, 3) sends along
+        unit vectors ``towards`` (N, 3) the viewer, under lamps of radiance (K + 1, C) float32."""
+
+        def shine(first: int, end: int) -> np.ndarray:
+            part = slice(first, end)
+            columns = self.columns(points[part], normals[part])
+            return add_gloss(columns, normals[part], towards[part], self.directions, gloss) @ radiance
+
+        chunks = map_ranges(shine, len(points), self.chunk)
         return np.concatenate(chunks) if chunks else np.zeros((0, radiance.shape[1]), np.float32)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.draft.image.lamps import fit_lamps
-from backend.paint.draft.image.light import remove_light
+from backend.paint.draft.image.gloss import Gloss
+from backend.paint.draft.image.lamps import LampConfig, fit_lamps
+from backend.paint.draft.image.light import LightConfig, remove_light, snap_shadows
 from backend.paint.draft.image.transfer import RadianceTransfer, TransferConfig
 from backend.paint.reference import Reference
 from backend.render.rasterize import normals, positions, rasterize, visible_points
@@ -151,6 +152,48 @@ def test_a_half_that_is_painted_dark_stays_dark():
 
     image = photograph(surface, False, paint)[0]
     assert unevenness(remove_light(image, CAMERA, surface).color, image) < 0.03
+
+
+def test_the_sheen_of_a_dark_thing_is_light():
+    surface = ball()
+    buffer = rasterize(surface.vertices, surface.faces, CAMERA)
+    points, normal = visible_points(buffer), normals(buffer, surface)[buffer.mask]
+    transfer = RadianceTransfer.measure(surface, TransferConfig(lamps=128))
+    radiance = 0.3 + 6 * np.float32(transfer.directions @ np.float32(SUN) > 0.97)
+    light = transfer.light(
+        points,
+        normal,
+        np.float32(CAMERA.directions_to(points)),
+        np.append(radiance, 0)[:, None].astype(np.float32),
+        Gloss(20, 0.4),
+    )
+    color = np.zeros((*buffer.mask.shape, 3), np.float32)
+    color[buffer.mask] = encode(np.clip(np.float32([0.02, 0.015, 0.02]) * light, 0, 1))
+    image, matt = Reference(color, buffer.mask.astype(np.float32)), LightConfig(lamps=LampConfig(glosses=()))
+    glossy, matt = (
+        remove_light(image, CAMERA, surface, config).color[buffer.mask].std()
+        for config in (LightConfig(), matt)
+    )
+    assert glossy < 0.8 * matt, "gloss is worth something"
+    assert glossy < 0.6 * color[buffer.mask].std()
+
+
+def test_a_border_of_paint_moves_no_light():
+    light = np.zeros((60, 60, 3), np.float32)
+    light[:, 30:] = -0.4
+    stripe = light[..., 0].copy()
+    stripe[:, 27:30] -= 1.5
+    shown = np.ones((60, 60), bool)
+    np.testing.assert_array_equal(snap_shadows(light, stripe, shown), light)
+
+
+def test_the_edge_of_a_shadow_moves_onto_that_of_the_image():
+    light = np.zeros((60, 60, 3), np.float32)
+    light[:, 31:] = -0.4
+    luma = np.zeros((60, 60), np.float32)
+    luma[:, 29:] = -0.4
+    found = snap_shadows(light, luma, np.ones((60, 60), bool))
+    np.testing.assert_allclose(found[5:-5, :, 0], luma[5:-5], atol=1e-6)
 
 
 def test_highlights_do_not_disturb_the_light_and_are_not_copied(surface):
