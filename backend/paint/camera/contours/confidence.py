@@ -25,12 +25,14 @@ class ConfidenceConfig:
     same_normals: float = 0.97
     # Coefficients of the regression: constant, edges along the contour, inner edges, and lead of the score
     # over the best other view, ...
-    constant: float = -7.4
-    edge: float = 8.3
-    inner: float = 4.9
-    lead: float = 12.0
+    constant: float = -10.6
+    edge: float = 9.4
+    inner: float = 12.0
+    lead: float = 36.0
     # ... which counts up to here.
-    max_lead: float = 0.25
+    max_lead: float = 0.16
+    # What stands for it where there is no other view, as with a given direction.
+    lone_lead: float = 0.12
     # Root of the silhouette's area, in pixels of the reference, below which it shows too little to be sure.
     few_pixels: float = 24.0
     # Distances from a mask, in roots of its area, between which its surroundings are looked at.
@@ -57,13 +59,13 @@ def estimate_confidence(
     width, height = (max(1, round(side * scale)) for side in (shape[1], shape[0]))
     buffers = (rasterize(surface.vertices, surface.faces, fit.view.camera(width, height)) for fit in fits)
     first = next(buffers)
-    rivals = (
+    rivals = [
         fit.score
         for fit, buffer in zip(fits[1:], buffers, strict=True)
         if not _look_alike(first, buffer, surface, config)
-    )
+    ]
     best = fits[0]
-    lead = min(best.score - max(rivals, default=-np.inf), config.max_lead)
+    lead = min(best.score - max(rivals), config.max_lead) if rivals else config.lone_lead
     logit = config.constant + config.edge * best.edge + config.inner * best.inner + config.lead * lead
     root = np.sqrt(first.mask.sum()) / scale
     return float(min(1.0, root / config.few_pixels) / (1 + np.exp(-logit)))

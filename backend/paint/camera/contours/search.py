@@ -62,7 +62,7 @@ class ContourSearchConfig:
     max_finalists: int = 5
     neighbour: FitStage = FitStage(320, (4, 3), (0.0,))
     # which are these many degrees from it, in one round after another,
-    neighbour_angles: tuple[float, ...] = (7.0, 4.0)
+    neighbour_angles: tuple[float, ...] = (10.0, 4.0)
     # and the winner is fitted to the whole mesh.
     final: FitStage = FitStage(512, (4, 3, 3), (0.0, 0.05))
     # Weight of the intersection over union with the foreground, beside the score.

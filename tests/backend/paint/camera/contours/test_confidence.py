@@ -48,11 +48,13 @@ def test_a_tie_lowers_the_confidence_and_a_lead_raises_it(surfaces):
 
 
 def test_a_lead_counts_up_to_its_limit(surfaces):
-    far, none = (
+    tie, alone, far, farther = (
         estimate_confidence(surfaces["chair"], fits_of(scores), SHAPE)
-        for scores in ({30: 0.9, 90: 0.1}, {30: 0.9})
+        for scores in ({30: 0.9, 90: 0.9}, {30: 0.9}, {30: 0.9, 90: 0.7}, {30: 0.9, 90: 0.1})
     )
-    assert far == none
+    assert tie < alone < far
+    # Without another view, as with a given direction, less is known than with one far behind.
+    assert far == farther
 
 
 def test_a_low_score_is_no_confidence_even_alone(surfaces):
