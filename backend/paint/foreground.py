@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from ..api.errors import InvalidImage
 from ..image import shrink_longest
+from ..parallel import map_parallel
 from .backdrop import find_soft_shadow, fit_backdrop, gradient_magnitude
 from .mask_doubts import (
     choose_components,
@@ -157,11 +158,13 @@ def _segment_backdrop(
 def _segment_clutter(color: np.ndarray, config: SegmentationConfig) -> tuple[np.ndarray, float]:
     """(H, W) bool: the object in front of a background of several colours, and its likelihood."""
     smaller = shrink_longest(color, config.grab_cut_size)
-    scored = []
-    for lower in (True, False):
-        cut = _grab_cut(smaller, border_mask(smaller.shape[:2], lower), config).astype(np.float32)
-        mask = cv2.resize(cut, color.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-        scored.append((mask_likelihood(mask, color, config), mask))
+
+    def cut(lower: bool) -> np.ndarray:
+        mask = _grab_cut(smaller, border_mask(smaller.shape[:2], lower), config).astype(np.float32)
+        return cv2.resize(mask, color.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+    # OpenCV has a random generator per thread, so both are repeatable.
+    scored = [(mask_likelihood(mask, color, config), mask) for mask in map_parallel(cut, (True, False))]
     likelihood, mask = max(scored, key=lambda pair: pair[0])
     return mask, likelihood
 

@@ -25,7 +25,7 @@ class ConfidenceConfig:
     same_normals: float = 0.97
     # Coefficients of the regression: constant, edges along the contour, inner edges, and lead of the score
     # over the best other view, ...
-    constant: float = -10.6
+    constant: float = -10.7
     edge: float = 9.4
     inner: float = 12.0
     lead: float = 36.0
