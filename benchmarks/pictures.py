@@ -37,6 +37,7 @@ from backend.api.errors import InvalidImage
 from backend.api.job import MeshData
 from backend.mesh.prepare import clean
 from backend.mesh.surface import Surface
+from backend.paint.camera.outline import intersection_over_union
 from backend.paint.camera.ranking import View
 from backend.paint.camera.registration import Registration, register_reference
 from backend.paint.camera.search import find_view
@@ -183,7 +184,7 @@ def view_error(view: View, facts: dict) -> float:
 def mask_overlap(mask: np.ndarray, picture: Path) -> float:
     """Intersection over union of a mask (H, W) bool with the true one of a picture."""
     truth = np.asarray(Image.open(picture.with_suffix(".albedo.png")))[..., 3] > 127
-    return float((mask & truth).sum() / max((mask | truth).sum(), 1))
+    return intersection_over_union(mask, truth)
 
 
 def summarize(outcomes: list[Outcome]) -> tuple:

@@ -23,10 +23,12 @@ def color_histograms(mask: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np
     reach = max(3, int(SURROUNDINGS * np.sqrt(mask.sum())))
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     around = ~mask & (distance < reach)
-    return tuple(
-        smooth_histogram(np.bincount(bins[part], minlength=COLOR_BINS**3).astype(np.float32))
-        for part in (mask, around)
-    )
+    return tuple(color_histogram(bins[part]) for part in (mask, around))
+
+
+def color_histogram(bins: np.ndarray) -> np.ndarray:
+    """(COLOR_BINS ** 3,) float32 of some pixels' bins (N,) int32; sums to 1, or is 0 where there are none."""
+    return smooth_histogram(np.bincount(bins, minlength=COLOR_BINS**3).astype(np.float32))
 
 
 def histogram_distance(first: np.ndarray, second: np.ndarray) -> float:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ....image import resize_longest
 from .contour import Contour, follow_contour
-from .features import COLOR_BINS, DARKEST_SHADOW, Observation, observe_image
-from .histograms import smooth_histogram
+from .features import DARKEST_SHADOW, Observation, observe_image
+from .histograms import color_histogram
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class OccluderConfig:
     # Pixels from the contour at which the colours outside and inside are read.
     outside: tuple[float, ...] = (3.0, 4.0, 5.0)
     inside: tuple[float, ...] = (-2.0, -3.0, -4.0)
-    # Depth of the object there from which on what is read is the object.
+    # Mean depth of the object there from which on what is read is the object, and not what is behind it.
     min_depth: float = 2.4
     # Distance of these colours up to which nothing ends between them.
     same_color: float = 17.0
@@ -77,6 +77,8 @@ def _find_crossings(
     """Stretches of the contour that something crosses: pixels (N, 2) and their normals (N, 2)."""
     lab = cv2.GaussianBlur(lab, (0, 0), 0.8)
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    # A mask without an outside has no depth.
+    depth = np.minimum(depth, max(mask.shape))
     for line in range(contour.line[-1] + 1):
         own = contour.line == line
         pixels, normal, count = contour.pixels[own], contour.normal[own], int(own.sum())
@@ -85,7 +87,7 @@ def _find_crossings(
         far = pixels + normal * max(config.outside)
         same = np.linalg.norm(outside - inside, axis=1) < config.same_color
         same &= ((far >= 0) & (far < mask.shape[::-1])).all(axis=1)
-        same &= _read_beside(depth, pixels, normal, (-3.0,)) > config.min_depth
+        same &= _read_beside(depth, pixels, normal, config.inside) > config.min_depth
         for stretch in _find_stretches(same, config):
             beside = np.arange(1, 1 + max(4, int(config.beside * count)))
             for_both = [(stretch[0] - beside) % count, (stretch[-1] + beside) % count]
@@ -153,10 +155,10 @@ def _grow_occluder(
 ) -> np.ndarray:
     """(H, W) bool: pixels of the mask that have the colours of the band and are connected to it; none if
     outside of the mask what has them does not come from the border."""
-    own = _histogram(seen.bins[band])
+    own = color_histogram(seen.bins[band])
 
     def has_colors(where: np.ndarray) -> np.ndarray:
-        rest = _histogram(seen.bins[where & ~band])
+        rest = color_histogram(seen.bins[where & ~band])
         return where & (own > config.likelier * rest)[seen.bins]
 
     around = _close(has_colors(~mask)) & ~mask
@@ -166,11 +168,6 @@ def _grow_occluder(
         return np.zeros(mask.shape, bool)
     opened = cv2.morphologyEx(_close(has_colors(mask)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
     return _connected_to((opened > 0) | (band & mask), band & mask) & mask
-
-
-def _histogram(bins: np.ndarray) -> np.ndarray:
-    """(COLOR_BINS ** 3,) of histogram bins (N,) int32."""
-    return smooth_histogram(np.bincount(bins, minlength=COLOR_BINS**3).astype(np.float32))
 
 
 def _close(mask: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from .contour_fit import fit_view
 from .features import Observation, measure_features, observe_image
 from .score import Fit
 from .template_search import Placement, place_templates
-from .templates import DISTANCE, Templates, render_templates, sphere_of_directions
+from .templates import TEMPLATE_DISTANCE, Templates, render_templates, sphere_of_directions
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def view_of(templates: Templates, placement: Placement, shape: tuple[int, int]) 
         azimuth=float(templates.azimuth[number]),
         elevation=float(templates.elevation[number]),
         roll=0.0,
-        distance=DISTANCE,
+        distance=TEMPLATE_DISTANCE,
         zoom=float(placement.size * templates.zoom[number] / width),
         x=float(x / width),
         y=float(y / height),

@@ -20,7 +20,7 @@ CONTOUR_POINTS = 64
 ORIENTATIONS = 8
 """Channels of edge directions, over half a turn."""
 
-DISTANCE = 2.6
+TEMPLATE_DISTANCE = 2.6
 """Longest sides of the mesh between its centre and the camera of a template."""
 
 SPACING = 10.0
@@ -77,11 +77,13 @@ def render_templates(surface: Surface, directions: list[tuple[float, float]]) ->
         InvalidImage: nothing shows from any of them.
     """
     reach = float(np.linalg.norm(surface.vertices, axis=1).max())
-    focal = 0.47 * np.sqrt(DISTANCE**2 - reach**2) / reach
+    focal = 0.47 * np.sqrt(TEMPLATE_DISTANCE**2 - reach**2) / reach
 
     def render_one(direction: tuple[float, float]) -> np.ndarray:
         rotation = look_at_origin(*direction)
-        camera = Camera(rotation, DISTANCE * rotation[:, 2], focal, width=TEMPLATE_SIZE, height=TEMPLATE_SIZE)
+        camera = Camera(
+            rotation, TEMPLATE_DISTANCE * rotation[:, 2], focal, width=TEMPLATE_SIZE, height=TEMPLATE_SIZE
+        )
         return rasterize(surface.vertices, surface.faces, camera).mask
 
     rendered = zip(directions, map_parallel(render_one, directions), strict=True)
@@ -98,7 +100,7 @@ def render_templates(surface: Surface, directions: list[tuple[float, float]]) ->
     return Templates(
         azimuth=np.array([azimuth for (azimuth, _), _ in shown]),
         elevation=np.array([elevation for (_, elevation), _ in shown]),
-        zoom=focal * TEMPLATE_SIZE / DISTANCE / size,
+        zoom=focal * TEMPLATE_SIZE / TEMPLATE_DISTANCE / size,
         centre=(TEMPLATE_SIZE / 2 - middle) / size[:, None],
         contour=((np.stack(points) - middle[:, None]) / size[:, None, None]).astype(np.float32),
         channel=np.stack(channels),
