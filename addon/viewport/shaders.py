@@ -55,7 +55,11 @@ def compile_program(program: ShaderProgram) -> gpu.types.GPUShader:
     info.fragment_out(0, "VEC4", "color")
     info.vertex_source(program.vertex)
     info.fragment_source(program.fragment)
-    return gpu.shader.create_from_info(info)
+    shader = gpu.shader.create_from_info(info)
+    # Blender 5.2 knows the bound shader by its address. One that has been freed may have had that of the new
+    # one, which would then never be bound: another one is bound first.
+    gpu.shader.from_builtin("UNIFORM_COLOR").bind()
+    return shader
 
 
 def draw_shape(kind: str, points: Iterable[tuple[float, float]], color: tuple) -> None:

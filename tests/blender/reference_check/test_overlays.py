@@ -13,6 +13,8 @@ from mathutils import Matrix
 
 from tests.blender import make
 
+pytestmark = pytest.mark.every_blender
+
 RED, GREEN = (0.8, 0.0, 0.0), (0.0, 0.8, 0.0)
 SIZE = 64
 

@@ -14,7 +14,7 @@ from mathutils import Euler, Vector
 
 from tests.blender import make
 
-pytestmark = pytest.mark.worker
+pytestmark = [pytest.mark.worker, pytest.mark.every_blender]
 
 AZIMUTH, ELEVATION = 35, 12
 

@@ -11,6 +11,8 @@ from mathutils import Matrix
 
 from tests.blender import make
 
+pytestmark = pytest.mark.every_blender
+
 PURE_RED = (255, 0, 0)
 PURE_GREEN = (0, 255, 0)
 PURE_BLUE = (0, 0, 255)

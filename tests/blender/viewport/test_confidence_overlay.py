@@ -10,6 +10,8 @@ from mathutils import Matrix
 
 from tests.blender import make
 
+pytestmark = pytest.mark.every_blender
+
 
 def draw_offscreen(obj, kind: str) -> np.ndarray:
     """The central pixel of the overlay from the front, RGBA 0..255."""
