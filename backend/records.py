@@ -9,7 +9,8 @@ from .align.align import Alignment
 from .bake.bake import Texture
 from .fuse.observations import View
 from .mesh.surface import Surface
-from .paint.camera.registration import Registration, pack_matches, unpack_matches
+from .paint.camera.match import pack_matches, unpack_matches
+from .paint.camera.registration import Registration
 from .paint.painter import Painting
 from .paint.reference import Reference
 from .render.camera import Camera, Orbit

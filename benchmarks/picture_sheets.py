@@ -27,7 +27,7 @@ from backend.api.settings import Settings
 from backend.image import shrink_longest
 from backend.job_state import JobState
 from backend.mesh.surface import Surface
-from backend.paint.camera.ranking import View
+from backend.paint.camera.view import View
 from backend.pipeline import run_until
 from backend.render.contact_sheet import CELL_SIZE, render_contact_sheet
 from backend.render.rasterize import rasterize

@@ -38,9 +38,9 @@ from backend.api.job import MeshData
 from backend.mesh.prepare import clean
 from backend.mesh.surface import Surface
 from backend.paint.camera.outline import intersection_over_union
-from backend.paint.camera.ranking import View
 from backend.paint.camera.registration import Registration, register_reference
 from backend.paint.camera.search import find_view
+from backend.paint.camera.view import View
 from backend.paint.foreground import cut_out
 from backend.paint.reference import Reference, decode
 from backend.render.camera import look_at_origin

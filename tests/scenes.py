@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 
 from backend.mesh.surface import Surface
-from backend.paint.camera.ranking import View
+from backend.paint.camera.view import View
 from backend.paint.reference import Reference
 from backend.render.rasterize import normals, positions, rasterize
 from tests.meshes import paint_solid

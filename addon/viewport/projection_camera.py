@@ -1,6 +1,6 @@
 """The camera of a reference as a matrix for drawing. No bpy.
 
-A job reports a camera as seven numbers (:meth:`backend.paint.camera.ranking.View.parameters`) in the space of
+A job reports a camera as seven numbers (:meth:`backend.paint.camera.view.View.parameters`) in the space of
 its own mesh, whose box is centred at the origin with a longest side of 1.
 """
 

@@ -241,7 +241,7 @@ class Result:
             ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``doubts`` (the
             notes that say why), ``candidates`` (the likeliest views, best first: ``azimuth`` and
             ``elevation`` in degrees, ``confidence`` 0..1, and ``camera``, the seven numbers of
-            :class:`backend.paint.camera.ranking.View`).
+            :class:`backend.paint.camera.view.View`).
         sheet: contact sheet, PNG file (N,) uint8: the reference, then the textured mesh from four sides, each
             square; or None.
     """

@@ -1,6 +1,7 @@
 """Registering the reference with the mesh: which pixels show the object, and from which camera.
 
-``registration.py`` decides how. If the reference has a mask, its own or the user's:
+``registration.py`` decides how. A ``View`` (``view.py``) is the camera, and a ``Match`` (``match.py``) says
+how well the mesh explains the reference from there. If the reference has a mask, its own or the user's:
 
 1. ``search.py``: compares the mesh's outline from a sphere of directions with the object's on small images;
    the best directions are refined by least squares over seven camera parameters.
@@ -14,5 +15,6 @@ If it has none, the same with the masks of ``../foreground.py`` and ``../matting
 outlines; else ``contours``: object and camera are found together, since the mesh decides which pixels show
 it.
 
-``candidate_images.py`` draws the likeliest views for the user to choose from.
+``notes.py`` says what may be wrong, and ``candidate_images.py`` draws the likeliest views for the user to
+choose from.
 """

@@ -10,7 +10,7 @@ from ...render.rasterize import normals, positions, rasterize
 from ...render.sample import sample_bilinear
 from ...render.visibility import edge_distance, observe
 from ..reference import Reference
-from .ranking import View
+from .view import View
 
 IMAGE_SIZE = 256
 """Width and height of an image in pixels."""

@@ -8,7 +8,7 @@ from numba import njit
 from ...image import resize_longest
 from ...mesh.surface import Surface
 from ...render.rasterize import GBuffer, positions, rasterize
-from .ranking import View
+from .view import View
 
 MAX_OUTLINE_POINTS = 800
 """Points on an outline that take part in a fit; more do not make the view more exact."""

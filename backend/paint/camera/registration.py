@@ -16,7 +16,6 @@ from ...mesh.surface import Surface
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
 from ..foreground import add_mesh_interior, cut_out, segment
-from ..mask_doubts import count_objects
 from ..matting import propose_alpha
 from ..reference import Reference
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
@@ -27,9 +26,19 @@ from .contours.score import Fit, score_view
 from .contours.search import find_views
 from .contours.search_window import choose_windows
 from .contours.second_object import shows_second_object
+from .match import Match
+from .notes import (
+    GOES_ON,
+    MAX_CUT_OFF,
+    OCCLUDED,
+    SHOWN_TWICE,
+    describe_cut_off,
+    describe_doubts,
+    describe_parts,
+)
 from .outline import intersection_over_union, outline_mask
-from .ranking import Match, View, describe_doubts
 from .search import find_view, refine_view
+from .view import View
 
 MAX_CANDIDATES = 4
 """Views that a user can choose from."""
@@ -51,9 +60,6 @@ REFINED_SIZE = 640
 
 MAX_SCORE_LOSS = 0.25
 """By how much the score of a view may fall when it follows the outline of the mask."""
-
-MAX_CUT_OFF = 0.02
-"""Fraction of the mesh's silhouette that may lie outside of the reference."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def register_reference(
         if not needs_view:
             return Registration(cut)
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
-        notes = _describe_cut_off(surface, match.view, cut.alpha.shape) + _describe_parts(cut.alpha, match)
+        notes = describe_cut_off(surface, match.view, cut.alpha.shape) + describe_parts(cut.alpha, match)
         return Registration(replace(cut, mask_notes=notes), (match,), direction is not None)
     return _find_object(surface, reference, direction, progress, matting)
 
@@ -138,39 +144,65 @@ def _find_object(
     cut = None if proposed is None else _cut_out_with(reference, proposed)
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
         return found
-    # Any other: the mesh's contours are looked for, in a part of the image if all else of it is ground.
-    foreground = alpha > 0.5
+    # Any other: the mesh's contours are looked for.
+    hypotheses = [alpha > 0.5] if proposed is None else [alpha > 0.5, proposed > 0.5]
+    matches, alpha, notes = _search_contours(
+        surface, reference.color, hypotheses, doubts, direction, lambda done: progress(0.2 + 0.8 * done)
+    )
+    cut = replace(reference.with_alpha(alpha), segmented=True, mask_notes=notes + matting_notes)
+    return Registration(cut, matches, direction is not None)
+
+
+def _search_contours(
+    surface: Surface,
+    color: np.ndarray,
+    hypotheses: list[np.ndarray],
+    doubts: tuple[str, ...],
+    direction: tuple[float, float] | None,
+    progress: ProgressCallback,
+) -> tuple[tuple[Match, ...], np.ndarray, tuple[str, ...]]:
+    """Object and camera by the mesh's contours.
+
+    Args:
+        surface: the mesh.
+        color: (H, W, 3) float32 sRGB, the reference.
+        hypotheses: masks (H, W) bool of the object that were made without the mesh; the first is the
+            segmented foreground.
+        doubts: sentences about that.
+        direction: (azimuth, elevation) in degrees if the user gave them.
+        progress: called with the fraction done.
+
+    Returns:
+        the likeliest views, best first; the alpha (H, W) float32; sentences for the user.
+
+    Raises:
+        InvalidImage: no object was found.
+    """
+    foreground = hypotheses[0]
     fits, confidence = _search_windows(
-        surface, reference.color, foreground, direction, lambda done: progress(0.2 + 0.7 * done)
+        surface, color, foreground, direction, lambda done: progress(0.9 * done)
     )
     if fits[0].score < MIN_SCORE:
         raise InvalidImage(NOTHING_FOUND)
-    hypotheses = [foreground] if proposed is None else [foreground, proposed > 0.5]
-    best, silhouette, mask = _fit_mask(surface, reference.color, fits[0], hypotheses, direction is not None)
+    best, silhouette, mask = _fit_mask(surface, color, fits[0], hypotheses, direction is not None)
     matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
-    notes = _describe_object(surface, reference, best, lambda done: progress(0.9 + 0.1 * done))
-    notes += matting_notes
+    # What else the reference shows, or does not.
+    notes = describe_cut_off(surface, best.view, mask.shape)
+    if shows_second_object(surface, color, best, lambda done: progress(0.9 + 0.1 * done)):
+        notes += (SHOWN_TWICE,)
     # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
     if not doubts and continues_to_border(mask, foreground):
-        notes += (
-            "The object seems to go on beyond what was found of it, to the border of the reference image: if "
-            "it is cut off there, use an image that shows all of it. Else give it a mask.",
-        )
+        notes += (GOES_ON,)
     # Why the view may be wrong.
     if not matches[0].confident:
         notes += doubts
     # What is in front of the object is no part of it.
-    occluder = find_occluder(silhouette, reference.color)
+    occluder = find_occluder(silhouette, color)
     if occluder.any():
-        notes += (
-            "Something in front of the object, such as a hand, was left out: what it covers is painted from "
-            "the rest.",
-        )
+        notes += (OCCLUDED,)
     whole = add_mesh_interior(mask.astype(np.float32), silhouette)
-    cut = reference.with_alpha(np.where(occluder, 0, whole).astype(np.float32))
-    cut = replace(cut, segmented=True, mask_notes=notes)
-    return Registration(cut, tuple(matches), direction is not None)
+    return tuple(matches), np.where(occluder, 0, whole).astype(np.float32), notes
 
 
 def _find_certain_view(
@@ -183,7 +215,7 @@ def _find_certain_view(
         camera = match.view.camera(*cut.alpha.shape[::-1])
         silhouette = rasterize(surface.vertices, surface.faces, camera).mask
         alpha = add_mesh_interior(cut.alpha, silhouette)
-        notes = _describe_cut_off(surface, match.view, cut.alpha.shape)
+        notes = describe_cut_off(surface, match.view, cut.alpha.shape)
         cut = replace(cut, alpha=alpha, mask_notes=notes)
         return Registration(cut, (match,), direction is not None)
     return None
@@ -263,52 +295,3 @@ def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:
     length = max(int(outline_mask(mask).sum()), 1)
     error = float((own ^ mask).sum()) / (length * np.sqrt(max(int(mask.sum()), 1)))
     return Match(fit.view, intersection_over_union(own, mask), error)
-
-
-def _describe_object(
-    surface: Surface, reference: Reference, best: Fit, progress: ProgressCallback
-) -> tuple[str, ...]:
-    """Sentences for the user about what else the reference shows, or does not."""
-    notes = _describe_cut_off(surface, best.view, reference.alpha.shape)
-    if shows_second_object(surface, reference.color, best, progress):
-        notes += (
-            "The reference image shows the mesh's shape twice: one of the two was used. To choose, crop the "
-            "image or give it a mask.",
-        )
-    return notes
-
-
-def _describe_cut_off(surface: Surface, view: View, shape: tuple[int, int]) -> tuple[str, ...]:
-    """A sentence for the user if the border of the reference, whose height and width are ``shape``, cuts the
-    object off."""
-    if cut_off_fraction(surface, view, shape) <= MAX_CUT_OFF:
-        return ()
-    return (
-        "The object is cut off by the border of the reference image: what lies outside is painted from the "
-        "rest. An image that shows all of it gives a better texture.",
-    )
-
-
-def _describe_parts(alpha: np.ndarray, match: Match) -> tuple[str, ...]:
-    """A sentence for the user if a mask (H, W) float32 that the mesh does not fit shows several things."""
-    count = count_objects(alpha > 0.5)
-    if match.confident or count < 2:
-        return ()
-    return (
-        f"The mask of the reference image shows {count} separate things. If they are several objects, or "
-        "views of one, crop the image to one of them, or mask only that.",
-    )
-
-
-def pack_matches(matches: tuple[Match, ...]) -> np.ndarray:
-    """(N, 11) float64: the matches as rows of numbers, for files; see :func:`unpack_matches`."""
-    rows = [
-        [*match.view.parameters(), match.overlap, match.error, match.confidence, match.degrees]
-        for match in matches
-    ]
-    return np.array(rows, np.float64).reshape(-1, 11)
-
-
-def unpack_matches(rows: np.ndarray) -> tuple[Match, ...]:
-    """The matches that :func:`pack_matches` packed."""
-    return tuple(Match(View.from_parameters(row[:7]), *map(float, row[7:])) for row in rows)

@@ -16,6 +16,7 @@ from ...mesh.surface import Surface, triangle_areas
 from ...mesh.voxels import cell_keys, point_cells, voxelize
 from ...render.rasterize import rasterize
 from .feature_edges import FeatureEdges
+from .match import Match
 from .outline import (
     angular_uncertainty,
     intersection_over_union,
@@ -25,7 +26,8 @@ from .outline import (
     shrink_mask,
     signed_distance_field,
 )
-from .ranking import Match, RankingConfig, View, angle_between, choose_view, distinct_views, view_prior_cost
+from .ranking import RankingConfig, choose_view, distinct_views, view_prior_cost
+from .view import View, angle_between
 
 
 @dataclass(frozen=True)

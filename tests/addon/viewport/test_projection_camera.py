@@ -7,7 +7,7 @@ import pytest
 
 from backend.api.job import MeshData
 from backend.mesh.prepare import clean
-from backend.paint.camera.ranking import View
+from backend.paint.camera.view import View
 from tests.servers import import_client
 
 import_client()

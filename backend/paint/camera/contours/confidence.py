@@ -9,7 +9,7 @@ from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer, normals, rasterize
 from ...foreground import border_mask
 from ..outline import intersection_over_union
-from ..ranking import View
+from ..view import View
 from .score import Fit
 
 

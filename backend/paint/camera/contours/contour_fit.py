@@ -8,7 +8,7 @@ from scipy.optimize import least_squares
 
 from ....mesh.surface import Surface
 from ....render.rasterize import points_under
-from ..ranking import DISTANCE, ROLL, View
+from ..view import DISTANCE, ROLL, View
 from .contour import best_offsets, inner_edge_points, offset_gains
 from .features import Observation
 from .rendered_view import RenderedView, render_view

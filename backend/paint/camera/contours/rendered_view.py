@@ -7,7 +7,7 @@ import numpy as np
 from ....mesh.surface import Surface
 from ....render.rasterize import GBuffer, rasterize
 from ..feature_edges import mesh_feature_edges
-from ..ranking import View
+from ..view import View
 from .contour import Contour, follow_contour
 from .features import Observation
 from .histograms import color_histograms

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ....mesh.surface import Surface
-from ..ranking import View
+from ..view import View
 from .features import Observation
 from .histograms import histogram_distance
 from .rendered_view import RenderedView, render_view

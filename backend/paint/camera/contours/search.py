@@ -18,8 +18,9 @@ from ....progress import ProgressCallback
 from ....render.camera import look_at_origin
 from ....render.rasterize import rasterize
 from ..outline import intersection_over_union
-from ..ranking import View, view_prior_cost
+from ..ranking import view_prior_cost
 from ..search import simplify_mesh
+from ..view import View
 from .contour_fit import fit_view
 from .features import Observation, measure_features, observe_image
 from .score import Fit

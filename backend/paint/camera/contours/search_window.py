@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ranking import View
+from ..view import View
 
 SMALL = 0.25
 """Longer side of the foreground's box, as a fraction of the reference's, below which a window is used."""

@@ -7,8 +7,8 @@ import pytest
 
 from backend import pipeline, store
 from backend.paint.camera.outline import intersection_over_union
-from backend.paint.camera.ranking import angle_between
 from backend.paint.camera.registration import Registration, register_reference
+from backend.paint.camera.view import angle_between
 from backend.paint.reference import decode
 from tests.meshes import (
     camera_at,

@@ -10,9 +10,9 @@ import trimesh
 from backend import records
 from backend.paint.camera.feature_edges import FeatureEdges
 from backend.paint.camera.outline import angular_uncertainty
-from backend.paint.camera.ranking import View
 from backend.paint.camera.registration import register_reference
 from backend.paint.camera.search import find_view
+from backend.paint.camera.view import View
 from backend.paint.reference import Reference, decode
 from backend.render.camera import Camera, Orbit
 from backend.render.rasterize import positions, rasterize

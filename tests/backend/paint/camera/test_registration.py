@@ -6,8 +6,9 @@ import trimesh
 
 from backend import records
 from backend.paint.camera.candidate_images import IMAGE_SIZE, draw_candidate
-from backend.paint.camera.ranking import Match, View
-from backend.paint.camera.registration import Registration, pack_matches, register_reference, unpack_matches
+from backend.paint.camera.match import Match, pack_matches, unpack_matches
+from backend.paint.camera.registration import Registration, register_reference
+from backend.paint.camera.view import View
 from backend.paint.reference import Reference, decode
 from tests.meshes import camera_at, ignore_progress, knot, reference_image, surface_of
 

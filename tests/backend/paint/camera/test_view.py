@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.paint.camera.ranking import View
+from backend.paint.camera.view import View
 from backend.render.camera import Camera, look_at_origin
 
 

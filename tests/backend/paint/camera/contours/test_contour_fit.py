@@ -8,7 +8,7 @@ from backend.image import resize_longest
 from backend.mesh.prepare import clean
 from backend.paint.camera.contours.contour_fit import fit_view
 from backend.paint.camera.contours.features import observe_image
-from backend.paint.camera.ranking import angle_between
+from backend.paint.camera.view import angle_between
 from tests.meshes import mesh_data
 from tests.scenes import Scene, chair, photograph, van, view_at
 

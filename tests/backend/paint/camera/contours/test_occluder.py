@@ -6,8 +6,8 @@ import pytest
 
 from backend.mesh.prepare import clean
 from backend.paint.camera.contours.occluder import find_occluder
-from backend.paint.camera.ranking import angle_between
 from backend.paint.camera.registration import register_reference
+from backend.paint.camera.view import angle_between
 from tests.meshes import ignore_progress, mesh_data
 from tests.scenes import Scene, chair, mug, photograph, reference_of, van, view_at
 

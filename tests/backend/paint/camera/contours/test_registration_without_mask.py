@@ -10,8 +10,8 @@ import trimesh
 from backend.api.errors import InvalidImage
 from backend.mesh.prepare import clean
 from backend.paint.camera.outline import intersection_over_union
-from backend.paint.camera.ranking import angle_between
 from backend.paint.camera.registration import Registration, register_reference
+from backend.paint.camera.view import angle_between
 from tests.meshes import ignore_progress, knot, mesh_data
 from tests.scenes import (
     Scene,

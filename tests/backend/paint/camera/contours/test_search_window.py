@@ -4,8 +4,8 @@ import numpy as np
 
 from backend.mesh.prepare import clean
 from backend.paint.camera.contours.search_window import choose_windows
-from backend.paint.camera.ranking import angle_between
 from backend.paint.camera.registration import register_reference
+from backend.paint.camera.view import angle_between
 from backend.render.rasterize import rasterize
 from tests.meshes import ignore_progress, mesh_data
 from tests.scenes import Scene, chair, photograph, reference_of, view_at
