@@ -33,9 +33,8 @@ from backend.paint.camera.outline import intersection_over_union
 from backend.paint.camera.registration import register_reference
 from backend.paint.reference import Reference
 
-from .picture_meshes import MESHES
-from .pictures import RIGHT_ANGLE, read_facts, read_surface, render_pictures, view_error
-from .report import Report, parser
+from .pictures import RIGHT_ANGLE, picture_parser, read_facts, read_surface, render_pictures, view_error
+from .report import Report
 
 COLUMNS = ("pictures", "right view", "said when wrong", "said when right", "mean IoU", "unsaid", "refused")
 """What is said of the pictures of a kind."""
@@ -79,10 +78,7 @@ class Outcome:
 
 
 def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--folder", type=Path, default=Path("out/pictures"), help="where pictures are kept")
-    options.add_argument("--each", type=int, default=2, help="pictures of each mesh and kind")
-    options.add_argument("--meshes", nargs="*", default=list(MESHES), choices=list(MESHES))
+    options = picture_parser(__doc__, each=2)
     options.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     chosen = options.parse_args()
     render_pictures(chosen.folder, chosen.meshes, chosen.each + 1)

@@ -38,9 +38,8 @@ from backend.render.camera import Camera
 from backend.render.rasterize import GBuffer, render
 
 from .draft import hidden_part
-from .picture_meshes import MESHES
-from .pictures import read_surface, render_pictures
-from .report import Report, parser, timed
+from .pictures import picture_parser, read_surface, render_pictures
+from .report import Report, timed
 from .sliced_wasserstein import patch_and_color_distances
 
 SHADE = 0.55
@@ -89,10 +88,7 @@ def read_camera(view: dict, size: int) -> Camera:
 
 
 def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--folder", type=Path, default=Path("out/pictures"), help="where pictures are kept")
-    options.add_argument("--each", type=int, default=10, help="pictures of each mesh, 10 at most")
-    options.add_argument("--meshes", nargs="*", default=list(MESHES), choices=list(MESHES))
+    options = picture_parser(__doc__)
     options.add_argument("--hidden", type=int, default=0, help="pictures of each mesh that are painted")
     chosen = options.parse_args()
     render_pictures(chosen.folder, chosen.meshes, chosen.each, views=chosen.hidden > 0)

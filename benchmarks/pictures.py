@@ -25,6 +25,7 @@ The first row of a method is of all pictures, the others are of those on one gro
 import json
 import subprocess
 import time
+from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,10 +87,7 @@ class Outcome:
 
 
 def main() -> None:
-    options = parser(__doc__)
-    options.add_argument("--folder", type=Path, default=Path("out/pictures"), help="where pictures are kept")
-    options.add_argument("--each", type=int, default=10, help="pictures of each mesh, 10 at most")
-    options.add_argument("--meshes", nargs="*", default=list(MESHES), choices=list(MESHES))
+    options = picture_parser(__doc__)
     options.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     chosen = options.parse_args()
     render_pictures(chosen.folder, chosen.meshes, chosen.each)
@@ -107,6 +105,16 @@ def main() -> None:
                     groups[group].append(outcome)
         for group, outcomes in groups.items():
             report.add(f"{name}, {group}", *summarize(outcomes))
+
+
+def picture_parser(description: str, each: int = 10) -> ArgumentParser:
+    """The options of every benchmark that looks at these pictures; ``each``: as many of each mesh unless
+    told."""
+    options = parser(description)
+    options.add_argument("--folder", type=Path, default=Path("out/pictures"), help="where pictures are kept")
+    options.add_argument("--each", type=int, default=each, help="pictures of each mesh")
+    options.add_argument("--meshes", nargs="*", default=list(MESHES), choices=list(MESHES))
+    return options
 
 
 def render_pictures(folder: Path, meshes: list[str], each: int, views: bool = False) -> None:
