@@ -37,10 +37,11 @@ class SynthesisConfig:
     """Tuned numbers of the synthesis. Costs are against 1 for a patch of random colours."""
 
     levels: tuple[LevelConfig, ...] = (
-        # The plain ground between letters is easier to copy, and lines would go missing without the factor 8.
-        LevelConfig(60, 8, guide_strength=1.0, occurrence_weight=0.03, lettering_occurrence=8.0),
-        LevelConfig(110, 8, guide_strength=0.6, occurrence_weight=0.04),
-        LevelConfig(180, 5, guide_strength=0.35, occurrence_weight=0.01),
+        # Plain squares of a chequerboard are easier to copy than their borders, and half as dear they would
+        # cover whole sides; twice as dear, stripes break. The ground between letters needs the factor.
+        LevelConfig(60, 8, guide_strength=1.0, occurrence_weight=0.09, lettering_occurrence=2.7),
+        LevelConfig(110, 8, guide_strength=0.6, occurrence_weight=0.16),
+        LevelConfig(180, 5, guide_strength=0.35, occurrence_weight=0.02),
     )
     """Resolution levels, coarse to fine; two at least."""
 

@@ -41,8 +41,8 @@ class SeamConfig:
     """Distance of sRGB colours 0..1 that count as one."""
 
     pattern_variance: float = 0.25
-    """Fraction of the colours' variance that low-pass colours keep, up to which the exemplar is stationary:
-    the benchmark's patterns have up to 0.24."""
+    """Fraction of the colours' variance within parts that low-pass colours keep, up to which the exemplar is
+    stationary: the benchmark's patterns have up to 0.24."""
 
     object_variance: float = 0.4
     """Fraction from which on it shows things that each have their place: a monkey, a cow and a bottle have
@@ -147,21 +147,39 @@ def _color_fraction(exemplar: Exemplar, colors: np.ndarray, tolerance: float) ->
     return cKDTree(some).query_ball_point(colors, tolerance, workers=-1, return_length=True) / len(some)
 
 
-def low_pass_color(exemplar: Exemplar, spacing: float, config: SeamConfig = SeamConfig()) -> np.ndarray:
-    """(H, W, 3) float32: the exemplar's colours, averaged over some spacings of the usable surface."""
+def low_pass_color(
+    exemplar: Exemplar, spacing: float, config: SeamConfig = SeamConfig(), inside: np.ndarray | None = None
+) -> np.ndarray:
+    """(H, W, 3) float32: the exemplar's colours, averaged over some spacings of the usable surface, or of
+    the pixels ``inside`` (H, W) bool."""
     per_unit = np.sqrt(np.median(np.abs(np.linalg.det(exemplar.jacobian[exemplar.usable]))))
-    weight = exemplar.usable.astype(np.float32)
+    weight = (exemplar.usable if inside is None else inside).astype(np.float32)
     sigma = config.low_pass_sigma * spacing * float(per_unit)
     total = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)[..., None]
     return cv2.GaussianBlur(exemplar.colors * weight[..., None], (0, 0), sigma) / total
 
 
-def stationarity(exemplar: Exemplar, spacing: float, config: SeamConfig = SeamConfig()) -> float:
-    """0..1, how much the exemplar is one pattern all over, whose means over some spacings are all similar,
-    and not things that each have their place, as a face has below hair."""
-    shown = exemplar.colors[exemplar.usable]
-    smooth = low_pass_color(exemplar, spacing, config)[exemplar.usable]
-    kept = smooth.var(axis=0).sum() / max(float(shown.var(axis=0).sum()), 1e-6)
+def stationarity(
+    exemplar: Exemplar, part: np.ndarray, spacing: float, config: SeamConfig = SeamConfig()
+) -> float:
+    """0..1, how much each part of the exemplar is one pattern all over, whose means over some spacings are
+    all similar, and not things that each have their place, as a face has below hair.
+
+    Args:
+        exemplar: the reference.
+        part: (U,) int32 of its usable pixels.
+        spacing: between samples.
+        config: tuned numbers.
+    """
+    kept, total = 0.0, 1e-6 * len(part)
+    inside = np.zeros(exemplar.usable.shape, bool)
+    for number in np.unique(part):
+        inside[exemplar.usable] = part == number
+        smooth = low_pass_color(exemplar, spacing, config, inside)[inside]
+        kept += len(smooth) * float(smooth.var(axis=0).sum())
+        total += len(smooth) * float(exemplar.colors[inside].var(axis=0).sum())
     return float(
-        np.clip((config.object_variance - kept) / (config.object_variance - config.pattern_variance), 0, 1)
+        np.clip(
+            (config.object_variance - kept / total) / (config.object_variance - config.pattern_variance), 0, 1
+        )
     )

@@ -16,7 +16,7 @@ from ....mesh.surface import Surface
 from ..image.projection import Projection
 from .config import DEFAULT_CONFIG, SynthesisConfig
 from .exemplar import Exemplar, build_exemplar
-from .guides import measure_shape
+from .guides import measure_shape, nearest_samples
 from .level import ColorGuess, Level, guess_free_colors, project_known, upsample_nnf
 from .level_state import LevelState, occurrence_map
 from .orientation_field import OrientationConfig, OrientationField, find_main_axis, fit_revolution_center
@@ -97,7 +97,8 @@ def synthesize(
         nnf, colors = project_known(level, projection, colors, config)
         colors, confidence = guess_free_colors(level, colors, guess, orientation.axis, config)
         if before is None:
-            pattern = stationarity(exemplar, samples.spacing, config.seam)
+            part = shape.part[samples.face][nearest_samples(samples, exemplar)]
+            pattern = stationarity(exemplar, part, samples.spacing, config.seam)
         else:
             upsample_nnf(*before, level, nnf)
         # Search; on the coarsest level from the seam outwards first.

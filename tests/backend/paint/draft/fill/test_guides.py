@@ -24,21 +24,34 @@ def exemplar_of(image: np.ndarray) -> Exemplar:
     )
 
 
+def stripes_of(dark: float, light: float) -> np.ndarray:
+    """(200, 200, 3) float32 grey stripes 5 pixels wide."""
+    columns = np.where(np.arange(200) // 5 % 2 == 0, np.float32(dark), np.float32(light))
+    return np.broadcast_to(columns[None, :, None], (200, 200, 3)).copy()
+
+
+def stationarity_of(image: np.ndarray, part: np.ndarray | None = None) -> float:
+    """The stationarity of an image (H, W, 3) whose pixels lie on parts (H, W), with two pixels between
+    samples."""
+    step = np.float32([(2, 0), (0, -2)])
+    exemplar = replace(exemplar_of(image), jacobian=np.tile(step, (*image.shape[:2], 1, 1)))
+    part = np.zeros(image.shape[:2], np.int32) if part is None else part
+    return stationarity(exemplar, part.ravel(), 1.0)
+
+
 def test_stripes_and_lettering_are_stationary_and_a_face_under_hair_is_not():
-    stripes = np.where(
-        np.arange(200)[None, :, None] // 5 % 2 == 0, np.float32(0.2), np.float32(0.6)
-    ) * np.ones((200, 1, 3), np.float32)
-    face = stripes.copy()
+    face = stripes_of(0.2, 0.6)
     face[80:, 40:160] = (0.9, 0.8, 0.7)
     page = text_page(800, 400)[:, :400].astype(np.float32) / 255
-    # Two pixels between samples.
-    step = np.float32([(2, 0), (0, -2)])
-    pattern, lettering, thing = (
-        stationarity(replace(exemplar_of(image), jacobian=np.tile(step, (*image.shape[:2], 1, 1))), 1.0)
-        for image in (stripes, page, face)
-    )
-    assert pattern == lettering == 1
-    assert thing < 0.2
+    assert stationarity_of(stripes_of(0.2, 0.6)) == stationarity_of(page) == 1
+    assert stationarity_of(face) < 0.2
+
+
+def test_parts_with_patterns_of_other_colours_are_each_stationary():
+    wing_and_body = np.hstack([stripes_of(0.0, 0.3), stripes_of(0.6, 0.9)])
+    part = (np.arange(400) // 200 * np.ones((200, 1))).astype(np.int32)
+    assert stationarity_of(wing_and_body) < 0.2
+    assert stationarity_of(wing_and_body, part) == 1
 
 
 def test_parts_of_other_colours_are_dissimilar_and_hidden_parts_to_none():
