@@ -33,6 +33,10 @@ class ConfidenceConfig:
     max_lead: float = 0.16
     # What stands for it where there is no other view, as with a given direction.
     lone_lead: float = 0.12
+    # Intersection over union with the best view up to which another one takes something else for the object,
+    # and by how much its score counts more: a ball is a bottle that is seen from its end, edge for edge.
+    elsewhere: float = 0.1
+    elsewhere_factor: float = 1.33
     # Root of the silhouette's area, in pixels of the reference, below which it shows too little to be sure.
     few_pixels: float = 24.0
     # Distances from a mask, in roots of its area, between which its surroundings are looked at.
@@ -60,7 +64,7 @@ def estimate_confidence(
     buffers = (rasterize(surface.vertices, surface.faces, fit.view.camera(width, height)) for fit in fits)
     first = next(buffers)
     rivals = [
-        fit.score
+        fit.score * (config.elsewhere_factor if _overlap(first, buffer) < config.elsewhere else 1.0)
         for fit, buffer in zip(fits[1:], buffers, strict=True)
         if not _look_alike(first, buffer, surface, config)
     ]
@@ -71,9 +75,14 @@ def estimate_confidence(
     return float(min(1.0, root / config.few_pixels) / (1 + np.exp(-logit)))
 
 
+def _overlap(first: GBuffer, second: GBuffer) -> float:
+    """Intersection over union of two views' silhouettes."""
+    return intersection_over_union(first.mask, second.mask)
+
+
 def _look_alike(first: GBuffer, second: GBuffer, surface: Surface, config: ConfidenceConfig) -> bool:
     """Whether two views of the mesh are the same image."""
-    if intersection_over_union(first.mask, second.mask) < config.same_silhouette:
+    if _overlap(first, second) < config.same_silhouette:
         return False
     both = first.mask & second.mask
     one, other = (normals(buffer, surface)[both] @ buffer.camera.rotation for buffer in (first, second))

@@ -17,7 +17,7 @@ from ....parallel import map_parallel
 from ....progress import ProgressCallback
 from ....render.camera import look_at_origin
 from ....render.rasterize import rasterize
-from ..outline import intersection_over_union
+from ..outline import intersection_over_union, outline_mask
 from ..ranking import view_prior_cost
 from ..search import simplify_mesh
 from ..view import View
@@ -68,6 +68,9 @@ class ContourSearchConfig:
     final: FitStage = FitStage(512, (4, 3, 3), (0.0, 0.05))
     # Weight of the intersection over union with the foreground, beside the score.
     foreground_weight: float = 0.5
+    # Weight of the logarithm of the contour's length: a box has all four edges of a seat that is seen from
+    # above, and nothing has all edges of a chair by chance.
+    length_weight: float = 0.1
     # Degrees between two views up to which they are one.
     same_direction: float = 8.0
 
@@ -129,9 +132,9 @@ def rank_fits(
     foreground: np.ndarray,
     config: ContourSearchConfig = ContourSearchConfig(),
 ) -> list[Fit]:
-    """The fits, likeliest first. Between views that explain the edges equally well, a handle that the
-    foreground (H, W) bool shows decides, and between the two sides of a box that most are seen from the
-    front."""
+    """The fits, likeliest first. Between views that explain the edges equally well, the one with more edges
+    is likelier; a handle that the foreground (H, W) bool shows decides, and between the two sides of a box
+    that most are seen from the front."""
     hint = resize_longest(foreground.astype(np.float32), config.first.size) > 0.5
 
     def cost(fit: Fit) -> float:
@@ -139,7 +142,8 @@ def rank_fits(
         silhouette = rasterize(surface.vertices, surface.faces, camera).mask
         overlap = intersection_over_union(silhouette, hint)
         prior = view_prior_cost(fit.view.azimuth, fit.view.elevation)
-        return prior - fit.score - config.foreground_weight * overlap
+        length = np.log(max(outline_mask(silhouette).sum(), 1))
+        return prior - fit.score - config.foreground_weight * overlap - config.length_weight * length
 
     return sorted(fits, key=cost)
 

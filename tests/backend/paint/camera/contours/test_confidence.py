@@ -57,6 +57,19 @@ def test_a_lead_counts_up_to_its_limit(surfaces):
     assert far == farther
 
 
+def test_what_explains_another_thing_nearly_as_well_is_a_rival(surfaces):
+    # A bottle lies beside a ball, which is what a bottle looks like from above.
+    from_above = replace(view_at(0, 85), zoom=0.15, x=0.85, y=0.15)
+    here, there = [Fit(view_at(0, 15), edge=0.8)], [Fit(from_above, edge=0.9)]
+    beside_it, alone = (
+        estimate_confidence(surfaces["bottle"], fits, SHAPE) for fits in (there + here, there)
+    )
+    assert alone > 0.5 > beside_it
+    # The same two views of one thing are not in doubt.
+    same_place = [Fit(view_at(0, 85), edge=0.9), *here]
+    assert estimate_confidence(surfaces["bottle"], same_place, SHAPE) > beside_it + 0.2
+
+
 def test_a_low_score_is_no_confidence_even_alone(surfaces):
     low, high = (estimate_confidence(surfaces["chair"], fits_of({30: edge}), SHAPE) for edge in (0.2, 0.9))
     assert low < 0.1
