@@ -4,23 +4,31 @@
     <folder>/result/    result.json, corner_uvs.npy, one PNG per texture
     <folder>/…          the outputs of the pipeline's stages
 
-The first two are written atomically: under another name first, then renamed.
+The first two are written atomically: under another name first, then renamed. Each has ``checksums.json``, the
+CRC-32 of its files, so that damage is noticed and never taken for content.
 """
 
 import contextlib
 import errno
 import hashlib
 import json
+import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from .api.errors import StorageError
+from .api.errors import OrbitError, StorageError
 from .api.job import Job, Result
 from .api.paths import VERSION
 from .api.weights import BIREFNET, find_weights
+
+_CHECKSUMS = "checksums.json"
+
+_FINGERPRINT = "fingerprint"
+"""Has no checksum: :func:`delete_stale_stages` replaces it, and a damaged one is only an unknown one."""
 
 
 def save_job(folder: Path, job: Job) -> None:
@@ -30,9 +38,9 @@ def save_job(folder: Path, job: Job) -> None:
         for name, array in job.arrays().items():
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         _write_json(temporary / "job.json", job.body())
-        (temporary / "fingerprint").write_text(fingerprint(job), encoding="ascii")
+        (temporary / _FINGERPRINT).write_text(fingerprint(job), encoding="ascii")
 
-    write_atomically(folder / "job", write)
+    _write_checked(folder / "job", write)
 
 
 def load_job(folder: Path) -> Job:
@@ -44,6 +52,7 @@ def load_job(folder: Path) -> Job:
     """
     source = folder / "job"
     with _convert_read_errors(source):
+        _verify_checksums(source)
         body = json.loads((source / "job.json").read_text(encoding="utf-8"))
         arrays = {path.stem: np.load(path, allow_pickle=False) for path in sorted(source.glob("*.npy"))}
         return Job.from_parts(body, arrays)
@@ -52,7 +61,7 @@ def load_job(folder: Path) -> Job:
 def save_download(folder: Path, model: str) -> None:
     """Saves a job that downloads a model's weights and has no mesh. Raises :class:`StorageError`; then
     ``folder`` holds no job."""
-    write_atomically(
+    _write_checked(
         folder / "job", lambda temporary: _write_json(temporary / "download.json", {"model": model})
     )
 
@@ -64,6 +73,7 @@ def load_download(folder: Path) -> str:
     if not file.exists():
         return ""
     with _convert_read_errors(file):
+        _verify_checksums(file.parent)
         return json.loads(file.read_text(encoding="utf-8"))["model"]
 
 
@@ -79,13 +89,14 @@ def save_result(folder: Path, result: Result) -> None:
             result.sheet.tofile(temporary / "sheet")
         _write_json(temporary / "result.json", result.report)
 
-    write_atomically(folder / "result", write)
+    _write_checked(folder / "result", write)
 
 
 def load_result(folder: Path) -> Result:
     """The result that :func:`save_result` saved. Raises :class:`StorageError` if it is missing or damaged."""
     source = folder / "result"
     with _convert_read_errors(source):
+        _verify_checksums(source)
         report = json.loads((source / "result.json").read_text(encoding="utf-8"))
         uvs = source / "corner_uvs.npy"
         textures = {path.stem: np.fromfile(path, np.uint8) for path in sorted(source.glob("*.png"))}
@@ -180,11 +191,29 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
         with convert_write_errors(target.parent):
             temporary.mkdir(parents=True)
             write(temporary)
+            for path in sorted(temporary.rglob("*")):
+                flush_to_disk(path)
             if target.exists():
                 shutil.rmtree(target)
             temporary.rename(target)
+            flush_to_disk(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Waits until a file or the entries of a folder are on the disk, so that not even a power cut undoes
+    them."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        # Some network file systems cannot do it for a folder.
+        with contextlib.suppress(OSError) if is_folder else contextlib.nullcontext():
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -192,9 +221,43 @@ def _convert_read_errors(source: Path) -> Iterator[None]:
     """Context manager that converts an error while reading from ``source`` into a :class:`StorageError`."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OrbitError, MemoryError):
+        raise
+    except Exception as error:  # what numpy and json raise at damaged files is not limited to a few kinds
         raise StorageError(f"The files in {source} are missing or damaged. Start the job again.") from error
 
 
+def _write_checked(target: Path, write: Callable[[Path], None]) -> None:
+    """Like :func:`write_atomically`, with a checksum of each file."""
+
+    def write_with_checksums(temporary: Path) -> None:
+        write(temporary)
+        files = [path for path in sorted(temporary.iterdir()) if path.name != _FINGERPRINT]
+        _write_json(temporary / _CHECKSUMS, {path.name: _checksum(path) for path in files})
+
+    write_atomically(target, write_with_checksums)
+
+
+def _verify_checksums(source: Path) -> None:
+    """Raises ``ValueError`` or ``OSError`` if a file that :func:`_write_checked` wrote is damaged or
+    missing."""
+    file = source / _CHECKSUMS
+    # Jobs of an earlier version have none.
+    checksums = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name, checksum in checksums.items():
+        if _checksum(source / name) != checksum:
+            raise ValueError(f"{name} is damaged")
+
+
+def _checksum(path: Path) -> int:
+    """The CRC-32 of a file."""
+    checksum = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
+
+
 def _write_json(path: Path, data: dict) -> None:
-    path.write_text(json.dumps(data), encoding="utf-8")
+    """Raises ``ValueError`` for a number that JSON does not have."""
+    path.write_text(json.dumps(data, allow_nan=False), encoding="utf-8")

@@ -20,6 +20,7 @@ from ...backend.api.errors import (
     OutOfMemory,
     StorageError,
     VersionMismatch,
+    WorkerDied,
 )
 from ...backend.api.events import JobEvent, State
 from ...backend.api.job import Result
@@ -34,18 +35,24 @@ _TICK_SECONDS = 0.2
 """The longest wait for a message, after which the server's process is looked at."""
 
 
+_MAX_LOST_SERVERS = 3
+"""A job during whose sending or fetching this many servers ended is given up."""
+
+
 @dataclass
 class _FollowedJob:
     """A job whose events are passed on to the user of this client.
 
     Attributes:
         frames: the message that submits it, kept until the server is known to have the job.
-        is_fetching: its result was requested.
+        is_finished: its result can be fetched.
+        lost_servers: how many servers ended while they received it or sent its result.
         last_event: the last event that was passed on.
     """
 
     frames: list | None = None
-    is_fetching: bool = False
+    is_finished: bool = False
+    lost_servers: int = 0
     last_event: JobEvent | None = None
 
 
@@ -66,6 +73,7 @@ class ClientThread(threading.Thread):
         self._dead_connection: Connection | None = None
         self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         self._jobs: dict[str, _FollowedJob] = {}
+        self._fetching: str | None = None
         self._unsent: list[tuple[str, dict]] = []
         self._follow_all = False
 
@@ -136,7 +144,7 @@ class ClientThread(threading.Thread):
         self._send("order", {"jobs": job_ids})
 
     def discard(self, job_id: str) -> None:
-        self._jobs.pop(job_id, None)
+        self._forget(job_id)
         self._send("discard", {"job": job_id})
 
     def follow(self, job_ids: tuple[str, ...] | None) -> None:
@@ -179,6 +187,7 @@ class ClientThread(threading.Thread):
         if self._link and self._link.is_lost:
             if self._link.is_welcomed:
                 self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
+                self._count_lost_server()
             self._dead_connection = self._link.connection
             self._disconnect()
         if not self.is_connected and not self.connection_error:
@@ -205,6 +214,21 @@ class ClientThread(threading.Thread):
         else:
             self._launch()
 
+    def _count_lost_server(self) -> None:
+        """Gives up what the server was receiving or sending when it ended, if the same has happened before:
+        it may be what ends the servers, and all other jobs would wait for ever."""
+        in_flight = [job_id for job_id, job in self._jobs.items() if job.frames or job_id == self._fetching]
+        self._fetching = None
+        for job_id in in_flight:
+            self._jobs[job_id].lost_servers += 1
+            if self._jobs[job_id].lost_servers >= _MAX_LOST_SERVERS:
+                task = "received this job" if self._jobs[job_id].frames else "sent the result of this job"
+                error = WorkerDied(
+                    f"The worker ended {_MAX_LOST_SERVERS} times while it {task}. Start the job again with a "
+                    "smaller texture or a simpler mesh."
+                )
+                self._finish(JobEvent(job_id, State.FAILED, error=error))
+
     def _launch(self, replace: bool = False) -> None:
         try:
             self._server.launch(replace)
@@ -212,6 +236,7 @@ class ClientThread(threading.Thread):
             self._give_up(error)
 
     def _disconnect(self) -> None:
+        self._fetching = None
         if self._link:
             self._link.close()
             self._link = None
@@ -253,7 +278,6 @@ class ClientThread(threading.Thread):
         self._dead_connection = None
         self._server.on_answer()
         for job in self._jobs.values():
-            job.is_fetching = False
             if job.frames:
                 self._link.send(job.frames)
         unsent, self._unsent = self._unsent, []
@@ -273,11 +297,11 @@ class ClientThread(threading.Thread):
         job = self._jobs.get(event.job)
         if job is None:
             return
-        job.frames = None
+        if job.frames:
+            job.frames, job.lost_servers = None, 0
         if event.state == State.FINISHED:
-            if not job.is_fetching:
-                job.is_fetching = True
-                self._link.send(wire.pack("fetch", {"job": event.job}))
+            job.is_finished = True
+            self._fetch_next()
         elif event.state.final:
             self._finish(event)
         elif event != job.last_event:
@@ -285,6 +309,8 @@ class ClientThread(threading.Thread):
             self._emit(event)
 
     def _on_job_list(self, events: list[JobEvent]) -> None:
+        # A server sends a list also when it could not send something, which may have been a result.
+        self._fetching = None
         if self._follow_all:
             self._follow_all = False
             for event in events:
@@ -303,6 +329,14 @@ class ClientThread(threading.Thread):
                 )
             )
 
+    def _fetch_next(self) -> None:
+        """Requests one result at a time, so that it is known which one ended a server. What may have ended
+        one comes last."""
+        finished = [job_id for job_id, job in self._jobs.items() if job.is_finished]
+        if finished and self._fetching is None and self.is_connected:
+            self._fetching = min(finished, key=lambda job_id: self._jobs[job_id].lost_servers)
+            self._link.send(wire.pack("fetch", {"job": self._fetching}))
+
     def _submit(self, job_id: str, frames: list) -> None:
         self._jobs[job_id] = _FollowedJob(frames)
         self.try_again()
@@ -317,8 +351,14 @@ class ClientThread(threading.Thread):
             self._unsent.append((message_type, body))
 
     def _finish(self, event: JobEvent) -> None:
-        self._jobs.pop(event.job, None)
+        self._forget(event.job)
         self._emit(event)
+
+    def _forget(self, job_id: str) -> None:
+        self._jobs.pop(job_id, None)
+        if job_id == self._fetching:
+            self._fetching = None
+            self._fetch_next()
 
     def _emit(self, event: JobEvent) -> None:
         self._events.put(event)

@@ -1,5 +1,8 @@
 """Errors that a user can act on. They travel as data, never as pickled exceptions."""
 
+MAX_MESSAGE = 2000
+"""Letters of a message, which may repeat what it refuses. A longer one is cut."""
+
 
 class OrbitError(Exception):
     """An error with a message for the user.
@@ -15,6 +18,8 @@ class OrbitError(Exception):
     """Names of the further attributes of a kind of error, each JSON data."""
 
     def __init__(self, message: str, fix: str = ""):
+        if len(message) > MAX_MESSAGE:
+            message = message[: MAX_MESSAGE - 2] + " …"
         super().__init__(message)
         self.message = message
         self.fix = fix

@@ -19,8 +19,8 @@ MAX_FRAME = 512 * 2**20
 MAX_TOTAL = 1024 * 2**20
 """Bytes of all arrays of a message."""
 
-MAX_ARRAYS = 256
-"""Arrays of a message."""
+MAX_ARRAYS = 512
+"""Arrays of a message: every map of a texture on 64 UDIM tiles, and what else a job has."""
 
 MAX_DIMENSIONS = 4
 """Dimensions of an array."""

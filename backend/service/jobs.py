@@ -12,10 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from .. import store
+from ..api import wire
 from ..api.devices import Device
-from ..api.errors import Cancelled, InvalidSettings, OrbitError, StorageError, WorkerDied
+from ..api.errors import (
+    Cancelled,
+    InvalidSettings,
+    OrbitError,
+    ProtocolError,
+    StorageError,
+    WorkerDied,
+)
 from ..api.events import JobEvent, State
-from ..api.job import Job, Result
+from ..api.job import Job
 from ..api.weights import MODELS
 from .eta import Eta
 from .journal import Entry, Journal
@@ -128,13 +136,23 @@ class Jobs:
         elif event:
             self._delete(job_id)
 
-    def fetch(self, job_id: str, reply: Callable[[Result | OrbitError], None]) -> None:
-        """Loads the result of a finished job on the disk thread, then calls ``reply``."""
+    def fetch(self, job_id: str, reply: Callable[[list | JobEvent], None]) -> None:
+        """Loads the result of a finished job on the disk thread, then calls ``reply`` with the packed message
+        ``result``, or with an event that says why there is none. A finished job whose result cannot be read
+        or sent has failed."""
 
-        def on_loaded(future: Future) -> None:
-            reply(future.exception() or future.result())
+        def on_loaded(loaded: Future) -> None:
+            error = loaded.exception()
+            if error is None:
+                reply(loaded.result())
+                return
+            failed = JobEvent(job_id, State.FAILED, error=_to_orbit_error(error, "result could not be read"))
+            if (event := self._events.get(job_id)) and event.state == State.FINISHED:
+                self._update(failed)
+            else:
+                reply(failed)
 
-        self._run_on_disk_thread(partial(store.load_result, self._directory / job_id), on_loaded)
+        self._run_on_disk_thread(partial(_load_result, self._directory / job_id), on_loaded)
 
     def start_next(self) -> None:
         """Gives the worker the next queued job, if it has none."""
@@ -186,7 +204,9 @@ class Jobs:
             )
             self._cancelled.discard(job_id)
             self._discarded.discard(job_id)
-            self._publish(JobEvent(job_id, State.FAILED, error=_to_orbit_error(error)))
+            self._publish(
+                JobEvent(job_id, State.FAILED, error=_to_orbit_error(error, "job could not be accepted"))
+            )
             return
         runs_next = all(event.state.final for event in self._events.values())
         self._update(
@@ -297,12 +317,36 @@ def _event_after_restart(entry: Entry) -> JobEvent:
     )
 
 
-def _to_orbit_error(error: Exception) -> OrbitError:
+def _load_result(folder: Path) -> list:
+    """The packed message ``result`` of the job in ``folder``.
+
+    Raises:
+        StorageError: the result is missing, damaged, or larger than a message may be.
+    """
+    try:
+        result = store.load_result(folder)
+    except StorageError as error:
+        raise StorageError(
+            "The result of this job is missing or damaged. Retry the job: it continues from the stages that "
+            "are kept.",
+            "retry",
+        ) from error
+    try:
+        return wire.pack("result", {"job": folder.name, "report": result.report}, result.arrays())
+    except ProtocolError as error:
+        raise StorageError(
+            f"The result of this job cannot be sent. {error.message} Start the job again with a smaller "
+            "texture."
+        ) from error
+
+
+def _to_orbit_error(error: Exception, what: str) -> OrbitError:
+    """The error to report; ``what`` was not possible, a clause such as "job could not be accepted"."""
     if isinstance(error, OrbitError):
         return error
-    _log.error("a job could not be accepted", exc_info=error)
+    _log.error("a %s", what, exc_info=error)
     return OrbitError(
-        f"The job could not be accepted ({type(error).__name__}: {error}). The details are in server.log."
+        f"The {what} ({type(error).__name__}: {error}). The details are in server.log.", "retry"
     )
 
 

@@ -18,8 +18,7 @@ from ..api import wire
 from ..api.call_queue import CallQueue
 from ..api.connection import Connection, ServerSocket, make_private
 from ..api.errors import NoWorker, OrbitError, ProtocolError, VersionMismatch
-from ..api.events import JobEvent, State
-from ..api.job import Result
+from ..api.events import JobEvent
 from ..api.messages import FROM_CLIENT
 from ..api.paths import VERSION, was_reinstalled
 from . import logs
@@ -140,12 +139,14 @@ class Server:
                     _log.info("Orbit Texture was reinstalled; ending")
                     break
                 if self._socket.zap in ready:
-                    self._socket.authenticate()
+                    _attempt(self._socket.authenticate)
                 if self._socket.router in ready:
-                    self._receive()
+                    _attempt(self._receive)
                 for call in self._calls.take():
-                    call()
-                self._supervisor.tick()
+                    _attempt(call)
+                _attempt(self._supervisor.tick)
+                # Nothing to do unless an error above kept the next job from starting.
+                _attempt(self._jobs.start_next)
                 now = time.monotonic()
                 if self._jobs.busy or any(
                     now - client.last_message < _CLIENT_SECONDS for client in self._clients.values()
@@ -227,15 +228,13 @@ class Server:
             self._send(client, "event", event.to_dict())
 
     def _fetch(self, client: bytes, message: wire.Message) -> None:
-        job_id = message.body["job"]
-
-        def reply(answer: Result | OrbitError) -> None:
-            if isinstance(answer, Result):
-                self._send(client, "result", {"job": job_id, "report": answer.report}, answer.arrays())
+        def reply(answer: list | JobEvent) -> None:
+            if isinstance(answer, JobEvent):
+                self._send(client, "event", answer.to_dict())
             else:
-                self._send(client, "event", JobEvent(job_id, State.FAILED, error=answer).to_dict())
+                self._send_frames(client, answer)
 
-        self._jobs.fetch(job_id, reply)
+        self._jobs.fetch(message.body["job"], reply)
 
     def _status(self, client: bytes, message: wire.Message) -> None:
         self._send(
@@ -255,23 +254,28 @@ class Server:
         self._send(client, "jobs", {"jobs": [event.to_dict() for event in self._jobs.events()]})
 
     def _publish(self, event: JobEvent) -> None:
-        for client in list(self._clients):
-            self._send(client, "event", event.to_dict())
+        self._send_to_all(wire.pack("event", event.to_dict()))
 
     def _publish_preview(self, job_id: str, images: np.ndarray) -> None:
+        self._send_to_all(wire.pack("preview", {"job": job_id}, {"pictures": images}))
+
+    def _send_to_all(self, frames: list) -> None:
         for client in list(self._clients):
-            self._send(client, "preview", {"job": job_id}, {"pictures": images})
+            self._send_frames(client, frames)
 
     def _send(
         self, client: bytes, message_type: str, body: dict | None = None, arrays: dict | None = None
     ) -> None:
+        self._send_frames(client, wire.pack(message_type, body, arrays))
+
+    def _send_frames(self, client: bytes, frames: list) -> None:
+        """Sends a packed message. One that does not fit into the client's queue is lost, and the state of all
+        jobs is sent later."""
         known = self._clients.get(client)
         if known and known.missed:
             return
         try:
-            self._socket.router.send_multipart(
-                [client, *wire.pack(message_type, body, arrays)], zmq.NOBLOCK, copy=False
-            )
+            self._socket.router.send_multipart([client, *frames], zmq.NOBLOCK, copy=False)
         except zmq.Again:
             if known:
                 known.missed = True
@@ -280,6 +284,15 @@ class Server:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self._clients.pop(client, None)
+
+
+def _attempt(call: Callable[[], object]) -> None:
+    """Calls a function. An error that nothing else has handled is logged and must not end the loop, since all
+    jobs depend on it."""
+    try:
+        call()
+    except Exception:
+        _log.exception("an unexpected error")
 
 
 def stop_running_server(run_directory: Path) -> None:

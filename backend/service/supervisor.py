@@ -61,6 +61,7 @@ class Supervisor:
         self._post = post
         self._process: subprocess.Popen | None = None
         self._kill_at: float | None = None
+        self._killed_because = ""
 
     @property
     def pid(self) -> int | None:
@@ -142,35 +143,49 @@ class Supervisor:
         if process is not self._process:
             return
         try:
-            event = json.loads(line)
-        except ValueError:
-            # An incomplete line of a worker that was killed.
+            handle = self._parse_event(line)
+        except Exception:  # a line may be wrong in any way
+            # What a killed worker wrote last may be incomplete, and its end is noticed anyway.
+            if line.endswith("\n"):
+                _log.exception("the worker sent %.500r", line)
+                self._killed_because = "sent a message that cannot be understood"
+                _kill_tree(process)
             return
+        handle()
+
+    def _parse_event(self, line: str) -> Callable[[], None]:
+        """What a line of the worker's output calls for. Raises some exception if it is malformed."""
+        event = json.loads(line, parse_constant=_refuse_constant)
         if event["event"] == "ready":
-            self.ready = True
-            self.on_ready()
-        elif event["event"] == "progress":
-            self.on_progress(
-                event["stage"], event["fraction"], Device(**event["device"]) if event["device"] else None
-            )
-        elif event["event"] == "preview":
-            self.on_preview(
-                np.frombuffer(base64.b64decode(event["pictures"]), np.uint8).reshape(event["shape"])
-            )
-        elif event["event"] == "finished":
-            self._finish_job(None)
-        else:
-            error = OrbitError.from_dict(event["error"])
-            if isinstance(error, OutOfMemory):
-                # Only a new process frees all the memory of a failed job.
-                self.stop()
-                self.start()
-            self._finish_job(error)
+            return self._on_worker_ready
+        if event["event"] == "progress":
+            device = Device(**event["device"]) if event["device"] else None
+            return partial(self.on_progress, str(event["stage"]), float(event["fraction"]), device)
+        if event["event"] == "preview":
+            pixels = np.frombuffer(base64.b64decode(event["pictures"]), np.uint8)
+            return partial(self.on_preview, pixels.reshape(event["shape"]))
+        if event["event"] == "finished":
+            return partial(self._finish_job, None)
+        if event["event"] == "failed":
+            return partial(self._on_job_failed, OrbitError.from_dict(event["error"]))
+        raise ValueError(f"there is no event '{event['event']}'")
+
+    def _on_worker_ready(self) -> None:
+        self.ready = True
+        self.on_ready()
+
+    def _on_job_failed(self, error: OrbitError) -> None:
+        if isinstance(error, OutOfMemory):
+            # Only a new process frees all the memory of a failed job.
+            self.stop()
+            self.start()
+        self._finish_job(error)
 
     def _on_exit(self, process: subprocess.Popen) -> None:
         if process is not self._process:
             return
-        cause = _describe_exit(process.returncode)
+        cause = self._killed_because or _describe_exit(process.returncode)
+        self._killed_because = ""
         _log.warning("the worker %s", cause)
         was_ready = self.ready
         self.stop()
@@ -198,12 +213,18 @@ class Supervisor:
         self.on_done(job, Cancelled() if cancelled else error)
 
 
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
 def _describe_exit(code: int) -> str:
     """How a process ended, as a clause to follow its name in a sentence."""
     if code == -getattr(signal, "SIGKILL", 9):
         return "was killed, most likely because memory ran out"
     if code < 0:
-        return f"crashed ({signal.Signals(-code).name})"
+        # Real-time signals have no name.
+        names = {number.value: number.name for number in signal.Signals}
+        return f"crashed ({names.get(-code, f'signal {-code}')})"
     return f"ended unexpectedly (exit status {code})"
 
 

@@ -11,7 +11,10 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``doubt`` finds the view doubtful, and stops if the job's settings say so;
 - ``show:N`` sends a preview of N images;
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
-- ``chatter`` prints to standard output.
+- ``chatter`` prints to standard output; ``babble:TEXT`` sends the server a line that is no event.
+
+The word ``result=nan`` gives the report a number that JSON does not have, ``result=tiles:N`` the result every
+map on N UDIM tiles.
 
 A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
 ends after ``register``. It finds as many views as the word ``candidates=N`` says, at azimuths 30, 60 …, and
@@ -20,6 +23,7 @@ has the mean of the strokes everywhere; these are shown at once.
 """
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -31,7 +35,7 @@ import cv2
 import numpy as np
 
 from backend.api.errors import DoubtfulView, InvalidMesh
-from backend.api.job import Job, Result
+from backend.api.job import MAPS, Job, Result
 
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
 
@@ -82,7 +86,13 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
     if job.check_reference:
         return Result(None, _check_images(job, count), report)
     uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
-    return Result(uvs, {"base_color": image}, report, sheet=image)
+    textures = {"base_color": image}
+    action, _, argument = actions.get("result", "").partition(":")
+    if action == "nan":
+        report["coverage"] = float("nan")
+    elif action == "tiles":
+        textures = {f"{name}.{1001 + tile}": image for name in MAPS for tile in range(int(argument))}
+    return Result(uvs, textures, report, sheet=image)
 
 
 def _find_views(count: int, given: tuple[float, float] | None) -> list[dict]:
@@ -127,7 +137,8 @@ def _perform(action: str, argument: str, progress, show_preview, folder: Path, s
         (folder / "child.pid").write_text(str(child.pid))
         child.wait()
     elif action == "crash":
-        os.kill(os.getpid(), getattr(signal, argument or "SIGSEGV"))
+        argument = argument or "SIGSEGV"
+        os.kill(os.getpid(), int(argument) if argument.isdigit() else getattr(signal, argument))
     elif action == "exit":
         os._exit(3)
     elif action == "error":
@@ -143,6 +154,23 @@ def _perform(action: str, argument: str, progress, show_preview, folder: Path, s
     elif action == "chatter":
         os.write(1, b"a library prints\n")
         print("and so does Python")
+    elif action == "babble":
+        os.write(_find_event_pipe(), f"{argument}\n".encode())
+        time.sleep(600)
+
+
+def _find_event_pipe() -> int:
+    """The descriptor to which this worker writes its events. Linux only."""
+    for number in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+        path = Path(f"/proc/self/fd/{number}")
+        if (
+            number > 2
+            and path.exists()
+            and path.is_fifo()
+            and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_WRONLY
+        ):
+            return number
+    raise OSError("there is no pipe to the server")
 
 
 def _hold_interpreter(seconds: float) -> None:
