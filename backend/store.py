@@ -1,6 +1,6 @@
 """A job and its result as plain files in the job's folder.
 
-    <folder>/job/       job.json, one .npy per array, fingerprint; for a download only download.json
+    <folder>/job/       job.json, one .npy per array, fingerprint; for a download download.json; ended
     <folder>/result/    result.json, corner_uvs.npy, one PNG per texture
     <folder>/…          the outputs of the pipeline's stages
 
@@ -16,6 +16,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,9 @@ from .api.paths import VERSION
 from .api.weights import BIREFNET, find_weights
 
 _CHECKSUMS = "checksums.json"
+
+_ENDED = "ended"
+"""An empty file in the folder of a job that failed or was cancelled."""
 
 _FINGERPRINT = "fingerprint"
 """Has no checksum: :func:`delete_stale_stages` replaces it, and a damaged one is only an unknown one."""
@@ -75,6 +79,43 @@ def load_download(folder: Path) -> str:
     with _convert_read_errors(file):
         _verify_checksums(file.parent)
         return json.loads(file.read_text(encoding="utf-8"))["model"]
+
+
+@dataclass(frozen=True)
+class FoundJob:
+    """What a job's folder tells about it.
+
+    Attributes:
+        name: of the object, or the model to download; "" if that cannot be read.
+        has_result: whether its result is there.
+        has_ended: whether it ended without one.
+    """
+
+    name: str
+    has_result: bool
+    has_ended: bool
+
+
+def find_job(folder: Path) -> FoundJob | None:
+    """The job in a folder; None if there is neither a job nor a result in it."""
+    source, has_result = folder / "job", (folder / "result" / "result.json").exists()
+    if not (has_result or source.is_dir()):
+        return None
+    name = ""
+    for file, key in (("job.json", "name"), ("download.json", "model")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            name = str(json.loads((source / file).read_text(encoding="utf-8"))[key])
+    return FoundJob(name, has_result, (source / _ENDED).exists())
+
+
+def mark_ended(folder: Path, ended: bool) -> None:
+    """Records with the job itself whether it ended without a result, in case the journal is lost."""
+    file = folder / "job" / _ENDED
+    with contextlib.suppress(OSError):
+        if ended:
+            file.touch()
+        else:
+            file.unlink(missing_ok=True)
 
 
 def save_result(folder: Path, result: Result) -> None:

@@ -63,6 +63,11 @@ _JOB_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MAX_NAME = 1024
 
 
+def is_job_id(value) -> bool:
+    """Whether a value is the id of a job, which is 32 hexadecimal digits."""
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
+
+
 def check(message_type: str, body: dict) -> None:
     """Raises :class:`ProtocolError` unless ``body`` has exactly the fields of this message type, with the
     right types."""
@@ -83,7 +88,7 @@ def check(message_type: str, body: dict) -> None:
     job_ids = [body["job"]] if "job" in body else []
     if message_type in FROM_CLIENT:
         job_ids += body.get("jobs", [])
-    if not all(isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) for job_id in job_ids):
+    if not all(is_job_id(job_id) for job_id in job_ids):
         raise ProtocolError("A job's id must be 32 hexadecimal digits.")
     if len(body.get("name", "")) > _MAX_NAME:
         raise ProtocolError(f"A job's name may have {_MAX_NAME} characters at most.")

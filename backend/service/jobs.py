@@ -1,5 +1,6 @@
 """The jobs of a server: which are queued, which one runs, how the others ended."""
 
+import contextlib
 import logging
 import shutil
 import time
@@ -24,6 +25,7 @@ from ..api.errors import (
 )
 from ..api.events import JobEvent, State
 from ..api.job import Job
+from ..api.messages import is_job_id
 from ..api.weights import MODELS
 from .eta import Eta
 from .journal import Entry, Journal
@@ -61,7 +63,7 @@ class Jobs:
             publish_preview: sends every client images of what a job paints.
             post: called from another thread, runs a function on the server's thread.
         """
-        self._directory = run_directory / "jobs"
+        self._directory, self._discard_directory = run_directory / "jobs", run_directory / "discarded"
         self._journal, self._supervisor, self._publish, self._post = journal, supervisor, publish, post
         self._disk_thread = ThreadPoolExecutor(1, "disk")
         self._events: dict[str, JobEvent] = {}
@@ -112,20 +114,25 @@ class Jobs:
     def retry(self, job_id: str) -> None:
         """Queues a failed or cancelled job again. Its finished stages are not repeated."""
         if (event := self._events.get(job_id)) and event.state in (State.FAILED, State.CANCELLED):
+            self._run_on_disk_thread(partial(store.mark_ended, self._directory / job_id, False), _log_failure)
             self._update(JobEvent(job_id, State.QUEUED))
             self.start_next()
 
     def move_to_front(self, job_ids: list[str]) -> None:
         """Moves queued jobs before all other queued ones, in this order; jobs that are no longer queued stay
         in place."""
+        job_ids = list(dict.fromkeys(job_ids))
         if self._receiving.intersection(job_ids):
             # The disk thread works in order, so what is being received is saved by the time this runs.
             self._run_on_disk_thread(lambda: None, lambda saved: self.move_to_front(job_ids))
             return
-        for job_id in reversed(job_ids):
-            if (event := self._events.get(job_id)) and event.state == State.QUEUED:
-                self._journal.move_to_front(job_id)
-                self._events = {job_id: event} | self._events
+        queued = {
+            job_id: event
+            for job_id in job_ids
+            if (event := self._events.get(job_id)) and event.state == State.QUEUED
+        }
+        self._journal.move_to_front(list(queued))
+        self._events = queued | self._events
 
     def discard(self, job_id: str) -> None:
         """Deletes a job and its files, after cancelling it if necessary."""
@@ -175,16 +182,46 @@ class Jobs:
 
     def _recover(self) -> None:
         """Restores the jobs that the last server of this folder left."""
-        entries = self._journal.entries()
-        for entry in entries:
+        for entry in self._journal.entries():
+            if entry.state.final and not (self._directory / entry.job_id).exists():
+                # Its folder was deleted, and what the journal was told of that was lost.
+                self._remove_entry(entry.job_id)
+                continue
             self._events[entry.job_id] = event = _event_after_restart(entry)
             if entry.state == State.RUNNING:
                 self._record(event, entry.crashes + 1)
-        self._run_on_disk_thread(
-            partial(_delete_unknown_folders, self._directory, set(self._events)), _log_failure
-        )
+        self._adopt_folders()
         self._prune()
         self._supervisor.start()
+
+    def _adopt_folders(self) -> None:
+        """Takes up the jobs in folders that the journal does not name, since it may have been damaged. Jobs
+        never received in full are deleted, as are discarded ones."""
+        self._run_on_disk_thread(
+            partial(shutil.rmtree, self._discard_directory, ignore_errors=True), _log_failure
+        )
+        folders = self._directory.iterdir() if self._directory.is_dir() else ()
+        for folder in sorted(folders, key=_modification_time):
+            if is_job_id(folder.name) and folder.name not in self._events:
+                if found := store.find_job(folder):
+                    self._adopt(folder.name, found)
+                else:
+                    self._delete_folder(folder.name)
+
+    def _adopt(self, job_id: str, found: store.FoundJob) -> None:
+        event = JobEvent(job_id, State.QUEUED)
+        if found.has_result:
+            event = JobEvent(job_id, State.FINISHED, fraction=1.0)
+        elif found.has_ended:
+            error = StorageError("How this job ended is no longer known. Retry the job.", "retry")
+            event = JobEvent(job_id, State.FAILED, error=error)
+        _log.info("job %s, which the journal does not name, is taken up: %s", job_id, event.state)
+        self._events[job_id] = event
+        try:
+            self._journal.add(job_id, found.name)
+        except StorageError as error:
+            _log.error("%s", error.message)
+        self._record(event)
 
     def _receive(self, job_id: str, name: str, save: Callable[[], None]) -> JobEvent | None:
         if job_id in self._events or job_id in self._receiving:
@@ -199,9 +236,7 @@ class Jobs:
             saved.result()
             self._journal.add(job_id, name)
         except Exception as error:
-            self._run_on_disk_thread(
-                partial(shutil.rmtree, self._directory / job_id, ignore_errors=True), _log_failure
-            )
+            self._delete_folder(job_id)
             self._cancelled.discard(job_id)
             self._discarded.discard(job_id)
             self._publish(
@@ -249,6 +284,10 @@ class Jobs:
         self._events[event.job] = event
         if before is None or (before.state, before.stage) != (event.state, event.stage):
             self._record(event)
+        if event.state in (State.FAILED, State.CANCELLED):
+            self._run_on_disk_thread(
+                partial(store.mark_ended, self._directory / event.job, True), _log_failure
+            )
         self._publish(event)
         if event.state.final and event.job in self._discarded:
             self._delete(event.job)
@@ -263,13 +302,24 @@ class Jobs:
     def _delete(self, job_id: str) -> None:
         del self._events[job_id]
         self._discarded.discard(job_id)
+        self._delete_folder(job_id)
+        self._remove_entry(job_id)
+
+    def _remove_entry(self, job_id: str) -> None:
         try:
             self._journal.remove(job_id)
         except StorageError as error:
             _log.error("%s", error.message)
-        self._run_on_disk_thread(
-            partial(shutil.rmtree, self._directory / job_id, ignore_errors=True), _log_failure
-        )
+
+    def _delete_folder(self, job_id: str) -> None:
+        """Deletes a job's folder. It is moved first, so that it is never taken up again."""
+        folder, discarded = self._directory / job_id, self._discard_directory / job_id
+        try:
+            self._discard_directory.mkdir(exist_ok=True)
+            folder.rename(discarded)
+        except OSError:
+            discarded = folder
+        self._run_on_disk_thread(partial(shutil.rmtree, discarded, ignore_errors=True), _log_failure)
 
     def _prune(self) -> None:
         final = {job_id for job_id, event in self._events.items() if event.state.final}
@@ -355,13 +405,10 @@ def _log_failure(future: Future) -> None:
         _log.error("work on the disk failed", exc_info=error)
 
 
-def _delete_unknown_folders(directory: Path, known: set[str]) -> None:
-    """Deletes the folders of jobs that are not in the journal: discarded ones, or ones never received in
-    full."""
-    if directory.exists():
-        for folder in directory.iterdir():
-            if folder.name not in known:
-                shutil.rmtree(folder, ignore_errors=True)
+def _modification_time(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _find_outdated(directory: Path, final: set[str]) -> list[str]:

@@ -205,10 +205,11 @@ def test_a_worker_that_cannot_start_fails_the_job_and_is_not_started_again(watch
     assert (run / "worker.log").read_text().count("ModuleNotFoundError") <= 2
 
 
-def test_folders_of_unknown_jobs_are_deleted(run):
-    unknown = run / "jobs" / new_id()
-    unknown.mkdir(parents=True)
+def test_what_is_left_of_jobs_never_received_and_of_discarded_ones_is_deleted(run):
+    received_in_part, discarded = run / "jobs" / new_id(), run / "discarded" / new_id()
+    for folder in (received_in_part / "job.part", discarded / "job"):
+        folder.mkdir(parents=True)
     server = Server(run)
     server.connection()
-    wait_for(lambda: not unknown.exists())
+    wait_for(lambda: not received_in_part.exists() and not discarded.exists())
     server.kill()
