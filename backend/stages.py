@@ -1,7 +1,7 @@
 """Runs the stages of a job: measures their time, reports progress within the whole job, and stores their
 outputs so that the next run continues there."""
 
-import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from .api.settings import Settings
 from .progress import JobProgress, ProgressCallback
 from .records import Arrays
-from .store import storage_error
+from .store import delete_path, write_file_atomically
 
 Output = TypeVar("Output")
 
@@ -93,10 +93,13 @@ class StageRunner:
         """
         self.report_progress(stage, 0.0)
         path = self.folder / f"{stage}.npz"
-        arrays = _read_arrays(path)
-        if arrays is not None:
+
+        def load_with_seconds(arrays: Arrays) -> Output:
             self.seconds[stage] = float(arrays.pop("seconds"))
             return load(arrays)
+
+        if record := _read_record(path, load_with_seconds):
+            return record[0]
         start = time.perf_counter()
         output = work(lambda fraction: self.report_progress(stage, fraction))
         self.seconds[stage] = time.perf_counter() - start
@@ -113,10 +116,10 @@ class StageRunner:
             StorageError: it cannot be written.
         """
         path = self.folder / f"{stage}.{step}.npz"
-        arrays = _read_arrays(path)
-        if arrays is None:
-            arrays = work()
-            _write_arrays(path, arrays)
+        if record := _read_record(path, lambda arrays: arrays):
+            return record[0]
+        arrays = work()
+        _write_arrays(path, arrays)
         return arrays
 
     def report_progress(self, stage: str, fraction: float) -> None:
@@ -126,22 +129,24 @@ class StageRunner:
         self.progress(stage, sum(shares[:index]) + shares[index] * fraction)
 
 
-def _read_arrays(path: Path) -> Arrays | None:
-    """The arrays of a finished stage or step; None if there are none, or they have another
-    :data:`STAGE_FORMAT`."""
+def _read_record(path: Path, load: Callable[[Arrays], Output]) -> tuple[Output] | None:
+    """The output of a finished stage or step, as ``load`` makes it of its arrays. None if there is none, or
+    only one of another :data:`STAGE_FORMAT`, or a damaged one, which is deleted: the stage is done again."""
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        arrays = dict(file)
-    return arrays if arrays.pop("format", None) == STAGE_FORMAT else None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return None if arrays.pop("format", None) != STAGE_FORMAT else (load(arrays),)
+    except Exception as error:  # what numpy and zipfile raise at damaged files is not limited to a few kinds
+        print(f"{path} is damaged ({error}); its stage is done again", file=sys.stderr)
+        delete_path(path)
+        return None
 
 
 def _write_arrays(path: Path, arrays: Arrays) -> None:
-    temporary = path.with_suffix(".part")
-    try:
+    def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.savez(file, **arrays, format=np.array(STAGE_FORMAT))
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, path.parent) from error
+
+    write_file_atomically(path, write)

@@ -17,6 +17,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from .api.errors import OrbitError, StorageError
 from .api.job import Job, Result
 from .api.paths import VERSION
 from .api.weights import BIREFNET, find_weights
+
+PART = ".part"
+"""What the name of a file or folder ends in that is still being written."""
 
 _CHECKSUMS = "checksums.json"
 
@@ -159,14 +163,26 @@ def fingerprint(job: Job) -> str:
 
 def copy_finished_stages(folder: Path, others: Iterable[Path]) -> None:
     """Copies into a new job's folder the finished stages of the first of ``others`` with the same
-    fingerprint."""
-    for other in others:
-        with contextlib.suppress(OSError):
-            if (other / "job" / "fingerprint").read_bytes() == (folder / "job" / "fingerprint").read_bytes():
-                for path in other.iterdir():
-                    if path.is_file():
-                        shutil.copy2(path, folder)
+    fingerprint. What cannot be copied will be computed again."""
+    with contextlib.suppress(OSError, StorageError):
+        wanted = _read_fingerprint(folder)
+        for other in others:
+            if wanted and _read_fingerprint(other) == wanted:
+                for path in _stage_files(other):
+                    write_file_atomically(folder / path.name, partial(shutil.copyfile, path))
                 return
+
+
+def _read_fingerprint(folder: Path) -> bytes:
+    """The fingerprint of the job in a folder; empty if there is none."""
+    with contextlib.suppress(OSError):
+        return (folder / "job" / _FINGERPRINT).read_bytes()
+    return b""
+
+
+def _stage_files(folder: Path) -> list[Path]:
+    """The files that hold stages' outputs, complete ones only."""
+    return [path for path in folder.iterdir() if path.is_file() and path.suffix != PART]
 
 
 def delete_stale_stages(folder: Path, job: Job) -> None:
@@ -176,15 +192,16 @@ def delete_stale_stages(folder: Path, job: Job) -> None:
     Raises:
         StorageError: the folder cannot be written.
     """
-    fingerprint_file = folder / "job" / "fingerprint"
-    try:
-        if fingerprint_file.read_text(encoding="ascii") != (current := fingerprint(job)):
-            for path in folder.iterdir():
-                if path.is_file():
-                    path.unlink()
-            fingerprint_file.write_text(current, encoding="ascii")
-    except OSError as error:
-        raise storage_error(error, folder) from error
+    current = fingerprint(job)
+    if _read_fingerprint(folder) == current.encode():
+        return
+    with convert_write_errors(folder):
+        for path in folder.iterdir():
+            if path.is_file():
+                path.unlink()
+    write_file_atomically(
+        folder / "job" / _FINGERPRINT, lambda file: file.write_text(current, encoding="ascii")
+    )
 
 
 def folder_size(folder: Path) -> int:
@@ -226,20 +243,19 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    temporary = target.with_name(f"{target.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = target.with_name(f"{target.name}{PART}")
+    delete_path(temporary)
     try:
         with convert_write_errors(target.parent):
             temporary.mkdir(parents=True)
             write(temporary)
             for path in sorted(temporary.rglob("*")):
                 flush_to_disk(path)
-            if target.exists():
-                shutil.rmtree(target)
+            delete_path(target)
             temporary.rename(target)
             flush_to_disk(target.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        delete_path(temporary)
 
 
 def flush_to_disk(path: Path) -> None:
@@ -255,6 +271,31 @@ def flush_to_disk(path: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_file_atomically(target: Path, write: Callable[[Path], None]) -> None:
+    """Creates or replaces a file atomically by the one that ``write`` makes under the name that it is given.
+
+    Raises:
+        StorageError: it cannot be written; then nothing is left of it.
+    """
+    temporary = target.with_name(f"{target.name}{PART}")
+    try:
+        with convert_write_errors(target.parent):
+            write(temporary)
+            flush_to_disk(temporary)
+            os.replace(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def delete_path(path: Path) -> None:
+    """Deletes a file or a folder, if it is there and can be deleted."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 @contextlib.contextmanager

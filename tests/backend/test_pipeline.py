@@ -1,6 +1,7 @@
 """One job, stage by stage, in this process and from the command line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend import pipeline
+from backend import pipeline, store
 from backend.api.errors import Cancelled, InvalidSettings, StorageError
 from backend.api.job import Result
 from backend.api.settings import Settings
@@ -21,7 +22,7 @@ from backend.mesh.files import read_mesh
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.contact_sheet import cameras_around
 from backend.render.photograph import photograph
-from backend.stages import STAGES
+from backend.stages import STAGE_FORMAT, STAGES, StageRunner
 from tests.meshes import (
     ASSETS,
     camera_at,
@@ -121,6 +122,80 @@ def test_stages_of_an_earlier_version_are_repeated(knot_job, finished, tmp_path)
             assert set(again) == set(first)
             assert again["format"] == first["format"]
     assert np.array_equal(second.textures["base_color"], finished.result.textures["base_color"])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_a_byte(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def fill_with_text(path: Path) -> None:
+    path.write_bytes(b"PK\x03\x04 cut short")
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    (path / "something").mkdir(parents=True)
+
+
+def lose_arrays(path: Path) -> None:
+    np.savez(path, format=np.array(STAGE_FORMAT), seconds=np.array(1.0))
+
+
+DAMAGES = (empty, cut, cut_a_byte, flip, fill_with_text, replace_by_folder, lose_arrays)
+
+
+@pytest.mark.parametrize(
+    ("stage", "damage"), [("prepare", flip), ("register", lose_arrays), ("render", cut), ("align", empty)]
+)
+def test_a_stage_whose_record_is_damaged_is_done_again(knot_job, finished, tmp_path, stage, damage):
+    folder = finished.copy(tmp_path / "job")
+    damage(folder / f"{stage}.npz")
+    again = pipeline.run(knot_job, folder, ProgressRecorder())
+    assert np.array_equal(again.textures["base_color"], finished.result.textures["base_color"])
+    with np.load(folder / f"{stage}.npz") as record:
+        assert len(record) > 2
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_any_damage_to_the_record_of_a_stage_or_a_step_is_noticed(tmp_path, damage):
+    stages = StageRunner(tmp_path, ProgressRecorder(), dict.fromkeys(STAGES, 0.1))
+    save, load = (lambda value: {"value": np.array([value])}), (lambda arrays: int(arrays["value"][0]))
+    assert stages.run("bake", lambda report: 1, save, load) == 1
+    damage(tmp_path / "bake.npz")
+    assert stages.run("bake", lambda report: 2, save, load) == 2
+    assert stages.run("bake", lambda report: 3, save, load) == 2
+    stages.cache_step("paint", "half", lambda: save(4))
+    damage(tmp_path / "paint.half.npz")
+    if damage is not lose_arrays:  # a step's arrays are read by the painter
+        assert load(stages.cache_step("paint", "half", lambda: save(5))) == 5
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_same_job_inherits_only_complete_records(knot_job, finished, disk, tmp_path):
+    small = disk("size=1m")
+    new, other = small / "new", finished.copy(tmp_path / "other")
+    for folder in (new, other):
+        (folder / "job").mkdir(parents=True, exist_ok=True)
+        (folder / "job" / "fingerprint").write_text("the same")
+    (other / "paint.npz.part").touch()
+    store.copy_finished_stages(new, [other])
+    copied = {path.name for path in new.iterdir() if path.is_file()}
+    assert copied < {path.name for path in finished.folder.glob("*.npz")}, "the disk was to be too small"
+    assert all((new / name).read_bytes() == (other / name).read_bytes() for name in copied)
 
 
 def test_a_job_cancelled_in_one_stage_after_another_keeps_those_before(knot_job, finished, tmp_path):
