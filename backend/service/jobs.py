@@ -75,6 +75,7 @@ class Jobs:
         supervisor.on_progress = self._on_progress
         supervisor.on_preview = lambda images: publish_preview(supervisor.job, images)
         supervisor.on_done = self._on_done
+        supervisor.on_lost = self._on_lost
         supervisor.on_start_failed = self._on_start_failed
         self._recover()
 
@@ -271,6 +272,11 @@ class Jobs:
             event = replace(event, state=state, seconds_left=None, error=error, device=None)
         self._update(event)
         self._prune()
+        self.start_next()
+
+    def _on_lost(self, job_id: str) -> None:
+        """Queues a job again that has not begun."""
+        self._update(JobEvent(job_id, State.QUEUED))
         self.start_next()
 
     def _on_start_failed(self, error: OrbitError) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,16 @@ CANCEL_GRACE = 0.7
 """Seconds that a cancelled job has to end by itself. After that its worker is killed, since native code
 cannot be interrupted."""
 
+MAX_STARTS = 3
+"""How often a worker is started, and a job given to one, if it is killed before the job has told any
+progress. The system kills processes when memory is short, which soon may be over."""
+
+_RESTART_PAUSE = 0.5
+"""Seconds before such a worker is started again; doubled each time."""
+
+_PYTHON_ERROR = 1
+"""The exit status of a worker that cannot import what it needs."""
+
 
 class Supervisor:
     """One worker process and the job that it runs. All methods and callbacks run on the server's thread.
@@ -39,13 +50,15 @@ class Supervisor:
         on_progress(stage, fraction, device): progress of :attr:`job`.
         on_preview(images): (N, S, S, 3) uint8, what :attr:`job` is painting.
         on_done(job, error): the job finished (None), failed, or was cancelled (:class:`Cancelled`).
-        on_start_failed(error): a worker ended before it was ready.
+        on_lost(job): the worker ended before the job told any progress; it may be run again.
+        on_start_failed(error): no worker can be started.
     """
 
     on_ready: Callable[[], None]
     on_progress: Callable[[str, float, Device | None], None]
     on_preview: Callable[[np.ndarray], None]
     on_done: Callable[[str, OrbitError | None], None]
+    on_lost: Callable[[str], None]
     on_start_failed: Callable[[OrbitError], None]
 
     def __init__(self, run_directory: Path, pipeline: str, post: Callable[[Callable[[], None]], None]):
@@ -61,6 +74,10 @@ class Supervisor:
         self._post = post
         self._process: subprocess.Popen | None = None
         self._kill_at: float | None = None
+        self._start_at: float | None = None
+        self._failed_starts = 0
+        self._has_progress = False
+        self._lost_jobs: Counter[str] = Counter()
         self._killed_because = ""
 
     @property
@@ -70,11 +87,12 @@ class Supervisor:
     @property
     def deadline(self) -> float | None:
         """When :meth:`tick` has to be called, on the monotonic clock."""
-        return self._kill_at
+        return min((time for time in (self._kill_at, self._start_at) if time is not None), default=None)
 
     def start(self) -> None:
-        """Starts a worker unless there is one. It is ready after seconds, since torch is large."""
-        if self._process:
+        """Starts a worker unless there is one, or will be after a pause. It is ready after seconds, since
+        torch is large."""
+        if self._process or self._start_at is not None:
             return
         logs.truncate_log(self._log_path)
         try:
@@ -100,7 +118,7 @@ class Supervisor:
 
     def run(self, job: str, folder: Path) -> None:
         """Runs a job in the worker, which must be ready and have no job."""
-        self.job = job
+        self.job, self._has_progress = job, False
         self._send({"run": job, "folder": str(folder)})
 
     def cancel(self) -> None:
@@ -111,6 +129,9 @@ class Supervisor:
 
     def tick(self) -> None:
         """Kills a worker whose deadline has passed, and the children of one that has ended."""
+        if self._start_at is not None and time.monotonic() >= self._start_at:
+            self._start_at = None
+            self.start()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             _log.info("job %s did not end by itself; killing its worker", self.job)
             self.stop()
@@ -127,6 +148,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
             self._process, self.ready = None, False
+        self._start_at = None
 
     def _send(self, request: dict) -> None:
         # If the worker has died, the reading thread notices.
@@ -160,7 +182,7 @@ class Supervisor:
             return self._on_worker_ready
         if event["event"] == "progress":
             device = Device(**event["device"]) if event["device"] else None
-            return partial(self.on_progress, str(event["stage"]), float(event["fraction"]), device)
+            return partial(self._on_job_progress, str(event["stage"]), float(event["fraction"]), device)
         if event["event"] == "preview":
             pixels = np.frombuffer(base64.b64decode(event["pictures"]), np.uint8)
             return partial(self.on_preview, pixels.reshape(event["shape"]))
@@ -171,8 +193,12 @@ class Supervisor:
         raise ValueError(f"there is no event '{event['event']}'")
 
     def _on_worker_ready(self) -> None:
-        self.ready = True
+        self.ready, self._failed_starts = True, 0
         self.on_ready()
+
+    def _on_job_progress(self, stage: str, fraction: float, device: Device | None) -> None:
+        self._has_progress = True
+        self.on_progress(stage, fraction, device)
 
     def _on_job_failed(self, error: OrbitError) -> None:
         if isinstance(error, OutOfMemory):
@@ -184,31 +210,52 @@ class Supervisor:
     def _on_exit(self, process: subprocess.Popen) -> None:
         if process is not self._process:
             return
-        cause = self._killed_because or _describe_exit(process.returncode)
+        cause, code = self._killed_because or _describe_exit(process.returncode), process.returncode
         self._killed_because = ""
         _log.warning("the worker %s", cause)
         was_ready = self.ready
         self.stop()
         if self.job:
-            self.start()
-            self._finish_job(
-                WorkerDied(
-                    f"The worker {cause}. Finished stages are kept: retry the job to continue from there.",
-                    "retry",
-                )
-            )
+            self._on_exit_with_job(cause)
         elif not was_ready:
-            self.on_start_failed(
-                WorkerDied(
-                    f"The worker does not start: it {cause}. Install the backend again; the details are in "
-                    f"{self._log_path}.",
-                    "install_backend",
-                )
+            self._on_exit_at_start(cause, code)
+
+    def _on_exit_with_job(self, cause: str) -> None:
+        if not self._has_progress and self._kill_at is None:
+            self._lost_jobs[self.job] += 1
+            if self._lost_jobs[self.job] < MAX_STARTS:
+                self._start_after_pause(self._lost_jobs[self.job])
+                job, self.job = self.job, None
+                self.on_lost(job)
+                return
+        self.start()
+        advice = "Finished stages are kept: retry the job to continue from there."
+        self._finish_job(WorkerDied(f"The worker {cause}. {advice}", "retry"))
+
+    def _on_exit_at_start(self, cause: str, code: int) -> None:
+        """Starts a killed worker again after a pause. One that ended by itself would do so again."""
+        self._failed_starts += 1
+        if code != _PYTHON_ERROR and self._failed_starts < MAX_STARTS:
+            self._start_after_pause(self._failed_starts)
+            return
+        self._failed_starts = 0
+        if code == _PYTHON_ERROR:
+            advice, fix = "Install the backend again", "install_backend"
+        else:
+            advice, fix = "Close other programs, then try again", "retry"
+        self.on_start_failed(
+            WorkerDied(
+                f"The worker does not start: it {cause}. {advice}; the details are in {self._log_path}.", fix
             )
+        )
+
+    def _start_after_pause(self, failures: int) -> None:
+        self._start_at = time.monotonic() + _RESTART_PAUSE * 2 ** (failures - 1)
 
     def _finish_job(self, error: OrbitError | None) -> None:
         job, cancelled = self.job, self._kill_at is not None
         self.job = self._kill_at = None
+        self._lost_jobs.pop(job, None)
         # A job that the user cancelled is reported as cancelled, even if it failed or finished meanwhile.
         self.on_done(job, Cancelled() if cancelled else error)
 

@@ -13,8 +13,8 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
 - ``chatter`` prints to standard output; ``babble:TEXT`` sends the server a line that is no event.
 
-The word ``result=nan`` gives the report a number that JSON does not have, ``result=tiles:N`` the result every
-map on N UDIM tiles.
+The word ``start=crash:N`` kills the worker N times before the job has told any progress. ``result=nan`` gives
+the report a number that JSON does not have, ``result=tiles:N`` the result every map on N UDIM tiles.
 
 A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
 ends after ``register``. It finds as many views as the word ``candidates=N`` says, at azimuths 30, 60 …, and
@@ -44,6 +44,8 @@ DOUBT = "The view is a test."
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:
     actions = dict(word.split("=") for word in job.name.split() if "=" in word)
+    if actions.get("start"):
+        _crash_at_start(folder, int(actions["start"].partition(":")[2]))
     ran = []
     stages = STAGES[:2] if job.check_reference else STAGES
     settings, count = job.settings, int(actions.get("candidates", 1))
@@ -157,6 +159,14 @@ def _perform(action: str, argument: str, progress, show_preview, folder: Path, s
     elif action == "babble":
         os.write(_find_event_pipe(), f"{argument}\n".encode())
         time.sleep(600)
+
+
+def _crash_at_start(folder: Path, count: int) -> None:
+    crashes = folder / "crashes.txt"
+    before = crashes.read_text() if crashes.exists() else ""
+    if len(before) < count:
+        crashes.write_text(f"{before}x")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _find_event_pipe() -> int:

@@ -18,6 +18,7 @@ from tests.servers import (
     SCRIPTED,
     Peer,
     Server,
+    api,
     new_id,
     server_pid,
     triangle_soup,
@@ -203,6 +204,65 @@ def test_a_worker_that_cannot_start_fails_the_job_and_is_not_started_again(watch
     assert "ModuleNotFoundError" in (run / "worker.log").read_text()
     time.sleep(1.0)
     assert (run / "worker.log").read_text().count("ModuleNotFoundError") <= 2
+
+
+def kill_worker(peer: Peer) -> int:
+    """Kills the worker, ready or not, as soon as there is one, and returns its process id."""
+    pid = wait_for(lambda: peer.ask("status", answer="facts").body["worker_pid"])
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_a_worker_killed_while_it_is_idle_fails_no_job(watchers, run):
+    watcher = watchers()
+    watcher.final(watcher.submit())
+    for pause in (0.0, 0.0, 0.01, 0.05, 0.2):
+        os.kill(watcher.worker_pid(), signal.SIGKILL)
+        time.sleep(pause)
+        assert watcher.final(watcher.submit()).state == "finished"
+
+
+def test_a_worker_killed_while_it_starts_fails_no_waiting_job(watchers, run):
+    watcher = watchers()
+    running = watcher.submit("prepare=sleep:60")
+    waiting = [watcher.submit() for _ in range(3)]
+    watcher.until(running, "running", stage="prepare")
+    with contextlib.closing(Peer(api.connection.Connection.read(run))) as peer:
+        first = kill_worker(peer)
+        wait_for(lambda: peer.ask("status", answer="facts").body["worker_pid"] not in (first, None))
+        kill_worker(peer)
+    assert watcher.final(running).error.code == "worker_died"
+    assert [watcher.final(job_id).state for job_id in waiting] == ["finished"] * 3
+
+
+def test_a_worker_killed_at_every_start_fails_the_jobs_until_it_starts(watchers, run):
+    watcher = watchers()
+    watcher.final(watcher.submit())
+    job_id = watcher.submit("paint=wait")
+    watcher.until(job_id, "running", stage="paint")
+    queued, killed = watcher.submit(), set()
+    watcher.until(queued, "queued")
+    with contextlib.closing(Peer(api.connection.Connection.read(run))) as peer:
+        while not any(event.state == "failed" for event in watcher.of(queued)):
+            if pid := peer.ask("status", answer="facts").body["worker_pid"]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    error = watcher.final(queued).error
+    assert (error.code, error.fix) == ("worker_died", "retry")
+    assert "was killed" in error.message
+    assert len(killed) == 4, "one with a job, three at their start"
+    assert watcher.final(watcher.submit()).state == "finished"
+
+
+@pytest.mark.parametrize(("crashes", "state"), [(2, "finished"), (3, "failed")])
+def test_a_job_whose_worker_is_killed_before_it_begins_is_tried_thrice(watchers, crashes, state):
+    watcher = watchers()
+    event = watcher.final(watcher.submit(f"start=crash:{crashes}"))
+    assert event.state == state
+    assert event.error is None or (event.error.code, event.error.fix) == ("worker_died", "retry")
+    assert watcher.final(watcher.submit()).state == "finished"
 
 
 def test_what_is_left_of_jobs_never_received_and_of_discarded_ones_is_deleted(run):
