@@ -31,7 +31,8 @@ class Connection:
         endpoint: ``tcp://127.0.0.1:<port>``.
         server_key: the server's public CURVE key, Z85.
         client_key, client_secret: the key pair that all clients of this server share, Z85.
-        pid, started: the server's process id and its start time, in seconds since the epoch.
+        pid, started: the server's process id and its start time, in seconds on a clock that nobody sets: on
+            Linux since the computer was booted.
         protocol, version: of the server.
     """
 

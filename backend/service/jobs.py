@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -328,8 +327,9 @@ class Jobs:
         self._run_on_disk_thread(partial(shutil.rmtree, discarded, ignore_errors=True), _log_failure)
 
     def _prune(self) -> None:
-        final = {job_id for job_id, event in self._events.items() if event.state.final}
-        self._run_on_disk_thread(partial(_find_outdated, self._directory, final), self._delete_outdated)
+        now = self._journal.now()
+        ages = {entry.job_id: now - entry.updated for entry in self._journal.entries() if entry.state.final}
+        self._run_on_disk_thread(partial(_find_outdated, self._directory, ages), self._delete_outdated)
 
     def _delete_outdated(self, outdated: Future) -> None:
         for job_id in outdated.result():
@@ -417,13 +417,12 @@ def _modification_time(path: Path) -> float:
     return 0.0
 
 
-def _find_outdated(directory: Path, final: set[str]) -> list[str]:
-    """The ids of the ended jobs to delete, by :data:`KEEP_SECONDS` and :data:`KEEP_BYTES`."""
-    folders = [directory / job_id for job_id in final if (directory / job_id).exists()]
-    newest_first = sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)
+def _find_outdated(directory: Path, ages: dict[str, float]) -> list[str]:
+    """The ids of the ended jobs to delete, by :data:`KEEP_SECONDS` and :data:`KEEP_BYTES`, given for how many
+    seconds each has ended."""
     outdated, total = [], 0
-    for folder in newest_first:
-        total += store.folder_size(folder)
-        if total > KEEP_BYTES or time.time() - folder.stat().st_mtime > KEEP_SECONDS:
-            outdated.append(folder.name)
+    for job_id in sorted(ages, key=ages.get):
+        total += store.folder_size(directory / job_id)
+        if total > KEEP_BYTES or ages[job_id] > KEEP_SECONDS:
+            outdated.append(job_id)
     return outdated

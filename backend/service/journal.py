@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,13 @@ CREATE TABLE IF NOT EXISTS jobs (
     created REAL NOT NULL,
     updated REAL NOT NULL
 )"""
+
+_CLOCK_SCHEMA = "CREATE TABLE IF NOT EXISTS clock (counted REAL NOT NULL, seen REAL NOT NULL)"
+"""One row: the time on the journal's own clock, and the system's time when that was written."""
+
+_MAX_GAP = 24 * 3600.0
+"""At most this many seconds are counted for the time between two servers, however far the system's clock has
+moved meanwhile: it may have been set."""
 
 _COLUMNS = "id, name, state, stage, error, crashes, created, updated"
 
@@ -70,6 +78,7 @@ class Entry:
     Attributes:
         crashes: how many servers died while they ran it.
         order: jobs run in this order; no time, since clocks are set.
+        updated: when it last changed, as :meth:`Journal.now` counts.
     """
 
     job_id: str
@@ -79,6 +88,7 @@ class Entry:
     error: OrbitError | None = None
     crashes: int = 0
     order: float = 0.0
+    updated: float = 0.0
 
 
 class Journal:
@@ -91,10 +101,12 @@ class Journal:
         """Raises :class:`JournalInUse` if another process has it open."""
         self._path = path
         self._entries: dict[str, Entry] = {}
+        self._opened_at, self._opened_at_monotonic = 0.0, time.monotonic()
         with self._convert_errors():
             try:
                 self._open()
                 self._entries = {entry.job_id: entry for entry in self._read_entries()}
+                self._read_clock()
             except _JournalDamaged as error:
                 self._begin_anew(error)
 
@@ -131,6 +143,11 @@ class Journal:
         """All jobs, in order."""
         return sorted(self._entries.values(), key=lambda entry: entry.order)
 
+    def now(self) -> float:
+        """The time in seconds on the journal's own clock. It counts while a server runs, and up to a day
+        between one server and the next, and never jumps as the system's clock does when it is set."""
+        return self._opened_at + time.monotonic() - self._opened_at_monotonic
+
     def close(self) -> None:
         self._database.close()
 
@@ -147,6 +164,7 @@ class Journal:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(_SCHEMA)
+            self._database.execute(_CLOCK_SCHEMA)
             self._database.execute("BEGIN EXCLUSIVE")
             self._database.execute("COMMIT")
             self._checkpoint()
@@ -158,12 +176,24 @@ class Journal:
             rows = self._database.execute(f"SELECT {_COLUMNS} FROM jobs").fetchall()
         return [entry for row in rows if (entry := _read_row(*row))]
 
+    def _read_clock(self) -> None:
+        """Sets the journal's clock by what the last server wrote."""
+        with _detect_damage():
+            rows = self._database.execute("SELECT counted, seen FROM clock").fetchall()
+        times = [entry.updated for entry in self._entries.values()]
+        with contextlib.suppress(TypeError, ValueError):
+            times += [
+                float(counted) + min(max(time.time() - float(seen), 0.0), _MAX_GAP) for counted, seen in rows
+            ]
+        self._opened_at = max(times, default=0.0)
+
     def _write(self, *entries: Entry) -> None:
         """Writes rows. They are final on the disk, also in the database proper if a job has ended: what is
         lost with a damaged write-ahead log is never how a job ended."""
+        entries = [replace(entry, updated=self.now()) for entry in entries]
         with self._convert_errors():
             self._change(
-                f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_make_row(entry) for entry in entries],
             )
             self._entries |= {entry.job_id: entry for entry in entries}
@@ -185,6 +215,8 @@ class Journal:
             self._database.execute("BEGIN")
             try:
                 self._database.executemany(statement, rows)
+                self._database.execute("DELETE FROM clock")
+                self._database.execute("INSERT INTO clock VALUES (?, ?)", (self.now(), time.time()))
                 self._database.execute("COMMIT")
             except sqlite3.Error:
                 with contextlib.suppress(sqlite3.Error):
@@ -214,7 +246,7 @@ class Journal:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._open()
             self._execute_all(
-                f"INSERT INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                f"INSERT INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_make_row(entry) for entry in self._entries.values()],
             )
         except _JournalDamaged as again:
@@ -247,16 +279,26 @@ def _detect_damage() -> Iterator[None]:
 
 def _make_row(entry: Entry) -> tuple:
     error = json.dumps(entry.error.to_dict()) if entry.error else None
-    return (entry.job_id, entry.name, entry.state.value, entry.stage, error, entry.crashes, entry.order)
+    return (
+        entry.job_id,
+        entry.name,
+        entry.state.value,
+        entry.stage,
+        error,
+        entry.crashes,
+        entry.order,
+        entry.updated,
+    )
 
 
-def _read_row(job_id, name, state, stage, error, crashes, order, _updated) -> Entry | None:
+def _read_row(job_id, name, state, stage, error, crashes, order, updated) -> Entry | None:
     """The entry of a row. One that cannot be read is a failed job; None if not even its id can be read."""
     if not is_job_id(job_id):
         return None
     try:
         reason = OrbitError.from_dict(json.loads(error)) if error else None
-        return Entry(job_id, str(name), State(state), str(stage), reason, int(crashes), float(order))
+        numbers = int(crashes), float(order), float(updated)
+        return Entry(job_id, str(name), State(state), str(stage), reason, *numbers)
     except Exception:  # a damaged row may be wrong in any way
         return Entry(
             job_id,

@@ -108,7 +108,7 @@ class Server:
             self._publish_preview,
             self._calls.put,
         )
-        self._connection = self._socket.connection(psutil.Process().create_time())
+        self._connection = self._socket.connection(_start_time(psutil.Process()))
         self._handlers: dict[str, Callable[[bytes, wire.Message], None]] = {
             "ping": lambda client, message: self._send(client, "pong"),
             "submit": self._submit,
@@ -307,8 +307,10 @@ def stop_running_server(run_directory: Path) -> None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(connection.pid)
-        # The process id may have been reused since.
-        if abs(process.create_time() - connection.started) > 1.0:
+        # The process id may have been reused since. Earlier versions wrote the time since the epoch.
+        if all(
+            abs(start - connection.started) > 1.0 for start in (_start_time(process), process.create_time())
+        ):
             return
         for end in (process.terminate, process.kill):
             end()
@@ -319,6 +321,12 @@ def stop_running_server(run_directory: Path) -> None:
                     return
                 time.sleep(0.02)
         raise NoWorker(f"The old worker (process {connection.pid}) cannot be stopped. Restart the computer.")
+
+
+def _start_time(process: psutil.Process) -> float:
+    """When a process was started, in seconds on a clock that nobody sets."""
+    # Linux knows the time since booting, to which psutil adds the time of booting; that moves with the clock.
+    return process.create_time() - (psutil.boot_time() if sys.platform == "linux" else 0.0)
 
 
 def _redirect_output(path: Path) -> None:
