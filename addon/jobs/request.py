@@ -85,10 +85,10 @@ def _read_pixels(reference: Reference, what: str) -> np.ndarray:
             raise InvalidImage(
                 f"The {what} {reference} cannot be read ({error.strerror or error}). Choose another file."
             ) from error
-    if pixels.nbytes > wire.MAX_FRAME:
+    if pixels.nbytes > wire.MAX_ARRAY:
         raise InvalidImage(
             f"The {what} has {pixels.nbytes / 2**20:,.0f} MiB and the limit is "
-            f"{wire.MAX_FRAME >> 20} MiB. Scale it down."
+            f"{wire.MAX_ARRAY >> 20} MiB. Scale it down."
         )
     if pixels.size == 0:
         raise InvalidImage(f"The {what} is empty. Choose another file.")

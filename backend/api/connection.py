@@ -22,6 +22,9 @@ _FILE = "connection.json"
 
 _ZAP_DOMAIN = b"orbit-texture"
 
+_ENCRYPTION_BYTES = 64
+"""At least what CURVE adds to a frame."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -165,7 +168,7 @@ def connect(context: zmq.Context, connection: Connection) -> zmq.Socket:
 def _common_options(socket: zmq.Socket) -> None:
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 256
-    socket.maxmsgsize = wire.MAX_FRAME
+    socket.maxmsgsize = wire.MAX_FRAME + _ENCRYPTION_BYTES
     # An array is one frame and no heartbeat is received while it arrives, so a shorter timeout would end a
     # large upload.
     socket.heartbeat_ivl, socket.heartbeat_timeout = 2000, 10_000

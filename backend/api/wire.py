@@ -1,4 +1,5 @@
-"""One message as frames: a JSON header, then the bytes of each array. See ``docs/protocol.md``."""
+"""One message as frames: a JSON header, then the bytes of each array, in one frame or several. See
+``docs/protocol.md``."""
 
 import json
 import math
@@ -13,7 +14,11 @@ from .errors import ProtocolError, VersionMismatch
 MAX_HEADER = 4 * 2**20
 """Bytes of a header."""
 
-MAX_FRAME = 512 * 2**20
+MAX_FRAME = MAX_HEADER
+"""Bytes of a frame. libzmq receives a whole one before it knows who sends it, so this is what a stranger can
+make it hold with a connection."""
+
+MAX_ARRAY = 512 * 2**20
 """Bytes of one array."""
 
 MAX_TOTAL = 1024 * 2**20
@@ -24,6 +29,9 @@ MAX_ARRAYS = 512
 
 MAX_DIMENSIONS = 4
 """Dimensions of an array."""
+
+MAX_SIZE = 2**31
+"""Length of one dimension."""
 
 _DTYPES = {"uint8": np.dtype(np.uint8), "int32": np.dtype(np.int32), "float32": np.dtype(np.float32)}
 
@@ -59,7 +67,7 @@ def pack(
         for name, array in arrays.items()
     ]
     messages.check(message_type, body)
-    _check_arrays(message_type, descriptions, [array.nbytes for array in arrays.values()])
+    _check_descriptions(message_type, descriptions)
     try:
         header = json.dumps(
             {"v": messages.PROTOCOL, "type": message_type, "body": body, "arrays": descriptions},
@@ -71,14 +79,11 @@ def pack(
         ) from error
     if len(header) > MAX_HEADER:
         raise ProtocolError(f"The header of a message '{message_type}' is too long.")
-    return [
-        header,
-        *(array.reshape(-1).view(np.uint8).data if array.size else b"" for array in arrays.values()),
-    ]
+    return [header, *(frame for array in arrays.values() for frame in _split(array))]
 
 
 def unpack(frames: Sequence[bytes | memoryview]) -> Message:
-    """The message from the frames that :func:`pack` made. Arrays share memory with ``frames``.
+    """The message from the frames that :func:`pack` made. An array in one frame shares memory with it.
 
     Raises:
         VersionMismatch: the message has another version of the protocol.
@@ -96,14 +101,40 @@ def unpack(frames: Sequence[bytes | memoryview]) -> Message:
     if not (isinstance(message_type, str) and isinstance(body, dict) and isinstance(descriptions, list)):
         raise ProtocolError("A field of a message's header has the wrong type.")
     messages.check(message_type, body)
-    data = frames[1:]
-    _check_arrays(message_type, descriptions, [len(frame) for frame in data])
-    arrays = {}
-    for entry, frame in zip(descriptions, data, strict=True):
-        array = np.frombuffer(frame, _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    _check_descriptions(message_type, descriptions)
+    arrays, data = {}, list(frames[1:])
+    for entry in descriptions:
+        dtype, shape = _DTYPES[entry["dtype"]], entry["shape"]
+        sizes = _frame_sizes(math.prod(shape) * dtype.itemsize)
+        if [len(frame) for frame in data[: len(sizes)]] != sizes:
+            raise ProtocolError(f"The array '{entry['name']}' does not have the shape that its header says.")
+        array = np.frombuffer(_join(data[: len(sizes)]), dtype).reshape(shape)
         array.flags.writeable = False
-        arrays[entry["name"]] = array
+        arrays[entry["name"]], data = array, data[len(sizes) :]
+    if data:
+        raise ProtocolError(f"A message '{message_type}' carries more arrays than it describes.")
     return Message(message_type, body, arrays)
+
+
+def _frame_sizes(size: int) -> list[int]:
+    """The bytes of the frames in which an array of ``size`` bytes travels."""
+    full, rest = divmod(size, MAX_FRAME)
+    return [MAX_FRAME] * full + ([rest] if rest or not full else [])
+
+
+def _split(array: np.ndarray) -> list[bytes | memoryview]:
+    """The frames of an array, which share its memory."""
+    if not array.size:
+        return [b""]
+    data = array.reshape(-1).view(np.uint8).data
+    return [data[start : start + MAX_FRAME] for start in range(0, len(data), MAX_FRAME)]
+
+
+def _join(frames: list[bytes | memoryview]) -> bytes | memoryview | np.ndarray:
+    """The bytes of the frames of an array."""
+    return (
+        frames[0] if len(frames) == 1 else np.concatenate([np.frombuffer(part, np.uint8) for part in frames])
+    )
 
 
 def _header(frame: bytes | memoryview) -> dict:
@@ -122,30 +153,17 @@ def _refuse_constant(name: str):
     raise ValueError(f"{name} is not JSON")
 
 
-def _check_arrays(message_type: str, descriptions: list, sizes: list[int]) -> None:
-    """Raises :class:`ProtocolError` unless the frames have the sizes that the header describes, within the
-    limits.
-
-    Args:
-        descriptions: the header's entries, a name, dtype and shape per array.
-        sizes: bytes of each frame.
-    """
-    # Count and total size.
+def _check_descriptions(message_type: str, descriptions: list) -> None:
+    """Raises :class:`ProtocolError` unless the header's entries, a name, dtype and shape per array, describe
+    arrays within the limits."""
     if descriptions and message_type not in messages.WITH_ARRAYS:
         raise ProtocolError(f"A message '{message_type}' carries no arrays.")
-    if len(descriptions) != len(sizes) or len(descriptions) > MAX_ARRAYS:
+    if len(descriptions) > MAX_ARRAYS:
         raise ProtocolError(
-            f"A message '{message_type}' describes {len(descriptions)} arrays and carries {len(sizes)} "
-            f"(limit {MAX_ARRAYS})."
+            f"A message '{message_type}' describes {len(descriptions)} arrays. The limit is {MAX_ARRAYS}."
         )
-    if sum(sizes) > MAX_TOTAL or max(sizes, default=0) > MAX_FRAME:
-        raise ProtocolError(
-            f"The arrays of a message '{message_type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all. "
-            f"The limit is {MAX_FRAME >> 20} MiB per array and {MAX_TOTAL >> 20} MiB per message."
-        )
-    # Each array: its name, its dtype, and a shape that fits the frame's size.
-    names = set()
-    for entry, size in zip(descriptions, sizes, strict=True):
+    names, sizes = set(), [0]
+    for entry in descriptions:
         if (
             not isinstance(entry, dict)
             or set(entry) != {"name", "dtype", "shape"}
@@ -159,7 +177,14 @@ def _check_arrays(message_type: str, descriptions: list, sizes: list[int]) -> No
         if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise ProtocolError(f"The array '{name}' must be one of {', '.join(_DTYPES)}.")
         valid = isinstance(shape, list) and all(
-            isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in shape
+            isinstance(count, int) and not isinstance(count, bool) and 0 <= count < MAX_SIZE
+            for count in shape
         )
-        if not valid or len(shape) > MAX_DIMENSIONS or math.prod(shape) * _DTYPES[dtype].itemsize != size:
-            raise ProtocolError(f"The array '{name}' does not have the shape that its header says.")
+        if not valid or len(shape) > MAX_DIMENSIONS:
+            raise ProtocolError(f"The array '{name}' has a shape that no array can have.")
+        sizes.append(math.prod(shape) * _DTYPES[dtype].itemsize)
+    if sum(sizes) > MAX_TOTAL or max(sizes) > MAX_ARRAY:
+        raise ProtocolError(
+            f"The arrays of a message '{message_type}' are too large: {sum(sizes) / 2**20:,.0f} MiB in all. "
+            f"The limit is {MAX_ARRAY >> 20} MiB per array and {MAX_TOTAL >> 20} MiB per message."
+        )

@@ -14,7 +14,8 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``chatter`` prints to standard output; ``babble:TEXT`` sends the server a line that is no event.
 
 The word ``start=crash:N`` kills the worker N times before the job has told any progress. ``result=nan`` gives
-the report a number that JSON does not have, ``result=tiles:N`` the result every map on N UDIM tiles.
+the report a number that JSON does not have, ``result=tiles:N`` the result every map on N UDIM tiles;
+``result=all`` returns the whole reference and not only its beginning.
 
 A finished stage leaves a file with its name, and is skipped in the next run. A job that checks its reference
 ends after ``register``. It finds as many views as the word ``candidates=N`` says, at azimuths 30, 60 …, and
@@ -90,7 +91,9 @@ def run(job: Job, folder: Path, progress, show_preview) -> Result:
     uvs = np.full((len(job.mesh.faces), 3, 2), 0.5, np.float32)
     textures = {"base_color": image}
     action, _, argument = actions.get("result", "").partition(":")
-    if action == "nan":
+    if action == "all":
+        textures = {"base_color": job.reference}
+    elif action == "nan":
         report["coverage"] = float("nan")
     elif action == "tiles":
         textures = {f"{name}.{1001 + tile}": image for name in MAPS for tile in range(int(argument))}

@@ -45,6 +45,21 @@ def test_arrays_travel_without_a_copy_and_arrive_read_only():
         received[0] = 1
 
 
+@pytest.mark.parametrize("extra", [-4, 0, 4, wire.MAX_FRAME, 2 * wire.MAX_FRAME + 400])
+def test_an_array_larger_than_a_frame_travels_in_several(extra):
+    array = np.arange((wire.MAX_FRAME + extra) // 4, dtype=np.int32)
+    arrays = {"faces": array, "vertices": np.zeros(0, np.float32), "reference": array[:5]}
+    frames = wire.pack("submit", SUBMIT, arrays)
+    assert max(len(frame) for frame in frames) <= wire.MAX_FRAME
+    received = wire.unpack(frames).arrays
+    for name, sent in arrays.items():
+        np.testing.assert_array_equal(received[name], sent)
+        assert not received[name].flags.writeable
+    for changed in (frames[:-1], [*frames, b""], [frames[0], *frames[2:]], [*frames[:2], b"", *frames[2:]]):
+        with pytest.raises(ProtocolError):
+            wire.unpack(changed)
+
+
 def test_every_message_of_the_table_is_accepted_with_its_fields():
     samples = (ID, 1, False, {}, [])
     for message_type, fields in (messages.FROM_CLIENT | messages.FROM_SERVER).items():
@@ -115,6 +130,9 @@ def test_another_version_of_the_protocol_is_a_version_mismatch(version):
         ([description(shape="23")], [bytes(24)]),
         ([description(shape=[1, 1, 1, 1, 6])], [bytes(24)]),
         ([description(shape=[2**62, 4])], [bytes(24)]),
+        ([description(shape=[0, 2**63])], [b""]),
+        ([description(shape=[0, 10**400])], [b""]),
+        ([description(shape=[2**31])], [bytes(24)]),
         ([description(name="")], [bytes(24)]),
         ([description(name=3)], [bytes(24)]),
         ([description(more=1)], [bytes(24)]),
@@ -144,4 +162,4 @@ def test_a_message_that_would_be_refused_is_not_packed():
     with pytest.raises(ProtocolError, match="cannot be written as JSON"):
         wire.pack("submit", SUBMIT | {"settings": {"azimuth": float("nan")}})
     with pytest.raises(ProtocolError, match="too large"):
-        wire.pack("submit", SUBMIT, {"vertices": np.broadcast_to(np.float32(0), (wire.MAX_FRAME // 4 + 1,))})
+        wire.pack("submit", SUBMIT, {"vertices": np.broadcast_to(np.float32(0), (wire.MAX_ARRAY // 4 + 1,))})

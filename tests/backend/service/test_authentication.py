@@ -2,12 +2,17 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import socket
 import stat
+import struct
+import sys
+import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 import zmq
 
@@ -189,6 +194,100 @@ def test_a_message_against_the_protocol_is_refused_and_changes_nothing(peer, fra
     peer.say_frames(frames)
     assert peer.hear("error").body["code"] in ("protocol", "version_mismatch")
     assert peer.ask("list", answer="jobs").body == {"jobs": []}
+
+
+def raw_header(message_type, body, arrays=()) -> bytes:
+    """The header of a message that need not follow the protocol, in UTF-8."""
+    header = {"v": api.messages.PROTOCOL, "type": message_type, "body": body, "arrays": list(arrays)}
+    return json.dumps(header, ensure_ascii=False).encode()
+
+
+LONG = "é" * 1_900_000
+JOB = {"job": "0" * 32, "name": "", "settings": {}, "check_reference": False}
+HOSTILE = {
+    "a type of two million letters": raw_header(LONG, {}),
+    "a field of two million letters": raw_header("ping", {LONG: 1}),
+    "a version of two million letters": raw_header("hello", {"version": LONG}),
+    "a model of two million letters": raw_header("download", {"job": "0" * 32, "model": LONG}),
+    "a dtype of two million letters": raw_header("submit", JOB, [{"name": "x", "dtype": LONG, "shape": [0]}]),
+    "a name of two million letters": raw_header(
+        "submit", JOB, [{"name": LONG, "dtype": "int32", "shape": [0]}]
+    ),
+    "a shape of 2^63": raw_header("submit", JOB, [{"name": "faces", "dtype": "int32", "shape": [0, 2**63]}]),
+    "a shape of 10^4000": raw_header(
+        "submit", JOB, [{"name": "x", "dtype": "int32", "shape": [0, 10**4000]}]
+    ),
+    "a number of a million digits": b'{"v": ' + b"9" * 1_000_000 + b"}",
+    "fields in fields in fields": b'{"v":' * 500_000,
+    "settings in settings": raw_header("submit", JOB).replace(b"{}", b'{"a":' * 400 + b"1" + b"}" * 400),
+    "half a character": raw_header("ping", {"x": 1}).replace(b'"x"', b'"\\ud800"'),
+    "an order of 100,000 jobs": raw_header("order", {"jobs": [f"{n:032x}" for n in range(100_000)]}),
+}
+
+
+@pytest.mark.parametrize("message", HOSTILE)
+def test_no_message_of_a_client_with_the_key_stops_the_loop(server, peer, message):
+    with contextlib.closing(Peer(server.connection())) as hostile:
+        empty_array = b'"dtype"' in HOSTILE[message]
+        hostile.say_frames([HOSTILE[message], b""] if empty_array else [HOSTILE[message]])
+        hostile.say("ping")
+        answer = hostile.hear("pong", "error", "event")
+        assert answer.type == "pong" or len(json.dumps(answer.body)) < 50_000
+    begun = time.monotonic()
+    assert peer.ask("ping", answer="pong")
+    assert time.monotonic() - begun < 2.0
+    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+    assert server.process.poll() is None
+
+
+def test_one_job_ordered_100_000_times_stops_nobody(run):
+    server = Server(run)
+    with contextlib.closing(Peer(server.connection())) as peer:
+        arrays = {
+            "vertices": np.zeros((3, 3), np.float32),
+            "faces": np.arange(3, dtype=np.int32).reshape(1, 3),
+            "reference": np.zeros(3, np.uint8),
+        }
+        ids = [new_id() for _ in range(3)]
+        for job_id in ids:
+            peer.say("submit", JOB | {"job": job_id, "name": "prepare=wait"}, arrays)
+        for _ in ids:
+            peer.hear("event")
+        peer.say("order", {"jobs": [ids[2], ids[1]] * 50_000})
+        begun = time.monotonic()
+        assert peer.ask("ping", answer="pong")
+        assert time.monotonic() - begun < 2.0
+        waiting = [job["job"] for job in peer.ask("list", answer="jobs").body["jobs"] if job["job"] != ids[0]]
+        assert waiting == [ids[2], ids[1]]
+    server.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process as Linux counts it")
+def test_a_stranger_cannot_make_the_server_take_memory(run):
+    server = Server(run)
+    port = int(server.connection().endpoint.rpartition(":")[2])
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    # A greeting, then the start of a command of 500 MiB where the handshake belongs.
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(47) + b"\x06" + struct.pack(">Q", 500 << 20)
+
+    def push() -> None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as stranger:
+            stranger.sendall(greeting)
+            for _ in range(100):
+                stranger.sendall(bytes(2**20))
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    most = before
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, process.memory_info().rss)
+        time.sleep(0.01)
+    assert most - before < 32 * 2**20
+    with contextlib.closing(Peer(server.connection())) as peer:
+        assert peer.ask("ping", answer="pong")
+    server.kill()
 
 
 @pytest.mark.parametrize(

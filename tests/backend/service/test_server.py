@@ -247,6 +247,13 @@ def test_a_discarded_job_leaves_no_files(watcher):
     assert watcher.final(watcher.submit()).state == "finished"
 
 
+@pytest.mark.parametrize("extra", [-64, 0, 64, api.wire.MAX_FRAME])
+def test_a_reference_of_any_size_arrives_and_its_result_comes_back(watcher, extra):
+    pixels = np.random.default_rng(0).integers(0, 256, api.wire.MAX_FRAME + extra, np.uint8).tobytes()
+    event = watcher.final(watcher.submit("result=all", reference=pixels))
+    assert bytes(event.result.textures["base_color"]) == pixels
+
+
 def test_the_server_answers_pings_while_it_receives_a_job_of_200_megabytes(watcher):
     soup = triangle_soup(1_200_000)
     corners = soup.vertices.reshape(-1, 3, 3)
