@@ -6,7 +6,9 @@ has read that file is admitted; any other is dropped in the handshake, before an
 
 import contextlib
 import json
+import math
 import os
+import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,18 +50,36 @@ class Connection:
     protocol: int = PROTOCOL
     version: str = VERSION
 
+    def __post_init__(self):
+        """Raises ``ValueError`` for what no server writes."""
+        host, _, port = str(self.endpoint).rpartition(":")
+        keys = (self.server_key, self.client_key, self.client_secret)
+        if (
+            host != "tcp://127.0.0.1"
+            or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16)
+            or not all(_is_key(key) for key in keys)
+            or not (_is_number(self.pid, int) and 0 < self.pid < 2**31)
+            or not (_is_number(self.started, (int, float)) and math.isfinite(self.started))
+            or not (_is_number(self.protocol, int) and isinstance(self.version, str))
+        ):
+            raise ValueError("this is no connection")
+
     def write(self, run_directory: Path) -> None:
         """Raises :class:`StorageError` if the folder cannot be written."""
         temporary = run_directory / f"{_FILE}.{os.getpid()}"
         try:
+            # Of servers that ended while they wrote it. Only one server can have come so far.
+            for unfinished in run_directory.glob(f"{_FILE}.*"):
+                unfinished.unlink()
             # O_EXCL: the file is new, so it has this mode and no other process has it open.
-            temporary.unlink(missing_ok=True)
             with open(
                 os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
             ) as file:
                 json.dump(asdict(self), file)
             os.replace(temporary, run_directory / _FILE)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise StorageError(
                 f"The folder {run_directory} cannot be written ({error.strerror}). Free some space or fix "
                 "its permissions, then try again."
@@ -67,9 +87,9 @@ class Connection:
 
     @staticmethod
     def read(run_directory: Path) -> "Connection | None":
-        """The connection that the server of this folder wrote, None if there is none. The server may have
-        ended since."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        """The connection that the server of this folder wrote, None if there is none or it is damaged. The
+        server may have ended since."""
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
             return Connection(**json.loads((run_directory / _FILE).read_text(encoding="utf-8")))
         return None
 
@@ -78,6 +98,18 @@ class Connection:
         if Connection.read(run_directory) == self:
             with contextlib.suppress(OSError):
                 (run_directory / _FILE).unlink()
+
+
+def _is_key(value) -> bool:
+    """Whether a value is a CURVE key as Z85."""
+    try:
+        return isinstance(value, str) and len(value) == 40 and len(z85.decode(value)) == 32
+    except (KeyError, ValueError, struct.error):
+        return False
+
+
+def _is_number(value, kinds: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def make_private(directory: Path) -> None:

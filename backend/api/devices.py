@@ -40,9 +40,12 @@ def save_devices(devices: list[Device]) -> None:
     file = _file()
     part = file.with_suffix(".part")
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps([device.to_dict() for device in devices]), encoding="utf-8")
-        os.replace(part, file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps([device.to_dict() for device in devices]), encoding="utf-8")
+            os.replace(part, file)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def load_devices() -> list[Device]:

@@ -29,6 +29,15 @@ CANCEL_GRACE = 0.7
 """Seconds that a cancelled job has to end by itself. After that its worker is killed, since native code
 cannot be interrupted."""
 
+SILENCE_SECONDS = 600.0
+"""A worker that should work but says nothing for this long, and does nothing in its second half, is stuck."""
+
+_BUSY_FRACTION = 0.01
+"""A worker that uses more of one processor than this does something."""
+
+_MAX_TICK_SECONDS = 2.0
+"""At most this much silence is counted between two ticks, since the computer may have slept."""
+
 MAX_STARTS = 3
 """How often a worker is started, and a job given to one, if it is killed before the job has told any
 progress. The system kills processes when memory is short, which soon may be over."""
@@ -79,6 +88,9 @@ class Supervisor:
         self._has_progress = False
         self._lost_jobs: Counter[str] = Counter()
         self._killed_because = ""
+        self._silence = 0.0
+        self._ticked_at = time.monotonic()
+        self._processor_seconds: float | None = None
 
     @property
     def pid(self) -> int | None:
@@ -118,7 +130,7 @@ class Supervisor:
 
     def run(self, job: str, folder: Path) -> None:
         """Runs a job in the worker, which must be ready and have no job."""
-        self.job, self._has_progress = job, False
+        self.job, self._has_progress, self._silence = job, False, 0.0
         self._send({"run": job, "folder": str(folder)})
 
     def cancel(self) -> None:
@@ -140,6 +152,25 @@ class Supervisor:
         elif self._process and self._process.poll() is not None:
             # Its children may still hold its output open, so that the reading thread does not see its end.
             _kill_tree(self._process)
+        else:
+            self._watch_silence()
+
+    def _watch_silence(self) -> None:
+        """Kills a worker that is stuck."""
+        now = time.monotonic()
+        passed, self._ticked_at = min(now - self._ticked_at, _MAX_TICK_SECONDS), now
+        is_waiting = self._process is None or (self.ready and self.job is None)
+        self._silence = 0.0 if is_waiting else self._silence + passed
+        if self._silence < SILENCE_SECONDS / 2:
+            self._processor_seconds = None
+        elif self._processor_seconds is None:
+            self._processor_seconds = _measure_processor_seconds(self._process.pid)
+        elif self._silence >= SILENCE_SECONDS:
+            used = _measure_processor_seconds(self._process.pid) - self._processor_seconds
+            self._silence, self._processor_seconds = 0.0, None
+            if used < _BUSY_FRACTION * SILENCE_SECONDS / 2:
+                self._killed_because = f"said and did nothing for {SILENCE_SECONDS / 60:.0f} minutes"
+                _kill_tree(self._process)
 
     def stop(self) -> None:
         """Kills the worker and its child processes. ``on_done`` is not called."""
@@ -164,6 +195,7 @@ class Supervisor:
     def _on_event(self, process: subprocess.Popen, line: str) -> None:
         if process is not self._process:
             return
+        self._silence = 0.0
         try:
             handle = self._parse_event(line)
         except Exception:  # a line may be wrong in any way
@@ -273,6 +305,18 @@ def _describe_exit(code: int) -> str:
         names = {number.value: number.name for number in signal.Signals}
         return f"crashed ({names.get(-code, f'signal {-code}')})"
     return f"ended unexpectedly (exit status {code})"
+
+
+def _measure_processor_seconds(pid: int) -> float:
+    """The processor time that a process and its children have used so far."""
+    seconds = 0.0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                times = member.cpu_times()
+                seconds += times.user + times.system
+    return seconds
 
 
 def _kill_tree(process: subprocess.Popen) -> None:

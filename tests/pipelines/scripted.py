@@ -5,6 +5,7 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 
 - ``sleep:SECONDS`` sleeps and reports progress;
 - ``deaf:SECONDS`` sleeps without reporting, so that a cancellation is not noticed;
+- ``busy:SECONDS`` computes without reporting;
 - ``native:SECONDS`` waits in machine code that holds the interpreter's lock;
 - ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
 - ``children`` starts a process and waits for it;
@@ -137,6 +138,10 @@ def _perform(action: str, argument: str, progress, show_preview, folder: Path, s
         time.sleep(float(argument))
     elif action == "native":
         _hold_interpreter(float(argument))
+    elif action == "busy":
+        until = time.monotonic() + float(argument)
+        while time.monotonic() < until:
+            pass
     elif action == "children":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         (folder / "child.pid").write_text(str(child.pid))

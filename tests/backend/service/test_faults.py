@@ -2,19 +2,24 @@
 fails one job with a sentence, and all others go on."""
 
 import contextlib
+import dataclasses
+import json
 import os
 import shutil
 import signal
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
+import zmq
 
 from backend import store
 from backend.api import wire
 from backend.api.job import MAPS, Result
 from backend.mesh.tiles import MAX_TILES
+from backend.service import supervisor
 from backend.service.jobs import Jobs
 from backend.service.server import Server as ServerInProcess
 from backend.service.supervisor import Supervisor
@@ -154,11 +159,9 @@ def test_a_worker_that_sends_nonsense_is_replaced_and_its_job_fails(watcher, lin
     assert server_pid(watcher.run_directory) == server
 
 
-@pytest.mark.parametrize("place", ["receive", "call", "tick", "start_next"])
-def test_an_unexpected_error_anywhere_in_the_loop_does_not_end_it(run, monkeypatch, place):
-    def fail(*_):
-        raise RuntimeError("nobody expected this")
-
+@contextlib.contextmanager
+def serve_in_thread(run):
+    """A server in a thread of this process, with a real worker."""
     servers = []
 
     def serve():
@@ -166,7 +169,23 @@ def test_an_unexpected_error_anywhere_in_the_loop_does_not_end_it(run, monkeypat
         servers[0].run()
 
     run.mkdir()
-    with monkeypatch.context() as patch:
+    loop = threading.Thread(target=serve, daemon=True)
+    loop.start()
+    wait_for(lambda: api.connection.Connection.read(run))
+    try:
+        yield servers[0]
+    finally:
+        servers[0].stop()
+        loop.join(10.0)
+    assert not loop.is_alive()
+
+
+@pytest.mark.parametrize("place", ["receive", "call", "tick", "start_next"])
+def test_an_unexpected_error_anywhere_in_the_loop_does_not_end_it(run, monkeypatch, place):
+    def fail(*_):
+        raise RuntimeError("nobody expected this")
+
+    with contextlib.ExitStack() as stack, monkeypatch.context() as patch:
         if place == "receive":
             patch.setattr("backend.service.server.wire.unpack", fail)
             patch.setattr(ServerInProcess, "_send", fail)
@@ -174,19 +193,96 @@ def test_an_unexpected_error_anywhere_in_the_loop_does_not_end_it(run, monkeypat
             patch.setattr(Supervisor, "tick", fail)
         elif place == "start_next":
             patch.setattr(Jobs, "start_next", fail)
-        loop = threading.Thread(target=serve, daemon=True)
-        loop.start()
-        connection = wait_for(lambda: api.connection.Connection.read(run))
+        server = stack.enter_context(serve_in_thread(run))
+        connection = api.connection.Connection.read(run)
         if place == "call":
-            servers[0]._calls.put(fail)
+            server._calls.put(fail)
         with contextlib.closing(Peer(connection, greet=False)) as peer:
             peer.say("hello", {"version": api.paths.VERSION})
             peer.hear("welcome", seconds=0.5)
-    with contextlib.closing(Peer(connection)) as peer:
-        assert peer.ask("ping", answer="pong")
-    servers[0].stop()
-    loop.join(10.0)
-    assert not loop.is_alive()
+        patch.undo()
+        with contextlib.closing(Peer(connection)) as peer:
+            assert peer.ask("ping", answer="pong")
+
+
+@pytest.mark.parametrize(
+    ("name", "stop", "state"),
+    [
+        ("paint=deaf:300", False, "failed"),
+        ("paint=wait", True, "failed"),
+        ("paint=busy:4", False, "finished"),
+    ],
+)
+def test_a_worker_that_says_and_does_nothing_is_replaced(watchers, run, monkeypatch, name, stop, state):
+    monkeypatch.setattr(supervisor, "SILENCE_SECONDS", 2.0)
+    with serve_in_thread(run):
+        watcher = watchers()
+        job_id = watcher.submit(name)
+        watcher.until(job_id, "running", stage="paint")
+        if stop:
+            os.kill(watcher.worker_pid(), signal.SIGSTOP)
+        event = watcher.final(job_id)
+        assert event.state == state
+        assert event.error is None or "said and did nothing" in event.error.message
+        time.sleep(2.5)  # an idle worker may be silent
+        assert watcher.final(watcher.submit()).state == "finished"
+        watcher.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"endpoint": 7},
+        {"endpoint": "tcp://127.0.0.1:0"},
+        {"endpoint": "tcp://127.0.0.1:99999999999"},
+        {"endpoint": "ipc:///etc/passwd"},
+        {"server_key": None},
+        {"server_key": "é" * 40},
+        {"client_key": "~" * 40},
+        {"client_key": "#" * 40},
+        {"client_secret": "k" * 39},
+        {"pid": "1"},
+        {"pid": -1},
+        {"pid": 2**70},
+        {"pid": True},
+        {"started": "yesterday"},
+        {"started": float("inf")},
+        {"protocol": []},
+        {"version": 1},
+        {"more": 1},
+    ],
+)
+def test_a_connection_file_of_wrong_types_is_as_good_as_none(tmp_path, change):
+    keys = [zmq.curve_keypair()[0].decode() for _ in range(3)]
+    right = api.connection.Connection("tcp://127.0.0.1:1", *keys, 1, 2.0)
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(dataclasses.asdict(right)))
+    assert api.connection.Connection.read(tmp_path) == right
+    file.write_text(json.dumps(dataclasses.asdict(right) | change))
+    assert api.connection.Connection.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "7", "{}", "[" * 100_000, '{"pid":' + "9" * 5000 + "}", "\0" * 400]
+)
+def test_a_client_starts_a_server_beside_a_damaged_connection_file(watchers, run, content):
+    run.mkdir()
+    (run / "connection.json").write_text(content)
+    (run / "connection.json.4711").touch()
+    watcher = watchers()
+    assert watcher.final(watcher.submit()).state == "finished"
+    assert not (run / "connection.json.4711").exists()
+
+
+def test_a_full_disk_leaves_no_part_of_a_connection_file(disk):
+    place = disk("size=16k")
+    with contextlib.suppress(OSError), open(place / "ballast", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    keys = [zmq.curve_keypair()[0].decode() for _ in range(3)]
+    with pytest.raises(api.errors.StorageError):
+        api.connection.Connection("tcp://127.0.0.1:1", *keys, 1, 2.0).write(place)
+    assert {path.name for path in place.iterdir()} == {"ballast"}
 
 
 def test_a_job_over_which_three_servers_end_is_given_up(watchers, run):
