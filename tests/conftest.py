@@ -17,7 +17,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 HAS_BPY = importlib.util.find_spec("bpy") is not None
 
-collect_ignore = ["addon", "backend", "gui", "installer"] if HAS_BPY else ["blender"]
+collect_ignore = ["addon", "backend", "gui", "installer", "reliability"] if HAS_BPY else ["blender"]
 
 
 @pytest.fixture

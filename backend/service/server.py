@@ -38,6 +38,9 @@ _CLIENT_SECONDS = 10.0
 _TICK_SECONDS = 1.0
 """The loop runs at least this often."""
 
+_CHECK_SECONDS = 1.0
+"""Interval at which the connection file is checked."""
+
 _TRUNCATE_SECONDS = 60.0
 """Interval at which the log files are checked."""
 
@@ -129,7 +132,7 @@ class Server:
             poller.register(readable, zmq.POLLIN)
         self._connection.write(self._directory)
         _log.info("serving on %s, version %s", self._connection.endpoint, VERSION)
-        last_busy = last_truncate = time.monotonic()
+        last_busy = last_truncate = last_check = time.monotonic()
         try:
             while not self._stopping:
                 ready = dict(poller.poll(self._poll_timeout() * 1000))
@@ -155,6 +158,9 @@ class Server:
                 elif now - last_busy > self._idle_seconds:
                     _log.info("nothing to do; ending")
                     break
+                if now - last_check > _CHECK_SECONDS:
+                    last_check = now
+                    _attempt(self._check_connection_file)
                 if now - last_truncate > _TRUNCATE_SECONDS:
                     last_truncate = now
                     logs.truncate_log(self._directory / "server.log")
@@ -169,6 +175,18 @@ class Server:
         """Ends :meth:`run` soon. A signal handler may call it."""
         self._stopping = True
         self._calls.put(lambda: None)
+
+    def _check_connection_file(self) -> None:
+        """Writes the connection file again if somebody has deleted or damaged it, since nobody could reach
+        this server without it."""
+        found = Connection.read(self._directory)
+        if found is None:
+            _log.warning("the connection file is missing or damaged; writing it again")
+            make_private(self._directory)
+            self._connection.write(self._directory)
+        elif found != self._connection:
+            _log.info("another server serves this folder; ending")
+            self.stop()
 
     def _poll_timeout(self) -> float:
         """Seconds until the loop must run again even if no message arrives."""

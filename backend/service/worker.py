@@ -34,7 +34,7 @@ import psutil
 
 from .. import store
 from ..api.devices import Device
-from ..api.errors import Cancelled, OrbitError, OutOfMemory
+from ..api.errors import Cancelled, OrbitError, OutOfMemory, StorageError
 from ..api.settings import Settings
 from ..device import find_device, query_cpu, query_device
 
@@ -109,9 +109,10 @@ class Worker:
         except Exception as error:
             if not isinstance(error, OrbitError):
                 traceback.print_exc()
-            self._send(
-                {"event": "failed", "job": job_id, "error": to_orbit_error(error, progress.stage).to_dict()}
-            )
+            reason = to_orbit_error(error, progress.stage)
+            if not (isinstance(error, OrbitError) or (folder / "job").exists()):
+                reason = StorageError("The folder of this job was deleted while it ran. Start the job again.")
+            self._send({"event": "failed", "job": job_id, "error": reason.to_dict()})
         else:
             self._send({"event": "finished", "job": job_id})
 
