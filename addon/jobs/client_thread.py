@@ -45,13 +45,11 @@ class _FollowedJob:
 
     Attributes:
         frames: the message that submits it, kept until the server is known to have the job.
-        is_finished: its result can be fetched.
         lost_servers: how many servers ended while they received it or sent its result.
         last_event: the last event that was passed on.
     """
 
     frames: list | None = None
-    is_finished: bool = False
     lost_servers: int = 0
     last_event: JobEvent | None = None
 
@@ -73,6 +71,7 @@ class ClientThread(threading.Thread):
         self._dead_connection: Connection | None = None
         self._give_up_at = time.monotonic() + _GIVE_UP_SECONDS
         self._jobs: dict[str, _FollowedJob] = {}
+        self._finished: list[str] = []
         self._fetching: str | None = None
         self._unsent: list[tuple[str, dict]] = []
         self._follow_all = False
@@ -300,7 +299,8 @@ class ClientThread(threading.Thread):
         if job.frames:
             job.frames, job.lost_servers = None, 0
         if event.state == State.FINISHED:
-            job.is_finished = True
+            if event.job not in self._finished:
+                self._finished.append(event.job)
             self._fetch_next()
         elif event.state.final:
             self._finish(event)
@@ -330,11 +330,10 @@ class ClientThread(threading.Thread):
             )
 
     def _fetch_next(self) -> None:
-        """Requests one result at a time, so that it is known which one ended a server. What may have ended
-        one comes last."""
-        finished = [job_id for job_id, job in self._jobs.items() if job.is_finished]
-        if finished and self._fetching is None and self.is_connected:
-            self._fetching = min(finished, key=lambda job_id: self._jobs[job_id].lost_servers)
+        """Requests one result at a time, in the order in which they were finished, so that it is known which
+        one ended a server. What may have ended one comes last."""
+        if self._finished and self._fetching is None and self.is_connected:
+            self._fetching = min(self._finished, key=lambda job_id: self._jobs[job_id].lost_servers)
             self._link.send(wire.pack("fetch", {"job": self._fetching}))
 
     def _submit(self, job_id: str, frames: list) -> None:
@@ -356,6 +355,8 @@ class ClientThread(threading.Thread):
 
     def _forget(self, job_id: str) -> None:
         self._jobs.pop(job_id, None)
+        if job_id in self._finished:
+            self._finished.remove(job_id)
         if job_id == self._fetching:
             self._fetching = None
             self._fetch_next()

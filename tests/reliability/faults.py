@@ -312,14 +312,12 @@ def small_disk(folder: Path) -> Iterator[tuple[Path, bool]]:
             subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
-def run_faults(
-    folder: Path, count: int, seed: int, report: Callable[[str], None] = print
-) -> tuple[collections.Counter, list[str]]:
-    """Tries ``count`` faults, each kind as often as any other, in random order.
+def run_faults(folder: Path, count: int, seed: int) -> tuple[collections.Counter, list[str]]:
+    """Tries ``count`` faults, each kind as often as any other, in random order, and prints at once what goes
+    wrong.
 
     Args:
         folder: an empty folder.
-        report: receives a sentence about everything that goes wrong, at once.
 
     Returns:
         how often each kind was tried, and all that went wrong.
@@ -336,7 +334,7 @@ def run_faults(
                 found = [f"{fault.__name__}: {sentence}" for sentence in try_fault(bench, fault)]
                 tried[fault.__name__] += 1
                 for sentence in found:
-                    report(sentence)
+                    print(sentence, flush=True)
                 wrong += found
         finally:
             bench.watcher.close()

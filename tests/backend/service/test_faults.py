@@ -262,9 +262,7 @@ def test_a_connection_file_of_wrong_types_is_as_good_as_none(tmp_path, change):
     assert api.connection.Connection.read(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    "content", ["[]", "7", "{}", "[" * 100_000, '{"pid":' + "9" * 5000 + "}", "\0" * 400]
-)
+@pytest.mark.parametrize("content", ["[]", "[" * 100_000, "\0" * 400])
 def test_a_client_starts_a_server_beside_a_damaged_connection_file(watchers, run, content):
     run.mkdir()
     (run / "connection.json").write_text(content)
