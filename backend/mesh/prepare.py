@@ -8,6 +8,7 @@ from trimesh.grouping import unique_rows
 
 from ..api.errors import InvalidMesh
 from ..api.job import MeshData
+from .edges import half_edge_lengths
 from .surface import Surface, smooth_normals, triangle_areas
 from .tiles import gather_tiles, tile_size
 from .unwrap.unwrap import unwrap
@@ -16,8 +17,8 @@ from .uvs import why_unusable
 WELD_DISTANCE = 1e-6
 """Grid in units of the longest side; vertices that round to one point of it become one."""
 
-MIN_TRIANGLE_AREA = 1e-13
-"""Triangles smaller than this, in squares of the longest side, are left out: they hold no texel."""
+MIN_TRIANGLE_HEIGHT = WELD_DISTANCE
+"""Triangles lower than this over their longest edge are left out: they hold no texel."""
 
 
 def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]) -> Surface:
@@ -69,14 +70,15 @@ def clean(mesh: MeshData) -> Surface:
             "Every face of the mesh has a NaN or infinite vertex. Repair its vertex positions first."
         )
     vertices, faces = weld(normalise(mesh.vertices, mesh.faces[kept]), mesh.faces[kept])
-    # Triangles without area.
-    solid = triangle_areas(vertices, faces) > MIN_TRIANGLE_AREA
+    # Triangles without area, or nearly so.
+    solid = _heights(vertices, faces) > MIN_TRIANGLE_HEIGHT
     if not solid.any():
         raise InvalidMesh(
-            "No face of the mesh has an area. Check that its vertices do not all lie on one line."
+            "No face of the mesh has an area, or all are too thin. Check that its vertices do not all lie on "
+            "one line."
         )
     if thin := int((~solid).sum()):
-        notes.append(f"{thin:,} triangles without area were left out.")
+        notes.append(f"{thin:,} triangles without area, or thinner than any texel, were left out.")
     # What the job gave per corner and per face, of the triangles that are left.
     job_faces = np.flatnonzero(kept)[solid].astype(np.int32)
     faces = faces[solid]
@@ -148,6 +150,12 @@ def job_uvs(surface: Surface, mesh: MeshData) -> np.ndarray:
     found = keys[match] == corner[~known]
     uvs[~known] = np.where(found[..., None], uvs[known].reshape(-1, 2)[first][match], 0.0)
     return uvs
+
+
+def _heights(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) float64: the height of each triangle over its longest edge; 0 where that has no length."""
+    longest = half_edge_lengths(vertices, faces).reshape(-1, 3).max(axis=1)
+    return 2 * triangle_areas(vertices, faces) / np.maximum(longest, 1e-30)
 
 
 def _repair_normals(given: np.ndarray, computed: np.ndarray) -> np.ndarray:

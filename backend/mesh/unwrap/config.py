@@ -61,6 +61,9 @@ class UnwrapConfig:
     max_border_overlap: float = 0.03
     """Fraction of two charts laid border to border that may overlap; above it flattening is not tried."""
 
+    max_unions: int = 20_000
+    """Pairs of charts that are tried, about; meshes that bend well need a few hundred."""
+
     packing_cells: int = 512
     """Cells along the grid on which places are searched."""
 
@@ -72,6 +75,10 @@ class UnwrapConfig:
 
     filled: float = 0.65
     """Fraction of the square that charts are expected to fill."""
+
+    max_packing_tests: float = 5e8
+    """Cells under all charts times charts, about the places that xatlas tests, above which charts are packed
+    in rows: it would take many seconds, and waste more of the square."""
 
     turns: int = 32
     """Angles over a quarter turn among which the smallest bounding box is sought."""

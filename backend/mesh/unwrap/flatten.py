@@ -16,6 +16,10 @@ from .config import DEFAULT_UNWRAP_CONFIG, UnwrapConfig
 MIN_HEIGHT = 1e-3
 """Height of a triangle over its base below which it is taken as this high: cotangents stay finite."""
 
+MAX_NEIGHBOURS = 500
+"""Segments of an outline that may lie beside each of them along the chart's longer side, on average: only an
+outline that goes to and fro all the time has more."""
+
 ANCHORING = 1e-9
 """Weight that holds each corner to its place, over the mean weight of an edge: the plane has no origin."""
 
@@ -131,6 +135,8 @@ def overlaps_itself(
     count = int(wedges.max()) + 1
     outline = ~np.isin(start * count + end, end * count + start)
     segments = np.stack([uvs.reshape(-1, 2), uvs[:, [1, 2, 0]].reshape(-1, 2)], axis=1)[outline]
+    if np.argmax(np.ptp(segments.reshape(-1, 2), axis=0)) == 1:
+        segments = np.ascontiguousarray(segments[..., ::-1])
     order = np.argsort(segments[:, :, 0].min(axis=1))
     if _has_crossing(segments[order], start[outline][order], end[outline][order]):
         return True
@@ -189,8 +195,10 @@ def _orientation(a, b, p):
 
 @njit(cache=True, nogil=True)
 def _has_crossing(segments, start, end):
-    """Whether any two of the segments (S, 2, 2), sorted by their least x, cross without sharing an end."""
+    """Whether any two of the segments (S, 2, 2), sorted by their least x, cross without sharing an end; also
+    True if it would take too long to find out."""
     # A sweep along x: only segments that begin before this one ends can cross it.
+    left = MAX_NEIGHBOURS * (len(segments) + MAX_NEIGHBOURS)
     for i in range(len(segments)):
         a, b = segments[i]
         reach = max(a[0], b[0])
@@ -199,6 +207,9 @@ def _has_crossing(segments, start, end):
             c, d = segments[j]
             if min(c[0], d[0]) > reach:
                 break
+            left -= 1
+            if left < 0:
+                return True
             if max(c[1], d[1]) < low or min(c[1], d[1]) > high:
                 continue
             if start[i] == start[j] or start[i] == end[j] or end[i] == start[j] or end[i] == end[j]:

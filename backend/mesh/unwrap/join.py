@@ -98,10 +98,11 @@ class ChartLayout:
         self.weight = self.length * (0.5 + 0.5 * np.clip(cosine, -1, 1))
 
     def join(self, progress):
-        """Joins pairs of charts until no pair is left to try."""
-        refused, rounds = set(), 0
-        while proposals := self._proposals(refused):
+        """Joins pairs of charts until no pair is left to try, or as many were tried as there may be."""
+        refused, rounds, tried = set(), 0, 0
+        while tried < self.config.max_unions and (proposals := self._proposals(refused)):
             rounds += 1
+            tried += len(proposals)
             # The iterator has no name, so that its threads end at once when ``progress`` raises.
             for (pair, _), union in zip(proposals, iterate_parallel(self._unite, proposals), strict=True):
                 if union is None:

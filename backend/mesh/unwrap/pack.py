@@ -1,4 +1,4 @@
-"""Packing flat charts into one square with xatlas."""
+"""Packing flat charts into one square: with xatlas, or in rows where xatlas would take too long."""
 
 import numpy as np
 import xatlas
@@ -12,6 +12,9 @@ MIN_PACKED_AREA = 1e-6
 
 MIN_BOX_SIZE = 0.1
 """Cells along the sides of a box that stands for a chart."""
+
+MAX_SQUARES = 4
+"""Squares of the intended size that the boxes of all charts may fill."""
 
 
 def pack_charts(
@@ -39,16 +42,67 @@ def pack_charts(
     """
     # Turn the charts, and scale them to cells so that the square will about be filled.
     uvs = _turn_to_smallest_boxes(uvs, chart, config.turns)
-    area = np.abs(uv_areas(uvs)).sum()
     cells = config.fine_packing_cells if chart.max() >= config.many_charts else config.packing_cells
-    uvs = uvs * (cells * np.sqrt(config.filled / max(area, 1e-30)))
     padding = int(np.ceil(max(2, texture_size // 512) * cells / texture_size))
+    uvs = uvs * _cells_per_unit(uvs, chart, cells, padding + 1, config.filled)
+    low, high = _boxes(uvs, chart)
+    if len(low) * (high - low + padding + 1).prod(axis=1).sum() > config.max_packing_tests:
+        places, size = _place_in_rows(high - low, padding)
+        uvs = (uvs + (places - (low + high) / 2)[chart][:, None]) / size
+        return np.clip(uvs, 0, 1).astype(np.float32)
     # Twice, lying and a quarter turn on: the smaller square wins.
     points, triangles, owner = _packing_shapes(uvs, wedges, chart)
     lying = _place_charts(uvs, points, triangles, owner, chart, padding)
     standing = _place_charts(_quarter_turn(uvs), _quarter_turn(points), triangles, owner, chart, padding)
     uvs, size = min(lying, standing, key=lambda layout: layout[1])
     return (uvs / size).astype(np.float32)
+
+
+def _cells_per_unit(uvs, chart, cells, margin, filled):
+    """The scale at which charts fill ``filled`` of a square of ``cells`` squared, or a smaller one, at which
+    none of them is longer than that square and their boxes, each with its ``margin``, fill only a few such
+    squares: long thin charts have hardly any area and reach far."""
+    low, high = _boxes(uvs, chart)
+    width, height = np.maximum(high - low, 0).T
+    scale = cells * np.sqrt(filled / max(np.abs(uv_areas(uvs)).sum(), 1e-30))
+    # The boxes cover ``square * scale**2 + border * scale + rest`` cells.
+    square, border = (width * height).sum(), margin * (width + height).sum()
+    rest = len(low) * margin**2
+    room = MAX_SQUARES * max(cells**2, rest) - rest
+    fitting = 2 * room / (border + np.sqrt(border**2 + 4 * square * room))
+    return min(scale, cells / max(width.max(), height.max()), fitting)
+
+
+def _place_in_rows(sizes, padding):
+    """``(centres, size)`` like :func:`_pack_with_xatlas`, of boxes (C, 2) side by side in rows, the highest
+    first."""
+    order = np.argsort(-sizes[:, 1], kind="stable")
+    widths, heights = (sizes[order] + padding).T
+    # Of some widths of the square the one whose rows end lowest in it.
+    side = np.sqrt((widths * heights).sum())
+    layouts = [
+        _fill_rows(widths, heights, max(widths.max(), side * factor)) for factor in np.linspace(1, 1.3, 13)
+    ]
+    corners, size = min(layouts, key=lambda layout: layout[1])
+    centres = np.empty_like(sizes)
+    centres[order] = corners + sizes[order] / 2
+    return centres, size
+
+
+def _fill_rows(widths, heights, side):
+    """``(corners, size)``: the lower left corners (N, 2) of boxes in rows of the length ``side``, and the
+    size of the square around all."""
+    ends = np.cumsum(widths)
+    corners = np.zeros((len(widths), 2))
+    first, bottom = 0, 0.0
+    while first < len(widths):
+        begin = ends[first] - widths[first]
+        end = max(first + 1, int(np.searchsorted(ends, begin + side, side="right")))
+        corners[first:end, 0] = ends[first:end] - widths[first:end] - begin
+        corners[first:end, 1] = bottom
+        bottom += heights[first]
+        first = end
+    return corners, max(side, bottom)
 
 
 def _quarter_turn(uvs):

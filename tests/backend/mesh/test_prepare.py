@@ -70,6 +70,23 @@ def test_faces_without_area_are_left_out_and_reported():
     assert any("2 triangles without area" in note for note in surface.notes)
 
 
+@pytest.mark.parametrize("width", [0, 1e-9, 1e-7, 0.9e-6])
+def test_faces_thinner_than_the_weld_distance_are_left_out(width):
+    box = mesh_data(trimesh.creation.box())
+    thin = [[-0.5, -0.5, 0.6], [0.5, 0.5, 0.6], [width / 2, -width / 2, 0.6]]
+    mesh = data(np.concatenate([box.vertices, thin]), np.concatenate([box.faces, [[8, 9, 10]]]))
+    surface = prepare(mesh, 1024, quiet)
+    assert np.array_equal(surface.job_faces, np.arange(12))
+    assert any("1 triangles without area" in note for note in surface.notes)
+
+
+def test_small_faces_are_kept_down_to_the_weld_distance():
+    box = mesh_data(trimesh.creation.box())
+    small = np.float32([[0, 0, 0], [4e-6, 0, 0], [0, 4e-6, 0]]) + np.float32([0, 0, 0.125])
+    mesh = data(np.concatenate([box.vertices, small]), np.concatenate([box.faces, [[8, 9, 10]]]))
+    assert len(prepare(mesh, 1024, quiet).faces) == 13
+
+
 @pytest.mark.parametrize(
     ("vertices", "message"),
     [

@@ -313,6 +313,28 @@ def test_a_chart_too_small_to_see_still_lies_in_the_square():
     assert count_overlaps(uvs[:1], 512)[0] > 0.2 * 512**2
 
 
+def test_a_chart_much_longer_than_the_rest_takes_no_room_for_gaps_away():
+    long = np.array([[0, 0], [1000, 0], [1000, 0.01]])
+    corners = np.concatenate([[long], [[[0, 0], [9, 0], [0, 9]]] * 20])
+    uvs = pack_charts(corners, np.arange(63).reshape(-1, 3), np.arange(21), 1024)
+    boxes = np.stack([uvs.min(axis=1), uvs.max(axis=1)], axis=1) * 1024
+    gaps = np.maximum(boxes[:, None, 0] - boxes[None, :, 1], boxes[None, :, 0] - boxes[:, None, 1]).max(
+        axis=2
+    )
+    assert gaps[~np.eye(21, dtype=bool)].min() >= 2
+
+
+def test_thousands_of_charts_are_packed_in_rows_without_overlap():
+    sides = np.random.default_rng(0).lognormal(size=(3000, 1, 1))
+    corners = np.array([[[0, 0], [1, 0], [0.4, 0.7]]]) * sides
+    uvs = pack_charts(corners, np.arange(9000).reshape(-1, 3), np.arange(3000), 1024)
+    covered, shared = count_overlaps(uvs, 2048)
+    assert covered > 0.3 * 2048**2
+    assert shared == 0
+    lengths, before = (np.linalg.norm(p[:, 1] - p[:, 0], axis=1) for p in (uvs.astype(float), corners))
+    np.testing.assert_allclose(lengths / before, lengths[0] / before[0], rtol=1e-2)
+
+
 @pytest.mark.parametrize("limit", [0.2, 0.55, 0.7])
 def test_unwrapping_ends_at_the_next_step_when_progress_raises(limit):
     class Cancelled(Exception):
