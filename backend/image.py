@@ -1,4 +1,4 @@
-"""Resizing of images (H, W) or (H, W, C), of any dtype that OpenCV accepts, by area averaging."""
+"""Images (H, W) or (H, W, C) by OpenCV: resized, of any dtype that it accepts, by area averaging; decoded."""
 
 import cv2
 import numpy as np
@@ -28,3 +28,12 @@ def average_blocks(image: np.ndarray, stride: int) -> np.ndarray:
     height, width = image.shape[0] // stride, image.shape[1] // stride
     cropped = image[: height * stride, : width * stride]
     return cv2.resize(cropped, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def decode_image(data: np.ndarray, color: bool) -> np.ndarray | None:
+    """(H, W, 3) BGR or (H, W) grey uint8 of an image file (N,) uint8; None if it cannot be read, or has more
+    pixels than OpenCV reads."""
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) if len(data) else None
+    except cv2.error:
+        return None

@@ -9,7 +9,6 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,6 +16,7 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
+from .image import decode_image
 from .job_state import JobState
 from .mesh.files import WRITABLE_SUFFIXES, Maps, MeshFile, read_mesh, write_mesh
 from .render.contact_sheet import contact_sheet
@@ -147,8 +147,7 @@ def read_kept(textures: Path, mask: Path) -> Kept:
     )
     if not any(name.startswith("base_color") for name in files):
         raise InvalidImage(f"The folder {textures} contains no base_color.png.")
-    data = _read_file("mask of the region", mask)
-    region = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    region = decode_image(_read_file("mask of the region", mask), color=False)
     if region is None:
         raise InvalidImage(f"The mask of the region, {mask}, is not an image file that can be read.")
     return Kept({name: _read_file("texture to keep", path) for name, path in files.items()}, region)

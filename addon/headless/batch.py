@@ -22,6 +22,15 @@ _REFERENCE_KEYS = {"image", "images", "folder", "rule", "own_references"}
 _JOB_KEYS = {"blend", "objects", "output", "mask", "masks", *_REFERENCE_KEYS, *rules.SETTING_NAMES}
 """All keys that a job of the manifest may have."""
 
+_KINDS = {
+    **dict.fromkeys(("blend", "output", "image", "mask", "folder"), rules.A_PATH),
+    **dict.fromkeys(("images", "masks"), rules.PATHS),
+    "objects": rules.NAMES,
+    "rule": rules.TABLES,
+    "own_references": rules.A_SWITCH,
+}
+"""What the values of a job must be, but for the settings."""
+
 
 @dataclass(frozen=True)
 class BatchJob:
@@ -68,13 +77,16 @@ def read_manifest(file: Path) -> list[BatchJob]:
     """The jobs of a manifest; its paths are relative to it.
 
     Raises:
-        InvalidSettings: the manifest is missing, not TOML, or has an unknown or a missing key.
+        InvalidSettings: the manifest is missing, not TOML, has an unknown or a missing key or a value of the
+            wrong kind.
     """
     data = rules.read_toml(file)
     if unknown := sorted(set(data) - {"output", "defaults", "job"}):
         raise InvalidSettings(
             f"The manifest has no key called '{unknown[0]}'. Its keys are: output, defaults, job."
         )
+    kinds = {"output": rules.A_PATH, "defaults": rules.A_TABLE, "job": rules.TABLES}
+    rules.check_kinds(data, kinds, "The manifest's")
     folder = file.resolve().parent
     defaults, output = data.get("defaults", {}), folder / data.get("output", "textured")
     jobs = [_read_job(defaults | entry, folder, output) for entry in data.get("job", [])]
@@ -132,6 +144,7 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
             "Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a "
             "[[job.rule]], or own_references = true if the objects have their own."
         )
+    rules.check_kinds(entry, _KINDS, "A job's")
     blend = folder / entry["blend"]
     images, masks = entry.get("images", {}), entry.get("masks", {})
     named = [

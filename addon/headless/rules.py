@@ -213,7 +213,7 @@ def read_toml(file: Path) -> dict:
     """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidSettings(f"The file {file} cannot be read: {error}") from error
 
 
@@ -224,9 +224,42 @@ def read_rules(entries: list[dict], folder: Path) -> tuple[Rule, ...]:
         InvalidSettings: a rule has an unknown key, names no object or collection, or a setting has a value
             that is not allowed.
     """
-    if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+    if not _KINDS[TABLES](entries):
         raise InvalidSettings("Rules are tables: write [[rule]], with two brackets, above each.")
     return tuple(_read_rule(entry, folder) for entry in entries)
+
+
+_KINDS = {
+    "a path in quotes": lambda value: isinstance(value, str) and "\0" not in value,
+    "a table": lambda value: isinstance(value, dict),
+    "tables in two brackets, such as [[job]]": lambda value: (
+        isinstance(value, list) and all(isinstance(v, dict) for v in value)
+    ),
+    'a list of names, such as ["Hat", "Shoe"]': lambda value: (
+        isinstance(value, list) and all(isinstance(v, str) for v in value)
+    ),
+    'a table of paths in quotes, such as {Hat = "hat.png"}': lambda value: (
+        isinstance(value, dict) and all(isinstance(v, str) and "\0" not in v for v in value.values())
+    ),
+    "true or false": lambda value: isinstance(value, bool),
+}
+"""What values of a TOML file may have to be, in words, and whether one is that."""
+
+A_PATH, A_TABLE, TABLES, NAMES, PATHS, A_SWITCH = _KINDS
+
+_RULE_KINDS = {"objects": NAMES, "collections": NAMES} | dict.fromkeys(_IMAGE_NAMES, A_PATH)
+
+
+def check_kinds(table: dict, kinds: dict[str, str], owner: str) -> None:
+    """Raises :class:`InvalidSettings` unless the values that a table has are of their kinds.
+
+    Args:
+        kinds: by key one of :data:`A_PATH` …
+        owner: whose values they are, as the beginning of a sentence: "A rule's".
+    """
+    for key, kind in kinds.items():
+        if key in table and not _KINDS[kind](table[key]):
+            raise InvalidSettings(f"{owner} {key} must be {kind}, not {repr(table[key])[:80]}.")
 
 
 def custom_properties(owner: bpy.types.Object | bpy.types.Collection) -> dict:
@@ -265,22 +298,16 @@ def _read_rule(entry: dict, folder: Path) -> Rule:
             f"A rule has no key called '{unknown[0]}'. Its keys are: {', '.join(_RULE_KEYS)}."
         )
     patterns = {key: entry.get(key, []) for key in ("objects", "collections")}
-    are_lists_of_names = all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names)
-        for names in patterns.values()
-    )
-    if not are_lists_of_names or not any(patterns.values()):
+    if not any(patterns.values()):
         raise InvalidSettings(
             'A rule must say which objects it is for: objects = ["Hat*"], or collections = ["Props"].'
         )
+    check_kinds(entry, _RULE_KINDS, "A rule's")
     settings = {name: value for name, value in entry.items() if name in SETTING_NAMES}
     # Another rule may give the other one of azimuth and elevation, so these two are checked per object.
     Settings.from_dict(
         {name: value for name, value in settings.items() if name not in ("azimuth", "elevation")}
     )
-    for name in _IMAGE_NAMES:
-        if not isinstance(entry.get(name, ""), str):
-            raise InvalidSettings(f"A rule's {name} must be a path in quotes, not {entry[name]!r}.")
     return Rule(
         **{key: tuple(names) for key, names in patterns.items()},
         **{name: folder / entry[name] if name in entry else None for name in _IMAGE_NAMES},

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from ..api.errors import InvalidImage, InvalidTarget
 from ..api.job import MAPS, NOTHING_MARKED, Kept
+from ..image import decode_image
 from ..mesh.surface import Surface
 from ..mesh.tiles import join_tiles
 from ..mesh.uvs import rasterize_atlas
@@ -261,7 +262,7 @@ def _decode_atlas(name: str, files: dict[str, np.ndarray], tiles: tuple[int, ...
 def _decode(name: str, data: np.ndarray) -> np.ndarray:
     """(H, W, 1 or 3) uint8 of an image file (N,) uint8."""
     color = name in COLOR_MAPS
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) if len(data) else None
+    image = decode_image(data, color)
     if image is None:
         raise InvalidImage(f"The texture to keep, '{name}', is not an image file that can be read.")
     return np.ascontiguousarray(image[..., ::-1]) if color else image[..., None]

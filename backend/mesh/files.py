@@ -1,6 +1,8 @@
 """Mesh files without Blender: GLB, OBJ and PLY in, GLB and OBJ out."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 
 from ..api.errors import InvalidMesh, StorageError
-from ..api.job import MeshData
+from ..api.job import MeshData, check_triangle_count
 from .tiles import tile_numbers
 
 READABLE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
@@ -72,16 +74,10 @@ def read_mesh(path: Path) -> MeshFile:
     Raises:
         InvalidMesh: not there, not readable, or without faces.
     """
-    mesh = _load(path, "mesh")
-    if len(mesh.faces) == 0:
-        raise InvalidMesh(f"{path.name} holds no faces.")
-    uvs = getattr(mesh.visual, "uv", None)
-    return MeshFile(
-        np.asarray(mesh.vertices, np.float32),
-        np.asarray(mesh.faces, np.int32),
-        None if uvs is None else np.asarray(uvs, np.float32),
-        _y_up(path),
-    )
+    with _convert_read_errors(path):
+        mesh = trimesh.util.concatenate(_load_geometries(path))
+        uvs = getattr(mesh.visual, "uv", None)
+        return _mesh_file(path, mesh.vertices, mesh.faces, uvs)
 
 
 def read_textured(path: Path) -> TexturedMesh:
@@ -91,42 +87,27 @@ def read_textured(path: Path) -> TexturedMesh:
     Raises:
         InvalidMesh: not there, not readable, without faces, or no geometry has a texture.
     """
-    geometries = [
-        geometry
-        for geometry in _load(path, "scene").dump()
-        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces)
-    ]
-    if not geometries:
-        raise InvalidMesh(f"{path.name} holds no faces.")
-    images = tuple(map(_base_color, geometries))
-    # trimesh's stand-in for a missing image is one colour, too.
-    if not any(np.ptp(image, axis=(0, 1)).any() for image in images):
-        raise InvalidMesh(
-            f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and export "
-            "both with it."
-        )
-    counts = np.array([len(geometry.vertices) for geometry in geometries])
-    faces = np.concatenate(
-        [
+    with _convert_read_errors(path):
+        geometries = _load_geometries(path)
+        images = tuple(map(_base_color, geometries))
+        # trimesh's stand-in for a missing image is one colour, too.
+        if not any(np.ptp(image, axis=(0, 1)).any() for image in images):
+            raise InvalidMesh(
+                f"{path.name} has no texture. Give its material a base colour image and its mesh UVs, and "
+                "export both with it."
+            )
+        counts = np.array([len(geometry.vertices) for geometry in geometries])
+        faces = [
             geometry.faces + start
             for geometry, start in zip(geometries, np.cumsum(counts) - counts, strict=True)
         ]
-    )
-    uvs = np.concatenate(
-        [
+        uvs = [
             geometry.visual.uv if _has_texture(geometry) else np.zeros((len(geometry.vertices), 2))
             for geometry in geometries
         ]
-    )
-    mesh = MeshFile(
-        np.concatenate([geometry.vertices for geometry in geometries]).astype(np.float32),
-        faces.astype(np.int32),
-        uvs.astype(np.float32),
-        _y_up(path),
-    )
-    return TexturedMesh(
-        mesh, images, np.repeat(np.arange(len(geometries)), [len(geometry.faces) for geometry in geometries])
-    )
+        vertices = [geometry.vertices for geometry in geometries]
+        mesh = _mesh_file(path, np.concatenate(vertices), np.concatenate(faces), np.concatenate(uvs))
+        return TexturedMesh(mesh, images, np.repeat(np.arange(len(geometries)), [len(f) for f in faces]))
 
 
 def write_mesh(
@@ -203,18 +184,74 @@ def _material(name: str, maps: Maps) -> PBRMaterial:
     )
 
 
-def _load(path: Path, kind: str) -> trimesh.Trimesh | trimesh.Scene:
-    """A file as trimesh reads it, as one "mesh" or as a "scene" of geometries."""
+@contextmanager
+def _convert_read_errors(path: Path) -> Iterator[None]:
+    """Turns whatever goes wrong while a file is read into an InvalidMesh."""
+    try:
+        yield
+    except InvalidMesh:
+        raise
+    except MemoryError as error:
+        raise InvalidMesh(f"{path.name} needs more memory than there is. Export it smaller.") from error
+    except Exception as error:  # trimesh's readers raise whatever their parsers raise.
+        raise InvalidMesh(f"{path.name} cannot be read ({error}). Export it again.") from error
+
+
+def _load_geometries(path: Path) -> list[trimesh.Trimesh]:
+    """The meshes of a file that have faces, each in its place, at least one."""
     if path.suffix.lower() not in READABLE_SUFFIXES:
         raise InvalidMesh(
             f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE_SUFFIXES)}."
         )
     if not path.is_file():
         raise InvalidMesh(f"There is no file {path}.")
-    try:
-        return trimesh.load(path, force=kind, process=False)
-    except Exception as error:  # trimesh's readers raise whatever their parsers raise.
-        raise InvalidMesh(f"{path.name} cannot be read ({error}). Export it again.") from error
+    placed = _place_geometries(trimesh.load(path, force="scene", process=False))
+    if not placed:
+        raise InvalidMesh(f"{path.name} holds no faces.")
+    check_triangle_count(sum(len(geometry.faces) for geometry, _ in placed))
+    for geometry, _ in placed:
+        _check_indices(geometry)
+    return [geometry.copy().apply_transform(matrix) for geometry, matrix in placed]
+
+
+def _place_geometries(scene: trimesh.Scene) -> list[tuple[trimesh.Trimesh, np.ndarray]]:
+    """The meshes of a scene that have faces, each with its place (4, 4) in the world.
+
+    Every node is visited once. trimesh's own ``dump`` walks from the root to each node, many times over: that
+    takes minutes with a few hundred nested nodes.
+    """
+    children = defaultdict(list)
+    for parent, child, edge in scene.graph.to_edgelist():
+        children[parent].append((child, edge))
+    placed, waiting = {}, [(scene.graph.base_frame, np.eye(4))]
+    while waiting:
+        node, world = waiting.pop()
+        for child, edge in children.pop(node, ()):
+            matrix = world @ np.asarray(edge.get("matrix", np.eye(4)), np.float64)
+            waiting.append((child, matrix))
+            geometry = scene.geometry.get(edge.get("geometry"))
+            if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+                placed[child] = geometry, matrix
+    return [placed[node] for node in scene.graph.nodes_geometry if node in placed]
+
+
+def _check_indices(geometry: trimesh.Trimesh) -> None:
+    """Raises ValueError if a face points at no vertex."""
+    faces = np.asarray(geometry.faces)
+    if faces.min() < 0 or faces.max() >= len(geometry.vertices):
+        raise ValueError("a face points at a vertex that does not exist")
+
+
+def _mesh_file(path: Path, vertices: np.ndarray, faces: np.ndarray, uvs: np.ndarray | None) -> MeshFile:
+    """A mesh as trimesh has read it; ValueError if its arrays do not go together."""
+    # What float32 cannot hold becomes infinite, and is later left out like other vertices without a place.
+    with np.errstate(over="ignore", invalid="ignore"):
+        vertices, uvs = np.asarray(vertices, np.float32), None if uvs is None else np.asarray(uvs, np.float32)
+    if vertices.shape != (len(vertices), 3):
+        raise ValueError("its vertices do not have three coordinates each")
+    if uvs is not None and uvs.shape != (len(vertices), 2):
+        raise ValueError("its texture coordinates are not two for each vertex")
+    return MeshFile(vertices, np.asarray(faces, np.int32), uvs, _y_up(path))
 
 
 def _y_up(path: Path) -> bool:

@@ -14,6 +14,9 @@ MIN_REFERENCE_SIZE = 16
 MAX_REFERENCE_SIZE = 2048
 """Pixels along the longer side to which a larger image is downscaled: more detail than a texture keeps."""
 
+ROWS_AT_ONCE = 64
+"""Rows of an image with more than 8 bits per channel that are converted together."""
+
 OPAQUE_FRACTION = 0.999
 """Fraction of an image above which an alpha or a mask that covers it separates no object from a
 background."""
@@ -88,14 +91,7 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
     if data.ndim == 1:
         try:
             mask = _read_mask(ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes()))))
-        except (
-            UnidentifiedImageError,
-            Image.DecompressionBombError,
-            OSError,
-            SyntaxError,
-            ValueError,
-            EOFError,
-        ):
+        except Exception:  # Pillow's readers raise whatever their parsers raise.
             raise InvalidImage(
                 "The mask is not an image file that can be read. Save it as a black and white PNG."
             ) from None
@@ -150,24 +146,27 @@ def _from_pixels(pixels: np.ndarray) -> Image.Image:
 def _decode_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
     if len(data) == 0:
         raise InvalidImage("The reference image's file is empty. Choose another file.")
-    notes = []
     try:
-        image = Image.open(io.BytesIO(data.tobytes()))
-        if getattr(image, "n_frames", 1) > 1:
-            notes.append(f"The reference is animated; its first of {image.n_frames} frames was used.")
-        image.load()
+        return _read_reference(data.tobytes())
     except UnidentifiedImageError:
         raise InvalidImage(
             "The reference is not an image file that can be read. Save it as PNG, JPEG or WebP and try again."
         ) from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, MemoryError):
         raise InvalidImage(
             "The reference image has too many pixels. Scale it down to 8192 pixels or less and try again."
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # Pillow's readers raise whatever their parsers raise.
         raise InvalidImage(
             f"The reference image is damaged or cut short ({error}). Save or download it again."
         ) from None
+
+
+def _read_reference(data: bytes) -> tuple[Image.Image, list[str]]:
+    """The first frame of an image file as sRGB with alpha, and the notes."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    notes = _note_frames(data)
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         notes.append("The reference has more than 8 bits per channel; 8 were used.")
@@ -177,11 +176,26 @@ def _decode_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
     return _to_srgb(image), notes
 
 
+def _note_frames(data: bytes) -> list[str]:
+    """What to say of an image file's frames: nothing of a single one."""
+    try:
+        count = getattr(Image.open(io.BytesIO(data)), "n_frames", 1)
+    except Exception:  # A later frame is damaged; the first one has been read.
+        return ["The reference is animated and damaged; its first frame was used."]
+    return [f"The reference is animated; its first of {count} frames was used."] if count > 1 else []
+
+
 def _convert_to_8_bits(image: Image.Image) -> Image.Image:
     # Float images are 0..1 or 0..255; integer images are 8 or 16 bits.
-    values = np.asarray(image, np.float64)
-    span = 1.0 if image.mode == "F" and values.max() <= 1.0 else 255.0 if values.max() <= 255 else 65535.0
-    return Image.fromarray(np.clip(values / span * 255, 0, 255).astype(np.uint8))
+    values = np.asarray(image)
+    largest = np.nanmax(values, initial=0)
+    span = 1.0 if image.mode == "F" and largest <= 1.0 else 255.0 if largest <= 255 else 65535.0
+    # A few rows at a time, since all of them in double precision would take many times the image's memory.
+    grey = np.empty(values.shape, np.uint8)
+    for first in range(0, len(values), ROWS_AT_ONCE):
+        rows = np.nan_to_num(values[first : first + ROWS_AT_ONCE].astype(np.float64))
+        grey[first : first + ROWS_AT_ONCE] = np.clip(rows / span * 255, 0, 255)
+    return Image.fromarray(grey)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -38,6 +38,13 @@ print(json.dumps({
 }), flush=True)
 """
 
+WITHOUT_WHEELS = """
+import shutil
+wheels = Path(os.environ["BLENDER_USER_RESOURCES"]) / "extensions" / ".local"
+assert list(wheels.rglob("zmq"))
+shutil.rmtree(wheels)
+"""
+
 JOB = """
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 home = Path(sys.modules["bl_ext.user_default.orbit_texture"].__file__).parent
@@ -100,6 +107,21 @@ def test_the_installed_zip_textures_an_object_and_does_not_write_to_itself(
         FROM_DISK + JOB, tmp_path, source=str(package), reference=str(tmp_path / "reference.png")
     )
     assert facts == {"applied": True, "error": None, "takes": 1, "own folder untouched": True}
+
+
+@pytest.mark.worker
+def test_an_open_window_textures_on_after_another_has_removed_the_wheels(package, scripted_worker, tmp_path):
+    """As a second Blender of the same profile does that resets it to factory settings."""
+    from tests.blender import make
+
+    (tmp_path / "reference.png").write_bytes(make.png())
+    [facts] = run_blender(
+        FROM_DISK + WITHOUT_WHEELS + JOB,
+        tmp_path,
+        source=str(package),
+        reference=str(tmp_path / "reference.png"),
+    )
+    assert facts["applied"], facts["error"]
 
 
 def test_blender_installs_the_extension_from_a_repository_url(package, blender, tmp_path):

@@ -165,9 +165,12 @@ def _packing_shapes(uvs, wedges, chart):
     # Charts in more than one connected piece, or in none, become two triangles of their box.
     first_of_piece = np.unique(corner_components(triangles, np.arange(len(triangles))), return_index=True)[1]
     pieces = np.bincount(chart[kept][first_of_piece], minlength=chart.max() + 1)
-    boxed = np.flatnonzero(pieces != 1)
-    whole = pieces[chart[kept]] == 1
-    (left, bottom), (right, top) = (corner[boxed].T for corner in _boxes(uvs, chart))
+    low, high = _boxes(uvs, chart)
+    # So do those that overlap themselves: drawing all their triangles could take for ever.
+    folded = np.bincount(chart, np.abs(uv_areas(uvs))) > 1.001 * (high - low).prod(axis=1)
+    whole = ((pieces == 1) & ~folded)[chart[kept]]
+    boxed = np.flatnonzero((pieces != 1) | folded)
+    (left, bottom), (right, top) = low[boxed].T, high[boxed].T
     right, top = np.maximum(right, left + MIN_BOX_SIZE), np.maximum(top, bottom + MIN_BOX_SIZE)
     corners = (
         np.array([[left, bottom], [right, bottom], [right, top], [left, top]])

@@ -142,9 +142,10 @@ def test_a_custom_property_that_is_not_a_setting_is_reported():
     [
         ({"objects": ["Hat"], "siez": 3}, "no key called 'siez'"),
         ({"image": "hat.png"}, "which objects it is for"),
-        ({"objects": "Hat"}, "which objects it is for"),
-        ({"objects": [3]}, "which objects it is for"),
-        ({"objects": 3}, "which objects it is for"),
+        ({"objects": []}, "which objects it is for"),
+        ({"objects": "Hat"}, "A rule's objects must be a list of names"),
+        ({"objects": [3]}, "A rule's objects must be a list of names"),
+        ({"objects": 3}, "A rule's objects must be a list of names"),
         ({"objects": ["Hat"], "image": 3}, "a path in quotes, not 3"),
         ({"objects": ["Hat"], "mask": 3}, "A rule's mask must be a path in quotes, not 3"),
         ("objects", "with two brackets"),
