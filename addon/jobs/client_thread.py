@@ -100,7 +100,9 @@ class ClientThread(threading.Thread):
         except Exception as error:
             traceback.print_exc()
             self._give_up(
-                OrbitError(
+                _describe_missing_module(error)
+                if isinstance(error, ImportError)
+                else OrbitError(
                     f"The connection to the worker failed unexpectedly ({type(error).__name__}: {error}).",
                     "restart_worker",
                 )
@@ -365,7 +367,16 @@ class ClientThread(threading.Thread):
         self._events.put(event)
 
 
+def _describe_missing_module(error: ImportError) -> OrbitError:
+    return OrbitError(
+        f"A part of Orbit Texture is gone from disk ({error}), perhaps removed by another Blender. Save your "
+        "file and restart Blender."
+    )
+
+
 def _describe_failure(error: Exception) -> OrbitError:
+    if isinstance(error, ImportError):
+        return _describe_missing_module(error)
     if isinstance(error, MemoryError):
         return OutOfMemory(
             "There is not enough memory to send the mesh. Close other programs, then retry.", "retry"

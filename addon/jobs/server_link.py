@@ -4,6 +4,10 @@ by itself."""
 import time
 
 import zmq
+
+# pyzmq imports this with its first large message. By then another Blender of the same profile may have
+# removed the wheels.
+import zmq.utils.garbage
 from zmq.utils.monitor import recv_monitor_message
 
 from ...backend.api import wire
