@@ -160,5 +160,6 @@ def _heights(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _repair_normals(given: np.ndarray, computed: np.ndarray) -> np.ndarray:
     """(F, 3, 3) float32: the given corner normals, the computed ones where those are not unit vectors."""
-    sound = np.abs(np.linalg.norm(given, axis=2, keepdims=True) - 1) < 0.1
+    with np.errstate(over="ignore"):
+        sound = np.abs(np.linalg.norm(given, axis=2, keepdims=True) - 1) < 0.1
     return np.where(sound, given, computed).astype(np.float32)
