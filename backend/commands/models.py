@@ -14,6 +14,33 @@ def add_commands(commands) -> None:
     add_embed(commands)
     add_convert(commands)
     add_train(commands)
+    add_licences(commands)
+
+
+def add_licences(commands) -> None:
+    parser = commands.add_parser(
+        "licences", help="print the licence of every package and model that a painter uses"
+    )
+    parser.add_argument(
+        "painter",
+        nargs="?",
+        choices=("draft", "orbitpainter", "trellis2"),
+        help="only what this painter uses (default: all)",
+    )
+    parser.set_defaults(command=licences)
+
+
+def licences(options: argparse.Namespace) -> None:
+    from ..licences import MODELS_OF, list_packages, list_weights
+
+    used = [options.painter] if options.painter else list(MODELS_OF)
+    models = {spec.name: spec for painter in used for spec in MODELS_OF[painter]}
+    print("Orbit Texture: GPL-3.0-or-later\n\nModels, each only if you download it:")
+    for entry in list_weights(models.values()):
+        print(f"  {entry.model}: {entry.name}: {entry.licence}. {entry.terms}")
+    print("\nPython packages of this environment:")
+    for entry in list_packages():
+        print(f"  {entry.name}: {entry.licence or 'unknown'}")
 
 
 def add_download(commands) -> None:
