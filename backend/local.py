@@ -19,6 +19,7 @@ from .api.settings import Settings
 from .image import decode_image
 from .job_state import JobState
 from .mesh.files import WRITABLE_SUFFIXES, Maps, MeshFile, read_mesh, write_mesh
+from .provenance import check_same
 from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image
 from .render.video import write_video
@@ -33,12 +34,14 @@ def texture(
     settings: Settings,
     kept: Kept | None = None,
     mask_path: Path | None = None,
+    origin: dict | None = None,
 ) -> Result:
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
         kept: the texture of which only a region is repainted, see :func:`read_kept`.
         mask_path: image of the reference's size, bright where that shows the object.
+        origin: of an earlier texture, which is to be made again, see :mod:`backend.provenance`.
 
     Raises:
         OrbitError: the input cannot be used, or the view is doubtful; then nothing is written.
@@ -46,6 +49,8 @@ def texture(
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
+    if origin is not None:
+        check_same(origin, job)
     with (
         tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder,
         store.convert_write_errors(output.parent),

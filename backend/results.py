@@ -12,6 +12,7 @@ from .paint.camera.candidate_images import draw_candidate
 from .paint.camera.registration import Registration
 from .paint.outline_image import draw_outline
 from .parallel import map_parallel
+from .provenance import describe_origin, stamp_png
 from .render.camera import Camera
 from .render.contact_sheet import render_contact_sheet
 
@@ -30,7 +31,10 @@ def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
     azimuth = report["view"]["azimuth"] if report["view"] else 0.0
     return Result(
         job_uvs(surface, job.mesh) if surface.unwrapped else None,
-        encode_textures(texture, surface.tiles),
+        {
+            name: stamp_png(png, report["origin"])
+            for name, png in encode_textures(texture, surface.tiles).items()
+        },
         report,
         encode_png(render_contact_sheet(surface, texture.base_color, reference_image, azimuth)),
     )
@@ -91,6 +95,7 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         *state.texture.notes,
     ]
     return {
+        "origin": describe_origin(job),
         "settings": job.settings.to_dict(),
         "seconds": _round_seconds(seconds),
         "triangles": len(job.mesh.faces),

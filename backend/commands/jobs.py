@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from ..api.settings import Settings
 from . import exit_codes
 from .job_arguments import add_job_arguments, add_mask_and_settings, read_kept, read_settings
 
@@ -29,20 +30,29 @@ def add_texture(commands) -> None:
     parser = commands.add_parser("texture", help="texture a mesh file")
     add_job_arguments(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, help="textured mesh, .glb or .obj")
+    parser.add_argument(
+        "--repeat",
+        type=Path,
+        metavar="FILE",
+        help="make the texture of this PNG or report.json again, with its settings; its mesh and its image "
+        "are to be given, and are checked",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(command=texture)
 
 
 def texture(options: argparse.Namespace) -> None:
-    from .. import local
+    from .. import local, provenance
 
+    origin = provenance.read_origin(options.repeat) if options.repeat else None
     result = local.texture(
         options.mesh,
         options.image,
         options.output,
-        read_settings(options),
+        Settings.from_dict(origin["settings"]) if origin else read_settings(options),
         read_kept(options),
         options.mask,
+        origin,
     )
     if options.json:
         print(json.dumps(result.report))

@@ -66,6 +66,7 @@ def install(
             converted.mkdir(exist_ok=True)
             _install_components(spec, manifest, target, progress, offline, keep, options)
             _check_converted(spec, converted)
+            manifest.write(converted)  # Textures name the files that their models were made from.
             # Replace the model's folder by the new one.
             shutil.rmtree(target, ignore_errors=True)
             converted.rename(target)
