@@ -1,7 +1,7 @@
 """Errors that a user can act on. They travel as data, never as pickled exceptions."""
 
 MAX_MESSAGE = 2000
-"""Letters of a message, which may repeat what it refuses. A longer one is cut."""
+"""Letters of a message that travels, which may repeat what it refuses. A longer one is cut."""
 
 
 class OrbitError(Exception):
@@ -18,15 +18,17 @@ class OrbitError(Exception):
     """Names of the further attributes of a kind of error, each JSON data."""
 
     def __init__(self, message: str, fix: str = ""):
-        if len(message) > MAX_MESSAGE:
-            message = message[: MAX_MESSAGE - 2] + " …"
         super().__init__(message)
         self.message = message
         self.fix = fix
 
     def to_dict(self) -> dict:
+        """What travels, as plain data for JSON."""
+        message = self.message
+        if len(message) > MAX_MESSAGE:
+            message = message[: MAX_MESSAGE - 2] + " …"
         details = {name: getattr(self, name) for name in self.details}
-        return {"code": self.code, "message": self.message, "fix": self.fix} | details
+        return {"code": self.code, "message": message, "fix": self.fix} | details
 
     @staticmethod
     def from_dict(data: dict) -> "OrbitError":

@@ -3,12 +3,14 @@
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image, ImageDraw
 
+from backend import __main__ as command_line
 from backend import local
 from backend.api.errors import InvalidSettings
 from backend.api.paths import VERSION
@@ -51,6 +53,27 @@ def test_a_draft_made_again_from_what_its_texture_says_is_the_same_to_the_bit(ma
     assert "base_color.png" in names
     for name in names:
         assert (made / "first" / name).read_bytes() == (made / "second" / name).read_bytes(), name
+
+
+def test_the_command_repeats_a_texture_and_refuses_another_image(made, monkeypatch, capsys):
+    def repeat(image: str) -> int:
+        command = ["texture", "ball.ply", "--image", image, "-o", "again/ball.glb"]
+        monkeypatch.setattr("sys.argv", ["backend", *command, "--repeat", "first/base_color.png"])
+        return command_line.main()
+
+    monkeypatch.chdir(made)
+    Image.new("RGBA", (128, 128), (9, 9, 9, 255)).save("other.png")
+    assert repeat("other.png") != 0
+    assert "another reference image" in capsys.readouterr().err
+    assert not Path("again").exists()
+    Path("again").mkdir()
+    assert repeat("ball.png") == 0
+    material = trimesh.load("again/ball.glb", force="mesh").visual.material
+    first, again = (
+        np.asarray(image.convert("RGB"))
+        for image in (Image.open("first/base_color.png"), material.baseColorTexture)
+    )
+    np.testing.assert_array_equal(first, again)
 
 
 def test_repeating_with_another_input_is_refused_and_names_it():
