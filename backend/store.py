@@ -205,11 +205,12 @@ def delete_stale_stages(folder: Path, job: Job) -> None:
 
 
 def folder_size(folder: Path) -> int:
-    """Total bytes of all files in a folder."""
+    """Total bytes of all files in a folder, which may be deleted meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
     return total
 
 
