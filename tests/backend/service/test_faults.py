@@ -28,7 +28,6 @@ from tests.servers import (
     Peer,
     Watcher,
     api,
-    end_server,
     new_id,
     server_pid,
     triangle_soup,
@@ -36,16 +35,6 @@ from tests.servers import (
 )
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
-
-
-@pytest.fixture(scope="module")
-def watcher(tmp_path_factory):
-    """A client and its server, for tests that leave the server as it was."""
-    watcher = Watcher(tmp_path_factory.mktemp("faults") / "run")
-    wait_for(lambda: watcher.client.is_connected)
-    yield watcher
-    watcher.close()
-    end_server(watcher.run_directory)
 
 
 def refetch(watcher: Watcher, job_id: str):

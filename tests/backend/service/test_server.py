@@ -12,7 +12,7 @@ import pytest
 
 from backend.service import supervisor
 from tests.pipelines.scripted import STAGES
-from tests.servers import Peer, Watcher, api, end_server, triangle_soup, wait_for
+from tests.servers import Peer, Watcher, api, triangle_soup, wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
@@ -22,16 +22,6 @@ def order_of(watcher: Watcher, *job_ids: str) -> list[str]:
     with contextlib.closing(Peer(api.connection.Connection.read(watcher.run_directory))) as peer:
         jobs = peer.ask("list", answer="jobs").body["jobs"]
     return [job["job"] for job in jobs if job["job"] in job_ids]
-
-
-@pytest.fixture(scope="module")
-def watcher(tmp_path_factory):
-    """A client and its server, for tests that leave the server as it was."""
-    watcher = Watcher(tmp_path_factory.mktemp("service") / "run")
-    wait_for(lambda: watcher.client.is_connected)
-    yield watcher
-    watcher.close()
-    end_server(watcher.run_directory)
 
 
 def test_a_job_goes_through_its_stages_and_comes_back_with_its_result(watcher):
