@@ -98,7 +98,7 @@ class StageRunner:
             self.seconds[stage] = float(arrays.pop("seconds"))
             return load(arrays)
 
-        if record := _read_record(path, load_with_seconds):
+        if record := read_record(path, load_with_seconds):
             return record[0]
         start = time.perf_counter()
         output = work(lambda fraction: self.report_progress(stage, fraction))
@@ -116,7 +116,7 @@ class StageRunner:
             StorageError: it cannot be written.
         """
         path = self.folder / f"{stage}.{step}.npz"
-        if record := _read_record(path, lambda arrays: arrays):
+        if record := read_record(path, lambda arrays: arrays):
             return record[0]
         arrays = work()
         _write_arrays(path, arrays)
@@ -129,7 +129,7 @@ class StageRunner:
         self.progress(stage, sum(shares[:index]) + shares[index] * fraction)
 
 
-def _read_record(path: Path, load: Callable[[Arrays], Output]) -> tuple[Output] | None:
+def read_record(path: Path, load: Callable[[Arrays], Output]) -> tuple[Output] | None:
     """The output of a finished stage or step, as ``load`` makes it of its arrays. None if there is none, or
     only one of another :data:`STAGE_FORMAT`, or a damaged one, which is deleted: the stage is done again."""
     if not path.exists():

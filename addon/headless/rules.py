@@ -213,8 +213,12 @@ def read_toml(file: Path) -> dict:
     """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidSettings(f"The file {file} cannot be read: {error}") from error
+    except OSError as error:
+        raise InvalidSettings(f"The file {file} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"The file {file} is no text in UTF-8. Save it as that.") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidSettings(f"The file {file} is not TOML: {error}.") from error
 
 
 def read_rules(entries: list[dict], folder: Path) -> tuple[Rule, ...]:

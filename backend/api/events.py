@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from .devices import Device
-from .errors import OrbitError
+from .errors import OrbitError, ProtocolError
 from .job import Result
 
 
@@ -67,15 +67,17 @@ class JobEvent:
 
     @staticmethod
     def from_dict(data: dict) -> "JobEvent":
-        error = OrbitError.from_dict(data["error"]) if data.get("error") else None
-        device = Device(**data["device"]) if data.get("device") else None
-        return JobEvent(
-            data["job"],
-            State(data["state"]),
-            data.get("stage", ""),
-            float(data.get("fraction", 0.0)),
-            data.get("seconds_left"),
-            data.get("message", ""),
-            error,
-            device=device,
-        )
+        """The event from :meth:`to_dict`. Raises :class:`ProtocolError` for anything else."""
+        try:
+            return JobEvent(
+                data["job"],
+                State(data["state"]),
+                data.get("stage", ""),
+                float(data.get("fraction", 0.0)),
+                data.get("seconds_left"),
+                data.get("message", ""),
+                OrbitError.from_dict(data["error"]) if data.get("error") else None,
+                device=Device(**data["device"]) if data.get("device") else None,
+            )
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ProtocolError(f"The state of a job cannot be read ({error}).", "restart_worker") from error

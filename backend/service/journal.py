@@ -275,6 +275,9 @@ def _detect_damage() -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _ENVIRONMENT_ERRORS:
             raise
         raise _JournalDamaged(str(error)) from error
+    except ValueError as error:
+        # Not even the names in it, or SQLite's complaint about them, are text.
+        raise _JournalDamaged(str(error)) from error
 
 
 def _make_row(entry: Entry) -> tuple:

@@ -36,6 +36,12 @@ def replace_by_folder(path) -> None:
     (path / "something").mkdir(parents=True)
 
 
+def replace_bytes(path, before: bytes, after: bytes) -> None:
+    data = path.read_bytes()
+    assert before in data
+    path.write_bytes(data.replace(before, after))
+
+
 def change(path, *statements: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database:
         for statement in statements:
@@ -56,6 +62,7 @@ DAMAGES = {
     "its page size": lambda path: overwrite(path, 16, b"\xff\xff"),
     "its version": lambda path: overwrite(path, 18, b"\x07\x07"),
     "its schema": lambda path: overwrite(path, 100, os.urandom(200)),
+    "no text in its schema": lambda path: replace_bytes(path, b"indexsqlite_a", b"inde\xff\xff\xff\xffxsqli"),
     "its rows": lambda path: overwrite(path, 4096, bytes(4096)),
     "a byte in 64": lambda path: flip_every(64, path),
     "a byte in 1000": lambda path: flip_every(1000, path),

@@ -325,7 +325,7 @@ def test_a_batch_adds_to_what_an_earlier_run_has_finished(tmp_path, reference, c
         ("[[job]]\nblend = 'a.blend'", "needs a 'blend', and an 'image'"),
         ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\nsiez = 3", "no key called 'siez'"),
         ("[[job]]\nblend = 'a.blend'\nimage = 'a.png'\ntexture_size = 3", "must be one of"),
-        ("nonsense", "cannot be read"),
+        ("nonsense", "is not TOML"),
     ],
 )
 def test_a_manifest_with_a_mistake_makes_the_exit_code_2(tmp_path, capsys, text, message):

@@ -5,13 +5,16 @@ from bl_ext.user_default.orbit_texture.addon.headless import batch
 from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidSettings
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
+from tests.fuzz.manifests import targets
+from tests.fuzz.run import fuzz
+
 JOB = "[[job]]\nblend = 'a.blend'\nimage = 'a.png'\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x = " + "[" * 9999, "cannot be read"),
+        ("x = " + "[" * 9999, "is not TOML"),
         ("defaults = 1", "The manifest's defaults must be a table, not 1"),
         ("job = 3", r"The manifest's job must be tables in two brackets, such as \[\[job\]\], not 3"),
         ("[job]\nblend = 'a.blend'", "The manifest's job must be tables"),
@@ -52,3 +55,10 @@ def test_any_value_of_any_key_is_taken_or_explained(tmp_path):
                 for job in jobs:
                     assert isinstance(job.settings, Settings), text
                     assert job.objects is None or all(len(name) != 1 for name in job.objects), text
+
+
+def test_a_manifest_with_mistakes_is_read_or_refused_in_a_sentence():
+    tally = fuzz(targets()["manifest"], seed=0, count=300)
+    assert not tally.broken
+    assert tally.read
+    assert tally.refused

@@ -185,7 +185,7 @@ def test_a_rules_file_that_cannot_be_read_starts_no_job(tmp_path):
     bpy.context.scene.orbit_texture.rules = str(tmp_path / "rules.toml")
     for content, message in (
         (None, "cannot be read"),
-        ("rule = nonsense", "cannot be read"),
+        ("rule = nonsense", "is not TOML"),
         ("[[job]]\n", "no key called 'job'"),
     ):
         if content is not None:
