@@ -53,7 +53,8 @@ class View:
         axes = camera.rotation[2], np.array([-np.cos(roll), np.sin(roll), 0.0]), np.array([0.0, 0.0, 1.0])
         result = np.zeros((len(points), 2, 7))
         for parameter, axis in zip((AZIMUTH, ELEVATION, ROLL), axes, strict=True):
-            moved = np.radians(local @ np.cross(axis, np.eye(3)).T)
+            x, y, z = axis
+            moved = np.radians(local @ np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
             result[..., parameter] = scale * flip * (moved[:, :2] + local[:, :2] * moved[:, 2:] / depth)
         # The image grows with the focal length, which grows with distance and zoom, and shrinks with depth.
         result[..., ZOOM] = scale * flip * local[:, :2]

@@ -4,7 +4,6 @@ its contour and its inner edges, rendering again after each round (SRT3D, Stoibe
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from ....mesh.surface import Surface
 from ....render.rasterize import points_under
@@ -39,8 +38,12 @@ class PullConfig:
     step_prior: tuple[float, ...] = (0.02, 0.02, 0.06, 0.06, 0.0, 0.0, 0.0)
     # Residual in pixels from which on it counts linearly (Huber loss).
     huber_scale: float = 1.5
-    # Evaluations of the residuals per round.
-    max_evaluations: int = 6
+    # Gauss-Newton steps per round; the residuals are nearly linear.
+    gauss_newton_steps: int = 3
+    # Added to the diagonal of its matrix: a ball's contour leaves its direction open.
+    damping: float = 1e-3
+    # Largest change of a parameter by one of them, in units of ``steps``.
+    max_change: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -127,27 +130,22 @@ def pull_view(
         parameters[free] += unit[free] * step
         return View.from_parameters(parameters)
 
-    def residuals(step: np.ndarray) -> np.ndarray:
+    # Iteratively reweighted least squares with Huber's loss.
+    step = np.zeros(free.sum())
+    for _ in range(config.gauss_newton_steps):
         guess = displace(step)
         there, _ = guess.camera(width, height).project(points)
         along = ((there - origin) * normal).sum(axis=1)
         unusual = usual @ ((guess.parameters() - usual_parameters) / unit)
-        return np.concatenate([weight * (along - offset), step * prior[free], unusual])
-
-    def jacobian(step: np.ndarray) -> np.ndarray:
-        across = displace(step).project_jacobian(points, width, height)
-        along = (across * normal[..., None]).sum(axis=1) * unit
-        return np.vstack([weight[:, None] * along[:, free], np.diag(prior[free]), usual[:, free]])
-
-    fit = least_squares(
-        residuals,
-        np.zeros(free.sum()),
-        jacobian,
-        loss="huber",
-        f_scale=config.huber_scale,
-        max_nfev=config.max_evaluations,
-    )
-    return displace(fit.x)
+        residual = np.concatenate([weight * (along - offset), step * prior[free], unusual])
+        across = np.einsum("npk,np->nk", guess.project_jacobian(points, width, height), normal) * unit
+        jacobian = np.vstack([weight[:, None] * across[:, free], np.diag(prior[free]), usual[:, free]])
+        huber = np.minimum(1, config.huber_scale / np.maximum(np.abs(residual), 1e-9))
+        weighted = jacobian.T * huber
+        matrix = weighted @ jacobian + config.damping * np.eye(len(step))
+        change = np.linalg.solve(matrix, weighted @ residual)
+        step -= np.clip(change, -config.max_change, config.max_change)
+    return displace(step)
 
 
 def _follow_contour(

@@ -70,20 +70,28 @@ def place_templates(
     longest = max(height, width)
     count = int(np.log(sizes[1] / sizes[0]) / np.log(SCALE_STEP)) + 1
     scales = longest * sizes[0] * SCALE_STEP ** np.arange(count)
-    sums = np.zeros((len(features.foreground), height, width + 1), np.float32)
-    np.cumsum(features.foreground, axis=2, out=sums[:, :, 1:])
-    totals = features.foreground.sum(axis=(1, 2)).astype(np.float32)
+    # Templates are rounded to whole pixels on both sides.
+    maps = pad_maps(features, int(OUTSIDE * scales[-1]) + 4)
 
     def place_one(number: int) -> Placement:
         best = Placement(number, -1.0, 0.0, 0.0, 0.0)
-        for size in scales:
+        spans = [spans_of(templates, number, size) for size in scales]
+        # No intersection over union is larger than the sizes of both allow.
+        areas = np.array([(span[:, 2] - span[:, 1]).sum() for span in spans], np.float32)[:, None]
+        overlaps = np.minimum(areas, maps.totals) / np.maximum(np.maximum(areas, maps.totals), 1)
+        limits = np.float32(REGION_WEIGHT) * overlaps
+        # The likeliest scale first: what it finds rules out most places at the others.
+        for scale in np.argsort(-limits.max(axis=1)):
+            size = scales[scale]
             score, x, y = _place(
                 templates.contour[number] * np.float32(size),
                 templates.channel[number],
-                spans_of(templates, number, size),
-                features.edges,
-                sums,
-                totals,
+                spans[scale],
+                maps.edges,
+                maps.sums,
+                maps.totals,
+                limits[scale],
+                maps.margin,
                 blocked,
                 np.float32(REGION_WEIGHT),
                 np.float32(OUTSIDE * size),
@@ -101,6 +109,33 @@ def place_templates(
     return placements
 
 
+@dataclass(frozen=True)
+class PaddedMaps:
+    """Features with a margin on all sides, so that no look-up has to ask whether it is inside.
+
+    Attributes:
+        margin: pixels on each side.
+        edges: (O, h, w) float32, 0 in the margin.
+        sums: (M, h, w + 1) float32: sums of the foreground maps' rows, up to each column.
+        totals: (M,) float32: sums of the maps.
+    """
+
+    margin: int
+    edges: np.ndarray
+    sums: np.ndarray
+    totals: np.ndarray
+
+
+def pad_maps(features: Features, margin: int) -> PaddedMaps:
+    """The features of a reference with a margin."""
+    sides = (0, 0), (margin, margin), (margin, margin)
+    foreground = np.pad(features.foreground, sides)
+    sums = np.zeros((*foreground.shape[:2], foreground.shape[2] + 1), np.float32)
+    np.cumsum(foreground, axis=2, out=sums[:, :, 1:])
+    totals = features.foreground.sum(axis=(1, 2)).astype(np.float32)
+    return PaddedMaps(margin, np.pad(features.edges, sides), sums, totals)
+
+
 def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
     """(R, 3) int32: row, first and end column of the template's runs at a scale, from the box's middle."""
     left, top, right, bottom = templates.box[number]
@@ -116,10 +151,12 @@ def spans_of(templates: Templates, number: int, size: float) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight, outside, step, best):
+def _place(
+    contour, channel, spans, edges, sums, totals, limits, margin, blocked, region_weight, outside, step, best
+):
     """The best score of one template at one scale, and the place (x, y) of its box's middle; what is no
-    better than ``best`` is not looked at."""
-    height, width = edges.shape[1:]
+    better than ``best`` is not looked at. No overlap with a map scores more than its one of ``limits``."""
+    height, width = blocked.shape
     low_x, high_x, low_y, high_y = (
         contour[:, 0].min(),
         contour[:, 0].max(),
@@ -132,38 +169,40 @@ def _place(contour, channel, spans, edges, sums, totals, blocked, region_weight,
     best_x, best_y = 0, 0
     if area < 12:
         return best, best_x, best_y
-    # No place has a larger intersection over union than the areas allow.
-    limit = np.float32(0)
-    for m in range(totals.shape[0]):
-        limit = max(limit, min(area, totals[m]) / max(area, totals[m]))
-    limit *= region_weight
+    limit = limits.max()
     # Every row of a small template counts, every few of a large one, with all of its runs.
     offset = spans[:, 0] - spans[0, 0]
     chosen = spans[offset % max(1, (offset[-1] + 1) // REGION_ROWS) == 0]
     share = np.float32((chosen[:, 2] - chosen[:, 1]).sum()) / area
+    # Where each look-up lies in a flat array, from that of the middle: the innermost loops only add.
+    edge_row, sum_row = edges.shape[2], sums.shape[2]
+    flat_edges, flat_sums = edges.ravel(), sums.ravel()
+    points = np.empty(contour.shape[0], np.int64)
+    for p in range(contour.shape[0]):
+        column, row = int(np.floor(contour[p, 0])), int(np.floor(contour[p, 1]))
+        points[p] = (channel[p] * edges.shape[1] + row) * edge_row + column
+    firsts, ends = chosen[:, 0] * sum_row + chosen[:, 1], chosen[:, 0] * sum_row + chosen[:, 2]
     for y in range(int(-low_y - outside), int(height - high_y + outside) + 1, step):
         for x in range(int(-low_x - outside), int(width - high_x + outside) + 1, step):
             if 0 <= y < height and 0 <= x < width and blocked[y, x]:
                 continue
             # Edges: the mean response along the contour.
+            middle = (y + margin) * edge_row + x + margin
             response = np.float32(0)
-            for p in range(contour.shape[0]):
-                column, row = int(contour[p, 0] + x), int(contour[p, 1] + y)
-                if 0 <= column < width and 0 <= row < height:
-                    response += edges[channel[p], row, column]
-            response /= contour.shape[0]
+            for p in range(points.shape[0]):
+                response += flat_edges[middle + points[p]]
+            response /= points.shape[0]
             if response + limit <= best:
                 continue
             # Region: intersection over union with the best of the maps, by sums of rows.
             region = np.float32(0)
-            for m in range(sums.shape[0]):
+            for m in range(totals.shape[0]):
+                if response + limits[m] <= best:
+                    continue
+                middle = (m * sums.shape[1] + y + margin) * sum_row + x + margin
                 inside = np.float32(0)
-                for s in range(chosen.shape[0]):
-                    row = chosen[s, 0] + y
-                    if 0 <= row < height:
-                        first = min(max(chosen[s, 1] + x, 0), width)
-                        end = min(max(chosen[s, 2] + x, 0), width)
-                        inside += sums[m, row, end] - sums[m, row, first]
+                for s in range(firsts.shape[0]):
+                    inside += flat_sums[middle + ends[s]] - flat_sums[middle + firsts[s]]
                 inside = min(inside / share, area)
                 region = max(region, inside / (area + totals[m] - inside))
             score = response + region_weight * region
