@@ -225,8 +225,9 @@ class Queue:
             if entry.job in self._resubmitted or (known and not known.applied):
                 continue
             if known:
-                # The file was reverted to its state before the take.
+                # The file was reverted to its state before the take: saving it again saves no take.
                 self.entries.remove(known)
+                self._unsaved.pop(entry.job, None)
             self.entries.append(entry)
             self._get_client().follow([entry.job])
 

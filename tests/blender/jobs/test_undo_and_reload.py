@@ -6,12 +6,15 @@ The objects' names are scripts for ``tests/pipelines/scripted.py``. 30 random mo
 
 import os
 import random
+import signal
 import time
 
 import bpy
 import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
+from bl_ext.user_default.orbit_texture.backend.api import paths
+from bl_ext.user_default.orbit_texture.backend.api.connection import Connection
 
 from tests.blender import make
 
@@ -110,6 +113,21 @@ def test_a_take_applied_after_the_save_returns_when_the_file_is_reloaded(file):
     reload_file(file)
     assert takes() == 0
     make.poll_until_settled(queue)
+    assert takes() == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+def test_a_take_on_its_way_back_is_not_lost_by_saving_the_file(file):
+    press()
+    save(file)
+    make.poll_until_settled(queue)
+    server = Connection.read(paths.run_directory()).pid
+    os.kill(server, signal.SIGSTOP)
+    reload_file(file)
+    assert takes() == 0
+    save(file)
+    os.kill(server, signal.SIGCONT)
+    make.poll_until_settled(queue, seconds=60)
     assert takes() == 1
 
 
