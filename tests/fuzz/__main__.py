@@ -4,11 +4,12 @@ import argparse
 import importlib.util
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .run import Reader, Tally, fuzz, fuzz_with_atheris
+from .run import BROKEN, Reader, Tally, fuzz, fuzz_with_atheris
 
 
 def main() -> int:
@@ -58,9 +59,16 @@ def run_plain(reader: Reader, seed: int, seconds: float, finish: Callable[[Tally
 
 def run_with_atheris(reader: Reader, seed: int, seconds: float, finish: Callable[[Tally], None]) -> bool:
     """The same, in a process of its own: atheris runs once in a process, and ends it."""
-    if (child := os.fork()) == 0:
-        fuzz_with_atheris(reader, seed, seconds, finish)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+    with tempfile.TemporaryFile() as log:
+        if (child := os.fork()) == 0:
+            os.dup2(log.fileno(), sys.stderr.fileno())
+            fuzz_with_atheris(reader, seed, seconds, finish)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code not in (0, BROKEN):
+            # It has not come to its report: an input took all memory or time, or crashed a library.
+            log.seek(0)
+            print(f"stopped with {code}: {log.read()[-2000:].decode(errors='replace')}", flush=True)
+        return code != 0
 
 
 def report(name: str, keep: Path | None, tally: Tally) -> None:

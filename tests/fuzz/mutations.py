@@ -21,7 +21,7 @@ def mutate(whole: list[bytes], words: tuple[bytes, ...], dice: random.Random) ->
     """
     data = dice.choice(whole)
     if data[:4] == b"glTF" and dice.random() < 0.7:
-        with contextlib.suppress(ValueError, RecursionError, struct.error):  # It has mistakes already.
+        with contextlib.suppress(ValueError, TypeError, RecursionError, struct.error):  # It has mistakes.
             return _mutate_glb(data, dice)
     for _ in range(dice.choice((1, 1, 2, 4, 8))):
         data = _mutate_bytes(data, whole, words, dice)

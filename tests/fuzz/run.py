@@ -18,6 +18,9 @@ from .mutations import mutate
 MOST_SECONDS = 10
 """Processor seconds that no small file may take to read."""
 
+BROKEN = 3
+"""Exit status of a run with atheris in which an input ended in another error."""
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -92,7 +95,7 @@ def fuzz_with_atheris(reader: Reader, seed: int, seconds: float, finish: Callabl
         try_input(reader, data, tally)
         if time.monotonic() > until:
             finish(tally)
-            os._exit(bool(tally.broken))
+            os._exit(BROKEN if tally.broken else 0)
 
     def change(data: bytes, most: int, number: int) -> bytes:
         return mutate([data or reader.whole[0], *reader.whole], reader.words, random.Random(number))[:most]
