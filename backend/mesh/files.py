@@ -1,5 +1,6 @@
 """Mesh files without Blender: GLB, OBJ and PLY in, GLB and OBJ out."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 
 from ..api.errors import InvalidMesh, StorageError
-from ..api.job import MeshData, check_triangle_count
+from ..api.job import MAX_TRIANGLES, MeshData, check_triangle_count
 from .tiles import tile_numbers
 
 READABLE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
@@ -205,6 +206,8 @@ def _load_geometries(path: Path) -> list[trimesh.Trimesh]:
         )
     if not path.is_file():
         raise InvalidMesh(f"There is no file {path}.")
+    if path.suffix.lower() in (".glb", ".gltf"):
+        _check_accessors(path)
     placed = _place_geometries(trimesh.load(path, force="scene", process=False))
     if not placed:
         raise InvalidMesh(f"{path.name} holds no faces.")
@@ -212,6 +215,17 @@ def _load_geometries(path: Path) -> list[trimesh.Trimesh]:
     for geometry, _ in placed:
         _check_indices(geometry)
     return [geometry.copy().apply_transform(matrix) for geometry, matrix in placed]
+
+
+def _check_accessors(path: Path) -> None:
+    """Raises MemoryError if a glTF file asks for more zeros than any mesh needs: an accessor without a buffer
+    view is all zeros, of any size in a file of any size (glTF 2.0, 5.1.1)."""
+    with open(path, "rb") as file:
+        data = file.read(20)
+        text = file.read(int.from_bytes(data[12:16], "little")) if data[:4] == b"glTF" else data + file.read()
+    accessors = json.loads(text).get("accessors", [])
+    if sum(accessor["count"] for accessor in accessors if "bufferView" not in accessor) > 3 * MAX_TRIANGLES:
+        raise MemoryError
 
 
 def _place_geometries(scene: trimesh.Scene) -> list[tuple[trimesh.Trimesh, np.ndarray]]:

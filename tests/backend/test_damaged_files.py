@@ -87,6 +87,23 @@ def test_a_damaged_mesh_file_is_reported_by_its_name(tmp_path, name, data, read)
         read(write(tmp_path, name, data))
 
 
+def test_zeros_without_end_are_refused_before_they_are_made(tmp_path):
+    accessors = [
+        {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"},
+        {"bufferView": 1, "componentType": 5125, "count": 3, "type": "SCALAR"},
+        {"componentType": 5126, "count": 2**31 - 1, "type": "VEC2"},
+    ]
+    primitive = {"attributes": {"POSITION": 0, "TEXCOORD_0": 2}, "indices": 1}
+    data = glb([{"mesh": 0}], accessors=accessors, meshes=[{"primitives": [primitive]}])
+    path = write(tmp_path, "a.glb", data)
+    tracemalloc.start()
+    with pytest.raises(InvalidMesh, match="needs more memory"):
+        read_mesh(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**26
+
+
 def test_faces_that_point_nowhere_are_not_read(tmp_path):
     with pytest.raises(InvalidMesh, match="vertex that does not exist"):
         read_mesh(write(tmp_path, "a.glb", glb([{"mesh": 0}], (0, 1, 3))))
