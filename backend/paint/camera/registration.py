@@ -210,7 +210,7 @@ def _find_certain_view(
 ) -> Registration | None:
     """The view of a reference that was cut out without the mesh; None if it is not certain that its outline
     is the mesh's."""
-    match = find_view(surface, cut.alpha, direction, progress, cut.color)
+    match = find_view(surface, cut.alpha, direction, progress, cut.color, CERTAIN_OVERLAP)
     if match.confident and match.overlap >= CERTAIN_OVERLAP:
         camera = match.view.camera(*cut.alpha.shape[::-1])
         silhouette = rasterize(surface.vertices, surface.faces, camera).mask

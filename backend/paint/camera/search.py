@@ -70,6 +70,8 @@ class SearchConfig:
     max_rivals: int = 4
     # Size at which those are refined.
     rival_size: int = 384
+    # By how much the overlap may still rise after the first fits.
+    max_gain: float = 0.04
     # Size at which the chosen view is refined.
     final_size: int = 1024
     # Size at which the difference between the outlines is measured in degrees.
@@ -91,6 +93,7 @@ def find_view(
     direction: tuple[float, float] | None,
     progress: Callable[[float], None],
     color: np.ndarray | None = None,
+    min_overlap: float = 0.0,
     config: SearchConfig = SearchConfig(),
 ) -> Match:
     """The view of the reference.
@@ -102,6 +105,8 @@ def find_view(
             taken as upright.
         progress: called with the fraction done.
         color: (H, W, 3) float32 sRGB, whose edges distinguish views with the same outline.
+        min_overlap: a view whose outlines overlap less is of no use; one that will not come to it is returned
+            as it is, without any confidence.
         config: resolutions and thresholds.
     """
     keep, longest, ranking = direction is not None, max(alpha.shape), config.ranking
@@ -115,6 +120,8 @@ def find_view(
         matches.append(refine_view(light, alpha, start, config.start_size, keep, config.fit))
         progress(0.3 + 0.4 * len(matches) / len(starts))
     matches.sort(key=lambda match: match.error)
+    if max(match.overlap for match in matches) < min_overlap - config.max_gain:
+        return replace(matches[0], confidence=0.0)
     # Refine those that are nearly as good as the best on a larger image, and choose one of them.
     limit = ranking.rival_factor * matches[0].error + ranking.error_floor
     rivals = [match for match in distinct_views(matches, ranking) if match.error < limit]
