@@ -122,9 +122,15 @@ class Queue:
         self._get_client().download(entry.job, model)
         return entry
 
-    def poll(self) -> None:
-        """Handles the events of the server, and applies one result at most. Never waits."""
+    def poll(self) -> bool:
+        """Handles the events of the server, and applies one result at most. Never waits.
+
+        Returns:
+            whether anything came that a viewport may show; mere progress is not that.
+        """
+        has_news = False
         for event in self._client.poll() if self._client else ():
+            has_news |= event.state.final or event.preview is not None
             if entry := self.find(event.job):
                 self._on_event(entry, event)
             elif on_check := self._checks.get(event.job):
@@ -138,6 +144,8 @@ class Queue:
             # Called with True, the operator makes an undo step, as if the user had pressed a button; changes
             # made by a timer have none.
             bpy.ops.orbit_texture.apply_take("EXEC_DEFAULT", True, job=entry.job)
+            has_news = True
+        return has_news
 
     def apply(self, entry: JobEntry) -> None:
         """Puts an entry's result on its objects.

@@ -1,6 +1,8 @@
 """Polls the queue and a running installation while Blender runs: one timer, and handlers for opening and
 saving a file."""
 
+import time
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -11,6 +13,11 @@ from .queue import queue
 BUSY_INTERVAL = 0.1
 """Seconds between two polls while a job or an installation runs."""
 
+PANEL_INTERVAL = 0.3
+"""Seconds between two drawings of the panels meanwhile, for which Blender may need the worker's processor."""
+
+_panels_due_at = 0.0
+
 
 def start() -> None:
     """Starts the timer unless it runs. Without a window there are no timers: ``headless/texturing.py`` polls
@@ -20,10 +27,15 @@ def start() -> None:
 
 
 def _tick() -> float | None:
-    queue.poll()
+    global _panels_due_at
+    if queue.poll():
+        redraw.tag_viewports()
     install_process.poll()
-    redraw.tag_viewports()
-    return BUSY_INTERVAL if queue.busy or queue.is_checking() or install_process.busy() else None
+    busy = queue.busy or queue.is_checking() or install_process.busy()
+    if not busy or time.monotonic() > _panels_due_at:
+        _panels_due_at = time.monotonic() + PANEL_INTERVAL
+        redraw.tag_panels()
+    return BUSY_INTERVAL if busy else None
 
 
 @persistent

@@ -11,7 +11,7 @@ from ..setup.devices import ADDON_ID
 from ..viewport import redraw
 from .checks import checks
 
-PATIENCE = 0.3
+PATIENCE = 0.2
 """Seconds after the last change before the reference is checked, since a slider changes many times."""
 
 _active_uid: int | None = None

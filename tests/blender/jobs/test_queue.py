@@ -40,6 +40,23 @@ def test_the_callbacks_of_a_million_triangles_are_measured():
     press_and_settle(subdivisions=708)
 
 
+def test_viewports_are_drawn_again_for_what_they_show_and_not_for_progress():
+    obj = make.scripted_cube("Cube paint=sleep:1.5")
+    make.select(obj)
+    bpy.ops.orbit_texture.texture_selected()
+    entry, news = queue.entries[-1], []
+    poll_until(lambda: entry.event.stage == "paint")
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        news.append(queue.poll())
+        time.sleep(0.02)
+    assert not any(news)
+    while not entry.is_settled:
+        news.append(queue.poll())
+    assert news[-1]
+    assert entry.applied
+
+
 def press_and_settle(subdivisions: int) -> tuple[float, float]:
     """Seconds of the button's callback and of the longest after it without the apply, on a new grid of
     quads."""
