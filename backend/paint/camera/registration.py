@@ -6,6 +6,7 @@ outline. Without one, the mesh decides which pixels show it: its contours are lo
 
 import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ...api.errors import InvalidImage
 from ...image import resize_longest
 from ...mesh.surface import Surface
+from ...parallel import map_parallel
 from ...progress import ProgressCallback
 from ...render.rasterize import rasterize
 from ..foreground import add_mesh_interior, cut_out, segment
@@ -184,12 +186,20 @@ def _search_contours(
     )
     if fits[0].score < MIN_SCORE:
         raise InvalidImage(NOTHING_FOUND)
-    best, silhouette, mask = _fit_mask(surface, color, fits[0], hypotheses, direction is not None)
+    # The mask under the best view, and meanwhile whether the reference shows the mesh twice.
+    (best, silhouette, mask), is_shown_twice = map_parallel(
+        lambda work: work(),
+        (
+            partial(_fit_mask, surface, color, fits[0], hypotheses, direction is not None),
+            partial(shows_second_object, surface, color, fits[0]),
+        ),
+    )
+    progress(1.0)
     matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
     # What else the reference shows, or does not.
     notes = describe_cut_off(surface, best.view, mask.shape)
-    if shows_second_object(surface, color, best, lambda done: progress(0.9 + 0.1 * done)):
+    if is_shown_twice:
         notes += (SHOWN_TWICE,)
     # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
     if not doubts and continues_to_border(mask, foreground):

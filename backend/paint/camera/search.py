@@ -14,6 +14,7 @@ from scipy.optimize import least_squares
 
 from ...mesh.surface import Surface, triangle_areas
 from ...mesh.voxels import cell_keys, point_cells, voxelize
+from ...parallel import map_parallel
 from ...render.rasterize import rasterize
 from .feature_edges import FeatureEdges
 from .match import Match
@@ -171,14 +172,16 @@ def coarse_views(
         directions = [(a, e) for e in (-45, -30, -15, 0, 15, 30, 45, 60, 80) for a in range(-180, 180, 15)]
     else:
         directions = [direction]
+
+    def score_place(place: tuple[float, float, float]) -> tuple:
+        azimuth, elevation, distance = place
+        pixels, _ = View(azimuth, elevation, 0, distance, 1, 0.5, 0.5).camera(1, 1).project(points)
+        overlap = intersection_over_union(_normalise_outline(*pixels.T, size), target)
+        return overlap - view_prior_cost(azimuth, elevation), *place, pixels
+
     # Score every direction from near and from afar.
-    scored = []
-    for azimuth, elevation in directions:
-        for distance in (1.6, 3.5):
-            pixels, _ = View(azimuth, elevation, 0, distance, 1, 0.5, 0.5).camera(1, 1).project(points)
-            overlap = intersection_over_union(_normalise_outline(*pixels.T, size), target)
-            score = overlap - view_prior_cost(azimuth, elevation)
-            scored.append((score, azimuth, elevation, distance, pixels))
+    places = [(*direction, distance) for direction in directions for distance in (1.6, 3.5)]
+    scored = map_parallel(score_place, places)
     scored.sort(key=lambda entry: -entry[0])
     # Take the best that differ in direction or distance.
     chosen = []

@@ -8,7 +8,6 @@ import numpy as np
 from ....image import resize_longest
 from ....mesh.surface import Surface
 from ....parallel import map_parallel
-from ....progress import ProgressCallback
 from ....render.rasterize import rasterize
 from ..outline import intersection_over_union
 from ..search import simplify_mesh
@@ -44,7 +43,6 @@ def shows_second_object(
     surface: Surface,
     color: np.ndarray,
     first: Fit,
-    progress: ProgressCallback,
     config: SecondObjectConfig = SecondObjectConfig(),
 ) -> bool:
     """Whether the mesh fits another place of the reference nearly as well.
@@ -53,7 +51,6 @@ def shows_second_object(
         surface: the mesh.
         color: (H, W, 3) float32 sRGB, the reference.
         first: the view that was found.
-        progress: called with the fraction done.
         config: thresholds.
     """
     light, seen = simplify_mesh(surface), observe_image(resize_longest(color, config.size))
@@ -69,7 +66,7 @@ def shows_second_object(
     size = np.sqrt(np.ptp(rows) * np.ptp(columns)) / max(height, width)
     templates = render_templates(light, sphere_of_directions()[:: config.direction_step])
     sizes = tuple(factor * max(float(size), 0.1) for factor in config.scales)
-    placements = place_templates(templates, features, progress, blocked, sizes)
+    placements = place_templates(templates, features, lambda done: None, blocked, sizes)
     best = sorted(placements, key=lambda placement: -placement.score)[: config.starts]
     target = fit_view(light, seen, first.view, (), (0.0,))
 

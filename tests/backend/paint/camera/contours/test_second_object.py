@@ -10,7 +10,7 @@ from backend.mesh.prepare import clean
 from backend.paint.camera.contours.contour_fit import fit_view
 from backend.paint.camera.contours.features import observe_image
 from backend.paint.camera.contours.second_object import SecondObjectConfig, shows_second_object
-from tests.meshes import ignore_progress, mesh_data
+from tests.meshes import mesh_data
 from tests.scenes import Scene, bottle, photograph, van, view_at
 
 SCENE = Scene(paint=(0.3, 0.4, 0.7))
@@ -25,7 +25,7 @@ def mesh():
 def see_second(mesh, color: np.ndarray) -> bool:
     """Whether one is seen besides the first; of the directions fewer are tried than in a job."""
     fit = fit_view(mesh, observe_image(resize_longest(color, 320)), FIRST, (3,), (0.0,))
-    return shows_second_object(mesh, color, fit, ignore_progress, SecondObjectConfig(direction_step=6))
+    return shows_second_object(mesh, color, fit, SecondObjectConfig(direction_step=6))
 
 
 def test_a_copy_beside_the_object_is_seen(mesh):
