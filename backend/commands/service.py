@@ -37,6 +37,12 @@ def add_serve(commands) -> None:
         default=600.0,
         help="exit after this many seconds without clients and jobs (%(default)s)",
     )
+    parser.add_argument(
+        "--silence-seconds",
+        type=float,
+        default=600.0,
+        help="replace a worker that says and does nothing for this many seconds (%(default)s)",
+    )
     add_pipeline(parser)
     parser.add_argument("--replace", action="store_true", help="first stop the server that runs there")
     parser.set_defaults(command=serve)
@@ -45,7 +51,13 @@ def add_serve(commands) -> None:
 def serve(options: argparse.Namespace) -> None:
     from ..service.server import serve
 
-    serve(options.run_dir.resolve(), options.idle_seconds, options.pipeline, options.replace)
+    serve(
+        options.run_dir.resolve(),
+        options.idle_seconds,
+        options.pipeline,
+        options.replace,
+        options.silence_seconds,
+    )
 
 
 def add_stop(commands) -> None:

@@ -24,7 +24,7 @@ from ..api.paths import VERSION, was_reinstalled
 from . import logs
 from .jobs import Jobs
 from .journal import JOURNAL_FILE, Journal, JournalInUse
-from .supervisor import Supervisor
+from .supervisor import SILENCE_SECONDS, Supervisor
 from .worker import PIPELINE
 
 _log = logging.getLogger(__name__)
@@ -49,11 +49,16 @@ _STOP_SECONDS = 3.0
 
 
 def serve(
-    run_directory: Path, idle_seconds: float = IDLE_SECONDS, pipeline: str = PIPELINE, replace: bool = False
+    run_directory: Path,
+    idle_seconds: float = IDLE_SECONDS,
+    pipeline: str = PIPELINE,
+    replace: bool = False,
+    silence_seconds: float = SILENCE_SECONDS,
 ) -> None:
     """Serves the jobs of ``run_directory`` until it is stopped, or idle for ``idle_seconds``.
 
     Args:
+        silence_seconds: a worker that says and does nothing for this time is replaced.
         replace: first stop the server that runs there now, whatever its version, even if it is stuck.
 
     If a server runs there already, this is reported and nothing else happens.
@@ -65,7 +70,7 @@ def serve(
     if replace:
         stop_running_server(run_directory)
     try:
-        server = Server(run_directory, idle_seconds, pipeline)
+        server = Server(run_directory, idle_seconds, pipeline, silence_seconds)
     except JournalInUse as error:
         print(error.message, file=sys.stderr)
         return
@@ -92,7 +97,13 @@ class _Client:
 class Server:
     """Opens the journal and the socket and starts the worker at once; :meth:`run` serves."""
 
-    def __init__(self, run_directory: Path, idle_seconds: float, pipeline: str):
+    def __init__(
+        self,
+        run_directory: Path,
+        idle_seconds: float,
+        pipeline: str,
+        silence_seconds: float = SILENCE_SECONDS,
+    ):
         self._directory = run_directory
         self._idle_seconds = idle_seconds
         self._stopping = False
@@ -102,7 +113,7 @@ class Server:
         self._context = zmq.Context(io_threads=2)
         self._calls = CallQueue()
         self._socket = ServerSocket(self._context)
-        self._supervisor = Supervisor(run_directory, pipeline, self._calls.put)
+        self._supervisor = Supervisor(run_directory, pipeline, self._calls.put, silence_seconds)
         self._jobs = Jobs(
             run_directory,
             self._journal,

@@ -70,11 +70,18 @@ class Supervisor:
     on_lost: Callable[[str], None]
     on_start_failed: Callable[[OrbitError], None]
 
-    def __init__(self, run_directory: Path, pipeline: str, post: Callable[[Callable[[], None]], None]):
+    def __init__(
+        self,
+        run_directory: Path,
+        pipeline: str,
+        post: Callable[[Callable[[], None]], None],
+        silence_seconds: float = SILENCE_SECONDS,
+    ):
         """
         Args:
             pipeline: ``module:function``, see :mod:`backend.service.worker`.
             post: called from another thread, runs a function on the server's thread.
+            silence_seconds: see :data:`SILENCE_SECONDS`.
         """
         self.job: str | None = None
         self.ready = False
@@ -88,7 +95,7 @@ class Supervisor:
         self._has_progress = False
         self._lost_jobs: Counter[str] = Counter()
         self._killed_because = ""
-        self._silence = 0.0
+        self._silence_seconds, self._silence = silence_seconds, 0.0
         self._ticked_at = time.monotonic()
         self._processor_seconds: float | None = None
 
@@ -161,15 +168,15 @@ class Supervisor:
         passed, self._ticked_at = min(now - self._ticked_at, _MAX_TICK_SECONDS), now
         is_waiting = self._process is None or (self.ready and self.job is None)
         self._silence = 0.0 if is_waiting else self._silence + passed
-        if self._silence < SILENCE_SECONDS / 2:
+        if self._silence < self._silence_seconds / 2:
             self._processor_seconds = None
         elif self._processor_seconds is None:
             self._processor_seconds = _measure_processor_seconds(self._process.pid)
-        elif self._silence >= SILENCE_SECONDS:
+        elif self._silence >= self._silence_seconds:
             used = _measure_processor_seconds(self._process.pid) - self._processor_seconds
             self._silence, self._processor_seconds = 0.0, None
-            if used < _BUSY_FRACTION * SILENCE_SECONDS / 2:
-                self._killed_because = f"said and did nothing for {SILENCE_SECONDS / 60:.0f} minutes"
+            if used < _BUSY_FRACTION * self._silence_seconds / 2:
+                self._killed_because = f"said and did nothing for {self._silence_seconds / 60:.0f} minutes"
                 _kill_tree(self._process)
 
     def stop(self) -> None:

@@ -28,9 +28,23 @@ from backend.service.journal import JOURNAL_FILE
 from tests.servers import Watcher, api, end_server, wait_for
 
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
-OPTIONS = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "30")
+OPTIONS = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "30", "--silence-seconds", "3")
 PATIENCE_SECONDS = 60.0
 DISK_MEBIBYTES = 24
+
+CLOCK = """
+import os, time, psutil
+system_time, system_boot_time = time.time, psutil._psplatform.boot_time
+def shift():
+    try:
+        with open(os.environ["ORBIT_TEXTURE_CLOCK"]) as file:
+            return 86400 * float(file.read() or 0)
+    except (OSError, ValueError):
+        return 0.0
+time.time = lambda: system_time() + shift()
+psutil._psplatform.boot_time = lambda: system_boot_time() + shift()
+"""
+"""What programs see of a clock that somebody sets: a file says by how many days."""
 
 
 @dataclass
@@ -39,12 +53,12 @@ class Bench:
 
     Attributes:
         run: the run directory.
-        is_small_disk: whether it lies on a disk of its own, which may be filled and made read-only.
+        clock: a file whose number shifts the clock of servers and workers, in days.
     """
 
     run: Path
     dice: random.Random
-    is_small_disk: bool
+    clock: Path
     watcher: Watcher = field(init=False)
 
     def __post_init__(self):
@@ -95,6 +109,30 @@ def stop_worker(bench: Bench) -> None:
     pause(bench, bench.workers())
 
 
+def silence_worker(bench: Bench) -> None:
+    """It stays alive and never says anything again."""
+    bench.signal_all(bench.workers(), signal.SIGSTOP)
+
+
+def starve_worker(bench: Bench) -> None:
+    starve(bench, bench.workers())
+
+
+def starve_server(bench: Bench) -> None:
+    starve(bench, [bench.server()])
+
+
+def starve(bench: Bench, processes: list[psutil.Process | None]) -> None:
+    """For a while these processes get no more memory."""
+    for process in filter(None, processes):
+        with contextlib.suppress(psutil.Error):
+            process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, psutil.RLIM_INFINITY))
+    time.sleep(bench.dice.uniform(0.1, 1.0))
+    for process in filter(None, processes):
+        with contextlib.suppress(psutil.Error):
+            process.rlimit(psutil.RLIMIT_AS, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+
+
 def kill_server(bench: Bench) -> None:
     bench.signal_all([bench.server()], signal.SIGKILL)
 
@@ -141,6 +179,16 @@ def damage(bench: Bench, path: Path) -> None:
             data = bytearray(path.read_bytes())
             data[bench.dice.randrange(size)] ^= 1 << bench.dice.randrange(8)
             path.write_bytes(data)
+
+
+def set_clock(bench: Bench) -> None:
+    """The clock jumps, by years or by minutes, forward or back, under running servers and for later ones."""
+    bench.clock.write_text(str(bench.dice.choice([-4000.0, -400.0, -0.01, 0.0, 0.01, 15.0, 400.0])))
+
+
+def set_clock_and_restart(bench: Bench) -> None:
+    set_clock(bench)
+    bench.watcher.client.restart_server()
 
 
 def damage_journal(bench: Bench) -> None:
@@ -215,12 +263,17 @@ FAULTS: tuple[Callable[[Bench], None], ...] = (
     kill_worker_twice,
     crash_worker,
     stop_worker,
+    silence_worker,
+    starve_worker,
     kill_server,
     end_server_politely,
     stop_server,
+    starve_server,
     kill_all,
     replace_client,
     restart_server,
+    set_clock,
+    set_clock_and_restart,
     damage_journal,
     damage_journal_and_kill,
     damage_connection,
@@ -312,6 +365,20 @@ def small_disk(folder: Path) -> Iterator[tuple[Path, bool]]:
             subprocess.run(["umount", "-l", str(place)], capture_output=True, check=False)
 
 
+@contextlib.contextmanager
+def movable_clock(folder: Path) -> Iterator[None]:
+    """Processes that are started meanwhile have the clock of the file ``clock``."""
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(CLOCK)
+    before = dict(os.environ)
+    os.environ |= {"PYTHONPATH": str(folder / "site"), "ORBIT_TEXTURE_CLOCK": str(folder / "clock")}
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def run_faults(folder: Path, count: int, seed: int) -> tuple[collections.Counter, list[str]]:
     """Tries ``count`` faults, each kind as often as any other, in random order, and prints at once what goes
     wrong.
@@ -323,11 +390,11 @@ def run_faults(folder: Path, count: int, seed: int) -> tuple[collections.Counter
         how often each kind was tried, and all that went wrong.
     """
     dice, tried, wrong = random.Random(seed), collections.Counter(), []
-    with small_disk(folder) as (place, is_small):
+    with small_disk(folder) as (place, is_small), movable_clock(folder):
         kinds = [fault for fault in FAULTS if is_small or fault not in DISK_FAULTS]
         faults = (kinds * (count // len(kinds) + 1))[: max(count, 0)]
         dice.shuffle(faults)
-        bench = Bench(place / "run", dice, is_small)
+        bench = Bench(place / "run", dice, folder / "clock")
         try:
             wrong += check_next_job(bench)
             for fault in faults:

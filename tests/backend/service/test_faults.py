@@ -19,7 +19,6 @@ from backend import store
 from backend.api import wire
 from backend.api.job import MAPS, Result
 from backend.mesh.tiles import MAX_TILES
-from backend.service import supervisor
 from backend.service.jobs import Jobs
 from backend.service.server import Server as ServerInProcess
 from backend.service.supervisor import Supervisor
@@ -149,12 +148,12 @@ def test_a_worker_that_sends_nonsense_is_replaced_and_its_job_fails(watcher, lin
 
 
 @contextlib.contextmanager
-def serve_in_thread(run):
+def serve_in_thread(run, silence_seconds: float = 600.0):
     """A server in a thread of this process, with a real worker."""
     servers = []
 
     def serve():
-        servers.append(ServerInProcess(run, 60.0, SCRIPTED[1]))
+        servers.append(ServerInProcess(run, 60.0, SCRIPTED[1], silence_seconds))
         servers[0].run()
 
     run.mkdir()
@@ -202,9 +201,8 @@ def test_an_unexpected_error_anywhere_in_the_loop_does_not_end_it(run, monkeypat
         ("paint=busy:4", False, "finished"),
     ],
 )
-def test_a_worker_that_says_and_does_nothing_is_replaced(watchers, run, monkeypatch, name, stop, state):
-    monkeypatch.setattr(supervisor, "SILENCE_SECONDS", 2.0)
-    with serve_in_thread(run):
+def test_a_worker_that_says_and_does_nothing_is_replaced(watchers, run, name, stop, state):
+    with serve_in_thread(run, silence_seconds=2.0):
         watcher = watchers()
         job_id = watcher.submit(name)
         watcher.until(job_id, "running", stage="paint")
