@@ -145,13 +145,17 @@ class Watcher:
         self.events = []
         self.client.start()
 
-    def submit(self, name: str = "quick", mesh=None, reference=None, job_id: str | None = None) -> str:
+    def submit(
+        self, name: str = "quick", mesh=None, reference=None, job_id: str | None = None, settings=None
+    ) -> str:
         """Submits a job and returns its id. Without a reference it gets a unique one, since stages that an
         equal job has finished before are not repeated."""
         job_id = job_id or new_id()
         reference = job_id.encode() if reference is None else reference
         self.client.submit(
-            JobRequest(job_id, name, lambda: mesh or triangle_soup(), reference, api.settings.Settings())
+            JobRequest(
+                job_id, name, lambda: mesh or triangle_soup(), reference, settings or api.settings.Settings()
+            )
         )
         return job_id
 

@@ -1,7 +1,8 @@
-"""``python -m tests.fuzz glb gif --minutes 20``: see :func:`main`."""
+"""``python -m tests.fuzz glb image --minutes 20``: see :func:`main`."""
 
 import argparse
 import importlib.util
+import json
 import os
 import sys
 import tempfile
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0, help="for each reader (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the inputs that end in another error")
+    parser.add_argument("--json", type=Path, help="file of the rows, which are added to those in it")
     parser.add_argument("--plain", action="store_true", help="without atheris, even if it is installed")
     options = parser.parse_args()
     with_atheris = importlib.util.find_spec("atheris") and not options.plain
@@ -33,7 +35,7 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     broken = 0
     for name in options.reader or targets:
-        finish = partial(report, name, options.keep)
+        finish = partial(report, name, options.keep, options.json)
         run = run_with_atheris if with_atheris else run_plain
         broken += run(targets[name], options.seed, 60 * options.minutes, finish)
     return int(broken > 0)
@@ -71,8 +73,8 @@ def run_with_atheris(reader: Reader, seed: int, seconds: float, finish: Callable
         return code != 0
 
 
-def report(name: str, keep: Path | None, tally: Tally) -> None:
-    """Prints a reader's row, and writes the inputs that ended in other errors."""
+def report(name: str, keep: Path | None, rows: Path | None, tally: Tally) -> None:
+    """Prints a reader's row, and writes it and the inputs that ended in other errors."""
     print(
         f"{name:<10} {tally.total:>9,} inputs {tally.read:>9,} read {tally.refused:>9,} refused "
         f"{len(tally.broken):>4} broken, slowest {tally.slowest:.1f} s",
@@ -83,6 +85,15 @@ def report(name: str, keep: Path | None, tally: Tally) -> None:
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
             (keep / f"{name}_{index}").write_bytes(data)
+    if rows:
+        known = json.loads(rows.read_text()) if rows.exists() else {}
+        row = {
+            "read": tally.read,
+            "refused": tally.refused,
+            "broken": list(tally.broken),
+            "slowest": tally.slowest,
+        }
+        rows.write_text(json.dumps(known | {name: row}))
 
 
 if __name__ == "__main__":

@@ -56,11 +56,9 @@ WORDS = {
 def targets() -> dict[str, Reader]:
     """What is fuzzed, by name."""
     images, meshes = make_images(), make_meshes()
-    every_image = [image for whole in images.values() for image in whole]
     read = {
-        **{kind: (whole, read_image) for kind, whole in images.items()},
-        "image": (every_image, read_image),
-        "mask": (every_image, read_mask),
+        "image": (images, read_image),
+        "mask": (images, read_mask),
         **{kind: (whole, _read_file(f"file.{kind}", _read_mesh)) for kind, whole in meshes.items()},
         "textured": (meshes["glb"], _read_file("file.glb", read_textured)),
         "message": (make_messages(), read_message),
@@ -79,8 +77,8 @@ def targets() -> dict[str, Reader]:
 # Inputs without mistakes, written by the libraries that others use, or by ourselves what only we write.
 
 
-def make_images() -> dict[str, list[bytes]]:
-    """Image files by format."""
+def make_images() -> list[bytes]:
+    """Image files of every format that can be a reference."""
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
     color = Image.fromarray(pixels[..., :3])
     frames = [Image.fromarray(pixels[::step, :, :3]) for step in (1, -1)]
@@ -95,9 +93,7 @@ def make_images() -> dict[str, list[bytes]]:
         "webp": [(Image.fromarray(pixels), {"lossless": True}), (frames[0], many)],
         "bmp": [(color, {})],
     }
-    return {
-        kind: [_save_image(image, kind, how) for image, how in how_saved] for kind, how_saved in saved.items()
-    }
+    return [_save_image(image, kind, how) for kind, images in saved.items() for image, how in images]
 
 
 def _save_image(image: Image.Image, kind: str, how: dict) -> bytes:

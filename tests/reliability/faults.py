@@ -1,13 +1,10 @@
 """Faults in the real service, at random moments; after each one, is anything lost or left behind?
 
-    python -m tests.reliability.faults --faults 500 --seed 1
-
-prints a table. After each fault every job must end in a result or in one sentence, the next job must work
+After each fault every job must end in a result or in one sentence, the next job must work
 with nobody's help, and nothing may be left behind. The stages are scripted (``tests/pipelines/scripted.py``);
 server, worker, client, sockets and files are real. What needs a small disk is tried where one can be mounted.
 """
 
-import argparse
 import collections
 import contextlib
 import os
@@ -16,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -53,24 +49,26 @@ class Bench:
 
     Attributes:
         run: the run directory.
+        jobs: the jobs that were sent before the fault.
         clock: a file whose number shifts the clock of servers and workers, in days.
     """
 
     run: Path
     dice: random.Random
     clock: Path
+    jobs: list[str] = field(default_factory=list)
     watcher: Watcher = field(init=False)
 
     def __post_init__(self):
         self.watcher = Watcher(self.run, *OPTIONS)
 
     def replace_client(self) -> None:
-        """A client ends, as Blender does, and another one asks for its jobs."""
-        jobs = {event.job for event in self.watcher.events if not event.state.final}
+        """A client ends, as Blender does, maybe before it has sent the jobs; another one asks for them."""
         self.watcher.close()
         events, self.watcher = self.watcher.events, Watcher(self.run, *OPTIONS)
         self.watcher.events = events
-        self.watcher.client.follow(jobs)
+        ended = {event.job for event in events if event.state.final}
+        self.watcher.client.follow(job_id for job_id in self.jobs if job_id not in ended)
 
     def server(self) -> psutil.Process | None:
         with contextlib.suppress(psutil.Error):
@@ -297,7 +295,8 @@ def try_fault(bench: Bench, fault: Callable[[Bench], None]) -> list[str]:
         sentences about jobs that were lost, a next job that failed, and what was left behind.
     """
     watcher, dice = bench.watcher, bench.dice
-    jobs = [watcher.submit(" ".join(f"{stage}=sleep:0.05" for stage in STAGES)) for _ in range(3)]
+    script = " ".join(f"{stage}=sleep:0.05" for stage in STAGES)
+    bench.jobs = jobs = [watcher.submit(script) for _ in range(3)]
     with contextlib.suppress(AssertionError):
         moment = dice.randrange(len(STAGES) + 3)
         if moment < len(STAGES):
@@ -407,22 +406,3 @@ def run_faults(folder: Path, count: int, seed: int) -> tuple[collections.Counter
             bench.watcher.close()
             end_server(bench.run)
     return tried, wrong
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Try faults in the service.")
-    parser.add_argument("--faults", type=int, default=500, help="how many (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of their order and moments (%(default)s)")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.monotonic()
-        tried, wrong = run_faults(Path(folder), options.faults, options.seed)
-    print("\n| fault | tried |\n|---|---|")
-    for name, count in sorted(tried.items()):
-        print(f"| {name.replace('_', ' ')} | {count} |")
-    print(f"| **all** | {sum(tried.values())} in {time.monotonic() - begun:.0f} s; {len(wrong)} went wrong |")
-    return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""A seeded short run of the fault harness; the long one is ``python -m tests.reliability.faults``."""
+"""A seeded short run of the fault harness; the long one is ``python -m tests.reliability faults``."""
 
 import os
 
