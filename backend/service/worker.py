@@ -14,8 +14,10 @@ When its input ends, it exits at once.
 
 import base64
 import contextlib
+import ctypes
 import errno
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -80,6 +82,7 @@ class Worker:
         while True:
             request = self._requests.get()
             self._run_job(run, request["run"], Path(request["folder"]))
+            _release_memory()
 
     def _read_requests(self) -> None:
         for line in sys.stdin:
@@ -186,12 +189,19 @@ def to_orbit_error(error: Exception, stage: str) -> OrbitError:
     )
 
 
+def _release_memory() -> None:
+    """Gives what a job has freed back to the system. glibc keeps it where anything that is still used lies
+    behind it: after a draft 0.9 GB, after ten of them 2 GB."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # musl has no such function, and keeps less
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def _die_with_parent() -> None:
     """Makes Linux kill this process when the server dies, even while native code blocks the reading
     thread."""
     if sys.platform == "linux":
-        import ctypes
-
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 

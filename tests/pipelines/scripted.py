@@ -10,6 +10,7 @@ The script is a list of words ``stage=action``; a stage without an action takes 
 - ``wait`` waits until the test creates the file ``STAGE.go`` in the job's folder, and reports progress;
 - ``children`` starts a process and waits for it;
 - ``doubt`` finds the view doubtful, and stops if the job's settings say so;
+- ``hoard:N`` takes N MiB, frees them, and keeps a little that lies behind them;
 - ``show:N`` sends a preview of N images;
 - ``crash:SIGNAL``, ``exit``, ``error``, ``invalid``, ``memory`` and ``full`` (disk) fail in different ways;
 - ``chatter`` prints to standard output; ``babble:TEXT`` sends the server a line that is no event.
@@ -42,6 +43,8 @@ from backend.api.job import MAPS, Job, Result
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine")
 
 DOUBT = "The view is a test."
+
+_kept: list[bytearray] = []
 
 
 def run(job: Job, folder: Path, progress, show_preview) -> Result:
@@ -157,6 +160,9 @@ def _perform(action: str, argument: str, progress, show_preview, folder: Path, s
         raise InvalidMesh("This mesh is a test.")
     elif action == "memory":
         np.empty(2**50, np.uint8)
+    elif action == "hoard":
+        blocks = [bytearray(b"x" * 2**16) for _ in range(16 * int(argument))]
+        _kept.append(blocks[-1])
     elif action == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "paint.npy"))
     elif action == "show":

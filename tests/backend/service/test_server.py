@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -131,6 +132,15 @@ def test_a_job_that_fails_reports_why_and_the_next_job_works(watcher, action, co
     assert (event.state, event.error.code) == ("failed", code)
     assert words in event.error.message
     assert watcher.final(watcher.submit()).state == "finished"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how glibc keeps memory")
+def test_an_idle_worker_gives_back_what_a_job_has_used(watcher):
+    assert watcher.final(watcher.submit()).state == "finished"
+    worker = psutil.Process(watcher.worker_pid())
+    before = worker.memory_info().rss
+    assert watcher.final(watcher.submit("paint=hoard:300")).state == "finished"
+    wait_for(lambda: worker.memory_info().rss < before + 50 * 2**20, 10.0)
 
 
 def test_an_unexpected_error_leaves_its_traceback_in_the_log(watcher):
