@@ -19,6 +19,9 @@ PATIENCE_SECONDS = 120.0
 """Time limit for everything that should happen. Only a failing test waits that long, however loaded the
 machine is."""
 
+NO_JOBS = {"jobs": [], "more": False}
+"""The body of the answer to ``list`` of a server without jobs."""
+
 SCRIPTED = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "15")
 
 

@@ -74,6 +74,7 @@ class ClientThread(threading.Thread):
         self._finished: list[str] = []
         self._fetching: str | None = None
         self._unsent: list[tuple[str, dict]] = []
+        self._listed: list[JobEvent] = []
         self._follow_all = False
 
     @property
@@ -259,7 +260,10 @@ class ClientThread(threading.Thread):
         elif message.type == "event":
             self._on_event(JobEvent.from_dict(body))
         elif message.type == "jobs":
-            self._on_job_list([JobEvent.from_dict(event) for event in body["jobs"]])
+            self._listed += map(JobEvent.from_dict, body["jobs"])
+            if not body["more"]:
+                listed, self._listed = self._listed, []
+                self._on_job_list(listed)
         elif message.type == "preview" and (job := self._jobs.get(body["job"])) and job.last_event:
             self._emit(replace(job.last_event, preview=message.arrays["pictures"]))
         elif message.type == "result" and body["job"] in self._jobs:
@@ -277,6 +281,7 @@ class ClientThread(threading.Thread):
     def _on_welcome(self) -> None:
         """Sends a server that has just accepted us what it missed, and asks for the state of the jobs."""
         self._dead_connection = None
+        self._listed = []
         self._server.on_answer()
         for job in self._jobs.values():
             if job.frames:

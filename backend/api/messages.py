@@ -7,7 +7,7 @@ import re
 
 from .errors import ProtocolError
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Protocol version, raised whenever the meaning of a message changes. Client and server must have the
 same."""
 
@@ -42,7 +42,7 @@ FROM_SERVER = {
     },
     "preview": {"job": str},
     "result": {"job": str, "report": dict},
-    "jobs": {"jobs": list},
+    "jobs": {"jobs": list, "more": bool},
     "facts": {
         "version": str,
         "pid": int,

@@ -41,6 +41,9 @@ _TICK_SECONDS = 1.0
 _CHECK_SECONDS = 1.0
 """Interval at which the connection file is checked."""
 
+_LIST_PAGE = 150
+"""Jobs per message of a list: as many as fit into a frame if the errors of all are as long as they may be."""
+
 _TRUNCATE_SECONDS = 60.0
 """Interval at which the log files are checked."""
 
@@ -280,7 +283,10 @@ class Server:
         )
 
     def _send_jobs(self, client: bytes) -> None:
-        self._send(client, "jobs", {"jobs": [event.to_dict() for event in self._jobs.events()]})
+        events = [event.to_dict() for event in self._jobs.events()]
+        for first in range(0, max(len(events), 1), _LIST_PAGE):
+            end = first + _LIST_PAGE
+            self._send(client, "jobs", {"jobs": events[first:end], "more": end < len(events)})
 
     def _publish(self, event: JobEvent) -> None:
         self._send_to_all(wire.pack("event", event.to_dict()))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import zmq
 
-from tests.servers import PATIENCE_SECONDS, Peer, Server, api, new_id
+from tests.servers import NO_JOBS, PATIENCE_SECONDS, Peer, Server, api, new_id
 
 BROWSER = (
     "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://example.com\r\nContent-Type: "
@@ -193,7 +193,7 @@ def test_any_message_of_another_protocol_is_answered_with_a_version_mismatch(ser
 def test_a_message_against_the_protocol_is_refused_and_changes_nothing(peer, frames):
     peer.say_frames(frames)
     assert peer.hear("error").body["code"] in ("protocol", "version_mismatch")
-    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+    assert peer.ask("list", answer="jobs").body == NO_JOBS
 
 
 def raw_header(message_type, body, arrays=()) -> bytes:
@@ -236,7 +236,7 @@ def test_no_message_of_a_client_with_the_key_stops_the_loop(server, peer, messag
     begun = time.monotonic()
     assert peer.ask("ping", answer="pong")
     assert time.monotonic() - begun < 2.0
-    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+    assert peer.ask("list", answer="jobs").body == NO_JOBS
     assert server.process.poll() is None
 
 
@@ -313,7 +313,7 @@ def test_a_job_with_invalid_content_fails_with_its_error_and_leaves_nothing(
     )
     event = peer.hear("event").body
     assert (event["job"], event["state"], event["error"]["code"]) == (job_id, "failed", code)
-    assert peer.ask("list", answer="jobs").body == {"jobs": []}
+    assert peer.ask("list", answer="jobs").body == NO_JOBS
     assert not (server.run_directory / "jobs" / job_id).exists()
 
 

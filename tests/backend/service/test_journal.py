@@ -11,7 +11,7 @@ import pytest
 from backend.api.errors import InvalidMesh, StorageError
 from backend.api.events import State
 from backend.service.journal import JOURNAL_FILE, Journal, JournalInUse
-from tests.servers import Peer, Server, new_id, server_pid, wait_for
+from tests.servers import NO_JOBS, Peer, Server, new_id, server_pid, wait_for
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
@@ -216,5 +216,5 @@ def test_a_discarded_job_does_not_come_back_without_the_journal(watchers, run):
     LOSSES["everything is lost"](run)
     server = Server(run)
     with contextlib.closing(Peer(server.connection())) as peer:
-        assert peer.ask("list", answer="jobs").body == {"jobs": []}
+        assert peer.ask("list", answer="jobs").body == NO_JOBS
     server.kill()

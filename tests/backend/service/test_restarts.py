@@ -12,6 +12,9 @@ import psutil
 import pytest
 
 from backend.api import paths
+from backend.api.errors import MAX_MESSAGE, OrbitError
+from backend.api.events import State
+from backend.service.journal import JOURNAL_FILE, Entry, Journal
 from tests.pipelines.scripted import STAGES
 from tests.servers import (
     PATIENCE_SECONDS,
@@ -273,3 +276,19 @@ def test_what_is_left_of_jobs_never_received_and_of_discarded_ones_is_deleted(ru
     server.connection()
     wait_for(lambda: not received_in_part.exists() and not discarded.exists())
     server.kill()
+
+
+def test_any_number_of_jobs_with_the_longest_errors_is_listed(watchers, run):
+    run.mkdir()
+    error = OrbitError("é" * MAX_MESSAGE)
+    entries = [
+        Entry(new_id(), "Suzanne", State.FAILED, error=error, order=float(number)) for number in range(500)
+    ]
+    for entry in entries:
+        (run / "jobs" / entry.job_id / "job").mkdir(parents=True)
+    with contextlib.closing(Journal(run / JOURNAL_FILE)) as journal:
+        journal._write(*entries)
+    watcher = watchers()
+    watcher.client.follow()
+    for entry in entries:
+        assert watcher.final(entry.job_id).error.message == error.message
