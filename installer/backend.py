@@ -105,7 +105,7 @@ def find_state() -> str:
     stamp = read_stamp(folder)
     if not folder.exists():
         return "absent"
-    if "complete" not in stamp:
+    if not {"complete", "variant"} <= set(stamp):
         return "unfinished"
     plan = _plan("auto", stamp["variant"])
     return "complete" if _is_complete(stamp, plan) else "outdated"

@@ -1,6 +1,7 @@
 """Private Python environments: creates them, completes an interrupted installation, or recreates them if that
 is not possible."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -143,10 +144,11 @@ def fingerprint(steps: Sequence[Step]) -> str:
 
 def read_stamp(folder: Path) -> dict:
     """The stamp of an environment; {} if there is none. It contains ``complete`` only after all steps."""
-    try:
-        return json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        if isinstance(stamp, dict):
+            return stamp
+    return {}
 
 
 def find_pip_advice(output: str) -> str:

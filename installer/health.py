@@ -52,7 +52,7 @@ def _environment() -> Iterator[Finding]:
     if state in details:
         yield Finding("backend", PROBLEM, details[state], "python3 install.py backend")
     else:
-        yield Finding("backend", OK, f"{folder} ({read_stamp(folder)['variant']})")
+        yield Finding("backend", OK, f"{folder} ({read_stamp(folder).get('variant', 'incomplete')})")
         yield from _backend_findings()
 
 

@@ -1,5 +1,6 @@
 """Runs a manifest of jobs over many .blend files, see docs/batch.md. A second run skips what is done."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -122,9 +123,7 @@ def report_rows(jobs: list[BatchJob]) -> list[Row]:
         if job.output.is_file():
             bpy.ops.wm.open_mainfile(filepath=str(job.output), load_ui=False)
             found += contact_sheet.collect_rows(mesh_io.mesh_objects(bpy.context.scene.objects))
-        outcomes = (
-            json.loads(job.report.read_text(encoding="utf-8"))["objects"] if job.report.is_file() else {}
-        )
+        outcomes = load_report(job.report).get("objects", {})
         found += [
             contact_sheet.failure_row(name, job.output.name, outcome["error"]["message"])
             for name, outcome in outcomes.items()
@@ -232,13 +231,20 @@ def _hash_file(file: Path) -> str:
 def _read_report(job: BatchJob, key: str) -> tuple[dict[str, dict], bool]:
     """``(outcomes by object, complete)`` of an earlier run with the same inputs: ``complete`` if it was not
     interrupted. Empty if there was no such run or its output is gone."""
-    if not job.report.is_file() or not job.output.is_file():
-        return {}, False
-    try:
-        report = json.loads(job.report.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}, False
+    report = load_report(job.report) if job.output.is_file() else {}
     return (report["objects"], report["complete"]) if report.get("key") == key else ({}, False)
+
+
+def load_report(file: Path) -> dict:
+    """The report of an earlier run of a job; empty if there is none, or it is damaged."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        report = json.loads(file.read_text(encoding="utf-8"))
+        errors = [outcome["error"] for outcome in report["objects"].values()]
+        if isinstance(report["complete"], bool) and all(
+            error is None or isinstance(error["message"], str) for error in errors
+        ):
+            return report
+    return {}
 
 
 def _write_report(job: BatchJob, key: str, outcomes: dict[str, dict], complete: bool) -> None:

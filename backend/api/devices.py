@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from . import paths
@@ -50,10 +50,15 @@ def save_devices(devices: list[Device]) -> None:
 
 def load_devices() -> list[Device]:
     """The devices that the doctor found last, the processor first; empty if it never ran."""
-    try:
-        return [Device(**entry) for entry in json.loads(_file().read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
-        return []
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        devices = [Device(**entry) for entry in json.loads(_file().read_text(encoding="utf-8"))]
+        if all(
+            isinstance(getattr(device, field.name), field.type)
+            for device in devices
+            for field in fields(Device)
+        ):
+            return devices
+    return []
 
 
 def _file() -> Path:

@@ -88,6 +88,7 @@ def report(name: str, keep: Path | None, rows: Path | None, tally: Tally) -> Non
     if rows:
         known = json.loads(rows.read_text()) if rows.exists() else {}
         row = {
+            "total": tally.total,
             "read": tally.read,
             "refused": tally.refused,
             "broken": list(tally.broken),

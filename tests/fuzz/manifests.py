@@ -1,9 +1,10 @@
-"""What the add-on reads: batch manifests. Runs inside bpy, see ``tests/blender/conftest.py``."""
+"""What the add-on reads: batch manifests and the reports of batches. Runs inside bpy, see
+``tests/blender/conftest.py``."""
 
 import tempfile
 from pathlib import Path
 
-from bl_ext.user_default.orbit_texture.addon.headless.batch import BatchJob, read_manifest
+from bl_ext.user_default.orbit_texture.addon.headless.batch import BatchJob, load_report, read_manifest
 from bl_ext.user_default.orbit_texture.backend.api.errors import OrbitError
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
@@ -30,6 +31,8 @@ own_references = true
 texture_size = 2048
 """
 
+REPORT = b"""{"key": "0", "blend": "a.blend", "complete": true, "objects": {"Hat": {"error": null}}}"""
+
 WORDS = (b"[", b"]", b"{", b"}", b"=", b'"', b"'", b"true", b"1979-05-27", b"'''", b"[[job]]\n", b"nan")
 WORDS += tuple(f"{name} = ".encode() for name in ("objects", "images", "masks", "folder", "rule", "mask"))
 
@@ -45,7 +48,18 @@ def targets() -> dict[str, Reader]:
         for job in read_manifest(path):
             check_job(job)
 
-    return {"manifest": Reader([MANIFEST], read, OrbitError, WORDS)}
+    def read_earlier_report(data: bytes) -> bool:
+        report_file.write_bytes(data)
+        folder.name  # noqa: B018 (as above)
+        report = load_report(report_file)
+        assert all(outcome["error"] is None for outcome in report.get("objects", {}).values())
+        return bool(report)
+
+    report_file = path.with_name("report.json")
+    return {
+        "manifest": Reader([MANIFEST], read, OrbitError, WORDS),
+        "report": Reader([REPORT], read_earlier_report, OrbitError, (b"null", b"[]", b"{}", b"1")),
+    }
 
 
 def check_job(job: BatchJob) -> None:

@@ -28,7 +28,7 @@ with instrument:
     from backend import records, stages, store
     from backend.api import wire
     from backend.api.connection import Connection
-    from backend.api.devices import Device
+    from backend.api.devices import Device, load_devices
     from backend.api.errors import OrbitError
     from backend.api.events import JobEvent, State
     from backend.api.job import Job, MeshData, Result
@@ -68,9 +68,10 @@ def targets() -> dict[str, Reader]:
         "result": (make_results(), read_result),
         "journal": (make_journals(), _read_file(JOURNAL_FILE, _read_journal)),
         "connection": (make_connections(), _read_file("connection.json", _read_connection)),
+        "devices": (make_devices(), _read_file("devices.json", _read_devices)),
     }
-    kept = dict.fromkeys(("record", "job", "result", "journal", "connection"), WORDS["kept"])
-    words = WORDS | kept
+    kept = ("record", "job", "result", "journal", "connection", "devices")
+    words = WORDS | dict.fromkeys(kept, WORDS["kept"])
     return {name: Reader(*how, OrbitError, words.get(name, ())) for name, how in read.items()}
 
 
@@ -212,6 +213,12 @@ def make_connections() -> list[bytes]:
         return [(Path(folder) / "connection.json").read_bytes()]
 
 
+def make_devices() -> list[bytes]:
+    """The list of a computer's devices."""
+    found = [Device("cpu", "", 1, 2, 8), Device("cuda:0", "A card", 1, 2)]
+    return [json.dumps([device.to_dict() for device in found]).encode()]
+
+
 def _join_frames(frames: list[bytes]) -> bytes:
     return b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
 
@@ -301,6 +308,20 @@ def _read_journal(path: Path) -> bool:
     for file in path.parent.iterdir():
         os.unlink(file)
     return whole
+
+
+def _read_devices(path: Path) -> bool:
+    before = os.environ.get("ORBIT_TEXTURE_HOME")
+    os.environ["ORBIT_TEXTURE_HOME"] = str(path.parent)
+    try:
+        found = load_devices()
+    finally:
+        if before is None:
+            del os.environ["ORBIT_TEXTURE_HOME"]
+        else:
+            os.environ["ORBIT_TEXTURE_HOME"] = before
+    assert all(isinstance(device.title, str) and device.free < 1e300 for device in found)
+    return bool(found)
 
 
 def _read_connection(path: Path) -> bool:

@@ -42,22 +42,26 @@ class Reader:
 
 @dataclass
 class Tally:
-    """What became of a reader's inputs."""
+    """What became of a reader's inputs.
 
+    Attributes:
+        total: how many there were.
+        read, refused: how many of them were read, and refused as they should be.
+        broken: an input for each other error, by what that says.
+        slowest: processor seconds.
+    """
+
+    total: int = 0
     read: int = 0
     refused: int = 0
     broken: dict[str, bytes] = field(default_factory=dict)
     slowest: float = 0.0
 
-    @property
-    def total(self) -> int:
-        """How many inputs there were."""
-        return self.read + self.refused + len(self.broken)
-
 
 def try_input(reader: Reader, data: bytes, tally: Tally) -> None:
     """Reads one input and notes what became of it."""
     began = time.process_time()
+    tally.total += 1
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")

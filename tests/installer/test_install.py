@@ -133,6 +133,12 @@ def test_an_interrupted_installation_is_completed(environment, tmp_path, capsys)
     assert "Finishing" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", ["", "[]", "3", "null", '"complete"', "[" * 100_000, "\0", "{"])
+def test_a_damaged_stamp_is_as_good_as_none(tmp_path, content):
+    (tmp_path / STAMP).write_text(content, encoding="utf-8")
+    assert read_stamp(tmp_path) == {}
+
+
 def test_an_environment_without_its_python_is_recreated(environment, tmp_path):
     interpreter = paths.environment_python(environment)
     interpreter.unlink()

@@ -129,7 +129,7 @@ def make_table(results: dict) -> str:
         lines += ["| reader | inputs | read | refused in a sentence | any other error | slowest |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [
-            f"| {name} | {tally['read'] + tally['refused'] + len(tally['broken']):,} | {tally['read']:,} "
+            f"| {name} | {tally['total']:,} | {tally['read']:,} "
             f"| {tally['refused']:,} | {len(tally['broken'])} | {tally['slowest']:.1f} s |"
             for name, tally in part["readers"].items()
         ]

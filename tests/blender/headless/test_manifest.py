@@ -57,8 +57,9 @@ def test_any_value_of_any_key_is_taken_or_explained(tmp_path):
                     assert job.objects is None or all(len(name) != 1 for name in job.objects), text
 
 
-def test_a_manifest_with_mistakes_is_read_or_refused_in_a_sentence():
-    tally = fuzz(targets()["manifest"], seed=0, count=300)
+@pytest.mark.parametrize("reader", ["manifest", "report"])
+def test_a_file_with_mistakes_is_read_or_refused_in_a_sentence(reader):
+    tally = fuzz(targets()[reader], seed=0, count=300)
     assert not tally.broken
     assert tally.read
     assert tally.refused
