@@ -245,6 +245,10 @@ BIREFNET = WeightsSpec(
     peak=400_000_000,
 )
 
+ISNET_FOLDER = "isnet"
+"""Name of the folder of the matting model ISNet, which a user may make. It is no download of ours: its
+authors give the weights no licence, and the pictures that it was trained on are not for commercial use."""
+
 MODELS = {spec.name: spec for spec in (ORBITPAINTER, TRELLIS2, BIREFNET)}
 """All models that can be downloaded, by name."""
 
@@ -254,6 +258,17 @@ def find_weights(spec: WeightsSpec) -> Path | None:
     complete."""
     folder = paths.models() / spec.name
     return folder if folder.is_dir() else None
+
+
+def find_matting() -> Path | None:
+    """The folder of the matting model to use, BiRefNet's, else ISNet's; None if there is neither."""
+    folders = (paths.models() / name for name in (BIREFNET.name, ISNET_FOLDER))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def list_mask_models() -> list[str]:
+    """The names, among the models' folders, of those on this computer that propose masks of the object."""
+    return [folder.name for folder in (find_matting(),) if folder]
 
 
 def format_size(size: float) -> str:

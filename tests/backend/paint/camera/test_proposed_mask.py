@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend import pipeline, store
+from backend.api.weights import find_matting
 from backend.paint.camera.outline import intersection_over_union
 from backend.paint.camera.registration import Registration, register_reference
 from backend.paint.camera.view import angle_between
@@ -60,7 +61,7 @@ def overlap(registration: Registration, mask: np.ndarray) -> float:
 
 
 def test_a_proposed_mask_that_the_mesh_explains_is_taken(scene, tmp_path):
-    found = register(scene, write_model(tmp_path, **OBJECT))
+    found = register(scene, write_model(tmp_path / "birefnet", **OBJECT))
     assert overlap(found, scene[2]) > 0.98
     assert angle_between(30, 15, found.match.view) < 2
     assert not found.doubtful
@@ -70,22 +71,23 @@ def test_a_proposed_mask_that_the_mesh_explains_is_taken(scene, tmp_path):
 
 @pytest.mark.parametrize("graph", [GROUND, NOTHING, EVERYTHING])
 def test_a_proposed_mask_that_the_mesh_contradicts_changes_nothing(scene, plain, tmp_path, graph):
-    found = register(scene, write_model(tmp_path, **graph), (30.0, 15.0))
+    found = register(scene, write_model(tmp_path / "birefnet", **graph), (30.0, 15.0))
     np.testing.assert_array_equal(found.reference.alpha, plain.reference.alpha)
     assert found.candidates == plain.candidates
     assert found.reference.mask_notes == plain.reference.mask_notes
 
 
 def test_a_broken_model_is_a_note(scene, plain, tmp_path):
-    found = register(scene, write_model(tmp_path, data=b"no graph"), (30.0, 15.0))
+    found = register(scene, write_model(tmp_path / "birefnet", data=b"no graph"), (30.0, 15.0))
     np.testing.assert_array_equal(found.reference.alpha, plain.reference.alpha)
     [note] = set(found.reference.mask_notes) - set(plain.reference.mask_notes)
     assert note.startswith("The matting model was not used.")
 
 
-def test_a_job_uses_the_model_that_was_downloaded(scene, tmp_path, monkeypatch):
+def test_a_job_uses_the_model_that_is_there(scene, tmp_path, monkeypatch):
     monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path / "models"))
-    write_model(tmp_path / "models" / "birefnet", **OBJECT)
+    steep = {"weights": (0, 60, 0), "bias": 12, "activation": "Sigmoid", "side_outputs": ("side",)}
+    write_model(tmp_path / "models" / "isnet", **steep)
     check = replace(job(mesh_data(knot()), scene[1]), check_reference=True)
     (tmp_path / "job").mkdir()
     result = pipeline.run(check, tmp_path / "job", lambda *progress: None)
@@ -97,8 +99,17 @@ def test_a_downloaded_model_starts_a_job_over_unless_it_has_a_mask(scene, tmp_pa
     _, pixels, mask = scene
     without = job(mesh_data(knot()), pixels)
     masked = replace(without, mask=mask.astype(np.uint8) * 255)
-    before = [store.fingerprint(each) for each in (without, masked)]
-    write_model(tmp_path / "birefnet")
-    after = [store.fingerprint(each) for each in (without, masked)]
-    assert before[0] != after[0]
-    assert before[1] == after[1]
+    found = [(store.fingerprint(without), store.fingerprint(masked))]
+    for name in ("isnet", "birefnet"):
+        (tmp_path / name).mkdir()
+        found.append((store.fingerprint(without), store.fingerprint(masked)))
+    assert len({each for each, _ in found}) == 3
+    assert len({each for _, each in found}) == 1
+
+
+def test_birefnet_is_preferred_to_isnet(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    assert find_matting() is None
+    for name in ("isnet", "birefnet"):
+        (tmp_path / name).mkdir()
+        assert find_matting() == tmp_path / name
