@@ -9,7 +9,7 @@ from . import records
 from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
-from .api.weights import find_matting
+from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
 from .device import find_device
@@ -197,6 +197,7 @@ class JobRun:
             progress,
             needs_view=settings.painter == "draft",
             matting=find_matting(),
+            segmentation=find_weights(SEGMENTATION),
         )
 
     def _load_registration(self, arrays: records.Arrays) -> Registration:

@@ -177,6 +177,16 @@ ORBITPAINTER = WeightsSpec(
     peak=90_000_000_000,
 )
 
+SEGMENTATION = WeightsSpec(
+    "orbitpainter/segmentation",
+    "Segment Anything",
+    "object masks",
+    {"model.safetensors": _files_of(SAM, "model"), "config.json": _files_of(SAM, "config")},
+    installed_size=375_000_000,
+    peak=750_000_000,
+)
+"""The same as a part of OrbitPainter's folder: no download of its own, but all painters use it."""
+
 _MIT = "MIT: free for any use, also commercial; who passes it on keeps the notice."
 
 TRELLIS2_FILES = Source(
@@ -268,7 +278,8 @@ def find_matting() -> Path | None:
 
 def list_mask_models() -> list[str]:
     """The names, among the models' folders, of those on this computer that propose masks of the object."""
-    return [folder.name for folder in (find_matting(),) if folder]
+    found = [find_matting(), find_weights(SEGMENTATION)]
+    return [folder.relative_to(paths.models()).as_posix() for folder in found if folder]
 
 
 def format_size(size: float) -> str:

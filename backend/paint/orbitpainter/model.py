@@ -14,12 +14,12 @@ from ...api.weights import ORBITPAINTER
 from ...tensors import Tensors
 from ..camera.outline import intersection_over_union
 from ..reference import Reference
+from ..segmentation import load_segmentation, segment_object
 from . import distilled_lora
 from .device_placement import prepare_for_device
 from .memory_plan import MEMORY_PROFILES, MemoryProfile
 from .network import load_network
 from .sampler import EXPERT_NAMES, Prompts, SamplingConfig
-from .segmentation import load_segmentation, segment_object
 
 CARD_FILE = "model.json"
 """The model card in a painter's folder, which also has a folder for each expert, ``vae``, and perhaps the
