@@ -144,7 +144,7 @@ FOUR_STEPS = Source(
 SAM = Source(
     "facebook/sam-vit-base", {"config.json": 6_570, "model.safetensors": 375_000_000}, "apache-2.0", _APACHE
 )
-"""Segment Anything, which finds the object in a reference without alpha."""
+"""Segment Anything, which proposes a mask for a reference without alpha."""
 
 NEGATIVE_PROMPT = Source(
     "Wan-Video/Wan2.2",
@@ -257,7 +257,7 @@ BIREFNET = WeightsSpec(
 
 ISNET_FOLDER = "isnet"
 """Name of the folder of the matting model ISNet, which a user may make. It is no download of ours: its
-authors give the weights no licence, and the pictures that it was trained on are not for commercial use."""
+authors give the weights no licence, and the dataset that they train it on is not for commercial use."""
 
 MODELS = {spec.name: spec for spec in (ORBITPAINTER, TRELLIS2, BIREFNET)}
 """All models that can be downloaded, by name."""
