@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from .api.devices import Device
-from .api.errors import InvalidSettings
+from .api.errors import InvalidSettings, OutOfMemory
+from .api.weights import format_size
 
 if TYPE_CHECKING:
     import torch
@@ -68,3 +69,13 @@ def query_cpu() -> Device:
     """The CPU and how full the computer's own memory is now."""
     memory = psutil.virtual_memory()
     return Device("cpu", "", memory.total - memory.available, memory.total, os.cpu_count() or 1)
+
+
+def check_memory(needed: float, gain: str) -> None:
+    """Raises :class:`OutOfMemory` if fewer bytes than ``needed`` are free; ``gain`` says what for others
+    should be closed."""
+    if (free := psutil.virtual_memory().available) < needed:
+        raise OutOfMemory(
+            f"It takes {format_size(needed)} of memory, and {format_size(free)} are free. Close other "
+            f"programs for {gain}."
+        )

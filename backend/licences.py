@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 
-from .api.weights import BIREFNET, ORBITPAINTER, TRELLIS2, WeightsSpec
+from .api.weights import BIREFNET, ORBITPAINTER, SEGMENTATION, TRELLIS2, WeightsSpec
 
 MODELS_OF = {
-    "draft": (BIREFNET,),
+    "draft": (BIREFNET, SEGMENTATION),
     "orbitpainter": (ORBITPAINTER, BIREFNET, TRELLIS2),
-    "trellis2": (TRELLIS2, BIREFNET),
+    "trellis2": (TRELLIS2, BIREFNET, SEGMENTATION),
 }
-"""By painter the models that it uses where they are installed: BiRefNet finds the object for all, TRELLIS.2
-refines."""
+"""By painter the models that it uses where they are installed: BiRefNet and Segment Anything, a part of
+OrbitPainter's, find the object for all, TRELLIS.2 refines."""
 
 _NON_COMMERCIAL = re.compile(
     r"non.?commercial|\bnc\b|-nc-|research.only|academic|evaluation|proprietary", re.IGNORECASE

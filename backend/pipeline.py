@@ -9,7 +9,7 @@ from . import records
 from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
-from .api.weights import BIREFNET, find_weights
+from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture
 from .bake.region import blend_region, decode_kept
 from .device import find_device
@@ -196,7 +196,8 @@ class JobRun:
             direction,
             progress,
             needs_view=settings.painter == "draft",
-            matting=find_weights(BIREFNET),
+            matting=find_matting(),
+            segmentation=find_weights(SEGMENTATION),
         )
 
     def _load_registration(self, arrays: records.Arrays) -> Registration:

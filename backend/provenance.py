@@ -14,7 +14,7 @@ from .api.errors import InvalidSettings
 from .api.job import Job
 from .api.paths import VERSION, models
 from .api.settings import Settings
-from .api.weights import BIREFNET, MODELS
+from .api.weights import list_mask_models
 
 MANIFEST_FILE = "manifest.json"
 """In a model's folder, the list of the files that it was made from, see :mod:`backend.weights.manifest`."""
@@ -95,8 +95,8 @@ def _models_of(job: Job) -> Iterable[str]:
     """Names of the installed models that may take part in a job."""
     names = [job.settings.painter] if job.settings.networks & {"paint"} else []
     names += ["trellis2"] if job.settings.refines else []
-    names += [BIREFNET.name] if job.mask is None else []
-    return [name for name in names if name in MODELS and (models() / name).is_dir()]
+    names += list_mask_models() if job.mask is None else []
+    return [name for name in names if (models() / name).is_dir()]
 
 
 def _list_files(folder: Path) -> list[str]:

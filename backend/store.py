@@ -25,7 +25,7 @@ import numpy as np
 from .api.errors import OrbitError, StorageError
 from .api.job import Job, Result
 from .api.paths import VERSION
-from .api.weights import BIREFNET, find_weights
+from .api.weights import list_mask_models
 
 PART = ".part"
 """What the name of a file or folder ends in that is still being written."""
@@ -151,9 +151,9 @@ def load_result(folder: Path) -> Result:
 
 def fingerprint(job: Job) -> str:
     """SHA-256 of everything that determines a job's result: its content, the relevant ones of its settings,
-    the version of the pipeline, and whether there is a matting model to find the object with."""
-    has_matting = job.mask is None and find_weights(BIREFNET) is not None
-    basis = [VERSION, job.settings.relevant(), has_matting]
+    the version of the pipeline, and which models there are to find the object with."""
+    mask_models = list_mask_models() if job.mask is None else []
+    basis = [VERSION, job.settings.relevant(), mask_models]
     digest = hashlib.sha256(json.dumps(basis, sort_keys=True).encode())
     for name, array in job.arrays().items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -1,4 +1,4 @@
-"""A matting model with one layer: real files and a real graph, whose logits are a weighted sum of the
+"""A matting model with one layer: real files and a real graph, whose answer is a weighted sum of the
 channels that it sees. The file is written field by field (ONNX is protocol buffers), so that tests need no
 package that onnxruntime does not."""
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.paint.matting import MODEL_FILE, MattingConfig
+from backend.api.weights import BIREFNET
+from backend.paint.matting import MATTING_MODELS
 
-SIZE = MattingConfig().size
+SIZE = MATTING_MODELS[BIREFNET.name].size
 
 ELEMENT_TYPES = {np.float32: 1, np.float16: 10, np.float64: 11}
 """ONNX's numbers of the types of elements."""
@@ -22,17 +23,21 @@ def make_graph(
     channels: int = 3,
     names: tuple[str, str] = ("input_image", "output_image"),
     kind: type = np.float32,
+    side_outputs: Sequence[str] = (),
+    activation: str = "Identity",
 ) -> bytes:
-    """An ONNX file whose logits are the sum of the normalised channels times ``weights``, plus ``bias``."""
+    """An ONNX file whose answer is the activation (ONNX's name) of the sum of the normalised channels times
+    ``weights``, plus ``bias``; the outputs ``side_outputs`` are the negative of the sum."""
     source, target = names
-    node = [_text(1, source), _text(1, "weights"), _text(1, "bias"), _text(2, target), _text(4, "Conv")]
     graph = [
-        _message(1, node),
+        _node("Conv", (source, "weights", "bias"), "sum"),
+        _node(activation, ("sum",), target),
+        *(_node("Neg", ("sum",), name) for name in side_outputs),
         _text(2, "matting"),
         _message(5, _tensor("weights", np.array(weights, kind).reshape(1, channels, 1, 1))),
         _message(5, _tensor("bias", np.array([bias], kind))),
         _message(11, _value(source, kind, (1, channels, size, size))),
-        _message(12, _value(target, kind, (1, 1, size, size))),
+        *(_message(12, _value(name, kind, (1, 1, size, size))) for name in (*side_outputs, target)),
     ]
     opset = [_text(1, ""), _number(2, 17)]
     return b"".join([_number(1, 8), _message(7, graph), _message(8, opset)])
@@ -62,6 +67,10 @@ def _message(field: int, parts: Sequence[bytes]) -> bytes:
     return _bytes(field, b"".join(parts))
 
 
+def _node(kind: str, sources: Sequence[str], target: str) -> bytes:
+    return _message(1, [*(_text(1, source) for source in sources), _text(2, target), _text(4, kind)])
+
+
 def _tensor(name: str, values: np.ndarray) -> list[bytes]:
     dims = [_number(1, size) for size in values.shape]
     return [*dims, _number(2, ELEMENT_TYPES[values.dtype.type]), _text(8, name), _bytes(9, values.tobytes())]
@@ -74,7 +83,8 @@ def _value(name: str, kind: type, shape: Sequence[int]) -> list[bytes]:
 
 
 def write_model(folder: Path, data: bytes | None = None, **options) -> Path:
-    """A folder with a model, from a file's bytes or :func:`make_graph`."""
+    """The folder of the model that it is named after, from a file's bytes or :func:`make_graph`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_FILE).write_bytes(make_graph(**options) if data is None else data)
+    file = MATTING_MODELS[folder.name].file
+    (folder / file).write_bytes(make_graph(**options) if data is None else data)
     return folder

@@ -144,7 +144,7 @@ FOUR_STEPS = Source(
 SAM = Source(
     "facebook/sam-vit-base", {"config.json": 6_570, "model.safetensors": 375_000_000}, "apache-2.0", _APACHE
 )
-"""Segment Anything, which finds the object in a reference without alpha."""
+"""Segment Anything, which proposes a mask for a reference without alpha."""
 
 NEGATIVE_PROMPT = Source(
     "Wan-Video/Wan2.2",
@@ -176,6 +176,16 @@ ORBITPAINTER = WeightsSpec(
     installed_size=59_000_000_000,
     peak=90_000_000_000,
 )
+
+SEGMENTATION = WeightsSpec(
+    "orbitpainter/segmentation",
+    "Segment Anything",
+    "object masks",
+    {"model.safetensors": _files_of(SAM, "model"), "config.json": _files_of(SAM, "config")},
+    installed_size=375_000_000,
+    peak=750_000_000,
+)
+"""The same as a part of OrbitPainter's folder: no download of its own, but all painters use it."""
 
 _MIT = "MIT: free for any use, also commercial; who passes it on keeps the notice."
 
@@ -245,6 +255,10 @@ BIREFNET = WeightsSpec(
     peak=400_000_000,
 )
 
+ISNET_FOLDER = "isnet"
+"""Name of the folder of the matting model ISNet, which a user may make. It is no download of ours: its
+authors give the weights no licence, and the dataset that they train it on is not for commercial use."""
+
 MODELS = {spec.name: spec for spec in (ORBITPAINTER, TRELLIS2, BIREFNET)}
 """All models that can be downloaded, by name."""
 
@@ -254,6 +268,18 @@ def find_weights(spec: WeightsSpec) -> Path | None:
     complete."""
     folder = paths.models() / spec.name
     return folder if folder.is_dir() else None
+
+
+def find_matting() -> Path | None:
+    """The folder of the matting model to use, BiRefNet's, else ISNet's; None if there is neither."""
+    folders = (paths.models() / name for name in (BIREFNET.name, ISNET_FOLDER))
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def list_mask_models() -> list[str]:
+    """The names, among the models' folders, of those on this computer that propose masks of the object."""
+    found = [find_matting(), find_weights(SEGMENTATION)]
+    return [folder.relative_to(paths.models()).as_posix() for folder in found if folder]
 
 
 def format_size(size: float) -> str:

@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..paint.matting import MODEL_FILE, load_matting
+from ..api.weights import BIREFNET
+from ..paint.matting import MATTING_MODELS, load_matting
 
 
 def make(
@@ -23,7 +24,7 @@ def make(
     """
     unfinished = converted / f"{component}.part"
     shutil.copy(files[0], unfinished)
-    os.replace(unfinished, converted / MODEL_FILE)
+    os.replace(unfinished, converted / component)
 
 
 def check(folder: Path) -> None:
@@ -32,4 +33,4 @@ def check(folder: Path) -> None:
     Raises:
         InvalidWeights: it is missing or damaged.
     """
-    load_matting(folder)
+    load_matting(folder, MATTING_MODELS[BIREFNET.name])

@@ -17,7 +17,7 @@ from ..paint.orbitpainter import prompts
 from ..paint.orbitpainter.convert import convert_expert, copy_four_steps
 from ..paint.orbitpainter.model import CARD_FILE, Model, ModelCard
 from ..paint.orbitpainter.network import PUBLISHED_CONFIG, load_network
-from ..paint.orbitpainter.segmentation import load_segmentation
+from ..paint.segmentation import load_segmentation
 from ..store import write_atomically
 
 

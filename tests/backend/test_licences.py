@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.api.settings import Settings
-from backend.api.weights import MODELS
+from backend.api.weights import MODELS, SEGMENTATION
 from backend.licences import MODELS_OF, Licence, list_packages, list_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,8 @@ def test_a_licence_that_forbids_commercial_use_is_known_by_its_words(licence):
 def test_every_painter_and_every_model_is_listed():
     [painter] = [field for field in fields(Settings) if field.name == "painter"]
     assert set(MODELS_OF) == set(painter.metadata["choices"])
-    assert {spec.name for models in MODELS_OF.values() for spec in models} == set(MODELS)
+    listed = {spec.name for models in MODELS_OF.values() for spec in models}
+    assert listed == {*MODELS, SEGMENTATION.name}
 
 
 def test_the_command_prints_packages_and_models():
@@ -51,5 +52,7 @@ def test_the_command_prints_packages_and_models():
     )
     assert printed.returncode == 0, printed.stderr
     assert "BiRefNet" in printed.stdout
+    assert "Segment Anything: facebook/sam-vit-base: apache-2.0" in printed.stdout
+    assert "OrbitPainter" not in printed.stdout
     assert "TRELLIS" not in printed.stdout
     assert "numpy" in printed.stdout

@@ -102,6 +102,14 @@ def test_the_models_that_take_part_are_named_with_commit_and_hash(tmp_path, monk
     assert describe_origin(plain)["models"] == {"birefnet": ["a/b@c0ffee/x.onnx sha256:1"]}
 
 
+def test_a_model_that_the_user_put_there_is_named_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORBIT_TEXTURE_MODELS", str(tmp_path))
+    (tmp_path / "isnet").mkdir()
+    (tmp_path / "isnet" / "isnet-general-use.onnx").write_bytes(bytes(7))
+    plain = job(mesh_data(trimesh.creation.box()), np.arange(9, dtype=np.uint8))
+    assert describe_origin(plain)["models"] == {"isnet": ["isnet-general-use.onnx 7 bytes"]}
+
+
 @pytest.mark.parametrize(
     "data",
     [

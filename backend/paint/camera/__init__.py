@@ -13,7 +13,7 @@ how well the mesh explains the reference from there. If the reference has a mask
 
 If it has none, the same with the masks of ``../foreground.py`` and ``../matting.py``, if the mesh has their
 outlines; else ``contours``: object and camera are found together, since the mesh decides which pixels show
-it.
+it; ``../segmentation.py`` is then asked where the mesh lies.
 
 ``notes.py`` says what may be wrong, and ``candidate_images.py`` draws the likeliest views for the user to
 choose from.

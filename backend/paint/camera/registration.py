@@ -20,6 +20,7 @@ from ...render.rasterize import rasterize
 from ..foreground import add_mesh_interior, cut_out, segment
 from ..matting import propose_alpha
 from ..reference import Reference
+from ..segmentation import propose_mask
 from .contours.confidence import continues_to_border, cut_off_fraction, estimate_confidence
 from .contours.features import observe_image
 from .contours.mask import find_mask
@@ -65,6 +66,44 @@ MAX_SCORE_LOSS = 0.25
 
 
 @dataclass(frozen=True)
+class Hypotheses:
+    """Which pixels show the object, according to others than the mesh.
+
+    Attributes:
+        masks: (H, W) bool each, made without the mesh; the first is the segmented foreground.
+        doubts: sentences about that.
+        segmentation: the folder of Segment Anything, which is asked for one more mask where the mesh lies;
+            None if there is none.
+    """
+
+    masks: tuple[np.ndarray, ...]
+    doubts: tuple[str, ...] = ()
+    segmentation: Path | None = None
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """(H, W) bool: the segmented foreground."""
+        return self.masks[0]
+
+
+@dataclass(frozen=True)
+class FittedMask:
+    """The object's mask under a view.
+
+    Attributes:
+        fit: the view.
+        silhouette: (H, W) bool of the mesh.
+        mask: (H, W) bool.
+        notes: sentences for the user.
+    """
+
+    fit: Fit
+    silhouette: np.ndarray
+    mask: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Registration:
     """A reference and how it lies on the mesh.
 
@@ -101,6 +140,7 @@ def register_reference(
     progress: ProgressCallback,
     needs_view: bool = True,
     matting: Path | None = None,
+    segmentation: Path | None = None,
 ) -> Registration:
     """Finds the object and the camera of a reference.
 
@@ -113,6 +153,7 @@ def register_reference(
             for.
         matting: the folder of the matting model, which proposes a mask for a reference without one; None if
             there is none.
+        segmentation: the folder of Segment Anything, likewise.
 
     Raises:
         InvalidImage: no object was found.
@@ -124,7 +165,7 @@ def register_reference(
         match = find_view(surface, cut.alpha, direction, progress, cut.color)
         notes = describe_cut_off(surface, match.view, cut.alpha.shape) + describe_parts(cut.alpha, match)
         return Registration(replace(cut, mask_notes=notes), (match,), direction is not None)
-    return _find_object(surface, reference, direction, progress, matting)
+    return _find_object(surface, reference, direction, progress, matting, segmentation)
 
 
 def _find_object(
@@ -133,6 +174,7 @@ def _find_object(
     direction: tuple[float, float] | None,
     progress: ProgressCallback,
     matting: Path | None,
+    segmentation: Path | None,
 ) -> Registration:
     """Object and camera of a reference without a mask."""
     # A plain background: the object is cut out without the mesh, and if its outline is the mesh's, all is
@@ -147,9 +189,13 @@ def _find_object(
     if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
         return found
     # Any other: the mesh's contours are looked for.
-    hypotheses = [alpha > 0.5] if proposed is None else [alpha > 0.5, proposed > 0.5]
+    masks = tuple(each > 0.5 for each in (alpha, proposed) if each is not None)
     matches, alpha, notes = _search_contours(
-        surface, reference.color, hypotheses, doubts, direction, lambda done: progress(0.2 + 0.8 * done)
+        surface,
+        reference.color,
+        Hypotheses(masks, doubts, segmentation),
+        direction,
+        lambda done: progress(0.2 + 0.8 * done),
     )
     cut = replace(reference.with_alpha(alpha), segmented=True, mask_notes=notes + matting_notes)
     return Registration(cut, matches, direction is not None)
@@ -158,8 +204,7 @@ def _find_object(
 def _search_contours(
     surface: Surface,
     color: np.ndarray,
-    hypotheses: list[np.ndarray],
-    doubts: tuple[str, ...],
+    hypotheses: Hypotheses,
     direction: tuple[float, float] | None,
     progress: ProgressCallback,
 ) -> tuple[tuple[Match, ...], np.ndarray, tuple[str, ...]]:
@@ -168,9 +213,7 @@ def _search_contours(
     Args:
         surface: the mesh.
         color: (H, W, 3) float32 sRGB, the reference.
-        hypotheses: masks (H, W) bool of the object that were made without the mesh; the first is the
-            segmented foreground.
-        doubts: sentences about that.
+        hypotheses: about the object.
         direction: (azimuth, elevation) in degrees if the user gave them.
         progress: called with the fraction done.
 
@@ -180,14 +223,13 @@ def _search_contours(
     Raises:
         InvalidImage: no object was found.
     """
-    foreground = hypotheses[0]
     fits, confidence = _search_windows(
-        surface, color, foreground, direction, lambda done: progress(0.9 * done)
+        surface, color, hypotheses.foreground, direction, lambda done: progress(0.9 * done)
     )
     if fits[0].score < MIN_SCORE:
         raise InvalidImage(NOTHING_FOUND)
     # The mask under the best view, and meanwhile whether the reference shows the mesh twice.
-    (best, silhouette, mask), is_shown_twice = map_parallel(
+    fitted, is_shown_twice = map_parallel(
         lambda work: work(),
         (
             partial(_fit_mask, surface, color, fits[0], hypotheses, direction is not None),
@@ -195,18 +237,19 @@ def _search_contours(
         ),
     )
     progress(1.0)
-    matches = [_match_fit(surface, fit, mask) for fit in [best, *fits[1:MAX_CANDIDATES]]]
+    silhouette, mask = fitted.silhouette, fitted.mask
+    matches = [_match_fit(surface, fit, mask) for fit in [fitted.fit, *fits[1:MAX_CANDIDATES]]]
     matches[0] = replace(matches[0], confidence=confidence)
     # What else the reference shows, or does not.
-    notes = describe_cut_off(surface, best.view, mask.shape)
+    notes = fitted.notes + describe_cut_off(surface, fitted.fit.view, mask.shape)
     if is_shown_twice:
         notes += (SHOWN_TWICE,)
     # A foreground that is doubtful itself, a shadow with it for one, says nothing about the object.
-    if not doubts and continues_to_border(mask, foreground):
+    if not hypotheses.doubts and continues_to_border(mask, hypotheses.foreground):
         notes += (GOES_ON,)
     # Why the view may be wrong.
     if not matches[0].confident:
-        notes += doubts
+        notes += hypotheses.doubts
     # What is in front of the object is no part of it.
     occluder = find_occluder(silhouette, color)
     if occluder.any():
@@ -260,8 +303,8 @@ def _search_windows(
 
 
 def _fit_mask(
-    surface: Surface, color: np.ndarray, best: Fit, hypotheses: list[np.ndarray], keep_direction: bool
-) -> tuple[Fit, np.ndarray, np.ndarray]:
+    surface: Surface, color: np.ndarray, best: Fit, hypotheses: Hypotheses, keep_direction: bool
+) -> FittedMask:
     """The mask of the object under a view, and the view that follows its outline, which is more exact than
     edges near the contour.
 
@@ -269,11 +312,8 @@ def _fit_mask(
         surface: the mesh.
         color: (H, W, 3) float32 sRGB, the reference.
         best: the view.
-        hypotheses: masks (H, W) bool of the object from elsewhere.
+        hypotheses: about the object.
         keep_direction: only the framing and the distance are free.
-
-    Returns:
-        the view; the silhouette (H, W) bool of the mesh; the mask (H, W) bool.
 
     Raises:
         InvalidImage: the view does not show the mesh.
@@ -286,17 +326,22 @@ def _fit_mask(
     silhouette = draw_silhouette(best.view)
     if not silhouette.any():
         raise InvalidImage(NOTHING_FOUND)
-    mask = find_mask(silhouette, color, hypotheses)
+    masks, notes = list(hypotheses.masks), ()
+    if hypotheses.segmentation:
+        proposed, notes = propose_mask(hypotheses.segmentation, color, silhouette)
+        masks += [] if proposed is None else [proposed]
+    mask = find_mask(silhouette, color, masks)
     refined = refine_view(surface, mask.astype(np.float32), best.view, REFINED_SIZE, keep_direction)
     if refined.overlap <= intersection_over_union(silhouette, mask):
-        return best, silhouette, mask
+        return FittedMask(best, silhouette, mask, notes)
     # Where the image's edges and colours contradict the new view, the mask was wrong: a shadow with it.
     seen = observe_image(resize_longest(color, REFINED_SIZE))
     before, after = (score_view(surface, view, seen) for view in (best.view, refined.view))
     if after < before - MAX_SCORE_LOSS:
-        return best, silhouette, find_mask(silhouette, color, [])
+        return FittedMask(best, silhouette, find_mask(silhouette, color, []), notes)
     silhouette = draw_silhouette(refined.view)
-    return replace(best, view=refined.view), silhouette, find_mask(silhouette, color, hypotheses)
+    fit = replace(best, view=refined.view)
+    return FittedMask(fit, silhouette, find_mask(silhouette, color, masks), notes)
 
 
 def _match_fit(surface: Surface, fit: Fit, mask: np.ndarray) -> Match:

@@ -2,8 +2,8 @@
 (Ink3D, section 3.1), in order:
 
 1. ``cameras.py``, ``layouts.py``: the views, and how they are arranged as clips for a video model.
-2. ``segmentation.py``, ``clips.py``, ``agx.py``: the reference and the position and normal images as the
-   latents of an autoencoder.
+2. ``clips.py``, ``agx.py``: the reference and the position and normal images as the latents of an
+   autoencoder.
 3. ``memory_plan.py``, ``model.py``, ``device_placement.py``, ``quantization.py``, ``distilled_lora.py``:
    which weights are loaded, and how they fit the GPU.
 4. ``network.py``, ``gasa.py``, ``flex_attention.py``: the two experts and the sparse attention between views.

@@ -12,14 +12,11 @@ from ...api import paths
 from ...api.errors import InvalidWeights
 from ...api.weights import ORBITPAINTER
 from ...tensors import Tensors
-from ..camera.outline import intersection_over_union
-from ..reference import Reference
 from . import distilled_lora
 from .device_placement import prepare_for_device
 from .memory_plan import MEMORY_PROFILES, MemoryProfile
 from .network import load_network
 from .sampler import EXPERT_NAMES, Prompts, SamplingConfig
-from .segmentation import load_segmentation, segment_object
 
 CARD_FILE = "model.json"
 """The model card in a painter's folder, which also has a folder for each expert, ``vae``, and perhaps the
@@ -27,13 +24,6 @@ files of :mod:`backend.paint.orbitpainter.distilled_lora`."""
 
 PROMPTS_FILE = "prompts.safetensors"
 """The embedded prompts in a painter's folder."""
-
-MIN_SEGMENTATION_OVERLAP = 0.8
-"""Intersection over union of the segmentation network's mask with the mesh's outline below which it found
-something else."""
-
-SEGMENTATION_FOLDER = "segmentation"
-"""The segmentation network in a painter's folder, which may be missing."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +139,6 @@ class Model:
         """The two prompts, on the device."""
         prompts = read_prompts(self.folder / PROMPTS_FILE)
         return Prompts(prompts.positive.to(self.device), prompts.negative.to(self.device))
-
-    def segment_reference(self, reference: Reference) -> Reference:
-        """The reference with the alpha that the segmentation network gives it; unchanged where its alpha is
-        its own, the folder holds no such network, or that finds something else than the mesh's outline."""
-        folder = self.folder / SEGMENTATION_FOLDER
-        if not reference.segmented or not folder.is_dir():
-            return reference
-        alpha = segment_object(load_segmentation(folder), reference.color, reference.alpha > 0.5)
-        agrees = intersection_over_union(alpha > 0.5, reference.alpha > 0.5) >= MIN_SEGMENTATION_OVERLAP
-        return reference.with_alpha(alpha) if agrees else reference
 
     def load_config(self) -> dict:
         """The configuration of an expert, as diffusers writes it."""

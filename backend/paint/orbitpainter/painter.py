@@ -96,7 +96,6 @@ class OrbitPainter:
             weights_folder(), find_device(settings.device), sampling=QUALITY_PRESETS[settings.quality]
         )
         model.check()
-        reference = model.segment_reference(reference)
         conditions = Conditions(
             [position_image(buffer) for buffer in buffers],
             [normal_image(buffer, surface) for buffer in buffers],

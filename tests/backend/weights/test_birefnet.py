@@ -10,7 +10,7 @@ import pytest
 
 from backend.api.errors import InvalidWeights
 from backend.api.weights import BIREFNET, BIREFNET_FILE, BIREFNET_GRAPH, MODELS, find_weights, format_size
-from backend.paint.matting import load_matting
+from backend.paint.matting import MATTING_MODELS, load_matting
 from backend.weights.install import check, install
 from backend.weights.manifest import Manifest, RemoteFile
 from tests.hub import Hub
@@ -74,7 +74,7 @@ def test_the_graph_becomes_a_folder_that_opens(hub, tmp_path, monkeypatch):
     assert find_weights(BIREFNET) is None
     install(BIREFNET, manifest_of(hub), target, lambda *report: None)
     check(BIREFNET, target)
-    assert load_matting(target).get_inputs()[0].shape == [1, 3, 1024, 1024]
+    assert load_matting(target, MATTING_MODELS[BIREFNET.name]).get_inputs()[0].shape == [1, 3, 1024, 1024]
     assert find_weights(BIREFNET) == target
     assert [path.name for path in target.parent.iterdir() if path.is_dir()] == ["birefnet"]
 

@@ -25,7 +25,7 @@ from backend.api.weights import (
 )
 from backend.paint.orbitpainter.model import Model, read_prompts
 from backend.paint.orbitpainter.painter import QUALITY_PRESETS
-from backend.paint.orbitpainter.segmentation import load_segmentation
+from backend.paint.segmentation import load_segmentation
 from backend.weights import command
 from backend.weights.fetch import fetch_file
 from backend.weights.install import install

@@ -1,6 +1,10 @@
 """The object in a reference by a Segment Anything network: tiny and random, so that only its inputs and
 outputs are tested."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,15 +13,20 @@ from safetensors.torch import load_file, save_file
 from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
 from backend.api.errors import InvalidWeights
-from backend.paint.orbitpainter.segmentation import (
+from backend.paint.segmentation import (
     SAM_INPUT_SIZE,
     SAM_MEAN,
     SAM_STD,
     _find_box,
     load_segmentation,
+    propose_mask,
     segment_object,
 )
 from tests import tiny_model
+
+ROOT = Path(__file__).resolve().parents[3]
+
+FILE = "model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +102,62 @@ def test_a_missing_or_incomplete_segmentation_network_is_reported(folder, tmp_pa
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InvalidWeights, match=r"'mask_decoder.iou_token.weight' is missing"):
         load_segmentation(tmp_path)
+
+
+def copy_damaged(folder: Path, target: Path, damage: str) -> None:
+    """Copies a network's folder with its weights cut off, or not finite, or its configuration another's."""
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    weights = (folder / "model.safetensors").read_bytes()
+    if damage == "cut off":
+        weights = weights[: len(weights) // 2]
+    elif damage == "no weights":
+        weights = b""
+    elif damage == "no numbers":
+        tensors = {name: torch.full_like(tensor, np.nan) for name, tensor in load_file(folder / FILE).items()}
+        save_file(tensors, target / FILE, metadata={"format": "pt"})
+        weights = (target / FILE).read_bytes()
+    elif damage == "another configuration":
+        config = config.replace('"hidden_size": 16', '"hidden_size": 32')
+    elif damage == "another size":
+        config = config.replace('"image_size": 1024', '"image_size": 512')
+    else:
+        config = "{"
+    (target / "config.json").write_text(config, encoding="utf-8")
+    (target / FILE).write_bytes(weights)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["cut off", "no weights", "no numbers", "another configuration", "another size", "no configuration"],
+)
+def test_a_damaged_segmentation_network_is_a_note(folder, tmp_path, damage):
+    copy_damaged(folder, tmp_path, damage)
+    color = red_square(100, 160, 30, 90)
+    mask, [note] = propose_mask(tmp_path, color, red_region(color))
+    assert mask is None
+    assert note.startswith("Segment Anything was not used. ")
+    assert "facebook/sam-vit-base" in note
+
+
+def test_too_little_memory_for_the_segmentation_network_is_a_note(folder, monkeypatch):
+    monkeypatch.setattr("backend.paint.segmentation.SAM_MEMORY", 1e15)
+    color = red_square(100, 160, 30, 90)
+    mask, [note] = propose_mask(folder, color, red_region(color))
+    assert mask is None
+    assert "of memory" in note
+
+
+def test_a_segmentation_network_that_does_not_run_is_a_note(tmp_path, monkeypatch):
+    def run_out_of_memory(**inputs):
+        raise RuntimeError("can't allocate memory")
+
+    monkeypatch.setattr("backend.paint.segmentation.load_segmentation", lambda folder: run_out_of_memory)
+    color = red_square(100, 160, 30, 90)
+    mask, [note] = propose_mask(tmp_path, color, red_region(color))
+    assert mask is None
+    assert "does not run (can't allocate memory)" in note
+
+
+def test_nothing_imports_torch_without_a_network():
+    code = "import sys, backend.pipeline; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=300).returncode == 0
