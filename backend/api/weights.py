@@ -239,7 +239,8 @@ BIREFNET_GRAPH = Source(
     "CoderViking/birefnet-lite-onnx",
     {BIREFNET_FILE: 199_681_624},
     "mit",
-    _MIT,
+    f"{_MIT} Among the images that it was trained on are some (DIS5K) whose terms forbid commercial use; "
+    "docs/matting.md says more.",
     sha256={BIREFNET_FILE: "50a57872cc739192446da2a934159f957c81af8b5a161dfda8e3daa51660ca67"},
 )
 """The matting model BiRefNet_lite as an ONNX graph whose deformable convolutions are samplings of grids. By
