@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .run import BROKEN, Reader, Tally, fuzz, fuzz_with_atheris
+from .run import BROKEN, Reader, Tally, fuzz, fuzz_with_atheris, instrument
 
 
 def main() -> int:
@@ -44,7 +44,8 @@ def main() -> int:
 def import_targets() -> dict[str, Reader]:
     """What this Python can fuzz."""
     if importlib.util.find_spec("bpy"):
-        import tests.blender.conftest  # noqa: F401 (installs the checkout as an extension)
+        with instrument("bl_ext", "tomllib"):
+            import tests.blender.conftest  # noqa: F401 (installs the checkout as an extension)
 
         from .manifests import targets
     else:

@@ -1,7 +1,5 @@
 """What the backend reads: images, meshes, messages, and the files that it keeps itself."""
 
-import contextlib
-import importlib.util
 import io
 import json
 import os
@@ -12,15 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-if importlib.util.find_spec("atheris"):
-    # It only sees what it has instrumented, which it does as modules are imported.
-    import atheris
+from .run import Reader, instrument
 
-    instrument = atheris.instrument_imports(include=["backend", "PIL", "trimesh"])
-else:
-    instrument = contextlib.nullcontext()
-
-with instrument:
+with instrument("backend", "PIL", "trimesh"):
     import PIL.Image
     import trimesh
     from PIL import Image
@@ -38,8 +30,6 @@ with instrument:
     from backend.paint.reference import decode
     from backend.service.journal import JOURNAL_FILE, Journal
     from backend.tensors import Tensors
-
-from .run import Reader
 
 PIL.Image.init()
 

@@ -1,6 +1,7 @@
 """Runs a reader on inputs with mistakes and counts what becomes of them."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import random
@@ -56,6 +57,15 @@ class Tally:
     refused: int = 0
     broken: dict[str, bytes] = field(default_factory=dict)
     slowest: float = 0.0
+
+
+def instrument(*packages: str) -> contextlib.AbstractContextManager:
+    """While these packages are imported, atheris, if it is installed, learns to see what runs in them."""
+    if importlib.util.find_spec("atheris") is None:
+        return contextlib.nullcontext()
+    import atheris
+
+    return atheris.instrument_imports(include=list(packages))
 
 
 def try_input(reader: Reader, data: bytes, tally: Tally) -> None:
