@@ -1,6 +1,5 @@
 """The jobs of a server: which are queued, which one runs, how the others ended."""
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,31 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from .. import store
-from ..api import wire
 from ..api.devices import Device
 from ..api.errors import (
     Cancelled,
     InvalidSettings,
     OrbitError,
-    ProtocolError,
     StorageError,
     WorkerDied,
 )
 from ..api.events import JobEvent, State
-from ..api.job import Job
 from ..api.messages import is_job_id
 from ..api.weights import MODELS
+from . import job_folders
 from .eta import Eta
 from .journal import Entry, Journal
 from .supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
-
-KEEP_SECONDS = 14 * 24 * 3600
-"""Time for which a job is kept that no client collects or discards."""
-
-KEEP_BYTES = 8 * 2**30
-"""Disk space that such jobs may take together; beyond it the oldest are deleted earlier."""
 
 _MAX_CRASHES = 3
 """A job that was running each time when this many servers died is not tried again."""
@@ -94,7 +85,9 @@ class Jobs:
             self._directory / other for other, event in reversed(self._events.items()) if event.state.final
         ]
         return self._receive(
-            job_id, body["name"], partial(_save_job, self._directory / job_id, body, arrays, earlier)
+            job_id,
+            body["name"],
+            partial(job_folders.save_job, self._directory / job_id, body, arrays, earlier),
         )
 
     def download(self, job_id: str, model: str) -> JobEvent | None:
@@ -159,7 +152,7 @@ class Jobs:
             else:
                 reply(failed)
 
-        self._run_on_disk_thread(partial(_load_result, self._directory / job_id), on_loaded)
+        self._run_on_disk_thread(partial(job_folders.pack_result, self._directory / job_id), on_loaded)
 
     def start_next(self) -> None:
         """Gives the worker the next queued job, if it has none."""
@@ -201,7 +194,7 @@ class Jobs:
             partial(shutil.rmtree, self._discard_directory, ignore_errors=True), _log_failure
         )
         folders = self._directory.iterdir() if self._directory.is_dir() else ()
-        for folder in sorted(folders, key=_modification_time):
+        for folder in sorted(folders, key=job_folders.modification_time):
             if is_job_id(folder.name) and folder.name not in self._events:
                 if found := store.find_job(folder):
                     self._adopt(folder.name, found)
@@ -329,7 +322,9 @@ class Jobs:
     def _prune(self) -> None:
         now = self._journal.now()
         ages = {entry.job_id: now - entry.updated for entry in self._journal.entries() if entry.state.final}
-        self._run_on_disk_thread(partial(_find_outdated, self._directory, ages), self._delete_outdated)
+        self._run_on_disk_thread(
+            partial(job_folders.find_outdated, self._directory, ages), self._delete_outdated
+        )
 
     def _delete_outdated(self, outdated: Future) -> None:
         for job_id in outdated.result():
@@ -340,13 +335,6 @@ class Jobs:
     def _run_on_disk_thread(self, work: Callable, callback: Callable[[Future], None]) -> None:
         """Calls ``work`` on the disk thread, then ``callback`` with its future on the server's thread."""
         self._disk_thread.submit(work).add_done_callback(lambda future: self._post(partial(callback, future)))
-
-
-def _save_job(folder: Path, body: dict, arrays: dict, earlier: list[Path]) -> None:
-    """Saves a new job, and copies what the same job finished earlier under another id, so it is not
-    repeated."""
-    store.save_job(folder, Job.from_parts(body, arrays))
-    store.copy_finished_stages(folder, earlier)
 
 
 def _event_after_restart(entry: Entry) -> JobEvent:
@@ -373,29 +361,6 @@ def _event_after_restart(entry: Entry) -> JobEvent:
     )
 
 
-def _load_result(folder: Path) -> list:
-    """The packed message ``result`` of the job in ``folder``.
-
-    Raises:
-        StorageError: the result is missing, damaged, or larger than a message may be.
-    """
-    try:
-        result = store.load_result(folder)
-    except StorageError as error:
-        raise StorageError(
-            "The result of this job is missing or damaged. Retry the job: it continues from the stages that "
-            "are kept.",
-            "retry",
-        ) from error
-    try:
-        return wire.pack("result", {"job": folder.name, "report": result.report}, result.arrays())
-    except ProtocolError as error:
-        raise StorageError(
-            f"The result of this job cannot be sent. {error.message} Start the job again with a smaller "
-            "texture."
-        ) from error
-
-
 def _to_orbit_error(error: Exception, what: str) -> OrbitError:
     """The error to report; ``what`` was not possible, a clause such as "job could not be accepted"."""
     if isinstance(error, OrbitError):
@@ -409,20 +374,3 @@ def _to_orbit_error(error: Exception, what: str) -> OrbitError:
 def _log_failure(future: Future) -> None:
     if error := future.exception():
         _log.error("work on the disk failed", exc_info=error)
-
-
-def _modification_time(path: Path) -> float:
-    with contextlib.suppress(OSError):
-        return path.stat().st_mtime
-    return 0.0
-
-
-def _find_outdated(directory: Path, ages: dict[str, float]) -> list[str]:
-    """The ids of the ended jobs to delete, by :data:`KEEP_SECONDS` and :data:`KEEP_BYTES`, given for how many
-    seconds each has ended."""
-    outdated, total = [], 0
-    for job_id in sorted(ages, key=ages.get):
-        total += store.folder_size(directory / job_id)
-        if total > KEEP_BYTES or ages[job_id] > KEEP_SECONDS:
-            outdated.append(job_id)
-    return outdated
