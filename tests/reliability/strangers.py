@@ -37,6 +37,9 @@ MAX_HELD = 200
 MAX_GROWTH = 32 * 2**20
 """Bytes by which the server's memory may have grown."""
 
+OPTIONS = ("--pipeline", "tests.pipelines.scripted:run", "--idle-seconds", "600")
+"""Of the server, which must not end because its own client is slow to ask."""
+
 PING_EVERY = 100
 """Strangers between two pings of a client with the key."""
 
@@ -167,7 +170,7 @@ def run_strangers(folder: Path, count: int, seed: int) -> tuple[collections.Coun
         how often each kind tried, and sentences about what went wrong.
     """
     dice, tried, wrong = random.Random(seed), collections.Counter(), []
-    server = Server(folder / "run")
+    server = Server(folder / "run", *OPTIONS)
     street, process = Street(server.connection(), dice), psutil.Process(server.process.pid)
     with contextlib.closing(Peer(server.connection())) as peer:
         before = measure(process)
@@ -178,6 +181,8 @@ def run_strangers(folder: Path, count: int, seed: int) -> tuple[collections.Coun
             tried[stranger.__name__] += 1
             if number % PING_EVERY == PING_EVERY - 1:
                 wrong += check_server(peer)
+            if server.process.poll() is not None:
+                return tried, [*wrong, f"the server ended after {stranger.__name__}"]
         for client in street.held:
             client.close()
         street.context.destroy(linger=0)
