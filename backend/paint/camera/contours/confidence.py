@@ -37,6 +37,10 @@ class ConfidenceConfig:
     # and by how much its score counts more: a ball is a bottle that is seen from its end, edge for edge.
     elsewhere: float = 0.1
     elsewhere_factor: float = 1.33
+    # Elevations in degrees of nearly all images of objects, and what a degree beyond them costs: from above,
+    # many things have the outline of some other.
+    usual_elevations: tuple[float, float] = (-30.0, 65.0)
+    elevation_cost: float = 0.15
     # Root of the silhouette's area, in pixels of the reference, below which it shows too little to be sure.
     few_pixels: float = 24.0
     # Distances from a mask, in roots of its area, between which its surroundings are looked at.
@@ -71,6 +75,9 @@ def estimate_confidence(
     best = fits[0]
     lead = min(best.score - max(rivals), config.max_lead) if rivals else config.lone_lead
     logit = config.constant + config.edge * best.edge + config.inner * best.inner + config.lead * lead
+    if len(fits) > 1:  # else the user gave the direction
+        low, high = config.usual_elevations
+        logit -= config.elevation_cost * max(low - best.view.elevation, best.view.elevation - high, 0.0)
     root = np.sqrt(first.mask.sum()) / scale
     return float(min(1.0, root / config.few_pixels) / (1 + np.exp(-logit)))
 

@@ -70,6 +70,20 @@ def test_what_explains_another_thing_nearly_as_well_is_a_rival(surfaces):
     assert estimate_confidence(surfaces["bottle"], same_place, SHAPE) > beside_it + 0.2
 
 
+def test_a_view_from_high_above_needs_more_to_be_believed(surfaces):
+    usual, high, below, given = (
+        estimate_confidence(
+            surfaces["chair"],
+            [Fit(view_at(0, elevation), edge=0.85), Fit(view_at(90, 20), edge=0.8)][:count],
+            SHAPE,
+        )
+        for elevation, count in ((60, 2), (80, 2), (-60, 2), (80, 1))
+    )
+    assert usual > high + 0.2
+    assert usual > below + 0.2
+    assert given > high + 0.2
+
+
 def test_a_low_score_is_no_confidence_even_alone(surfaces):
     low, high = (estimate_confidence(surfaces["chair"], fits_of({30: edge}), SHAPE) for edge in (0.2, 0.9))
     assert low < 0.1
