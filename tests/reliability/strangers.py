@@ -81,7 +81,8 @@ class Street:
         for option, value in options.items():
             setattr(dealer, option, value)
         dealer.connect(self.connection.endpoint)
-        dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}))
+        with contextlib.suppress(zmq.Again):  # refused already
+            dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}), zmq.NOBLOCK)
         is_answered = bool(dealer.poll(50))
         dealer.close()
         return (MAX_ANSWER + 1) * is_answered

@@ -124,7 +124,8 @@ def is_admitted(socket_options: dict, endpoint: str, seconds: float = 0.7) -> bo
         for option, value in socket_options.items():
             setattr(dealer, option, value)
         dealer.connect(endpoint)
-        dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}))
+        with contextlib.suppress(zmq.Again):  # refused already
+            dealer.send_multipart(api.wire.pack("hello", {"version": api.paths.VERSION}), zmq.NOBLOCK)
         return bool(dealer.poll(seconds * 1000))
     finally:
         context.destroy(linger=0)
