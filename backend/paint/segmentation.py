@@ -101,7 +101,7 @@ def segment_object(network: SamModel, color: np.ndarray, foreground: np.ndarray)
     scale = SAM_INPUT_SIZE / max(height, width)
     resized = cv2.resize(
         color,
-        (round(width * scale), round(height * scale)),
+        (max(1, round(width * scale)), max(1, round(height * scale))),
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
     )
     square = np.zeros((SAM_INPUT_SIZE, SAM_INPUT_SIZE, 3), np.float32)

@@ -55,6 +55,14 @@ class RedChannelNetwork(torch.nn.Module):
         return type("Answer", (), {"pred_masks": mask[:, None]})
 
 
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
+def test_an_image_that_is_next_to_nothing_in_the_square_has_a_mask(shape):
+    color = np.full((*shape, 3), 0.5, np.float32)
+    alpha = segment_object(RedChannelNetwork(), color, np.ones(shape, bool))
+    assert alpha.shape == shape
+    assert np.isfinite(alpha).all()
+
+
 @pytest.mark.parametrize(
     ("height", "width", "top", "left"), [(100, 160, 30, 90), (160, 100, 90, 30), (1500, 1200, 1000, 800)]
 )
