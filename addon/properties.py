@@ -66,7 +66,7 @@ class SceneProperties(bpy.types.PropertyGroup):
     image: PointerProperty(
         type=bpy.types.Image,
         name="Reference",
-        description="Image that the texture is made from",
+        description="Image that the texture of every object without its own reference is made from",
         update=_on_reference_change,
     )
     painter: _enum_property(
@@ -139,6 +139,10 @@ class SceneProperties(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         description="TOML file that gives some objects their own reference, painter or other settings",
     )
+
+    def find_image(self, obj: bpy.types.Object | None) -> bpy.types.Image | None:
+        """The reference for an object: its own if it has one, else the panel's."""
+        return (obj.orbit_texture.reference if obj else None) or self.image
 
     def to_settings(self) -> Settings:
         is_given = self.view == "GIVEN"
@@ -227,7 +231,8 @@ class ObjectProperties(bpy.types.PropertyGroup):
     reference: PointerProperty(
         type=bpy.types.Image,
         name="Own Reference",
-        description="Image that Texture Scene makes this object's texture from",
+        description="Image that this object's texture is made from, in place of the one for all objects",
+        update=_on_reference_change,
     )
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)

@@ -21,7 +21,7 @@ class CheckReference(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         obj = context.object
-        if context.scene.orbit_texture.image is None:
+        if context.scene.orbit_texture.find_image(obj) is None:
             cls.poll_message_set("Choose a reference image first")
         elif obj is None or obj.type != "MESH" or obj.mode != "OBJECT":
             cls.poll_message_set("Make a mesh object active, in Object Mode")

@@ -34,7 +34,8 @@ class _DrawingOperator:
 
     @classmethod
     def poll(cls, context):
-        obj, image = context.object, context.scene.orbit_texture.image
+        obj = context.object
+        image = context.scene.orbit_texture.find_image(obj)
         if obj is None or obj.type != "MESH":
             cls.poll_message_set("Make the mesh object active that the image is the reference of")
         elif not obj.is_editable:
@@ -46,7 +47,7 @@ class _DrawingOperator:
         return False
 
     def invoke(self, context, event):
-        image = context.scene.orbit_texture.image
+        image = context.scene.orbit_texture.find_image(context.object)
         if context.space_data is None or context.space_data.type != "IMAGE_EDITOR":
             self.report({"ERROR"}, "Draw in an Image Editor. Press Correct Mask in the panel.")
             return {"CANCELLED"}
@@ -77,11 +78,11 @@ class _DrawingOperator:
         stroke = self.make_stroke(context, tuple(map(tuple, json.loads(self.points))))
         if stroke is None:
             return {"CANCELLED"}
-        check = checks.find(obj, panel)
-        if problem := _find_problem(panel.image, check):
+        check, image = checks.find(obj, panel), panel.find_image(obj)
+        if problem := _find_problem(image, check):
             self.report({"ERROR"}, problem)
             return {"CANCELLED"}
-        mask_correction.add_stroke(obj, panel.image, stroke, check.mask_file if check else None)
+        mask_correction.add_stroke(obj, image, stroke, check.mask_file if check else None)
         automatic.request_now()
         return {"FINISHED"}
 
@@ -167,7 +168,8 @@ class CorrectMask(bpy.types.Operator):
         return _DrawingOperator.poll.__func__(cls, context)
 
     def execute(self, context):
-        if problem := _find_problem(context.scene.orbit_texture.image, None):
+        image = context.scene.orbit_texture.find_image(context.object)
+        if problem := _find_problem(image, None):
             self.report({"ERROR"}, problem)
             return {"CANCELLED"}
         area = _find_image_editor(context) or _split_viewport(context)
@@ -177,7 +179,7 @@ class CorrectMask(bpy.types.Operator):
             )
             return {"CANCELLED"}
         space = area.spaces.active
-        space.image, space.ui_mode = context.scene.orbit_texture.image, "VIEW"
+        space.image, space.ui_mode = image, "VIEW"
         space.show_region_toolbar = space.show_region_tool_header = True
         with context.temp_override(area=area, region=_window_region(area)):
             bpy.ops.wm.tool_set_by_id(name=f"{mask_overlay.TOOL_PREFIX}object")

@@ -113,7 +113,8 @@ class NudgeView(bpy.types.Operator):
         if obj is None or obj.type != "MESH" or obj.mode != "OBJECT":
             cls.poll_message_set("Make a mesh object active, in Object Mode")
             return False
-        if panel.image is None or not panel.image.size[0]:
+        image = panel.find_image(obj)
+        if image is None or not image.size[0]:
             cls.poll_message_set("Choose a reference image first")
             return False
         if panel.view == "AUTOMATIC" and find_automatic_view(obj, panel) is None:
@@ -126,7 +127,7 @@ class NudgeView(bpy.types.Operator):
 
     def invoke(self, context, event):
         obj, panel = context.object, context.scene.orbit_texture
-        image = panel.image
+        image = panel.find_image(obj)
         try:
             view = (
                 find_automatic_view(obj, panel)
@@ -200,7 +201,7 @@ class NudgeView(bpy.types.Operator):
         return (
             obj is not None
             and obj.session_uid == self._object_uid
-            and context.scene.orbit_texture.image is not None
+            and context.scene.orbit_texture.find_image(obj) is not None
         )
 
     def _update_view(self, context) -> None:
@@ -237,7 +238,8 @@ class NudgeView(bpy.types.Operator):
         context = bpy.context
         if context.area.as_pointer() != self._area or not self._is_target_valid(context):
             return
-        size, image = (context.region.width, context.region.height), context.scene.orbit_texture.image
+        size = context.region.width, context.region.height
+        image = context.scene.orbit_texture.find_image(context.object)
         onto = image_placement.project_bounds(
             self._points, np.array(context.region_data.perspective_matrix), size
         )

@@ -68,7 +68,7 @@ def handle_click(
         nothing.
     """
     obj = context.object
-    rectangle = image_rectangle(region.width, region.height, context.scene.orbit_texture.image)
+    rectangle = image_rectangle(region.width, region.height, context.scene.orbit_texture.find_image(obj))
     place = to_image_point(rectangle, x, y)
     if place is None:
         origin = region_2d_to_origin_3d(region, view, (x, y))
@@ -88,7 +88,8 @@ def draw_pins(
 ) -> None:
     """Draws the image, and numbered dots on it and on the mesh; ``pending_point`` is as for
     :func:`handle_click`."""
-    obj, image = context.object, context.scene.orbit_texture.image
+    obj = context.object
+    image = context.scene.orbit_texture.find_image(obj)
     left, bottom, width, height = shown = image_rectangle(region.width, region.height, image)
     image_overlay.draw_image(image, shown)
     gpu.state.blend_set("ALPHA")
@@ -116,7 +117,8 @@ class AddPins(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        obj, image = context.object, context.scene.orbit_texture.image
+        obj = context.object
+        image = context.scene.orbit_texture.find_image(obj)
         if obj is None or obj.type != "MESH" or obj.mode != "OBJECT":
             cls.poll_message_set("Make a mesh object active, in Object Mode")
             return False
@@ -167,7 +169,7 @@ class AddPins(bpy.types.Operator):
         return (
             obj is not None
             and obj.session_uid == self._object_uid
-            and context.scene.orbit_texture.image is not None
+            and context.scene.orbit_texture.find_image(obj) is not None
         )
 
     def _update_header(self, context) -> None:

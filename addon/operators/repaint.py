@@ -41,7 +41,7 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
 
     @classmethod
     def is_ready(cls, context, obj) -> bool:
-        if context.scene.orbit_texture.image is None:
+        if context.scene.orbit_texture.find_image(obj) is None:
             cls.poll_message_set("Choose a reference image first")
         elif queue.is_texturing(obj):
             cls.poll_message_set("The active object is already being textured")
@@ -55,7 +55,7 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
 
     def run(self, context, obj, take) -> None:
         faces = obj.mode == "EDIT"
-        image = reference.from_image(context.scene.orbit_texture.image)
+        image = reference.from_image(context.scene.orbit_texture.find_image(obj))
         settings = region.repaint_settings(obj, take, reference_view.settings_with_view(obj, context))
         if obj.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")

@@ -43,7 +43,7 @@ class SetReference(bpy.types.Operator):
         except (OrbitError, RuntimeError) as error:
             self.report({"ERROR"}, getattr(error, "message", str(error)))
             return {"CANCELLED"}
-        obj.orbit_texture.reference = context.scene.orbit_texture.image = image
+        obj.orbit_texture.reference = image
         for other in context.selected_objects:
             other.select_set(False)
         obj.select_set(True)

@@ -30,10 +30,10 @@ def request_later() -> None:
 def request_now() -> None:
     """Checks the reference now, if that is wanted and possible."""
     context = bpy.context
-    obj, image = context.object, context.scene.orbit_texture.image
+    obj = context.object
     if not _is_wanted() or obj is None or obj.type != "MESH" or obj.mode != "OBJECT" or not obj.select_get():
         return
-    if image is None or not install_process.is_installed():
+    if context.scene.orbit_texture.find_image(obj) is None or not install_process.is_installed():
         return
     try:
         checks.request(obj, context)

@@ -52,9 +52,10 @@ class Question:
         """The question that the panel's settings put for an object."""
         is_given = panel.view == "GIVEN"
         view = given_view(panel.azimuth, panel.elevation) if is_given else (panel.view,)
-        correction = mask_correction.get_correction(obj, panel.image)
+        image = panel.find_image(obj)
+        correction = mask_correction.get_correction(obj, image)
         fingerprint = correction.fingerprint if correction else ""
-        return Question(obj.session_uid, panel.image.session_uid, view, fingerprint)
+        return Question(obj.session_uid, image.session_uid, view, fingerprint)
 
 
 @dataclass(eq=False)

@@ -33,7 +33,7 @@ class ReferenceChecks:
     def find(self, obj: bpy.types.Object | None, panel) -> ReferenceCheck | None:
         """The newest check of what the panel asks about an object now. Reads no mesh, so a panel that draws
         may call it."""
-        if obj is None or obj.type != "MESH" or panel.image is None:
+        if obj is None or obj.type != "MESH" or panel.find_image(obj) is None:
             return None
         question = Question.of(obj, panel)
         return next((check for check in reversed(self.kept) if check.question == question), None)
@@ -51,7 +51,7 @@ class ReferenceChecks:
     def find_offer(self, obj: bpy.types.Object | None, panel) -> tuple[ReferenceCheck, int] | None:
         """The newest check whose views the user may choose from, and the number of the one that the panel's
         View takes; None if there is nothing to choose, or another view was set."""
-        if obj is None or obj.type != "MESH" or panel.image is None:
+        if obj is None or obj.type != "MESH" or panel.find_image(obj) is None:
             return None
         question = Question.of(obj, panel)
         asked = replace(question, view=("AUTOMATIC",))
@@ -69,7 +69,7 @@ class ReferenceChecks:
     def request(
         self, obj: bpy.types.Object, context: bpy.types.Context, again: bool = False
     ) -> ReferenceCheck:
-        """Checks the panel's reference for an object, unless the answer is known or awaited.
+        """Checks an object's reference, unless the answer is known or awaited.
 
         Args:
             again: check even if the answer is known.
@@ -78,14 +78,15 @@ class ReferenceChecks:
             OrbitError: the object or the image cannot be used, or no view fits the pins.
         """
         panel = context.scene.orbit_texture
-        if panel.image is None:
+        image = panel.find_image(obj)
+        if image is None:
             raise InvalidImage("Choose a reference image first.")
         target = mesh_io.read_mesh(obj)
-        content = reference.from_image(panel.image)
+        content = reference.from_image(image)
         settings = simplify_settings(reference_view.settings_with_view(obj, context))
         notice = mask_correction.drop_unfit_correction(obj)
-        question, correction = Question.of(obj, panel), mask_correction.get_correction(obj, panel.image)
-        parts = identify_mesh(target.snapshot), identify_reference(panel.image, content)
+        question, correction = Question.of(obj, panel), mask_correction.get_correction(obj, image)
+        parts = identify_mesh(target.snapshot), identify_reference(image, content)
         view = settings.azimuth, settings.elevation, settings.white_balance
         key = f"{obj.session_uid} {parts} {view} {question.correction}" if all(parts) else ""
         known = next((check for check in self.kept if key and check.key == key), None)

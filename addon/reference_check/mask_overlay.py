@@ -93,7 +93,13 @@ def _draw_in_image_editor() -> None:
     global _texture
     context = bpy.context
     obj, panel, image = context.object, context.scene.orbit_texture, context.space_data.image
-    if image is None or image != panel.image or obj is None or obj.type != "MESH" or not active_tool(context):
+    if (
+        image is None
+        or image != panel.find_image(obj)
+        or obj is None
+        or obj.type != "MESH"
+        or not active_tool(context)
+    ):
         return
     check = checks.find_shown(obj, panel)
     correction = mask_correction.get_correction(obj, image)

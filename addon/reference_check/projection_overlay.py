@@ -154,8 +154,9 @@ def _draw_in_viewport() -> None:
     if not context.window_manager.orbit_texture_projection or obj is None or not obj.visible_get():
         return
     check = checks.find_with_camera(obj, panel)
-    if check and obj.mode == "OBJECT" and all(panel.image.size) and not check.is_turned(panel.image):
-        draw_projection(obj, panel.image, check, context.region_data.perspective_matrix)
+    image = panel.find_image(obj)
+    if check and obj.mode == "OBJECT" and all(image.size) and not check.is_turned(image):
+        draw_projection(obj, image, check, context.region_data.perspective_matrix)
 
 
 def register() -> None:

@@ -99,12 +99,15 @@ class MaskPanel(bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         obj = context.object
-        return obj is not None and obj.type == "MESH" and context.scene.orbit_texture.image is not None
+        return (
+            obj is not None and obj.type == "MESH" and context.scene.orbit_texture.find_image(obj) is not None
+        )
 
     def draw(self, context):
         layout, panel, obj = self.layout, context.scene.orbit_texture, context.object
-        if context.space_data.image != panel.image:
-            draw_wrapped_text(layout, context, "This image is not the reference of the panel.", icon="INFO")
+        image = panel.find_image(obj)
+        if context.space_data.image != image:
+            draw_wrapped_text(layout, context, "This image is not the object's reference.", icon="INFO")
             layout.operator("orbit_texture.correct_mask", text="Show Reference", icon="IMAGE_DATA")
             return
         active = mask_overlay.active_tool(context)
@@ -115,7 +118,7 @@ class MaskPanel(bpy.types.Panel):
             )
             button.name = tool.bl_idname
         layout.prop(context.window_manager, "orbit_texture_mask_radius", slider=True)
-        correction = mask_correction.get_correction(obj, panel.image)
+        correction = mask_correction.get_correction(obj, image)
         row = layout.row()
         count = len(correction.strokes) if correction else 0
         row.label(text=rpt_("{} strokes").format(count), translate=False)

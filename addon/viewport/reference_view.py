@@ -38,7 +38,7 @@ def settings_with_view(obj: bpy.types.Object, context: bpy.types.Context) -> Set
             raise InvalidSettings("The scene has no active camera. Add one, or choose another view.")
         azimuth, elevation = view_direction(obj, camera.matrix_world, camera.data.type != "ORTHO")
     elif panel.view == "PINS":
-        azimuth, elevation = _view_of_pins(obj, panel.image)
+        azimuth, elevation = _view_of_pins(obj, panel.find_image(obj))
     else:
         return panel.to_settings()
     return replace(panel.to_settings(), azimuth=azimuth, elevation=elevation)

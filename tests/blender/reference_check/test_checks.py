@@ -457,6 +457,7 @@ def test_every_job_of_the_object_and_its_reference_gets_the_corrected_mask(tmp_p
     bpy.ops.orbit_texture.texture_scene()
     assert queue.entries[-1].correction == correction
     make.poll_until_settled(queue)
+    obj.orbit_texture.reference = None
     bpy.ops.orbit_texture.texture_selected()
     assert queue.entries[-1].correction is None, "another reference"
     make.poll_until_settled(queue)

@@ -22,7 +22,8 @@ def test_a_dropped_image_becomes_the_reference_and_selects_the_object(reference_
     bpy.ops.orbit_texture.set_reference(filepath=reference_file, object_name=first.name)
     image = first.orbit_texture.reference
     assert bpy.path.abspath(image.filepath) == reference_file
-    assert bpy.context.scene.orbit_texture.image == image
+    assert bpy.context.scene.orbit_texture.image is None
+    assert bpy.context.scene.orbit_texture.find_image(first) == image
     assert second.orbit_texture.reference is None
     assert bpy.context.selected_objects == [first]
     assert bpy.context.object == first
