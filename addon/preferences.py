@@ -13,8 +13,10 @@ from ..backend.api import paths
 from ..backend.api.settings import Settings
 from ..backend.api.weights import MODELS, format_size
 from .jobs.queue import queue
-from .setup import devices, diagnostics, install_process, weights
+from .setup import devices, diagnostics, environment_state, install_process, weights
 from .setup.devices import ADDON_ID
+from .setup.environment_state import EnvironmentState
+from .ui.messages import BACKEND_STATES
 from .ui.setup import draw_setup
 from .ui.text import draw_wrapped_text
 
@@ -43,7 +45,7 @@ def _on_folder_change(preferences, context) -> None:
     queue.close()
     weights.refresh()
     devices.refresh()
-    install_process.refresh()
+    environment_state.refresh(try_it=not bpy.app.background)
 
 
 def _suggest_devices(preferences, context, typed: str) -> list[tuple[str, str]]:
@@ -90,6 +92,15 @@ class Preferences(bpy.types.AddonPreferences):
         ),
     )
 
+    show_texture: BoolProperty(
+        name="Show Textures at Once",
+        default=False,
+        description=(
+            "Make viewports in Solid or Wireframe show textures when an object was textured. If this is off, "
+            "press Show Texture"
+        ),
+    )
+
     def draw(self, context):
         width = context.region.width / context.preferences.system.ui_scale - 120
         self._draw_backend(self.layout.box(), context, width)
@@ -98,9 +109,10 @@ class Preferences(bpy.types.AddonPreferences):
         _draw_doctor(self.layout.box(), context, width)
 
     def _draw_backend(self, layout, context, width) -> None:
-        if not install_process.is_installed():
-            layout.label(text="The backend is not installed", icon="ERROR")
-            layout.operator("orbit_texture.install_backend").anew = False
+        if not environment_state.is_installed():
+            layout.label(text=BACKEND_STATES[environment_state.get()], icon="ERROR")
+            is_broken = environment_state.get() is EnvironmentState.BROKEN
+            layout.operator("orbit_texture.install_backend").anew = is_broken
         else:
             layout.label(
                 text="The backend is installed and its worker is running"
@@ -137,6 +149,7 @@ class Preferences(bpy.types.AddonPreferences):
                 text=rpt_("This computer has no device '{}'").format(name), icon="ERROR", translate=False
             )
         column.prop(self, "check_reference")
+        column.prop(self, "show_texture")
         column.label(text=rpt_("Files: {}").format(paths.home()), translate=False)
 
 

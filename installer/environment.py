@@ -14,9 +14,6 @@ from pathlib import Path
 
 from backend.api import paths
 
-STAMP = "orbit-texture.json"
-"""Name of the file in an environment that records what was installed."""
-
 _NO_NETWORK = (
     "The package index cannot be reached. Check the network (or HTTPS_PROXY) and run the same command "
     "again; it continues."
@@ -145,7 +142,7 @@ def fingerprint(steps: Sequence[Step]) -> str:
 def read_stamp(folder: Path) -> dict:
     """The stamp of an environment; {} if there is none. It contains ``complete`` only after all steps."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        stamp = json.loads((folder / paths.ENVIRONMENT_STAMP).read_text(encoding="utf-8"))
         if isinstance(stamp, dict):
             return stamp
     return {}
@@ -264,4 +261,4 @@ def _has_pip(interpreter: Path) -> bool:
 
 
 def _write_stamp(folder: Path, content: dict) -> None:
-    (folder / STAMP).write_text(json.dumps(content), encoding="utf-8")
+    (folder / paths.ENVIRONMENT_STAMP).write_text(json.dumps(content), encoding="utf-8")

@@ -45,6 +45,10 @@ class JobEntry:
         obstacle: why the result cannot be applied right now; "" if it can.
         download: the model whose weights the job downloads; "" for a job with a mesh.
         batch: the same for all jobs started by one press of a button.
+        run: the same for all jobs that were started without a moment in which none was unsettled.
+        began_at: when the wait for it began, in seconds of the monotonic clock: when it was started, or, if
+            others were before it, when it began to run; None until then.
+        seconds: from then to the take; None until there is one, and for a job from an earlier session.
     """
 
     name: str
@@ -69,6 +73,9 @@ class JobEntry:
     obstacle: str = ""
     download: str = ""
     batch: str = ""
+    run: int = 0
+    began_at: float | None = None
+    seconds: float | None = None
 
     @property
     def job(self) -> str:

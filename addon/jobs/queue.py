@@ -1,6 +1,7 @@
 """All jobs, as Blender's main thread sees them. The buttons, the command line and the tests all use
 :data:`queue`."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
@@ -37,6 +38,7 @@ class Queue:
         self._unsaved: dict[str, identity.ObjectKey] = {}
         self._resubmitted: set[str] = set()
         self._checks: dict[str, Callable[[JobEvent], None]] = {}
+        self._run = 0
 
     @property
     def is_connected(self) -> bool:
@@ -47,6 +49,11 @@ class Queue:
     def busy(self) -> bool:
         """Whether any job is not settled."""
         return any(not entry.is_settled for entry in self.entries)
+
+    @property
+    def last_run(self) -> list[JobEntry]:
+        """The entries of the jobs since the queue was last idle."""
+        return [entry for entry in self.entries if entry.run == self._run]
 
     def is_checking(self, job: str = "") -> bool:
         """Whether a job that checks a reference is at work; that one, or any."""
@@ -72,11 +79,8 @@ class Queue:
         Raises:
             OrbitError: the object cannot be textured; nothing was changed.
         """
-        entry = submission.prepare_entry(objects, inputs)
-        self._dismiss_settled(entry.keys)
-        self.entries.append(entry)
-        self._submit(entry)
-        return entry
+        self._begin_run()
+        return self._add(objects, inputs)
 
     def add_each(
         self,
@@ -89,6 +93,7 @@ class Queue:
         Args:
             inputs_of: what an object's job needs; may raise an :class:`OrbitError`.
         """
+        self._begin_run()
         entries = [self._add_or_fail(group, inputs_of) for group in submission.group_by_mesh(objects)]
         batch = uuid4().hex
         for entry in entries:
@@ -115,7 +120,8 @@ class Queue:
 
     def download(self, model: str, name: str) -> JobEntry:
         """Starts a job that downloads a model's weights; the user has agreed to it."""
-        entry = JobEntry(name, None, download=model)
+        self._begin_run()
+        entry = JobEntry(name, None, download=model, run=self._run)
         for other in [other for other in self.entries if other.is_settled and other.download == model]:
             self.dismiss(other)
         self.entries.append(entry)
@@ -154,6 +160,8 @@ class Queue:
             OrbitError: the result no longer fits; nothing was changed and the result is kept for a retry.
         """
         apply_result(entry)
+        if entry.began_at is not None:
+            entry.seconds = time.monotonic() - entry.began_at
         self._unsaved[entry.job] = entry.keys[0]
 
     def cancel(self, entry: JobEntry) -> None:
@@ -189,6 +197,7 @@ class Queue:
         if entry.result:
             entry.error = None
             return
+        entry.began_at = None
         if entry.reference is None:
             # The job is from an earlier session: the server has all its inputs.
             entry.event, entry.error = JobEvent(entry.job, State.QUEUED), None
@@ -236,6 +245,7 @@ class Queue:
                 # The file was reverted to its state before the take: saving it again saves no take.
                 self.entries.remove(known)
                 self._unsaved.pop(entry.job, None)
+            entry.run = self._run
             self.entries.append(entry)
             self._get_client().follow([entry.job])
 
@@ -282,12 +292,24 @@ class Queue:
         self.entries = [next(ordered) if entry.is_queued else entry for entry in self.entries]
         self._get_client().order(entry.job for entry in waiting[:count])
 
+    def _begin_run(self) -> None:
+        """Before jobs are added: they begin a new run if none is unsettled."""
+        self._run += not self.busy
+
+    def _add(self, objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntry:
+        entry = submission.prepare_entry(objects, inputs)
+        self._dismiss_settled(entry.keys)
+        entry.run, entry.began_at = self._run, None if self.busy else time.monotonic()
+        self.entries.append(entry)
+        self._submit(entry)
+        return entry
+
     def _add_or_fail(self, objects: list[bpy.types.Object], inputs_of: Callable) -> JobEntry:
         try:
             mesh_io.check_object(objects[0])
-            return self.add(objects, inputs_of(objects[0]))
+            return self._add(objects, inputs_of(objects[0]))
         except OrbitError as error:
-            self.entries.append(JobEntry(objects[0].name_full, None, error=error))
+            self.entries.append(JobEntry(objects[0].name_full, None, error=error, run=self._run))
             return self.entries[-1]
 
     def _submit(self, entry: JobEntry) -> None:
@@ -295,6 +317,8 @@ class Queue:
 
     def _on_event(self, entry: JobEntry, event: JobEvent) -> None:
         entry.event = replace(event, result=None, preview=None)
+        if entry.began_at is None and event.state is State.RUNNING:
+            entry.began_at = time.monotonic()
         if event.preview is not None:
             entry.thumbnail = event.preview[0]
             previews.store(event.job, event.preview)

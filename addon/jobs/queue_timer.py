@@ -6,7 +6,7 @@ import time
 import bpy
 from bpy.app.handlers import persistent
 
-from ..setup import devices, install_process, weights
+from ..setup import devices, environment_state, install_process, weights
 from ..viewport import redraw
 from .queue import queue
 
@@ -42,7 +42,7 @@ def _tick() -> float | None:
 def _on_load_post(_file) -> None:
     weights.refresh()
     devices.refresh()
-    install_process.refresh()
+    environment_state.refresh(try_it=not bpy.app.background)
     if not bpy.app.background:
         queue.recover()
         if queue.busy:

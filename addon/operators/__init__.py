@@ -17,12 +17,15 @@ from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Ret
 from .move_job import MoveJob
 from .nudge import NudgeView
 from .open_report import OpenReport
+from .own_reference import OwnReference
 from .pins import AddPins, ClearPins
 from .recall_settings import RecallSettings
 from .repaint import ClearRegion, MarkRegion, RepaintRegion
 from .run_first import RunFirst
 from .set_reference import SetReference
+from .show_messages import ShowMessages
 from .show_report import ShowReport
+from .show_texture import ShowTexture
 from .takes import NextTake, RemoveTake, ShowTake
 from .texture_scene import TextureScene
 from .texture_selected import TextureSelected
@@ -31,6 +34,7 @@ OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
+    OwnReference,
     CheckReference,
     ChooseView,
     CorrectMask,
@@ -47,8 +51,10 @@ OPERATORS = (
     Dismiss,
     Retry,
     ShowReport,
+    ShowMessages,
     OpenReport,
     ApplyTake,
+    ShowTexture,
     ShowTake,
     NextTake,
     CompareTakes,

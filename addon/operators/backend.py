@@ -10,7 +10,8 @@ from ...backend.api import paths
 from ...backend.api.torch_builds import DISK_GIGABYTES
 from ..jobs import queue_timer
 from ..jobs.queue import queue
-from ..setup import install_process
+from ..setup import environment_state, install_process
+from ..setup.environment_state import EnvironmentState
 from ..ui.text import DIALOG_WIDTH, draw_wrapped_text
 
 _DEVICE_NAMES = {"cuda": "NVIDIA", "rocm": "AMD", "mps": "Apple", "cpu": "CPU"}
@@ -21,9 +22,14 @@ def start_installer(title: str, *arguments: str, on_end=lambda setup: None) -> N
 
     Args:
         title: of the task, for the panels.
-        then: called with the ended process.
+        on_end: called with the ended process.
     """
-    install_process.start(title, *arguments, on_end=on_end)
+
+    def handle_end(done: install_process.InstallRun) -> None:
+        environment_state.refresh(try_it=True)
+        on_end(done)
+
+    install_process.start(title, *arguments, on_end=handle_end)
     queue_timer.start()
 
 
@@ -75,7 +81,7 @@ class InstallBackend(bpy.types.Operator):
     def invoke(self, context, event):
         if not self.properties.is_property_set("anew"):
             # Called from an error: the existing environment does not work.
-            self.anew = install_process.refresh()
+            self.anew = environment_state.refresh() is not EnvironmentState.ABSENT
         return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Install")
 
     def draw(self, context):
@@ -127,7 +133,7 @@ class RemoveBackend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not install_process.is_installed():
+        if environment_state.get() is EnvironmentState.ABSENT:
             cls.poll_message_set("The backend is not installed")
             return False
         return _is_backend_idle(cls)

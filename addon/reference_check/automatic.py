@@ -6,7 +6,7 @@ from bpy.app.handlers import persistent
 
 from ...backend.api.errors import OrbitError
 from ..jobs import queue_timer
-from ..setup import install_process
+from ..setup import environment_state
 from ..setup.devices import ADDON_ID
 from ..viewport import redraw
 from .checks import checks
@@ -33,7 +33,7 @@ def request_now() -> None:
     obj = context.object
     if not _is_wanted() or obj is None or obj.type != "MESH" or obj.mode != "OBJECT" or not obj.select_get():
         return
-    if context.scene.orbit_texture.find_image(obj) is None or not install_process.is_installed():
+    if context.scene.orbit_texture.find_image(obj) is None or not environment_state.is_installed():
         return
     try:
         checks.request(obj, context)

@@ -108,9 +108,9 @@ def find_python() -> list[str]:
                 [*command, "-E", "-s", "-c", _CHECK_PYTHON_SCRIPT],
                 capture_output=True,
                 timeout=20,
-                env=_environment(),
+                env=clean_environment(),
                 check=False,
-                **_no_console(),
+                **hide_console(),
             )
             if done.returncode == 0:
                 return command
@@ -137,18 +137,18 @@ def _launch(command: list[str], errors) -> subprocess.Popen:
         stderr=errors,
         encoding="utf-8",
         errors="replace",
-        env=_environment(),
+        env=clean_environment(),
         **group,
-        **_no_console(),
+        **hide_console(),
     )
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The environment variables without those that make a Python find Blender's modules."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
 
 
-def _no_console() -> dict:
+def hide_console() -> dict:
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
 
 
@@ -159,7 +159,7 @@ def _kill_tree(process: subprocess.Popen) -> None:
             ["taskkill", "/F", "/T", "/PID", str(process.pid)],
             capture_output=True,
             check=False,
-            **_no_console(),
+            **hide_console(),
         )
     else:
         with contextlib.suppress(ProcessLookupError):
@@ -168,19 +168,6 @@ def _kill_tree(process: subprocess.Popen) -> None:
 
 _current: InstallRun | None = None
 _end_handled = True
-_installed = False
-
-
-def refresh() -> bool:
-    """Looks again whether the backend's environment exists, whatever its state."""
-    global _installed
-    _installed = paths.environment_python(paths.backend_environment()).exists()
-    return _installed
-
-
-def is_installed() -> bool:
-    """Whether it existed at the last refresh; a panel that draws must not read files."""
-    return _installed
 
 
 def current() -> InstallRun | None:
@@ -208,7 +195,6 @@ def poll() -> None:
     global _end_handled
     if not _end_handled and not _current.is_running:
         _end_handled = True
-        refresh()
         _current.on_end(_current)
 
 

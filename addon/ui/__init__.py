@@ -3,24 +3,23 @@ functions only draw."""
 
 import bpy
 
-from . import mask_tools, menus
+from . import mask_tools, menus, queue_panel
 from .image_drop import ImageDrop
 from .main_panel import MainPanel
 from .mask_tools import MaskPanel
-from .preflight_panel import PreflightPanel
 from .queue_panel import QueuePanel
-from .scene_panel import ReferencePanel, ScenePanel
+from .reference_check import ReferenceCheckPanel
+from .scene_panel import ScenePanel
 from .settings_panel import SettingsPanel
 from .takes_panel import TakesPanel
 
 PANELS = (
     MainPanel,
-    TakesPanel,
+    ReferenceCheckPanel,
     SettingsPanel,
-    PreflightPanel,
-    QueuePanel,
     ScenePanel,
-    ReferencePanel,
+    QueuePanel,
+    TakesPanel,
     MaskPanel,
     ImageDrop,
 )
@@ -30,11 +29,13 @@ def register() -> None:
     for cls in PANELS:
         bpy.utils.register_class(cls)
     mask_tools.register()
+    queue_panel.register()
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
+    queue_panel.unregister()
     mask_tools.unregister()
     for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)

@@ -1,23 +1,24 @@
 """The main panel: the reference and what was found in it, the quality, Texture Selected, and the progress.
-The other panels are subpanels of it."""
+The other panels are subpanels of it.
+
+What can be clicked stays where it is while a job starts, paints and ends: the panel has the same height in
+every state.
+"""
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from ..jobs import previews
+from ..checks import preflight
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
+from ..objects import mesh_io
+from ..viewport import solid_texture
 from .base import OrbitPanel
-from .job import draw_job
-from .preflight_panel import draw_estimate, draw_urgent
-from .reference_check import draw_reference
-from .setup import draw_setup
-
-_PREVIEW_COLUMNS = 4
-"""Previews of a running job side by side."""
-
-_PREVIEW_SCALE = 2.8
-"""Size of a preview, in units of Blender's icons."""
+from .job import draw_job_line
+from .messages import draw_first_message, list_messages
+from .pictures import draw_pictures
+from .reference_check import draw_check_line, draw_chooser, draw_reference_buttons
+from .text import describe_status, shorten_name
 
 
 class MainPanel(OrbitPanel, bpy.types.Panel):
@@ -25,30 +26,63 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
     bl_label = "Orbit Texture"
 
     def draw(self, context):
-        settings = context.scene.orbit_texture
-        layout = self.layout
-        draw_reference(layout, context)
+        layout, entry = self.layout, find_entry(context.object)
+        draw_chooser(layout, context)
+        draw_pictures(layout, context, entry)
+        draw_reference_buttons(layout, context)
+        draw_check_line(layout, context)
         layout.popover(
-            "ORBIT_TEXTURE_PT_presets", text=_describe_settings(settings), icon="PRESET", translate=False
+            "ORBIT_TEXTURE_PT_presets",
+            text=_describe_settings(context.scene.orbit_texture),
+            icon="PRESET",
+            translate=False,
         )
-        draw_urgent(layout, context)
-        draw_setup(layout, context)
         row = layout.row()
         row.scale_y = 1.5
         row.operator("orbit_texture.texture_selected", icon="TEXTURE")
-        if entry := _current_entry(context.object):
-            draw_job(layout, context, entry)
-            _draw_previews(layout, previews.icon_ids(entry.job))
-        else:
-            draw_estimate(layout, context)
+        _draw_status(layout, context, entry)
+        draw_first_message(layout, context, list_messages(context, entry))
 
 
-def _draw_previews(layout, icons: list[int]) -> None:
-    """Draws the previews of what a job is painting, if there are any."""
-    if icons:
-        grid = layout.grid_flow(row_major=True, columns=_PREVIEW_COLUMNS, even_columns=True, align=True)
-        for icon in icons:
-            grid.template_icon(icon, scale=_PREVIEW_SCALE)
+def find_entry(obj: bpy.types.Object | None) -> JobEntry | None:
+    """The job to show: the running one, else the last one of the active object, else the next that waits."""
+
+    def is_own(entry: JobEntry) -> bool:
+        return obj is not None and any(key.session_uid == obj.session_uid for key in entry.keys)
+
+    unsettled = [entry for entry in queue.entries if not entry.is_settled]
+    at_work = (entry for entry in unsettled if not entry.is_queued)
+    own = filter(is_own, reversed(queue.entries))
+    return next(at_work, None) or next(own, None) or next(iter(unsettled), None)
+
+
+def _draw_status(layout, context, entry: JobEntry | None) -> None:
+    """Draws one line: the job at work, how the last one of the object ended, or what one will take."""
+    row = layout.row(align=True)
+    if entry is None or (entry.applied and not entry.download and not _has_take(context.object, entry)):
+        row.label(text=_describe_estimate(context), icon="TIME", translate=False)
+    elif not entry.applied or entry.download:
+        draw_job_line(row, entry, "INFO" if entry.result else "ERROR")
+    else:
+        row.label(
+            text=f"{shorten_name(entry.name)}: {describe_status(entry)}", icon="CHECKMARK", translate=False
+        )
+        if solid_texture.can_show(context.space_data):
+            row.operator("orbit_texture.show_texture", icon="SHADING_TEXTURE")
+
+
+def _has_take(obj: bpy.types.Object | None, entry: JobEntry) -> bool:
+    """Whether the take of a finished job is still there: it may have been removed or undone."""
+    return obj is not None and any(take.job == entry.job for take in obj.orbit_texture.takes)
+
+
+def _describe_estimate(context) -> str:
+    """The estimated time and memory of a job for the active object; "" if unknown."""
+    obj = context.object
+    if obj is None or obj.type != "MESH":
+        return ""
+    settings = context.scene.orbit_texture.to_settings()
+    return preflight.describe_cost(mesh_io.triangle_count(obj.data), settings)
 
 
 def _describe_settings(settings) -> str:
@@ -63,17 +97,3 @@ def _describe_settings(settings) -> str:
     }.get(settings.painter, choice_name("painter"))
     refined = [iface_("refined")] if settings.refine and settings.painter != "trellis2" else []
     return ", ".join([painter, choice_name("texture_size"), *refined])
-
-
-def _current_entry(obj: bpy.types.Object | None) -> JobEntry | None:
-    """The job to show: the running one, else that of the active object if it is waiting or failed."""
-
-    def is_own(entry: JobEntry) -> bool:
-        return (
-            obj is not None
-            and not entry.applied
-            and any(key.session_uid == obj.session_uid for key in entry.keys)
-        )
-
-    at_work = (entry for entry in queue.entries if not entry.is_settled and not entry.is_queued)
-    return next(at_work, None) or next(filter(is_own, reversed(queue.entries)), None)

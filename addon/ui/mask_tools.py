@@ -10,7 +10,7 @@ from ..objects import mask_correction
 from ..reference_check import mask_overlay
 from ..reference_check.checks import checks
 from ..viewport.shaders import draw_shape
-from .reference_check import draw_findings, draw_progress
+from .reference_check import draw_check_line, draw_findings
 from .text import draw_wrapped_text
 
 _PRESS = {"type": "LEFTMOUSE", "value": "PRESS"}
@@ -123,8 +123,8 @@ class MaskPanel(bpy.types.Panel):
         count = len(correction.strokes) if correction else 0
         row.label(text=rpt_("{} strokes").format(count), translate=False)
         row.operator("orbit_texture.clear_mask", icon="X")
+        draw_check_line(layout, context)
         if check := checks.find(obj, panel):
-            draw_progress(layout, check)
             draw_findings(layout, context, check)
 
 

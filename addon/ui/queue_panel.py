@@ -1,15 +1,18 @@
-"""The list of jobs: a row for each, with its state, its error and its buttons."""
+"""The list of jobs: a row for each, with its state and its buttons."""
+
+import math
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
+from bpy.props import IntProperty
 
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from .base import OrbitPanel
-from .job import draw_job
+from .job import describe_device, draw_job_line
 
-MAX_ROWS = 15
-"""Jobs beyond this are only counted. Those that are not settled come first, then the failed ones."""
+ROWS = 6
+"""Jobs on a page. The list always has so many rows, so that nothing moves when a job starts or ends."""
 
 
 class QueuePanel(OrbitPanel, bpy.types.Panel):
@@ -18,44 +21,57 @@ class QueuePanel(OrbitPanel, bpy.types.Panel):
     bl_label = "Jobs"
     bl_options = {"DEFAULT_CLOSED"}
 
-    @classmethod
-    def poll(cls, context):
-        return bool(queue.entries)
-
     def draw_header_preset(self, context):
-        unsettled = sum(not entry.is_settled for entry in queue.entries)
-        failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in queue.entries)
-        if unsettled:
-            self.layout.label(
-                text=rpt_("{} of {} left").format(unsettled, len(queue.entries)), translate=False
-            )
-        elif failed:
-            self.layout.label(text=rpt_("{} failed").format(failed), translate=False)
+        if text := _count_jobs():
+            self.layout.label(text=text, translate=False)
 
     def draw(self, context):
-        entries = sorted(queue.entries, key=lambda entry: (entry.is_settled, entry.applied))
+        layout, entries = self.layout, queue.entries
         waiting = [entry for entry in entries if entry.is_queued]
-        for entry in entries[:MAX_ROWS]:
-            _draw_entry(self.layout.box(), context, entry, waiting)
-        if len(entries) > MAX_ROWS:
-            self.layout.label(text=rpt_("… and {} more").format(len(entries) - MAX_ROWS))
-        row = self.layout.row()
-        if queue.busy:
-            row.operator("orbit_texture.cancel", text="Cancel All").job = ""
-        if any(entry.is_settled for entry in entries):
-            row.operator("orbit_texture.dismiss", text="Clear").job = ""
+        pages = max(1, math.ceil(len(entries) / ROWS))
+        page = min(context.window_manager.orbit_texture_jobs_page, pages)
+        column = layout.column()
+        shown = entries[(page - 1) * ROWS : page * ROWS]
+        for entry in shown:
+            _draw_entry(column, entry, waiting)
+        for _ in range(ROWS - len(shown)):
+            column.label(text="")
+        row = column.row()
+        row.enabled = pages > 1
+        row.prop(
+            context.window_manager,
+            "orbit_texture_jobs_page",
+            text=rpt_("Page {} of {}").format(page, pages),
+            translate=False,
+        )
+        row = column.row()
+        cancel, clear = row.row(), row.row()
+        cancel.enabled, clear.enabled = queue.busy, any(entry.is_settled for entry in entries)
+        cancel.operator("orbit_texture.cancel", text="Cancel All").job = ""
+        clear.operator("orbit_texture.dismiss", text="Clear").job = ""
+        column.label(text=describe_device(entries), translate=False)
 
 
-def _draw_entry(layout, context, entry: JobEntry, waiting: list[JobEntry]) -> None:
-    row = layout.row()
-    row.label(text=entry.name, icon=_icon(entry), translate=False)
+def _count_jobs() -> str:
+    """How many jobs of this run are left, or how many of them have failed; "" if all is well."""
+    run = queue.last_run
+    unsettled = sum(not entry.is_settled for entry in run)
+    failed = sum(entry.error is not None and entry.error.code != "cancelled" for entry in run)
+    if unsettled:
+        return rpt_("{} of {} left").format(unsettled, len(run))
+    return rpt_("{} failed").format(failed) if failed else ""
+
+
+def _draw_entry(layout, entry: JobEntry, waiting: list[JobEntry]) -> None:
+    row = layout.row(align=True)
+    draw_job_line(row, entry, _icon(entry))
     if entry.is_queued and len(waiting) > 1:
-        _draw_arrows(row.row(align=True), entry, waiting)
-    if entry.report:
-        row.operator("orbit_texture.show_report", text="", icon="TEXT", emboss=False).job = entry.job
+        _draw_arrows(row, entry, waiting)
+    if entry.report or entry.error:
+        icon = "TEXT" if entry.report else "INFO"
+        row.operator("orbit_texture.show_report", text="", icon=icon, emboss=False).job = entry.job
     if entry.is_settled:
         row.operator("orbit_texture.dismiss", text="", icon="X", emboss=False).job = entry.job
-    draw_job(layout, context, entry)
 
 
 def _draw_arrows(row, entry: JobEntry, waiting: list[JobEntry]) -> None:
@@ -74,3 +90,13 @@ def _icon(entry: JobEntry) -> str:
     if entry.error:
         return "CANCEL" if entry.error.code == "cancelled" else "ERROR"
     return "SORTTIME" if entry.is_queued else "IMPORT" if entry.download else "MESH_DATA"
+
+
+def register() -> None:
+    bpy.types.WindowManager.orbit_texture_jobs_page = IntProperty(
+        name="Page", description="Page of the list of jobs", default=1, min=1
+    )
+
+
+def unregister() -> None:
+    del bpy.types.WindowManager.orbit_texture_jobs_page

@@ -10,11 +10,9 @@ from ...backend.api.events import State
 from ..jobs import previews
 from ..reference_check.check import SIDEWAYS, ReferenceCheck
 from ..reference_check.checks import checks
+from .base import OrbitPanel
 from .job import FIXES
 from .text import draw_wrapped_text
-
-_OUTLINE_SCALE = 8.0
-"""Size of the outlined reference, in units of Blender's icons."""
 
 _CANDIDATE_COLUMNS = 2
 """Views to choose from, side by side."""
@@ -23,48 +21,76 @@ _CANDIDATE_SCALE = 4.5
 """Size of the picture of a view, in units of Blender's icons."""
 
 
-def draw_reference(layout, context) -> None:
-    """Draws the choice of the reference, and what is known about it for the active object."""
-    panel = context.scene.orbit_texture
-    check = checks.find_shown(context.object, panel)
-    icons = previews.icon_ids(check.job) if check else []
-    if not icons:
-        layout.template_ID_preview(panel, "image", open="image.open", rows=3, cols=6)
+def draw_chooser(layout, context) -> None:
+    """Draws the choice of the reference: the active object's own if it has one, else the one for all."""
+    panel, obj = context.scene.orbit_texture, context.object
+    row = layout.row(align=True)
+    own = obj.orbit_texture if obj and obj.orbit_texture.reference else None
+    if own:
+        row.template_ID(own, "reference", open="image.open")
     else:
-        layout.template_ID(panel, "image", open="image.open")
-        layout.template_icon(icons[0], scale=_OUTLINE_SCALE)
-    if panel.image and context.object and context.object.type == "MESH":
-        _draw_buttons(layout, context)
-    offer = checks.find_offer(context.object, panel)
-    if check:
-        draw_progress(layout, checks.find(context.object, panel))
+        row.template_ID(panel, "image", open="image.open")
+    row.operator(
+        "orbit_texture.own_reference", text="", icon="PINNED" if own else "UNPINNED", depress=own is not None
+    )
+
+
+def draw_reference_buttons(layout, context) -> None:
+    """Draws what can be done with the reference."""
+    obj = context.object
+    row = layout.row(align=True)
+    shown = row.row(align=True)
+    shown.enabled = checks.find_with_camera(obj, context.scene.orbit_texture) is not None
+    shown.prop(
+        context.window_manager, "orbit_texture_projection", text="Project", icon="MOD_UVPROJECT", toggle=True
+    )
+    row.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")
+    row.operator("orbit_texture.clear_mask", text="", icon="X")
+    row.operator("orbit_texture.check_reference", text="", icon="FILE_REFRESH")
+
+
+def draw_check_line(layout, context) -> None:
+    """Draws one line: that a check is at work, or what it has found."""
+    obj, panel = context.object, context.scene.orbit_texture
+    check = checks.find(obj, panel)
+    if check and checks.is_at_work(check):
+        draw_progress(layout, check)
+        return
+    text, icon = _summarize(check, checks.find_offer(obj, panel) is not None)
+    layout.label(text=text, icon=icon, translate=False)
+
+
+class ReferenceCheckPanel(OrbitPanel, bpy.types.Panel):
+    bl_idname = "ORBIT_TEXTURE_PT_reference_check"
+    bl_parent_id = "ORBIT_TEXTURE_PT_main"
+    bl_label = "Reference Check"
+
+    @classmethod
+    def poll(cls, context):
+        obj, panel = context.object, context.scene.orbit_texture
+        check = checks.find_shown(obj, panel)
+        return checks.find_offer(obj, panel) is not None or (check is not None and _has_findings(check))
+
+    def draw(self, context):
+        draw_check(self.layout, context)
+
+
+def draw_check(layout, context) -> None:
+    """Draws what was found as sentences, and the views to choose from."""
+    obj, panel = context.object, context.scene.orbit_texture
+    offer = checks.find_offer(obj, panel)
+    if check := checks.find_shown(obj, panel):
+        image, found = panel.find_image(obj), checks.find_with_camera(obj, panel)
+        # Blender would load the pixels here, and wait for that.
+        if found and image.has_data and found.is_turned(image):
+            draw_wrapped_text(layout, context, SIDEWAYS, icon="INFO")
         draw_findings(layout, context, check, asks=offer is not None)
     if offer:
         _draw_candidates(layout, context, *offer)
 
 
-def _draw_buttons(layout, context) -> None:
-    image = context.scene.orbit_texture.image
-    found = checks.find_with_camera(context.object, context.scene.orbit_texture)
-    row = layout.row(align=True)
-    shown = row.row(align=True)
-    shown.enabled = found is not None
-    shown.prop(
-        context.window_manager, "orbit_texture_projection", text="Project", icon="MOD_UVPROJECT", toggle=True
-    )
-    row.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")
-    if context.object.orbit_texture.strokes:
-        row.operator("orbit_texture.clear_mask", text="", icon="X")
-    row.operator("orbit_texture.check_reference", text="", icon="FILE_REFRESH")
-    # Blender would load the pixels here, and wait for that.
-    if found and image.has_data and found.is_turned(image):
-        draw_wrapped_text(layout, context, SIDEWAYS, icon="INFO")
-
-
-def draw_progress(layout, check: ReferenceCheck | None) -> None:
-    """Draws that a check is awaited, nothing if it is not."""
-    if check is None or not checks.is_at_work(check):
-        return
+def draw_progress(layout, check: ReferenceCheck) -> None:
+    """Draws how far a check is."""
     event = check.event
     waiting = event.state is State.QUEUED
     text = rpt_(event.message) or iface_("Waiting") if waiting else rpt_("Checking the reference")
@@ -82,18 +108,36 @@ def draw_findings(layout, context, check: ReferenceCheck, asks: bool = False) ->
         draw_wrapped_text(layout, context, check.notice, icon="INFO")
     if check.error:
         _draw_error(layout, context, check.error)
-    if check.report is None:
-        return
-    doubts = check.report["doubts"]
+    doubts = check.report["doubts"] if check.report else ()
     for note in check.notes:
         if note not in doubts:
             draw_wrapped_text(layout, context, note, icon="INFO")
         elif not asks:
             draw_wrapped_text(layout, context, note, icon="ERROR")
-    if check.report["candidates"] and not check.report["doubtful"]:
-        best = check.report["candidates"][0]
-        text = rpt_("View: azimuth {:.0f}°, elevation {:.0f}°").format(best["azimuth"], best["elevation"])
-        layout.label(text=text, icon="CHECKMARK", translate=False)
+
+
+def _has_findings(check: ReferenceCheck) -> bool:
+    """Whether there is more to say than the line in the main panel does."""
+    return bool(check.notice or check.error or check.notes)
+
+
+def _summarize(check: ReferenceCheck | None, asks: bool) -> tuple[str, str]:
+    """What a check has found in a few words, and an icon for it.
+
+    Args:
+        asks: whether the user is asked for the view.
+    """
+    if asks:
+        return rpt_("Which side does it show? See below"), "QUESTION"
+    if check is None or not (check.report or check.error):
+        return rpt_("The reference is not checked yet"), "BLANK1"
+    if check.error:
+        return rpt_("Nothing was found, see below"), "ERROR"
+    candidates = check.report["candidates"]
+    if not candidates:
+        return rpt_("The reference is checked"), "CHECKMARK"
+    text = rpt_("View: {}").format(describe_direction(candidates[0]["azimuth"], candidates[0]["elevation"]))
+    return text, "ERROR" if check.report["doubtful"] else "CHECKMARK"
 
 
 def describe_direction(azimuth: float, elevation: float) -> str:

@@ -21,16 +21,3 @@ class ScenePanel(OrbitPanel, bpy.types.Panel):
         layout.prop(settings, "rules")
         layout.operator("orbit_texture.texture_scene", icon="SCENE_DATA")
         layout.operator("orbit_texture.open_report", icon="URL")
-
-
-class ReferencePanel(OrbitPanel, bpy.types.Panel):
-    bl_idname = "ORBIT_TEXTURE_PT_reference"
-    bl_parent_id = "ORBIT_TEXTURE_PT_scene"
-    bl_label = "Reference of the Active Object"
-
-    @classmethod
-    def poll(cls, context):
-        return context.object is not None and context.object.type == "MESH"
-
-    def draw(self, context):
-        self.layout.template_ID(context.object.orbit_texture, "reference", open="image.open")

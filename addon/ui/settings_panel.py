@@ -38,13 +38,14 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.separator()
         _draw_view(column, context, settings)
         obj = context.object
-        if obj and obj.orbit_texture.last:
-            self.layout.operator(
-                "orbit_texture.recall_settings",
-                text=rpt_("Last Settings for {}").format(obj.name),
-                translate=False,
-                icon="LOOP_BACK",
-            ).index = -1
+        row = self.layout.row()
+        row.enabled = obj is not None and bool(obj.orbit_texture.last)
+        row.operator(
+            "orbit_texture.recall_settings",
+            text=rpt_("Last Settings for {}").format(obj.name) if obj else "",
+            translate=False,
+            icon="LOOP_BACK",
+        ).index = -1
 
 
 def _draw_view(column, context, settings) -> None:

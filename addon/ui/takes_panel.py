@@ -4,9 +4,11 @@ import json
 
 import bpy
 
-from ..objects import material, takes
+from ..objects import takes
 from ..viewport import confidence_overlay
 from .base import OrbitPanel
+from .pictures import draw_take
+from .text import draw_wrapped_text
 
 _THUMBNAIL_COLUMNS = 3
 """Takes side by side."""
@@ -26,27 +28,29 @@ class TakesPanel(OrbitPanel, bpy.types.Panel):
 
     def draw(self, context):
         obj, shown = context.object, takes.find_shown_index(context.object)
+        # The buttons are above the thumbnails, of which each job adds one.
+        _draw_shown(self.layout, context, obj, shown)
         grid = self.layout.grid_flow(
             row_major=True, columns=_THUMBNAIL_COLUMNS, even_columns=True, even_rows=True
         )
         for index, take in enumerate(obj.orbit_texture.takes):
             _draw_thumbnail(grid.column(align=True), take, index, index == shown)
         if shown >= 0:
-            _draw_shown(self.layout, context, obj, shown)
+            _draw_doubts(self.layout, context, obj.orbit_texture.takes[shown])
 
 
 def _draw_thumbnail(cell, take, index: int, is_shown: bool) -> None:
-    if take.material and take.material.preview:
-        # Not the material's icon from the layout: Blender would render the material for that and block.
-        cell.template_icon(take.material.preview.icon_id, scale=_THUMBNAIL_SCALE)
-    elif image := material.find_image(take.material, "base_color"):
-        cell.template_icon(cell.icon(image), scale=_THUMBNAIL_SCALE)
+    draw_take(cell, take, _THUMBNAIL_SCALE)
     cell.operator("orbit_texture.show_take", text=take.name, translate=False, depress=is_shown).index = index
 
 
 def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
+    """Draws what can be done with the shown take; greyed out if the object shows none."""
+    column = layout.column()
+    column.enabled = index >= 0
+    index = max(index, 0)
     take = obj.orbit_texture.takes[index]
-    row = layout.row(align=True)
+    row = column.row(align=True)
     row.prop(take, "name", text="")
     row.prop(take, "locked", text="", icon="LOCKED" if take.locked else "UNLOCKED")
     row.operator("orbit_texture.compare_takes", text="", icon="ARROW_LEFTRIGHT")
@@ -54,19 +58,31 @@ def _draw_shown(layout, context, obj: bpy.types.Object, index: int) -> None:
     remove_row = row.row(align=True)
     remove_row.enabled = not take.locked
     remove_row.operator("orbit_texture.remove_take", text="", icon="TRASH").index = index
-    if confidence_overlay.overlay_image(obj, "confidence"):
-        layout.row().prop(context.window_manager, "orbit_texture_overlay", expand=True)
-    row = layout.row(align=True)
+    row = column.row()
+    row.enabled = confidence_overlay.overlay_image(obj, "confidence") is not None
+    row.prop(context.window_manager, "orbit_texture_overlay", expand=True)
+    row = column.row(align=True)
     row.operator("orbit_texture.repaint_region", icon="TPAINT_HLT")
     row.operator("orbit_texture.mark_region", text="", icon="BRUSH_DATA")
-    if obj.orbit_texture.region:
-        row.operator("orbit_texture.clear_region", text="", icon="X")
-    row = layout.row(align=True)
+    row.operator("orbit_texture.clear_region", text="", icon="X")
+    row = column.row(align=True)
     row.operator("orbit_texture.export_textures", icon="EXPORT")
     row.operator("orbit_texture.export_glb")
-    if take.report and json.loads(take.report).get("doubtful"):
-        layout.label(text="The view is doubtful, see the report", icon="ERROR")
-    row = layout.row()
+    row = column.row()
     row.label(text="Mesh untouched", icon="CHECKMARK")
     report = row.operator("orbit_texture.show_report", text="", icon="TEXT")
     report.job, report.index = "", index
+
+
+def _draw_doubts(layout, context, take) -> None:
+    """Draws what is doubtful about a take, and the buttons that mend it."""
+    report = json.loads(take.report) if take.report else {}
+    if not report.get("doubtful"):
+        return
+    box = layout.box()
+    for doubt in report.get("doubts", ()):
+        draw_wrapped_text(box, context, doubt, icon="ERROR")
+    row = box.row(align=True)
+    row.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
+    row.operator("orbit_texture.add_pins", icon="PINNED")
+    row.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")

@@ -7,9 +7,26 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
 from ..jobs.entry import JobEntry
+from ..jobs.queue import queue
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Average for Blender's interface font at scale 1."""
+
+STAGES = {
+    "prepare": "Reading the mesh",
+    "register": "Finding the view",
+    "render": "Rendering views",
+    "paint": "Painting",
+    "align": "Aligning views",
+    "bake": "Baking",
+    "refine": "Refining",
+    "blend": "Blending",
+    "download": "Downloading",
+}
+"""What a job does in each stage of the pipeline."""
+
+MAX_NAME = 16
+"""Characters of an object's name in a line that says more than that."""
 
 DIALOG_WIDTH = 460
 """Pixels at scale 1: the width of the dialogs that ask before something is installed or downloaded."""
@@ -17,35 +34,75 @@ DIALOG_WIDTH = 460
 
 def draw_wrapped_text(layout, context, text: str, icon: str = "NONE", width: int = 0) -> None:
     """Draws a text, wrapped at a width in pixels at scale 1; 0 stands for the panel's width."""
+    draw_lines(layout, wrap(context, text, width), icon)
+
+
+def wrap(context, text: str, width: int = 0) -> list[str]:
+    """The lines of a text in the user's language, wrapped at a width in pixels at scale 1; 0 stands for the
+    panel's width."""
     width = width or context.region.width / context.preferences.system.ui_scale - 60
+    return textwrap.wrap(rpt_(text), max(20, int(width * CHARACTERS_PER_PIXEL)))
+
+
+def draw_lines(layout, lines: list[str], icon: str = "NONE") -> None:
+    """Draws lines of text close together, with an icon before the first."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(rpt_(text), max(20, int(width * CHARACTERS_PER_PIXEL)))):
+    for number, line in enumerate(lines):
         column.label(
             text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False
         )
 
 
 def describe_status(entry: JobEntry) -> str:
-    """The state of a job in a few words: "Paint 42%, 0:35 left"."""
+    """The state of a job in a few words: "Painting, about 2 min left"."""
     event = entry.event
     if entry.applied:
-        return iface_("Done")
+        return describe_end(entry)
     if entry.error:
         return iface_("Cancelled") if entry.error.code == "cancelled" else iface_("Failed")
     if entry.result:
         return rpt_(entry.obstacle) or iface_("Applying")
     if event.state is State.QUEUED:
-        return rpt_(event.message) or iface_("Waiting")
-    left = (
-        ", " + rpt_("{} left").format(format_duration(event.seconds_left))
-        if event.seconds_left is not None
-        else ""
+        return rpt_(event.message) or (
+            iface_("Waiting") if queue.is_connected else iface_("Starting the worker")
+        )
+    stage = iface_(STAGES.get(event.stage, event.stage.title()) or "Starting")
+    left = "" if event.seconds_left is None else f", {describe_time_left(event.seconds_left)}"
+    return f"{stage}{left}"
+
+
+def describe_end(entry: JobEntry) -> str:
+    """What a finished job has done: "textured in 74 s"."""
+    if entry.download:
+        return iface_("Downloaded")
+    if entry.seconds is None:
+        return iface_("Textured")
+    return rpt_("textured in {}").format(format_duration(entry.seconds))
+
+
+def describe_time_left(seconds: float) -> str:
+    """An estimate, as exact as it can be: "about 2 min left"."""
+    if seconds < 60:
+        return rpt_("less than a minute")
+    minutes = round(seconds / 60)
+    return (
+        rpt_("about {} min left").format(minutes)
+        if minutes < 90
+        else rpt_("about {} h left").format(round(minutes / 60))
     )
-    return f"{iface_(event.stage.title() or 'Starting')} {event.fraction:.0%}{left}"
 
 
 def format_duration(seconds: float) -> str:
-    """A duration as 0:35 or 1:02:03."""
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes}:{seconds:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    """A duration as 74 s, 3 min 20 s or 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 120:
+        return rpt_("{} s").format(seconds)
+    if seconds < 7200:
+        return rpt_("{} min {} s").format(*divmod(seconds, 60))
+    return rpt_("{} h {} min").format(*divmod(seconds // 60, 60))
+
+
+def shorten_name(name: str) -> str:
+    """An object's name, cut to :data:`MAX_NAME` characters."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"

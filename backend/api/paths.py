@@ -48,6 +48,10 @@ def environment_python(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
+ENVIRONMENT_STAMP = "orbit-texture.json"
+"""Name of the file in an environment that records what was installed. It has ``complete`` only after all."""
+
+
 def backend_environment() -> Path:
     """The private environment that ``install.py backend`` creates."""
     return home() / "environment"

@@ -11,7 +11,7 @@ import pytest
 
 from backend.api import paths
 from installer import blenders, torch_build
-from installer.environment import STAMP, InstallError, Step, ensure_environment, find_pip_advice, read_stamp
+from installer.environment import InstallError, Step, ensure_environment, find_pip_advice, read_stamp
 from installer.torch_build import Choice, Machine, choose_build
 
 SIX_1_17 = """
@@ -109,11 +109,11 @@ def version_of_six(folder: Path) -> str:
 def test_a_complete_environment_is_not_changed(environment, tmp_path, capsys):
     ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
-    before = (environment / STAMP).stat().st_mtime_ns
+    before = (environment / paths.ENVIRONMENT_STAMP).stat().st_mtime_ns
     capsys.readouterr()
     interpreter = ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain")
     assert interpreter == paths.environment_python(environment)
-    assert (environment / STAMP).stat().st_mtime_ns == before
+    assert (environment / paths.ENVIRONMENT_STAMP).stat().st_mtime_ns == before
     assert capsys.readouterr().out == ""
 
 
@@ -126,7 +126,7 @@ def test_an_interrupted_installation_is_completed(environment, tmp_path, capsys)
     )
     stamp = read_stamp(environment)
     del stamp["complete"]
-    (environment / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    (environment / paths.ENVIRONMENT_STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     ensure_environment(environment, [step(tmp_path / "six.txt")], variant="plain", imports="six")
     assert version_of_six(environment) == "1.17.0"
     assert kept.exists()
@@ -135,7 +135,7 @@ def test_an_interrupted_installation_is_completed(environment, tmp_path, capsys)
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "null", '"complete"', "[" * 100_000, "\0", "{"])
 def test_a_damaged_stamp_is_as_good_as_none(tmp_path, content):
-    (tmp_path / STAMP).write_text(content, encoding="utf-8")
+    (tmp_path / paths.ENVIRONMENT_STAMP).write_text(content, encoding="utf-8")
     assert read_stamp(tmp_path) == {}
 
 
@@ -214,7 +214,7 @@ def test_the_doctor_names_the_install_command_when_nothing_is_installed(tmp_path
 )
 def test_the_doctor_reports_an_unfinished_or_outdated_environment(tmp_path, stamp, detail):
     (tmp_path / "environment").mkdir()
-    (tmp_path / "environment" / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
+    (tmp_path / "environment" / paths.ENVIRONMENT_STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     findings = json.loads(run_install("doctor", "--json", home=tmp_path).stdout)
     backend = next(finding for finding in findings if finding["name"] == "backend")
     assert detail in backend["detail"]

@@ -11,7 +11,7 @@ from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.objects import mask_correction
 from bl_ext.user_default.orbit_texture.addon.reference_check import automatic, mask_overlay
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import MAX_KEPT, checks
-from bl_ext.user_default.orbit_texture.addon.setup import install_process
+from bl_ext.user_default.orbit_texture.addon.setup import environment_state
 from bl_ext.user_default.orbit_texture.addon.setup.devices import ADDON_ID
 from bl_ext.user_default.orbit_texture.backend.api import paths
 
@@ -258,8 +258,8 @@ def window(monkeypatch):
     monkeypatch.setattr(automatic.queue_timer, "start", lambda: None)
     monkeypatch.setattr(bpy.app.timers, "register", lambda function, **more: wanted.append(function))
     monkeypatch.setattr(bpy.app.timers, "is_registered", lambda function: False)
-    install_process.refresh()
-    assert install_process.is_installed()
+    environment_state.refresh()
+    assert environment_state.is_installed()
     return wanted
 
 
@@ -318,7 +318,7 @@ def test_nothing_starts_without_the_preference_or_without_a_backend(window, tmp_
     assert not window
     assert not checks.kept
     preferences.check_reference = True
-    monkeypatch.setattr(install_process, "is_installed", lambda: False)
+    monkeypatch.setattr(environment_state, "is_installed", lambda: False)
     automatic.request_now()
     assert not checks.kept
 

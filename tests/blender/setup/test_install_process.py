@@ -14,7 +14,13 @@ from bl_ext.user_default.orbit_texture.addon.operators.backend import (
     RemoveBackend,
     _check_after_install,
 )
-from bl_ext.user_default.orbit_texture.addon.setup import diagnostics, install_process, weights
+from bl_ext.user_default.orbit_texture.addon.setup import (
+    diagnostics,
+    environment_state,
+    install_process,
+    weights,
+)
+from bl_ext.user_default.orbit_texture.addon.setup.environment_state import EnvironmentState
 from bl_ext.user_default.orbit_texture.backend.api import paths
 from bl_ext.user_default.orbit_texture.backend.api.weights import TRELLIS2
 
@@ -26,7 +32,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     bpy.context.preferences.system.use_online_access = True
-    install_process.refresh()
+    environment_state.refresh()
     yield tmp_path
     install_process.shut_down()
 
@@ -58,7 +64,7 @@ def test_an_installation_can_be_stopped_and_reports_why_it_failed(home):
     assert "continue where it stopped" in stopped.reason
     bpy.ops.orbit_texture.install_backend(device="cpu")
     assert "The package index cannot be reached" in wait_until().reason
-    assert install_process.is_installed()
+    assert environment_state.get() is EnvironmentState.UNFINISHED
     assert "complete" not in (home / "environment" / "orbit-texture.json").read_text()
 
 
@@ -68,17 +74,17 @@ def test_remove_backend_deletes_a_broken_environment_and_keeps_the_models(home):
     python.parent.mkdir(parents=True)
     python.write_text("broken")
     (home / "models").mkdir()
-    install_process.refresh()
+    environment_state.refresh()
     bpy.ops.orbit_texture.remove_backend()
     assert wait_until().status == 0
-    assert not install_process.is_installed()
+    assert environment_state.get() is EnvironmentState.ABSENT
     assert sorted(entry.name for entry in home.iterdir()) == ["models"]
 
 
 def test_the_backend_cannot_be_installed_or_removed_while_a_job_runs(home):
     paths.environment_python(home / "environment").parent.mkdir(parents=True)
     paths.environment_python(home / "environment").touch()
-    install_process.refresh()
+    environment_state.refresh()
     assert RemoveBackend.poll(bpy.context)
     bpy.ops.orbit_texture.download_weights(model="trellis2")
     assert not RemoveBackend.poll(bpy.context)

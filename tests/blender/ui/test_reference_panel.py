@@ -6,8 +6,9 @@ from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
 from bl_ext.user_default.orbit_texture.addon.ui.reference_check import (
     describe_direction,
+    draw_check,
+    draw_check_line,
     draw_findings,
-    draw_reference,
 )
 
 from tests.blender import make
@@ -34,7 +35,8 @@ def check_now():
 
 def draw() -> Layout:
     layout = Layout()
-    draw_reference(layout, Context())
+    draw_check_line(layout, Context())
+    draw_check(layout, Context())
     return layout
 
 
@@ -46,7 +48,7 @@ def test_what_was_found_is_a_line():
     make.scripted_cube("Cube")
     check_now()
     layout = draw()
-    assert layout.labels == ["View: azimuth 30°, elevation 10°"]
+    assert layout.labels == ["View: 30° right, 10° up"]
     assert not offered(layout)
 
 
@@ -55,7 +57,8 @@ def test_a_doubtful_view_is_asked_about_in_one_sentence_with_the_chosen_one_pres
     check_now()
     layout = draw()
     assert layout.text == (
-        "It is uncertain which side the reference shows. Which one is right? Texture Selected takes the one "
+        "Which side does it show? See below It is uncertain which side the reference shows. Which one is "
+        "right? Texture Selected takes the one "
         "that is pressed. None is right? Correct the mask, or set View to Pins."
     )
     assert offered(layout) == [
@@ -72,8 +75,8 @@ def test_a_doubt_without_views_to_choose_from_is_a_sentence():
     make.scripted_cube("Cube register=doubt")
     check_now()
     layout = draw()
-    assert layout.labels == ["The view is a test."]
-    assert layout.icons == ["ERROR"]
+    assert layout.labels == ["View: 30° right, 10° up", "The view is a test."]
+    assert layout.icons == ["ERROR", "ERROR"]
 
 
 def test_a_photo_that_blender_shows_sideways_is_told_once_its_pixels_are_loaded(tmp_path):

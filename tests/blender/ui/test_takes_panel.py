@@ -15,8 +15,8 @@ def test_a_take_from_a_doubtful_view_says_so(doubtful):
     obj = make.cube()
     make.apply(obj)
     take = obj.orbit_texture.takes[-1]
-    take.report = json.dumps({"doubtful": doubtful, "notes": ["Which side …"]})
+    take.report = json.dumps({"doubtful": doubtful, "doubts": ["Which side …"]})
     layout = Layout()
     TakesPanel.draw(SimpleNamespace(layout=layout), Context())
-    assert ("The view is doubtful, see the report" in layout.text) == doubtful
+    assert ("Which side …" in layout.text) == doubtful
     assert "Mesh untouched" in layout.text

@@ -1,0 +1,31 @@
+"""Own Reference: gives the active object its own reference, or takes it away again."""
+
+import bpy
+
+
+class OwnReference(bpy.types.Operator):
+    bl_idname = "orbit_texture.own_reference"
+    bl_label = "Own Reference"
+    bl_description = (
+        "Keep this image as the active object's own reference, so that another image for all objects does "
+        "not change it. Press again to use the one for all objects"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        obj = context.object
+        if obj is None or obj.type != "MESH":
+            cls.poll_message_set("Make a mesh object active")
+        elif not obj.is_editable:
+            cls.poll_message_set("The object is linked from another file. Make it local first")
+        elif context.scene.orbit_texture.find_image(obj) is None:
+            cls.poll_message_set("Choose a reference image first")
+        else:
+            return True
+        return False
+
+    def execute(self, context):
+        own = context.object.orbit_texture
+        own.reference = None if own.reference else context.scene.orbit_texture.image
+        return {"FINISHED"}

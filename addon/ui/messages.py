@@ -1,0 +1,175 @@
+"""What the user should know now, the most important first: the main panel has room for the beginning of one,
+Show Messages has all of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from ...backend.api.torch_builds import DISK_GIGABYTES
+from ..checks import inspection, preflight
+from ..jobs.entry import JobEntry
+from ..reference_check.checks import checks
+from ..setup import environment_state, install_process
+from ..setup.environment_state import EnvironmentState
+from .job import FIXES, describe_device
+from .text import draw_lines, draw_wrapped_text, wrap
+
+LINES = 3
+"""Lines of text that the main panel has for a message."""
+
+BACKEND_STATES = {
+    EnvironmentState.ABSENT: "The backend is not installed",
+    EnvironmentState.UNFINISHED: "The backend's installation is not finished",
+    EnvironmentState.BROKEN: "The backend is installed, but it does not run",
+    EnvironmentState.INSTALLED: "The backend is installed",
+}
+"""The state of the backend's environment, as the panels say it."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message.
+
+    Attributes:
+        text: what it says.
+        icon: of Blender's interface.
+        draw_button: draws the button that helps into a layout; None if there is none.
+    """
+
+    text: str
+    icon: str = "ERROR"
+    draw_button: Callable | None = None
+
+
+def list_messages(context, entry: JobEntry | None) -> list[Message]:
+    """All messages for the active object, the most important first.
+
+    Args:
+        entry: the job that the panel shows, if there is one.
+    """
+    found = [*_find_setup(), *find_job_messages(context, entry), *_find_notices(context, urgent=True)]
+    if check := checks.find_shown(context.object, context.scene.orbit_texture):
+        found += _find_check(check)
+    return [*found, *_find_status(entry), *_find_notices(context, urgent=False), *_find_unchecked(context)]
+
+
+def draw_first_message(layout, context, messages: list[Message]) -> None:
+    """Draws the beginning of the first message and its button. The height is the same for all, and for
+    none."""
+    nothing = Message("No problems found", "CHECKMARK") if context.object else Message("", "NONE")
+    first = messages[0] if messages else nothing
+    lines = wrap(context, first.text)
+    is_cut = len(lines) > LINES
+    shown = [*lines[: LINES - 1], f"{lines[LINES - 1]} …"] if is_cut else lines
+    draw_lines(layout, [*shown, *[""] * (LINES - len(shown))], first.icon)
+    row = layout.row(align=True)
+    if first.draw_button:
+        first.draw_button(row)
+    if is_cut or len(messages) > 1:
+        row.operator("orbit_texture.show_messages", text=rpt_("All Messages ({})").format(len(messages)))
+    elif not first.draw_button:
+        row.label(text="")
+
+
+def draw_messages(layout, context, messages: list[Message], width: int) -> None:
+    """Draws all messages with their buttons, wrapped at a width in pixels at scale 1."""
+    for message in messages:
+        draw_wrapped_text(layout, context, message.text, icon=message.icon, width=width)
+        if message.draw_button:
+            message.draw_button(layout.row())
+
+
+def _button(operator: str, text: str = "", **properties) -> Callable:
+    def draw(layout) -> None:
+        button = layout.operator(operator, text=text) if text else layout.operator(operator)
+        for name, value in properties.items():
+            setattr(button, name, value)
+
+    return draw
+
+
+def _find_setup() -> Iterator[Message]:
+    run = install_process.current()
+    if run and run.is_running:
+        yield Message(
+            f"{iface_(run.title)} … {run.lines[-1].strip() if run.lines else ''}",
+            "SORTTIME",
+            _button("orbit_texture.stop_setup"),
+        )
+        return
+    if run and run.status:
+        yield Message(f"{iface_(run.title)}: {run.reason}")
+    state = environment_state.get()
+    if state is EnvironmentState.INSTALLED:
+        return
+    needs = rpt_("{}. It is {:g} to {:g} GB, downloaded once.").format(
+        rpt_(BACKEND_STATES[state]), DISK_GIGABYTES["cpu"], DISK_GIGABYTES["cuda"]
+    )
+    if not bpy.app.online_access:
+        allow = _button("extensions.userpref_allow_online", iface_("Allow Online Access"))
+        yield Message(f"{needs} {rpt_('Blender is offline: allow it to go online first.')}", "ERROR", allow)
+    else:
+        is_broken = state is EnvironmentState.BROKEN
+        yield Message(needs, "ERROR", _button("orbit_texture.install_backend", anew=is_broken))
+
+
+def find_job_messages(context, entry: JobEntry | None) -> Iterator[Message]:
+    """Why a job has failed, or why its result waits."""
+    if entry and entry.error and entry.error.code != "cancelled":
+        # A failed download is repeated through its dialog, which asks again.
+        if entry.download:
+            button = _button("orbit_texture.download_weights", model=entry.download)
+        else:
+            button = _button(f"orbit_texture.{entry.error.fix}") if entry.error.fix in FIXES else None
+        yield Message(entry.error.message, "ERROR", button)
+    elif entry and entry.result and entry.obstacle:
+        is_mode = context.mode != "OBJECT"
+        yield Message(entry.obstacle, "INFO", _button("orbit_texture.object_mode") if is_mode else None)
+
+
+def _find_check(check) -> Iterator[Message]:
+    if check.error:
+        button = None
+        if check.error.fix == "retry":
+            button = _button("orbit_texture.check_reference", iface_("Check Again"))
+        elif check.error.fix in FIXES:
+            button = _button(f"orbit_texture.{check.error.fix}")
+        yield Message(check.error.message, "ERROR", button)
+
+
+def _find_status(entry: JobEntry | None) -> Iterator[Message]:
+    """What is good to know about a job that runs or has ended."""
+    if entry and not entry.is_settled and (device := describe_device([entry])):
+        yield Message(device, "SYSTEM")
+    elif entry and entry.applied and (shares := (entry.report or {}).get("color_source")):
+        yield Message(
+            rpt_(
+                "{picture} % of the colour is from the picture, {mirrored} % mirrored, {invented} % invented."
+            ).format(**shares),
+            "INFO",
+        )
+
+
+def _find_notices(context, urgent: bool) -> Iterator[Message]:
+    obj = context.object
+    if obj is None or obj.type != "MESH" or not obj.select_get():
+        return
+    settings = context.scene.orbit_texture.to_settings()
+    for notice in preflight.notices(obj, settings, inspection.get_cached_check(obj)):
+        if notice.urgent == urgent:
+            button = _button(f"orbit_texture.{notice.fix}") if notice.fix else None
+            yield Message(notice.text, "ERROR" if urgent else "INFO", button)
+
+
+def _find_unchecked(context) -> Iterator[Message]:
+    obj = context.object
+    if obj is None or obj.type != "MESH" or obj.mode != "OBJECT" or inspection.get_cached_check(obj):
+        return
+    yield Message(
+        "This mesh has not been checked for flipped faces and overlapping UVs.",
+        "QUESTION",
+        _button("orbit_texture.check_mesh"),
+    )
