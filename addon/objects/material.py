@@ -34,22 +34,18 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
             tiled image.
 
     Raises:
-        OrbitError: a texture is not a readable PNG; nothing is left behind.
+        OrbitError: a texture is not a readable PNG; the caller removes what was made before it.
     """
     material = bpy.data.materials.new(name)
-    try:
-        images = {
-            key: _create_image(
-                f"{name} {key.replace('_', ' ').title()}",
-                tiles,
-                "sRGB" if key in _SRGB_TEXTURES else "Non-Color",
-            )
-            for key, tiles in _group_by_texture(textures).items()
-        }
-        _build_nodes(material, images, uv_layer)
-    except OrbitError:
-        remove(material)
-        raise
+    images = {
+        key: _create_image(
+            f"{name} {key.replace('_', ' ').title()}",
+            tiles,
+            "sRGB" if key in _SRGB_TEXTURES else "Non-Color",
+        )
+        for key, tiles in _group_by_texture(textures).items()
+    }
+    _build_nodes(material, images, uv_layer)
     return material
 
 
