@@ -39,9 +39,8 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Runs what the arguments say; returns the exit code."""
-    parser = _create_parser()
     try:
-        options = parser.parse_args(arguments)
+        options = _create_parser().parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     listener = _print_json if options.json else _print_text
@@ -61,8 +60,7 @@ def main(arguments: list[str]) -> int:
 def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
     plan = _read_plan(options)
     if options.region:
-        mask = region.read_mask_file(Path(options.region).expanduser().resolve())
-        plan = replace(plan, marked=mask)
+        plan = replace(plan, marked=region.read_mask_file(Path(options.region).expanduser().resolve()))
     output = Path(options.output).expanduser().resolve()
     texturing.check_output(output)
     objects = texturing.find_objects(options.objects)
@@ -127,6 +125,7 @@ def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
     if not (options.textures or options.glb):
         raise InvalidSettings("Give --textures FOLDER, --glb FOLDER, or both.")
     objects = texturing.find_objects(options.objects)
+    texturing.enter_object_mode()
     succeeded = True
     for obj in objects if options.objects else [obj for obj in objects if takes.find_shown_index(obj) >= 0]:
         try:

@@ -15,7 +15,7 @@ from ..jobs.client import Client
 from ..jobs.submission import make_check_request
 from ..objects import mesh_io
 from .rules import Plan
-from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, find_doubt
+from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, enter_object_mode, find_doubt
 
 
 def run(objects: Iterable[bpy.types.Object], plan: Plan, folder: Path, listener: Listener) -> list[dict]:
@@ -37,6 +37,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, folder: Path, listener:
         KeyboardInterrupt: Ctrl-C; the jobs were cancelled.
     """
     objects = list(objects)
+    enter_object_mode()
     for note in plan.list_unused_rules(objects):
         listener({"event": "note", "message": note})
     client = Client(paths.run_directory(), paths.environment_python(paths.backend_environment()))

@@ -1,5 +1,6 @@
 """Texturing without a window, for scripts and the command line: a plain loop without timers."""
 
+import contextlib
 import json
 import tempfile
 import time
@@ -68,6 +69,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, listener: Listener, kee
             ``discarded``.
     """
     objects = list(objects)
+    enter_object_mode()
     for note in plan.list_unused_rules(objects):
         listener({"event": "note", "message": note})
     entries = queue.add_each(objects, plan.inputs_of)
@@ -138,6 +140,20 @@ def find_objects(names: Iterable[str] | None) -> list[bpy.types.Object]:
         )
     named = [bpy.data.objects[name] for name in names]
     return list(dict.fromkeys(inner for obj in named for inner in (mesh_io.mesh_objects([obj]) or [obj])))
+
+
+def enter_object_mode() -> None:
+    """Leaves Edit, Sculpt, Paint and every other mode that the file was saved in, since without a window
+    nobody else can. In a window the modes are the user's, and nothing is done."""
+    if not bpy.app.background:
+        return
+    shown = bpy.context.view_layer.objects
+    before = shown.active
+    for obj in [obj for obj in shown if obj.mode != "OBJECT"]:
+        shown.active = obj
+        with contextlib.suppress(RuntimeError):  # one that is linked cannot leave its mode
+            bpy.ops.object.mode_set(mode="OBJECT")
+    shown.active = before if before is None or before.mode == "OBJECT" else None
 
 
 def check_output(output: Path) -> None:

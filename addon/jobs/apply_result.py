@@ -1,6 +1,7 @@
 """Puts the result of a job on its objects, as soon as Blender's state allows it."""
 
 import json
+import traceback
 
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
@@ -31,26 +32,42 @@ def apply_result(entry: JobEntry) -> None:
     drops everything that only a retry would need.
 
     Raises:
-        OrbitError: the result no longer fits; nothing was changed and the result is kept for a retry.
+        OrbitError: the result does not fit, or an error that nobody expected; the entry has it, nothing was
+            changed and the result is kept for a retry.
     """
     try:
-        objects = [obj for key in entry.keys if (obj := identity.find(key))]
-        target = entry.target or mesh_io.read_mesh(objects[0], entry.own_topology, entry.layer)
-        if mesh_io.topology_fingerprint(objects[0], target) != entry.target_topology:
-            raise InvalidTarget(
-                f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
-                "texture does not fit. Undo the change and retry, or texture it again.",
-                fix="retry",
-            )
-        objects = [obj for obj in objects if obj.data == objects[0].data]
-        takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail)
+        objects = _add_take(entry)
     except OrbitError as error:
         entry.error = error
         raise
+    except Exception as error:
+        traceback.print_exc()
+        entry.error = OrbitError(
+            f"The texture could not be put on '{entry.name}' because of an error that nobody expected "
+            f"({type(error).__name__}: {error}). Nothing was changed and the texture is kept: retry, or save "
+            "the file, open it again and retry. Please report this.",
+            fix="retry",
+        )
+        raise entry.error from error
     for obj in objects:
         obj.orbit_texture.takes[-1].job = entry.job
     objects[0].orbit_texture.pending = ""
     entry.applied, entry.report = True, json.loads(objects[0].orbit_texture.takes[-1].report)
-    estimate.learn_pace(entry.report)
     entry.result = entry.target = entry.fallback = entry.reference = None
     entry.mask = entry.kept = entry.correction = None
+
+
+def _add_take(entry: JobEntry) -> list[bpy.types.Object]:
+    """Adds the take; returns the objects that have it."""
+    objects = [obj for key in entry.keys if (obj := identity.find(key))]
+    target = entry.target or mesh_io.read_mesh(objects[0], entry.own_topology, entry.layer)
+    if mesh_io.topology_fingerprint(objects[0], target) != entry.target_topology:
+        raise InvalidTarget(
+            f"The mesh of '{objects[0].name}' was changed while it was being textured, so the "
+            "texture does not fit. Undo the change and retry, or texture it again.",
+            fix="retry",
+        )
+    objects = [obj for obj in objects if obj.data == objects[0].data]
+    estimate.learn_pace(entry.result.report)
+    takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail)
+    return objects

@@ -154,10 +154,12 @@ def _decode_png(png: bytes) -> np.ndarray:
     with tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder:
         (Path(folder) / "texture.png").write_bytes(png)
         image = bpy.data.images.load(str(Path(folder) / "texture.png"))
-        pixels = np.empty((image.size[1], image.size[0], 4), np.float32)
-        image.pixels.foreach_get(pixels.ravel())
-    bpy.data.images.remove(image)
-    return pixels
+        try:
+            pixels = np.empty((image.size[1], image.size[0], 4), np.float32)
+            image.pixels.foreach_get(pixels.ravel())
+            return pixels
+        finally:
+            bpy.data.images.remove(image)
 
 
 def _pack_metallic_roughness(metallic: np.ndarray, roughness: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from .color_spaces import set_color_space
 from .material import pack_image
 from .strokes import Stroke, rasterize_strokes
 
@@ -76,7 +77,7 @@ def add_stroke(
         own.mask_reference, own.mask_size = image, image.size
         if found_mask and stroke.kind != "BOX":
             own.mask = pack_image(f"{obj.name} Mask", np.frombuffer(found_mask, np.uint8))
-            own.mask.colorspace_settings.name = "Non-Color"
+            set_color_space(own.mask, is_data=True)
     added = own.strokes.add()
     added.kind, added.radius = stroke.kind, stroke.radius
     added.points = json.dumps([[round(value, 5) for value in point] for point in stroke.points])

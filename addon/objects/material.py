@@ -10,6 +10,7 @@ import numpy as np
 
 from ...backend.api.errors import InvalidTarget, OrbitError
 from ..jobs import previews
+from .color_spaces import set_color_space
 
 SOCKETS = {"base_color": "Base Color", "metallic": "Metallic", "roughness": "Roughness", "alpha": "Alpha"}
 """The socket of the Principled shader that each texture drives. Each has its own image, since Blender's glTF
@@ -34,22 +35,16 @@ def build(name: str, textures: dict[str, np.ndarray], uv_layer: str) -> bpy.type
             tiled image.
 
     Raises:
-        OrbitError: a texture is not a readable PNG; nothing is left behind.
+        OrbitError: a texture is not a readable PNG; the caller removes what was made before it.
     """
     material = bpy.data.materials.new(name)
-    try:
-        images = {
-            key: _create_image(
-                f"{name} {key.replace('_', ' ').title()}",
-                tiles,
-                "sRGB" if key in _SRGB_TEXTURES else "Non-Color",
-            )
-            for key, tiles in _group_by_texture(textures).items()
-        }
-        _build_nodes(material, images, uv_layer)
-    except OrbitError:
-        remove(material)
-        raise
+    images = {
+        key: _create_image(
+            f"{name} {key.replace('_', ' ').title()}", tiles, is_data=key not in _SRGB_TEXTURES
+        )
+        for key, tiles in _group_by_texture(textures).items()
+    }
+    _build_nodes(material, images, uv_layer)
     return material
 
 
@@ -119,7 +114,7 @@ def _group_by_texture(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np
     return grouped
 
 
-def _create_image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> bpy.types.Image:
+def _create_image(name: str, tiles: dict[str, np.ndarray], is_data: bool) -> bpy.types.Image:
     """Creates an image. It is always a new one: Blender's undo does not restore the pixels of an old one."""
     # Only the PNG structure is checked. Reading the image's size would make Blender decode it, which takes
     # half a second for 4k.
@@ -128,7 +123,7 @@ def _create_image(name: str, tiles: dict[str, np.ndarray], color_space: str) -> 
             f"The worker returned a texture that Blender cannot read ('{name}'). Texture the object again."
         )
     image = _pack_tiled_image(name, tiles) if len(tiles) > 1 else pack_image(name, *tiles.values())
-    image.colorspace_settings.name = color_space
+    set_color_space(image, is_data)
     return image
 
 

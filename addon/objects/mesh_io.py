@@ -50,6 +50,12 @@ def check_object(obj: bpy.types.Object | None) -> None:
             "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
             fix="make_local",
         )
+    if obj.override_library or obj.data.override_library:
+        raise InvalidTarget(
+            f"'{obj.name}' is a library override, on which Blender keeps no textures and no UV maps. "
+            "Make it local first: Object > Relations > Make Local > Selected Objects and Data.",
+            fix="make_local",
+        )
     # Its state in this scene.
     if obj.mode != "OBJECT" or obj.data.is_editmode:
         mode = obj.mode.replace("_", " ").title()

@@ -11,7 +11,7 @@ import numpy as np
 from ...backend.api.errors import InvalidImage, InvalidTarget
 from ...backend.api.job import MAPS, Kept
 from ...backend.api.settings import Settings
-from . import material, mesh_io, takes
+from . import material, mesh_io, slots, takes
 
 MAX_MASK_SIZE = 2048
 """Largest width and height of the mask in texels. Its border is blended, so more would not show."""
@@ -93,7 +93,7 @@ def repaint_settings(obj: bpy.types.Object, take, wanted: Settings) -> Settings:
 def objects_showing(obj: bpy.types.Object, take) -> list[bpy.types.Object]:
     """The object, followed by the others that share its mesh and show the same take."""
     others = [
-        other for other in takes.mesh_users(obj.data) if other != obj and takes.find_shown_index(other) >= 0
+        other for other in slots.mesh_users(obj.data) if other != obj and takes.find_shown_index(other) >= 0
     ]
     return [
         obj,
