@@ -184,8 +184,8 @@ class JobRun:
         return edge_distances(self.state.buffers)
 
     @cached_property
-    def winding(self) -> int:
-        """The surface's winding, see :func:`backend.render.visibility.find_winding`."""
+    def winding(self) -> np.ndarray:
+        """(F,) int8, the winding of the faces, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
     def _register_reference(self, progress: ProgressCallback) -> Registration:

@@ -32,7 +32,7 @@ def nearest_colors(
     """The colour of the nearest surface that the reference shows."""
     projection = Projection(reference, shown, find_winding(surface, [shown]))
     voxels = voxelize(surface, 2 * VOXEL_RESOLUTION)
-    colors, trust = projection.look_up(voxels.positions, voxels.normals)
+    colors, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
     known = trust > 0.5
     tree = cKDTree(voxels.positions[known])
     return _paint_views(

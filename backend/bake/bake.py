@@ -213,10 +213,11 @@ def fusion_size(alignment: Alignment, size: int, texels_per_pixel: float) -> int
 def view_quality(voxels: Voxels, painted: PaintedViews) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     buffers, edges = painted.buffers, painted.edges
+    winding = painted.winding[voxels.face]
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
     def rate_view(view: int) -> None:
-        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], painted.winding)
+        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], winding)
         _rate(cosine, edge, 255 * painted.preference[view], quality[view])
 
     map_parallel(rate_view, range(len(buffers)))

@@ -14,9 +14,9 @@ SOURCES = ("from_picture", "mirrored", "invented")
 MAX_SIZE = 1024
 """Texels along the largest map: finer than that nobody looks at it."""
 
-SourceMeasure = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""``measure(points (N, 3), normals (N, 3)) -> (N, 3)``: how much of the colour of points of the surface is
-from each of :data:`SOURCES`; they sum to 1."""
+SourceMeasure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""``measure(points (N, 3), normals (N, 3), face (N,)) -> (N, 3)``: how much of the colour of points of the
+surface is from each of :data:`SOURCES`; they sum to 1."""
 
 
 def map_color_source(surface: Surface, measure: SourceMeasure, size: int) -> np.ndarray | None:
@@ -25,7 +25,7 @@ def map_color_source(surface: Surface, measure: SourceMeasure, size: int) -> np.
     texels = locate_texels(surface, min(size, MAX_SIZE))
     if not len(texels):
         return None
-    return to_atlas(texels, 255 * measure(texels.positions, texels.normals))
+    return to_atlas(texels, 255 * measure(texels.positions, texels.normals, texels.face))
 
 
 def describe_shares(shares: dict[str, int]) -> str:

@@ -163,7 +163,7 @@ class Layers:
 
 
 def project_reference(
-    reference: Reference, buffer: GBuffer, surface: Surface, winding: int, light: str
+    reference: Reference, buffer: GBuffer, surface: Surface, winding: np.ndarray, light: str
 ) -> Layers:
     """The reference on the surface that its view sees; ``light`` is the setting."""
     unlit = None if light == "keep" else remove_light(reference, buffer.camera, surface)
@@ -206,9 +206,9 @@ def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels
     """The mirror, unless the image shows different colours on both of its sides."""
     if mirror is None:
         return None
-    here, trust = projection.look_up(voxels.positions, voxels.normals)
+    here, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
     opposite, exists = mirror.opposite(voxels.positions)
-    there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals))
+    there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals), voxels.face)
     both = (trust > 0.5) & (other_trust > 0.5) & exists
     if both.sum() < 0.02 * len(voxels):
         return mirror
@@ -234,10 +234,9 @@ def extrapolate_colors(
 ) -> np.ndarray:
     """(N, 3) float32 sRGB: a colour for every voxel; hidden ones take those of near surface of similar
     orientation, smoothly."""
-    colors, trust = KnownSurface(projection, projection, mirror).look_up(voxels.positions, voxels.normals)
-    spoilt = (projection.look_up(voxels.positions, voxels.normals)[1] > 0) & ~projection.is_reliable(
-        voxels.positions
-    )
+    seen = voxels.positions, voxels.normals, voxels.face
+    colors, trust = KnownSurface(projection, projection, mirror).look_up(*seen)
+    spoilt = (projection.look_up(*seen)[1] > 0) & ~projection.is_reliable(voxels.positions)
     known = (trust > 0.5) & ~spoilt
     if not known.any():
         known = trust > 0
@@ -285,7 +284,7 @@ def paint_view(
     those of the hidden side."""
     seen = buffer.mask
     points, face = visible_points(buffer), buffer.face[seen]
-    colors, trust = known(points, surface.face_normals[face])
+    colors, trust = known(points, surface.face_normals[face], face)
     rest = trust < 1
     weight = trust[rest, None]
     colors[rest] = colors[rest] * weight + hidden(points[rest], outward[face[rest]]) * (1 - weight)

@@ -21,7 +21,7 @@ def bars():
     return surface_of(trimesh.util.concatenate(boxes))
 
 
-def by_box(points: np.ndarray, _normals: np.ndarray) -> np.ndarray:
+def by_box(points: np.ndarray, _normals: np.ndarray, _face: np.ndarray) -> np.ndarray:
     """(N, 3): the small box is from the picture, the middle one mirrored, the large one invented."""
     box = np.digitize(points[:, 0], [-0.25, 0.1])
     return np.eye(3, dtype=np.float32)[box]
@@ -48,7 +48,7 @@ def test_surface_that_no_view_sees_does_not_count(bars):
 def test_every_texel_says_where_its_colour_is_from(bars):
     texels = locate_texels(bars, 512)
     sources = map_color_source(bars, by_box, 512).reshape(-1, 3)[texels.place]
-    expected = 255 * by_box(texels.positions, texels.normals).astype(int)
+    expected = 255 * by_box(texels.positions, texels.normals, texels.face).astype(int)
     assert np.abs(sources.astype(int) - expected).max() <= 1
 
 

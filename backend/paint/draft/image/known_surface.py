@@ -27,38 +27,41 @@ class KnownSurface:
     thresholds: TrustThresholds = STRICT_TRUST
     border: BorderLight | None = None
 
-    def look_up(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def look_up(
+        self, points: np.ndarray, normals: np.ndarray, face: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Colours and trust from the image, then from the mirrored side unless that shows lettering; see
         :meth:`Projection.look_up`.
 
         Args:
             points, normals: (N, 3) float32.
+            face: (N,) int, the faces whose winding the normals have.
         """
-        colors, trust = self.front.look_up(points, normals, self.thresholds)
+        colors, trust = self.front.look_up(points, normals, face, self.thresholds)
         if self.mirror is None:
             return colors, trust
-        other, rest = self._look_up_opposite(points, normals, trust)
+        other, rest = self._look_up_opposite(points, normals, face, trust)
         if self.border is not None:
             other = self.border.shine_on(other, points)
         total = trust + rest
         colors = (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None]
         return colors, total
 
-    def measure_sources(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """(N, 3) float32: how much of the colour of points (N, 3) with normals (N, 3) is from the image,
-        mirrored, and invented; they sum to 1."""
-        _, trust = self.front.look_up(points, normals, self.thresholds)
+    def measure_sources(self, points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
+        """(N, 3) float32: how much of the colour of points (N, 3) with normals (N, 3) on faces (N,) is from
+        the image, mirrored, and invented; they sum to 1."""
+        _, trust = self.front.look_up(points, normals, face, self.thresholds)
         mirrored = np.zeros_like(trust)
         if self.mirror is not None:
-            _, mirrored = self._look_up_opposite(points, normals, trust)
+            _, mirrored = self._look_up_opposite(points, normals, face, trust)
         return np.column_stack([trust, mirrored, 1 - trust - mirrored])
 
     def _look_up_opposite(
-        self, points: np.ndarray, normals: np.ndarray, trust: np.ndarray
+        self, points: np.ndarray, normals: np.ndarray, face: np.ndarray, trust: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Colours (N, 3) that are mirrored to points, and (N,) how much they count where the image itself is
         trusted by ``trust`` (N,)."""
         opposite, exists = self.mirror.opposite(points)
         reflected = self.mirror.reflect_directions(normals)
-        colors, trust_there = self.paint.look_up(opposite, reflected, self.thresholds)
+        colors, trust_there = self.paint.look_up(opposite, reflected, face, self.thresholds)
         return colors, (1 - trust) * trust_there * (exists & ~self.paint.shows_lettering(opposite))

@@ -328,7 +328,9 @@ def test_the_light_of_the_front_fades_over_its_border_without_a_step():
     reference = decode(lit_image(surface, camera))
     points = positions(buffer)
     irradiance = np.repeat(np.float32(np.where(points[..., :1] < 0, 1.5, 0.4)), 3, axis=2)
-    border = BorderLight.measure(irradiance, Projection(reference, buffer, 1), voxels, 0)
+    border = BorderLight.measure(
+        irradiance, Projection(reference, buffer, np.ones(len(surface.faces), np.int8)), voxels, 0
+    )
     # Along the equator from the border, where the ball turns away, to its back, on the dark side.
     angle = np.radians(np.arange(70, 180, 0.5))
     circle = 0.5 * np.column_stack([np.sin(angle), -np.cos(angle), 0 * angle])
