@@ -1,5 +1,6 @@
 """One job, stage by stage: a mesh and a reference image become a texture (Ink3D, figure 3)."""
 
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
 from .api.weights import SEGMENTATION, find_matting, find_weights
-from .bake.bake import Texture, bake, empty_texture
+from .bake.bake import Texture, bake, empty_texture, upscale
 from .bake.region import blend_region, decode_kept
 from .device import find_device
 from .fuse.observations import PaintedViews, observe_atlas
@@ -183,8 +184,8 @@ class JobRun:
         return edge_distances(self.state.buffers)
 
     @cached_property
-    def winding(self) -> int:
-        """The surface's winding, see :func:`backend.render.visibility.find_winding`."""
+    def winding(self) -> np.ndarray:
+        """(F,) int8, the winding of the faces, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
     def _register_reference(self, progress: ProgressCallback) -> Registration:
@@ -243,7 +244,7 @@ class JobRun:
 
     def _bake_frames(self, progress: ProgressCallback) -> Texture:
         state, settings = self.state, self.settings
-        return bake(
+        texture = bake(
             state.surface,
             self._painted_views(),
             state.alignment,
@@ -252,6 +253,10 @@ class JobRun:
             settings.seed,
             progress,
         )
+        source = state.painting.color_source
+        if source is not None:
+            texture = replace(texture, color_source=upscale(source, len(texture.base_color)))
+        return texture
 
     def _refine_texture(self, progress: ProgressCallback) -> Texture:
         from .refine.refine import refine, select_condition_images

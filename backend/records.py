@@ -86,7 +86,8 @@ def load_orbits(arrays: Arrays) -> list[Orbit]:
 
 def save_painting(painting: Painting) -> Arrays:
     frames = {f"frame_{index:04}": frame for index, frame in enumerate(painting.frames)}
-    return frames | {
+    source = {} if painting.color_source is None else {"color_source": painting.color_source}
+    return (frames | source) | {
         "preference": painting.preference,
         "consistent": np.array(painting.consistent),
         "notes": _pack_sentences(painting.notes),
@@ -96,7 +97,11 @@ def save_painting(painting: Painting) -> Arrays:
 def load_painting(arrays: Arrays) -> Painting:
     frames = [arrays[name] for name in sorted(arrays) if name.startswith("frame_")]
     return Painting(
-        frames, arrays["preference"], bool(arrays["consistent"]), _unpack_sentences(arrays["notes"])
+        frames,
+        arrays["preference"],
+        bool(arrays["consistent"]),
+        _unpack_sentences(arrays["notes"]),
+        arrays.get("color_source"),
     )
 
 

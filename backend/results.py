@@ -10,6 +10,7 @@ from .mesh.prepare import job_uvs
 from .mesh.tiles import cut_tiles
 from .paint.camera.candidate_images import draw_candidate
 from .paint.camera.registration import Registration
+from .paint.color_source import describe_shares, measure_shares
 from .paint.outline_image import draw_outline
 from .parallel import map_parallel
 from .provenance import describe_origin, stamp_png
@@ -85,13 +86,15 @@ def report_registration(registration: Registration) -> dict:
 
 def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     """The report of a job, as plain data for JSON."""
-    registration = state.registration
+    registration, source = state.registration, state.texture.color_source
+    shares = None if source is None else measure_shares(state.surface, source, state.texture.coverage)
     notes = [
         *state.surface.notes,
         *registration.reference.notes,
         *registration.notes,
         *(note for orbit in state.orbits for note in orbit.notes),
         *(state.painting.notes if state.painting else ()),
+        *([] if shares is None else [describe_shares(shares)]),
         *state.texture.notes,
     ]
     return {
@@ -101,6 +104,7 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         "triangles": len(job.mesh.faces),
         "views": len(state.buffers),
         "coverage": round(state.texture.covered, 4),
+        "color_source": shares,
         "view": next(
             (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"), None
         ),

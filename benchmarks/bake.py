@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from backend.bake.texels import locate_texels
+from backend.mesh.texels import locate_texels
 from backend.mesh.uvs import rasterize_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import render

@@ -10,13 +10,13 @@ from scipy.spatial import cKDTree
 
 from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
+from backend.paint.draft.image.known_surface import KnownSurface
 from backend.paint.draft.image.projection import Projection
 from backend.paint.draft.image.symmetry import Mirror, find_mirror
 from backend.paint.draft.painter import (
     DraftConfig,
     confirm_mirror,
     extrapolate_colors,
-    look_up_mirrored,
     paint_view,
 )
 from backend.paint.reference import Reference
@@ -32,7 +32,7 @@ def nearest_colors(
     """The colour of the nearest surface that the reference shows."""
     projection = Projection(reference, shown, find_winding(surface, [shown]))
     voxels = voxelize(surface, 2 * VOXEL_RESOLUTION)
-    colors, trust = projection.look_up(voxels.positions, voxels.normals)
+    colors, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
     known = trust > 0.5
     tree = cKDTree(voxels.positions[known])
     return _paint_views(
@@ -74,7 +74,7 @@ def _paint_views(
 ) -> list[np.ndarray]:
     return [
         paint_view(
-            lambda points, normals: look_up_mirrored(projection, projection, mirror, points, normals),
+            KnownSurface(projection, projection, mirror).look_up,
             guess,
             view,
             surface,

@@ -49,7 +49,9 @@ def build_problem(surface: Surface, resolution: int) -> tuple[Voxels, np.ndarray
     voxels = voxelize(surface, resolution)
     quality = np.zeros((len(buffers), len(voxels)), np.uint8)
     for view, buffer in enumerate(buffers):
-        cosine, edge = observe(voxels.positions, voxels.normals, buffer, edge_distance(buffer), winding)
+        cosine, edge = observe(
+            voxels.positions, voxels.normals, buffer, edge_distance(buffer), winding[voxels.face]
+        )
         quality[view] = np.where((cosine >= 0.05) & (edge >= 1), np.ceil(MAX_QUALITY * cosine), 0)
     return voxels, quality.T
 

@@ -17,11 +17,12 @@ from backend.bake.agreement import voxel_statistics
 from backend.bake.bake import bake, view_quality
 from backend.bake.contrast_weights import contrast_weights
 from backend.bake.fill import fill_unseen
-from backend.bake.texels import color_from_views, locate_texels, nearest_in_mask
+from backend.bake.texel_colors import color_from_views
 from backend.bake.view_selection import select_views
 from backend.fuse.observations import PaintedViews, View
 from backend.fuse.solve import blend, fit_texture, render_back
 from backend.mesh.surface import Surface
+from backend.mesh.texels import locate_texels, nearest_in_mask
 from backend.mesh.voxels import interpolate, voxelize
 from backend.render.rasterize import GBuffer
 

@@ -10,7 +10,16 @@ from .settings import Settings
 MAX_TRIANGLES = 1_500_000
 """The largest mesh that a job accepts."""
 
-MAPS = ("base_color", "metallic", "roughness", "alpha", "confidence", "coverage", "disagreement")
+MAPS = (
+    "base_color",
+    "metallic",
+    "roughness",
+    "alpha",
+    "confidence",
+    "coverage",
+    "disagreement",
+    "color_source",
+)
 """The texture maps that a result can have."""
 
 OBJECT_STROKE, GROUND_STROKE = 1, 2
@@ -231,13 +240,17 @@ class Result:
         corner_uvs: (F, 3, 2) float32 in the order of the job's triangles, v up; None if the mesh's own UVs
             were used.
         textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey,
-            1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface). With several
+            1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface); of the draft
+            also ``color_source`` (linear RGB: how much of the colour is from the picture, how much is
+            mirrored, and how much invented; together 1). With several
             UDIM tiles there is one file per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
             A job that only checks the reference returns ``mask`` (linear grey, of the reference's size as it
             was used), ``outline`` (sRGB, small: the reference dimmed around the object, which is outlined)
             and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the report's
             candidates projects it).
         report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
+            ``color_source`` (per cent of the surface's area that is ``from_picture``, ``mirrored`` and
+            ``invented``; None if the painter cannot tell),
             ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``doubts`` (the
             notes that say why), ``candidates`` (the likeliest views, best first: ``azimuth`` and
             ``elevation`` in degrees, ``confidence`` 0..1, and ``camera``, the seven numbers of

@@ -15,6 +15,7 @@ from ..align.align import Alignment
 from ..fuse.observations import MIN_COSINE, PaintedViews
 from ..fuse.solve import blend, fit_texture
 from ..mesh.surface import Surface
+from ..mesh.texels import Texels, locate_texels, nearest_in_mask, to_atlas
 from ..mesh.voxels import Voxels, interpolate, voxelize
 from ..parallel import map_parallel
 from ..render.visibility import observe
@@ -22,7 +23,7 @@ from .agreement import disagreement_weights, downweight_other_views, match_low_b
 from .contrast_weights import contrast_weights
 from .fill import fill_unseen
 from .seams import equalise_seams
-from .texels import Texels, color_from_views, locate_texels, nearest_in_mask, to_atlas
+from .texel_colors import color_from_views
 from .view_selection import MAX_QUALITY, select_views
 
 LABEL_EDGE_PIXELS = 4.0
@@ -71,6 +72,8 @@ class Texture:
         covered: fraction of the texels that a view sees.
         metallic, roughness, alpha: (S, S, 1) uint8 linear of the material, padded likewise; None without a
             refinement, alpha also if the surface is opaque.
+        color_source: (S, S, 3) uint8: how much of each colour is from the picture, mirrored, and invented;
+            None if the painter cannot tell.
         notes: sentences for the user.
     """
 
@@ -82,6 +85,7 @@ class Texture:
     metallic: np.ndarray | None = None
     roughness: np.ndarray | None = None
     alpha: np.ndarray | None = None
+    color_source: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -209,10 +213,11 @@ def fusion_size(alignment: Alignment, size: int, texels_per_pixel: float) -> int
 def view_quality(voxels: Voxels, painted: PaintedViews) -> np.ndarray:
     """(N, T) uint8, how well a view sees a voxel; 0 means that it does not."""
     buffers, edges = painted.buffers, painted.edges
+    winding = painted.winding[voxels.face]
     quality = np.empty((len(buffers), len(voxels)), np.uint8)
 
     def rate_view(view: int) -> None:
-        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], painted.winding)
+        cosine, edge = observe(voxels.positions, voxels.normals, buffers[view], edges[view], winding)
         _rate(cosine, edge, 255 * painted.preference[view], quality[view])
 
     map_parallel(rate_view, range(len(buffers)))

@@ -16,15 +16,15 @@ from ..api.errors import InvalidImage, InvalidTarget
 from ..api.job import MAPS, NOTHING_MARKED, Kept
 from ..image import decode_image
 from ..mesh.surface import Surface
+from ..mesh.texels import Texels, locate_texels, nearest_in_mask
 from ..mesh.tiles import join_tiles
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
 from ..render.footprint import texel_tangents
 from .bake import Texture
 from .seams import equalise_seams, sample_seams
-from .texels import Texels, locate_texels, nearest_in_mask
 
-COLOR_MAPS = ("base_color", "disagreement")
+COLOR_MAPS = ("base_color", "disagreement", "color_source")
 """The maps with three channels; the others are grey."""
 
 DEFAULT_VALUES = {"metallic": 0, "roughness": 153, "alpha": 255}
@@ -119,6 +119,8 @@ def blend_region(
     weight = blend_weights(surface, earlier.region, size)
     progress(0.6)
     maps = {name: _blend_map(name, earlier.maps.get(name), getattr(texture, name), weight) for name in MAPS}
+    if "color_source" not in earlier.maps:
+        maps["color_source"] = None  # where the earlier texture's colours are from is not known
     on_surface = rasterize_atlas(surface.corner_uvs, size)[0] >= 0
     note = (
         f"{(weight[on_surface] > 0).mean():.1%} of the texture was painted anew; the rest is the earlier "

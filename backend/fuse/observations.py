@@ -64,13 +64,13 @@ class PaintedViews:
     Attributes:
         buffers: per view its G-buffer.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
-        winding: the surface's, see :func:`backend.render.visibility.find_winding`.
+        winding: (F,) int8 of the faces, see :func:`backend.render.visibility.find_winding`.
         preference: (T,) float32 0..1 per view, how much the painter trusts it.
     """
 
     buffers: Sequence[GBuffer]
     edges: Sequence[np.ndarray]
-    winding: int
+    winding: np.ndarray
     preference: np.ndarray
 
     @staticmethod
@@ -80,7 +80,7 @@ class PaintedViews:
 
 
 def observe_atlas(
-    surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], winding: int
+    surface: Surface, buffers: Sequence[GBuffer], edges: Sequence[np.ndarray], winding: np.ndarray
 ) -> list[View]:
     """The usable pixels of every view.
 
@@ -88,7 +88,7 @@ def observe_atlas(
         surface: with UVs.
         buffers: per view its G-buffer.
         edges: per view (H, W) float32 pixels to the nearest silhouette or depth edge.
-        winding: the surface's winding, see :func:`backend.render.visibility.find_winding`.
+        winding: (F,) int8 of the faces, see :func:`backend.render.visibility.find_winding`.
     """
     steps = texel_tangents(surface.vertices, surface.faces, surface.corner_uvs, 1)
 
@@ -102,7 +102,7 @@ def observe_atlas(
         cosine = np.einsum(
             "nx,nx->n", surface.face_normals[face], buffer.camera.directions_to(points)
         ).astype(np.float32)
-        cosine = winding * cosine if winding else np.abs(cosine)
+        cosine = np.where(winding[face] == 0, np.abs(cosine), winding[face] * cosine)
         places = np.empty((len(pixels), 2), np.float32)
         _atlas_places(face, buffer.barycentric.reshape(-1, 2)[pixels], surface.corner_uvs, places)
         invertible = _invert(jacobian)

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .edges import link_components, twin_half_edges
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -36,6 +38,13 @@ class Surface:
     def face_normals(self) -> np.ndarray:
         """(F, 3) float32 unit geometric normals."""
         return triangle_normals(self.vertices, self.faces)
+
+    @cached_property
+    def wound_parts(self) -> np.ndarray:
+        """(F,) int32 numbers from 0 of the groups of faces that are connected across edges and wound
+        alike."""
+        each = np.arange(len(self.faces))
+        return link_components(np.hstack([twin_half_edges(self.faces).T // 3, [each, each]]))
 
 
 def triangle_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@
    follow what a user draws on it; ``camera`` finds the camera.
 4. ``painter.py``: the interface of a painter; ``registry.py`` loads one by its name, ``draft`` or
    ``orbitpainter``.
-5. ``preview.py``: small images of the frames while they are painted; ``outline_image.py``: one of
+5. ``color_source.py``: where the colours are from: the picture, its mirror image, or neither.
+6. ``preview.py``: small images of the frames while they are painted; ``outline_image.py``: one of
    the object that was found.
 """

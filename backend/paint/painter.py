@@ -29,12 +29,15 @@ class Painting:
         preference: (T,) float32 0..1 per view: how much the painter trusts it, compared with the others.
         consistent: all frames show one coloured surface, so there is no drift to remove.
         notes: sentences for the user.
+        color_source: (S, S, 3) uint8 on the surface's UVs, how much of each colour is from the picture,
+            mirrored, and invented, see :mod:`.color_source`; None if the painter cannot tell.
     """
 
     frames: list[np.ndarray]
     preference: np.ndarray
     consistent: bool = False
     notes: tuple[str, ...] = ()
+    color_source: np.ndarray | None = None
 
 
 class Painter(Protocol):

@@ -17,8 +17,8 @@ import numpy as np
 
 from ..bake.bake import Texture
 from ..bake.seams import equalise_seams
-from ..bake.texels import locate_texels
 from ..mesh.surface import Surface
+from ..mesh.texels import locate_texels
 from ..mesh.uvs import rasterize_atlas
 from ..mesh.voxels import face_neighbours
 from .trilinear import interpolate_trilinear

@@ -21,26 +21,26 @@ MAX_SLOPE = 10.0
 MIN_VISIBLE_COSINE = 0.01
 """Between view and normal, below which a point is not seen."""
 
-OUTWARD_FRACTION = 0.98
-"""Fraction of the faces seen from their front above which the mesh is wound outward."""
+OUTWARD_FRACTION = 0.97
+"""Fraction of the pixels that show a part from its front above which it is wound outward."""
 
-INWARD_FRACTION = 0.02
+INWARD_FRACTION = 0.03
 """The same below which it is wound inward."""
 
 
-def find_winding(surface: Surface, buffers: Sequence[GBuffer]) -> int:
-    """The winding of the mesh: 1 if its triangles face outward, -1 if inward, 0 if some face either way, so
-    that every triangle has to count as two-sided."""
-    front = back = 0
+def find_winding(surface: Surface, buffers: Sequence[GBuffer]) -> np.ndarray:
+    """(F,) int8, the winding of each face: 1 if it faces outward, -1 if inward, 0 if it is seen from either
+    side, as in an open sheet. Faces that are connected and wound alike have the same."""
+    part = surface.wound_parts
+    front, back = np.zeros((2, int(part.max()) + 1), np.int64)
     for buffer in buffers:
-        shown = np.zeros(len(surface.faces), bool)
-        shown[buffer.face[buffer.mask]] = True
-        faces = np.flatnonzero(shown)
-        towards = buffer.camera.directions_to(surface.vertices[surface.faces[faces, 0]].astype(np.float64))
-        cosine = (surface.face_normals[faces] * towards).sum(axis=1)
-        front, back = front + int((cosine > 0).sum()), back + int((cosine < 0).sum())
-    fraction = front / max(front + back, 1)
-    return 1 if fraction > OUTWARD_FRACTION else -1 if fraction < INWARD_FRACTION else 0
+        shown, from_front = part[buffer.face[buffer.mask]], buffer.front[buffer.mask]
+        front += np.bincount(shown[from_front], minlength=len(front))
+        back += np.bincount(shown[~from_front], minlength=len(back))
+    # A part that no view sees counts as wound outward.
+    fraction = np.where(front + back > 0, front / np.maximum(front + back, 1), 1.0)
+    winding = np.select([fraction > OUTWARD_FRACTION, fraction < INWARD_FRACTION], [1, -1], 0)
+    return winding.astype(np.int8)[part]
 
 
 def edge_distances(buffers: Sequence[GBuffer]) -> list[np.ndarray]:
@@ -72,7 +72,7 @@ def _pixel_size(camera: Camera, depth):
 
 
 def observe(
-    points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, winding: int
+    points: np.ndarray, normals: np.ndarray, buffer: GBuffer, edges: np.ndarray, winding: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a view sees of points.
 
@@ -81,7 +81,8 @@ def observe(
         normals: (N, 3) float32 unit.
         buffer: the view.
         edges: its :func:`edge_distance`.
-        winding: the surface's, see :func:`find_winding`; 0: points are seen from both sides.
+        winding: of the faces on which they lie, (N,) int8 or one for all, see :func:`find_winding`; 0: the
+            points are seen from both sides.
 
     Returns:
         ``cosine`` (N,) float32 between normal and view, 0 where the point is not seen, and ``edge`` (N,)
@@ -89,6 +90,7 @@ def observe(
     """
     cosine = np.zeros(len(points), np.float32)
     edge = np.zeros(len(points), np.float32)
+    winding = np.ascontiguousarray(np.broadcast_to(np.int8(winding), len(points)))
     _observe(points, normals, buffer.camera.pack(), buffer.depth, edges, winding, cosine, edge)
     return cosine, edge
 
@@ -116,7 +118,7 @@ def _observe(points, normals, camera, depth, edges, winding, cosine, edge):
             towards = -(normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / np.sqrt(
                 dx * dx + dy * dy + dz * dz
             )
-        c = abs(towards) if winding == 0 else towards * winding
+        c = abs(towards) if winding[k] == 0 else towards * winding[k]
         if c <= MIN_VISIBLE_COSINE:
             continue
         # Seen if it lies no deeper than its pixel, but for the slope.

@@ -94,6 +94,11 @@ def test_a_job_gives_uvs_textures_and_a_report(knot_job, finished):
     assert (confidence[coverage == 0] == 0).all()
     on = rasterize_atlas(result.corner_uvs, 1024)[0] >= 0
     assert (coverage[on] == 255).mean() == pytest.approx(result.report["coverage"], abs=1e-3)
+    assert decode_png(result.textures["color_source"]).shape == (1024, 1024, 3)
+    shares = result.report["color_source"]
+    assert sum(shares.values()) == 100
+    assert 20 < shares["from_picture"] < 80
+    assert f"{shares['from_picture']} % from the picture" in "".join(result.report["notes"])
     assert json.loads(json.dumps(result.report)) == result.report
     assert set(result.report["seconds"]) == {"prepare", "register", "render", "paint", "align", "bake"}
     fractions = [fraction for _, fraction in finished.calls]

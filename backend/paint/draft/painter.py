@@ -9,6 +9,7 @@ from scipy.sparse import coo_matrix
 
 from ...api.settings import Settings
 from ...mesh.surface import Surface
+from ...mesh.tiles import atlas_size
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...neighbors import nearest_neighbors, weighted_mean
 from ...parallel import iterate_parallel
@@ -17,6 +18,7 @@ from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, visible_points
 from ...render.visibility import find_winding
 from ..camera.registration import Registration
+from ..color_source import map_color_source
 from ..painter import LoadOrRun, Painting
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
@@ -25,8 +27,9 @@ from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
 from .fill.synthesis import ColorLookup, synthesize
 from .image.border_light import BorderLight
+from .image.known_surface import KnownSurface
 from .image.light import remove_light
-from .image.projection import LENIENT_TRUST, STRICT_TRUST, Projection, TrustThresholds
+from .image.projection import LENIENT_TRUST, Projection
 from .image.symmetry import Mirror, find_mirror
 from .image.warp import warp_to_mesh
 
@@ -105,10 +108,8 @@ class DraftPainter:
             if layers.front is paint
             else BorderLight.measure(layers.irradiance, paint, voxels, settings.seed)
         )
-        known = partial(look_up_mirrored, paint, paint, mirror)
-        shown = partial(
-            look_up_mirrored, layers.front, paint, mirror, border=border, thresholds=LENIENT_TRUST
-        )
+        known = KnownSurface(paint, paint, mirror)
+        shown = KnownSurface(layers.front, paint, mirror, LENIENT_TRUST, border)
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
             return interpolate(voxels, extrapolated, points)
@@ -119,7 +120,7 @@ class DraftPainter:
             surface,
             outward,
             paint,
-            known,
+            known.look_up,
             guess,
             settings.seed,
             lambda fraction: progress(0.1 + 0.5 * fraction),
@@ -130,7 +131,7 @@ class DraftPainter:
             hidden = partial(look_up_under, border, hidden)
         # Render the coloured surface in all views.
         frames = []
-        draw = partial(paint_view, shown, hidden, surface=surface, outward=outward)
+        draw = partial(paint_view, shown.look_up, hidden, surface=surface, outward=outward)
         for frame in iterate_parallel(draw, buffers):
             frames.append(frame)
             progress(0.6 + 0.4 * len(frames) / len(buffers))
@@ -140,7 +141,10 @@ class DraftPainter:
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = describe_draft(warped is not reference, symmetry, mirror, layers, settings.light)
-        return Painting(frames, preference, consistent=True, notes=(*reference.notes, *notes))
+        source = map_color_source(
+            surface, shown.measure_sources, atlas_size(surface.tiles, settings.texture_size)
+        )
+        return Painting(frames, preference, True, (*reference.notes, *notes), source)
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ class Layers:
 
 
 def project_reference(
-    reference: Reference, buffer: GBuffer, surface: Surface, winding: int, light: str
+    reference: Reference, buffer: GBuffer, surface: Surface, winding: np.ndarray, light: str
 ) -> Layers:
     """The reference on the surface that its view sees; ``light`` is the setting."""
     unlit = None if light == "keep" else remove_light(reference, buffer.camera, surface)
@@ -202,9 +206,9 @@ def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels
     """The mirror, unless the image shows different colours on both of its sides."""
     if mirror is None:
         return None
-    here, trust = projection.look_up(voxels.positions, voxels.normals)
+    here, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
     opposite, exists = mirror.opposite(voxels.positions)
-    there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals))
+    there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals), voxels.face)
     both = (trust > 0.5) & (other_trust > 0.5) & exists
     if both.sum() < 0.02 * len(voxels):
         return mirror
@@ -212,38 +216,6 @@ def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels
     difference = np.abs(here[both] - there[both]).mean()
     chance = np.abs(here[both] - np.random.default_rng(0).permutation(there[both])).mean()
     return mirror if difference < 0.6 * chance + 0.02 else None
-
-
-def look_up_mirrored(
-    front: Projection,
-    paint: Projection,
-    mirror: Mirror | None,
-    points: np.ndarray,
-    normals: np.ndarray,
-    thresholds: TrustThresholds = STRICT_TRUST,
-    border: BorderLight | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust from the image, then from the mirrored side unless that shows lettering; see
-    :meth:`Projection.look_up`.
-
-    Args:
-        front: the image.
-        paint: what is mirrored of it.
-        mirror: of the mesh.
-        points, normals: (N, 3) float32.
-        thresholds: of trust.
-        border: light that what is mirrored is shown under.
-    """
-    colors, trust = front.look_up(points, normals, thresholds)
-    if mirror is None:
-        return colors, trust
-    opposite, exists = mirror.opposite(points)
-    other, other_trust = paint.look_up(opposite, mirror.reflect_directions(normals), thresholds)
-    if border is not None:
-        other = border.shine_on(other, points)
-    rest = (1 - trust) * other_trust * (exists & ~paint.shows_lettering(opposite))
-    total = trust + rest
-    return (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None], total
 
 
 def look_up_under(
@@ -262,10 +234,9 @@ def extrapolate_colors(
 ) -> np.ndarray:
     """(N, 3) float32 sRGB: a colour for every voxel; hidden ones take those of near surface of similar
     orientation, smoothly."""
-    colors, trust = look_up_mirrored(projection, projection, mirror, voxels.positions, voxels.normals)
-    spoilt = (projection.look_up(voxels.positions, voxels.normals)[1] > 0) & ~projection.is_reliable(
-        voxels.positions
-    )
+    seen = voxels.positions, voxels.normals, voxels.face
+    colors, trust = KnownSurface(projection, projection, mirror).look_up(*seen)
+    spoilt = (projection.look_up(*seen)[1] > 0) & ~projection.is_reliable(voxels.positions)
     known = (trust > 0.5) & ~spoilt
     if not known.any():
         known = trust > 0
@@ -313,7 +284,7 @@ def paint_view(
     those of the hidden side."""
     seen = buffer.mask
     points, face = visible_points(buffer), buffer.face[seen]
-    colors, trust = known(points, surface.face_normals[face])
+    colors, trust = known(points, surface.face_normals[face], face)
     rest = trust < 1
     weight = trust[rest, None]
     colors[rest] = colors[rest] * weight + hidden(points[rest], outward[face[rest]]) * (1 - weight)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.bake.texels import Texels, to_atlas
+from backend.mesh.texels import Texels, to_atlas
 from backend.render.camera import horizontal_orbit, vertical_orbit
 from backend.render.rasterize import positions, render
 from tests.meshes import (

@@ -26,9 +26,9 @@ from backend.bake.region import (
     region_mask,
 )
 from backend.bake.seams import equalise_seams
-from backend.bake.texels import locate_texels, to_atlas
 from backend.mesh.files import read_mesh
 from backend.mesh.prepare import prepare
+from backend.mesh.texels import locate_texels, to_atlas
 from backend.mesh.tiles import cut_tiles, join_tiles
 from backend.mesh.uvs import rasterize_atlas
 from tests.meshes import (
@@ -196,6 +196,21 @@ def test_the_blend_keeps_size_and_maps_and_gains_new_maps(surface, front, colors
     assert set(np.unique(painted.roughness[outside])) == {153}
     assert painted.roughness.min() == 20
     assert set(np.unique(painted.coverage)) == {0, 255}
+
+
+def test_the_blend_knows_where_colours_are_from_only_if_the_earlier_take_does(surface, front, colors):
+    old, new = colors
+    from_picture, invented = (
+        np.full((ATLAS_SIZE, ATLAS_SIZE, 3), color, np.uint8) for color in ([255, 0, 0], [0, 0, 255])
+    )
+    texture = texture_of(new, color_source=invented)
+    silent = blend_region(surface, texture, Earlier({"base_color": old}, front), ignore_progress)
+    assert silent.color_source is None
+    earlier = Earlier({"base_color": old, "color_source": from_picture}, front)
+    painted = blend_region(surface, texture, earlier, ignore_progress).color_source
+    outside = on_surface(surface) & (blend_weights(surface, front, ATLAS_SIZE) == 0)
+    assert (painted[outside] == [255, 0, 0]).all()
+    assert (painted == [0, 0, 255]).all(axis=2).any()
 
 
 def test_tiles_that_are_joined_are_the_atlas_they_were_cut_from():

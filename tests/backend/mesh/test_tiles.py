@@ -107,7 +107,7 @@ def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(mesh_on_ti
     )
     result = pipeline.run(work, tmp_path, quiet)
     assert result.corner_uvs is None
-    maps = ("base_color", "confidence", "coverage", "disagreement")
+    maps = ("base_color", "confidence", "coverage", "disagreement", "color_source")
     assert set(result.textures) == {f"{name}.{tile}" for name in maps for tile in (1001, 1002, 1012)}
     assert all(decode_png(png).shape[:2] == (1024, 1024) for png in result.textures.values())
     worn = np.zeros((384, 384, 3), np.float32)

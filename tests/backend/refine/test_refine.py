@@ -17,8 +17,8 @@ from backend import pipeline
 from backend.api.errors import InvalidMesh, InvalidSettings, InvalidWeights, OutOfMemory
 from backend.api.settings import Settings
 from backend.bake.bake import Texture, empty_texture
-from backend.bake.texels import Texels, locate_texels, to_atlas
 from backend.mesh.surface import Surface
+from backend.mesh.texels import Texels, locate_texels, to_atlas
 from backend.paint.reference import Reference
 from backend.refine.refine import check as check_refinement
 from backend.refine.refine import refine, select_condition_images

@@ -8,8 +8,8 @@ import trimesh
 
 from backend import records
 from backend.bake.bake import Texture
-from backend.bake.texels import Texels, locate_texels, to_atlas
 from backend.mesh.surface import Surface
+from backend.mesh.texels import Texels, locate_texels, to_atlas
 from backend.refine.closest_points import closest_points
 from backend.refine.texture_merge import merge_refinement
 from backend.refine.trellis2.dual_grid import DualGrid, dual_grid

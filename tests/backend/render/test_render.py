@@ -215,12 +215,67 @@ def test_backgrounds_and_encodings_are_the_published_ones(azimuth, end):
 def test_the_winding_of_a_mesh_is_recognised(surface, flip, expected):
     faces = surface.faces[:, ::-1] if flip else surface.faces
     turned = surface_of(trimesh.Trimesh(surface.vertices, faces, process=False))
-    assert find_winding(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras)) == expected
+    winding = find_winding(turned, render(turned, horizontal_orbit(4, 2.2, 1.3, 128).cameras))
+    assert (winding == expected).all()
 
 
 def test_an_open_surface_counts_as_two_sided():
     triangle = surface_of(trimesh.Trimesh([[-1, 0, -1], [1, 0, -1], [0, 0, 1]], [[0, 1, 2]]))
-    assert find_winding(triangle, render(triangle, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == 0
+    assert find_winding(triangle, render(triangle, horizontal_orbit(8, 2.2, 1.3, 64).cameras)) == [0]
+
+
+def winding_by_piece(*pieces: trimesh.Trimesh) -> list[set[int]]:
+    """The windings that the faces of each piece have, seen from all around."""
+    surface = surface_of(trimesh.util.concatenate(pieces))
+    views = [
+        *horizontal_orbit(8, 2.4, 1.3, 128).cameras,
+        *(camera_at(45, elevation, 128) for elevation in (-60, 60)),
+    ]
+    assert len(surface.faces) == sum(len(piece.faces) for piece in pieces)
+    ends = np.cumsum([len(piece.faces) for piece in pieces])[:-1]
+    return [set(part.tolist()) for part in np.split(find_winding(surface, render(surface, views)), ends)]
+
+
+def inside_out(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    return trimesh.Trimesh(mesh.vertices, mesh.faces[:, ::-1], process=False)
+
+
+def ball(radius: float, *place: float) -> trimesh.Trimesh:
+    return trimesh.creation.icosphere(3, radius).apply_translation(place)
+
+
+def test_each_part_has_its_own_winding():
+    box, sheet = (
+        trimesh.creation.box((1, 0.8, 1)),
+        trimesh.Trimesh([[1, 1, 0], [2, 1, 0], [1, 1, 1]], [[0, 1, 2]], process=False),
+    )
+    assert winding_by_piece(box, inside_out(ball(0.4, 1.3, 0, 0))) == [{1}, {-1}]
+    assert winding_by_piece(inside_out(box), ball(0.4, 1.3, 0, 0)) == [{-1}, {1}]
+    assert winding_by_piece(box, inside_out(ball(0.04, 0.2, -0.4, 0.2)))[0] == {1}, "an eye, half sunk in"
+    assert winding_by_piece(box, inside_out(ball(0.04, 0.2, -0.4, 0.2)))[1] == {-1}
+    assert winding_by_piece(box, sheet) == [{1}, {0}]
+    assert winding_by_piece(ball(0.5, 0, 0, 0), ball(0.4, 0, 0, 0))[0] == {1}, "the outer of two shells"
+
+
+def test_turned_faces_of_one_shell_are_a_part_of_their_own():
+    body = ball(0.5, 0, 0, 0)
+    top = body.triangles_center[:, 2] > 0.2
+    faces = np.where(top[:, None], body.faces[:, ::-1], body.faces)
+    surface = surface_of(trimesh.Trimesh(body.vertices, faces, process=False))
+    views = [*horizontal_orbit(8, 2.4, 1.3, 128).cameras, camera_at(0, 80, 128), camera_at(0, -80, 128)]
+    assert np.array_equal(find_winding(surface, render(surface, views)), np.where(top, -1, 1))
+
+
+def test_two_sheets_a_hair_apart_have_one_outside_each():
+    front = np.array([(-1, 0, -0.4), (1, 0, -0.4), (1, 0, 0.4), (-1, 0, 0.4)])
+    card = trimesh.Trimesh(
+        np.concatenate([front, front + np.array([0, 0.002, 0])]),
+        [[0, 1, 2], [0, 2, 3], [6, 5, 4], [7, 6, 4]],
+        process=False,
+    )
+    surface = surface_of(card)
+    views = horizontal_orbit(24, 2.4, 1.3, 256).cameras
+    assert find_winding(surface, render(surface, views)).tolist() == [1, 1, 1, 1]
 
 
 def test_visibility_agrees_with_shadow_rays(surface):

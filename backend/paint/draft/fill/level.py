@@ -48,7 +48,7 @@ def project_known(
     samples, exemplar = level.samples, level.exemplar
     colors = colors.copy()
     nnf = np.full((len(samples), 3), np.nan, np.float32)
-    _, trust = projection.look_up(samples.points, level.normals)
+    _, trust = projection.look_up(samples.points, level.normals, samples.face)
     shown = np.flatnonzero(trust > config.known_trust)
     pixels = projection.buffer.camera.project(samples.points[shown].astype(np.float64))[0] * exemplar.scale
     height, width = exemplar.usable.shape

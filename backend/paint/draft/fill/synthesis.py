@@ -25,9 +25,9 @@ from .samples import Samples, sample_points, sample_surface
 from .seam_prior import geodesic_distances, stationarity
 from .state_builder import build_state
 
-ColorLookup = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""``look_up(points (N, 3), normals (N, 3)) -> (colors (N, 3), trust (N,))``: what is known of points of the
-surface."""
+ColorLookup = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""``look_up(points (N, 3), normals (N, 3), face (N,)) -> (colors (N, 3), trust (N,))``: what is known of
+points of the surface."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def synthesize(
     # What all levels share: the orientation field and the shape.
     cells_per_level = limit_cells(surface, outward, seed, config)
     face, points, normals = sample_points(surface, outward, cells_per_level[1], seed, config.sampling)
-    colors, trust = projection.look_up(points, surface.face_normals[face])
+    colors, trust = projection.look_up(points, surface.face_normals[face], face)
     shown = trust > config.known_trust
     if not shown.any():
         return None
@@ -86,7 +86,7 @@ def synthesize(
         samples = sample_surface(surface, outward, cells, orientation, seed, config.sampling)
         exemplar = build_exemplar(projection, surface, orientation, samples.spacing, config.exemplar)
         own_normals = surface.face_normals[samples.face]
-        colors, trust = look_up_known(samples.points, own_normals)
+        colors, trust = look_up_known(samples.points, own_normals, samples.face)
         level = Level(number, samples, own_normals, exemplar, fixed=trust > config.known_trust)
         # What is usable depends on shading normals and what is known on the triangles' own: one may be where
         # the other is not.

@@ -8,5 +8,6 @@
 6. ``projection.py``: looks up the colour of any point that the image shows.
 7. ``lettering.py``: detects lettering, which must not be mirrored.
 8. ``symmetry.py``: finds the mesh's plane of symmetry.
-9. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
+9. ``known_surface.py``: what the image shows of the surface, and what is mirrored of that.
+10. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
 """

@@ -53,7 +53,7 @@ class BorderLight:
         config: BorderLightConfig = BorderLightConfig(),
     ) -> "BorderLight | None":
         """From the irradiance (H, W, 3) float32 in an image; None if the image shows no voxel."""
-        _, trust = projection.look_up(voxels.positions, voxels.normals, LENIENT_TRUST)
+        _, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face, LENIENT_TRUST)
         shown = np.flatnonzero(trust > config.min_trust)
         if not len(shown):
             return None

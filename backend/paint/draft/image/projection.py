@@ -44,12 +44,12 @@ class Projection:
     Args:
         reference: the image, whose alpha holds only the object.
         buffer: the surface as the reference's camera sees it, at the image's resolution.
-        winding: see :func:`backend.render.visibility.find_winding`.
+        winding: (F,) int8 of the mesh's faces, see :func:`backend.render.visibility.find_winding`.
         reliable: (H, W) bool, which pixels show paint that may be copied; None for all.
 
     Attributes:
         buffer: the view.
-        winding: how the mesh winds its triangles.
+        winding: how the mesh winds its triangles, (F,) int8.
         alpha: (H, W) float32, the object.
         edge_distance: (H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's
             depth.
@@ -62,7 +62,7 @@ class Projection:
     """
 
     def __init__(
-        self, reference: Reference, buffer: GBuffer, winding: int, reliable: np.ndarray | None = None
+        self, reference: Reference, buffer: GBuffer, winding: np.ndarray, reliable: np.ndarray | None = None
     ):
         self.buffer, self.winding = buffer, winding
         self.alpha = reference.alpha
@@ -81,11 +81,21 @@ class Projection:
         return other
 
     def look_up(
-        self, points: np.ndarray, normals: np.ndarray, thresholds: TrustThresholds = STRICT_TRUST
+        self,
+        points: np.ndarray,
+        normals: np.ndarray,
+        face: np.ndarray,
+        thresholds: TrustThresholds = STRICT_TRUST,
     ) -> tuple[np.ndarray, np.ndarray]:
         """``(colors, trust)`` of surface points (N, 3): (N, 3) float32 sRGB 0..1, and (N,) float32 0..1, 0 if
-        the image does not show them."""
-        cosine, edge = observe(points, normals, self.buffer, self.edge_distance, self.winding)
+        the image does not show them.
+
+        Args:
+            points, normals: (N, 3) float32.
+            face: (N,) int, the faces whose winding the normals have.
+            thresholds: of trust.
+        """
+        cosine, edge = observe(points, normals, self.buffer, self.edge_distance, self.winding[face])
         full_edge = 0.5 + thresholds.edge_margin + self.outline_mismatch
         trust = smoothstep(cosine, thresholds.min_cosine, thresholds.full_cosine)
         trust = trust * smoothstep(edge, 0.5, full_edge)

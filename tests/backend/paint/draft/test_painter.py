@@ -6,6 +6,7 @@ import trimesh
 
 from backend.api.settings import Settings
 from backend.mesh.prepare import clean
+from backend.mesh.texels import locate_texels
 from backend.mesh.voxels import voxelize
 from backend.paint.camera.registration import register_reference
 from backend.paint.camera.search import find_view, simplify_mesh
@@ -220,6 +221,12 @@ def test_the_hidden_side_of_a_symmetric_mesh_mirrors_the_visible_one():
         surface, two_sided(surface, camera, (220, 120, 90), (220, 120, 90)), azimuth=55.0, elevation=10.0
     )
     assert any("symmetric" in note for note in painting.notes)
+    texels = locate_texels(surface, 1024)
+    sources = painting.color_source.reshape(-1, 3)[texels.place].argmax(axis=1)
+    right, left = texels.normals[:, 0] > 0.5, texels.normals[:, 0] < -0.5
+    assert (sources[right] == 0).mean() > 0.7, "from the picture"
+    assert (sources[left] == 1).mean() > 0.6, "mirrored"
+    assert (sources[texels.normals[:, 2] < -0.9] == 2).mean() > 0.8, "invented"
     here, there = (
         render_textured(
             surface, surface.corner_uvs, texture.base_color.astype(np.float32), camera_at(a, 10, 256)
@@ -321,7 +328,9 @@ def test_the_light_of_the_front_fades_over_its_border_without_a_step():
     reference = decode(lit_image(surface, camera))
     points = positions(buffer)
     irradiance = np.repeat(np.float32(np.where(points[..., :1] < 0, 1.5, 0.4)), 3, axis=2)
-    border = BorderLight.measure(irradiance, Projection(reference, buffer, 1), voxels, 0)
+    border = BorderLight.measure(
+        irradiance, Projection(reference, buffer, np.ones(len(surface.faces), np.int8)), voxels, 0
+    )
     # Along the equator from the border, where the ball turns away, to its back, on the dark side.
     angle = np.radians(np.arange(70, 180, 0.5))
     circle = 0.5 * np.column_stack([np.sin(angle), -np.cos(angle), 0 * angle])

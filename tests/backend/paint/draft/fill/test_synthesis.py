@@ -289,10 +289,10 @@ def test_a_surface_of_which_nothing_is_known_is_not_synthesised(pillar):
         pillar,
     )
 
-    def nothing(points, normals):
+    def nothing(points, normals, face):
         return np.zeros((len(points), 3), np.float32), np.zeros(len(points), np.float32)
 
-    picture = Projection(decode(reference), front, 1)
+    picture = Projection(decode(reference), front, np.ones(len(surface.faces), np.int8))
     assert (
         synthesize(surface, surface.face_normals, picture, nothing, lambda points, _: 0 * points, 0, print)
         is None
@@ -327,9 +327,9 @@ def test_the_frame_of_the_references_view_is_the_reference_at_inner_edges():
     )
     buffer = rasterize(surface.vertices, surface.faces, camera_at(20, 10, 256))
     image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    frame = Projection(decode(np.dstack([image, np.uint8(255) * buffer.mask])), buffer, 1).composite_over(
-        np.zeros_like(image)
-    )
+    reference = decode(np.dstack([image, np.uint8(255) * buffer.mask]))
+    winding = np.ones(len(surface.faces), np.int8)
+    frame = Projection(reference, buffer, winding).composite_over(np.zeros_like(image))
     assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
     np.testing.assert_array_equal(frame, np.where(buffer.mask[..., None], image, 0))
 
@@ -494,7 +494,7 @@ def test_lettering_is_upright_on_walls_and_not_rotated_on_level_faces(box_with_l
     picture = Projection(
         decode(np.dstack([photograph(surface, paint_lettering, camera), 255 * buffer.mask]).astype(np.uint8)),
         buffer,
-        0,
+        np.zeros(len(surface.faces), np.int8),
     )
     synthesis = synthesize(
         surface,
