@@ -253,6 +253,8 @@ class ObjectProperties(bpy.types.PropertyGroup):
     )
     region_layer: StringProperty(description="The UV map that the mask uses")
     slots: CollectionProperty(type=SavedSlot)
+    uv_map_before: StringProperty(description="The mesh's active UV map before the first take")
+    render_uv_map_before: StringProperty(description="The UV map to render before the first take")
     owns_slot: BoolProperty(description="The mesh had no material slot before the first take")
     last: StringProperty(description="JSON of the settings of the last job for this object")
     pending: StringProperty(description="JSON of the job that this object waits for")

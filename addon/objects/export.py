@@ -1,6 +1,8 @@
 """Exports a take: its textures as image files, or its object as a GLB file."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +135,8 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
         for other in selected:
             other.select_set(False)
         obj.select_set(True)
-        bpy.ops.export_scene.gltf(filepath=str(file), export_format="GLB", use_selection=True)
+        with _first_uv_map(obj, obj.orbit_texture.takes[index].uv_layer):
+            bpy.ops.export_scene.gltf(filepath=str(file), export_format="GLB", use_selection=True)
     except RuntimeError as error:
         raise StorageError(f"{file} cannot be written: {str(error).strip()}") from error
     finally:
@@ -142,6 +145,37 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
             other.select_set(True)
         if shown >= 0:
             takes.show_take(obj, shown)
+
+
+@contextmanager
+def _first_uv_map(obj: bpy.types.Object, name: str) -> Iterator[None]:
+    """Gives the object a copy of its mesh whose first UV map is the one of this name, since most programs
+    read no other from a glTF file; afterwards the object has its own mesh again."""
+    mesh = obj.data
+    if len(mesh.uv_layers) < 2 or mesh.uv_layers[0].name == name:
+        yield
+        return
+    copy, mesh_name = mesh.copy(), mesh.name
+    ordered = sorted((layer.name for layer in mesh.uv_layers), key=lambda layer: layer != name)
+    uvs = {layer: _read_uvs(mesh.uv_layers[layer]) for layer in ordered}
+    while copy.uv_layers:
+        copy.uv_layers.remove(copy.uv_layers[0])
+    for layer in ordered:
+        copy.uv_layers.new(name=layer, do_init=False).uv.foreach_set("vector", uvs[layer])
+    try:
+        obj.data = copy
+        mesh.name, copy.name = f"{mesh_name} ", mesh_name
+        yield
+    finally:
+        obj.data = mesh
+        bpy.data.meshes.remove(copy)
+        mesh.name = mesh_name
+
+
+def _read_uvs(layer) -> np.ndarray:
+    uvs = np.empty(2 * len(layer.uv), np.float32)
+    layer.uv.foreach_get("vector", uvs)
+    return uvs
 
 
 def glb_file_name(obj: bpy.types.Object, index: int) -> str:

@@ -108,12 +108,11 @@ def _add_object(contents: list, obj: bpy.types.Object) -> None:
 
 
 def _add_mesh(contents: list, mesh: bpy.types.Mesh, ignore: str) -> None:
-    layers = [layer for layer in mesh.uv_layers if layer.name != ignore]
-    # The first layer of a mesh becomes active automatically; otherwise the active layers must stay the same.
-    active = [(layer.name, layer.active, layer.active_render) for layer in layers]
+    # Which UV layer is active is no matter of the mesh: it follows the take that is shown.
+    layers = [layer.name for layer in mesh.uv_layers if layer.name != ignore]
     _add(
         contents,
-        [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), active],
+        [mesh.name, len(mesh.vertices), len(mesh.edges), len(mesh.loops), len(mesh.polygons), layers],
     )
     for attribute in sorted(mesh.attributes, key=lambda attribute: attribute.name):
         if ignore and (

@@ -11,6 +11,7 @@ from ...backend.api.errors import InvalidTarget, OrbitError
 from ...backend.api.job import Result
 from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io, slots
+from .active_uv_map import activate_uv_map, restore_uv_map
 from .undo_on_error import undo_on_error
 
 
@@ -94,12 +95,13 @@ def _check_fits(obj: bpy.types.Object, target: mesh_io.TargetMesh, result: Resul
 
 
 def show_take(obj: bpy.types.Object, index: int) -> None:
-    """Assigns the take's material to every slot of the object. The mesh keeps its own materials, and each
-    face its slot."""
+    """Assigns the take's material to every slot of the object, and makes its UV map the active one. The mesh
+    keeps its own materials, and each face its slot."""
     slots.save_slots(obj)
     for slot in obj.material_slots:
         slot.link = "OBJECT"
         slot.material = obj.orbit_texture.takes[index].material
+    activate_uv_map(obj, obj.orbit_texture.takes[index].uv_layer)
 
 
 def find_shown_index(obj: bpy.types.Object) -> int:
@@ -119,7 +121,7 @@ def remove_take(obj: bpy.types.Object, index: int) -> None:
     """Removes a take with its material, images, UV layer and slot, unless another take uses them.
 
     If it was the shown one, the take before it is shown next. After the last take, the object gets back its
-    materials from before the first.
+    materials and its active UV map from before the first.
     """
     own, mesh = obj.orbit_texture, obj.data
     was_shown = find_shown_index(obj) == index
@@ -136,6 +138,7 @@ def remove_take(obj: bpy.types.Object, index: int) -> None:
     if len(own.takes) == 0:
         own.slots.clear()
         slots.remove_added_slot(obj)
+        restore_uv_map(obj, layer)
     if owns_layer and layer in mesh.uv_layers and not any(take.uv_layer == layer for take in _takes_on(mesh)):
         mesh.uv_layers.remove(mesh.uv_layers[layer])
     if take_material:

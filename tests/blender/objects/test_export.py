@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.headless import command
 from bl_ext.user_default.orbit_texture.addon.objects import export, mesh_io, takes
+from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidSettings, InvalidTarget, StorageError
 from bl_ext.user_default.orbit_texture.backend.api.job import Result
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
@@ -145,6 +146,25 @@ def test_a_glb_has_the_object_with_the_take_and_restores_the_scene(tmp_path):
     assert material["name"] == obj.orbit_texture.takes[0].material.name
     assert {"baseColorTexture", "metallicRoughnessTexture"} <= set(material["pbrMetallicRoughness"])
     assert len(content["images"]) == 2
+
+
+def test_a_glb_has_the_texture_on_the_first_uv_map_and_the_mesh_stays_as_it_was(tmp_path):
+    obj = make.suzanne()
+    obj.data.uv_layers.new(name="Second")
+    obj.shape_key_add(name="Basis")
+    obj.shape_key_add(name="Open").data[0].co.x = 3.0
+    make.apply(obj)
+    before, mesh, name = fingerprint(obj), obj.data, obj.data.name
+    export.write_glb(obj, 0, tmp_path / "suzanne.glb")
+    content = read_gltf(tmp_path / "suzanne.glb")
+    [material] = content["materials"]
+    assert material["pbrMetallicRoughness"]["baseColorTexture"].get("texCoord", 0) == 0
+    assert content["meshes"][0]["name"] == name
+    assert len(content["meshes"][0]["primitives"][0]["targets"]) == 1
+    assert {"TEXCOORD_0", "TEXCOORD_1", "TEXCOORD_2"} <= set(
+        content["meshes"][0]["primitives"][0]["attributes"]
+    )
+    assert (fingerprint(obj), obj.data, len(bpy.data.meshes)) == (before, mesh, 1)
 
 
 def test_the_export_operators_write_the_shown_take_of_the_active_object(tmp_path):

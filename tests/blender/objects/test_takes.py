@@ -45,18 +45,63 @@ def test_a_usable_uv_map_is_not_replaced():
     assert [layer.name for layer in obj.data.uv_layers] == ["UVMap"]
 
 
-def test_the_active_uv_maps_stay_active():
+def active_uv_maps(obj: bpy.types.Object) -> tuple[str, str]:
+    """The active UV map and the one to render."""
+    layers = obj.data.uv_layers
+    return layers.active.name, next(layer.name for layer in layers if layer.active_render)
+
+
+def with_two_uv_maps() -> bpy.types.Object:
     obj = make.suzanne()
     obj.data.uv_layers.new(name="Render")
     obj.data.uv_layers["Render"].active_render = True
     obj.data.uv_layers.active_index = 0
+    return obj
+
+
+def test_the_uv_map_of_the_shown_take_is_active_and_the_old_one_comes_back():
+    obj = with_two_uv_maps()
+    assert active_uv_maps(obj) == ("UVMap", "Render")
     make.apply(obj)
     assert len(obj.data.uv_layers) == 3
-    assert obj.data.uv_layers.active.name == "UVMap"
-    assert obj.data.uv_layers["Render"].active_render
+    assert active_uv_maps(obj) == (mesh_io.UV_LAYER, mesh_io.UV_LAYER)
+    make.apply(obj)
+    bpy.ops.orbit_texture.remove_take(index=1)
+    assert active_uv_maps(obj) == (mesh_io.UV_LAYER, mesh_io.UV_LAYER)
     bpy.ops.orbit_texture.remove_take(index=0)
-    assert obj.data.uv_layers.active.name == "UVMap"
-    assert obj.data.uv_layers["Render"].active_render
+    assert active_uv_maps(obj) == ("UVMap", "Render")
+
+
+def test_each_take_brings_its_own_uv_map():
+    obj = make.suzanne()
+    make.apply(obj, new_uvs=False)
+    assert active_uv_maps(obj) == ("UVMap", "UVMap")
+    make.apply(obj)
+    bpy.ops.orbit_texture.show_take(index=0)
+    assert active_uv_maps(obj) == ("UVMap", "UVMap")
+    bpy.ops.orbit_texture.show_take(index=1)
+    assert active_uv_maps(obj) == (mesh_io.UV_LAYER, mesh_io.UV_LAYER)
+
+
+def test_a_uv_map_that_the_user_has_made_active_since_stays_so():
+    obj = with_two_uv_maps()
+    make.apply(obj)
+    obj.data.uv_layers.active = obj.data.uv_layers["Render"]
+    bpy.ops.orbit_texture.remove_take(index=0)
+    assert obj.data.uv_layers.active.name == "Render"
+
+
+def test_the_old_uv_map_comes_back_after_the_last_take_of_a_shared_mesh():
+    first = with_two_uv_maps()
+    second = bpy.data.objects.new("Second", first.data)
+    bpy.context.collection.objects.link(second)
+    make.apply(first)
+    make.apply(second)
+    own = second.orbit_texture.takes[0].uv_layer
+    for obj, expected in ((first, (own, own)), (second, ("UVMap", "Render"))):
+        make.select(obj)
+        bpy.ops.orbit_texture.remove_take(index=0)
+        assert active_uv_maps(first) == expected
 
 
 def test_an_object_that_shares_the_mesh_keeps_its_material():

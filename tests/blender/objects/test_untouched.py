@@ -135,7 +135,7 @@ CHANGES = {
     "the location": lambda obj: setattr(obj, "location", (1, 1, 1)),
     "the name": lambda obj: setattr(obj, "name", "Other"),
     "the mesh's name": lambda obj: setattr(obj.data, "name", "Other"),
-    "the active UV map": lambda obj: setattr(obj.data.uv_layers, "active_index", 1),
+    "a UV map's name": lambda obj: setattr(obj.data.uv_layers[1], "name", "Other"),
 }
 
 
