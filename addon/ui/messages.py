@@ -9,13 +9,14 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.torch_builds import DISK_GIGABYTES
+from ...backend.api.events import State
 from ..checks import inspection, preflight
 from ..jobs.entry import JobEntry
 from ..reference_check.checks import checks
 from ..setup import environment_state, install_process
 from ..setup.environment_state import EnvironmentState
 from .job import FIXES, describe_device
-from .text import draw_lines, draw_wrapped_text, wrap
+from .text import describe_time_left, draw_lines, draw_wrapped_text, wrap
 
 LINES = 3
 """Lines of text that the main panel has for a message."""
@@ -50,10 +51,11 @@ def list_messages(context, entry: JobEntry | None) -> list[Message]:
     Args:
         entry: the job that the panel shows, if there is one.
     """
-    found = [*_find_setup(), *find_job_messages(context, entry), *_find_notices(context, urgent=True)]
+    found = [*_find_progress(entry), *_find_setup(), *find_job_messages(context, entry)]
+    found += _find_notices(context, urgent=True)
     if check := checks.find_shown(context.object, context.scene.orbit_texture):
         found += _find_check(check)
-    return [*found, *_find_status(entry), *_find_notices(context, urgent=False), *_find_unchecked(context)]
+    return [*found, *_find_end(entry), *_find_notices(context, urgent=False), *_find_unchecked(context)]
 
 
 def draw_first_message(layout, context, messages: list[Message]) -> None:
@@ -140,17 +142,24 @@ def _find_check(check) -> Iterator[Message]:
         yield Message(check.error.message, "ERROR", button)
 
 
-def _find_status(entry: JobEntry | None) -> Iterator[Message]:
-    """What is good to know about a job that runs or has ended."""
-    if entry and not entry.is_settled and (device := describe_device([entry])):
-        yield Message(device, "SYSTEM")
-    elif entry and entry.applied and (shares := (entry.report or {}).get("color_source")):
-        yield Message(
-            rpt_(
-                "{picture} % of the colour is from the picture, {mirrored} % mirrored, {invented} % invented."
-            ).format(**shares),
-            "INFO",
+def _find_progress(entry: JobEntry | None) -> Iterator[Message]:
+    """How long a running job will take, and what it uses."""
+    if entry is None or entry.is_settled or entry.event.state is not State.RUNNING:
+        return
+    left = entry.event.seconds_left
+    parts = ["" if left is None else f"{describe_time_left(left)}.", describe_device([entry])]
+    if text := " ".join(filter(None, parts)):
+        yield Message(text, "TIME")
+
+
+def _find_end(entry: JobEntry | None) -> Iterator[Message]:
+    """Where the colours of a finished take are from."""
+    shares = (entry.report or {}).get("color_source") if entry and entry.applied else None
+    if shares:
+        text = rpt_(
+            "{from_picture} % of it is from the picture, {mirrored} % mirrored, {invented} % invented."
         )
+        yield Message(text.format(**shares), "INFO")
 
 
 def _find_notices(context, urgent: bool) -> Iterator[Message]:

@@ -65,4 +65,5 @@ def _draw_grid(layout, icons: list[int]) -> None:
         return
     grid = layout.grid_flow(row_major=True, columns=_COLUMNS, even_columns=True, align=True)
     for icon in chosen:
-        grid.template_icon(icon, scale=_SCALE / _COLUMNS)
+        # A little less than half: the gaps between them must not make the whole higher.
+        grid.template_icon(icon, scale=_SCALE / _COLUMNS - 0.05)

@@ -55,7 +55,7 @@ def draw_lines(layout, lines: list[str], icon: str = "NONE") -> None:
 
 
 def describe_status(entry: JobEntry) -> str:
-    """The state of a job in a few words: "Painting, about 2 min left"."""
+    """The state of a job in a few words: "Painting"."""
     event = entry.event
     if entry.applied:
         return describe_end(entry)
@@ -67,9 +67,7 @@ def describe_status(entry: JobEntry) -> str:
         return rpt_(event.message) or (
             iface_("Waiting") if queue.is_connected else iface_("Starting the worker")
         )
-    stage = iface_(STAGES.get(event.stage, event.stage.title()) or "Starting")
-    left = "" if event.seconds_left is None else f", {describe_time_left(event.seconds_left)}"
-    return f"{stage}{left}"
+    return iface_(STAGES.get(event.stage, event.stage.title()) or "Starting")
 
 
 def describe_end(entry: JobEntry) -> str:
@@ -82,14 +80,14 @@ def describe_end(entry: JobEntry) -> str:
 
 
 def describe_time_left(seconds: float) -> str:
-    """An estimate, as exact as it can be: "about 2 min left"."""
+    """An estimate, as exact as it can be: "About 2 min left"."""
     if seconds < 60:
-        return rpt_("less than a minute")
+        return rpt_("Less than a minute left")
     minutes = round(seconds / 60)
     return (
-        rpt_("about {} min left").format(minutes)
+        rpt_("About {} min left").format(minutes)
         if minutes < 90
-        else rpt_("about {} h left").format(round(minutes / 60))
+        else rpt_("About {} h left").format(round(minutes / 60))
     )
 
 
