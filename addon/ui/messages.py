@@ -8,8 +8,8 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
-from ...backend.api.torch_builds import DISK_GIGABYTES
 from ...backend.api.events import State
+from ...backend.api.torch_builds import DISK_GIGABYTES
 from ..checks import inspection, preflight
 from ..jobs.entry import JobEntry
 from ..reference_check.checks import checks
