@@ -4,7 +4,8 @@
 2. ``mesh_io.py`` reads an object into arrays and writes UVs back: the only place that reads or writes a mesh.
 3. ``snapshot.py`` turns those arrays into what a job sends.
 4. ``takes.py`` adds a result to an object, with its ``material.py`` (``color_spaces.py``), its ``slots.py``,
-   its ``active_uv_map.py`` and its ``report.py``; ``undo_on_error.py`` takes back what a failed one has added.
+   its ``active_uv_map.py`` and its ``report.py``; ``undo_on_error.py`` takes back what a failed one has
+   added.
 5. ``fingerprint.py`` proves that the mesh is otherwise unchanged.
 6. ``region.py`` marks the region of a take to repaint.
 7. ``mask_correction.py`` stores the ``strokes.py`` that correct the mask of the reference.
