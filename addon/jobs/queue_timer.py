@@ -2,12 +2,14 @@
 saving a file."""
 
 import time
+from collections.abc import Callable
 
 import bpy
 from bpy.app.handlers import persistent
 
 from ..setup import devices, environment_state, install_process, weights
 from ..viewport import redraw
+from .entry import JobEntry
 from .queue import queue
 
 BUSY_INTERVAL = 0.1
@@ -16,7 +18,11 @@ BUSY_INTERVAL = 0.1
 PANEL_INTERVAL = 0.3
 """Seconds between two drawings of the panels meanwhile, for which Blender may need the worker's processor."""
 
+on_end: list[Callable[[JobEntry], None]] = []
+"""Called with each job that was seen at work and is over now."""
+
 _panels_due_at = 0.0
+_at_work: set[str] = set()
 
 
 def start() -> None:
@@ -30,12 +36,23 @@ def _tick() -> float | None:
     global _panels_due_at
     if queue.poll():
         redraw.tag_viewports()
+    _tell_ends()
     install_process.poll()
     busy = queue.busy or queue.is_checking() or install_process.busy()
     if not busy or time.monotonic() > _panels_due_at:
         _panels_due_at = time.monotonic() + PANEL_INTERVAL
         redraw.tag_panels()
     return BUSY_INTERVAL if busy else None
+
+
+def _tell_ends() -> None:
+    for entry in queue.entries:
+        if not entry.is_settled:
+            _at_work.add(entry.job)
+        elif entry.job in _at_work:
+            _at_work.remove(entry.job)
+            for tell in on_end:
+                tell(entry)
 
 
 @persistent

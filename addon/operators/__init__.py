@@ -2,6 +2,7 @@
 
 import bpy
 
+from .announce import Announce
 from .apply_take import ApplyTake
 from .backend import InstallBackend, RemoveBackend, StopSetup
 from .cancel import Cancel
@@ -54,6 +55,7 @@ OPERATORS = (
     ShowMessages,
     OpenReport,
     ApplyTake,
+    Announce,
     ShowTexture,
     ShowTake,
     NextTake,

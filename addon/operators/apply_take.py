@@ -5,9 +5,6 @@ from bpy.props import StringProperty
 
 from ...backend.api.errors import OrbitError
 from ..jobs.queue import queue
-from ..setup.devices import ADDON_ID
-from ..ui.text import describe_end
-from ..viewport import solid_texture
 
 
 class ApplyTake(bpy.types.Operator):
@@ -28,7 +25,4 @@ class ApplyTake(bpy.types.Operator):
             # The job's row shows the error. A report of type ERROR would raise an exception in the timer.
             self.report({"WARNING"}, error.message)
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{entry.name} {describe_end(entry)}")
-        if bpy.context.preferences.addons[ADDON_ID].preferences.show_texture and not bpy.app.background:
-            solid_texture.show_everywhere()
         return {"FINISHED"}

@@ -3,7 +3,7 @@ functions only draw."""
 
 import bpy
 
-from . import mask_tools, menus, queue_panel
+from . import announcements, mask_tools, menus, queue_panel
 from .image_drop import ImageDrop
 from .main_panel import MainPanel
 from .mask_tools import MaskPanel
@@ -30,11 +30,13 @@ def register() -> None:
         bpy.utils.register_class(cls)
     mask_tools.register()
     queue_panel.register()
+    announcements.register()
     menus.register()
 
 
 def unregister() -> None:
     menus.unregister()
+    announcements.unregister()
     queue_panel.unregister()
     mask_tools.unregister()
     for cls in reversed(PANELS):
