@@ -68,10 +68,23 @@ def install(torch: str = "auto", tests: bool = False, reinstall: bool = False) -
     interpreter = ensure_environment(
         folder, plan.steps, variant=plan.variant, imports=IMPORTS, gigabytes=plan.gigabytes
     )
+    _compile_kernels(interpreter)
     if tests:
         add_test_packages(interpreter)
     print_status(f"Backend: {folder} ({plan.variant})")
     return interpreter
+
+
+def _compile_kernels(interpreter: Path) -> None:
+    """Compiles what the first job would have to compile. A failure is no failure of the installation: the
+    first job then says what is wrong, or takes longer."""
+    print_status("  compiling, which takes about a minute")
+    subprocess.run(
+        [str(interpreter), "-E", "-s", "-m", "backend", "compile"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        check=False,
+    )
 
 
 def remove() -> None:

@@ -9,11 +9,15 @@ from enum import StrEnum
 from ...backend.api import paths
 from .install_process import clean_environment, hide_console
 
-_TRIAL = "import backend.service.server, backend.pipeline"
+_TRIAL = ("-c", "import backend.service.server, backend.pipeline")
 """What the environment's Python runs as a trial: what the server and its worker import."""
 
+_COMPILE = ("-m", "backend", "compile")
+"""What it then runs, since an update of the extension brings no compiled code; there is nothing to do in most
+sessions."""
+
 _TIMEOUT_SECONDS = 180.0
-"""Importing everything may take a minute on a slow disk."""
+"""Importing or compiling everything may take a minute or two."""
 
 
 class EnvironmentState(StrEnum):
@@ -68,10 +72,19 @@ def _read_state() -> EnvironmentState:
 
 def _try_environment() -> None:
     global _state
+    runs = _run(_TRIAL)
+    if runs:
+        _run(_COMPILE)
+    elif _trial is threading.current_thread():
+        _state = EnvironmentState.BROKEN
+
+
+def _run(arguments: tuple[str, ...]) -> bool:
+    """Runs the environment's Python and returns whether that succeeded."""
     python = paths.environment_python(paths.backend_environment())
     try:
         done = subprocess.run(
-            [str(python), "-E", "-s", "-c", _TRIAL],
+            [str(python), "-E", "-s", *arguments],
             cwd=paths.ROOT,
             capture_output=True,
             timeout=_TIMEOUT_SECONDS,
@@ -79,8 +92,6 @@ def _try_environment() -> None:
             check=False,
             **hide_console(),
         )
-        runs = done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
-        runs = False
-    if not runs and _trial is threading.current_thread():
-        _state = EnvironmentState.BROKEN
+        return False
+    return done.returncode == 0

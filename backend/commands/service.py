@@ -1,4 +1,4 @@
-"""Commands of the server that Blender uses, and the doctor."""
+"""Commands of the server that Blender uses, of the installation, and the doctor."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from ..api import paths
 def add_commands(commands) -> None:
     """Adds the parsers of these commands."""
     add_doctor(commands)
+    add_compile(commands)
     add_serve(commands)
     add_stop(commands)
     add_worker(commands)
@@ -24,6 +25,19 @@ def doctor(options: argparse.Namespace) -> int:
     from ..doctor import main
 
     return main(options.json)
+
+
+def add_compile(commands) -> None:
+    parser = commands.add_parser(
+        "compile", help="compile what the first job would have to compile; install.py does this"
+    )
+    parser.set_defaults(command=compile_kernels)
+
+
+def compile_kernels(options: argparse.Namespace) -> None:
+    from ..compile_kernels import compile_kernels
+
+    print("Compiled." if compile_kernels() else "Everything is compiled already.")
 
 
 def add_serve(commands) -> None:
