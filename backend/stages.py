@@ -19,7 +19,7 @@ Output = TypeVar("Output")
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine", "blend")
 """Names of the stages, in the order they run."""
 
-PAINT_SHARES = {"draft": 0.4, "orbitpainter": 0.9}
+PAINT_SHARES = {"draft": 0.6, "orbitpainter": 0.9}
 """Fraction of a job's time that each painter takes, roughly."""
 
 REFINE_SHARE = 0.5
