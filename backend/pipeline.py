@@ -16,9 +16,10 @@ from .bake.region import blend_region, decode_kept
 from .device import find_device
 from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
-from .mesh.prepare import clean, prepare
+from .mesh.prepare import clean, find_box, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
+from .paint.bend import bend_reference
 from .paint.camera.registration import Registration, register_reference
 from .paint.mask_correction import correct_reference
 from .paint.outline_image import make_outline_preview
@@ -112,6 +113,8 @@ class JobRun:
         self.state.registration = self.stages.run(
             "register", self._register_reference, records.save_registration, self._load_registration
         )
+        if self.job.pins is not None and not self.job.check_reference:
+            self.state.registration = self._bend_reference(self.state.registration)
         registration = self.state.registration
         stops = self.settings.on_doubt == "stop" and not self.job.check_reference
         if registration.doubtful and stops:
@@ -199,7 +202,23 @@ class JobRun:
             needs_view=settings.painter == "draft",
             matting=find_matting(),
             segmentation=find_weights(SEGMENTATION),
+            pins=None if self.job.pins is None else self._normalise_pins(),
         )
+
+    def _bend_reference(self, registration: Registration) -> Registration:
+        """The registration with a reference that shows the pinned points where the camera sees them."""
+        reference = registration.reference
+        camera = registration.match.view.camera(*reference.alpha.shape[::-1])
+        bent = bend_reference(reference, camera, *self._normalise_pins())
+        return replace(registration, reference=bent)
+
+    def _normalise_pins(self) -> tuple[np.ndarray, np.ndarray]:
+        """The job's pins as points (N, 3) of the normalised mesh and places (N, 2) in the image."""
+        mesh, pins = self.job.mesh, self.job.pins.astype(np.float64)
+        center, size = find_box(
+            mesh.vertices, mesh.faces[np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)]
+        )
+        return (pins[:, :3] - center) / size, pins[:, 3:]
 
     def _load_registration(self, arrays: records.Arrays) -> Registration:
         return records.load_registration(arrays, self.state.reference)

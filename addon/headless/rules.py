@@ -76,6 +76,7 @@ class Plan:
             for a whole new texture.
         mask: returns which pixels of the reference for all objects show the object, or None; may raise one
             too.
+        uses_pins: whether each object's pins place the camera.
     """
 
     base: Callable[[bpy.types.Object], Settings]
@@ -84,6 +85,7 @@ class Plan:
     rules: tuple[Rule, ...] = ()
     marked: np.ndarray | None = None
     mask: Callable[[], Reference] | None = None
+    uses_pins: bool = False
 
     def inputs_of(self, obj: bpy.types.Object) -> JobInputs:
         """Everything that an object's job needs.
@@ -92,7 +94,11 @@ class Plan:
             OrbitError: as for the methods below.
         """
         return JobInputs(
-            self.reference_of(obj), self.settings_of(obj), self.repaint_of(obj), self.mask_of(obj)
+            self.reference_of(obj),
+            self.settings_of(obj),
+            self.repaint_of(obj),
+            self.mask_of(obj),
+            self.uses_pins,
         )
 
     def repaint_of(self, obj: bpy.types.Object) -> region.RegionRepaint | None:

@@ -32,6 +32,8 @@ class JobEntry:
         layer: the UV layer that the texture must use; "" for the one that a new take gets.
         kept: the texture of which only a region is repainted; None for a whole new one, and for a job from
             an earlier session.
+        pins: that place the camera, see :class:`~backend.api.job.Job`; None if there are none, and for a job
+            from an earlier session.
         correction: the corrected mask of the reference; None if there is none, and for a job from an earlier
             session.
         topology: ``target.topology`` of a job from an earlier session.
@@ -61,6 +63,7 @@ class JobEntry:
     own_topology: bool = False
     layer: str = ""
     kept: Kept | None = None
+    pins: np.ndarray | None = None
     correction: MaskCorrection | None = None
     topology: str = ""
     is_pending_stored: bool = False

@@ -32,6 +32,7 @@ class JobRequest:
         mask: which pixels of the reference show the object; pixels are (H, W) uint8.
         strokes: makes the strokes that correct the mask, on the client's thread.
         check_reference: only find the object and the view.
+        pins: that place the camera, see :class:`~backend.api.job.Job`.
     """
 
     job_id: str
@@ -43,6 +44,7 @@ class JobRequest:
     mask: Reference | None = None
     strokes: Callable[[], np.ndarray] | None = None
     check_reference: bool = False
+    pins: np.ndarray | None = None
 
     def make_job(self) -> Job:
         """Reads the files and makes the arrays. Slow for a large mesh.
@@ -60,6 +62,7 @@ class JobRequest:
             settings=self.settings,
             kept=self.kept,
             check_reference=self.check_reference,
+            pins=self.pins,
         )
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import bpy
+import numpy as np
 
 from ...backend.api.events import JobEvent, State
 from ...backend.api.settings import Settings
 from ..objects import identity, mask_correction, mesh_io
 from ..objects.region import RegionRepaint
+from ..objects.snapshot import TargetMesh
 from .entry import JobEntry
 from .reference import find_correction
 from .request import JobRequest, Reference
@@ -26,12 +28,14 @@ class JobInputs:
         settings: how to texture the objects.
         repaint: given if only a region of a take is repainted.
         mask: which pixels of the reference show the object; None if that is to be found.
+        uses_pins: whether the objects' pins place the camera.
     """
 
     reference: Reference
     settings: Settings
     repaint: RegionRepaint | None = None
     mask: Reference | None = None
+    uses_pins: bool = False
 
 
 def group_by_mesh(objects: Iterable[bpy.types.Object]) -> list[list[bpy.types.Object]]:
@@ -54,6 +58,7 @@ def prepare_entry(objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntr
     if repaint:
         entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
     read_target(entry, first)
+    entry.pins = read_pins(first, entry.target) if inputs.uses_pins else None
     dropped = mask_correction.drop_unfit_correction(first)
     entry.correction = find_correction(first, inputs.reference) if inputs.mask is None else None
     if dropped:
@@ -78,6 +83,16 @@ def read_target(entry: JobEntry, obj: bpy.types.Object) -> None:
     entry.own_topology = False
 
 
+def read_pins(obj: bpy.types.Object, target: TargetMesh) -> np.ndarray:
+    """(N, 5) float32: an object's pins as a job with this mesh takes them."""
+    pins = obj.orbit_texture.pins
+    points = np.array([pin.point for pin in pins], np.float64).reshape(-1, 3)
+    places = np.array([pin.place for pin in pins], np.float64).reshape(-1, 2)
+    matrix = target.snapshot.matrix
+    sent = points @ matrix[:3, :3].T + matrix[:3, 3]
+    return np.column_stack([sent, places[:, 0], 1 - places[:, 1]]).astype(np.float32)
+
+
 def make_check_request(obj: bpy.types.Object, inputs: JobInputs) -> JobRequest:
     """What the client sends to find the object and the view in a reference, as a job with these inputs
     would.
@@ -86,15 +101,17 @@ def make_check_request(obj: bpy.types.Object, inputs: JobInputs) -> JobRequest:
         OrbitError: the object cannot be textured.
     """
     correction = find_correction(obj, inputs.reference) if inputs.mask is None else None
+    target = mesh_io.read_mesh(obj)
     return JobRequest(
         uuid4().hex,
         obj.name_full,
-        mesh_io.read_mesh(obj).mesh_data,
+        target.mesh_data,
         inputs.reference,
         inputs.settings,
         mask=correction.mask if correction else inputs.mask,
         strokes=correction and correction.rasterize,
         check_reference=True,
+        pins=read_pins(obj, target) if inputs.uses_pins else None,
     )
 
 
@@ -112,4 +129,5 @@ def make_request(entry: JobEntry) -> JobRequest:
         entry.kept,
         correction.mask if correction else entry.mask,
         correction and correction.rasterize,
+        pins=entry.pins,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 from bpy.app.translations import pgettext_rpt as rpt_
+from mathutils import Vector
 
 from ...backend.api.errors import InvalidSettings
 from ..objects import mesh_io
@@ -37,8 +38,8 @@ class NudgeState:
 
     Attributes:
         azimuth, elevation: degrees, as :class:`Settings` has them; stored at the end.
-        shift: (2,) pixels by which the overlay is moved away from where it fits. Not stored.
-        zoom: scale of the overlay relative to where it fits. Not stored.
+        shift: (2,) pixels by which the overlay is moved away from where it fits.
+        zoom: scale of the overlay relative to where it fits.
         opacity: 0.1..1, of the overlay. Not stored.
     """
 
@@ -98,12 +99,33 @@ def find_automatic_view(obj: bpy.types.Object, panel) -> tuple[float, float] | N
     return reference_view.last_found_view(obj)
 
 
+def place_pins(
+    points: np.ndarray, matrix: np.ndarray, size: tuple[int, int], overlay: image_placement.Rectangle
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pins that hold an image where an overlay shows it: the outermost points of the mesh along each axis,
+    and where they are in the image, as fractions from its lower left corner.
+
+    Args:
+        points: (N, 3) of the mesh, in world space.
+        matrix: (4, 4) from world space to clip space.
+        size: width and height of the viewport in pixels.
+        overlay: where the image is, in the viewport's pixels.
+    """
+    outermost = np.unique([pick(points[:, axis]) for axis in range(3) for pick in (np.argmin, np.argmax)])
+    chosen = points[outermost]
+    clip = chosen @ matrix[:3, :3].T + matrix[:3, 3]
+    depth = chosen @ matrix[3, :3] + matrix[3, 3]
+    pixels = (clip[:, :2] / depth[:, None] + 1) / 2 * size
+    return list(zip(chosen, (pixels - overlay[:2]) / overlay[2:], strict=True))
+
+
 class NudgeView(bpy.types.Operator):
     bl_idname = "orbit_texture.nudge_view"
     bl_label = "Nudge View"
     bl_description = (
         "Overlay the reference on the object, seen from the view that the reference shows, and turn the view "
-        "with the arrow keys until they match. Enter stores it as the Given view, Esc restores everything"
+        "with the arrow keys until they match; G and S move and scale the reference. Enter stores the view, "
+        "and as pins what was moved or scaled, Esc restores everything"
     )
     bl_options = {"REGISTER", "UNDO"}
 
@@ -143,7 +165,7 @@ class NudgeView(bpy.types.Operator):
         self._object_uid, self._area = obj.session_uid, context.area.as_pointer()
         self._points, self._subject = _world_points(obj), image_placement.find_subject(_sample_pixels(image))
         self._drag_mode, self._drag_start, self._state_before_drag = "", (0.0, 0.0), self._state
-        self._image_center = (0.0, 0.0)
+        self._image_center, self._overlay = (0.0, 0.0), (0.0, 0.0, 1.0, 1.0)
         region = context.space_data.region_3d
         self._view_before = {name: getattr(region, name) for name in ("view_perspective", "view_distance")}
         self._view_before |= {
@@ -163,8 +185,7 @@ class NudgeView(bpy.types.Operator):
         elif event.type in {"ESC", "RIGHTMOUSE"} and event.value == "PRESS":
             return self._end(context, {"CANCELLED"})
         elif event.type in {"RET", "NUMPAD_ENTER"} and event.value == "PRESS":
-            panel = context.scene.orbit_texture
-            panel.view, panel.azimuth, panel.elevation = "GIVEN", self._state.azimuth, self._state.elevation
+            self._store(context)
             return self._end(context, {"FINISHED"})
         elif event.type in {"G", "S"} and event.value == "PRESS":
             self._drag_mode, self._drag_start, self._state_before_drag = (
@@ -194,6 +215,21 @@ class NudgeView(bpy.types.Operator):
         elif event.value == "PRESS" and event.type in {"LEFTMOUSE", "RET", "NUMPAD_ENTER"}:
             self._drag_mode = ""
         context.area.tag_redraw()
+
+    def _store(self, context) -> None:
+        """Stores the view, and as pins where the overlay was moved to and how it was scaled."""
+        panel, obj, state = context.scene.orbit_texture, context.object, self._state
+        panel.azimuth, panel.elevation = state.azimuth, state.elevation
+        if state.shift == (0.0, 0.0) and state.zoom == 1.0:
+            panel.view = "GIVEN"
+            return
+        obj.orbit_texture.pins.clear()
+        region = next(region for region in context.area.regions if region.type == "WINDOW")
+        matrix = np.array(context.area.spaces.active.region_3d.perspective_matrix)
+        for point, place in place_pins(self._points, matrix, (region.width, region.height), self._overlay):
+            pin = obj.orbit_texture.pins.add()
+            pin.point, pin.place = obj.matrix_world.inverted_safe() @ Vector(point), place
+        panel.view = "PINS"
 
     def _is_target_valid(self, context) -> bool:
         """Whether the object is still active and there still is a reference."""
@@ -244,13 +280,13 @@ class NudgeView(bpy.types.Operator):
             self._points, np.array(context.region_data.perspective_matrix), size
         )
         if onto:
-            left, bottom, width, height = corner = image_placement.transform_rectangle(
+            left, bottom, width, height = self._overlay = image_placement.transform_rectangle(
                 image_placement.place_image(self._subject, onto, tuple(image.size)),
                 self._state.shift,
                 self._state.zoom,
             )
             self._image_center = left + width / 2, bottom + height / 2
-            image_overlay.draw_image(image, corner, self._state.opacity)
+            image_overlay.draw_image(image, self._overlay, self._state.opacity)
 
 
 def _mouse_in_viewport(context, event) -> tuple[float, float]:

@@ -61,7 +61,8 @@ class RepaintRegion(_ShownTakeOperator, bpy.types.Operator):
             bpy.ops.object.mode_set(mode="OBJECT")
         mesh_io.check_object(obj)
         marked = mesh_io.read_selection(obj, take.own_topology) if faces else region.read_mask(obj, take)
-        inputs = JobInputs(image, settings, region.prepare_repaint(obj, take, marked))
+        is_pinned = context.scene.orbit_texture.view == "PINS"
+        inputs = JobInputs(image, settings, region.prepare_repaint(obj, take, marked), uses_pins=is_pinned)
         queue.add(region.objects_showing(obj, take), inputs)
         queue_timer.start()
 

@@ -61,4 +61,5 @@ def _plan_from_panel(context: bpy.types.Context) -> Plan:
         settings.image and (lambda: reference.from_image(settings.image)),
         settings.folder,
         read_file(Path(bpy.path.abspath(settings.rules))) if settings.rules else (),
+        uses_pins=settings.view == "PINS",
     )

@@ -50,4 +50,6 @@ def _read_inputs(obj: bpy.types.Object, context: bpy.types.Context) -> JobInputs
     image = context.scene.orbit_texture.find_image(obj)
     if image is None:
         raise InvalidImage(f"There is no reference for '{obj.name}'. Choose an image first.")
-    return JobInputs(reference.from_image(image), reference_view.settings_with_view(obj, context))
+    settings = reference_view.settings_with_view(obj, context)
+    is_pinned = context.scene.orbit_texture.view == "PINS"
+    return JobInputs(reference.from_image(image), settings, uses_pins=is_pinned)

@@ -38,7 +38,8 @@ class Question:
 
     Attributes:
         object_uid, image_uid: Blender's identifiers of object and reference.
-        view: the panel's View; with Given its azimuth and elevation too, see :func:`given_view`.
+        view: the panel's View; with Given its azimuth and elevation too, see :func:`given_view`, and with
+            Pins the numbers of each pin.
         correction: fingerprint of the corrected mask, "" without one.
     """
 
@@ -50,8 +51,11 @@ class Question:
     @staticmethod
     def of(obj: bpy.types.Object, panel) -> "Question":
         """The question that the panel's settings put for an object."""
-        is_given = panel.view == "GIVEN"
-        view = given_view(panel.azimuth, panel.elevation) if is_given else (panel.view,)
+        view = (panel.view,)
+        if panel.view == "GIVEN":
+            view = given_view(panel.azimuth, panel.elevation)
+        elif panel.view == "PINS":
+            view += tuple((*pin.point, *pin.place) for pin in obj.orbit_texture.pins)
         image = panel.find_image(obj)
         correction = mask_correction.get_correction(obj, image)
         fingerprint = correction.fingerprint if correction else ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...backend.api.errors import InvalidImage
 from ...backend.api.events import JobEvent, State
-from ..jobs import previews, reference
+from ..jobs import previews, reference, submission
 from ..jobs.queue import queue
 from ..jobs.request import JobRequest
 from ..objects import mask_correction, mesh_io
@@ -87,7 +87,8 @@ class ReferenceChecks:
         notice = mask_correction.drop_unfit_correction(obj)
         question, correction = Question.of(obj, panel), mask_correction.get_correction(obj, image)
         parts = identify_mesh(target.snapshot), identify_reference(image, content)
-        view = settings.azimuth, settings.elevation, settings.white_balance
+        pins = submission.read_pins(obj, target) if panel.view == "PINS" else None
+        view = settings.azimuth, settings.elevation, settings.white_balance, *question.view
         key = f"{obj.session_uid} {parts} {view} {question.correction}" if all(parts) else ""
         known = next((check for check in self.kept if key and check.key == key), None)
         if known and not again and (known.report or known.error or self.is_at_work(known)):
@@ -109,6 +110,7 @@ class ReferenceChecks:
             settings,
             mask=correction and correction.mask,
             strokes=correction and correction.rasterize,
+            pins=pins,
         )
         # The image's own size is not asked for: Blender would load its pixels, which may take seconds.
         queue.check_reference(job, lambda event: _on_event(check, event, correction and correction.size))

@@ -122,6 +122,9 @@ class Job:
         strokes: what a user has drawn on the reference to correct its mask, or the object that is found
             without one: (H, W) uint8, row 0 at the top, of any size, since it is scaled to the reference:
             :data:`OBJECT_STROKE`, :data:`GROUND_STROKE` or 0. None if nothing was drawn.
+        pins: (N, 5) float32, points of the mesh (3) and where the reference shows each: fractions of its
+            width from the left and of its height from the top (2). They place the camera, near the azimuth
+            and elevation of the settings, and bend the image. None if there are none.
     """
 
     id: str
@@ -133,6 +136,7 @@ class Job:
     mask: np.ndarray | None = None
     check_reference: bool = False
     strokes: np.ndarray | None = None
+    pins: np.ndarray | None = None
 
     def __post_init__(self):
         if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
@@ -160,6 +164,7 @@ class Job:
             "reference": self.reference,
             "mask": self.mask,
             "strokes": self.strokes,
+            "pins": self.pins,
         }
         if self.kept:
             parts |= {"region": self.kept.region} | {
@@ -200,6 +205,7 @@ class Job:
             "reference",
             "mask",
             "strokes",
+            "pins",
         }
         if unknown := sorted(set(arrays) - known):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
@@ -217,18 +223,25 @@ class Job:
         strokes = arrays.get("strokes")
         if strokes is not None:
             _check_array("strokes", strokes, np.uint8, (None, None))
-        of_image = {"reference", "mask", "strokes"}
+        settings = Settings.from_dict(body["settings"])
+        pins = arrays.get("pins")
+        if pins is not None:
+            _check_array("pins", pins, np.float32, (None, 5))
+            if settings.azimuth is None or settings.elevation is None:
+                raise ProtocolError("A job with pins needs an azimuth and an elevation.")
+        of_image = {"reference", "mask", "strokes", "pins"}
         mesh = MeshData(**{name: array for name, array in arrays.items() if name not in of_image})
         return Job(
             body["job"],
             body["name"],
             mesh,
             reference,
-            Settings.from_dict(body["settings"]),
+            settings,
             Kept(kept, region) if kept else None,
             mask,
             body["check_reference"],
             strokes,
+            pins,
         )
 
 

@@ -106,9 +106,7 @@ def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     Raises:
         InvalidMesh: the box has no size, or is too large for float32.
     """
-    used = vertices[np.unique(faces)].astype(np.float64)
-    low, high = used.min(axis=0), used.max(axis=0)
-    size = (high - low).max()
+    center, size = find_box(vertices, faces)
     if not 0 < size < 1e30:
         raise InvalidMesh(
             "All faces of the mesh lie in one point."
@@ -116,7 +114,14 @@ def normalise(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
             else "The mesh is too large to work with. Scale it down first."
         )
     with np.errstate(invalid="ignore", over="ignore"):
-        return ((vertices - (low + high) / 2) / size).astype(np.float32)
+        return ((vertices - center) / size).astype(np.float32)
+
+
+def find_box(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, float]:
+    """The centre (3,) float64 and the longest side of the box around the vertices that the faces use."""
+    used = vertices[np.unique(faces)].astype(np.float64)
+    low, high = used.min(axis=0), used.max(axis=0)
+    return (low + high) / 2, (high - low).max()
 
 
 def weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,7 @@ from .notes import (
     describe_parts,
 )
 from .outline import intersection_over_union, outline_mask
+from .pins import fit_view
 from .search import find_view, refine_view
 from .view import View
 
@@ -141,6 +142,7 @@ def register_reference(
     needs_view: bool = True,
     matting: Path | None = None,
     segmentation: Path | None = None,
+    pins: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Registration:
     """Finds the object and the camera of a reference.
 
@@ -154,10 +156,14 @@ def register_reference(
         matting: the folder of the matting model, which proposes a mask for a reference without one; None if
             there is none.
         segmentation: the folder of Segment Anything, likewise.
+        pins: points and places, see :func:`.pins.fit_view`; they place the camera, near ``direction``.
 
     Raises:
         InvalidImage: no object was found.
     """
+    if pins is not None:
+        view = fit_view(*pins, direction, reference.alpha.shape[::-1])
+        return _cut_out_under(surface, reference, view, matting)
     if not reference.opaque:
         cut = cut_out(reference)
         if not needs_view:
@@ -256,6 +262,25 @@ def _search_contours(
         notes += (OCCLUDED,)
     whole = add_mesh_interior(mask.astype(np.float32), silhouette)
     return tuple(matches), np.where(occluder, 0, whole).astype(np.float32), notes
+
+
+def _cut_out_under(surface: Surface, reference: Reference, view: View, matting: Path | None) -> Registration:
+    """The object in a reference whose camera is known."""
+    if not reference.opaque:
+        cut = cut_out(reference)
+    else:
+        alpha, _ = segment(reference.color)
+        proposed, notes = propose_alpha(matting, reference.color) if matting else (None, ())
+        masks = [each > 0.5 for each in (alpha, proposed) if each is not None]
+        silhouette = rasterize(surface.vertices, surface.faces, view.camera(*alpha.shape[::-1])).mask
+        if not silhouette.any():
+            raise InvalidImage(NOTHING_FOUND)
+        mask = find_mask(silhouette, reference.color, masks)
+        alpha = add_mesh_interior(mask.astype(np.float32), silhouette)
+        cut = replace(reference.with_alpha(alpha), segmented=True, mask_notes=notes)
+    cut = replace(cut, mask_notes=cut.mask_notes + describe_cut_off(surface, view, cut.alpha.shape))
+    match = replace(_match_fit(surface, Fit(view), cut.alpha > 0.5), confidence=1.0)
+    return Registration(cut, (match,), True)
 
 
 def _find_certain_view(

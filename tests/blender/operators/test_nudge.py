@@ -13,6 +13,7 @@ from bl_ext.user_default.orbit_texture.addon.operators.nudge import (
     apply_drag,
     apply_key,
     find_automatic_view,
+    place_pins,
 )
 from bl_ext.user_default.orbit_texture.addon.reference_check.check import Question, ReferenceCheck
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
@@ -155,3 +156,18 @@ def test_automatic_starts_at_the_view_of_the_last_take_and_needs_one():
     checks.clear()
     panel.view, panel.azimuth, panel.elevation = "GIVEN", 5, 6
     assert reference_view.current_view(obj, bpy.context) == (5, 6)
+
+
+def test_a_moved_overlay_is_held_by_pins():
+    points = np.random.default_rng(0).uniform(-1, 1, (200, 3))
+    matrix = np.array([[1.5, 0, 0, 0], [0, 0, 2.0, 0], [0, 1, 0, 4], [0, 1, 0, 5]])
+    overlay = (100.0, 50.0, 300.0, 200.0)
+    pins = place_pins(points, matrix, (800, 600), overlay)
+    assert 4 <= len(pins) <= 6
+    for axis in range(3):
+        values = [point[axis] for point, _ in pins]
+        assert (min(values), max(values)) == (points[:, axis].min(), points[:, axis].max())
+    for point, place in pins:
+        shown = matrix @ np.append(point, 1)
+        pixel = (shown[:2] / shown[3] + 1) / 2 * (800, 600)
+        np.testing.assert_allclose(np.array(overlay[:2]) + place * overlay[2:], pixel)

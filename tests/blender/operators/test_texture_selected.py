@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
@@ -70,3 +71,34 @@ def test_a_lamp_in_the_selection_is_no_failed_job(tmp_path):
     assert [entry.name for entry in queue.entries] == ["Cube"]
     make.poll_until_settled(queue)
     assert queue.entries[0].applied
+
+
+def test_pins_are_sent_with_the_mesh_they_are_on(tmp_path):
+    obj = make.scripted_cube("Cube")
+    obj.location, obj.rotation_euler.z = (3, 0, 1), 0.5
+    bpy.context.view_layer.update()
+    panel = bpy.context.scene.orbit_texture
+    panel.image, panel.view = load(tmp_path / "all.png"), "PINS"
+    for point, place in (
+        ((1, -1, 1), (0.6, 0.7)),
+        ((-1, -1, 1), (0.2, 0.8)),
+        ((1, -1, -1), (0.6, 0.2)),
+        ((1, 1, 1), (0.8, 0.8)),
+    ):
+        pin = obj.orbit_texture.pins.add()
+        pin.point, pin.place = point, place
+    bpy.ops.orbit_texture.texture_selected()
+    entry = queue.entries[-1]
+    assert entry.error is None
+    vertices = entry.target.mesh_data().vertices
+    for pin in entry.pins:
+        assert np.abs(vertices - pin[:3]).sum(axis=1).min() < 1e-5, "a corner of the cube as it is sent"
+    np.testing.assert_allclose(entry.pins[0, 3:], (0.6, 0.3), atol=1e-6)
+    make.poll_until_settled(queue)
+    assert entry.applied
+    # The check is about the same pins, and about others after one was moved.
+    bpy.ops.orbit_texture.check_reference()
+    check = checks.find(obj, panel)
+    obj.orbit_texture.pins[0].place = (0.5, 0.7)
+    assert checks.find(obj, panel) is not check
+    make.poll_until(queue, lambda: not queue.is_checking())

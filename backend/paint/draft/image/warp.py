@@ -16,6 +16,7 @@ from ....align.free_form import gauss_newton_step, identity, to_dense_flow
 from ....mesh.surface import Surface
 from ....render.camera import Camera
 from ....render.rasterize import rasterize
+from ...bend import read_along, warp_image
 from ...camera.feature_edges import FeatureEdges, mesh_feature_edges
 from ...camera.outline import shrink_mask, signed_distance_field
 from ...reference import Reference
@@ -56,17 +57,6 @@ def warp_to_mesh(
     return reference if flow is None else warp_image(reference, flow)
 
 
-def warp_image(reference: Reference, flow: np.ndarray) -> Reference:
-    """The image, read at each pixel's place plus a flow (h, w, 2) float32, in pixels of the flow."""
-    height, width = reference.alpha.shape
-    flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_CUBIC) * np.float32(
-        [width / flow.shape[1], height / flow.shape[0]]
-    )
-    return replace(
-        reference, color=_read_along(reference.color, flow), alpha=_read_along(reference.alpha, flow)
-    )
-
-
 def fit_warp(
     cut: Reference, camera: Camera, surface: Surface, config: WarpConfig = WarpConfig()
 ) -> np.ndarray | None:
@@ -89,7 +79,7 @@ def fit_warp(
     for _ in range(config.rounds):
         lattice = _step_lattice(lattice, pull, None, config)
     flow = to_dense_flow(lattice, shape)
-    if pull.mean_mismatch(_read_along(pull.wanted, flow)) > config.max_remaining * mismatch:
+    if pull.mean_mismatch(read_along(pull.wanted, flow)) > config.max_remaining * mismatch:
         return None
     # With feature edges too, if the warped image shows them.
     warped = warp_image(cut, flow)
@@ -172,7 +162,7 @@ class _EdgePull:
             # (offsets, H, W): the image's gradient beside each pixel, and where it is strongest.
             unit = np.eye(2, dtype=np.float32)[axis]
             profile = np.stack(
-                [_read_along(self.gradients[axis], fine_flow + unit * offset) for offset in offsets]
+                [read_along(self.gradients[axis], fine_flow + unit * offset) for offset in offsets]
             )
             peak = profile.argmax(axis=0)
             # A peak counts by how much it stands out from the rest, on an edge of the mesh.
@@ -194,7 +184,7 @@ def _step_lattice(
     """The lattice after one Gauss-Newton step, no point displaced by more than the limit."""
     shape = pull.own.shape
     flow, zeros = to_dense_flow(lattice, shape), np.zeros_like(pull.own)
-    wanted, across, down = (_read_along(image, flow) for image in (pull.wanted, pull.across, pull.down))
+    wanted, across, down = (read_along(image, flow) for image in (pull.wanted, pull.across, pull.down))
     residual = pull.own - wanted
     # What is far beyond the limit is something else: a bar in front of the object, or a part that the mesh
     # does not have.
@@ -210,11 +200,3 @@ def _step_lattice(
     )
     length = np.linalg.norm(lattice, axis=2, keepdims=True)
     return lattice * np.minimum(1, pull.limit / np.maximum(length, 1e-6))
-
-
-def _read_along(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """An image (H, W) or (H, W, C) float32, read bilinearly at each pixel's place plus a flow (H, W, 2)
-    float32."""
-    columns, rows = (np.arange(size, dtype=np.float32) for size in image.shape[1::-1])
-    places = np.stack(np.meshgrid(columns, rows), axis=-1) + flow
-    return cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

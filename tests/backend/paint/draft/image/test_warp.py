@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.paint.draft.image.warp import fit_warp, warp_image, warp_to_mesh
+from backend.paint.bend import warp_image
+from backend.paint.draft.image.warp import fit_warp, warp_to_mesh
 from backend.paint.reference import Reference
 from backend.render.camera import Camera
 from backend.render.rasterize import positions, rasterize
