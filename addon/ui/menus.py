@@ -3,12 +3,14 @@ slots."""
 
 import bpy
 
+from .base import draw_texture_button
+
 _MENUS = ("VIEW3D_MT_object", "VIEW3D_MT_object_context_menu", "MATERIAL_MT_context_menu")
 
 
 def _draw(menu, context) -> None:
     menu.layout.separator()
-    menu.layout.operator("orbit_texture.texture_selected", icon="TEXTURE")
+    draw_texture_button(menu.layout.column(), context)
     if context.object and context.object.orbit_texture.takes:
         menu.layout.operator("orbit_texture.next_take", icon="LOOP_FORWARDS")
         menu.layout.operator("orbit_texture.compare_takes", icon="ARROW_LEFTRIGHT")
