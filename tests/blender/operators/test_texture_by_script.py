@@ -82,7 +82,10 @@ def test_an_image_of_the_file_is_given_by_its_name(scripted_worker, image_file):
         ({"image": "IMAGE", "size": 1000}, "'texture_size' must be one of 1024"),
         ({"image": "IMAGE", "painter": "crayon"}, "'painter' must be one of"),
         ({"image": "IMAGE", "quality": "best"}, "'quality' must be one of"),
-        ({"image": "IMAGE", "preset": "Sketch"}, "no quality preset called 'Sketch'. There are: "),
+        (
+            {"image": "IMAGE", "preset": "Sketch"},
+            "no quality preset called 'Sketch'. There are: Draft, Fast, Balanced, Quality",
+        ),
         ({}, "There is no reference for 'Refused'"),
     ],
 )
