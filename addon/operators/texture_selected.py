@@ -13,11 +13,8 @@ from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..jobs.request import Reference
 from ..jobs.submission import JobInputs
+from ..ui.base import TEXTURE_BUTTON
 from ..viewport import reference_view
-
-BUTTON = "orbit_texture_button"
-"""Member that layouts with the button add to the context: a button needs a reference to be pressed, and a
-script can give one."""
 
 _FROM_PANEL = -1
 """The value of a number that is not given."""
@@ -65,7 +62,7 @@ class TextureSelected(bpy.types.Operator):
     def poll(cls, context):
         if not context.selected_objects:
             cls.poll_message_set("Nothing is selected. Select the mesh object to texture")
-        elif hasattr(context, BUTTON) and not any(
+        elif hasattr(context, TEXTURE_BUTTON) and not any(
             map(context.scene.orbit_texture.find_image, context.selected_objects)
         ):
             cls.poll_message_set("Choose a reference image first")

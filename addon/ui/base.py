@@ -1,6 +1,8 @@
 """What several panels and menus have in common."""
 
-from ..operators.texture_selected import BUTTON
+TEXTURE_BUTTON = "orbit_texture_button"
+"""Member that a layout with the button Texture Selected adds to the context: a button needs a reference to be
+pressed, and a script can give one."""
 
 
 class OrbitPanel:
@@ -17,5 +19,5 @@ def draw_texture_button(layout, context) -> None:
     Args:
         layout: a part of a layout for the button alone.
     """
-    layout.context_pointer_set(BUTTON, context.scene)
+    layout.context_pointer_set(TEXTURE_BUTTON, context.scene)
     layout.operator("orbit_texture.texture_selected", icon="TEXTURE")

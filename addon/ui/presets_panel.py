@@ -11,7 +11,7 @@ _WIDTH = 13
 
 class ORBIT_TEXTURE_PT_presets(bpy.types.Panel):  # a popover finds its panel by the name of the class
     bl_label = "Quality Presets"
-    bl_space_type = "VIEW_3D"
+    bl_space_type = "PROPERTIES"
     bl_region_type = "HEADER"
     bl_ui_units_x = _WIDTH
 

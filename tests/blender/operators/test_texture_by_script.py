@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
-from bl_ext.user_default.orbit_texture.addon.operators.texture_selected import BUTTON
+from bl_ext.user_default.orbit_texture.addon.ui.base import TEXTURE_BUTTON
 
 from tests.blender import make
 
@@ -109,7 +109,7 @@ def test_a_call_that_waits_tells_which_object_failed_and_why(scripted_worker, im
 def test_a_button_is_grey_without_a_reference_and_a_script_can_give_one():
     make.cube()
     assert bpy.ops.orbit_texture.texture_selected.poll()
-    with bpy.context.temp_override(**{BUTTON: bpy.context.scene}):
+    with bpy.context.temp_override(**{TEXTURE_BUTTON: bpy.context.scene}):
         assert not bpy.ops.orbit_texture.texture_selected.poll()
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
-from bl_ext.user_default.orbit_texture.addon.operators.texture_selected import BUTTON
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
+from bl_ext.user_default.orbit_texture.addon.ui.base import TEXTURE_BUTTON
 
 from tests.blender import make
 
@@ -53,7 +53,7 @@ def test_the_check_is_about_the_own_reference(tmp_path):
 def test_an_own_reference_is_enough(tmp_path):
     first, second = make.scripted_cube("First"), make.scripted_cube("Second")
     make.select(first, second)
-    with bpy.context.temp_override(**{BUTTON: bpy.context.scene}):
+    with bpy.context.temp_override(**{TEXTURE_BUTTON: bpy.context.scene}):
         assert not bpy.ops.orbit_texture.texture_selected.poll()
     first.orbit_texture.reference = load(tmp_path / "own.png")
     bpy.ops.orbit_texture.texture_selected()
