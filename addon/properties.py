@@ -60,6 +60,16 @@ def _on_reference_change(settings, context) -> None:
     automatic.request_later()
 
 
+def _on_rename(take, context) -> None:
+    """Gives a renamed take a number if another take of the object has its name."""
+    others = {other.name for other in take.id_data.orbit_texture.takes if other != take}
+    wanted = take.name.strip() or "Take"
+    candidates = [wanted, *(f"{wanted} {number}" for number in range(2, len(others) + 3))]
+    free = next(name for name in candidates if name not in others)
+    if free != take.name:
+        take.name = free
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: the reference, the settings, and the objects of Texture Scene."""
 
@@ -194,6 +204,11 @@ class SavedSlot(bpy.types.PropertyGroup):
 class Take(bpy.types.PropertyGroup):
     """One result on an object, kept beside the others. The user sees its name."""
 
+    name: StringProperty(
+        name="Name",
+        description="Name of this take. No two takes of an object have the same",
+        update=_on_rename,
+    )
     material: PointerProperty(type=bpy.types.Material)
     uv_layer: StringProperty(description="The UV map that the texture uses")
     owns_uv_layer: BoolProperty(
