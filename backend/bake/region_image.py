@@ -21,7 +21,7 @@ MIN_WIDTH = 0.05
 
 
 def render_region(
-    surface: Surface, base_color: np.ndarray, region: np.ndarray, winding: np.ndarray
+    surface: Surface, base_color: np.ndarray, region: np.ndarray, winding: np.ndarray | None
 ) -> np.ndarray:
     """(PREVIEW_SIZE, PREVIEW_SIZE, 3) uint8 sRGB: the region in the middle, unlit, and what is around it.
     What lies in front of the region is left out.
@@ -29,7 +29,7 @@ def render_region(
     Args:
         base_color: (S, S, 3) uint8 sRGB on the surface's UVs.
         region: see :class:`Kept`.
-        winding: (F,) int8, see :func:`backend.render.visibility.find_winding`.
+        winding: (F,) int8, see :func:`backend.render.visibility.find_winding`; None if it is not known.
     """
     positions, normals = _locate_region(surface, region, winding, len(base_color))
     camera = _look_at(positions, normals)
@@ -42,7 +42,7 @@ def render_region(
 
 
 def _locate_region(
-    surface: Surface, region: np.ndarray, winding: np.ndarray, atlas_size: int
+    surface: Surface, region: np.ndarray, winding: np.ndarray | None, atlas_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 3) of the region, and their unit normals (N, 3) outwards."""
     for size in (min(ATLAS_SIZE, atlas_size), atlas_size):
@@ -52,7 +52,10 @@ def _locate_region(
             break
     else:
         inside[:] = True
-    return texels.positions[inside], (texels.normals * winding[texels.face, None])[inside]
+    normals = texels.normals[inside]
+    if winding is not None:
+        normals = np.where(winding[texels.face[inside], None] < 0, -normals, normals)
+    return texels.positions[inside], normals
 
 
 def _look_at(positions: np.ndarray, normals: np.ndarray) -> Camera:
