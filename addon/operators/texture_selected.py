@@ -66,6 +66,8 @@ class TextureSelected(bpy.types.Operator):
             map(context.scene.orbit_texture.find_image, context.selected_objects)
         ):
             cls.poll_message_set("Choose a reference image first")
+        elif hasattr(context, TEXTURE_BUTTON) and context.mode != "OBJECT":
+            cls.poll_message_set("Switch to Object Mode first")
         elif context.object and queue.is_texturing(context.object):
             cls.poll_message_set("The active object is already being textured")
         else:

@@ -43,6 +43,20 @@ def test_edit_mode_is_urgent_and_offers_object_mode():
     assert (notice.urgent, notice.fix) == (True, "object_mode")
 
 
+def test_selected_faces_in_edit_mode_offer_to_repaint_them():
+    obj = make.cube()
+    make.apply(obj)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_mode(type="FACE")
+    bpy.ops.mesh.select_all(action="SELECT")
+    notices = find_notices(obj)
+    assert "invalid_target" not in notices
+    assert "6 selected faces" in notices["selection"].text
+    assert not notices["selection"].urgent
+    bpy.ops.mesh.select_all(action="DESELECT")
+    assert find_notices(obj)["invalid_target"].fix == "object_mode"
+
+
 def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
