@@ -109,20 +109,20 @@ class SceneProperties(bpy.types.PropertyGroup):
     refine_views: _number_property("refine_views", "Images", IntProperty)
     seed: _number_property("seed", "Seed", IntProperty)
     view: EnumProperty(
-        name="View",
-        description="Which view of the object the reference shows",
+        name="Side Shown",
+        description="Which side of the object the reference shows",
         default="AUTOMATIC",
         update=_on_reference_change,
         items=[
-            ("AUTOMATIC", "Automatic", "Find the view in which the mesh looks like the reference"),
+            ("AUTOMATIC", "Automatic", "Find the side from which the mesh looks like the reference"),
             ("VIEWPORT", "This Viewport", "The reference shows the object as this viewport does"),
             ("CAMERA", "Active Camera", "The reference shows the object as the scene's camera does"),
             (
                 "PINS",
                 "Pins",
-                "The view in which points on the mesh match the points that you have clicked in the image",
+                "The side from which points on the mesh match the points that you have clicked in the image",
             ),
-            ("GIVEN", "Given", "Use the azimuth and elevation below"),
+            ("GIVEN", "Angles", "Use the azimuth and elevation below"),
         ],
     )
     azimuth: _number_property("azimuth", "Azimuth", FloatProperty, update=_on_reference_change)
@@ -170,8 +170,8 @@ class SceneProperties(bpy.types.PropertyGroup):
             refine_steps=self.refine_steps,
             refine_resolution=int(self.refine_resolution),
             refine_views=self.refine_views,
-            azimuth=self.azimuth if is_given else None,
-            elevation=self.elevation if is_given else None,
+            azimuth=round(self.azimuth, 4) if is_given else None,
+            elevation=round(self.elevation, 4) if is_given else None,
             device=devices.device_setting(),
         )
 

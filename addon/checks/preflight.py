@@ -118,7 +118,7 @@ def describe_cost(triangles: int, settings: Settings) -> str:
         return ""
     gpu, ram = estimate.peak_memory(triangles, settings, device, estimate.total_memory() or math.inf)
     return (
-        rpt_("About {:.0f} GB of graphics memory, {:.0f} GB of memory").format(gpu, ram)
+        rpt_("GPU {:.0f} GB, memory {:.0f} GB").format(gpu, ram)
         if gpu
         else rpt_("About {:.0f} GB of memory").format(ram)
     )

@@ -12,6 +12,7 @@ from ...backend.api.job import Result
 from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io, slots
 from .active_uv_map import activate_uv_map, restore_uv_map
+from .report import round_report
 from .undo_on_error import undo_on_error
 
 
@@ -82,7 +83,7 @@ def _add_take(
         take.name = name
         take.material, take.uv_layer, take.owns_uv_layer = take_material, layer, owns_layer
         take.own_topology, take.layout = target.loops is not None, layout
-        take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
+        take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(round_report(report))
         show_take(obj, len(obj.orbit_texture.takes) - 1)
 
 

@@ -103,7 +103,7 @@ class NudgeView(bpy.types.Operator):
     bl_label = "Nudge View"
     bl_description = (
         "Overlay the reference on the object, seen from the view that the reference shows, and turn the view "
-        "with the arrow keys until they match. Enter stores it as the Given view, Esc restores everything"
+        "with the arrow keys until they match. Enter stores the side as Angles, Esc restores everything"
     )
     bl_options = {"REGISTER", "UNDO"}
 

@@ -290,19 +290,10 @@ def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
 def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
     assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == ""
     computer(ram=64, gpu=80)
-    assert (
-        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 34 GB of graphics memory, 3 GB of memory"
-    )
+    assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == "GPU 34 GB, memory 3 GB"
     computer(ram=64, gpu=16)
-    assert (
-        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 8 GB of graphics memory, 30 GB of memory"
-    )
-    assert (
-        preflight.describe_cost(5_000, Settings(refine=True))
-        == "About 4 GB of graphics memory, 3 GB of memory"
-    )
+    assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == "GPU 8 GB, memory 30 GB"
+    assert preflight.describe_cost(5_000, Settings(refine=True)) == "GPU 4 GB, memory 3 GB"
     computer(ram=64)
     assert preflight.describe_cost(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
 
