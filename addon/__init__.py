@@ -1,6 +1,6 @@
 """The part of Orbit Texture that lives in Blender: the only code that imports bpy."""
 
-from . import operators, preferences, properties, quality_presets, ui
+from . import operators, preferences, properties, ui
 from .checks import inspection
 from .headless import command
 from .jobs import previews, queue_timer
@@ -20,7 +20,6 @@ _MODULES = (
     mask_overlay,
     correct_mask,
     operators,
-    quality_presets,
     ui,
     queue_timer,
     automatic,

@@ -60,6 +60,16 @@ def _on_reference_change(settings, context) -> None:
     automatic.request_later()
 
 
+def _on_rename(take, context) -> None:
+    """Gives a renamed take a number if another take of the object has its name."""
+    others = {other.name for other in take.id_data.orbit_texture.takes if other != take}
+    wanted = take.name.strip() or "Take"
+    candidates = [wanted, *(f"{wanted} {number}" for number in range(2, len(others) + 3))]
+    free = next(name for name in candidates if name not in others)
+    if free != take.name:
+        take.name = free
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: the reference, the settings, and the objects of Texture Scene."""
 
@@ -99,20 +109,20 @@ class SceneProperties(bpy.types.PropertyGroup):
     refine_views: _number_property("refine_views", "Images", IntProperty)
     seed: _number_property("seed", "Seed", IntProperty)
     view: EnumProperty(
-        name="View",
-        description="Which view of the object the reference shows",
+        name="Side Shown",
+        description="Which side of the object the reference shows",
         default="AUTOMATIC",
         update=_on_reference_change,
         items=[
-            ("AUTOMATIC", "Automatic", "Find the view in which the mesh looks like the reference"),
+            ("AUTOMATIC", "Automatic", "Find the side from which the mesh looks like the reference"),
             ("VIEWPORT", "This Viewport", "The reference shows the object as this viewport does"),
             ("CAMERA", "Active Camera", "The reference shows the object as the scene's camera does"),
             (
                 "PINS",
                 "Pins",
-                "The view in which points on the mesh match the points that you have clicked in the image",
+                "The side from which points on the mesh match the points that you have clicked in the image",
             ),
-            ("GIVEN", "Given", "Use the azimuth and elevation below"),
+            ("GIVEN", "Angles", "Use the azimuth and elevation below"),
         ],
     )
     azimuth: _number_property("azimuth", "Azimuth", FloatProperty, update=_on_reference_change)
@@ -160,8 +170,8 @@ class SceneProperties(bpy.types.PropertyGroup):
             refine_steps=self.refine_steps,
             refine_resolution=int(self.refine_resolution),
             refine_views=self.refine_views,
-            azimuth=self.azimuth if is_given else None,
-            elevation=self.elevation if is_given else None,
+            azimuth=round(self.azimuth, 4) if is_given else None,
+            elevation=round(self.elevation, 4) if is_given else None,
             device=devices.device_setting(),
         )
 
@@ -194,6 +204,11 @@ class SavedSlot(bpy.types.PropertyGroup):
 class Take(bpy.types.PropertyGroup):
     """One result on an object, kept beside the others. The user sees its name."""
 
+    name: StringProperty(
+        name="Name",
+        description="Name of this take. No two takes of an object have the same",
+        update=_on_rename,
+    )
     material: PointerProperty(type=bpy.types.Material)
     uv_layer: StringProperty(description="The UV map that the texture uses")
     owns_uv_layer: BoolProperty(

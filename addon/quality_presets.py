@@ -1,51 +1,133 @@
-"""Quality presets of the panel: four of our own in the folder presets/, and the user's in Blender's own
-folder."""
+"""Quality presets: our own, in an order of effort, and the user's, which Blender keeps as files."""
 
+import ast
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-from bl_operators.presets import AddPresetBase
-from bl_ui.utils import PresetPanel
+from bpy.app.translations import pgettext_rpt as rpt_
+
+from ..backend.api.errors import InvalidSettings
+from ..backend.api.settings import Settings
+from ..backend.api.weights import WeightsSpec, format_size
+from .setup import weights
 
 FOLDER = "orbit_texture"
-_PATH = str(Path(__file__).parent)
+"""Of the user's presets, in Blender's folder for presets."""
+
+SETTINGS = ("painter", "quality", "view_transform", "texture_size", "refine")
+"""The settings that a preset holds."""
 
 
-class ORBIT_TEXTURE_PT_presets(
-    PresetPanel, bpy.types.Panel
-):  # a popover finds its panel by the name of the class
-    bl_label = "Quality Presets"
-    preset_subdir = FOLDER
-    preset_operator = "script.execute_preset"
-    preset_add_operator = "orbit_texture.preset_add"
+@dataclass(frozen=True)
+class QualityPreset:
+    """One of our presets.
+
+    Attributes:
+        name: for users.
+        changes: the settings in which it differs from the defaults.
+        description: how it makes a texture, what it needs and about how long it takes, as sentences.
+    """
+
+    name: str
+    changes: dict
+    description: str
+
+    @property
+    def values(self) -> dict:
+        """The settings of the preset, by name."""
+        settings = Settings(**self.changes).to_dict()
+        return {name: settings[name] for name in SETTINGS}
 
 
-class AddPreset(AddPresetBase, bpy.types.Operator):
-    bl_idname = "orbit_texture.preset_add"
-    bl_label = "Add Quality Preset"
-    bl_description = (
-        "Save the painter, its quality, the texture size and refinement as a preset, or remove a preset"
-    )
+OURS = (
+    QualityPreset(
+        "Draft",
+        {"painter": "draft"},
+        "Lays the reference on the mesh and continues it over the rest. Needs no AI model and no graphics "
+        "card. About a minute, 3 GB of memory.",
+    ),
+    QualityPreset(
+        "Fast",
+        {"painter": "orbitpainter", "quality": "fast"},
+        "The AI model OrbitPainter paints all sides, in four steps. Needs its weights and a graphics card. "
+        "Estimated for an RTX 4090: 5 minutes.",
+    ),
+    QualityPreset(
+        "Balanced",
+        {"painter": "orbitpainter", "quality": "balanced"},
+        "The AI model OrbitPainter paints all sides, and skips steps that change little. Needs its weights "
+        "and a graphics card. Estimated for an RTX 4090: an hour.",
+    ),
+    QualityPreset(
+        "Quality",
+        {"painter": "orbitpainter", "quality": "quality"},
+        "The AI model OrbitPainter paints all sides, in all its steps. Needs its weights and a graphics "
+        "card. Estimated for an RTX 4090: two hours.",
+    ),
+)
+"""Our presets; each takes more than the one before."""
 
-    preset_menu = "ORBIT_TEXTURE_PT_presets"
-    preset_subdir = FOLDER
-    preset_defines = ("settings = bpy.context.scene.orbit_texture",)
-    preset_values = (
-        "settings.painter",
-        "settings.quality",
-        "settings.view_transform",
-        "settings.texture_size",
-        "settings.refine",
-    )
+
+def read_preset(name: str) -> dict:
+    """The settings in a preset, ours or the user's, as :class:`Settings` takes them.
+
+    Raises:
+        InvalidSettings: there is no such preset, or its file cannot be read.
+    """
+    for preset in OURS:
+        if preset.name == name:
+            return preset.values
+    file = next((file for file in list_files() if display_name(file) == name), None)
+    if file is None:
+        names = ", ".join([preset.name for preset in OURS] + [display_name(file) for file in list_files()])
+        raise InvalidSettings(f"There is no quality preset called '{name}'. There are: {names}.")
+    try:
+        values = _read_assignments(file)
+        return values | ({"texture_size": int(values["texture_size"])} if "texture_size" in values else {})
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InvalidSettings(f"The quality preset '{name}' cannot be read: {error}") from error
 
 
-def register() -> None:
-    bpy.utils.register_preset_path(_PATH)
-    bpy.utils.register_class(ORBIT_TEXTURE_PT_presets)
-    bpy.utils.register_class(AddPreset)
+def describe_preset(name: str) -> str:
+    """What a preset does and needs, as sentences.
+
+    Raises:
+        InvalidSettings: as for :func:`read_preset`.
+    """
+    values = read_preset(name)
+    ours = next((preset for preset in OURS if preset.name == name), None)
+    text = rpt_(ours.description) if ours else rpt_("A preset of your own.")
+    for needs in list_missing_weights(values):
+        download = rpt_("{}'s weights are not on this computer: a download of {}.")
+        text += " " + download.format(needs.title, format_size(needs.size))
+    return text
 
 
-def unregister() -> None:
-    bpy.utils.unregister_class(AddPreset)
-    bpy.utils.unregister_class(ORBIT_TEXTURE_PT_presets)
-    bpy.utils.unregister_preset_path(_PATH)
+def list_missing_weights(values: dict) -> list[WeightsSpec]:
+    """The weights that a preset with these values needs and that are not on this computer."""
+    known = {name: value for name, value in values.items() if name in SETTINGS}
+    return weights.missing(Settings.from_dict(known))
+
+
+def list_files() -> list[Path]:
+    """The files of the user's presets, by name."""
+    folders = [Path(folder) for folder in bpy.utils.preset_paths(FOLDER)]
+    return sorted(file for folder in folders if folder.is_dir() for file in folder.glob("*.py"))
+
+
+def display_name(file: Path) -> str:
+    """The name of a user's preset."""
+    return bpy.path.display_name(file.name, title_case=False)
+
+
+def _read_assignments(file: Path) -> dict:
+    """The values that a preset's file gives to settings; nothing of it is run."""
+    lines = ast.parse(file.read_text(encoding="utf-8")).body
+    return {
+        line.targets[0].attr: ast.literal_eval(line.value)
+        for line in lines
+        if isinstance(line, ast.Assign)
+        and isinstance(line.targets[0], ast.Attribute)
+        and ast.unparse(line.targets[0].value) == "settings"
+    }

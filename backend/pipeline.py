@@ -13,6 +13,7 @@ from .api.job import Job, Result
 from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture, upscale
 from .bake.region import blend_region, decode_kept
+from .bake.region_image import render_region
 from .device import find_device
 from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
@@ -170,6 +171,10 @@ class JobRun:
                 partial(blend_region, state.surface, state.texture, state.earlier),
                 records.save_texture,
                 records.load_texture,
+            )
+            winding = self.winding if self.settings.paints_views else None
+            self.show_preview(
+                render_region(state.surface, state.texture.base_color, state.earlier.region, winding)[None]
             )
 
     def _check_models(self) -> None:

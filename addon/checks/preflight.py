@@ -9,7 +9,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
 from ...backend.api.settings import Settings
-from ..objects import mesh_io
+from ..objects import mesh_io, region
 from ..setup import devices, weights
 from . import estimate
 from .mesh_check import MeshCheck
@@ -47,6 +47,8 @@ def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None
     try:
         mesh_io.check_object(obj)
     except OrbitError as error:
+        if error.fix == "object_mode" and region.has_selected_faces(obj):
+            return [*_check_painter(settings), _describe_selection(obj)]
         return [*_check_painter(settings), Notice(error.code, error.message, error.fix, urgent=True)]
     return [
         *_check_painter(settings),
@@ -56,6 +58,12 @@ def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None
         *_check_modifiers(obj),
         *_check_scale(obj),
     ]
+
+
+def _describe_selection(obj: bpy.types.Object) -> Notice:
+    take = region.get_shown_take(obj)
+    text = rpt_("Repaint Region paints the {} selected faces anew and keeps the rest of '{}'.")
+    return Notice("selection", text.format(obj.data.total_face_sel, take.name))
 
 
 def _check_painter(settings: Settings) -> list[Notice]:
@@ -110,7 +118,7 @@ def describe_cost(triangles: int, settings: Settings) -> str:
         return ""
     gpu, ram = estimate.peak_memory(triangles, settings, device, estimate.total_memory() or math.inf)
     return (
-        rpt_("About {:.0f} GB of graphics memory, {:.0f} GB of memory").format(gpu, ram)
+        rpt_("GPU {:.0f} GB, memory {:.0f} GB").format(gpu, ram)
         if gpu
         else rpt_("About {:.0f} GB of memory").format(ram)
     )

@@ -13,6 +13,7 @@ from ...backend.api.errors import InvalidSettings, OrbitError, StorageError
 from ...backend.api.settings import IRRELEVANT_SETTINGS, Settings
 from ..jobs import reference
 from ..objects import mesh_io
+from ..objects.report import round_report
 from . import contact_sheet, rules, texturing
 from .contact_sheet import Row
 from .rules import Plan, Rule
@@ -252,7 +253,7 @@ def _write_report(job: BatchJob, key: str, outcomes: dict[str, dict], complete: 
     report = {"key": key, "blend": str(job.blend), "complete": complete, "objects": outcomes}
     try:
         job.report.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(report, indent=2), encoding="utf-8")
+        partial.write_text(json.dumps(round_report(report), indent=2), encoding="utf-8")
         os.replace(partial, job.report)
     except OSError as error:
         raise StorageError(f"{job.report} cannot be written: {error}") from error

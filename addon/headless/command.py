@@ -19,6 +19,7 @@ from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
 from ..jobs.queue import queue
 from ..objects import export, region, takes
+from ..objects.report import round_report
 from ..setup import doctor
 from . import batch, contact_sheet, reference_check, rules, texturing
 from .rules import Plan
@@ -348,7 +349,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _print_json(event: dict) -> None:
-    print(json.dumps(event), flush=True)
+    print(json.dumps(round_report(event)), flush=True)
 
 
 def _print_text(event: dict) -> None:

@@ -14,6 +14,7 @@ from ...backend.api.job import Result
 from ..jobs.client import Client
 from ..jobs.submission import make_check_request
 from ..objects import mesh_io
+from ..objects.report import round_report
 from .rules import Plan
 from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, enter_object_mode, find_doubt
 
@@ -85,7 +86,7 @@ def _write_outcome(
                 old.unlink()
             for name, data in result.textures.items():
                 data.tofile(folder / f"{name}.png")
-            (folder / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+            (folder / "report.json").write_text(json.dumps(round_report(report), indent=1), encoding="utf-8")
         except OSError as problem:
             raise StorageError(f"{folder} cannot be written: {problem}. Choose another folder.") from problem
     return {

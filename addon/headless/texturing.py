@@ -108,6 +108,15 @@ def run_into(
     return outcomes
 
 
+def wait(entries: list[JobEntry]) -> None:
+    """Waits until jobs are settled; Ctrl-C cancels them. An entry whose result cannot be applied right now
+    has failed."""
+    try:
+        _wait(entries, lambda entry: {}, lambda event: None)
+    except KeyboardInterrupt:
+        _cancel(entries)
+
+
 def download(model: str, listener: Listener) -> dict:
     """Downloads a model's weights like the button, and waits for them; the user has agreed to it.
 

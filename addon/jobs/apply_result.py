@@ -69,5 +69,5 @@ def _add_take(entry: JobEntry) -> list[bpy.types.Object]:
         )
     objects = [obj for obj in objects if obj.data == objects[0].data]
     estimate.learn_pace(entry.result.report)
-    takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail)
+    takes.add_take(objects, target, entry.result, entry.settings, entry.thumbnail, entry.title)
     return objects

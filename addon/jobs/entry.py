@@ -21,6 +21,7 @@ class JobEntry:
 
     Attributes:
         name: the object's name when the job started, with its file if it is linked.
+        title: the name of the take, before it is made unique among the object's; "" for a number.
         settings: how to texture it; None for a download, and for a job that could not start.
         keys: the objects that get the take: the one whose mesh was sent, then those that share the mesh.
         reference: kept for a retry; None for a job from an earlier session.
@@ -56,6 +57,7 @@ class JobEntry:
     name: str
     settings: Settings | None
     keys: tuple[identity.ObjectKey, ...] = ()
+    title: str = ""
     reference: Reference | None = None
     mask: Reference | None = None
     target: TargetMesh | None = None

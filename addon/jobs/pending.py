@@ -28,6 +28,7 @@ def store_pending(entry: JobEntry) -> None:
                     "topology": entry.target_topology,
                     "own_topology": entry.own_topology,
                     "layer": entry.layer,
+                    "title": entry.title,
                 }
             )
         elif pending_job == entry.job:
@@ -55,5 +56,6 @@ def _read_entry(obj: bpy.types.Object) -> JobEntry:
         topology=record["topology"],
         own_topology=record["own_topology"],
         layer=record.get("layer", ""),
+        title=record.get("title", ""),
         event=JobEvent(record["job"], State.QUEUED),
     )

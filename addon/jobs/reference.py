@@ -15,6 +15,16 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """Suffixes of the files that may be a reference."""
 
 
+class PackedFile(bytes):
+    """The content of a packed image.
+
+    Attributes:
+        name: the image's.
+    """
+
+    name: str = ""
+
+
 def from_file(path: str | Path, what: str = "reference image") -> Path:
     """The image file for a path in Blender's notation (``//`` is the .blend's folder).
 
@@ -41,7 +51,9 @@ def from_image(image: bpy.types.Image) -> Reference:
         raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose another image.")
     if image.source == "FILE" and not image.is_dirty:
         if image.packed_file:
-            return bytes(image.packed_file.data)
+            packed = PackedFile(image.packed_file.data)
+            packed.name = image.name
+            return packed
         return from_file(bpy.path.abspath(image.filepath, library=image.library))
     return _pixels(image)
 
@@ -64,6 +76,11 @@ def find_correction(obj: bpy.types.Object, reference: Reference) -> MaskCorrecti
         return None
 
 
+def name_of(reference: Reference) -> str:
+    """The name of the file or image that a reference is; "" if it has none."""
+    return getattr(reference, "name", "")
+
+
 def _is_same(reference: Reference, other: Reference) -> bool:
     if isinstance(reference, partial) and isinstance(other, partial):
         return all(map(np.array_equal, reference.args, other.args))
@@ -84,7 +101,9 @@ def _pixels(image: bpy.types.Image) -> Reference:
     pixels = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(pixels)
     is_linear = image.is_float and image.colorspace_settings.name != "sRGB"
-    return partial(_flip_to_srgb, pixels.reshape(height, width, 4), is_linear)
+    source = partial(_flip_to_srgb, pixels.reshape(height, width, 4), is_linear)
+    source.name = image.name
+    return source
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:

@@ -15,8 +15,11 @@ from ..objects import identity, mask_correction, mesh_io
 from ..objects.region import RegionRepaint
 from ..objects.snapshot import TargetMesh
 from .entry import JobEntry
-from .reference import find_correction
+from .reference import find_correction, name_of
 from .request import JobRequest, Reference
+
+_MAX_PICTURE = 32
+"""Characters of a picture's name in that of a take."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def prepare_entry(objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntr
     """
     first, repaint = objects[0], inputs.repaint
     entry = JobEntry(first.name_full, inputs.settings, reference=inputs.reference, mask=inputs.mask)
+    entry.title = name_take(inputs)
     if repaint:
         entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
     read_target(entry, first)
@@ -67,6 +71,19 @@ def prepare_entry(objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntr
     for obj in objects:
         obj.orbit_texture.last = json.dumps(inputs.settings.to_dict())
     return entry
+
+
+def name_take(inputs: JobInputs) -> str:
+    """The name of the take that a job makes: "Spot.png · draft", or "repaint: Spot.png"."""
+    picture, settings = name_of(inputs.reference), inputs.settings
+    if len(picture) > _MAX_PICTURE:
+        picture = f"{picture[: _MAX_PICTURE - 1]}…"
+    kind = {"draft": "draft", "orbitpainter": f"OrbitPainter {settings.quality}", "trellis2": "TRELLIS.2"}[
+        settings.painter
+    ]
+    if inputs.repaint:
+        return f"repaint: {picture or kind}"
+    return " · ".join(filter(None, [picture, kind, "refined" if settings.refine else ""]))
 
 
 def read_target(entry: JobEntry, obj: bpy.types.Object) -> None:

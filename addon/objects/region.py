@@ -43,6 +43,17 @@ def get_shown_take(obj: bpy.types.Object):
     return obj.orbit_texture.takes[index]
 
 
+def has_selected_faces(obj: bpy.types.Object | None) -> bool:
+    """Whether an object is in Edit Mode with selected faces, and shows a take: these can be repainted."""
+    return (
+        obj is not None
+        and obj.type == "MESH"
+        and obj.mode == "EDIT"
+        and obj.data.total_face_sel > 0
+        and takes.find_shown_index(obj) >= 0
+    )
+
+
 def check_layout(obj: bpy.types.Object, take) -> None:
     """Raises :class:`InvalidTarget` if the mesh's faces or UVs have changed since the take was made."""
     if take.uv_layer not in obj.data.uv_layers:

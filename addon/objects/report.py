@@ -3,6 +3,22 @@
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
+_DIGITS = 6
+"""Digits of the numbers in a report: more mean nothing."""
+
+_EXACT = ("origin", "settings")
+"""Parts of a report from which its texture can be made again."""
+
+
+def round_report(value: object) -> object:
+    """A report, or a part of it, as JSON data with numbers of at most :data:`_DIGITS` digits; what is needed
+    to make the texture again is exact."""
+    if isinstance(value, dict):
+        return {key: part if key in _EXACT else round_report(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [round_report(part) for part in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
 
 def describe_report(report: dict) -> list[str]:
     """The lines to show for a report, the most important first; missing values are left out."""

@@ -12,6 +12,7 @@ from ...backend.api.job import Result
 from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io, slots
 from .active_uv_map import activate_uv_map, restore_uv_map
+from .report import round_report
 from .undo_on_error import undo_on_error
 
 
@@ -21,12 +22,15 @@ def add_take(
     result: Result,
     settings: Settings,
     thumbnail: np.ndarray | None = None,
+    title: str = "",
 ) -> None:
     """Adds a result to objects that share one mesh, as a new take on each, and shows it. After any error
     everything is as it was before.
 
     Args:
         thumbnail: (S, S, 3) uint8 sRGB image of the textured object, if there is one.
+        title: the take's name; it gets a number if the object has a take of that name, and is only a number
+            if empty.
 
     Raises:
         OrbitError: the result does not fit or cannot be read.
@@ -34,7 +38,7 @@ def add_take(
     objects = list(objects)
     _check_fits(objects[0], target, result)
     with undo_on_error(objects):
-        _add_take(objects, target, result, settings, thumbnail)
+        _add_take(objects, target, result, settings, thumbnail, title)
 
 
 def _add_take(
@@ -43,6 +47,7 @@ def _add_take(
     result: Result,
     settings: Settings,
     thumbnail: np.ndarray | None,
+    title: str,
 ) -> None:
     first, mesh = objects[0], objects[0].data
     # Add the UV layer and the material; nothing else of the mesh may change.
@@ -52,7 +57,7 @@ def _add_take(
     )
     layer = new_layer or target.uv_layer
     sheet = {} if result.sheet is None else {material.SHEET: result.sheet}
-    take_material = material.build(f"{first.name} {_next_take_name(first)}", result.textures | sheet, layer)
+    take_material = material.build(f"{first.name} {_free_name(first, title)}", result.textures | sheet, layer)
     if not fingerprint.is_same(before, fingerprint.read_state(objects, ignore=new_layer)):
         raise OrbitError(
             f"The texture was not applied to '{first.name}', because its mesh would have changed. Please "
@@ -73,11 +78,12 @@ def _add_take(
             "notes": [*result.report.get("notes", []), *target.notes],
         }
         slots.add_missing_slot(obj)
+        name = _free_name(obj, title)
         take = obj.orbit_texture.takes.add()
-        take.name = _next_take_name(obj)
+        take.name = name
         take.material, take.uv_layer, take.owns_uv_layer = take_material, layer, owns_layer
         take.own_topology, take.layout = target.loops is not None, layout
-        take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(report)
+        take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(round_report(report))
         show_take(obj, len(obj.orbit_texture.takes) - 1)
 
 
@@ -149,7 +155,11 @@ def _takes_on(mesh: bpy.types.Mesh):
     return (take for obj in slots.mesh_users(mesh) for take in obj.orbit_texture.takes)
 
 
-def _next_take_name(obj: bpy.types.Object) -> str:
-    """The first name of "Take 1", "Take 2", … that is free."""
+def _free_name(obj: bpy.types.Object, title: str) -> str:
+    """The first of "Spot.png", "Spot.png 2", … that no take of the object has; of "Take 1", "Take 2", …
+    without a title."""
     names = {take.name for take in obj.orbit_texture.takes}
-    return next(name for number in range(1, len(names) + 2) if (name := f"Take {number}") not in names)
+    if title and title not in names:
+        return title
+    numbers = range(2 if title else 1, len(names) + 3)
+    return next(name for number in numbers if (name := f"{title or 'Take'} {number}") not in names)

@@ -20,6 +20,7 @@ from .nudge import NudgeView
 from .open_report import OpenReport
 from .own_reference import OwnReference
 from .pins import AddPins, ClearPins
+from .presets import AddPreset, UsePreset
 from .recall_settings import RecallSettings
 from .repaint import ClearRegion, MarkRegion, RepaintRegion
 from .run_first import RunFirst
@@ -62,6 +63,8 @@ OPERATORS = (
     CompareTakes,
     RemoveTake,
     RecallSettings,
+    UsePreset,
+    AddPreset,
     MarkRegion,
     ClearRegion,
     RepaintRegion,

@@ -42,7 +42,7 @@ class CheckReference(bpy.types.Operator):
 class ChooseView(bpy.types.Operator):
     bl_idname = "orbit_texture.choose_view"
     bl_label = "Choose View"
-    bl_description = "Use this view: View becomes Given, with its azimuth and elevation"
+    bl_description = "The reference shows this side: it is set as the angles of Side Shown"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     index: IntProperty(description="Number of the view among those that were found", min=0)

@@ -53,7 +53,8 @@ class ExportTextures(_ExportOperator, bpy.types.Operator):
         files = export.write_textures(
             obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack
         )
-        self.report({"INFO"}, rpt_("Wrote {} files").format(len(files)))
+        text = rpt_("Wrote {}").format(files[0].name) if len(files) == 1 else None
+        self.report({"INFO"}, text or rpt_("Wrote {} files").format(len(files)))
         return {"FINISHED"}
 
 

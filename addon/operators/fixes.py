@@ -16,6 +16,7 @@ class ObjectMode(bpy.types.Operator):
     bl_idname = "orbit_texture.object_mode"
     bl_label = "Object Mode"
     bl_description = "Leave the current mode for Object Mode"
+    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context):
@@ -33,7 +34,7 @@ class MakeLocal(bpy.types.Operator):
         "Copy the active object and its mesh from the linked file into this one, so that it can be changed "
         "here"
     )
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     @classmethod
     def poll(cls, context):
@@ -50,7 +51,7 @@ class RecalculateNormals(bpy.types.Operator):
     bl_description = (
         "Flip the faces of the active object's mesh so that they all point outside. This changes the mesh"
     )
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     @classmethod
     def poll(cls, context):
@@ -79,7 +80,7 @@ class UseLessMemory(bpy.types.Operator):
         "Lower the settings until the memory is sufficient, in this order: Fast quality, coarser refinement, "
         "smaller texture, no refinement, Draft painter"
     )
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
     @classmethod
     def poll(cls, context):
@@ -112,6 +113,7 @@ class Retry(bpy.types.Operator):
     bl_idname = "orbit_texture.retry"
     bl_label = "Retry"
     bl_description = "Run this job again. Finished stages are not repeated"
+    bl_options = {"INTERNAL"}
 
     job: StringProperty(description="The job to run again")
 

@@ -124,7 +124,7 @@ class NudgeView(bpy.types.Operator):
     bl_label = "Nudge View"
     bl_description = (
         "Overlay the reference on the object, seen from the view that the reference shows, and turn the view "
-        "with the arrow keys until they match; G and S move and scale the reference. Enter stores the view, "
+        "with the arrow keys until they match; G and S move and scale the reference. Enter stores the side, "
         "and as pins what was moved or scaled, Esc restores everything"
     )
     bl_options = {"REGISTER", "UNDO"}

@@ -21,6 +21,9 @@ class _TakesOperator:
 
 
 class _TakeOperator(_TakesOperator):
+    """Of a row of the list, whose number a script gives."""
+
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
     index: IntProperty(name="Take", description="Index of the active object's take", min=0)
 
     def execute(self, context):

@@ -7,6 +7,7 @@ from . import announcements, mask_tools, menus, queue_panel
 from .image_drop import ImageDrop
 from .main_panel import MainPanel
 from .mask_tools import MaskPanel
+from .presets_panel import ORBIT_TEXTURE_PT_presets
 from .queue_panel import QueuePanel
 from .reference_check import ReferenceCheckPanel
 from .scene_panel import ScenePanel
@@ -16,6 +17,7 @@ from .takes_panel import TakesPanel
 PANELS = (
     MainPanel,
     ReferenceCheckPanel,
+    ORBIT_TEXTURE_PT_presets,
     SettingsPanel,
     ScenePanel,
     QueuePanel,

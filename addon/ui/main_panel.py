@@ -13,7 +13,7 @@ from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..objects import mesh_io
 from ..viewport import solid_texture
-from .base import OrbitPanel
+from .base import OrbitPanel, draw_texture_button
 from .job import draw_job_line
 from .messages import draw_first_message, list_messages
 from .pictures import draw_pictures
@@ -39,7 +39,7 @@ class MainPanel(OrbitPanel, bpy.types.Panel):
         )
         row = layout.row()
         row.scale_y = 1.5
-        row.operator("orbit_texture.texture_selected", icon="TEXTURE")
+        draw_texture_button(row, context)
         _draw_status(layout, context, entry)
         draw_first_message(layout, context, list_messages(context, entry))
 

@@ -136,7 +136,9 @@ def _summarize(check: ReferenceCheck | None, asks: bool) -> tuple[str, str]:
     candidates = check.report["candidates"]
     if not candidates:
         return rpt_("The reference is checked"), "CHECKMARK"
-    text = rpt_("View: {}").format(describe_direction(candidates[0]["azimuth"], candidates[0]["elevation"]))
+    text = rpt_("Side shown: {}").format(
+        describe_direction(candidates[0]["azimuth"], candidates[0]["elevation"])
+    )
     return text, "ERROR" if check.report["doubtful"] else "CHECKMARK"
 
 
@@ -179,4 +181,4 @@ def _draw_candidates(layout, context: bpy.types.Context, check: ReferenceCheck, 
             "orbit_texture.choose_view", text=text, translate=False, depress=index == chosen
         )
         button.index = index
-    draw_wrapped_text(box, context, "None is right? Correct the mask, or set View to Pins.")
+    draw_wrapped_text(box, context, "None is right? Correct the mask, or set Side Shown to Pins.")

@@ -18,7 +18,7 @@ from .pins import view_from_pins
 
 
 def settings_with_view(obj: bpy.types.Object, context: bpy.types.Context) -> Settings:
-    """The panel's settings, with the azimuth and elevation that its View means for ``obj``.
+    """The panel's settings, with the azimuth and elevation that its Side Shown means for ``obj``.
 
     Raises:
         InvalidSettings: there is no viewport or camera to take the view from, or no single view fits the
@@ -29,19 +29,19 @@ def settings_with_view(obj: bpy.types.Object, context: bpy.types.Context) -> Set
         region = _find_region_3d(context)
         if region is None:
             raise InvalidSettings(
-                "There is no 3D viewport to take the view from. Open one, or choose another view."
+                "There is no 3D viewport to take the side from. Open one, or change Side Shown."
             )
         azimuth, elevation = view_direction(obj, region.view_matrix.inverted(), region.is_perspective)
     elif panel.view == "CAMERA":
         camera = context.scene.camera
         if camera is None or camera.type != "CAMERA":
-            raise InvalidSettings("The scene has no active camera. Add one, or choose another view.")
+            raise InvalidSettings("The scene has no active camera. Add one, or change Side Shown.")
         azimuth, elevation = view_direction(obj, camera.matrix_world, camera.data.type != "ORTHO")
     elif panel.view == "PINS":
         azimuth, elevation = _view_of_pins(obj, panel.find_image(obj))
     else:
         return panel.to_settings()
-    return replace(panel.to_settings(), azimuth=azimuth, elevation=elevation)
+    return replace(panel.to_settings(), azimuth=round(azimuth, 4), elevation=round(elevation, 4))
 
 
 def view_direction(

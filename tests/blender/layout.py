@@ -37,6 +37,9 @@ class Layout:
     def template_ID(self, _owner, name, **_):
         self._children.append((1.0, name))
 
+    def context_pointer_set(self, *_):
+        pass
+
     def popover(self, name, **_):
         self._children.append((1.0, name))
 

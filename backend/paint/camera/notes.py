@@ -31,20 +31,21 @@ def describe_doubts(match: Match, given: bool) -> tuple[str, ...]:
         return ()
     if given:
         return (
-            "From the given View the mesh does not have the outline of the object in the reference. Check "
+            "From the side given the mesh does not have the outline of the object in the reference. Check "
             "azimuth and elevation; if they are right, the object was not found as it is: give it a mask.",
         )
     if match.confidence >= MIN_CONFIDENCE:
         return (
             "The object in the reference does not quite have the mesh's outline: the camera that was found "
             f"may be off by {match.degrees:.0f}°. If the texture is displaced from the mesh's edges, set "
-            "View to Pins and click the same points on both.",
+            "Side Shown to Pins and click the same points on both.",
         )
     side = f"azimuth {(match.view.azimuth + 180) % 360 - 180:.0f}°, elevation {match.view.elevation:.0f}°"
     return (
-        f"Which side the reference shows is uncertain: {side} was chosen. If that is wrong, set View to "
-        "Given (azimuth 0° is the front) and texture again. If no view is right, the reference shows another "
-        "object than the mesh, or not all of it: use an image of the whole object, or give it a mask.",
+        f"Which side the reference shows is uncertain: {side} was chosen. If that is wrong, set "
+        "Side Shown to Angles (azimuth 0° is the front) and texture again. If no side is right, the "
+        "reference shows another object than the mesh, or not all of it: use an image of the whole object, "
+        "or give it a mask.",
     )
 
 

@@ -43,6 +43,20 @@ def test_edit_mode_is_urgent_and_offers_object_mode():
     assert (notice.urgent, notice.fix) == (True, "object_mode")
 
 
+def test_selected_faces_in_edit_mode_offer_to_repaint_them():
+    obj = make.cube()
+    make.apply(obj)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_mode(type="FACE")
+    bpy.ops.mesh.select_all(action="SELECT")
+    notices = find_notices(obj)
+    assert "invalid_target" not in notices
+    assert "6 selected faces" in notices["selection"].text
+    assert not notices["selection"].urgent
+    bpy.ops.mesh.select_all(action="DESELECT")
+    assert find_notices(obj)["invalid_target"].fix == "object_mode"
+
+
 def test_linked_data_is_urgent_and_make_local_fixes_it(tmp_path):
     make.cube()
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"), copy=True)
@@ -276,19 +290,10 @@ def test_a_model_without_a_graphics_card_needs_the_computers_memory(computer):
 def test_peak_memory_is_estimated_for_jobs_with_a_model_too(computer):
     assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == ""
     computer(ram=64, gpu=80)
-    assert (
-        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 34 GB of graphics memory, 3 GB of memory"
-    )
+    assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == "GPU 34 GB, memory 3 GB"
     computer(ram=64, gpu=16)
-    assert (
-        preflight.describe_cost(5_000, Settings(painter="orbitpainter"))
-        == "About 8 GB of graphics memory, 30 GB of memory"
-    )
-    assert (
-        preflight.describe_cost(5_000, Settings(refine=True))
-        == "About 4 GB of graphics memory, 3 GB of memory"
-    )
+    assert preflight.describe_cost(5_000, Settings(painter="orbitpainter")) == "GPU 8 GB, memory 30 GB"
+    assert preflight.describe_cost(5_000, Settings(refine=True)) == "GPU 4 GB, memory 3 GB"
     computer(ram=64)
     assert preflight.describe_cost(5_000, Settings(painter="trellis2")) == "About 7 GB of memory"
 

@@ -131,8 +131,8 @@ def test_a_modifier_that_adds_too_many_triangles_is_refused(monkeypatch):
 def test_texture_selected_needs_a_reference():
     make.cube()
     bpy.context.scene.orbit_texture.image = None
-    with assert_unchanged():
-        assert not bpy.ops.orbit_texture.texture_selected.poll()
+    with assert_unchanged(), pytest.raises(RuntimeError, match="There is no reference for 'Cube'"):
+        bpy.ops.orbit_texture.texture_selected()
 
 
 def test_a_reference_whose_file_is_missing_is_refused(reference, tmp_path):

@@ -102,6 +102,9 @@ def test_only_the_selected_faces_change_in_the_next_take(obj, reference_settings
             )
             assert same == (face not in (2, 4)), (name, face)
     assert "painted anew" in second.report
+    assert second.name == "repaint: reference.png"
+    assert tuple(second.material.preview.image_size) == (64, 64)
+    assert queue.entries[-1].thumbnail.std() > 0
     assert json.loads(second.settings)["seed"] != json.loads(first.settings)["seed"]
 
 

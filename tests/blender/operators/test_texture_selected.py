@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.reference_check.checks import checks
+from bl_ext.user_default.orbit_texture.addon.ui.base import TEXTURE_BUTTON
 
 from tests.blender import make
 
@@ -53,7 +54,8 @@ def test_the_check_is_about_the_own_reference(tmp_path):
 def test_an_own_reference_is_enough(tmp_path):
     first, second = make.scripted_cube("First"), make.scripted_cube("Second")
     make.select(first, second)
-    assert not bpy.ops.orbit_texture.texture_selected.poll()
+    with bpy.context.temp_override(**{TEXTURE_BUTTON: bpy.context.scene}):
+        assert not bpy.ops.orbit_texture.texture_selected.poll()
     first.orbit_texture.reference = load(tmp_path / "own.png")
     bpy.ops.orbit_texture.texture_selected()
     assert "There is no reference for 'Second'" in queue.entries[1].error.message

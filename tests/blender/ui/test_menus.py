@@ -3,9 +3,11 @@
 import bpy
 import pytest
 from bl_ext.user_default.orbit_texture.addon.operators import set_reference
+from bl_ext.user_default.orbit_texture.addon.ui.base import TEXTURE_BUTTON, draw_texture_button
 from mathutils import Vector
 
 from tests.blender import make
+from tests.blender.layout import Layout
 
 pytestmark = pytest.mark.every_blender
 
@@ -65,3 +67,24 @@ def test_the_viewport_accepts_image_files():
 )
 def test_the_menus_have_the_operators(menu):
     assert any("orbit_texture" in draw.__module__ for draw in getattr(bpy.types, menu)._dyn_ui_initialize())
+
+
+def test_selected_faces_in_edit_mode_get_the_button_that_repaints_them():
+    def drawn() -> list[str]:
+        layout = Layout()
+        draw_texture_button(layout, bpy.context)
+        return [name for name, *_ in layout.buttons]
+
+    obj = make.cube()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    assert drawn() == ["texture_selected"]
+    with bpy.context.temp_override(**{TEXTURE_BUTTON: bpy.context.scene}):
+        assert not bpy.ops.orbit_texture.texture_selected.poll()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    make.apply(obj)
+    assert drawn() == ["texture_selected"]
+    bpy.ops.object.mode_set(mode="EDIT")
+    assert drawn() == ["repaint_region"]
+    bpy.ops.mesh.select_all(action="DESELECT")
+    assert drawn() == ["texture_selected"]

@@ -48,7 +48,7 @@ def test_what_was_found_is_a_line():
     make.scripted_cube("Cube")
     check_now()
     layout = draw()
-    assert layout.labels == ["View: 30° right, 10° up"]
+    assert layout.labels == ["Side shown: 30° right, 10° up"]
     assert not offered(layout)
 
 
@@ -59,7 +59,7 @@ def test_a_doubtful_view_is_asked_about_in_one_sentence_with_the_chosen_one_pres
     assert layout.text == (
         "Which side does it show? See below It is uncertain which side the reference shows. Which one is "
         "right? Texture Selected takes the one "
-        "that is pressed. None is right? Correct the mask, or set View to Pins."
+        "that is pressed. None is right? Correct the mask, or set Side Shown to Pins."
     )
     assert offered(layout) == [
         ("30° right, 10° up", True),
@@ -75,7 +75,7 @@ def test_a_doubt_without_views_to_choose_from_is_a_sentence():
     make.scripted_cube("Cube register=doubt")
     check_now()
     layout = draw()
-    assert layout.labels == ["View: 30° right, 10° up", "The view is a test."]
+    assert layout.labels == ["Side shown: 30° right, 10° up", "The view is a test."]
     assert layout.icons == ["ERROR", "ERROR"]
 
 

@@ -90,8 +90,8 @@ def render_templates(surface: Surface, directions: list[tuple[float, float]]) ->
     shown = [(direction, mask) for direction, mask in rendered if mask.any()]
     if not shown:
         raise InvalidImage(
-            "From the View asked for nothing of the mesh is seen: it is flat and seen from its edge, "
-            "or too thin. Set View to Automatic, or give another azimuth and elevation."
+            "From the side given nothing of the mesh is seen: it is flat and seen from its edge, or too "
+            "thin. Set Side Shown to Automatic, or give another azimuth and elevation."
         )
     boxes, points, channels = zip(*(extract_contour(mask) for _, mask in shown), strict=True)
     box = np.array(boxes)

@@ -89,7 +89,7 @@ def test_a_doubtful_view_asks_for_the_view_and_a_confident_one_does_not():
     plain = reference_image(cube, camera_at(30, 15, 256))
     plain[..., :3] = 128
     [note] = notes_of(cube, plain)
-    assert "set View" in note
+    assert "set Side Shown" in note
     assert notes_of(thing, reference_image(thing, camera_at(30, 15, 256))) == ()
 
 
@@ -117,7 +117,7 @@ def test_a_given_view_with_another_outline_is_reported():
     surface = surface_of(make_boxes(((1, 0.1, 0.4), (0, 0, 0)), ((0.1, 0.1, 0.5), (0.4, 0, 0.4))))
     image = reference_image(surface, camera_at(0, 10, 256))
     [note] = notes_of(surface, image, (90.0, 10.0))
-    assert "given View" in note
+    assert "side given" in note
     assert notes_of(surface, image, (0.0, 10.0)) == ()
 
 

@@ -147,7 +147,7 @@ def test_noise_is_doubted_or_a_sentence(shape):
         told = " ".join(register(surface_of(van), color, DIRECTION).notes)
     except InvalidImage as error:
         told = str(error)
-    assert "Nothing of the mesh's shape was found" in told or "From the given View" in told
+    assert "Nothing of the mesh's shape was found" in told or "From the side given" in told
 
 
 def test_an_object_that_fills_the_frame_is_told():
