@@ -38,8 +38,8 @@ class Question:
 
     Attributes:
         object_uid, image_uid: Blender's identifiers of object and reference.
-        view: the panel's Side Shown; with Angles its azimuth and elevation too, see :func:`given_view`, and with
-            Pins the numbers of each pin.
+        view: the panel's Side Shown; with Angles its azimuth and elevation too, see :func:`given_view`, and
+            with Pins the numbers of each pin.
         correction: fingerprint of the corrected mask, "" without one.
     """
 
