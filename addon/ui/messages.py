@@ -107,12 +107,12 @@ def _find_setup() -> Iterator[Message]:
     state = environment_state.get()
     if state is EnvironmentState.INSTALLED:
         return
-    needs = rpt_("{}. It is {:g} to {:g} GB, downloaded once.").format(
+    needs = rpt_("{} ({:g} to {:g} GB).").format(
         rpt_(BACKEND_STATES[state]), DISK_GIGABYTES["cpu"], DISK_GIGABYTES["cuda"]
     )
     if not bpy.app.online_access:
         allow = _button("extensions.userpref_allow_online", iface_("Allow Online Access"))
-        yield Message(f"{needs} {rpt_('Blender is offline: allow it to go online first.')}", "ERROR", allow)
+        yield Message(f"{needs} {rpt_('Blender is offline: allow online access first.')}", "ERROR", allow)
     else:
         is_broken = state is EnvironmentState.BROKEN
         yield Message(needs, "ERROR", _button("orbit_texture.install_backend", anew=is_broken))
