@@ -169,6 +169,13 @@ class Window:
         self._point(x, y)
         self._in_screen("xdotool", "click", "1")
 
+    def scroll(self, steps: int, x: int, y: int) -> None:
+        """Turns the mouse's wheel down, with the mouse at a place."""
+        self._point(x, y)
+        for _ in range(steps):
+            self._in_screen("xdotool", "click", "5")
+            self.settle(0.1)
+
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Moves the mouse from one place to another with its left button pressed."""
         self._point(*start)

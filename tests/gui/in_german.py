@@ -9,7 +9,7 @@ import bpy
 from bl_ext.user_default.orbit_texture.addon.checks import preflight
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import JobEntry
 from bl_ext.user_default.orbit_texture.addon.objects import report
-from bl_ext.user_default.orbit_texture.addon.ui.text import describe_status
+from bl_ext.user_default.orbit_texture.addon.ui.text import describe_status, describe_time_left
 from bl_ext.user_default.orbit_texture.backend.api.events import JobEvent, State
 from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 
@@ -19,7 +19,8 @@ GERMAN = {
         "The mesh has no UV map. A new one called '{}' is added with the texture.",
     ): "Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens '{}'.",
     ("*", "Paint"): "Malen",
-    ("*", "{} left"): "noch {}",
+    ("*", "Painting"): "Malt",
+    ("*", "About {} min left"): "Noch etwa {} min",
     ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}",
 }
 
@@ -42,5 +43,6 @@ assert_equal(
 assert_equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
 assert_equal(
     describe_status(JobEntry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
-    "Malen 50%, noch 0:35",
+    "Malt",
 )
+assert_equal(describe_time_left(140.0), "Noch etwa 2 min")

@@ -33,10 +33,9 @@ def prepare() -> None:
 
 
 def check_now() -> None:
-    """Sets the viewport to the view of the reference, with textures, and opens the sidebar."""
+    """Sets the viewport to the view of the reference, and opens the sidebar."""
     space = _area().spaces.active
     space.show_region_ui = True
-    space.shading.color_type = "TEXTURE"
     space.region_3d.view_rotation = Euler((math.radians(78), 0, math.radians(30))).to_quaternion()
     space.region_3d.view_distance = 5
 
@@ -182,6 +181,7 @@ def look_at_add_on() -> dict:
         "view": bpy.context.scene.orbit_texture.view,
         "azimuth": bpy.context.scene.orbit_texture.azimuth,
         "looks_from": math.degrees(_area().spaces.active.region_3d.view_rotation.to_euler().z),
+        "shading": [getattr(_area().spaces.active.shading, name) for name in ("type", "color_type")],
         "overlay": bpy.context.window_manager.orbit_texture_overlay,
         "marked": fraction_marked(),
         "check": check

@@ -6,25 +6,26 @@ from pathlib import Path
 import pytest
 
 # Positions in Blender's default layout at 1280 x 800, y down; 5.2 has narrower sidebars than 4.3. If a click
-# misses, look at the screenshots. What the check of a reference adds to the panel would move the buttons, so
-# only its own test has one.
+# misses, look at the screenshots.
 VIEWPORT = (300, 600)
 SUZANNE = (550, 270)
 EMPTY_SPACE = (500, 400)
 INSTALL_OK = (439, 492)
 TAB = {"4.3": (1043, 268), "5.2": (1036, 342)}  # 5.2 has one more tab
-TEXTURE_SELECTED = (900, 337)
-CANCEL = (1004, 369)
+TEXTURE_SELECTED = (900, 388)
+CANCEL = (1006, 420)
+SHOW_TEXTURE = (970, 420)
+SIDEBAR = (900, 600)
 PINNED_IMAGE = (150, 560)  # while pins are added
-OVERLAY_OFF = (820, 568)
-CONFIDENCE = (900, 568)
-TAKE_1 = (838, 515)
+OVERLAY_OFF = (820, 663)
+CONFIDENCE = (900, 663)
+TAKE_1 = (838, 698)  # after the sidebar was scrolled
 F3 = "69"  # its key code: asked for F3, xdotool in Debian sid presses Alt as well
-FOURTH_PANEL = (850, 453)
-TEXTURE_SCENE = (910, 562)
-JOBS_PANEL = (850, 474)  # with a job at work
-THIRD_JOB_UP = (982, 663)
-SECOND_VIEW = (959, 523)  # below the second picture of a doubtful view
+SCENE_PANEL = (850, 557)
+TEXTURE_SCENE = (910, 666)
+JOBS_PANEL = (850, 583)
+THIRD_JOB_UP = (985, 659)
+SECOND_VIEW = (959, 698)  # below the second picture of a doubtful view, after scrolling
 BOX_TOOL = (29, 184)  # with the Image Editor beside the viewport
 GROUND_TOOL = (29, 256)
 
@@ -68,6 +69,9 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.wait(lambda state: state["jobs"][-1]["applied"], JOB_SECONDS)
     window.wait(lambda state: (state["takes"], state["uv_layers"]) == ([1], [1]), 5)
     window.screenshot("07-take")
+    window.click(*SHOW_TEXTURE)
+    window.wait(lambda state: state["shading"] == ["SOLID", "TEXTURE"], 5)
+    window.screenshot("07-shown")
 
     window.click(*CONFIDENCE)
     window.wait(lambda state: state["overlay"] == "CONFIDENCE", 5)
@@ -87,6 +91,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.wait(lambda state: state["takes"] == [2] and state["shown"] == [1], JOB_SECONDS)
     window.screenshot("10-second-take")
 
+    window.scroll(6, *SIDEBAR)
     window.click(*TAKE_1)
     window.wait(lambda state: state["shown"] == [0], 10)
     window.screenshot("11-first-take")
@@ -105,13 +110,13 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.do("add_sister()")
     window.press("a", *VIEWPORT)
     window.settle()
-    window.click(*FOURTH_PANEL)
+    window.click(*SCENE_PANEL)
     window.settle()
     window.screenshot("13-two-objects")
     window.click(*TEXTURE_SCENE)
     window.wait(lambda state: len(state["jobs"]) == 2, 20)
     window.settle()
-    window.click(*FOURTH_PANEL)
+    window.click(*SCENE_PANEL)
     window.wait(lambda state: any(job["stage"] for job in state["jobs"]), 60)
     window.screenshot("14-batch")
     window.wait(lambda state: all(job["applied"] for job in state["jobs"]), 2 * JOB_SECONDS)
@@ -253,6 +258,8 @@ def test_a_doubtful_view_is_chosen_from_pictures_and_textured(window):
     assert state["offer"]["pressed"] == 0
     assert state["view"] == "AUTOMATIC"
     window.screenshot("choose")
+    window.scroll(8, *SIDEBAR)
+    window.screenshot("choose-scrolled")
     window.click(*SECOND_VIEW)
     state = window.wait(lambda state: state["view"] == "GIVEN", 20)
     chosen = state["offer"]["views"][1]
