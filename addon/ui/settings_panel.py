@@ -42,7 +42,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         row.enabled = obj is not None and bool(obj.orbit_texture.last)
         row.operator(
             "orbit_texture.recall_settings",
-            text=rpt_("Last Settings for {}").format(obj.name) if obj else "",
+            text=rpt_("Last Settings for {}").format(shorten_name(obj.name)) if obj else "",
             translate=False,
             icon="LOOP_BACK",
         ).index = -1
