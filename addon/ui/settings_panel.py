@@ -7,6 +7,7 @@ from ...backend.api.weights import BIREFNET
 from ..setup import weights
 from ..viewport.pins import MAX_PINS, MIN_PINS
 from .base import OrbitPanel
+from .text import shorten_name
 
 
 class SettingsPanel(OrbitPanel, bpy.types.Panel):
