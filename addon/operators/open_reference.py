@@ -4,7 +4,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ...backend.api.errors import OrbitError
-from ..jobs import reference
+from ..jobs import recent_references, reference
 
 
 class OpenReference(bpy.types.Operator):
@@ -26,6 +26,10 @@ class OpenReference(bpy.types.Operator):
         options={"HIDDEN", "SKIP_SAVE"},
     )
 
+    @classmethod
+    def description(cls, context, properties):
+        return properties.filepath or cls.bl_description
+
     def invoke(self, context, event):
         image = context.scene.orbit_texture.find_image(context.object)
         if not self.filepath and image and image.filepath and not image.packed_file:
@@ -36,10 +40,12 @@ class OpenReference(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            image = bpy.data.images.load(str(reference.from_file(self.filepath)), check_existing=True)
+            file = reference.from_file(self.filepath)
+            image = bpy.data.images.load(str(file), check_existing=True)
         except (OrbitError, RuntimeError) as error:
             self.report({"ERROR"}, getattr(error, "message", str(error)))
             return {"CANCELLED"}
+        recent_references.add_recent(file)
         obj = context.object
         if obj and obj.orbit_texture.reference and obj.is_editable:
             obj.orbit_texture.reference = image

@@ -30,6 +30,7 @@ def draw_chooser(layout, context) -> None:
         row.template_ID(own, "reference", open="orbit_texture.open_reference")
     else:
         row.template_ID(panel, "image", open="orbit_texture.open_reference")
+    row.menu("ORBIT_TEXTURE_MT_recent_references", text="", icon="RECOVER_LAST")
     row.operator(
         "orbit_texture.own_reference", text="", icon="PINNED" if own else "UNPINNED", depress=own is not None
     )
