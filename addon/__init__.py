@@ -3,7 +3,7 @@
 from . import operators, preferences, properties, ui
 from .checks import inspection
 from .headless import command
-from .jobs import previews, queue_timer
+from .jobs import previews, queue_timer, recent_references
 from .operators import correct_mask
 from .reference_check import automatic, mask_overlay, projection_overlay
 from .viewport import confidence_overlay, shaders, surface_shader
@@ -12,6 +12,7 @@ _MODULES = (
     properties,
     preferences,
     previews,
+    recent_references,
     inspection,
     shaders,
     surface_shader,

@@ -18,32 +18,35 @@ from bpy.props import (
 
 from ..backend.api.settings import Settings
 from .reference_check import automatic
+from .setting_texts import DESCRIPTIONS, list_choices
 from .setup import devices, weights
 
 _SETTINGS = {entry.name: entry for entry in fields(Settings)}
-"""The fields of :class:`Settings` by name, with their metadata."""
+"""The fields of :class:`Settings` by name, with their defaults and ranges."""
 
 _NOT_IN_PANEL = {"device", "on_doubt"}
 """Settings without a property of the panel: the device belongs to the computer, and a user sees a doubt
 before anything is painted."""
 
 
-def _enum_property(setting: str, label: str, names: dict, **more):
-    """An enum property with the choices, default and description of a setting."""
-    entry = _SETTINGS[setting]
-    items = [(str(value), names.get(value, str(value)), "") for value in entry.metadata["choices"]]
+def _enum_property(setting: str, label: str, **more):
+    """An enum property with the choices and the default of a setting."""
     return EnumProperty(
-        name=label, description=entry.metadata["doc"], items=items, default=str(entry.default), **more
+        name=label,
+        description=DESCRIPTIONS[setting],
+        items=list_choices(setting),
+        default=str(_SETTINGS[setting].default),
+        **more,
     )
 
 
 def _number_property(setting: str, label: str, kind, **more):
-    """A number property with the range, default and description of a setting. Its default is 0 where the
-    setting has none."""
+    """A number property with the range and the default of a setting. Its default is 0 where the setting has
+    none."""
     entry = _SETTINGS[setting]
     return kind(
         name=label,
-        description=entry.metadata["doc"],
+        description=DESCRIPTIONS[setting],
         default=entry.default or 0,
         min=entry.metadata["minimum"],
         max=entry.metadata["maximum"],
@@ -79,33 +82,22 @@ class SceneProperties(bpy.types.PropertyGroup):
         description="Image that the texture of every object without its own reference is made from",
         update=_on_reference_change,
     )
-    painter: _enum_property(
-        "painter",
-        "Painter",
-        {"draft": "Draft", "orbitpainter": "OrbitPainter", "trellis2": "TRELLIS.2"},
-        update=_on_model_change,
-    )
-    quality: _enum_property(
-        "quality", "Quality", {"quality": "Quality", "balanced": "Balanced", "fast": "Fast"}
-    )
-    view_transform: _enum_property("view_transform", "View Transform", {"agx": "AgX", "none": "None"})
-    white_balance: _enum_property(
-        "white_balance", "White Balance", {"off": "Off", "auto": "Automatic", "on": "On"}
-    )
-    light: _enum_property("light", "Light", {"automatic": "Automatic", "remove": "Remove", "keep": "Keep"})
-    texture_size: _enum_property(
-        "texture_size", "Texture Size", {1024: "1k", 2048: "2k", 4096: "4k", 8192: "8k"}
-    )
-    voxel_resolution: _enum_property("voxel_resolution", "Voxels", {})
+    painter: _enum_property("painter", "Painter", update=_on_model_change)
+    quality: _enum_property("quality", "Quality")
+    view_transform: _enum_property("view_transform", "View Transform")
+    white_balance: _enum_property("white_balance", "White Balance")
+    light: _enum_property("light", "Light")
+    texture_size: _enum_property("texture_size", "Texture Size")
+    voxel_resolution: _enum_property("voxel_resolution", "Voxels")
     refine: BoolProperty(
         name="Refine",
-        description=_SETTINGS["refine"].metadata["doc"],
+        description=DESCRIPTIONS["refine"],
         default=_SETTINGS["refine"].default,
         update=_on_model_change,
     )
     refine_strength: _number_property("refine_strength", "Strength", FloatProperty)
     refine_steps: _number_property("refine_steps", "Steps", IntProperty)
-    refine_resolution: _enum_property("refine_resolution", "Voxels", {})
+    refine_resolution: _enum_property("refine_resolution", "Voxels")
     refine_views: _number_property("refine_views", "Images", IntProperty)
     seed: _number_property("seed", "Seed", IntProperty)
     view: EnumProperty(

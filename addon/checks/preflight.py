@@ -62,8 +62,8 @@ def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None
 
 def _describe_selection(obj: bpy.types.Object) -> Notice:
     take = region.get_shown_take(obj)
-    text = rpt_("Repaint Region paints the {} selected faces anew and keeps the rest of '{}'.")
-    return Notice("selection", text.format(obj.data.total_face_sel, take.name))
+    text = rpt_("Repaint Region paints the selected faces anew and keeps the rest of '{}'.")
+    return Notice("selection", text.format(take.name))
 
 
 def _check_painter(settings: Settings) -> list[Notice]:

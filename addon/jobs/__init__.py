@@ -1,6 +1,6 @@
 """Jobs, from the press of a button to their result.
 
-1. ``reference.py``: the reference image, as a job sends it.
+1. ``reference.py``: the reference image, as a job sends it; ``recent_references.py``: those chosen last.
 2. ``entry.py``, ``queue.py``: one job, and all of them, as Blender's main thread sees them.
 3. ``submission.py``: reads the object for an entry, and makes the request that is sent.
 4. ``pending.py``: the .blend remembers which job an object waits for.

@@ -3,6 +3,8 @@
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from .. import setting_texts
+
 _DIGITS = 6
 """Digits of the numbers in a report: more mean nothing."""
 
@@ -41,7 +43,9 @@ def describe_report(report: dict) -> list[str]:
         parts = ", ".join(f"{iface_(stage.title())} {value:.1f}" for stage, value in seconds.items())
         lines.append(rpt_("{:.0f} seconds: {}").format(sum(seconds.values()), parts))
     if settings := report.get("settings"):
-        lines.append(rpt_("Painter {painter}, texture {texture_size}, seed {seed}").format(**settings))
+        painter, _ = setting_texts.CHOICES["painter"].get(settings["painter"], (settings["painter"], ""))
+        text = rpt_("Painter {}, texture {}, seed {}")
+        lines.append(text.format(iface_(painter), settings["texture_size"], settings["seed"]))
     if report.get("mesh") == "untouched":
         lines.append(rpt_("Mesh untouched"))
     return lines + report.get("notes", [])

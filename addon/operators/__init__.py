@@ -17,6 +17,7 @@ from .export import ExportGLB, ExportTextures
 from .fixes import MakeLocal, ObjectMode, RecalculateNormals, RestartWorker, Retry, UseLessMemory
 from .move_job import MoveJob
 from .nudge import NudgeView
+from .open_reference import OpenReference
 from .open_report import OpenReport
 from .own_reference import OwnReference
 from .pins import AddPins, ClearPins
@@ -36,6 +37,7 @@ OPERATORS = (
     TextureSelected,
     TextureScene,
     SetReference,
+    OpenReference,
     OwnReference,
     CheckReference,
     ChooseView,

@@ -39,9 +39,7 @@ class Cancel(bpy.types.Operator):
         done = queue.list_finished_of_open_batches()
         batches = {entry.batch for entry in done}
         count = sum(entry.batch in batches for entry in queue.entries)
-        self.layout.label(
-            text=rpt_("{} of {} objects are already done").format(len(done), count), translate=False
-        )
+        self.layout.label(text=rpt_("Already done: {} of {}").format(len(done), count), translate=False)
         self.layout.row().prop(self, "partial", expand=True)
 
     def execute(self, context):
@@ -54,5 +52,5 @@ class Cancel(bpy.types.Operator):
             queue.dismiss(entry)
         if done:
             bpy.ops.ed.undo_push(message="Discard Takes")
-            self.report({"INFO"}, rpt_("{} takes were removed.").format(len(done)))
+            self.report({"INFO"}, rpt_("Takes removed: {}").format(len(done)))
         return {"FINISHED"}

@@ -140,7 +140,7 @@ class NudgeView(bpy.types.Operator):
             cls.poll_message_set("Choose a reference image first")
             return False
         if panel.view == "AUTOMATIC" and find_automatic_view(obj, panel) is None:
-            cls.poll_message_set("No view is known yet. Press Check Reference, or choose another View")
+            cls.poll_message_set("No view is known yet. Press Check Reference, or change Side Shown")
             return False
         if context.space_data is None or context.space_data.type != "VIEW_3D":
             cls.poll_message_set("Use this in a 3D viewport")

@@ -7,7 +7,7 @@ from bpy_extras import view3d_utils
 from mathutils import Vector
 
 from ...backend.api.errors import OrbitError
-from ..jobs import reference
+from ..jobs import recent_references, reference
 
 
 class SetReference(bpy.types.Operator):
@@ -39,10 +39,12 @@ class SetReference(bpy.types.Operator):
             self.report({"ERROR"}, "There is no mesh object under the mouse, and none is active.")
             return {"CANCELLED"}
         try:
-            image = bpy.data.images.load(str(reference.from_file(self.filepath)), check_existing=True)
+            file = reference.from_file(self.filepath)
+            image = bpy.data.images.load(str(file), check_existing=True)
         except (OrbitError, RuntimeError) as error:
             self.report({"ERROR"}, getattr(error, "message", str(error)))
             return {"CANCELLED"}
+        recent_references.add_recent(file)
         obj.orbit_texture.reference = image
         for other in context.selected_objects:
             other.select_set(False)

@@ -9,6 +9,7 @@ from .main_panel import MainPanel
 from .mask_tools import MaskPanel
 from .presets_panel import ORBIT_TEXTURE_PT_presets
 from .queue_panel import QueuePanel
+from .recent_references import RecentReferences
 from .reference_check import ReferenceCheckPanel
 from .scene_panel import ScenePanel
 from .settings_panel import SettingsPanel
@@ -28,6 +29,7 @@ PANELS = (
 
 
 def register() -> None:
+    bpy.utils.register_class(RecentReferences)
     for cls in PANELS:
         bpy.utils.register_class(cls)
     mask_tools.register()
@@ -43,3 +45,4 @@ def unregister() -> None:
     mask_tools.unregister()
     for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)
+    bpy.utils.unregister_class(RecentReferences)

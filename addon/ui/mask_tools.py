@@ -121,7 +121,7 @@ class MaskPanel(bpy.types.Panel):
         correction = mask_correction.get_correction(obj, image)
         row = layout.row()
         count = len(correction.strokes) if correction else 0
-        row.label(text=rpt_("{} strokes").format(count), translate=False)
+        row.label(text=rpt_("Strokes: {}").format(count), translate=False)
         row.operator("orbit_texture.clear_mask", icon="X")
         draw_check_line(layout, context)
         if check := checks.find(obj, panel):

@@ -27,9 +27,10 @@ def draw_chooser(layout, context) -> None:
     row = layout.row(align=True)
     own = obj.orbit_texture if obj and obj.orbit_texture.reference else None
     if own:
-        row.template_ID(own, "reference", open="image.open")
+        row.template_ID(own, "reference", open="orbit_texture.open_reference")
     else:
-        row.template_ID(panel, "image", open="image.open")
+        row.template_ID(panel, "image", open="orbit_texture.open_reference")
+    row.menu("ORBIT_TEXTURE_MT_recent_references", text="", icon="RECOVER_LAST")
     row.operator(
         "orbit_texture.own_reference", text="", icon="PINNED" if own else "UNPINNED", depress=own is not None
     )

@@ -7,6 +7,7 @@ from ...backend.api.weights import BIREFNET
 from ..setup import weights
 from ..viewport.pins import MAX_PINS, MIN_PINS
 from .base import OrbitPanel
+from .text import shorten_name
 
 
 class SettingsPanel(OrbitPanel, bpy.types.Panel):
@@ -42,7 +43,7 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         row.enabled = obj is not None and bool(obj.orbit_texture.last)
         row.operator(
             "orbit_texture.recall_settings",
-            text=rpt_("Last Settings for {}").format(obj.name) if obj else "",
+            text=rpt_("Last Settings for {}").format(shorten_name(obj.name)) if obj else "",
             translate=False,
             icon="LOOP_BACK",
         ).index = -1

@@ -82,7 +82,7 @@ def _draw_doubts(layout, context, take) -> None:
     box = layout.box()
     for doubt in report.get("doubts", ()):
         draw_wrapped_text(box, context, doubt, icon="ERROR")
-    row = box.row(align=True)
-    row.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
-    row.operator("orbit_texture.add_pins", icon="PINNED")
-    row.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")
+    column = box.column(align=True)  # beside each other their names would be cut off
+    column.operator("orbit_texture.nudge_view", icon="VIEW_PAN")
+    column.operator("orbit_texture.add_pins", icon="PINNED")
+    column.operator("orbit_texture.correct_mask", icon="BRUSH_DATA")

@@ -43,6 +43,8 @@ class Layout:
     def popover(self, name, **_):
         self._children.append((1.0, name))
 
+    menu = popover
+
     def progress(self, text="", **_):
         self.labels.append(text)
         self._children.append((1.0, ""))

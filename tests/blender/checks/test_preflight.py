@@ -51,7 +51,7 @@ def test_selected_faces_in_edit_mode_offer_to_repaint_them():
     bpy.ops.mesh.select_all(action="SELECT")
     notices = find_notices(obj)
     assert "invalid_target" not in notices
-    assert "6 selected faces" in notices["selection"].text
+    assert "the selected faces" in notices["selection"].text
     assert not notices["selection"].urgent
     bpy.ops.mesh.select_all(action="DESELECT")
     assert find_notices(obj)["invalid_target"].fix == "object_mode"
