@@ -1,5 +1,7 @@
 """One job as the panels draw it: a line with its progress or its end."""
 
+import bpy
+
 from ..jobs.entry import JobEntry
 from ..setup import devices
 from .text import describe_status, shorten_name
@@ -31,3 +33,8 @@ def describe_device(entries: list[JobEntry]) -> str:
     devices_at_work = (entry.event.device for entry in entries if not entry.is_settled)
     device = next(filter(None, devices_at_work), None)
     return devices.describe_memory(device) if device else ""
+
+
+def has_take(obj: bpy.types.Object | None, entry: JobEntry) -> bool:
+    """Whether the take of a finished job is still there: it may have been removed or undone."""
+    return obj is not None and any(take.job == entry.job for take in obj.orbit_texture.takes)

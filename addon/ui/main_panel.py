@@ -12,9 +12,8 @@ from ..checks import preflight
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..objects import mesh_io
-from ..viewport import solid_texture
 from .base import OrbitPanel, draw_texture_button
-from .job import draw_job_line
+from .job import draw_job_line, has_take
 from .messages import draw_first_message, list_messages
 from .pictures import draw_pictures
 from .reference_check import draw_check_line, draw_chooser, draw_reference_buttons
@@ -59,7 +58,7 @@ def find_entry(obj: bpy.types.Object | None) -> JobEntry | None:
 def _draw_status(layout, context, entry: JobEntry | None) -> None:
     """Draws one line: the job at work, how the last one of the object ended, or what one will take."""
     row = layout.row(align=True)
-    if entry is None or (entry.applied and not entry.download and not _has_take(context.object, entry)):
+    if entry is None or (entry.applied and not entry.download and not has_take(context.object, entry)):
         row.label(text=_describe_estimate(context), icon="TIME", translate=False)
     elif not entry.applied or entry.download:
         draw_job_line(row, entry, "INFO" if entry.result else "ERROR")
@@ -67,13 +66,6 @@ def _draw_status(layout, context, entry: JobEntry | None) -> None:
         row.label(
             text=f"{shorten_name(entry.name)}: {describe_status(entry)}", icon="CHECKMARK", translate=False
         )
-        if solid_texture.can_show(context.space_data):
-            row.operator("orbit_texture.show_texture", icon="SHADING_TEXTURE")
-
-
-def _has_take(obj: bpy.types.Object | None, entry: JobEntry) -> bool:
-    """Whether the take of a finished job is still there: it may have been removed or undone."""
-    return obj is not None and any(take.job == entry.job for take in obj.orbit_texture.takes)
 
 
 def _describe_estimate(context) -> str:

@@ -15,7 +15,8 @@ from ..jobs.entry import JobEntry
 from ..reference_check.checks import checks
 from ..setup import environment_state, install_process
 from ..setup.environment_state import EnvironmentState
-from .job import FIXES, describe_device
+from ..viewport import solid_texture
+from .job import FIXES, describe_device, has_take
 from .text import describe_time_left, draw_lines, draw_wrapped_text, wrap
 
 LINES = 3
@@ -51,11 +52,12 @@ def list_messages(context, entry: JobEntry | None) -> list[Message]:
     Args:
         entry: the job that the panel shows, if there is one.
     """
-    found = [*_find_progress(entry), *_find_setup(), *find_job_messages(context, entry)]
+    found = [*_find_progress(entry), *_find_end(context, entry), *_find_setup()]
+    found += find_job_messages(context, entry)
     found += _find_notices(context, urgent=True)
     if check := checks.find_shown(context.object, context.scene.orbit_texture):
         found += _find_check(check)
-    return [*found, *_find_end(entry), *_find_notices(context, urgent=False), *_find_unchecked(context)]
+    return [*found, *_find_notices(context, urgent=False), *_find_unchecked(context)]
 
 
 def draw_first_message(layout, context, messages: list[Message]) -> None:
@@ -152,13 +154,18 @@ def _find_progress(entry: JobEntry | None) -> Iterator[Message]:
         yield Message(text, "TIME")
 
 
-def _find_end(entry: JobEntry | None) -> Iterator[Message]:
-    """Where the colours of a finished take are from."""
-    shares = (entry.report or {}).get("color_source") if entry and entry.applied else None
-    if shares:
-        text = rpt_(
-            "{from_picture} % of it is from the picture, {mirrored} % mirrored, {invented} % invented."
+def _find_end(context, entry: JobEntry | None) -> Iterator[Message]:
+    """Where the colours of a finished take are from, with Show Texture where it cannot be seen."""
+    if entry is None or not entry.applied or not has_take(context.object, entry):
+        return
+    shares = (entry.report or {}).get("color_source")
+    text = rpt_("{from_picture} % of it is from the picture, {mirrored} % mirrored, {invented} % invented.")
+    if solid_texture.can_show(context.space_data):
+        button = _button("orbit_texture.show_texture")
+        yield Message(
+            text.format(**shares) if shares else rpt_("This viewport shows no textures."), "INFO", button
         )
+    elif shares:
         yield Message(text.format(**shares), "INFO")
 
 
