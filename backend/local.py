@@ -18,7 +18,8 @@ from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
 from .image import decode_image
 from .job_state import JobState
-from .mesh.files import WRITABLE_SUFFIXES, Maps, MeshFile, read_mesh, write_mesh
+from .mesh.files import WRITABLE_SUFFIXES, read_mesh, write_mesh
+from .mesh.formats.mesh_file import Maps, MeshFile
 from .provenance import check_same
 from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image

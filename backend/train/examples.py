@@ -14,7 +14,8 @@ from diffusers import AutoencoderKLWan
 from safetensors import safe_open
 
 from ..api.errors import InvalidMesh
-from ..mesh.files import TexturedMesh, read_textured
+from ..mesh.files import read_textured
+from ..mesh.formats.mesh_file import TexturedMesh
 from ..mesh.prepare import clean
 from ..mesh.surface import Surface
 from ..paint.orbitpainter import agx, cameras, clips

@@ -7,7 +7,8 @@ from PIL import Image
 
 from backend import pipeline
 from backend.api.job import MeshData
-from backend.mesh.files import MeshFile, write_mesh
+from backend.mesh.files import write_mesh
+from backend.mesh.formats.mesh_file import MeshFile
 from backend.mesh.prepare import prepare
 from backend.mesh.surface import Surface
 from backend.mesh.tiles import MAX_ATLAS_SIZE, atlas_size, cut_tiles, gather_tiles, tile_numbers
