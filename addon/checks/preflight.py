@@ -20,9 +20,9 @@ _TEXTURE_SIZES = sorted(
     reverse=True,
 )
 
-_MAX_LOOPS = 500_000
-"""Loops of the largest mesh whose materials and UVs are read whenever a panel is drawn; what modifiers make of
-the texture on a larger one is left to the notes of its take."""
+_MAX_LOOPS = 200_000
+"""Loops of the largest mesh whose materials and UVs are read whenever a panel is drawn; what modifiers make
+of the texture on a larger one is left to the notes of its take."""
 
 
 @dataclass(frozen=True)
