@@ -10,6 +10,7 @@ from bpy.app.translations import pgettext_rpt as rpt_
 from ...backend.api.errors import OrbitError
 from ...backend.api.settings import Settings
 from ..objects import mesh_io, region
+from ..objects.appearance import describe_appearance, read_appearance
 from ..setup import devices, weights
 from . import estimate
 from .mesh_check import MeshCheck
@@ -18,6 +19,10 @@ _TEXTURE_SIZES = sorted(
     next(entry for entry in fields(Settings) if entry.name == "texture_size").metadata["choices"],
     reverse=True,
 )
+
+_MAX_LOOPS = 200_000
+"""Loops of the largest mesh whose materials and UVs are read whenever a panel is drawn; what modifiers make
+of the texture on a larger one is left to the notes of its take."""
 
 
 @dataclass(frozen=True)
@@ -191,11 +196,14 @@ def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Noti
 def _check_modifiers(obj: bpy.types.Object) -> list[Notice]:
     if not any(modifier.show_viewport for modifier in obj.modifiers):
         return []
+    layer = mesh_io.job_uv_layer(obj)
     seen = obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-    if (len(seen.vertices), len(seen.loops)) == (len(obj.data.vertices), len(obj.data.loops)):
-        return []
+    found = _check_appearance(obj, layer) if len(seen.loops) <= _MAX_LOOPS else []
+    is_same_size = (len(seen.vertices), len(seen.loops)) == (len(obj.data.vertices), len(obj.data.loops))
+    if is_same_size or (layer and layer not in seen.uv_layers):
+        return found
     names = ", ".join(modifier.name for modifier in obj.modifiers if modifier.show_viewport)
-    if mesh_io.job_uv_layer(obj):
+    if layer:
         text = rpt_(
             "The geometry that modifiers add ({}) is textured too if the UV map is still usable on it."
         )
@@ -204,7 +212,15 @@ def _check_modifiers(obj: bpy.types.Object) -> list[Notice]:
             "The mesh has no UV map, so it is textured without its modifiers ({}), which then repeat the "
             "texture."
         )
-    return [Notice("modifiers", text.format(names))]
+    return [*found, Notice("modifiers", text.format(names))]
+
+
+def _check_appearance(obj: bpy.types.Object, layer: str) -> list[Notice]:
+    """What the modifiers will make of the texture."""
+    seen = read_appearance(obj, layer, {slot.material for slot in obj.material_slots} | {None})
+    return (
+        [Notice("modifiers", text, urgent=True) for text in describe_appearance(seen, layer)] if seen else []
+    )
 
 
 def _check_scale(obj: bpy.types.Object) -> list[Notice]:

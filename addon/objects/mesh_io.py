@@ -13,6 +13,7 @@ import numpy as np
 from ...backend.api.errors import InvalidMesh, InvalidTarget
 from ...backend.api.job import check_triangle_count
 from ..checks.mesh_check import Faces
+from .appearance import shows_only_instances
 from .snapshot import Connectivity, MeshSnapshot, TargetMesh, triangle_loops
 
 UV_LAYER = "Orbit Texture"
@@ -68,6 +69,12 @@ def check_object(obj: bpy.types.Object | None) -> None:
         raise InvalidTarget(
             f"'{obj.name}' is not in the current view layer. Enable its collection, or select another object."
         )
+    if shows_only_instances(obj):
+        raise InvalidTarget(
+            f"'{obj.name}' shows only instances of something else; its own mesh, on which the texture would "
+            "lie, is hidden. Texture the instanced object, or add a Realize Instances node at the end of the "
+            "geometry nodes."
+        )
     # The size of its mesh.
     if len(obj.data.polygons) == 0:
         raise InvalidMesh(f"'{obj.name}' has no faces. Add faces to it, or select another object.")
@@ -122,10 +129,7 @@ def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = ""
             )
     finally:
         evaluated.to_mesh_clear()
-    note = (
-        "The modifiers change the topology, so the mesh was textured without them. The texture shows through "
-        "them."
-    )
+    note = "The modifiers change the topology, so the mesh was textured without them."
     return TargetMesh(_copy_mesh(mesh, obj, mesh, layer), connectivity, False, layer, (note,))
 
 

@@ -12,6 +12,7 @@ from ...backend.api.job import Result
 from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io, slots
 from .active_uv_map import activate_uv_map, restore_uv_map
+from .appearance import describe_appearance, read_appearance
 from .report import round_report
 from .undo_on_error import undo_on_error
 
@@ -71,20 +72,26 @@ def _add_take(
         take.owns_uv_layer and take.uv_layer == layer for take in _takes_on(mesh)
     )
     layout = mesh_io.layout_fingerprint(mesh, layer)
-    for obj, object_fingerprint in zip(objects, fingerprint.fingerprints(before), strict=True):
-        report = result.report | {
-            "mesh": "untouched",
-            "fingerprint": object_fingerprint,
-            "notes": [*result.report.get("notes", []), *target.notes],
-        }
+    for obj in objects:
         slots.add_missing_slot(obj)
         name = _free_name(obj, title)
         take = obj.orbit_texture.takes.add()
         take.name = name
         take.material, take.uv_layer, take.owns_uv_layer = take_material, layer, owns_layer
         take.own_topology, take.layout = target.loops is not None, layout
-        take.settings, take.report = json.dumps(settings.to_dict()), json.dumps(round_report(report))
+        take.settings = json.dumps(settings.to_dict())
         show_take(obj, len(obj.orbit_texture.takes) - 1)
+
+    # What modifiers make of it is only known now that all of them wear it.
+    for obj, object_fingerprint in zip(objects, fingerprint.fingerprints(before), strict=True):
+        seen = read_appearance(obj, layer, {take_material})
+        notes = describe_appearance(seen, layer) if seen else []
+        report = result.report | {
+            "mesh": "untouched",
+            "fingerprint": object_fingerprint,
+            "notes": [*result.report.get("notes", []), *target.notes, *notes],
+        }
+        obj.orbit_texture.takes[-1].report = json.dumps(round_report(report))
 
 
 def _check_fits(obj: bpy.types.Object, target: mesh_io.TargetMesh, result: Result) -> None:
