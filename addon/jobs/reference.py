@@ -11,7 +11,7 @@ from ..objects import mask_correction
 from ..objects.mask_correction import MaskCorrection
 from .request import Reference
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".exr", ".hdr")
 """Suffixes of the files that may be a reference."""
 
 

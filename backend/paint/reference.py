@@ -1,21 +1,18 @@
 """The reference image: read from a file's bytes or from pixels, whatever their format."""
 
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from ..api.errors import InvalidImage
+from .image_file import convert_to_8_bits, open_image, read_image_file
 
 MIN_REFERENCE_SIZE = 16
 """Pixels along the shorter side below which an image shows too little to be used."""
 
 MAX_REFERENCE_SIZE = 2048
 """Pixels along the longer side to which a larger image is downscaled: more detail than a texture keeps."""
-
-ROWS_AT_ONCE = 64
-"""Rows of an image with more than 8 bits per channel that are converted together."""
 
 OPAQUE_FRACTION = 0.999
 """Fraction of an image above which an alpha or a mask that covers it separates no object from a
@@ -68,7 +65,7 @@ def decode(data: np.ndarray, mask: np.ndarray | None = None) -> Reference:
         InvalidImage: not an image, damaged, empty, transparent everywhere or too small; or the mask is none
             for this image.
     """
-    image, notes = _decode_file(data) if data.ndim == 1 else (_from_pixels(data), [])
+    image, notes = read_image_file(data) if data.ndim == 1 else (_from_pixels(data), [])
     if mask is not None:
         image.putalpha(_decode_mask(mask, image.size))
     if min(image.size) < MIN_REFERENCE_SIZE:
@@ -90,7 +87,7 @@ def _decode_mask(data: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """The mask as an 8-bit grey image; ``size`` is the reference's width and height."""
     if data.ndim == 1:
         try:
-            mask = _read_mask(ImageOps.exif_transpose(Image.open(io.BytesIO(data.tobytes()))))
+            mask = _read_mask(ImageOps.exif_transpose(open_image(data.tobytes())))
         except Exception:  # Pillow's readers raise whatever their parsers raise.
             raise InvalidImage(
                 "The mask is not an image file that can be read. Save it as a black and white PNG."
@@ -133,7 +130,7 @@ def _read_mask(image: Image.Image) -> Image.Image:
             return alpha
         image = image.convert("RGB")
     if image.mode.startswith(("I", "F")):
-        image = _convert_to_8_bits(image)
+        image = convert_to_8_bits(image)
     return image.convert("L")
 
 
@@ -141,76 +138,3 @@ def _from_pixels(pixels: np.ndarray) -> Image.Image:
     if pixels.dtype != np.uint8:
         pixels = np.round(np.clip(np.nan_to_num(pixels), 0, 1) * 255).astype(np.uint8)
     return Image.fromarray(pixels)
-
-
-def _decode_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
-    if len(data) == 0:
-        raise InvalidImage("The reference image's file is empty. Choose another file.")
-    try:
-        return _read_reference(data.tobytes())
-    except UnidentifiedImageError:
-        raise InvalidImage(
-            "The reference is not an image file that can be read. Save it as PNG, JPEG or WebP and try again."
-        ) from None
-    except (Image.DecompressionBombError, MemoryError):
-        raise InvalidImage(
-            "The reference image has too many pixels. Scale it down to 8192 pixels or less and try again."
-        ) from None
-    except Exception as error:  # Pillow's readers raise whatever their parsers raise.
-        raise InvalidImage(
-            f"The reference image is damaged or cut short ({error}). Save or download it again."
-        ) from None
-
-
-def _read_reference(data: bytes) -> tuple[Image.Image, list[str]]:
-    """The first frame of an image file as sRGB with alpha, and the notes."""
-    image = Image.open(io.BytesIO(data))
-    image.load()
-    notes = _note_frames(data)
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        notes.append("The reference has more than 8 bits per channel; 8 were used.")
-        image = _convert_to_8_bits(image)
-    if image.mode == "CMYK":
-        notes.append("The reference is a CMYK image; it was converted to sRGB.")
-    return _to_srgb(image), notes
-
-
-def _note_frames(data: bytes) -> list[str]:
-    """What to say of an image file's frames: nothing of a single one."""
-    try:
-        count = getattr(Image.open(io.BytesIO(data)), "n_frames", 1)
-    except Exception:  # A later frame is damaged; the first one has been read.
-        return ["The reference is animated and damaged; its first frame was used."]
-    return [f"The reference is animated; its first of {count} frames was used."] if count > 1 else []
-
-
-def _convert_to_8_bits(image: Image.Image) -> Image.Image:
-    # Float images are 0..1 or 0..255; integer images are 8 or 16 bits.
-    values = np.asarray(image)
-    largest = np.nanmax(values, initial=0)
-    span = 1.0 if image.mode == "F" and largest <= 1.0 else 255.0 if largest <= 255 else 65535.0
-    # A few rows at a time, since all of them in double precision would take many times the image's memory.
-    grey = np.empty(values.shape, np.uint8)
-    for first in range(0, len(values), ROWS_AT_ONCE):
-        rows = np.nan_to_num(values[first : first + ROWS_AT_ONCE].astype(np.float64))
-        grey[first : first + ROWS_AT_ONCE] = np.clip(rows / span * 255, 0, 255)
-    return Image.fromarray(grey)
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    alpha = image.getchannel("A") if "A" in image.getbands() else None
-    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        try:
-            base = image.convert("RGB") if image.mode == "RGBA" else image
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            image = ImageCms.profileToProfile(
-                base, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except (ImageCms.PyCMSError, OSError):
-            pass  # A broken profile: an image with slightly wrong colours is better than none.
-    image = image.convert("RGBA")
-    if alpha is not None:
-        image.putalpha(alpha)
-    return image
