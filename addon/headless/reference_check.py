@@ -14,6 +14,7 @@ from ...backend.api.job import Result
 from ..jobs.client import Client
 from ..jobs.submission import make_check_request
 from ..objects import mesh_io
+from ..objects.file_names import object_file_name
 from ..objects.report import round_report
 from .rules import Plan
 from .texturing import CANCEL_SECONDS, POLL_INTERVAL, Listener, enter_object_mode, find_doubt
@@ -45,7 +46,7 @@ def run(objects: Iterable[bpy.types.Object], plan: Plan, folder: Path, listener:
     outcomes, waiting = [], {}
 
     def settle(obj: bpy.types.Object, error: OrbitError | None, result: Result | None) -> None:
-        outcomes.append(_write_outcome(obj, error, result, folder / bpy.path.clean_name(obj.name)))
+        outcomes.append(_write_outcome(obj, error, result, folder / object_file_name(obj)))
         listener({"event": "checked", **outcomes[-1]})
 
     try:

@@ -189,7 +189,7 @@ class Plan:
             given = custom_properties(owner)
             yield tuple(_property_source(name, given.get(name)) for name in _IMAGE_NAMES)
         if self.folder:
-            files = (reference.find_in_folder(self.folder, obj.name + end) for end in ("", ".mask"))
+            files = (reference.find_in_folder(self.folder, obj.name, end) for end in ("", ".mask"))
             yield tuple(file and partial(Path, file) for file in files)
         yield self.image, self.mask
 

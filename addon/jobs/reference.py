@@ -8,6 +8,7 @@ import numpy as np
 
 from ...backend.api.errors import InvalidImage
 from ..objects import mask_correction
+from ..objects.file_names import clean_file_name, resolve_path
 from ..objects.mask_correction import MaskCorrection
 from .request import Reference
 
@@ -33,8 +34,12 @@ def from_file(path: str | Path, what: str = "reference image") -> Path:
 
     Raises:
         InvalidImage: there is no such file.
+        InvalidSettings: the path is relative to a .blend that was never saved.
     """
-    file = Path(bpy.path.abspath(str(path))).expanduser()
+    return _check_file(resolve_path(path), what)
+
+
+def _check_file(file: Path, what: str) -> Path:
     if not file.is_file():
         raise InvalidImage(f"There is no {what} at {file}. Choose another file.")
     return file
@@ -54,7 +59,7 @@ def from_image(image: bpy.types.Image) -> Reference:
             packed = PackedFile(image.packed_file.data)
             packed.name = image.name
             return packed
-        return from_file(bpy.path.abspath(image.filepath, library=image.library))
+        return _check_file(resolve_path(image.filepath, image.library), "reference image")
     return _pixels(image)
 
 
@@ -87,10 +92,17 @@ def _is_same(reference: Reference, other: Reference) -> bool:
     return type(reference) is type(other) and reference == other
 
 
-def find_in_folder(folder: str, name: str) -> Path | None:
-    """The image file in ``folder`` with the object's name, or None."""
-    directory = Path(bpy.path.abspath(folder)).expanduser()
-    candidates = (directory / f"{name}{extension}" for extension in EXTENSIONS)
+def find_in_folder(folder: str, name: str, ending: str = "") -> Path | None:
+    """The image file in ``folder`` with the object's name and an ending, or None. Where a file cannot have
+    that name, it is the one with :func:`clean_file_name`'s; a name never leads out of the folder.
+
+    Raises:
+        InvalidSettings: the folder is relative to a .blend that was never saved.
+    """
+    directory = resolve_path(folder)
+    is_plain = not set(name) & set("/\\:") and name.strip(".")
+    names = dict.fromkeys([*([name] if is_plain else []), clean_file_name(name)])
+    candidates = (directory / f"{each}{ending}{extension}" for each in names for extension in EXTENSIONS)
     return next((file for file in candidates if file.is_file()), None)
 
 

@@ -10,5 +10,5 @@
 6. ``region.py`` marks the region of a take to repaint.
 7. ``mask_correction.py`` stores the ``strokes.py`` that correct the mask of the reference.
 8. ``appearance.py`` tells where modifiers hide a take.
-9. ``export.py`` writes a take to files.
+9. ``export.py`` writes a take to files, named by ``file_names.py``.
 """

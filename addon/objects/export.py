@@ -11,6 +11,7 @@ import numpy as np
 
 from ...backend.api.errors import InvalidSettings, InvalidTarget, StorageError
 from . import material, takes
+from .file_names import object_file_name, unique_file_name
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,11 @@ def _read_uvs(layer) -> np.ndarray:
 
 def glb_file_name(obj: bpy.types.Object, index: int) -> str:
     """The default name for an object's GLB file."""
-    return f"{bpy.path.clean_name(obj.name)}_{bpy.path.clean_name(obj.orbit_texture.takes[index].name)}.glb"
+    return f"{object_file_name(obj)}_{_take_file_name(obj, obj.orbit_texture.takes[index])}.glb"
+
+
+def _take_file_name(obj: bpy.types.Object, take) -> str:
+    return unique_file_name(take.name, (other.name for other in obj.orbit_texture.takes))
 
 
 def _decode_png(png: bytes) -> np.ndarray:
@@ -245,8 +250,8 @@ def _make_folder(folder: Path) -> None:
 def _file_name(naming: str, obj: bpy.types.Object, take, name: str, tile: str) -> str:
     try:
         return naming.format(
-            object=bpy.path.clean_name(obj.name),
-            take=bpy.path.clean_name(take.name),
+            object=object_file_name(obj),
+            take=_take_file_name(obj, take),
             map=name,
             tile=f".{tile}" if tile else "",
         )

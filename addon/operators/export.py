@@ -8,6 +8,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ...backend.api.errors import OrbitError
 from ..objects import export, takes
+from ..objects.file_names import resolve_path
 
 
 class _ExportOperator:
@@ -51,7 +52,7 @@ class ExportTextures(_ExportOperator, bpy.types.Operator):
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
         files = export.write_textures(
-            obj, index, Path(bpy.path.abspath(self.directory)), self.format, self.naming, self.pack
+            obj, index, resolve_path(self.directory), self.format, self.naming, self.pack
         )
         text = rpt_("Wrote {}").format(files[0].name) if len(files) == 1 else None
         self.report({"INFO"}, text or rpt_("Wrote {} files").format(len(files)))
@@ -68,14 +69,13 @@ class ExportGLB(_ExportOperator, bpy.types.Operator):
 
     def invoke(self, context, event):
         if not self.filepath:
-            self.filepath = bpy.path.abspath(
-                f"//{export.glb_file_name(context.object, takes.find_shown_index(context.object))}"
-            )
+            name = export.glb_file_name(context.object, takes.find_shown_index(context.object))
+            self.filepath = bpy.path.abspath(f"//{name}") if bpy.data.filepath else name
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
-        file = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb"))
+        file = Path(bpy.path.ensure_ext(str(resolve_path(self.filepath)), ".glb"))
         export.write_glb(obj, index, file)
         self.report({"INFO"}, rpt_("Wrote {}").format(file.name))
         return {"FINISHED"}

@@ -1,7 +1,5 @@
 """Texture Scene: queues many objects, each with its own reference."""
 
-from pathlib import Path
-
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
@@ -10,6 +8,7 @@ from ..headless.rules import Plan, read_file
 from ..jobs import queue_timer, reference
 from ..jobs.queue import queue
 from ..objects import mesh_io
+from ..objects.file_names import resolve_path
 from ..viewport import reference_view
 
 
@@ -60,6 +59,6 @@ def _plan_from_panel(context: bpy.types.Context) -> Plan:
         lambda obj: reference_view.settings_with_view(obj, context),
         settings.image and (lambda: reference.from_image(settings.image)),
         settings.folder,
-        read_file(Path(bpy.path.abspath(settings.rules))) if settings.rules else (),
+        read_file(resolve_path(settings.rules)) if settings.rules else (),
         uses_pins=settings.view == "PINS",
     )
