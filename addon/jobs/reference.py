@@ -10,6 +10,7 @@ from ...backend.api.errors import InvalidImage
 from ..objects import mask_correction
 from ..objects.file_names import clean_file_name, resolve_path
 from ..objects.mask_correction import MaskCorrection
+from ..objects.shown_pixels import read_shown_pixels, shows_its_file
 from .request import Reference
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".exr", ".hdr")
@@ -46,15 +47,16 @@ def _check_file(file: Path, what: str) -> Path:
 
 
 def from_image(image: bpy.types.Image) -> Reference:
-    """An image of the .blend: its packed file, its file on disk, or, if it was painted or generated in
-    Blender, a function that makes its pixels from a copy.
+    """An image of the .blend: its packed file, its file on disk, or, if Blender shows something else since it
+    was painted, generated, or given another colour space or alpha mode, a function that makes its pixels from
+    a copy.
 
     Raises:
         InvalidImage: the image is a movie, a sequence, tiled, or has no pixels.
     """
     if image.source not in {"FILE", "GENERATED"} or image.type not in {"IMAGE", "UV_TEST"}:
         raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose another image.")
-    if image.source == "FILE" and not image.is_dirty:
+    if image.source == "FILE" and not image.is_dirty and shows_its_file(image):
         if image.packed_file:
             packed = PackedFile(image.packed_file.data)
             packed.name = image.name
@@ -107,13 +109,10 @@ def find_in_folder(folder: str, name: str, ending: str = "") -> Path | None:
 
 
 def _pixels(image: bpy.types.Image) -> Reference:
-    width, height = image.size
-    if width == 0 or height == 0:
+    pixels = read_shown_pixels(image)
+    if pixels.size == 0:
         raise InvalidImage(f"The image '{image.name}' has no pixels. Choose another image.")
-    pixels = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    is_linear = image.is_float and image.colorspace_settings.name != "sRGB"
-    source = partial(_flip_to_srgb, pixels.reshape(height, width, 4), is_linear)
+    source = partial(_flip, pixels)
     source.name = image.name
     return source
 
@@ -125,10 +124,6 @@ def _brightness(pixels: np.ndarray) -> np.ndarray:
     return np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
 
 
-def _flip_to_srgb(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
-    """Blender's pixels (H, W, 4) float32, whose row 0 is the lowest, as sRGB with row 0 at the top."""
-    pixels = pixels[::-1].copy()
-    if is_linear:
-        linear = np.clip(pixels[..., :3], 0.0, 1.0)
-        pixels[..., :3] = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return pixels
+def _flip(pixels: np.ndarray) -> np.ndarray:
+    """Blender's pixels (H, W, 4), whose row 0 is the lowest, with row 0 at the top."""
+    return pixels[::-1].copy()

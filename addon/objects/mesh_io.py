@@ -276,10 +276,18 @@ def _copy_mesh(
         uvs=_read_array(uv_owner.attributes[layer].data, "vector", len(mesh.loops), 2) if layer else None,
         polygons=polygons,
         loop_triangles=loop_triangles,
-        matrix=np.array(obj.matrix_world, np.float64),
+        matrix=_read_placed_matrix(obj),
         slot_count=len(mesh.materials),
         slots=_read_array(slots.data, "value", len(mesh.polygons), dtype=np.int32) if slots else None,
     )
+
+
+def _read_placed_matrix(obj: bpy.types.Object) -> np.ndarray:
+    """(4, 4) float64: the object's world matrix without its location. A job does not depend on that, and far
+    from the origin float32 has no room for the mesh's shape beside it."""
+    matrix = np.array(obj.matrix_world, np.float64)
+    matrix[:3, 3] = 0
+    return matrix
 
 
 def _read_triangles(mesh: bpy.types.Mesh) -> tuple[np.ndarray | None, np.ndarray | None]:

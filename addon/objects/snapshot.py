@@ -22,7 +22,7 @@ class MeshSnapshot:
         polygons: (F,) int32, the polygon of each triangle; None if every polygon is a triangle.
         loop_triangles: (F, 3) int32, the loops of each triangle as Blender splits the polygons; None if no
             polygon has more than four corners.
-        matrix: (4, 4) float64, from object space to world space.
+        matrix: (4, 4) float64, from object space to the job's: world space with the object's origin at 0.
         slot_count: number of material slots.
         slots: (P,) int32, the material slot of each polygon, which need not exist; None if all are 0.
     """
@@ -39,13 +39,13 @@ class MeshSnapshot:
 
     @cached_property
     def loops(self) -> np.ndarray:
-        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in world space.
-        Slow for a large mesh."""
+        """(F, 3) int32, the loop of each triangle corner, counter-clockwise seen from outside in the job's
+        space. Slow for a large mesh."""
         loops = triangle_loops(self.positions, self.corner_vertices, self.polygons, self.loop_triangles)
         return loops[:, [0, 2, 1]] if is_mirroring(self.matrix) else loops
 
     def mesh_data(self) -> MeshData:
-        """The mesh as it is sent to the worker, in world space. Slow for a large mesh."""
+        """The mesh as it is sent to the worker. Slow for a large mesh."""
         linear, offset = self.matrix[:3, :3], self.matrix[:3, 3]
         return MeshData(
             vertices=(self.positions @ linear.T + offset).astype(np.float32),
@@ -66,7 +66,7 @@ class MeshSnapshot:
         return slots if self.polygons is None else slots[self.polygons]
 
     def _world_normals(self) -> np.ndarray:
-        """(L, 3) float32 unit normals in world space, or zero where there is none."""
+        """(L, 3) float32 unit normals in the job's space, or zero where there is none."""
         # The cofactor matrix transforms normals under any scale, including mirroring and zero, without an
         # inverse.
         x, y, z = self.matrix[:3, :3]

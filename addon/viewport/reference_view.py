@@ -101,7 +101,8 @@ def bounding_box_center(obj: bpy.types.Object) -> Vector:
 
 
 def _view_of_pins(obj: bpy.types.Object, image: bpy.types.Image | None) -> tuple[float, float]:
-    points = [obj.matrix_world @ Vector(pin.point) for pin in obj.orbit_texture.pins]
+    turned = obj.matrix_world.to_3x3()  # where the object is does not matter
+    points = [turned @ Vector(pin.point) for pin in obj.orbit_texture.pins]
     width, height = image.size if image and all(image.size) else (1, 1)
     image_points = [(pin.place[0] * width / height, pin.place[1]) for pin in obj.orbit_texture.pins]
     return view_from_pins(

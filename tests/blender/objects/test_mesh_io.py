@@ -22,12 +22,12 @@ def triangulate(obj: bpy.types.Object) -> bpy.types.Object:
     return obj
 
 
-def test_vertices_are_in_world_space():
+def test_vertices_are_in_world_space_but_for_the_objects_location():
     obj = make.cube()
     obj.location, obj.scale = (5, 0, 0), (1, 2, 3)
     mesh = mesh_io.read_mesh(obj).snapshot.mesh_data()
-    assert mesh.vertices.min(axis=0) == pytest.approx([4, -2, -3])
-    assert mesh.vertices.max(axis=0) == pytest.approx([6, 2, 3])
+    assert mesh.vertices.min(axis=0) == pytest.approx([-1, -2, -3])
+    assert mesh.vertices.max(axis=0) == pytest.approx([1, 2, 3])
     assert compute_signed_volume(mesh) == pytest.approx(48)
 
 
@@ -285,3 +285,24 @@ def test_the_main_thread_stays_free_while_another_prepares_a_mesh():
     # A lock that is held too long shows in every attempt, another process on the machine only in some.
     waits = (measure_longest_wait(mesh_io.read_mesh(bpy.context.object)) for _ in range(5))
     assert any(wait < 1 / 4 for wait in waits)
+
+
+@pytest.mark.parametrize("place", [5e3, 1e6, 2e7])
+@pytest.mark.parametrize("with_parent", [False, True])
+def test_far_from_the_origin_the_same_mesh_is_sent(place, with_parent):
+    obj = make.suzanne()
+    obj.rotation_euler, obj.scale = (0.3, 0.2, 1.0), (1.0, 2.0, 0.5)
+    bpy.context.view_layer.update()
+    near = mesh_io.read_mesh(obj).mesh_data()
+    mover = obj
+    if with_parent:
+        mover = bpy.data.objects.new("Parent", None)
+        bpy.context.collection.objects.link(mover)
+        obj.parent = mover
+    mover.location = (place, -place, place / 2)
+    bpy.context.view_layer.update()
+    far = mesh_io.read_mesh(obj).mesh_data()
+    size = np.ptp(near.vertices, axis=0).max()
+    np.testing.assert_allclose(far.vertices, near.vertices, atol=1e-4 * size)
+    np.testing.assert_array_equal(far.faces, near.faces)
+    assert len(np.unique(far.vertices, axis=0)) == len(np.unique(near.vertices, axis=0))
