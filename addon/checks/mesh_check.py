@@ -26,12 +26,14 @@ class MeshCheck:
         inside_out: the mesh is closed and all of its faces point inwards.
         uvs_overlap: triangles overlap in the UV map.
         uvs_leave_tiles: triangles cross the border of the unit square or of a UDIM tile.
+        uv_reach: of those triangles the coordinate that is farthest from the unit square; 0 without.
     """
 
     flipped_edges: int
     inside_out: bool
     uvs_overlap: bool
     uvs_leave_tiles: bool
+    uv_reach: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,11 @@ def check(mesh: Faces) -> MeshCheck:
     corners = mesh.uvs[mesh.loops].astype(np.float64)
     tiles = np.floor(corners.mean(axis=1, keepdims=True))
     local = corners - tiles
-    if ((local < -_TILE_TOLERANCE) | (local > 1 + _TILE_TOLERANCE)).any():
-        return MeshCheck(flipped, inside_out, False, True)
+    strays = ((local < -_TILE_TOLERANCE) | (local > 1 + _TILE_TOLERANCE)).any(axis=(1, 2))
+    if strays.any():
+        outside = corners[strays].ravel()
+        reach = float(outside[np.abs(outside - 0.5).argmax()])
+        return MeshCheck(flipped, inside_out, False, True, reach)
     return MeshCheck(flipped, inside_out, _overlap(local, tiles[:, 0]), False)
 
 

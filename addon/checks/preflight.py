@@ -184,8 +184,11 @@ def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Noti
     defect = (
         rpt_("Faces overlap in the UV map '{}'.")
         if checked.uvs_overlap
-        else rpt_("Faces in the UV map '{}' cross the border of the unit square or of a UDIM tile.")
-    ).format(layer)
+        else rpt_(
+            "Faces in the UV map '{}' cross the border of the unit square or of a UDIM tile: it reaches "
+            "{:.4g}."
+        )
+    ).format(layer, checked.uv_reach)
     if len(obj.data.uv_layers) >= mesh_io.MAX_UV_LAYERS:
         text = rpt_("The texture needs its own UV map, but Blender allows no more on this mesh. Remove one.")
         return [Notice("uv_map", f"{defect} {text}", urgent=True)]

@@ -27,11 +27,11 @@ def tile_numbers(corner_uvs: np.ndarray) -> np.ndarray:
     return 1001 + column + 10 * row
 
 
-def keeps_to_tiles(corner_uvs: np.ndarray) -> bool:
-    """Whether every triangle (F, 3, 2) lies inside one tile, and every tile is one that UDIM can number."""
+def find_strays(corner_uvs: np.ndarray) -> np.ndarray:
+    """(F,) bool: triangles (F, 3, 2) that do not lie inside one tile, or in none that UDIM can number."""
     tile = np.floor(corner_uvs.mean(axis=1))
-    inside = np.abs(corner_uvs - tile[:, None] - 0.5).max() <= 0.5 + _TILE_TOLERANCE
-    return bool(inside and tile.min() >= 0 and tile[:, 0].max() <= 9 and tile[:, 1].max() <= 99)
+    inside = np.abs(corner_uvs - tile[:, None] - 0.5).max(axis=(1, 2)) <= 0.5 + _TILE_TOLERANCE
+    return ~(inside & (tile >= 0).all(axis=1) & (tile <= (9, 99)).all(axis=1))
 
 
 def gather_tiles(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

@@ -2,11 +2,12 @@
 
 import os
 
+import cv2
 import numpy as np
 from numba import njit
 
 from ..parallel import map_ranges
-from .tiles import MAX_TILES, atlas_size, gather_tiles, keeps_to_tiles
+from .tiles import MAX_TILES, atlas_size, find_strays, gather_tiles
 
 OVERLAP_TOLERANCE = 0.002
 """Fraction of covered texels that may lie on two triangles: rounding at island borders, not stacked
@@ -14,6 +15,18 @@ islands."""
 
 CHECK_SIZE = 1024
 """Texels along each tile of the raster that looks for overlaps."""
+
+STACKED_BLOCK = 5
+"""Texels along a block of which each lies on two triangles, from which on parts lie upon one another."""
+
+TEXELS_PER_FACE = 2
+"""Texels of that raster that each face has on average at least."""
+
+MAX_NEEDED_FRACTION = 0.01
+"""Fraction of that raster that is enough for any number of faces."""
+
+MIN_TEXELS = 256
+"""Texels of that raster that a layout has at least."""
 
 MIN_UV_AREA = 1e-12
 """Twice the area in the unit square below which a face is folded."""
@@ -28,10 +41,11 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
         return "the mesh has no UV map"
     if not np.isfinite(corner_uvs).all():
         return "the active UV map holds NaN or infinite values"
-    if not keeps_to_tiles(corner_uvs):
+    strays = find_strays(corner_uvs)
+    if strays.any():
         return (
-            "the active UV map leaves the 0 to 1 square, and faces lie across its border or outside the "
-            "UDIM tiles"
+            f"the active UV map leaves the 0 to 1 square: {strays.sum():,} of {len(strays):,} faces lie "
+            f"across its border or outside the UDIM tiles (it reaches {find_reach(corner_uvs[strays]):.4g})"
         )
     atlas, tiles = gather_tiles(corner_uvs)
     if len(tiles) > MAX_TILES:
@@ -40,19 +54,39 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < MIN_UV_AREA
     if flat.mean() > MAX_FOLDED_FRACTION:
         return "the active UV map folds faces to a point or a line"
-    covered, shared = count_overlaps(atlas, atlas_size(tiles, CHECK_SIZE))
-    if covered == 0:
-        return "the active UV map is too small to hold a texture"
-    if shared > OVERLAP_TOLERANCE * covered:
+    hits = count_hits(atlas, atlas_size(tiles, CHECK_SIZE))
+    covered, shared = (hits > 0).sum(), (hits > 1).sum()
+    enough = min(TEXELS_PER_FACE * len(corner_uvs), MAX_NEEDED_FRACTION * CHECK_SIZE**2)
+    if covered < max(MIN_TEXELS, enough):
+        return (
+            f"the active UV map is too small to hold a texture: its {len(corner_uvs):,} faces have "
+            f"{covered:,} of {CHECK_SIZE} x {CHECK_SIZE} texels"
+        )
+    # Next to the border of an island a texel may lie on two; a small part upon another one is thicker.
+    block = np.ones((STACKED_BLOCK, STACKED_BLOCK), np.uint8)
+    stacked = cv2.erode((hits > 1).astype(np.uint8), block, borderValue=0).any()
+    if shared > OVERLAP_TOLERANCE * covered or stacked:
         return "faces overlap in the active UV map"
     return None
+
+
+def find_reach(corner_uvs: np.ndarray) -> float:
+    """The coordinate of UVs (N, 3, 2) that is farthest from the 0 to 1 square."""
+    values = corner_uvs.ravel()
+    return float(values[np.abs(values - 0.5).argmax()])
+
+
+def count_hits(corner_uvs: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) uint8: the number of triangles on each texel, 2 for more."""
+    hits = np.zeros((size, size), np.uint8)
+    _count_hits(corner_uvs, hits)
+    return hits
 
 
 def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
     """``(covered, shared)``: texels of a ``size`` square that lie on one triangle or more, and on two or
     more."""
-    hits = np.zeros((size, size), np.uint8)
-    _count_hits(corner_uvs, hits)
+    hits = count_hits(corner_uvs, size)
     return int((hits > 0).sum()), int((hits > 1).sum())
 
 

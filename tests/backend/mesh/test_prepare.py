@@ -175,17 +175,60 @@ WHOLE_SQUARE = np.float32([[[0, 0], [1, 0], [0, 1]], [[1, 0], [1, 1], [0, 1]]])
         (None, "no UV map"),
         (WHOLE_SQUARE, None),
         (WHOLE_SQUARE * 0.5 + 0.25, None),
-        (WHOLE_SQUARE + 0.2, "leaves the 0 to 1 square"),
+        (WHOLE_SQUARE + 0.2, "leaves the 0 to 1 square: 2 of 2 faces lie across"),
+        (WHOLE_SQUARE - 0.05, "it reaches -0.05"),
+        (WHOLE_SQUARE * 0.01 + 0.5, "too small"),
         (WHOLE_SQUARE * 0, "folds faces"),
         (WHOLE_SQUARE[[0, 0]], "overlap"),
         (np.stack([WHOLE_SQUARE[0], WHOLE_SQUARE[0][[0, 2, 1]]]), "overlap"),
         (np.where(WHOLE_SQUARE == 1, np.nan, WHOLE_SQUARE), "NaN"),
     ],
-    ids=["none", "whole square", "inner square", "outside", "folded", "stacked", "mirrored on itself", "nan"],
+    ids=[
+        "none",
+        "whole square",
+        "inner square",
+        "outside",
+        "a little outside",
+        "tiny",
+        "folded",
+        "stacked",
+        "mirrored on itself",
+        "nan",
+    ],
 )
 def test_only_layouts_that_can_carry_a_texture_are_kept(uvs, reason):
     found = why_unusable(None if uvs is None else uvs.astype(np.float32))
     assert (found is None) if reason is None else (reason in found)
+
+
+def grid_of_faces(count: int) -> np.ndarray:
+    """(2 * count**2, 3, 2): the UVs of a grid that fills most of the square."""
+    u, v = np.meshgrid(*[np.linspace(0, 1, count + 1)] * 2)
+    at = np.stack([u, v], axis=-1) * 0.9 + 0.01
+    a, b, c, d = at[:-1, :-1], at[:-1, 1:], at[1:, 1:], at[1:, :-1]
+    triangles = [np.stack(corners, axis=2).reshape(-1, 3, 2) for corners in ((a, b, c), (a, c, d))]
+    return np.concatenate(triangles).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [0.008, 0.03, 0.06])
+@pytest.mark.parametrize("on_island", [True, False])
+def test_small_parts_that_share_texels_are_found(size, on_island):
+    part = WHOLE_SQUARE * size + (0.4 if on_island else 0.93)
+    parts = [part] if on_island else [part, part]
+    assert "overlap" in why_unusable(np.concatenate([grid_of_faces(32), *parts]).astype(np.float32))
+
+
+def test_islands_that_touch_at_their_borders_are_usable():
+    shift = 0.9 / 1024
+    touching = np.concatenate([grid_of_faces(16) * 0.5, grid_of_faces(16) * 0.5 + (0.45 - shift, 0)])
+    assert why_unusable(touching.astype(np.float32)) is None
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_stray_faces_are_counted(count):
+    uvs = grid_of_faces(32)
+    uvs[:count] = -1e5
+    assert f"{count} of 2,048 faces" in why_unusable(uvs)
 
 
 def test_usable_uvs_are_kept_to_the_bit():
