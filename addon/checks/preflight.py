@@ -9,8 +9,9 @@ from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
 from ...backend.api.settings import Settings
-from ..objects import mesh_io, region
+from ..objects import mesh_io, region, slots
 from ..objects.appearance import describe_appearance, read_appearance
+from ..objects.transparency import describe_transparency
 from ..setup import devices, weights
 from . import estimate
 from .mesh_check import MeshCheck
@@ -61,6 +62,7 @@ def notices(obj: bpy.types.Object, settings: Settings, checked: MeshCheck | None
         *_check_faces(checked),
         *_check_uv_map(obj, checked),
         *_check_modifiers(obj),
+        *_check_materials(obj),
         *_check_scale(obj),
     ]
 
@@ -224,6 +226,11 @@ def _check_appearance(obj: bpy.types.Object, layer: str) -> list[Notice]:
     return (
         [Notice("modifiers", text, urgent=True) for text in describe_appearance(seen, layer)] if seen else []
     )
+
+
+def _check_materials(obj: bpy.types.Object) -> list[Notice]:
+    """What is lost of the materials that the object would wear without takes."""
+    return [Notice("materials", text) for text in describe_transparency(slots.find_own_materials(obj))]
 
 
 def _check_scale(obj: bpy.types.Object) -> list[Notice]:

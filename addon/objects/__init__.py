@@ -9,6 +9,6 @@
 5. ``fingerprint.py`` proves that the mesh is otherwise unchanged.
 6. ``region.py`` marks the region of a take to repaint.
 7. ``mask_correction.py`` stores the ``strokes.py`` that correct the mask of the reference.
-8. ``appearance.py`` tells where modifiers hide a take.
+8. ``appearance.py`` tells where modifiers hide a take, ``transparency.py`` which materials it makes opaque.
 9. ``export.py`` writes a take to files, named by ``file_names.py``.
 """

@@ -21,6 +21,13 @@ def restore_slots(obj: bpy.types.Object) -> None:
             set_slot(slot, kept.link, kept.material)
 
 
+def find_own_materials(obj: bpy.types.Object) -> set[bpy.types.Material]:
+    """The materials that the object has beside its takes: those it wears, and those that takes replace."""
+    saved = [kept.material for kept in obj.orbit_texture.slots]
+    worn = [slot.material for slot in obj.material_slots if not _shows_take(obj, slot)]
+    return {material for material in (*saved, *worn, *obj.data.materials) if material}
+
+
 def read_slot(slot: bpy.types.MaterialSlot) -> tuple[str, bpy.types.Material | None]:
     """The slot's link, and the object's own material, which a slot linked to the mesh hides."""
     link = slot.link

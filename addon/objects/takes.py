@@ -14,6 +14,7 @@ from . import fingerprint, material, mesh_io, slots
 from .active_uv_map import activate_uv_map, restore_uv_map
 from .appearance import describe_appearance, read_appearance
 from .report import round_report
+from .transparency import describe_transparency
 from .undo_on_error import undo_on_error
 
 
@@ -86,6 +87,8 @@ def _add_take(
     for obj, object_fingerprint in zip(objects, fingerprint.fingerprints(before), strict=True):
         seen = read_appearance(obj, layer, {take_material})
         notes = describe_appearance(seen, layer) if seen else []
+        if "alpha" not in result.textures:
+            notes += describe_transparency(slots.find_own_materials(obj))
         report = result.report | {
             "mesh": "untouched",
             "fingerprint": object_fingerprint,

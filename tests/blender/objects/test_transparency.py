@@ -1,0 +1,87 @@
+"""The transparency of the old materials, which a take does not have, is told."""
+
+import json
+from collections.abc import Callable
+
+import bpy
+import pytest
+from bl_ext.user_default.orbit_texture.addon.checks import preflight
+from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
+
+from tests.blender import make
+
+pytestmark = pytest.mark.every_blender
+
+
+def make_material(build: Callable) -> bpy.types.Material:
+    material = bpy.data.materials.new("leaf")
+    material.use_nodes = True
+    nodes = material.node_tree.nodes
+    build(material.node_tree, nodes["Principled BSDF"], nodes["Material Output"].inputs["Surface"])
+    return material
+
+
+def image_alpha(tree, principled, _surface):
+    image = tree.nodes.new("ShaderNodeTexImage")
+    tree.links.new(image.outputs["Alpha"], principled.inputs["Alpha"])
+
+
+def alpha_through_math(tree, principled, _surface):
+    image, math = tree.nodes.new("ShaderNodeTexImage"), tree.nodes.new("ShaderNodeMath")
+    tree.links.new(image.outputs["Color"], math.inputs[0])
+    tree.links.new(math.outputs[0], principled.inputs["Alpha"])
+
+
+def alpha_value(_tree, principled, _surface):
+    principled.inputs["Alpha"].default_value = 0.3
+
+
+def mixed_with_transparent(tree, principled, surface):
+    mix, reroute = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("NodeReroute")
+    tree.links.new(principled.outputs[0], mix.inputs[1])
+    tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], reroute.inputs[0])
+    tree.links.new(reroute.outputs[0], mix.inputs[2])
+    tree.links.new(mix.outputs[0], surface)
+
+
+def in_a_group(tree, _principled, surface):
+    group = bpy.data.node_groups.new("Group", "ShaderNodeTree")
+    group.interface.new_socket("Shader", in_out="OUTPUT", socket_type="NodeSocketShader")
+    mixed_with_transparent(
+        group, group.nodes.new("ShaderNodeBsdfPrincipled"), group.nodes.new("NodeGroupOutput").inputs[0]
+    )
+    node = tree.nodes.new("ShaderNodeGroup")
+    node.node_tree = group
+    tree.links.new(node.outputs[0], surface)
+
+
+def glass(tree, _principled, surface):
+    tree.links.new(tree.nodes.new("ShaderNodeBsdfGlass").outputs[0], surface)
+
+
+def unused_transparent(tree, _principled, _surface):
+    tree.nodes.new("ShaderNodeBsdfTransparent")
+
+
+@pytest.mark.parametrize(
+    ("build", "is_told"),
+    [
+        (image_alpha, True),
+        (alpha_through_math, True),
+        (alpha_value, True),
+        (mixed_with_transparent, True),
+        (in_a_group, True),
+        (glass, True),
+        (unused_transparent, False),
+        (lambda *_: None, False),
+    ],
+)
+def test_lost_transparency_is_told_before_and_after(build, is_told):
+    obj = make.cube()
+    obj.data.materials.append(make_material(build))
+    told = [notice.text for notice in preflight.notices(obj, Settings(), None)]
+    make.apply(obj)
+    notes = json.loads(obj.orbit_texture.takes[-1].report)["notes"]
+    again = [notice.text for notice in preflight.notices(obj, Settings(), None)]
+    for sentences in (told, notes, again):
+        assert any("transparency of the material 'leaf' is lost" in text for text in sentences) == is_told
