@@ -71,7 +71,7 @@ def test_a_first_session_from_the_zip_to_a_batch_of_two(window):
     window.screenshot("07-take")
     window.click(*SHOW_TEXTURE)
     window.wait(lambda state: state["shading"] == ["SOLID", "TEXTURE"], 5)
-    window.screenshot("07-shown")
+    window.screenshot("07b-shown")
 
     window.click(*CONFIDENCE)
     window.wait(lambda state: state["overlay"] == "CONFIDENCE", 5)
