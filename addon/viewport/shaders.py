@@ -66,7 +66,7 @@ def draw_shape(kind: str, points: Iterable[tuple[float, float]], color: tuple) -
     """Draws points, lines or a closed loop in one colour.
 
     Args:
-        kind: "POINTS", "LINES" (each two points are one) or "LINE_LOOP".
+        kind: "POINTS", "LINES" (each two points are one), "LINE_LOOP" or "TRI_FAN".
         points: in the editor's pixels.
         color: RGBA, 0..1.
     """

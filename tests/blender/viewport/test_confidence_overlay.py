@@ -38,6 +38,27 @@ def test_well_seen_surface_is_green_and_other_surface_is_red(graphics, confidenc
     assert (blue, alpha) == (0, 255)
 
 
+@pytest.mark.parametrize(
+    ("source", "meaning"),
+    [((255, 0, 0), "From the picture"), ((0, 255, 0), "Mirrored"), ((0, 0, 255), "Invented")],
+)
+def test_the_confidence_of_a_draft_is_where_its_colours_are_from(graphics, source, meaning):
+    obj = make.cube(uvs=False)
+    make.apply(obj, textures={"color_source": make.png(color=source)})
+    legend = confidence_overlay.find_legend(obj, "confidence")
+    assert list(legend) == ["From the picture", "Mirrored", "Invented"]
+    drawn = draw_offscreen(obj, "confidence").astype(float)
+    np.testing.assert_allclose(drawn[:3] / drawn[3], legend[meaning], atol=0.02)
+
+
+def test_there_is_a_legend_only_for_what_is_drawn():
+    obj = make.cube(uvs=False)
+    assert confidence_overlay.find_legend(obj, "confidence") == {}
+    make.apply(obj)
+    assert list(confidence_overlay.find_legend(obj, "confidence")) == ["Well seen", "Hardly seen"]
+    assert list(confidence_overlay.find_legend(obj, "coverage")) == ["Seen", "Filled in"]
+
+
 def test_the_overlay_follows_a_mesh_that_changes(graphics):
     obj = make.cube(uvs=False)
     make.apply(obj)
