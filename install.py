@@ -22,6 +22,7 @@ if not OLDEST <= sys.version_info[:2] <= NEWEST:
     )
 
 from backend.api import paths  # noqa: E402
+from backend.api.command_help import DefaultsHelpFormatter  # noqa: E402
 from backend.api.torch_builds import DISK_GIGABYTES  # noqa: E402
 from installer import backend, blenders, extension, health, suite  # noqa: E402
 from installer.environment import InstallError, print_status  # noqa: E402
@@ -88,13 +89,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, run, text: str) -> argparse.ArgumentParser:
-        entry = commands.add_parser(name, help=text, description=text)
+        entry = commands.add_parser(name, help=text, description=text, formatter_class=DefaultsHelpFormatter)
         entry.set_defaults(run=run)
         return entry
 
     # The commands, from the most to the least used.
     entry = command("demo", demo, "Install what is missing and texture Suzanne from one image")
-    entry.add_argument("--output", type=Path, default=Path("out/demo"), help="output folder (out/demo)")
+    entry.add_argument("--output", type=Path, default=Path("out/demo"), help="output folder")
     _add_torch(entry)
     _add_blender(entry)
     command(

@@ -3,7 +3,9 @@
 import argparse
 import json
 import sys
+from functools import partial
 
+from .api.command_help import DefaultsHelpFormatter
 from .api.errors import DoubtfulView, OrbitError
 from .commands import exit_codes, jobs, models, service
 
@@ -12,7 +14,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender."
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(
+        required=True,
+        metavar="command",
+        parser_class=partial(argparse.ArgumentParser, formatter_class=DefaultsHelpFormatter),
+    )
     for module in (jobs, models, service):
         module.add_commands(commands)
     options = parser.parse_args()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bpy
 
+from ...backend.api.command_help import DefaultsHelpFormatter, describe_default
 from ...backend.api.errors import DoubtfulView, InvalidSettings, InvalidTarget, OrbitError, StorageError
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS, format_size
@@ -210,7 +211,9 @@ def _create_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add_command(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(
+            name, help=text, description=text, formatter_class=DefaultsHelpFormatter
+        )
         command.add_argument("--json", action="store_true", help="print events as JSON, one per line")
         command.set_defaults(run=run)
         return command
@@ -332,7 +335,13 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
             if kind is bool
             else {"type": kind, "choices": limits["choices"] or None}
         )
-        command.add_argument(*names, dest=setting.name, default=None, help=limits["doc"], **how)
+        command.add_argument(
+            *names,
+            dest=setting.name,
+            default=None,
+            help=describe_default(limits["doc"], setting.default),
+            **how,
+        )
 
 
 @contextlib.contextmanager
