@@ -24,7 +24,7 @@ MAX_ARRAY = 512 * 2**20
 MAX_TOTAL = 1024 * 2**20
 """Bytes of all arrays of a message."""
 
-MAX_ARRAYS = 512
+MAX_ARRAYS = 640
 """Arrays of a message: every map of a texture on 64 UDIM tiles, and what else a job has."""
 
 MAX_DIMENSIONS = 4
