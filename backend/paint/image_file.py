@@ -33,6 +33,13 @@ ROWS_AT_ONCE = 64
 
 _BRIGHT = "The reference is an HDR image; what is brighter than white in it became white."
 
+_DEEP = "The reference has more than 8 bits per channel; 8 were used."
+
+_TIFF = (b"II*\0", b"MM\0*")
+"""How a TIFF file begins."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 _RADIANCE = (b"#?RADIANCE", b"#?RGBE")
 """How a Radiance HDR file begins."""
 
@@ -57,7 +64,9 @@ def open_image(data: bytes) -> Image.Image:
     Raises:
         UnidentifiedImageError: it is none of :data:`FORMATS`.
     """
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _scale_transparent_color(image, data)
+    return image
 
 
 def read_image_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
@@ -77,7 +86,10 @@ def read_image_file(data: np.ndarray) -> tuple[Image.Image, list[str]]:
             return _read_open_exr(data)
         return _read_with_pillow(data)
     except UnidentifiedImageError:
-        raise InvalidImage(_explain_unknown(data)) from None
+        image = _read_float_tiff(data) if data.startswith(_TIFF) else None
+        if image is None:
+            raise InvalidImage(_explain_unknown(data)) from None
+        return image, [_DEEP]
     except (Image.DecompressionBombError, MemoryError):
         raise InvalidImage(
             "The reference image has too many pixels. Scale it down to 8192 pixels or less and try again."
@@ -134,9 +146,9 @@ def _read_with_pillow(data: bytes) -> tuple[Image.Image, list[str]]:
     image.load()
     notes = _note_frames(data)
     image = ImageOps.exif_transpose(image)
-    alpha = _read_alpha(image)
+    alpha = read_alpha(image)
     if image.mode.startswith(("I", "F")):
-        notes.append("The reference has more than 8 bits per channel; 8 were used.")
+        notes.append(_DEEP)
         image = convert_to_8_bits(image)
     if image.mode == "CMYK":
         notes.append("The reference is a CMYK image; it was converted to sRGB.")
@@ -157,10 +169,8 @@ def _note_frames(data: bytes) -> list[str]:
 
 def convert_to_8_bits(image: Image.Image) -> Image.Image:
     """An image of one channel with more than 8 bits as 8-bit grey."""
-    # Float images are 0..1 or 0..255; integer images are 8 or 16 bits.
     values = np.asarray(image)
-    largest = np.nanmax(values, initial=0)
-    span = 1.0 if image.mode == "F" and largest <= 1.0 else 255.0 if largest <= 255 else 65535.0
+    span = _find_span(values)
     # A few rows at a time, since all of them in double precision would take many times the image's memory.
     grey = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), ROWS_AT_ONCE):
@@ -169,9 +179,39 @@ def convert_to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(grey)
 
 
-def _read_alpha(image: Image.Image) -> Image.Image | None:
+def _find_span(values: np.ndarray) -> float:
+    """What white is among values: float images are 0..1 or 0..255; integer images are 8 or 16 bits."""
+    largest = np.nanmax(values, initial=0)
+    return 1.0 if values.dtype.kind == "f" and largest <= 1.0 else 255.0 if largest <= 255 else 65535.0
+
+
+def _read_float_tiff(data: bytes) -> Image.Image | None:
+    """A TIFF in colour with 32 bits per channel, which Pillow does not know; None if it is none."""
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype.kind != "f" or values.ndim != 3 or values.shape[2] not in (3, 4):
+        return None
+    values[..., :3] /= _find_span(values[..., :3])
+    pixels = np.round(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
+    return Image.fromarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]).convert("RGBA")
+
+
+def _scale_transparent_color(image: Image.Image, data: bytes) -> None:
+    """Brings the transparent colour of a PNG to 8 bits. Pillow does so with the pixels only, if their depth
+    is 2 or 4 bits in grey or 16 in colour."""
+    transparent = image.info.get("transparency")
+    if transparent is None or not data.startswith(_PNG):
+        return
+    depth = data[24]  # in the header, behind signature, length, name, width and height
+    if image.mode == "L" and depth < 8:
+        image.info["transparency"] = transparent * 255 // (2**depth - 1)
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+
+
+def read_alpha(image: Image.Image) -> Image.Image | None:
     """The alpha of an image: a channel of its own, or one colour that is transparent; None without."""
-    if "A" in image.getbands():
+    # The A of Lab is a colour.
+    if "A" in image.getbands() and image.mode != "LAB":
         return image.getchannel("A")
     transparent = image.info.get("transparency")
     if transparent is None:

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..api.errors import InvalidImage
-from .image_file import convert_to_8_bits, open_image, read_image_file
+from .image_file import convert_to_8_bits, open_image, read_alpha, read_image_file
 
 MIN_REFERENCE_SIZE = 16
 """Pixels along the shorter side below which an image shows too little to be used."""
@@ -124,11 +124,9 @@ def _is_downscaled(mask: tuple[int, int], size: tuple[int, int]) -> bool:
 def _read_mask(image: Image.Image) -> Image.Image:
     """The mask in an image, 8-bit grey: its alpha, if that says anything, as in a cut-out image; else its
     brightness."""
-    if "A" in image.getbands() or "transparency" in image.info:
-        alpha = image.convert("RGBA").getchannel("A")
-        if alpha.getextrema()[0] < 255:
-            return alpha
-        image = image.convert("RGB")
+    alpha = read_alpha(image)
+    if alpha is not None and alpha.getextrema()[0] < 255:
+        return alpha
     if image.mode.startswith(("I", "F")):
         image = convert_to_8_bits(image)
     return image.convert("L")

@@ -90,6 +90,65 @@ def test_colours_are_those_that_viewers_show(data):
     np.testing.assert_allclose(color[0, 0], GROUND, atol=8)
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
+def test_an_image_without_alpha_is_opaque(kind):
+    image = Image.fromarray(COLORS)
+    if kind == "TIFF":
+        # Its channel a* is no alpha.
+        spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        image = ImageCms.profileToProfile(image, *spaces, outputMode="LAB")
+    assert decode(save(image, kind)).alpha.min() == 1
+
+
+def make_png(depth: int, samples: np.ndarray, transparent: tuple[int, ...]) -> np.ndarray:
+    """A PNG of samples (H, W, 1 or 3) of so many bits, of which one colour is transparent."""
+    height, width, channels = samples.shape
+    if depth == 16:
+        rows = [row.astype(">u2").tobytes() for row in samples]
+    else:
+        bits = (samples[..., :1] >> np.arange(depth)[::-1]) & 1
+        rows = [row.tobytes() for row in np.packbits(bits.reshape(height, -1).astype(np.uint8), axis=1)]
+    header = struct.pack(">IIBBBBB", width, height, depth, 2 if channels == 3 else 0, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(f">{channels}H", *transparent)),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows))),
+        (b"IEND", b""),
+    )
+    data = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return np.frombuffer(b"\x89PNG\r\n\x1a\n" + data, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("depth", "ground", "disc"),
+    [
+        (16, (1800, 2058, 2313), (56000, 8000, 8000)),
+        (16, (2570,), (46260,)),
+        (8, (10,), (180,)),
+        (4, (3,), (12,)),
+        (2, (1,), (3,)),
+        (1, (0,), (1,)),
+    ],
+)
+def test_the_transparent_colour_of_a_png_has_any_depth(depth, ground, disc):
+    samples = np.where(DISC[..., None], np.array(disc), np.array(ground))
+    assert np.array_equal(decode(make_png(depth, samples, ground)).alpha, DISC)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_float_tiff_in_colour_is_read(channels):
+    pixels = np.dstack([COLORS / np.float32(255), DISC.astype(np.float32)])[..., :channels]
+    blue_first = pixels[..., [2, 1, 0, 3][:channels]]
+    reference = decode(cv2.imencode(".tiff", np.ascontiguousarray(blue_first, np.float32))[1].ravel())
+    np.testing.assert_allclose(255 * reference.color[32, 32], RED, atol=1)
+    np.testing.assert_allclose(255 * reference.color[0, 0], GROUND, atol=1)
+    assert (reference.alpha[0, 0] == 0) == (channels == 4)
+    assert "8 bits" in reference.notes[0]
+
+
 @pytest.mark.parametrize(("values", "grey"), [((0.2, 0.8), 204), ((51, 204), 204), ((13107, 52428), 204)])
 def test_a_float_tiff_is_read(values, grey):
     image = Image.fromarray(np.where(DISC, values[1], values[0]).astype(np.float32))
