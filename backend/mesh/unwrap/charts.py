@@ -11,6 +11,9 @@ from .chart_growth import grow_charts, sum_by_owner, unit_rows
 from .config import UnwrapConfig
 from .flatten import flatten_chart, flatten_triangles
 
+ROUND_SHARE = 0.9
+"""Fraction of what is left that a round is taken to do, for the progress: few charts need another one."""
+
 
 def flatten_charts(
     vertices: np.ndarray,
@@ -42,6 +45,7 @@ def flatten_charts(
         return _flatten_members(flat[members], wedges[members], uvs[members], config)
 
     waiting, split = np.arange(len(faces)), 1
+    begun = 0.0
     count = min(config.max_charts, len(faces) // config.chart_faces + 1)
     while len(waiting):
         # Grow charts over the faces that have none that lies well, at last one per polygon.
@@ -66,7 +70,8 @@ def flatten_charts(
                 uvs[of_chart] = places
             elif not single:
                 bad.append(of_chart)
-            progress((done + 1) / len(members))
+            progress(begun + (1 - begun) * ROUND_SHARE * (done + 1) / len(members))
+        begun += (1 - begun) * ROUND_SHARE
         # The next round splits every bad chart into more, smaller ones.
         split *= config.split_factor
         waiting, count = np.sort(np.concatenate([waiting[:0], *bad])), split * len(bad)

@@ -23,7 +23,9 @@ from tests.awkward_meshes import KINDS
 
 for kind, make in KINDS.items():
     print(kind, flush=True)
-    uvs = prepare(MeshData(*make(1200)), 1024, lambda fraction: None).corner_uvs
+    told = []
+    uvs = prepare(MeshData(*make(1200)), 1024, told.append).corner_uvs
+    assert told == sorted(told) and 0 < told[0] and told[-1] < 1, kind
     assert np.isfinite(uvs).all() and uvs.min() >= 0 and uvs.max() <= 1, kind
     assert count_overlaps(uvs, 2048)[1] == 0, kind
 """
