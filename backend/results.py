@@ -77,7 +77,7 @@ def report_registration(registration: Registration) -> dict:
                 "azimuth": round((match.view.azimuth + 180) % 360 - 180, 2),
                 "elevation": round(match.view.elevation, 2),
                 "confidence": round(match.confidence, 3),
-                "camera": match.view.parameters().tolist(),
+                "camera": match.view.parameters().round(6).tolist(),
             }
             for match in registration.candidates
         ],

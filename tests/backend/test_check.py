@@ -1,6 +1,7 @@
 """Jobs that only check their reference, masks that come with a job, and jobs that stop at a doubtful view."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,7 @@ def test_a_doubtful_view_stops_a_job_before_painting_and_another_goes_on(ball_jo
         pipeline.run(stopping, tmp_path, ignore)
     candidates = caught.value.candidates
     assert set(candidates[0]) == {"azimuth", "elevation", "confidence", "camera"}
+    assert not re.search(r"\d\.\d{7}", json.dumps(candidates))
     assert OrbitError.from_dict(json.loads(json.dumps(caught.value.to_dict()))).candidates == candidates
     stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
     assert set(stamps) == {"prepare.npz", "register.npz"}
