@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from ..parallel import map_ranges
+from .edges import corner_components
 from .tiles import MAX_TILES, atlas_size, find_strays, gather_tiles
 
 OVERLAP_TOLERANCE = 0.002
@@ -27,6 +28,9 @@ MAX_NEEDED_FRACTION = 0.01
 
 MIN_TEXELS = 256
 """Texels of that raster that a layout has at least."""
+
+MIN_STACKED_TEXELS = 9
+"""Texels of a part that lie on another, too, from which on it is no rounding, if they are half of it."""
 
 MIN_UV_AREA = 1e-12
 """Twice the area in the unit square below which a face is folded."""
@@ -65,9 +69,18 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     # Next to the border of an island a texel may lie on two; a small part upon another one is thicker.
     block = np.ones((STACKED_BLOCK, STACKED_BLOCK), np.uint8)
     stacked = cv2.erode((hits > 1).astype(np.uint8), block, borderValue=0).any()
-    if shared > OVERLAP_TOLERANCE * covered or stacked:
+    if shared > OVERLAP_TOLERANCE * covered or stacked or (shared and _has_stacked_part(atlas, hits)):
         return "faces overlap in the active UV map"
     return None
+
+
+def _has_stacked_part(corner_uvs: np.ndarray, hits: np.ndarray) -> bool:
+    """Whether half of a part, faces (F, 3, 2) float32 that share their UVs, lies upon another or itself."""
+    bits = np.ascontiguousarray(corner_uvs, np.float32).reshape(-1, 2).view(np.int64)
+    corners = np.unique(bits, return_inverse=True)[1].reshape(-1, 3)
+    part = corner_components(corners, np.arange(len(corners)))
+    covered, shared = (np.bincount(part, texels) for texels in _count_face_texels(corner_uvs, hits))
+    return bool(((shared >= MIN_STACKED_TEXELS) & (2 * shared >= covered)).any())
 
 
 def find_reach(corner_uvs: np.ndarray) -> float:
@@ -134,6 +147,16 @@ def _inside(ax, ay, bx, by, px, py):
 
 
 @njit(cache=True, nogil=True)
+def _lies_on(x0, y0, x1, y1, x2, y2, px, py):
+    """Whether a point lies on a counter-clockwise triangle."""
+    return (
+        _inside(x0, y0, x1, y1, px, py)
+        and _inside(x1, y1, x2, y2, px, py)
+        and _inside(x2, y2, x0, y0, px, py)
+    )
+
+
+@njit(cache=True, nogil=True)
 def _texels(a, b, c, size):
     """The range of texels whose centres lie between three coordinates."""
     low = max(0, int(np.ceil(min(a, b, c) - 0.5)))
@@ -157,14 +180,27 @@ def _count_hits(uvs, hits):
         first_column, end_column = _texels(x0, x1, x2, size)
         for row in range(first_row, end_row):
             for column in range(first_column, end_column):
-                px, py = column + 0.5, row + 0.5
-                if (
-                    hits[row, column] < 2
-                    and _inside(x0, y0, x1, y1, px, py)
-                    and _inside(x1, y1, x2, y2, px, py)
-                    and _inside(x2, y2, x0, y0, px, py)
-                ):
+                if hits[row, column] < 2 and _lies_on(x0, y0, x1, y1, x2, y2, column + 0.5, row + 0.5):
                     hits[row, column] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_face_texels(uvs, hits):
+    """(F,) int64 twice: the texels of each triangle (F, 3, 2), and those of them that have two hits."""
+    size = hits.shape[0]
+    covered, shared = np.zeros(len(uvs), np.int64), np.zeros(len(uvs), np.int64)
+    for f in range(uvs.shape[0]):
+        x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
+        if (x1 - x0) * (y2 - y0) < (y1 - y0) * (x2 - x0):
+            x1, y1, x2, y2 = x2, y2, x1, y1
+        first_row, end_row = _texels(y0, y1, y2, size)
+        first_column, end_column = _texels(x0, x1, x2, size)
+        for row in range(first_row, end_row):
+            for column in range(first_column, end_column):
+                if _lies_on(x0, y0, x1, y1, x2, y2, column + 0.5, row + 0.5):
+                    covered[f] += 1
+                    shared[f] += hits[row, column] > 1
+    return covered, shared
 
 
 @njit(cache=True, nogil=True)

@@ -201,6 +201,15 @@ def test_only_layouts_that_can_carry_a_texture_are_kept(uvs, reason):
     assert (found is None) if reason is None else (reason in found)
 
 
+@pytest.mark.parametrize("size", [(4, 4), (4, 60), (2, 40), (60, 3), (31, 31)])
+@pytest.mark.parametrize("where", ["on another", "on the rest"])
+def test_small_and_narrow_parts_that_share_texels_overlap(size, where):
+    place = 0.94 if where == "on another" else 0.4
+    part = WHOLE_SQUARE * np.array(size) / 1024 + place
+    copies = [part, part + 1e-5] if where == "on another" else [part]
+    assert "overlap" in why_unusable(np.concatenate([grid_of_faces(32), *copies]).astype(np.float32))
+
+
 def grid_of_faces(count: int) -> np.ndarray:
     """(2 * count**2, 3, 2): the UVs of a grid that fills most of the square."""
     u, v = np.meshgrid(*[np.linspace(0, 1, count + 1)] * 2)
