@@ -48,8 +48,8 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     strays = find_strays(corner_uvs)
     if strays.any():
         return (
-            f"the active UV map leaves the 0 to 1 square: {strays.sum():,} of {len(strays):,} faces lie "
-            f"across its border or outside the UDIM tiles (it reaches {find_reach(corner_uvs[strays]):.4g})"
+            f"the active UV map leaves the 0 to 1 square: {_count_faces(strays)} across its border or "
+            f"outside the UDIM tiles (it reaches {find_reach(corner_uvs[strays]):.4g})"
         )
     atlas, tiles = gather_tiles(corner_uvs)
     if len(tiles) > MAX_TILES:
@@ -57,7 +57,7 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     edges = corner_uvs[:, 1:] - corner_uvs[:, :1]
     flat = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) < MIN_UV_AREA
     if flat.mean() > MAX_FOLDED_FRACTION:
-        return "the active UV map folds faces to a point or a line"
+        return f"the active UV map folds faces: {_count_faces(flat)} on a point or a line in it"
     hits = count_hits(atlas, atlas_size(tiles, CHECK_SIZE))
     covered, shared = (hits > 0).sum(), (hits > 1).sum()
     enough = min(TEXELS_PER_FACE * len(corner_uvs), MAX_NEEDED_FRACTION * CHECK_SIZE**2)
@@ -72,6 +72,12 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     if shared > OVERLAP_TOLERANCE * covered or stacked or (shared and _has_stacked_part(atlas, hits)):
         return "faces overlap in the active UV map"
     return None
+
+
+def _count_faces(chosen: np.ndarray) -> str:
+    """Words for how many faces lie somewhere, of a mask (F,) bool."""
+    count = int(chosen.sum())
+    return f"{count:,} of {len(chosen):,} faces {'lies' if count == 1 else 'lie'}"
 
 
 def _has_stacked_part(corner_uvs: np.ndarray, hits: np.ndarray) -> bool:
