@@ -52,7 +52,8 @@ def from_image(image: bpy.types.Image) -> Reference:
     a copy.
 
     Raises:
-        InvalidImage: the image is a movie, a sequence, tiled, or has no pixels.
+        InvalidImage: the image is a movie, a sequence, tiled, or has no pixels, or Blender has no view that
+            shows it as it is.
     """
     if image.source not in {"FILE", "GENERATED"} or image.type not in {"IMAGE", "UV_TEST"}:
         raise InvalidImage(f"The image '{image.name}' is not a single still image. Choose another image.")

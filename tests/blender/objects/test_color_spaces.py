@@ -8,8 +8,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from bl_ext.user_default.orbit_texture.addon.jobs import reference
 from bl_ext.user_default.orbit_texture.addon.objects import export, mask_correction, material, region
 from bl_ext.user_default.orbit_texture.addon.objects.strokes import Stroke
+from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidImage
 
 from tests.blender import make
 
@@ -88,13 +90,26 @@ def test_exported_files_hold_the_takes_colours(tmp_path, name):
     np.testing.assert_allclose(255 * color, (200, 90, 30), atol=0.6)
 
 
+def test_a_float_image_is_followed_or_refused_with_a_sentence(tmp_path):
+    image = bpy.data.images.new("glow", 8, 8, float_buffer=True)
+    image.pixels.foreach_set(np.tile(np.float32([0.5, 0.5, 0.5, 1]), 64))
+    scenes = len(bpy.data.scenes)
+    if os.environ.get("VIEW") == "Film Look":
+        with pytest.raises(InvalidImage, match=r"'glow'.*OpenColorIO.*8 bits"):
+            reference.from_image(image)
+    else:
+        assert reference.from_image(image)()[0, 0, 0] == pytest.approx(0.7354, abs=0.01)
+    assert len(bpy.data.scenes) == scenes
+
+
 @pytest.mark.skipif("OCIO" in os.environ, reason="runs within itself")
-def test_another_configuration_changes_nothing_of_that(tmp_path):
-    (tmp_path / "config.ocio").write_text(STUDIO)
+@pytest.mark.parametrize("view", ["Standard", "Un-tone-mapped", "Film Look"])
+def test_another_configuration_changes_nothing_of_that(tmp_path, view):
+    (tmp_path / "config.ocio").write_text(STUDIO.replace("Standard", view))
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
         cwd=Path(__file__).parents[3],
-        env=os.environ | {"OCIO": str(tmp_path / "config.ocio")},
+        env=os.environ | {"OCIO": str(tmp_path / "config.ocio"), "VIEW": view},
         capture_output=True,
         text=True,
         timeout=60,
