@@ -11,6 +11,9 @@ from bpy.app.translations import pgettext_rpt as rpt_
 MAX_INSTANCES = 5_000
 """Instances of the scene among which those of an object are looked for; a scene may have millions."""
 
+_FEW = 0.005
+"""A share of the faces too small to be told."""
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -22,7 +25,7 @@ class Appearance:
         foreign: by the name of a material that is not the object's, "" for none, the share of the faces that
             wear it.
         lacks_uv_map: the mesh has no UV map of the name that was asked for.
-        unmapped: the share of the faces that the modifiers have added without a place in that UV map.
+        unmapped: the share of the faces that have no area in that UV map, beyond the share without modifiers.
         exceeds_slots: faces have a material slot that the object does not have.
         has_instances: beside the mesh there are instances of something.
     """
@@ -53,13 +56,14 @@ def read_appearance(
     slots = [slot.material and slot.material.original for slot in seen.material_slots]
     numbers = _read_slot_numbers(mesh)
     has_uv_map = layer in mesh.uv_layers
-    is_added_to = has_uv_map and len(mesh.polygons) != len(obj.data.polygons)
     return Appearance(
         find_modifiers(obj),
         len(mesh.polygons),
         _share_of_foreign_materials(numbers, slots, own),
         bool(layer) and not has_uv_map,
-        _share_without_uvs(mesh, layer) if is_added_to else 0.0,
+        max(0.0, _share_without_area(mesh, layer) - _share_without_area(obj.data, layer))
+        if has_uv_map
+        else 0.0,
         bool(slots) and bool((numbers >= len(slots)).any()),
         has_instances(obj),
     )
@@ -102,10 +106,11 @@ def describe_appearance(seen: Appearance, layer: str) -> list[str]:
                 "only while they are switched off. Apply them, then texture the object."
             ).format(names, layer)
         )
-    if seen.unmapped:
+    if seen.unmapped >= _FEW:
         found.append(
             rpt_(
-                "The modifiers ({}) add {} without a place in the UV map '{}', so these show a single colour."
+                "The modifiers ({}) give {} no area in the UV map '{}', so each of these shows a single "
+                "colour."
             ).format(names, _share_in_words(seen.unmapped), layer)
         )
     return found
@@ -168,11 +173,13 @@ def _share_of_foreign_materials(
     return found
 
 
-def _share_without_uvs(mesh: bpy.types.Mesh, layer: str) -> float:
-    """The share of the faces whose corners all lie at the origin of a UV map, where nodes leave those without
-    one."""
+def _share_without_area(mesh: bpy.types.Mesh, layer: str) -> float:
+    """The share of the faces whose corners all lie on one place of a UV map: where nodes leave faces without
+    UVs, or give those of a point to all of an instance. 0 if the mesh has no such UV map."""
+    if layer not in mesh.uv_layers or len(mesh.polygons) == 0:
+        return 0.0
     uvs, starts = np.empty((len(mesh.loops), 2), np.float32), np.empty(len(mesh.polygons), np.int32)
     mesh.attributes[layer].data.foreach_get("vector", uvs.ravel())
     mesh.polygons.foreach_get("loop_start", starts)
-    is_mapped = np.logical_or.reduceat(uvs.any(axis=1), starts) if len(starts) else np.ones(1, bool)
-    return 1.0 - float(is_mapped.mean())
+    extents = np.maximum.reduceat(uvs, starts) - np.minimum.reduceat(uvs, starts)
+    return 1.0 - float(extents.any(axis=1).mean())

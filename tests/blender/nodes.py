@@ -98,6 +98,18 @@ def join_cube(tree, start, end):
     tree.links.new(join.outputs[0], end)
 
 
+def realize_cubes(tree, start, end):
+    """Adds a real cube at every point, all corners of which have the UVs of that point."""
+    realize = tree.nodes.new("GeometryNodeRealizeInstances")
+    instance_cubes(keep=True)(tree, start, realize.inputs[0])
+    tree.links.new(realize.outputs[0], end)
+
+
+def replace_by_hull(tree, start, end):
+    """As many faces as a cube has, without UVs."""
+    chain(tree, start, end, "ConvexHull")
+
+
 def remove_uv_map(tree, start, end):
     chain(tree, start, end, "RemoveAttribute", Name="UVMap")
 

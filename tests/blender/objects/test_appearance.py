@@ -117,6 +117,25 @@ def test_a_lost_uv_map_is_told(change):
     assert not shows_take(obj)
 
 
+@pytest.mark.parametrize(
+    ("build", "share"), [(nodes.replace_by_hull, "all faces"), (nodes.realize_cubes, "89% of the faces")]
+)
+@pytest.mark.parametrize("uvs", [True, False])
+def test_faces_that_nodes_give_no_area_in_the_uv_map_are_told(build, share, uvs):
+    obj = make.cube(uvs)
+    nodes.add_modifier(obj, build)
+    sentences = [texture(obj), *([read_notices(obj)] if uvs else [])]
+    for sentence in sentences:
+        assert f"{share} no area in the UV map" in sentence
+
+
+def test_faces_that_have_no_area_without_modifiers_are_not_told():
+    obj = make.cube()
+    obj.data.attributes["UVMap"].data.foreach_set("vector", [0.5] * 48)
+    obj.modifiers.new("Subdivision", "SUBSURF")
+    assert "no area" not in read_notices(obj)
+
+
 def test_a_new_uv_map_that_is_lost_is_told_after_the_job():
     obj = make.cube(uvs=False)
     remesh(obj)
