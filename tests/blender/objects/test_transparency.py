@@ -63,6 +63,72 @@ def unused_transparent(tree, _principled, _surface):
     tree.nodes.new("ShaderNodeBsdfTransparent")
 
 
+def alpha_through_a_group(value: float) -> Callable:
+    def build(tree, _principled, surface):
+        group = bpy.data.node_groups.new("Group", "ShaderNodeTree")
+        group.interface.new_socket("Shader", in_out="OUTPUT", socket_type="NodeSocketShader")
+        group.interface.new_socket("Opacity", in_out="INPUT", socket_type="NodeSocketFloat")
+        principled = group.nodes.new("ShaderNodeBsdfPrincipled")
+        group.links.new(group.nodes.new("NodeGroupInput").outputs[0], principled.inputs["Alpha"])
+        group.links.new(principled.outputs[0], group.nodes.new("NodeGroupOutput").inputs[0])
+        node = tree.nodes.new("ShaderNodeGroup")
+        node.node_tree = group
+        node.inputs[0].default_value = value
+        tree.links.new(node.outputs[0], surface)
+
+    return build
+
+
+def opaque_image(tree, principled, _surface):
+    image_alpha(tree, principled, _surface)
+    tree.nodes["Image Texture"].image = bpy.data.images.new("opaque", 4, 4, alpha=False)
+    tree.nodes["Image Texture"].image.alpha_mode = "NONE"
+
+
+def jpeg_image(tree, principled, _surface):
+    image_alpha(tree, principled, _surface)
+    tree.nodes["Image Texture"].image = image = bpy.data.images.new("photo", 4, 4)
+    image.source, image.filepath = "FILE", "/photo.jpg"
+
+
+def looped_reroutes(tree, principled, _surface):
+    first, second = tree.nodes.new("NodeReroute"), tree.nodes.new("NodeReroute")
+    tree.links.new(first.outputs[0], second.inputs[0])
+    tree.links.new(second.outputs[0], first.inputs[0])
+    tree.links.new(second.outputs[0], principled.inputs["Alpha"])
+
+
+def full_value(tree, principled, _surface):
+    value, reroute = tree.nodes.new("ShaderNodeValue"), tree.nodes.new("NodeReroute")
+    value.outputs[0].default_value = 1
+    tree.links.new(value.outputs[0], reroute.inputs[0])
+    tree.links.new(reroute.outputs[0], principled.inputs["Alpha"])
+
+
+def layered(tree, principled, surface):
+    """Mix Shaders whose inputs are the same one below, so deep that there are a trillion ways through."""
+    shader = principled.outputs[0]
+    for _ in range(40):
+        mix = tree.nodes.new("ShaderNodeMixShader")
+        for socket in mix.inputs[1:]:
+            tree.links.new(shader, socket)
+        shader = mix.outputs[0]
+    tree.links.new(shader, surface)
+
+
+def muted_link(tree, principled, _surface):
+    image_alpha(tree, principled, _surface)
+    principled.inputs["Alpha"].links[0].is_muted = True
+
+
+def mixed_by(factor: float) -> Callable:
+    def build(tree, principled, surface):
+        mixed_with_transparent(tree, principled, surface)
+        tree.nodes["Mix Shader"].inputs[0].default_value = factor
+
+    return build
+
+
 @pytest.mark.parametrize(
     ("build", "is_told"),
     [
@@ -72,7 +138,17 @@ def unused_transparent(tree, _principled, _surface):
         (mixed_with_transparent, True),
         (in_a_group, True),
         (glass, True),
+        (alpha_through_a_group(0.3), True),
+        (mixed_by(1), True),
         (unused_transparent, False),
+        (alpha_through_a_group(1), False),
+        (opaque_image, False),
+        (jpeg_image, False),
+        (looped_reroutes, True),
+        (full_value, False),
+        (layered, False),
+        (muted_link, False),
+        (mixed_by(0), False),
         (lambda *_: None, False),
     ],
 )
