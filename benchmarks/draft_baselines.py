@@ -12,10 +12,10 @@ from backend.mesh.surface import Surface
 from backend.mesh.voxels import interpolate, voxelize
 from backend.paint.draft.image.known_surface import KnownSurface
 from backend.paint.draft.image.projection import Projection
-from backend.paint.draft.image.symmetry import Mirror, find_mirror
+from backend.paint.draft.image.symmetry import find_mirrors
 from backend.paint.draft.painter import (
     DraftConfig,
-    confirm_mirror,
+    choose_mirror,
     extrapolate_colors,
     paint_view,
 )
@@ -36,8 +36,7 @@ def nearest_colors(
     known = trust > 0.5
     tree = cKDTree(voxels.positions[known])
     return _paint_views(
-        projection,
-        None,
+        KnownSurface(projection, projection, None),
         lambda points, normals: colors[known][tree.query(points, workers=-1)[1]],
         surface,
         views,
@@ -51,10 +50,11 @@ def mirror_and_extrapolate(
     patches."""
     projection = Projection(reference, shown, find_winding(surface, [shown]))
     voxels = voxelize(surface, VOXEL_RESOLUTION)
-    mirror = confirm_mirror(find_mirror(voxels, surface.slots, 0), projection, voxels)
-    extrapolated = extrapolate_colors(projection, mirror, voxels, 0)
+    mirrors = find_mirrors(voxels, surface.slots, shown.camera.rotation[:, 2], 0)
+    known = KnownSurface(projection, projection, choose_mirror(mirrors, projection, voxels))
+    extrapolated = extrapolate_colors(known, voxels, 0)
     return _paint_views(
-        projection, mirror, lambda points, normals: interpolate(voxels, extrapolated, points), surface, views
+        known, lambda points, normals: interpolate(voxels, extrapolated, points), surface, views
     )
 
 
@@ -65,23 +65,17 @@ def mean_color(
     projection = Projection(reference, shown, find_winding(surface, [shown]))
     color = projection.colors[projection.edge_distance > 1].mean(axis=0)
     return _paint_views(
-        projection, None, lambda points, normals: np.tile(color, (len(points), 1)), surface, views
+        KnownSurface(projection, projection, None),
+        lambda points, normals: np.tile(color, (len(points), 1)),
+        surface,
+        views,
     )
 
 
 def _paint_views(
-    projection: Projection, mirror: Mirror | None, guess: Callable, surface: Surface, views: list[GBuffer]
+    known: KnownSurface, guess: Callable, surface: Surface, views: list[GBuffer]
 ) -> list[np.ndarray]:
-    return [
-        paint_view(
-            KnownSurface(projection, projection, mirror).look_up,
-            guess,
-            view,
-            surface,
-            surface.face_normals,
-        )
-        for view in views
-    ]
+    return [paint_view(known.look_up, guess, view, surface, surface.face_normals) for view in views]
 
 
 BASELINES: dict[str, Callable] = {

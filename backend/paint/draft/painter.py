@@ -29,8 +29,9 @@ from .fill.synthesis import ColorLookup, synthesize
 from .image.border_light import BorderLight
 from .image.known_surface import KnownSurface
 from .image.light import remove_light
+from .image.panel import find_panel, find_panel_back
 from .image.projection import LENIENT_TRUST, Projection
-from .image.symmetry import Mirror, find_mirror
+from .image.symmetry import Mirror, find_mirrors
 from .image.warp import warp_to_mesh
 
 
@@ -97,25 +98,25 @@ class DraftPainter:
             warped, buffers[0], surface, find_winding(surface, buffers), settings.light
         )
         paint = layers.paint
-        # Mirror it, and extrapolate broad colours to what is still hidden.
+        # Mirror it, continue it on the back of a panel, and extrapolate broad colours to what is left.
         voxels = voxelize(surface, self.config.voxel_resolution)
-        symmetry = find_mirror(voxels, surface.slots, settings.seed)
-        mirror = confirm_mirror(symmetry, paint, voxels)
+        outward = outward_normals(surface, buffers)
+        mirrors = find_mirrors(voxels, surface.slots, buffers[0].camera.rotation[:, 2], settings.seed)
+        mirror = choose_mirror(mirrors, paint, voxels)
+        panel = find_panel(surface, outward)
+        back = panel and find_panel_back(panel, paint)
         progress(0.1)
-        extrapolated = extrapolate_colors(paint, mirror, voxels, settings.seed, self.config)
+        known = KnownSurface(paint, paint, mirror, back)
+        extrapolated = extrapolate_colors(known, voxels, settings.seed, self.config)
         border = (
-            None
-            if layers.front is paint
-            else BorderLight.measure(layers.irradiance, paint, voxels, settings.seed)
+            BorderLight.measure(layers.irradiance, paint, voxels, settings.seed) if layers.is_lit else None
         )
-        known = KnownSurface(paint, paint, mirror)
-        shown = KnownSurface(layers.front, paint, mirror, LENIENT_TRUST, border)
+        shown = KnownSurface(layers.front, paint, mirror, back, LENIENT_TRUST, border)
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
             return interpolate(voxels, extrapolated, points)
 
         # Synthesise the hidden side from patches of the reference.
-        outward = outward_normals(surface, buffers)
         synthesis = synthesize(
             surface,
             outward,
@@ -140,7 +141,7 @@ class DraftPainter:
         frames[0] = layers.front.composite_over(frames[0])
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
-        notes = describe_draft(warped is not reference, symmetry, mirror, layers, settings.light)
+        notes = describe_draft(warped is not reference, bool(mirrors), known, layers)
         source = map_color_source(
             surface, shown.measure_sources, atlas_size(surface.tiles, settings.texture_size)
         )
@@ -153,13 +154,17 @@ class Layers:
 
     Attributes:
         front: as it colours what it shows.
-        paint: without light; what is copied to the rest. The same as ``front`` where they do not differ.
+        paint: without light and glyphs; what is copied to the rest.
         irradiance: (H, W, 3) float32, the light in the image, 1 where it is usual; None if none was removed.
+        has_glyphs: whether there were glyphs.
+        is_lit: whether the light stays on the front.
     """
 
     front: Projection
     paint: Projection
     irradiance: np.ndarray | None
+    has_glyphs: bool
+    is_lit: bool
 
 
 def project_reference(
@@ -168,54 +173,67 @@ def project_reference(
     """The reference on the surface that its view sees; ``light`` is the setting."""
     unlit = None if light == "keep" else remove_light(reference, buffer.camera, surface)
     if unlit is None or unlit.irradiance is None:
-        projection = Projection(reference, buffer, winding)
-        return Layers(projection, projection, None)
+        front = Projection(reference, buffer, winding)
+        paint = front.erase_glyphs()
+        return Layers(front, paint, None, paint is not front, False)
     paint = Projection(replace(reference, color=unlit.color), buffer, winding, unlit.reliable)
-    return Layers(paint if light == "remove" else paint.recolor(reference.color), paint, unlit.irradiance)
+    is_lit, plain = light != "remove", paint.erase_glyphs()
+    front = paint.recolor(reference.color) if is_lit else paint
+    return Layers(front, plain, unlit.irradiance, plain is not paint, is_lit)
 
 
-def describe_draft(
-    is_warped: bool, symmetry: Mirror | None, mirror: Mirror | None, layers: Layers, light: str
-) -> list[str]:
+def describe_draft(is_warped: bool, is_symmetric: bool, known: KnownSurface, layers: Layers) -> list[str]:
     """Notes for the user about how the draft was made.
 
     Args:
         is_warped: whether the image was warped.
-        symmetry: of the mesh.
-        mirror: the same, if it was used.
+        is_symmetric: whether the mesh is.
+        known: what the image tells of it.
         layers: the projected image.
-        light: the setting.
     """
     notes = ["Draft: the image was projected, no AI model painted the sides it does not show."]
     if is_warped:
         notes.append("The image was warped a little, so that its outline and edges lie on those of the mesh.")
-    if mirror is not None:
+    if known.back is not None:
+        notes.append("The mesh is flat: its back has the main colour of its front, without what is on it.")
+    elif known.mirror is not None:
         notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
-    elif symmetry is not None:
+    elif is_symmetric:
         notes.append(
             "The mesh is symmetric, but the image shows different colours on its two halves, so the hidden "
             "side does not mirror the visible one."
         )
+    if layers.has_glyphs:
+        notes.append("Letters or digits in the image were not copied to the sides that it does not show.")
     if layers.irradiance is not None:
-        where = "all over" if light == "remove" else "from what was copied to the hidden sides"
+        where = "from what was copied to the hidden sides" if layers.is_lit else "all over"
         notes.append(f"Shading and shadows in the image were taken for light and removed {where}.")
     return notes
 
 
-def confirm_mirror(mirror: Mirror | None, projection: Projection, voxels: Voxels) -> Mirror | None:
-    """The mirror, unless the image shows different colours on both of its sides."""
-    if mirror is None:
-        return None
+def choose_mirror(mirrors: list[Mirror], projection: Projection, voxels: Voxels) -> Mirror | None:
+    """The mirror that the image confirms best, the first where it says nothing; None if the image shows
+    different colours on both sides of each."""
+    best, most = None, -np.inf
+    for mirror in mirrors:
+        support = _measure_support(mirror, projection, voxels)
+        if support is not None and support > most:
+            best, most = mirror, support
+    return best
+
+
+def _measure_support(mirror: Mirror, projection: Projection, voxels: Voxels) -> float | None:
+    """By how much, in sRGB, colours of points that the image shows on both sides of a mirror differ less than
+    those of random pairs do; 0 where it shows hardly any, None if they differ as much."""
     here, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
     opposite, exists = mirror.opposite(voxels.positions)
     there, other_trust = projection.look_up(opposite, mirror.reflect_directions(voxels.normals), voxels.face)
     both = (trust > 0.5) & (other_trust > 0.5) & exists
     if both.sum() < 0.02 * len(voxels):
-        return mirror
-    # Mirrored points have to differ by much less than random pairs do.
-    difference = np.abs(here[both] - there[both]).mean()
-    chance = np.abs(here[both] - np.random.default_rng(0).permutation(there[both])).mean()
-    return mirror if difference < 0.6 * chance + 0.02 else None
+        return 0.0
+    difference = float(np.abs(here[both] - there[both]).mean())
+    chance = float(np.abs(here[both] - np.random.default_rng(0).permutation(there[both])).mean())
+    return chance - difference if difference < 0.6 * chance + 0.02 else None
 
 
 def look_up_under(
@@ -226,8 +244,7 @@ def look_up_under(
 
 
 def extrapolate_colors(
-    projection: Projection,
-    mirror: Mirror | None,
+    known_surface: KnownSurface,
     voxels: Voxels,
     seed: int,
     config: DraftConfig = DraftConfig(),
@@ -235,7 +252,8 @@ def extrapolate_colors(
     """(N, 3) float32 sRGB: a colour for every voxel; hidden ones take those of near surface of similar
     orientation, smoothly."""
     seen = voxels.positions, voxels.normals, voxels.face
-    colors, trust = KnownSurface(projection, projection, mirror).look_up(*seen)
+    projection = known_surface.front
+    colors, trust = known_surface.look_up(*seen)
     spoilt = (projection.look_up(*seen)[1] > 0) & ~projection.is_reliable(voxels.positions)
     known = (trust > 0.5) & ~spoilt
     if not known.any():

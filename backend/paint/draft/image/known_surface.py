@@ -1,22 +1,24 @@
-"""What the image tells of the surface: what it shows, and what is mirrored of that."""
+"""What the image tells of the surface: what it shows, what is mirrored of that, and the back of a panel."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from .border_light import BorderLight
+from .panel import PanelBack
 from .projection import STRICT_TRUST, Projection, TrustThresholds
 from .symmetry import Mirror
 
 
 @dataclass(frozen=True)
 class KnownSurface:
-    """The projected image and its mirror image.
+    """The projected image, its mirror image, and the back of a panel.
 
     Attributes:
         front: the image.
         paint: what is mirrored of it.
         mirror: of the mesh; None if nothing is mirrored.
+        back: the side of a panel that the image does not show; None if the mesh is none.
         thresholds: of trust.
         border: light that what is mirrored is shown under.
     """
@@ -24,23 +26,25 @@ class KnownSurface:
     front: Projection
     paint: Projection
     mirror: Mirror | None
+    back: PanelBack | None = None
     thresholds: TrustThresholds = STRICT_TRUST
     border: BorderLight | None = None
 
     def look_up(
         self, points: np.ndarray, normals: np.ndarray, face: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Colours and trust from the image, then from the mirrored side unless that shows lettering; see
-        :meth:`Projection.look_up`.
+        """Colours and trust from the image, then from the mirrored side unless that shows lettering, or of
+        the back of a panel; see :meth:`Projection.look_up`.
 
         Args:
             points, normals: (N, 3) float32.
             face: (N,) int, the faces whose winding the normals have.
         """
         colors, trust = self.front.look_up(points, normals, face, self.thresholds)
-        if self.mirror is None:
-            return colors, trust
         other, rest = self._look_up_opposite(points, normals, face, trust)
+        if self.back is not None:
+            behind = self.back.faces[face]
+            other[behind], rest[behind] = self.back.look_up(points[behind]), 1 - trust[behind]
         if self.border is not None:
             other = self.border.shine_on(other, points)
         total = trust + rest
@@ -51,17 +55,20 @@ class KnownSurface:
         """(N, 3) float32: how much of the colour of points (N, 3) with normals (N, 3) on faces (N,) is from
         the image, mirrored, and invented; they sum to 1."""
         _, trust = self.front.look_up(points, normals, face, self.thresholds)
-        mirrored = np.zeros_like(trust)
-        if self.mirror is not None:
-            _, mirrored = self._look_up_opposite(points, normals, face, trust)
+        _, mirrored = self._look_up_opposite(points, normals, face, trust)
         return np.column_stack([trust, mirrored, 1 - trust - mirrored])
 
     def _look_up_opposite(
         self, points: np.ndarray, normals: np.ndarray, face: np.ndarray, trust: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Colours (N, 3) that are mirrored to points, and (N,) how much they count where the image itself is
-        trusted by ``trust`` (N,)."""
+        trusted by ``trust`` (N,): nothing on the back of a panel."""
+        if self.mirror is None:
+            return np.zeros((len(points), 3), np.float32), np.zeros_like(trust)
         opposite, exists = self.mirror.opposite(points)
         reflected = self.mirror.reflect_directions(normals)
         colors, trust_there = self.paint.look_up(opposite, reflected, face, self.thresholds)
-        return colors, (1 - trust) * trust_there * (exists & ~self.paint.shows_lettering(opposite))
+        usable = exists & ~self.paint.shows_lettering(opposite)
+        if self.back is not None:
+            usable &= ~self.back.faces[face]
+        return colors, (1 - trust) * trust_there * usable

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
 from ....render.rasterize import GBuffer
 from ....render.sample import sample_bilinear
 from ....render.visibility import edge_distance, observe
 from ...foreground import extend_colors
 from ...reference import Reference
+from .glyphs import detect_glyphs
 from .lettering import detect_lettering
 
 
@@ -36,6 +38,10 @@ LENIENT_TRUST = TrustThresholds(min_cosine=0.06, full_cosine=0.15, edge_margin=0
 WIDE = 0.03
 """Half the width, in roots of the mesh's area in the image, from which on what only one of mesh and object
 covers is no mismatch of their outlines."""
+
+
+EDGE_RIM = 2.0
+"""Pixels next to an edge that say nothing of glyphs."""
 
 
 class Projection:
@@ -80,6 +86,18 @@ class Projection:
         other.colors = extend_colors(Reference(color, self.alpha), self.inset)
         return other
 
+    def erase_glyphs(self) -> "Projection":
+        """The same projection without the glyphs: the ground around them takes their place. Itself if there
+        are none."""
+        # At the edge of a part lies a rim of another one's light.
+        glyphs = detect_glyphs(self.colors, self.edge_distance > EDGE_RIM)
+        if not glyphs.any():
+            return self
+        other = copy.copy(self)
+        other.colors = paint_over(self.colors, glyphs)
+        other.lettering = detect_lettering(other.colors, self.edge_distance > 0)
+        return other
+
     def look_up(
         self,
         points: np.ndarray,
@@ -101,9 +119,12 @@ class Projection:
         trust = trust * smoothstep(edge, 0.5, full_edge)
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
-        pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
-        colors[shown] = sample_bilinear(self.colors, pixels)
+        colors[shown] = self.read_colors(points[shown])
         return colors, trust.astype(np.float32)
+
+    def read_colors(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 sRGB 0..1: the image where points (N, 3) appear in it, seen or hidden."""
+        return sample_bilinear(self.colors, self.buffer.camera.project(points.astype(np.float64))[0])
 
     def composite_over(self, frame: np.ndarray) -> np.ndarray:
         """The frame (H, W, 3) uint8 of the reference's own view, with the image over it wherever both image
@@ -124,6 +145,15 @@ class Projection:
         pixels, _ = self.buffer.camera.project(points.astype(np.float64))
         column, row = np.clip(pixels, 0, np.array(mask.shape[::-1]) - 1).astype(int).T
         return mask[row, column]
+
+
+def paint_over(colors: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The image (H, W, 3) float32 whose pixels of a mask (H, W) bool have the colours around it."""
+    distance, nearest = ndimage.distance_transform_edt(mask, return_indices=True)
+    filled = colors[nearest[0], nearest[1]]
+    # Without the streaks that single pixels of the rim make: the further inside, the smoother.
+    smooth = cv2.GaussianBlur(filled, (0, 0), max(0.5 * float(distance.max()), 0.5))
+    return np.where(mask[..., None], smooth, filled)
 
 
 def mean_outline_distance(shown: np.ndarray, mask: np.ndarray) -> float:

@@ -28,6 +28,10 @@ class SymmetryConfig:
     moves: tuple[float, ...] = (0.01, 0.003, 0.001)
     # Steps with each of them at most.
     max_steps: int = 6
+    # Cosine between two planes' normals up to which they are different planes.
+    same_plane: float = 0.9
+    # Cosine between a plane's normal and the view from which on the plane lies across the view.
+    across: float = 0.77
     # Random points that are compared, and of those the ones that are while a plane is refined.
     samples: int = 5000
     refine_samples: int = 1500
@@ -75,17 +79,25 @@ class Mirror:
         return self.plane.reflect_directions(directions)
 
 
-def find_mirror(
-    voxels: Voxels, slots: np.ndarray | None, seed: int, config: SymmetryConfig = SymmetryConfig()
-) -> Mirror | None:
-    """The upright plane that maps the surface onto itself: first the one between left and right, then the one
-    between front and back, then those of the horizontal principal axes; at first exact ones, then those that
-    a slight turn and move make nearly so, as where a face looks a little aside.
+def find_mirrors(
+    voxels: Voxels,
+    slots: np.ndarray | None,
+    towards: np.ndarray,
+    seed: int,
+    config: SymmetryConfig = SymmetryConfig(),
+) -> list[Mirror]:
+    """The upright planes that map the surface onto itself: first the one between left and right, then the
+    one between front and back, then those of the horizontal principal axes. If none does so exactly, the
+    first that a slight turn and move make nearly so, as where a face looks a little aside.
+
+    Of several planes those across the view are left out: they would repeat behind the mesh what it shows in
+    front, as a face on the back of a head.
 
     Args:
         voxels: of the surface.
         slots: (F,) int32 material slots of its faces, which have to map onto themselves too; None if there is
             only one.
+        towards: (3,) unit, from the surface to the view.
         seed: of the random points that are compared.
         config: thresholds.
     """
@@ -100,17 +112,22 @@ def find_mirror(
         mirrored = np.column_stack([plane.reflect_points(points[some]), slot[some]])
         return tree.query(mirrored, distance_upper_bound=2 * config.tolerance, workers=-1)[0]
 
-    planes = _candidate_planes(points)
+    planes, found = _candidate_planes(points), []
     for plane in planes:
+        if any(abs(plane.normal @ other.normal) > config.same_plane for other in found):
+            continue
         if (measure(plane, chosen) < config.exact_tolerance).mean() > config.min_exact_fraction:
-            return _create_mirror(plane, voxels, tree, slot, config)
+            found.append(plane)
+    along = [plane for plane in found if abs(plane.normal @ towards) < config.across]
     for plane in planes[::2]:
+        if found:
+            break
         if (measure(plane, chosen) < config.tolerance).mean() < config.min_refined_fraction:
             continue
         plane = _refine(plane, lambda trial: measure(trial, chosen[: config.refine_samples]), config)
         if (measure(plane, chosen) < config.tolerance).mean() >= config.min_fraction:
-            return _create_mirror(plane, voxels, tree, slot, config)
-    return None
+            found.append(plane)
+    return [_create_mirror(plane, voxels, tree, slot, config) for plane in along or found]
 
 
 def _candidate_planes(points: np.ndarray) -> list[Plane]:

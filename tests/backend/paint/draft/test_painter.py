@@ -13,7 +13,7 @@ from backend.paint.camera.search import find_view, simplify_mesh
 from backend.paint.draft.image.border_light import BorderLight
 from backend.paint.draft.image.color import to_linear, to_srgb
 from backend.paint.draft.image.projection import Projection
-from backend.paint.draft.image.symmetry import find_mirror
+from backend.paint.draft.image.symmetry import find_mirrors
 from backend.paint.draft.painter import DraftPainter
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
@@ -123,11 +123,11 @@ def box_with_head(size, head) -> trimesh.Trimesh:
     ids=["capsule", "left-right", "front-back", "knot"],
 )
 def test_a_plane_of_symmetry_is_found_if_there_is_one(mesh, normal):
-    mirror = find_mirror(voxelize(surface_of(mesh), 96), None, 0)
+    mirrors = find_mirrors(voxelize(surface_of(mesh), 96), None, np.array([0, -1, 0]), 0)
     if normal is None:
-        assert mirror is None
+        assert not mirrors
     else:
-        np.testing.assert_allclose(np.abs(mirror.plane.normal), normal, atol=1e-6)
+        np.testing.assert_allclose(np.abs(mirrors[0].plane.normal), normal, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_a_plane_of_symmetry_is_found_if_there_is_one(mesh, normal):
 def test_a_plane_of_symmetry_maps_material_slots_onto_themselves(slot, normal):
     surface = clean(mesh_data(trimesh.creation.icosphere(5).apply_scale((1, 0.8, 0.6))))
     middles = surface.vertices[surface.faces].mean(axis=1)
-    mirror = find_mirror(voxelize(surface, 96), slot(*middles.T).astype(np.int32), 0)
-    assert mirror is None if normal is None else np.allclose(np.abs(mirror.plane.normal), normal)
+    mirrors = find_mirrors(voxelize(surface, 96), slot(*middles.T).astype(np.int32), np.array([0, -1, 0]), 0)
+    assert not mirrors if normal is None else np.allclose(np.abs(mirrors[0].plane.normal), normal)
 
 
 def paint_and_bake(surface, reference: np.ndarray, **settings):
