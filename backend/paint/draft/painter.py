@@ -195,7 +195,11 @@ def describe_draft(is_warped: bool, is_symmetric: bool, known: KnownSurface, lay
     if is_warped:
         notes.append("The image was warped a little, so that its outline and edges lie on those of the mesh.")
     if known.back is not None:
-        notes.append("The mesh is flat: its back has the main colour of its front, without what is on it.")
+        notes.append(
+            "The mesh is flat, and its front one pattern, which goes on behind."
+            if known.back.is_pattern
+            else "The mesh is flat: its back has the main colour of its front, without what is on it."
+        )
     elif known.mirror is not None:
         notes.append("The mesh is symmetric: the hidden side mirrors the visible one.")
     elif is_symmetric:

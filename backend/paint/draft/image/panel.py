@@ -68,11 +68,13 @@ class PanelBack:
         faces: (F,) bool, the faces of that side.
         middle: the plane between both sides.
         ground: the seen side's main paint, continued over all that lies on it.
+        is_pattern: whether all of the seen side is that.
     """
 
     faces: np.ndarray
     middle: Plane
     ground: Projection
+    is_pattern: bool
 
     def look_up(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) float32 sRGB: the colours of points (N, 3) of that side."""
@@ -91,9 +93,9 @@ def find_panel_back(
     shown[shown] = panel.sides[buffer.face[shown]] == front
     if abs(towards) < config.min_cosine or not shown.any():
         return None
-    print_ = shown & ~_find_main_paint(projection.colors, shown, config)
-    ground = projection.recolor(paint_over(projection.colors, print_ | ~shown))
-    return PanelBack(panel.sides == -front, panel.middle, ground)
+    paint = _find_main_paint(projection.colors, shown, config)
+    ground = projection.recolor(paint_over(projection.colors, ~paint))
+    return PanelBack(panel.sides == -front, panel.middle, ground, bool(paint[shown].all()))
 
 
 def _find_main_paint(colors: np.ndarray, shown: np.ndarray, config: PanelConfig) -> np.ndarray:

@@ -133,6 +133,7 @@ def printed(points: np.ndarray) -> np.ndarray:
 def test_the_back_of_a_panel_has_its_main_colour(azimuth):
     surface, projection = project(card().subdivide().subdivide(), printed, azimuth)
     back, colors = look_behind(surface, projection)
+    assert not back.is_pattern
     assert (np.sign(surface.face_normals[back.faces][:, 1]) == (1 if abs(azimuth) < 90 else -1)).all()
     np.testing.assert_allclose(colors, np.broadcast_to(np.float32([0.2, 0.3, 0.7]), colors.shape), atol=0.02)
 
@@ -143,7 +144,8 @@ def test_a_pattern_goes_on_behind_a_panel():
         return np.where(odd[:, None] > 0, np.float32([0.8, 0.2, 0.2]), np.float32([0.9, 0.9, 0.8]))
 
     surface, projection = project(box((2, 0.1, 1.4)).subdivide_to_size(0.2), checked)
-    _, colors = look_behind(surface, projection)
+    back, colors = look_behind(surface, projection)
+    assert back.is_pattern
     assert 0.2 < (colors[:, 1] < 0.5).mean() < 0.8
 
 
