@@ -100,7 +100,7 @@ def run_stage(
     mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
     with store.convert_write_errors(folder):
         _prepare_folder(folder, job)
-        stages = StageRunner(folder, print_progress, progress_shares(settings, kept is not None))
+        stages = StageRunner(folder, print_progress, progress_shares(job))
         state = pipeline.run_until(job, stages, stage)
         if stage == "render":
             return _write_orbits(

@@ -53,8 +53,7 @@ def run(
         OrbitError: what the user gave cannot be used, or there is no room for the result; the message says
             what to do.
     """
-    shares = progress_shares(job.settings, job.kept is not None, job.check_reference)
-    stages = StageRunner(folder, progress, shares)
+    stages = StageRunner(folder, progress, progress_shares(job))
     if job.check_reference:
         return make_check_result(job, run_until(job, stages, "register", show_preview), stages.seconds)
     return make_result(job, run_until(job, stages, show_preview=show_preview), stages.seconds)

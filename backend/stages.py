@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .api.settings import Settings
+from .api.job import Job
 from .progress import JobProgress, ProgressCallback
 from .records import Arrays
 from .store import delete_path, write_file_atomically
@@ -19,44 +19,55 @@ Output = TypeVar("Output")
 STAGES = ("prepare", "register", "render", "paint", "align", "bake", "refine", "blend")
 """Names of the stages, in the order they run."""
 
-PAINT_SHARES = {"draft": 0.6, "orbitpainter": 0.9}
-"""Fraction of a job's time that each painter takes, roughly."""
+SECONDS = {"prepare": 2.0, "register": 1.5, "render": 0.2, "paint": 14.0, "align": 2.3, "bake": 1.5}
+"""Time that the stages of a draft take at least, roughly, on two cores."""
+
+UNWRAP_SECONDS = 44.0
+"""Time that a million triangles without a UV map add to ``prepare``, roughly."""
+
+BAKE_SECONDS = 2.8
+"""Time that every 1024 texels along the texture's side add to ``bake``, roughly."""
+
+BLEND_SECONDS = 0.7
+"""Time of the blend with an earlier texture, roughly."""
+
+MODEL_SHARES = {"orbitpainter": 0.9}
+"""Fraction of a job's time that a painter with an AI model takes, roughly."""
 
 REFINE_SHARE = 0.5
 """Fraction of the time beside painting that the refinement takes, roughly."""
-
-BLEND_SHARE = 0.05
-"""Fraction of the time beside painting that the blend with an earlier texture takes, roughly."""
-
-GEOMETRY_SHARES = {"prepare": 0.25, "register": 0.2, "render": 0.05, "align": 0.19, "bake": 0.31}
-"""How the other stages divide what is left, roughly."""
 
 STAGE_FORMAT = 7
 """Version of the stages' files. It is raised when any stage's arrays or their meaning change, so that older
 files are ignored."""
 
 
-def progress_shares(settings: Settings, blends: bool, check_reference: bool = False) -> dict[str, float]:
-    """The fraction of a job's time that each stage takes, roughly, in the order they run.
+def progress_shares(job: Job) -> dict[str, float]:
+    """The fraction of a job's time that each stage takes, roughly, in the order they run; 0 for those that do
+    not."""
+    settings, mesh, seconds = job.settings, job.mesh, dict(SECONDS)
+    if mesh.corner_uvs is None:
+        seconds["prepare"] += UNWRAP_SECONDS * len(mesh.faces) / 1e6
+    seconds["bake"] += BAKE_SECONDS * settings.texture_size / 1024
+    if job.check_reference or not settings.paints_views:
+        seconds = {stage: seconds[stage] for stage in ("prepare", "register")}
+    if job.kept:
+        seconds["blend"] = BLEND_SECONDS
+    if settings.painter in MODEL_SHARES:
+        seconds.pop("paint", None)
+    total = sum(seconds.values())
+    shares = {stage: value / total for stage, value in seconds.items()}
+    if not job.check_reference:
+        if settings.refines:
+            shares = _add_share("refine", REFINE_SHARE, shares)
+        if settings.painter in MODEL_SHARES:
+            shares = _add_share("paint", MODEL_SHARES[settings.painter], shares)
+    return {stage: shares.get(stage, 0.0) for stage in STAGES}
 
-    Args:
-        settings: the job's.
-        blends: whether the texture is blended with an earlier one.
-        check_reference: whether the job ends after ``register``.
-    """
-    if check_reference:
-        total = GEOMETRY_SHARES["prepare"] + GEOMETRY_SHARES["register"]
-        return dict.fromkeys(STAGES, 0.0) | {
-            stage: GEOMETRY_SHARES[stage] / total for stage in ("prepare", "register")
-        }
-    paint = PAINT_SHARES.get(settings.painter, 0.0)
-    shares = {"paint": paint}
-    if blends:
-        shares["blend"] = BLEND_SHARE * (1 - paint)
-    if settings.refines:
-        shares["refine"] = REFINE_SHARE * (1 - paint)
-    rest = 1 - sum(shares.values())
-    return {stage: shares.get(stage, rest * GEOMETRY_SHARES.get(stage, 0.0)) for stage in STAGES}
+
+def _add_share(stage: str, share: float, others: dict[str, float]) -> dict[str, float]:
+    """Shares that sum to 1, with one more stage."""
+    return {name: (1 - share) * other for name, other in others.items()} | {stage: share}
 
 
 class StageRunner:

@@ -94,7 +94,7 @@ def run_job(mesh: MeshData, picture: Path, light: str, folder: Path) -> JobState
     settings = Settings(texture_size=TEXTURE_SIZE, light=light)
     job = Job("0" * 32, picture.stem, mesh, np.frombuffer(picture.read_bytes(), np.uint8), settings)
     folder.mkdir(parents=True, exist_ok=True)
-    return run_until(job, StageRunner(folder, _ignore_progress, progress_shares(settings, blends=False)))
+    return run_until(job, StageRunner(folder, _ignore_progress, progress_shares(job)))
 
 
 def draw_outline(color: np.ndarray, surface: Surface, view: View, ink: tuple[int, int, int]) -> np.ndarray:

@@ -31,7 +31,7 @@ def test_pins_place_the_picture_and_bend_it(tmp_path):
     pins = np.column_stack([corners, places / 256]).astype(np.float32)
     settings = Settings(texture_size=1024, azimuth=8.0, elevation=-5.0, light="keep")
     job = Job("0" * 32, "Cube", mesh, picture, settings, pins=pins)
-    state = run_until(job, StageRunner(tmp_path, lambda *_: None, progress_shares(settings, False)), "paint")
+    state = run_until(job, StageRunner(tmp_path, lambda *_: None, progress_shares(job)), "paint")
     assert not state.registration.doubtful
     assert angle_between(0, 0, state.registration.match.view) < 5
     frame = state.painting.frames[0]

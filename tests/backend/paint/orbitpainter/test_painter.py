@@ -21,7 +21,7 @@ from backend.paint.orbitpainter.network import decode_video, encode_video, pack_
 from backend.paint.orbitpainter.sampler import SamplingConfig
 from backend.paint.preview import PREVIEW_COUNT, PREVIEW_SIZE, make_preview_strip
 from backend.paint.reference import Reference
-from backend.stages import PAINT_SHARES
+from backend.stages import progress_shares
 from tests import tiny_model
 from tests.meshes import decode_png, knot, mesh_data, run_at_once
 
@@ -196,8 +196,9 @@ def test_random_networks_texture_a_mesh_and_are_reported_as_random(model, tmp_pa
 def test_a_painted_pass_is_not_painted_again_after_cancelling(model, tmp_path):
     model()
 
-    share = PAINT_SHARES["orbitpainter"]
-    begin = 0.5 * (1 - share)
+    shares = progress_shares(job(SETTINGS))
+    share = shares["paint"]
+    begin = shares["prepare"] + shares["register"] + shares["render"]
 
     def cancel(stage, fraction):
         if stage == "paint" and fraction > begin + share * 0.7:  # in the middle of the second of two passes
