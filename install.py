@@ -2,6 +2,9 @@
 """Installs, shows and tests Orbit Texture: ``python3 install.py
 {demo,test,backend,addon,repository,doctor}``.
 
+It also runs the commands of the backend: texture, check, render, paint, bake, refine, download, licences,
+embed, convert and train. ``python3 install.py texture --help`` explains one.
+
 Everything is installed into one private folder, which ``install.py doctor`` names; the Python of the system
 and of Blender are not changed. Every command can be repeated: it does only what is missing.
 """
@@ -15,14 +18,16 @@ from pathlib import Path
 OLDEST, NEWEST = (3, 11), (3, 13)
 
 if not OLDEST <= sys.version_info[:2] <= NEWEST:
+    python = "py -3.11" if sys.platform == "win32" else "python3.11"
     sys.exit(
         f"This is Python {sys.version.split()[0]}, and Orbit Texture needs Python 3.11, 3.12 or 3.13. "
-        "Install one of them (from python.org or your system's packages) and run it by its name: python3.11 "
-        "install.py"
+        "Install one of them (from python.org or your system's packages) and run it by its name: "
+        f'{python} "{__file__}" {" ".join(sys.argv[1:])}'
     )
 
 from backend.api import paths  # noqa: E402
 from backend.api.command_help import DefaultsHelpFormatter  # noqa: E402
+from backend.api.shell_commands import BACKEND_COMMANDS, install_command  # noqa: E402
 from backend.api.torch_builds import DISK_GIGABYTES  # noqa: E402
 from installer import backend, blenders, extension, health, suite  # noqa: E402
 from installer.environment import InstallError, print_status  # noqa: E402
@@ -40,12 +45,12 @@ def install_addon(options: argparse.Namespace) -> int:
     blender = blenders.find_blender(options.blender)
     if blender is None:
         raise InstallError(
-            "No Blender was found on the PATH or in the usual folders. Give its path: python3 install.py "
-            "addon --blender PATH"
+            "No Blender was found on the PATH or in the usual folders. Give its path: "
+            f"{install_command('addon', '--blender', 'PATH')}"
         )
     extension.install(blender, extension.build(blender, options.output))
     if backend.find_state() != "complete":
-        print_status("The backend is not installed yet. Run: python3 install.py backend")
+        print_status(f"The backend is not installed yet. Run: {install_command('backend')}")
     return 0
 
 
@@ -74,11 +79,21 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    return suite.run(options.pytest_arguments)
+    return suite.run(options.rest)
 
 
 def doctor(options: argparse.Namespace) -> int:
     return health.run_doctor(as_json=options.json)
+
+
+def run_in_backend(options: argparse.Namespace) -> int:
+    """Runs a command of ``python -m backend``, in the folder of the user."""
+    python = paths.environment_python(paths.backend_environment())
+    if not python.exists():
+        raise InstallError(f"The backend is not installed yet. Run: {install_command('backend')}")
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    command = [str(python), "-s", "-P", "-m", "backend", options.command, *options.rest]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -128,11 +143,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     _add_blender(entry)
     entry = command("doctor", doctor, "Report what is installed, what is missing and how to fix it")
     entry.add_argument("--json", action="store_true", help="print the findings as JSON")
-    # Only the test command takes further arguments.
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "test":
-        parser.error(f"unknown arguments: {' '.join(rest)}")
-    options.pytest_arguments = rest
+    # The backend explains its commands itself.
+    for name in BACKEND_COMMANDS:
+        commands.add_parser(name, add_help=False).set_defaults(run=run_in_backend)
+    # Only pytest and the backend take further arguments.
+    options, options.rest = parser.parse_known_args(arguments)
+    if options.rest and options.run not in (test, run_in_backend):
+        parser.error(f"unknown arguments: {' '.join(options.rest)}")
     return options
 
 

@@ -10,7 +10,8 @@ from .api.errors import DoubtfulView, OrbitError
 from .commands import exit_codes, jobs, models, service
 
 
-def main() -> int:
+def create_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each sets ``command``, the function that runs it."""
     parser = argparse.ArgumentParser(
         prog="python -m backend", description="Orbit Texture without Blender, and the server for Blender."
     )
@@ -21,7 +22,11 @@ def main() -> int:
     )
     for module in (jobs, models, service):
         module.add_commands(commands)
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    options = create_parser().parse_args()
     try:
         return options.command(options) or 0
     except OrbitError as error:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .api import paths
+from .api.shell_commands import install_command
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -85,7 +86,7 @@ def run_checks() -> list[Finding]:
                     check.__name__.strip("_"),
                     PROBLEM,
                     f"{type(error).__name__}: {error}",
-                    "python3 install.py backend",
+                    install_command("backend"),
                 )
             )
     return findings
@@ -117,7 +118,7 @@ def _packages() -> Iterator[Finding]:
         except Exception as error:  # a half-installed package raises anything from ImportError to OSError
             broken[name] = str(error)
     for name, cause in broken.items():
-        yield Finding(name, PROBLEM, f"does not import: {cause}", "python3 install.py backend --anew")
+        yield Finding(name, PROBLEM, f"does not import: {cause}", install_command("backend", "--anew"))
     if not broken:
         yield Finding(
             "packages", OK, f"{len(MODULES)} import in Python {sys.version.split()[0]} ({sys.prefix})"
@@ -148,7 +149,7 @@ def _device() -> Iterator[Finding]:
             "GPU",
             WARNING,
             f"there is an NVIDIA GPU, but torch {torch.__version__} cannot use it",
-            "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda",
+            f"Update the NVIDIA driver, then run: {install_command('backend', '--torch', 'cuda')}",
         )
     else:
         yield Finding("GPU", OK, f"none found; the draft painter needs none (torch {torch.__version__})")
@@ -188,12 +189,11 @@ def _weights() -> Iterator[Finding]:
 
     for needs in MODELS.values():
         folder = paths.models() / needs.name
-        fix = f'cd "{paths.ROOT}" && "{sys.executable}" -m backend download {needs.name}'
         if folder.exists():
             try:
                 check(needs, folder)
             except InvalidWeights as error:
-                yield Finding("weights", PROBLEM, error.message, fix)
+                yield Finding("weights", PROBLEM, error.message, needs.command)
             else:
                 yield Finding("weights", OK, f"{needs.title}: installed in {folder}")
         elif download_folder(folder).exists():
@@ -201,7 +201,7 @@ def _weights() -> Iterator[Finding]:
                 "weights",
                 WARNING,
                 f"the download of {needs.title} to {download_folder(folder)} is incomplete",
-                f"To continue: {fix}",
+                f"To continue: {needs.command}",
             )
         else:
             yield Finding(
@@ -209,7 +209,7 @@ def _weights() -> Iterator[Finding]:
                 OK,
                 f"{needs.title} ({needs.purpose}): not installed; the draft painter needs none. To download "
                 f"it ({format_size(needs.size)}):",
-                fix,
+                needs.command,
             )
 
 
@@ -263,7 +263,7 @@ def _start_trial_server() -> Finding:
         "worker",
         PROBLEM,
         f"cannot be started: {cause}",
-        "See docs/troubleshooting.md, then run: python3 install.py backend --anew",
+        f"See docs/troubleshooting.md, then run: {install_command('backend', '--anew')}",
     )
 
 

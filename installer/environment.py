@@ -210,7 +210,7 @@ def _create(folder: Path, python: str) -> None:
     if done.returncode:
         raise InstallError(
             f"{(done.stdout + done.stderr)[-1000:]}\n{python} cannot create virtual environments. On Debian "
-            "and Ubuntu: apt install python3-venv."
+            f"and Ubuntu: sudo apt install python{_version_of(python)}-venv"
         )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from backend.api import paths
+from backend.api.shell_commands import install_command
 from backend.doctor import OK, PROBLEM, WARNING, Finding, print_findings
 
 from . import backend, blenders
@@ -37,7 +38,7 @@ def _blenders() -> Iterator[Finding]:
             "Blender",
             WARNING,
             "none found on the PATH or in the usual folders",
-            "Install Blender 4.2 or newer, or name yours: python3 install.py addon --blender PATH",
+            f"Install Blender 4.2 or newer, or name yours: {install_command('addon', '--blender', 'PATH')}",
         )
 
 
@@ -50,7 +51,7 @@ def _environment() -> Iterator[Finding]:
     }
     state = backend.find_state()
     if state in details:
-        yield Finding("backend", PROBLEM, details[state], "python3 install.py backend")
+        yield Finding("backend", PROBLEM, details[state], install_command("backend"))
     else:
         yield Finding("backend", OK, f"{folder} ({read_stamp(folder).get('variant', 'incomplete')})")
         yield from _backend_findings()
@@ -72,5 +73,5 @@ def _backend_findings() -> Iterator[Finding]:
         yield from (Finding(**entry) for entry in json.loads(done.stdout))
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         yield Finding(
-            "backend", PROBLEM, f"its Python does not run: {error}", "python3 install.py backend --anew"
+            "backend", PROBLEM, f"its Python does not run: {error}", install_command("backend", "--anew")
         )

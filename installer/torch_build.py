@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.api.shell_commands import install_command
+
 TORCH = "2.13.0"
 """The pinned version."""
 
@@ -94,7 +96,7 @@ def _choose_cuda(machine: Machine) -> Choice:
         return Choice("cuda", _INDEX + "cu126")
     note = (
         f"The NVIDIA driver {driver} is too old for this GPU's torch build, so the CPU is used. Install "
-        f"driver {_CUDA_13_DRIVER} or newer, then run: python3 install.py backend --torch cuda"
+        f"driver {_CUDA_13_DRIVER} or newer, then run: {install_command('backend', '--torch', 'cuda')}"
     )
     return Choice("cpu", _INDEX + "cpu", note)
 

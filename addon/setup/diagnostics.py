@@ -39,7 +39,7 @@ class Finding:
     def button(self) -> tuple[str, dict] | None:
         """The name of the operator ``orbit_texture.<name>`` that does what the fix says, and its properties;
         None if there is no such operator."""
-        if "install.py backend" in self.fix:
+        if re.search(r"install\.py['\"]? backend", self.fix):
             device = re.search(r"--torch (\w+)", self.fix)
             return "install_backend", {
                 "anew": "--anew" in self.fix,

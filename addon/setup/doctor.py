@@ -3,20 +3,14 @@ it."""
 
 import json
 import subprocess
-import sys
 
 import bpy
 
 from ...backend.api import paths
+from ...backend.api.shell_commands import install_command
 
 _TIMEOUT_SECONDS = 180.0
 """Importing everything may take a minute on a slow disk."""
-
-
-def install_command() -> str:
-    """The command that installs the backend's environment from a terminal."""
-    python = "py -3.11" if sys.platform == "win32" else "python3.11"
-    return f'{python} "{paths.ROOT / "install.py"}" backend'
 
 
 def examine() -> list[dict]:
@@ -39,7 +33,10 @@ def _environment() -> list[dict]:
     if not python.exists():
         return [
             _finding(
-                "backend", "problem", f"is not installed in {paths.backend_environment()}", install_command()
+                "backend",
+                "problem",
+                f"is not installed in {paths.backend_environment()}",
+                install_command("backend"),
             )
         ]
     try:
@@ -53,7 +50,14 @@ def _environment() -> list[dict]:
         )
         return json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return [_finding("backend", "problem", f"its Python does not run: {error}", install_command())]
+        return [
+            _finding(
+                "backend",
+                "problem",
+                f"its Python does not run: {error}",
+                install_command("backend", "--anew"),
+            )
+        ]
 
 
 def _finding(name: str, state: str, detail: str, fix: str = "") -> dict:

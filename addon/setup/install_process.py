@@ -6,7 +6,6 @@ our own, so that neither Python is changed.
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -118,11 +117,8 @@ def find_python() -> list[str]:
 
 
 def _candidates() -> Iterator[list[str]]:
-    with contextlib.suppress(OSError):
-        # venv writes the executable there since Python 3.11.
-        config = (paths.backend_environment() / "pyvenv.cfg").read_text(encoding="utf-8")
-        if found := re.search(r"^executable *= *(.+)$", config, re.MULTILINE):
-            yield [found[1].strip()]
+    if python := paths.environment_base_python():
+        yield [str(python)]
     for minor in (11, 12, 13):
         yield ["py", f"-3.{minor}"] if os.name == "nt" else [f"python3.{minor}"]
 

@@ -3,7 +3,7 @@
 ``settings.py`` and ``job.py`` describe a job, ``events.py``, ``errors.py`` and ``devices.py`` what is
 reported about it. ``messages.py`` lists the messages, ``wire.py`` packs them into frames, and
 ``connection.py`` opens the encrypted sockets. ``weights.py`` and ``memory_profiles.py`` say what the models
-need.
+need. ``shell_commands.py`` spells the commands that messages tell.
 
 Importing a module of this package never opens a socket and never starts a process.
 """

@@ -3,6 +3,7 @@ anything is installed."""
 
 import contextlib
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -55,6 +56,17 @@ ENVIRONMENT_STAMP = "orbit-texture.json"
 def backend_environment() -> Path:
     """The private environment that ``install.py backend`` creates."""
     return home() / "environment"
+
+
+def environment_base_python() -> Path | None:
+    """The interpreter that :func:`backend_environment` was made with; None if there is no such file."""
+    with contextlib.suppress(OSError):
+        # venv writes the executable there since Python 3.11.
+        config = (backend_environment() / "pyvenv.cfg").read_text(encoding="utf-8")
+        found = re.search(r"^executable *= *(.+)$", config, re.MULTILINE)
+        if found and (python := Path(found[1].strip())).is_file():
+            return python
+    return None
 
 
 def models() -> Path:

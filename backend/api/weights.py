@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import paths
+from .shell_commands import install_command
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class WeightsSpec:
     @property
     def command(self) -> str:
         """The command that downloads it."""
-        return f"python -m backend download {self.name}"
+        return install_command("download", self.name)
 
 
 def _files_of(source: Source, *prefixes: str) -> tuple[tuple[Source, str], ...]:

@@ -17,6 +17,7 @@ from PIL import Image
 from scipy.special import expit
 
 from ..api.errors import InvalidWeights, OrbitError
+from ..api.shell_commands import install_command
 from ..api.weights import BIREFNET, ISNET_FOLDER
 from ..device import check_memory
 
@@ -119,8 +120,8 @@ def load_matting(folder: Path, model: MattingModel) -> InferenceSession:
         import onnxruntime
     except ImportError as error:
         raise InvalidWeights(
-            f"The matting model cannot be run, because onnxruntime does not import ({error}). Run: python3 "
-            "install.py backend --anew"
+            f"The matting model cannot be run, because onnxruntime does not import ({error}). Run: "
+            f"{install_command('backend', '--anew')}"
         ) from error
     # Nothing about a job leaves the computer.
     onnxruntime.disable_telemetry_events()

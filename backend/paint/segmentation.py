@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..api.errors import InvalidWeights, OrbitError
+from ..api.shell_commands import install_command
 from ..api.weights import SAM
 from ..device import check_memory
 
@@ -71,8 +72,8 @@ def load_segmentation(folder: Path) -> SamModel:
         from transformers.utils.logging import disable_progress_bar
     except (ImportError, OSError) as error:
         raise InvalidWeights(
-            f"Segment Anything cannot be run, because transformers does not import ({error}). Run: python3 "
-            "install.py backend --anew"
+            f"Segment Anything cannot be run, because transformers does not import ({error}). Run: "
+            f"{install_command('backend', '--anew')}"
         ) from error
     disable_progress_bar()
     try:

@@ -162,7 +162,7 @@ class Model:
             if self.sampling.distilled and not (self.folder / file).is_file():
                 raise InvalidWeights(
                     f"Fast needs the two files of the four-step LoRA, and {self.folder / file} is missing. "
-                    "Give them to 'python -m backend convert' as --fast-high and --fast-low, or choose "
-                    "another quality."
+                    "Convert the model again with --fast-high and --fast-low (docs/orbitpainter.md), or "
+                    "choose another quality."
                 )
         read_prompts(self.folder / PROMPTS_FILE)

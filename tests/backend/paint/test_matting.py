@@ -109,7 +109,7 @@ def test_the_folders_model_in_the_published_size_is_the_default(tmp_path, name):
 def test_another_or_a_damaged_graph_is_refused(tmp_path, options, message):
     with pytest.raises(InvalidWeights, match=message) as refused:
         load_matting(write_model(tmp_path / "birefnet", **options), BIREFNET)
-    assert "python -m backend download birefnet" in refused.value.message
+    assert "install.py download birefnet" in refused.value.message
     assert str(tmp_path / "birefnet" / BIREFNET.file) in refused.value.message
 
 

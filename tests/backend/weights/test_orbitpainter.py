@@ -433,7 +433,7 @@ def test_the_doctor_reports_installed_missing_and_damaged_weights(tmp_path, monk
 
     def finding():
         found, *_ = doctor._weights()
-        return found.state, found.detail, found.fix.endswith("-m backend download orbitpainter")
+        return found.state, found.detail, found.fix.endswith("install.py download orbitpainter")
 
     assert finding() == (
         "ok",

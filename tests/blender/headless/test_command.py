@@ -510,7 +510,7 @@ def test_the_doctor_command_without_a_backend_names_the_install_command(tmp_path
     monkeypatch.setenv("ORBIT_TEXTURE_HOME", str(tmp_path))
     assert command.main(["doctor"]) == 1
     assert "is not installed" in (output := capsys.readouterr().out)
-    assert 'install.py" backend' in output
+    assert "install.py backend" in output
 
 
 def test_download_needs_agreement_to_the_terms_and_online_access(capsys):

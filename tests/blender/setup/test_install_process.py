@@ -114,7 +114,7 @@ def test_a_successful_installation_is_followed_by_the_doctor(home, monkeypatch):
 @pytest.mark.parametrize(
     ("fix", "button"),
     [
-        ("python3 install.py backend --anew", ("install_backend", {"anew": True, "device": "auto"})),
+        ("python3 '/it is/install.py' backend --anew", ("install_backend", {"anew": True, "device": "auto"})),
         (
             "Update the NVIDIA driver, then run: python3 install.py backend --torch cuda",
             ("install_backend", {"anew": False, "device": "cuda"}),
