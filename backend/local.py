@@ -1,11 +1,13 @@
 """Jobs on mesh files, run in this process without Blender or a server."""
 
+import contextlib
 import io
 import json
 import os
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from .image import decode_image
 from .job_state import JobState
 from .mesh.files import WRITABLE_SUFFIXES, read_mesh, write_mesh
 from .mesh.formats.mesh_file import Maps, MeshFile
+from .output_folder import check_output_file, make_output_folder
 from .provenance import check_same
 from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image
@@ -52,11 +55,11 @@ def texture(
     mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
     if origin is not None:
         check_same(origin, job)
+    check_output_file(output)
     with (
         tempfile.TemporaryDirectory(prefix="orbit-texture-") as folder,
-        store.convert_write_errors(output.parent),
+        make_output_folder(output.parent),
     ):
-        output.parent.mkdir(parents=True, exist_ok=True)
         result = pipeline.run(job, Path(folder), print_progress)
         write_mesh(output, mesh, result.corner_uvs, _decode_maps(result))
     return result
@@ -72,8 +75,7 @@ def check(
         The report, see :class:`backend.api.job.Result`.
     """
     _, job = read_job(mesh_path, image_path, settings, mask_path=mask_path)
-    with store.convert_write_errors(folder):
-        _prepare_folder(folder, job)
+    with _job_folder(folder, job):
         for old in folder.glob("candidate.*.png"):
             old.unlink()
         result = pipeline.run(replace(job, check_reference=True), folder, print_progress)
@@ -98,8 +100,7 @@ def run_stage(
         The files: videos and contact sheets of the orbits, or the textures.
     """
     mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
-    with store.convert_write_errors(folder):
-        _prepare_folder(folder, job)
+    with _job_folder(folder, job):
         stages = StageRunner(folder, print_progress, progress_shares(job))
         state = pipeline.run_until(job, stages, stage)
         if stage == "render":
@@ -179,14 +180,22 @@ def _read_file(what: str, path: Path) -> np.ndarray:
         raise InvalidImage(f"The {what} {path} cannot be read ({error.strerror or error}).") from error
 
 
-def _prepare_folder(folder: Path, job: Job) -> None:
-    """Creates the folder, and deletes the stages' outputs in it if they belong to another job."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / "job.txt"
-    if not mark.exists() or mark.read_text(encoding="utf-8") != job.id:
-        for stage in STAGES:
-            (folder / f"{stage}.npz").unlink(missing_ok=True)
-        mark.write_text(job.id, encoding="utf-8")
+@contextlib.contextmanager
+def _job_folder(folder: Path, job: Job) -> Iterator[None]:
+    """Creates the folder, and deletes the stages' outputs in it if they belong to another job. If the work
+    inside fails before any stage is finished, nothing is left."""
+    mark, outputs = folder / "job.txt", [folder / f"{stage}.npz" for stage in STAGES]
+    with make_output_folder(folder):
+        if not mark.exists() or mark.read_text(encoding="utf-8") != job.id:
+            for output in outputs:
+                output.unlink(missing_ok=True)
+            mark.write_text(job.id, encoding="utf-8")
+        try:
+            yield
+        except BaseException:
+            if not any(output.exists() for output in outputs):
+                mark.unlink(missing_ok=True)
+            raise
 
 
 def _write_orbits(folder: Path, state: JobState, images: dict[str, list[np.ndarray]]) -> list[Path]:

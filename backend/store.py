@@ -9,7 +9,6 @@ CRC-32 of its files, so that damage is noticed and never taken for content.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from .api.errors import OrbitError, StorageError
+from .api.faults import storage_error
 from .api.job import Job, Result
 from .api.paths import VERSION
 from .api.weights import list_mask_models
@@ -212,19 +212,6 @@ def folder_size(folder: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(place, name)).st_size
     return total
-
-
-def storage_error(error: OSError, place: Path) -> StorageError:
-    """The error to report when the operating system cannot write into ``place``."""
-    # numpy's error for an incomplete write has no errno.
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, None):
-        return StorageError(
-            f"The disk is full: {place} cannot be written. Free some space, then try again.", "retry"
-        )
-    return StorageError(
-        f"{place} cannot be written ({error.strerror or error}). Fix its permissions, then try again.",
-        "retry",
-    )
 
 
 @contextlib.contextmanager

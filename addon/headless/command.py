@@ -13,8 +13,10 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.api.command_help import DefaultsHelpFormatter, describe_default
-from ...backend.api.errors import DoubtfulView, InvalidSettings, InvalidTarget, OrbitError, StorageError
+from ...backend.api.command_help import CommandParser, DefaultsHelpFormatter, describe_default
+from ...backend.api.errors import Cancelled, DoubtfulView, InvalidSettings, InvalidTarget, OrbitError
+from ...backend.api.exit_codes import DOUBTFUL, FAILURE, SUCCESS, find_exit_code
+from ...backend.api.faults import explain_fault
 from ...backend.api.settings import Settings
 from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
@@ -25,38 +27,29 @@ from ..setup import doctor
 from . import batch, contact_sheet, reference_check, rules, texturing
 from .rules import Plan
 
-EXIT_SUCCESS = 0
-EXIT_FAILURE = 1
-"""An object, a download or the doctor failed, or the output cannot be written."""
-
-EXIT_BAD_ARGUMENTS = 2
-"""Nothing was run."""
-
-EXIT_DOUBTFUL = 3
-"""Nothing failed, but with ``--on-doubt stop`` the view of some reference is doubtful."""
-
-EXIT_INTERRUPTED = 130
-"""Ctrl-C."""
-
 
 def main(arguments: list[str]) -> int:
     """Runs what the arguments say; returns the exit code."""
+    listener = _print_json if "--json" in arguments else _print_text
     try:
         options = _create_parser().parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    listener = _print_json if options.json else _print_text
-    try:
         with _interruptible():
             return options.run(options, listener)
+    except SystemExit as stop:  # argparse has printed the help
+        return int(stop.code or SUCCESS)
     except KeyboardInterrupt:
-        listener({"event": "error", "code": "cancelled", "message": "Interrupted.", "fix": ""})
-        return EXIT_INTERRUPTED
-    except OrbitError as error:
-        listener({"event": "error", **error.to_dict()})
-        return EXIT_FAILURE if isinstance(error, StorageError) else EXIT_BAD_ARGUMENTS
+        error: OrbitError = Cancelled("Interrupted.")
+    except OrbitError as problem:
+        error = problem
+    except Exception as problem:
+        fault = explain_fault(problem)
+        if fault is None:
+            raise
+        error = fault
     finally:
         queue.close()
+    listener({"event": "error", **error.to_dict()})
+    return find_exit_code(error)
 
 
 def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
@@ -64,8 +57,9 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
     if options.region:
         plan = replace(plan, marked=region.read_mask_file(Path(options.region).expanduser().resolve()))
     output = Path(options.output).expanduser().resolve()
-    texturing.check_output(output)
     objects = texturing.find_objects(options.objects)
+    texturing.check_output(output)
+    _check_report(options.report)
     outcomes = texturing.run_into(output, objects, plan, listener, options.partial == "keep")
     failed = [outcome for outcome in outcomes if outcome["state"] != "finished"]
     if options.report:
@@ -81,7 +75,9 @@ def _texture(options: argparse.Namespace, listener: texturing.Listener) -> int:
 def _check(options: argparse.Namespace, listener: texturing.Listener) -> int:
     plan = _read_plan(options)
     folder = Path(options.output).expanduser().resolve()
-    outcomes = reference_check.run(texturing.find_objects(options.objects), plan, folder, listener)
+    objects = texturing.find_objects(options.objects)
+    texturing.check_writable(folder / "report.json")
+    outcomes = reference_check.run(objects, plan, folder, listener)
     codes = [outcome["error"]["code"] for outcome in outcomes if outcome["error"]]
     codes += [
         DoubtfulView.code
@@ -111,12 +107,13 @@ def _read_plan(options: argparse.Namespace) -> Plan:
 def _exit_code(codes: list[str]) -> int:
     """The exit code for the codes of all errors."""
     if not codes:
-        return EXIT_SUCCESS
-    return EXIT_DOUBTFUL if set(codes) == {DoubtfulView.code} else EXIT_FAILURE
+        return SUCCESS
+    return DOUBTFUL if set(codes) == {DoubtfulView.code} else FAILURE
 
 
 def _batch(options: argparse.Namespace, listener: texturing.Listener) -> int:
     jobs = batch.read_manifest(Path(options.manifest))
+    _check_report(options.report)
     codes = batch.run(jobs, listener, options.partial == "keep")
     if options.report:
         _write_report(options.report, Path(options.manifest).stem, batch.report_rows(jobs), listener)
@@ -137,7 +134,7 @@ def _export(options: argparse.Namespace, listener: texturing.Listener) -> int:
             succeeded, files = False, []
         for file in files:
             listener({"event": "saved", "file": str(file)})
-    return EXIT_SUCCESS if succeeded else EXIT_FAILURE
+    return SUCCESS if succeeded else FAILURE
 
 
 def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path]:
@@ -166,6 +163,12 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
     return files
 
 
+def _check_report(file: str | None) -> None:
+    """Raises :class:`StorageError` if the report could not be written after the work."""
+    if file:
+        texturing.check_writable(Path(file).expanduser().resolve())
+
+
 def _write_report(file: str, title: str, rows: list[contact_sheet.Row], listener: texturing.Listener) -> None:
     path = Path(file).expanduser().resolve()
     contact_sheet.write_page(path, title, rows)
@@ -176,7 +179,7 @@ def _doctor(options: argparse.Namespace, listener: texturing.Listener) -> int:
     findings = doctor.examine()
     for finding in findings:
         listener({"event": "finding", **finding})
-    return EXIT_FAILURE if any(finding["state"] == "problem" for finding in findings) else EXIT_SUCCESS
+    return FAILURE if any(finding["state"] == "problem" for finding in findings) else SUCCESS
 
 
 def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
@@ -201,12 +204,13 @@ def _download(options: argparse.Namespace, listener: texturing.Listener) -> int:
         raise InvalidSettings(
             "Blender is offline. Start it with --online-mode, or allow online access in the preferences."
         )
-    return EXIT_SUCCESS if texturing.download(needs.name, listener)["state"] == "finished" else EXIT_FAILURE
+    return SUCCESS if texturing.download(needs.name, listener)["state"] == "finished" else FAILURE
 
 
 def _create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="orbit_texture", description="Texture meshes of a .blend from reference images."
+    parser = CommandParser(
+        prog="blender -b --command orbit_texture",
+        description="Texture meshes of a .blend from reference images.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 

@@ -166,19 +166,30 @@ def enter_object_mode() -> None:
 
 
 def check_output(output: Path) -> None:
-    """Creates the folder of the output, so that a job of hours does not fail at the end.
+    """Like :func:`check_writable`, for a ``.blend``.
 
     Raises:
         InvalidSettings: the output's name does not end with ``.blend``.
-        StorageError: the folder cannot be written.
+        StorageError: it cannot be written.
     """
     if output.suffix != ".blend":
         raise InvalidSettings(f"The output must be a .blend file, not {output.name}.")
+    check_writable(output)
+
+
+def check_writable(file: Path) -> None:
+    """Creates the folder of a file, so that a job of hours does not fail at the end.
+
+    Raises:
+        StorageError: the folder cannot be written, or has the name of the file.
+    """
+    if file.is_dir():
+        raise StorageError(f"{file} is a folder. Choose another name for the file.")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output.parent).close()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=file.parent).close()
     except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error.strerror}. Choose another folder.") from error
+        raise StorageError(f"{file} cannot be written: {error.strerror}. Choose another folder.") from error
 
 
 def save_copy(output: Path) -> None:

@@ -168,10 +168,12 @@ def read_mask(obj: bpy.types.Object, take) -> np.ndarray:
 def read_mask_file(file: Path) -> np.ndarray:
     """(H, W) uint8 mask from an image file, row 0 at the top. Raises :class:`InvalidImage` if it cannot be
     read."""
+    if not file.is_file():
+        raise InvalidImage(f"There is no region's mask at {file}. Check its path.")
     try:
         image = bpy.data.images.load(str(file))
     except RuntimeError as error:
-        raise InvalidImage(f"The region's mask {file} cannot be read: {str(error).strip()}") from error
+        raise InvalidImage(f"The region's mask {file} is not an image file that can be read.") from error
     try:
         if not all(image.size):
             raise InvalidImage(f"The region's mask {file} is not an image file that can be read.")

@@ -2,6 +2,9 @@
 anything is installed."""
 
 import argparse
+from typing import NoReturn
+
+from .errors import InvalidSettings
 
 _NOTHING = (None, False, "", argparse.SUPPRESS)
 """Defaults that say nothing to a user."""
@@ -20,3 +23,11 @@ class DefaultsHelpFormatter(argparse.HelpFormatter):
 def describe_default(text: str, default: object) -> str:
     """The help of an option that has no default of its own, since something else may give its value."""
     return text if default in _NOTHING else f"{text} (default: {default})"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Raises what is wrong with the arguments, so that it is reported like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises :class:`InvalidSettings`."""
+        raise InvalidSettings(f"{message[:1].upper()}{message[1:]}. Add --help for what there is.")

@@ -3,10 +3,13 @@
 The panel, the command line and the protocol are generated from :class:`Settings` or checked against it.
 """
 
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import InvalidSettings
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 IRRELEVANT_SETTINGS = ("device", "on_doubt")
 """Settings that a result does not depend on."""
@@ -122,6 +125,10 @@ class Settings:
     def __post_init__(self):
         for entry in fields(self):
             _check(entry.name, getattr(self, entry.name), entry)
+        if not _DEVICE.fullmatch(self.device):
+            raise InvalidSettings(
+                f"The setting 'device' must be auto, cpu, mps, or cuda:0, cuda:1 …, not '{self.device}'."
+            )
         if (self.azimuth is None) != (self.elevation is None):
             raise InvalidSettings("Give both azimuth and elevation, or neither.")
 

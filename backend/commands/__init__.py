@@ -5,5 +5,4 @@ when it is called, so that all start quickly.
 2. ``jobs.py``: texture a mesh file, or run some stages of it.
 3. ``models.py``: download, convert and train models.
 4. ``service.py``: the server for Blender, and what is wrong with the installation.
-5. ``exit_codes.py``: what they return.
 """

@@ -5,8 +5,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from ..api import exit_codes
 from ..api.settings import Settings
-from . import exit_codes
 from .job_arguments import add_job_arguments, add_mask_and_settings, read_kept, read_settings
 
 _STAGE_OUTPUTS = {

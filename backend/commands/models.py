@@ -105,8 +105,14 @@ def add_embed(commands) -> None:
 def embed(options: argparse.Namespace) -> None:
     from ..paint.orbitpainter import prompts
 
+    try:
+        unwanted = options.unwanted.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"{options.unwanted} cannot be read ({error}). Give another text file."
+        ) from error
     encoder = prompts.load_encoder(options.text_encoder, options.tokenizer)
-    prompts.write_prompts(*encoder, options.unwanted.read_text(encoding="utf-8"), options.output)
+    prompts.write_prompts(*encoder, unwanted, options.output)
     print(f"Written: {options.output}")
 
 

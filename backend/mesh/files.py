@@ -1,5 +1,7 @@
 """Mesh files without Blender: GLB, glTF, OBJ, PLY and STL in, GLB and OBJ out."""
 
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,15 +84,20 @@ def write_mesh(
         textures: by UDIM tile. These formats have no tiles: the faces of each have a material of their own.
 
     Raises:
-        StorageError: the file cannot be written.
+        StorageError: the file cannot be written; an earlier one stays.
     """
     corners = mesh.uvs[mesh.faces] if corner_uvs is None else corner_uvs
     tiles = list(textures)
     texture_of = (tile_numbers(corners)[:, None] == tiles).argmax(axis=1)
     names = [f"OrbitTexture.{tile}" if len(tiles) > 1 else "OrbitTexture" for tile in tiles]
     write = write_obj if path.suffix.lower() == ".obj" else write_gltf
+    materials = dict(zip(names, textures.values(), strict=True))
     try:
-        write(path, mesh, corner_uvs, dict(zip(names, textures.values(), strict=True)), texture_of)
+        # Whole or not at all: an OBJ has further files beside it.
+        with tempfile.TemporaryDirectory(prefix=".orbit-texture-", dir=path.parent) as folder:
+            write(Path(folder) / path.name, mesh, corner_uvs, materials, texture_of)
+            for file in Path(folder).iterdir():
+                os.replace(file, path.parent / file.name)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written ({error.strerror or error}). Choose another place or free some space."
@@ -118,5 +125,5 @@ def _check_suffix(path: Path) -> str:
             f"{path.name} is not a mesh file that can be read. Use one of {', '.join(READABLE_SUFFIXES)}."
         )
     if not path.is_file():
-        raise InvalidMesh(f"There is no file {path}.")
+        raise InvalidMesh(f"There is no file {path}. Check its path.")
     return suffix

@@ -36,7 +36,8 @@ import psutil
 
 from .. import store
 from ..api.devices import Device
-from ..api.errors import Cancelled, OrbitError, OutOfMemory, StorageError
+from ..api.errors import Cancelled, OrbitError, StorageError
+from ..api.faults import explain_fault
 from ..api.settings import Settings
 from ..device import find_device, query_cpu, query_device
 
@@ -173,15 +174,10 @@ def to_orbit_error(error: Exception, stage: str) -> OrbitError:
     """The error to report to the user, given what the pipeline raised in ``stage``."""
     if isinstance(error, OrbitError):
         return error
-    # torch's OutOfMemoryError is not a MemoryError; comparing its name avoids importing torch here.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return OutOfMemory(
-            "There is not enough memory for this job. Close other programs, or choose a smaller texture or a "
-            "simpler mesh.",
-            "retry",
-        )
-    if isinstance(error, OSError) and error.errno in _WRITE_ERRORS:
-        return store.storage_error(error, Path(error.filename or "the job's folder"))
+    # Other errors of the system are bugs of ours.
+    is_bug = isinstance(error, OSError) and error.errno not in _WRITE_ERRORS
+    if not is_bug and (fault := explain_fault(error)):
+        return fault
     return OrbitError(
         f"The stage '{stage or 'prepare'}' failed unexpectedly ({type(error).__name__}: {error}). "
         "The details are in worker.log in the run folder.",

@@ -92,7 +92,7 @@ class Manifest:
         try:
             data = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
             manifest = Manifest(tuple(RemoteFile(**file) for file in data["files"]), data["licenses"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError, KeyError) as error:
             raise DownloadFailed(

@@ -6,6 +6,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_url, is_offline_mode
 
 from ..api.errors import InvalidWeights
+from ..api.shell_commands import install_command
 from ..api.weights import Source, WeightsSpec, format_size
 from .fetch import bytes_present
 from .manifest import Manifest, RemoteFile, query_servers
@@ -61,7 +62,8 @@ def _check_complete(spec: WeightsSpec, folder: Path, components, offline: Path |
     for source, path in missing:
         lines.append(f"  {source.repository}/{path}\n    from {_source_url(source, path)}")
     lines.append(
-        f"Put each there under the name that the list shows, then run: {spec.command} --from {folder}"
+        "Put each there under the name that the list shows, then run: "
+        + install_command("download", spec.name, "--from", str(folder))
     )
     raise InvalidWeights("\n".join(lines))
 

@@ -116,7 +116,7 @@ def test_a_run_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").touch()
     server = Server(tmp_path / "file" / "run")
     assert f"The folder {tmp_path / 'file' / 'run'} cannot be used" in server.output()
-    assert server.process.returncode == 2
+    assert server.process.returncode == 1
 
 
 @pytest.fixture

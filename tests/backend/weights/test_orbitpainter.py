@@ -236,7 +236,7 @@ def test_files_missing_in_an_offline_folder_are_listed(hub, tmp_path):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
     status, output = run(hub, tmp_path, "--from", str(folder))
-    assert status == 2
+    assert status == 1
     named = re.findall(r"^  (\S+)$", output, re.MULTILINE)
     assert named == [
         "Wan-Video/Wan2.2/wan/configs/shared_config.py",
@@ -249,7 +249,7 @@ def test_files_missing_in_an_offline_folder_are_listed(hub, tmp_path):
 
 def test_in_offline_mode_missing_files_are_listed_with_their_folder(hub, tmp_path):
     status, output = run(hub, tmp_path, "--yes", HF_HUB_OFFLINE="1")
-    assert status == 2
+    assert status == 1
     assert "HF_HUB_OFFLINE is set" in output
     for source in ORBITPAINTER.sources:
         for path in source.files:
@@ -261,7 +261,7 @@ def test_in_offline_mode_missing_files_are_listed_with_their_folder(hub, tmp_pat
 def test_gated_and_missing_repositories_are_reported_differently(hub, tmp_path):
     hub.gated.add(ORBITPAINTER_LORA.repository)
     status, output = run(hub, tmp_path, "--yes")
-    assert status == 2
+    assert status == 1
     assert "orbitpainter-single: its authors want to know who downloads it" in output
     del hub.repositories[ORBITPAINTER_LORA.repository]
     assert "orbitpainter-single is not there, or not public" in run(hub, tmp_path, "--yes")[1]
@@ -269,7 +269,7 @@ def test_gated_and_missing_repositories_are_reported_differently(hub, tmp_path):
 
 def test_an_unreachable_server_is_reported(hub, tmp_path):
     status, output = run(hub, tmp_path, "--yes", HF_ENDPOINT="http://127.0.0.1:9")
-    assert status == 2
+    assert status == 1
     assert "cannot be downloaded (ConnectError" in output
     assert "Traceback" not in output
 
@@ -277,7 +277,7 @@ def test_an_unreachable_server_is_reported(hub, tmp_path):
 def test_yes_does_not_agree_to_another_licence_than_the_listed_one(hub, tmp_path):
     hub.licenses[WAN_EXPERTS.repository] = "cc-by-nc-4.0"
     status, output = run(hub, tmp_path, "--yes")
-    assert status == 2
+    assert status == 1
     assert "under the licence 'cc-by-nc-4.0' now, not 'apache-2.0'" in output
     assert all(path.startswith("/api/models/") for _, path, _, _ in hub.seen)
 
@@ -415,7 +415,7 @@ def test_two_downloads_at_once_are_refused(hub, tmp_path):
     target.parent.mkdir()
     with FileLock(target.with_name("orbitpainter.lock")):
         status, output = run(hub, tmp_path, "--yes")
-    assert status == 2
+    assert status == 1
     assert "Another process is downloading orbitpainter already" in output
 
 

@@ -98,7 +98,7 @@ def test_a_download_without_access_to_gated_files_says_what_to_do(hub, tmp_path)
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "Accept their terms on its page on huggingface.co" in done.stdout
     assert "--gated" in done.stdout
     assert "Traceback" not in done.stdout

@@ -121,22 +121,67 @@ def test_bad_arguments_make_the_exit_code_2_and_write_nothing(
     assert not output.exists()
 
 
-def test_an_unknown_option_makes_the_exit_code_2(capsys):
-    assert command.main(["texture", "--nonsense"]) == 2
+MISTAKES = {
+    "nothing given": [],
+    "no command": ["nonsense"],
+    "an unknown option": ["texture", "--nonsense"],
+    "no size": ["texture", "--image", "a.png", "--output", "b.blend", "--size", "1000"],
+    "no device": ["texture", "--image", "reference.png", "--output", "b.blend", "--device", "gpu"],
+    "missing rules": ["texture", "--rules", "none.toml", "--output", "b.blend"],
+    "no rules": ["texture", "--rules", "reference.png", "--output", "b.blend"],
+    "a missing region": ["texture", "--region", "none.png", "--output", "b.blend"],
+    "no image": ["check", "--image", "none.png", "--output", "new"],
+    "no object": ["check", "--objects", "Nobody", "--output", "new"],
+    "a missing manifest": ["batch", "--manifest", "none.toml"],
+    "a folder as manifest": ["batch", "--manifest", "folder"],
+    "no output": ["export"],
+    "an object that is not there": ["export", "--glb", "new", "--objects", "Nobody"],
+    "no format": ["export", "--textures", "new", "--format", "gif"],
+    "an unknown model": ["download", "nonsense"],
+}
+FAULTS = {
+    "a file as folder": ["texture", "--image", "reference.png", "--output", "file/out.blend"],
+    "a folder as file": ["texture", "--image", "reference.png", "--output", "folder.blend"],
+    "a folder as report": [
+        "texture",
+        "--image",
+        "reference.png",
+        "--output",
+        "b.blend",
+        "--report",
+        "folder",
+    ],
+    "a file as folder of the check": ["check", "--image", "reference.png", "--output", "file"],
+    "a folder as report of the batch": ["batch", "--manifest", "jobs.toml", "--report", "folder"],
+    "no take to export": ["export", "--objects", "Body", "--glb", "new"],
+}
 
 
-def test_an_unsupported_texture_size_makes_the_exit_code_2(capsys):
-    assert command.main(["texture", "--image", "a.png", "--output", "b.blend", "--size", "1000"]) == 2
-
-
-def test_an_output_folder_that_cannot_be_written_is_reported(tmp_path, reference, capsys):
+@pytest.mark.every_blender
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [(2, words) for words in MISTAKES.values()] + [(1, words) for words in FAULTS.values()],
+    ids=[*MISTAKES, *FAULTS],
+)
+def test_a_mistake_or_a_fault_has_its_code_one_sentence_and_no_file(
+    tmp_path, reference, capsys, monkeypatch, code, arguments
+):
     save_scene(tmp_path, "Body")
-    (tmp_path / "file").write_text("not a folder")
-    code = command.main(
-        ["texture", "--image", str(reference), "--output", str(tmp_path / "file" / "out.blend")]
-    )
-    assert code == 1
-    assert "cannot be written" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command.texturing, "run", lambda *_: pytest.fail("The job was run."))
+    monkeypatch.setattr(command.reference_check, "run", lambda *_: pytest.fail("The check was run."))
+    for name in ("folder", "folder.blend"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    write_manifest(tmp_path, ONE_JOB)
+    before = set(tmp_path.rglob("*"))
+    assert command.main(arguments) == code
+    said = capsys.readouterr().err.strip()
+    assert (said[-1:], len(said.splitlines())) == (".", 1), said
+    assert command.main([*arguments, "--json"]) == code
+    [error] = read_events(capsys)
+    assert (error["event"], error["message"]) == ("error", said)
+    assert set(tmp_path.rglob("*")) == before
 
 
 def texture(tmp_path: Path, reference: Path, *options: str) -> int:
