@@ -18,6 +18,7 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.settings import Settings
+from .api.stage_names import name_stage
 from .image import decode_image
 from .job_state import JobState
 from .mesh.files import WRITABLE_SUFFIXES, read_mesh, write_mesh
@@ -163,14 +164,14 @@ def read_kept(textures: Path, mask: Path) -> Kept:
 def print_progress(stage: str, fraction: float) -> None:
     """Prints the progress in one line of a terminal, and nothing elsewhere."""
     if sys.stderr.isatty():
-        print(f"\r{stage:<8} {fraction:4.0%}", end="", file=sys.stderr, flush=True)
+        print(f"\r{name_stage(stage):<16} {fraction:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 def print_seconds(seconds: dict[str, float]) -> None:
     """Prints the time of each stage and the total."""
     for stage, value in seconds.items():
-        print(f"{stage:<8} {value:7.2f} s")
-    print(f"{'total':<8} {sum(seconds.values()):7.2f} s")
+        print(f"{name_stage(stage):<16} {value:7.2f} s")
+    print(f"{'Total':<16} {sum(seconds.values()):7.2f} s")
 
 
 def _read_file(what: str, path: Path) -> np.ndarray:

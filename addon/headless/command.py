@@ -18,6 +18,7 @@ from ...backend.api.errors import Cancelled, DoubtfulView, InvalidSettings, Inva
 from ...backend.api.exit_codes import DOUBTFUL, FAILURE, SUCCESS, find_exit_code
 from ...backend.api.faults import explain_fault
 from ...backend.api.settings import Settings
+from ...backend.api.stage_names import name_stage
 from ...backend.api.weights import MODELS, format_size
 from ..jobs import reference
 from ..jobs.queue import queue
@@ -368,11 +369,8 @@ def _print_json(event: dict) -> None:
 def _print_text(event: dict) -> None:
     match event["event"]:
         case "progress":
-            print(
-                f"\r{event['object']}: {event['stage'] or event['state']} {event['fraction']:.0%}   ",
-                end="",
-                flush=True,
-            )
+            doing = name_stage(event["stage"]) or event["state"].capitalize()
+            print(f"\r{event['object']}: {doing} {event['fraction']:.0%}   ", end="", flush=True)
         case "object" | "checked":
             lines = [event["error"]["message"] if event["error"] else "done   "]
             if event["event"] == "checked" and event["report"]:

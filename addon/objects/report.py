@@ -3,6 +3,7 @@
 from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
+from ...backend.api.stage_names import name_stage
 from .. import setting_texts
 
 _DIGITS = 6
@@ -40,8 +41,8 @@ def describe_report(report: dict) -> list[str]:
     if "views" in report:
         lines.append(rpt_("{:,} triangles in {} views").format(report["triangles"], report["views"]))
     if seconds := report.get("seconds"):
-        parts = ", ".join(f"{iface_(stage.title())} {value:.1f}" for stage, value in seconds.items())
-        lines.append(rpt_("{:.0f} seconds: {}").format(sum(seconds.values()), parts))
+        parts = ", ".join(f"{iface_(name_stage(stage))} {value:.1f}" for stage, value in seconds.items())
+        lines.append(rpt_("{:.0f} s: {}").format(sum(seconds.values()), parts))
     if settings := report.get("settings"):
         painter, _ = setting_texts.CHOICES["painter"].get(settings["painter"], (settings["painter"], ""))
         text = rpt_("Painter {}, texture {}, seed {}")

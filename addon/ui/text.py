@@ -6,24 +6,12 @@ from bpy.app.translations import pgettext_iface as iface_
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.events import State
+from ...backend.api.stage_names import name_stage
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 
 CHARACTERS_PER_PIXEL = 1 / 6.5
 """Average for Blender's interface font at scale 1."""
-
-STAGES = {
-    "prepare": "Reading the mesh",
-    "register": "Finding the view",
-    "render": "Rendering views",
-    "paint": "Painting",
-    "align": "Aligning views",
-    "bake": "Baking",
-    "refine": "Refining",
-    "blend": "Blending",
-    "download": "Downloading",
-}
-"""What a job does in each stage of the pipeline."""
 
 MAX_NAME = 16
 """Characters of an object's name in a line that says more than that."""
@@ -67,7 +55,7 @@ def describe_status(entry: JobEntry) -> str:
         return rpt_(event.message) or (
             iface_("Waiting") if queue.is_connected else iface_("Starting the worker")
         )
-    return iface_(STAGES.get(event.stage, event.stage.title()) or "Starting")
+    return iface_(name_stage(event.stage) or "Starting")
 
 
 def describe_end(entry: JobEntry) -> str:

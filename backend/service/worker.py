@@ -39,6 +39,7 @@ from ..api.devices import Device
 from ..api.errors import Cancelled, OrbitError, StorageError
 from ..api.faults import explain_fault
 from ..api.settings import Settings
+from ..api.stage_names import name_stage
 from ..device import find_device, query_cpu, query_device
 
 PIPELINE = "backend.pipeline:run"
@@ -179,7 +180,7 @@ def to_orbit_error(error: Exception, stage: str) -> OrbitError:
     if not is_bug and (fault := explain_fault(error)):
         return fault
     return OrbitError(
-        f"The stage '{stage or 'prepare'}' failed unexpectedly ({type(error).__name__}: {error}). "
+        f"{name_stage(stage or 'prepare')} failed unexpectedly ({type(error).__name__}: {error}). "
         "The details are in worker.log in the run folder.",
         "retry",
     )

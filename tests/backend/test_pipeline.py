@@ -341,7 +341,7 @@ def test_the_command_line_textures_mesh_files(files, tmp_path, source, target):
         1024,
     )
     assert done.returncode == 0, done.stderr
-    assert "bake" in done.stdout
+    assert "Baking" in done.stdout
     before, after = read_mesh(files / source), trimesh.load(tmp_path / target, force="mesh", process=False)
     assert len(after.faces) == len(before.faces)
     assert after.visual.material is not None

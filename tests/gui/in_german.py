@@ -18,10 +18,9 @@ GERMAN = {
         "*",
         "The mesh has no UV map. A new one called '{}' is added with the texture.",
     ): "Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens '{}'.",
-    ("*", "Paint"): "Malen",
     ("*", "Painting"): "Malt",
     ("*", "About {} min left"): "Noch etwa {} min",
-    ("*", "{:.0f} seconds: {}"): "{:.0f} Sekunden: {}",
+    ("*", "{:.0f} s: {}"): "{:.0f} Sekunden: {}",
 }
 
 
@@ -40,7 +39,7 @@ assert_equal(
     [notice.text for notice in preflight.notices(cube, Settings(), None)],
     ["Das Mesh hat keine UV-Map. Mit der Textur kommt eine neue namens 'Orbit Texture'."],
 )
-assert_equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malen 2.0"])
+assert_equal(report.describe_report({"seconds": {"paint": 2.0}}), ["2 Sekunden: Malt 2.0"])
 assert_equal(
     describe_status(JobEntry("Cube", None, event=JobEvent("0" * 32, State.RUNNING, "paint", 0.5, 35.0))),
     "Malt",

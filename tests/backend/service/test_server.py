@@ -121,7 +121,7 @@ def test_a_worker_killed_in_any_stage_fails_the_job_and_the_next_job_works(watch
         ("crash:SIGABRT", "worker_died", "SIGABRT"),
         ("crash:40", "worker_died", "crashed (signal 40)"),  # a real-time signal has no name
         ("exit", "worker_died", "exit status 3"),
-        ("error", "internal", "'paint' failed unexpectedly (RuntimeError: nobody expected this)"),
+        ("error", "internal", "Painting failed unexpectedly (RuntimeError: nobody expected this)"),
         ("memory", "out_of_memory", "not enough memory"),
         ("full", "storage", "disk is full"),
         ("invalid", "invalid_mesh", "This mesh is a test."),

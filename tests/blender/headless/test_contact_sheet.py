@@ -71,7 +71,7 @@ def test_a_report_page_has_the_image_and_facts_of_every_textured_object(tmp_path
         "A <b>, Twin",
         "Take 2",
         "A note.",
-        "1 seconds: Bake 1.0",
+        "1 s: Baking 1.0",
         "2 textured, 1 failed",
         "It is <bad>.",
     ):

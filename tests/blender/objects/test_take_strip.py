@@ -119,7 +119,7 @@ def test_the_report_of_a_take_lists_stages_view_and_notes(capfd):
     obj = make.cube()
     make.apply(obj, new_uvs=False)
     bpy.ops.orbit_texture.show_report(index=0)
-    assert "Bake 1.0" in capfd.readouterr().out
+    assert "Baking 1.0" in capfd.readouterr().out
     lines = report.describe_report(
         {
             "coverage": 0.934,
@@ -131,6 +131,6 @@ def test_the_report_of_a_take_lists_stages_view_and_notes(capfd):
     assert lines[0].startswith("The painted views saw 93%")
     assert lines[1:] == [
         "The reference shows azimuth 31°, elevation 12°",
-        "4 seconds: Paint 2.0, Bake 1.5",
+        "4 s: Painting 2.0, Baking 1.5",
         "A note.",
     ]
