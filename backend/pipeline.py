@@ -14,9 +14,11 @@ from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture, upscale
 from .bake.region import blend_region, decode_kept
 from .bake.region_image import render_region
+from .bake.share import share_texels
 from .device import find_device
 from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
+from .mesh.copies import is_original, select_originals
 from .mesh.prepare import clean, find_box, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
@@ -162,18 +164,24 @@ class JobRun:
             )
 
     def blend(self) -> None:
-        """Blends the texture with the earlier one, outside of the region that is repainted."""
+        """Brings copies to share their texels, and blends the texture with the earlier one, outside of the
+        region that is repainted."""
         state = self.state
+        if state.texture and state.surface.shared_uvs is not None:
+            state.texture = share_texels(state.surface, state.texture)
         if state.texture and state.earlier:
+            originals = select_originals(state.surface)
             state.texture = self.stages.run(
                 "blend",
-                partial(blend_region, state.surface, state.texture, state.earlier),
+                partial(blend_region, originals, state.texture, state.earlier),
                 records.save_texture,
                 records.load_texture,
             )
             winding = self.winding if self.settings.paints_views else None
+            if winding is not None and state.surface.shared_uvs is not None:
+                winding = winding[is_original(state.surface)]
             self.show_preview(
-                render_region(state.surface, state.texture.base_color, state.earlier.region, winding)[None]
+                render_region(originals, state.texture.base_color, state.earlier.region, winding)[None]
             )
 
     def _check_models(self) -> None:

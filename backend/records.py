@@ -19,8 +19,8 @@ Arrays = dict[str, np.ndarray]
 
 
 def save_surface(surface: Surface) -> Arrays:
-    slots = {} if surface.slots is None else {"slots": surface.slots}
-    return slots | {
+    optional = {"slots": surface.slots, "shared_uvs": surface.shared_uvs}
+    return {name: array for name, array in optional.items() if array is not None} | {
         "vertices": surface.vertices,
         "faces": surface.faces,
         "corner_normals": surface.corner_normals,

@@ -6,6 +6,7 @@ import numpy as np
 from .api.job import MAPS, Job, Result
 from .bake.bake import Texture
 from .job_state import JobState
+from .mesh.copies import lay_upon_another, select_originals
 from .mesh.prepare import job_uvs
 from .mesh.tiles import cut_tiles
 from .paint.camera.candidate_images import draw_candidate
@@ -26,7 +27,7 @@ def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
         state: the outputs of its stages.
         seconds: time of each stage.
     """
-    surface, texture, reference = state.surface, state.texture, state.reference
+    surface, texture, reference = lay_upon_another(state.surface), state.texture, state.reference
     report = make_report(job, state, seconds)
     reference_image = np.round(255 * reference.color * reference.alpha[..., None]).astype(np.uint8)
     azimuth = report["view"]["azimuth"] if report["view"] else 0.0
@@ -87,7 +88,11 @@ def report_registration(registration: Registration) -> dict:
 def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     """The report of a job, as plain data for JSON."""
     registration, source = state.registration, state.texture.color_source
-    shares = None if source is None else measure_shares(state.surface, source, state.texture.coverage)
+    shares = (
+        None
+        if source is None
+        else measure_shares(select_originals(state.surface), source, state.texture.coverage)
+    )
     notes = [
         *state.surface.notes,
         *registration.reference.notes,

@@ -15,10 +15,11 @@ from scipy.spatial import cKDTree
 from ..api.errors import InvalidImage, InvalidTarget
 from ..api.job import MAPS, NOTHING_MARKED, Kept
 from ..image import decode_image
+from ..mesh.copies import lay_upon_another, select_originals
 from ..mesh.surface import Surface
 from ..mesh.texels import Texels, locate_texels, nearest_in_mask
 from ..mesh.tiles import join_tiles
-from ..mesh.uvs import rasterize_atlas
+from ..mesh.uvs import list_face_texels, rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
 from ..render.footprint import texel_tangents
 from .bake import Texture
@@ -81,11 +82,12 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
             "The mesh's UV map cannot be used, so it is not the one that the texture to keep lies on. "
             "Texture the whole mesh instead."
         )
-    if kept.region.ndim == 2 and len(surface.tiles) > 1:
+    if kept.region.ndim == 2 and len(set(surface.tiles)) > 1:
         raise InvalidTarget(
             "A painted region needs a UV map of one tile, and this one has several UDIM tiles. Select faces "
             "instead."
         )
+    tiles = lay_upon_another(surface).tiles
     # Files by map and tile: ``base_color`` or ``base_color.1001``.
     files: dict[str, dict[str, np.ndarray]] = {}
     for name, data in kept.textures.items():
@@ -96,16 +98,28 @@ def decode_kept(kept: Kept, surface: Surface) -> Earlier:
             "The textures to keep hold only one of metallic and roughness. Give both, or neither."
         )
     # Tiles are joined to atlases of one size.
-    maps = {key: _decode_atlas(key, tiles, surface.tiles) for key, tiles in files.items()}
+    maps = {key: _decode_atlas(key, images, tiles) for key, images in files.items()}
     if len({atlas.shape[:2] for atlas in maps.values()}) > 1:
         raise InvalidImage(
             "The textures to keep are not all of one size. Bring them to the size of the base color."
         )
-    if not region_mask(
-        surface, kept.region, min(len(maps["base_color"]), DEFAULT_REGION_CONFIG.max_size)
-    ).any():
+    region = kept.region
+    size = min(len(maps["base_color"]), DEFAULT_REGION_CONFIG.max_size)
+    if surface.shared_uvs is not None and region.ndim == 1:
+        region = _draw_marked_copies(surface, region, size)
+    if not region_mask(select_originals(surface), region, size).any():
         raise InvalidTarget(NOTHING_MARKED)
-    return Earlier(maps, kept.region)
+    return Earlier(maps, region)
+
+
+def _draw_marked_copies(surface: Surface, marked: np.ndarray, size: int) -> np.ndarray:
+    """(S, S) uint8 region of the finished texture: 255 on each face of which any copy is marked (F,) uint8
+    among the job's triangles."""
+    shared = lay_upon_another(surface)
+    place, face = list_face_texels(shared.corner_uvs, size)
+    drawn = np.zeros((size, size), np.uint8)
+    drawn.ravel()[place[marked[surface.job_faces][face] > 0]] = 255
+    return drawn
 
 
 def blend_region(

@@ -98,9 +98,12 @@ def sample_seams(faces: np.ndarray, corner_uvs: np.ndarray, size: int, per_texel
     one, other = order[:-1], order[1:]
     seam = (key[one] == key[other]) & (np.abs(pixels[one] - pixels[other]).max(axis=(1, 2)) > 1e-3)
     one, other = one[seam], other[seam]
+    # A side without length in the atlas has no texels.
+    length = np.linalg.norm(pixels[:, 1] - pixels[:, 0], axis=1)
+    drawn = np.minimum(length[one], length[other]) > 0
+    one, other = one[drawn], other[drawn]
 
     # Places evenly along each seam, as many as its longer side needs.
-    length = np.linalg.norm(pixels[:, 1] - pixels[:, 0], axis=1)
     count = np.maximum(np.ceil(per_texel * np.maximum(length[one], length[other])).astype(np.int64), 1)
     edge = np.repeat(np.arange(len(count)), count)
     along = ((np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge])[:, None]

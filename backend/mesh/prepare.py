@@ -8,11 +8,12 @@ from trimesh.grouping import unique_rows
 
 from ..api.errors import InvalidMesh
 from ..api.job import MeshData
+from .copies import find_layers, lay_side_by_side
 from .edges import half_edge_lengths
 from .surface import Surface, smooth_normals, triangle_areas
 from .tiles import gather_tiles, tile_size
 from .unwrap.unwrap import unwrap
-from .uvs import why_unusable
+from .uvs import OVERLAP, why_unusable
 
 WELD_DISTANCE = 1e-6
 """Grid in units of the longest side; vertices that round to one point of it become one."""
@@ -30,6 +31,14 @@ def prepare(mesh: MeshData, texture_size: int, progress: Callable[[float], None]
     surface = clean(mesh)
     progress(0.1)
     reason = why_unusable(None if mesh.corner_uvs is None else surface.corner_uvs)
+    layers = find_layers(surface) if reason == OVERLAP else None
+    if layers is not None:
+        laid = lay_side_by_side(surface, layers, texture_size)
+        note = (
+            f"{layers.max() + 1} copies share the UV map, as under a Mirror or Array modifier. The whole was "
+            "painted; each texel has what the picture shows best."
+        )
+        return replace(laid, notes=(*surface.notes, note))
     if reason is None:
         uvs, tiles = gather_tiles(surface.corner_uvs)
         notes = surface.notes

@@ -20,8 +20,11 @@ class Surface:
         job_faces: (F,) int32, which of the job's triangles each face is.
         unwrapped: whether the UVs are ours; otherwise they are the job's own.
         notes: sentences for the user about what was found and repaired.
-        tiles: numbers of the UDIM tiles that the atlas gathers, see :mod:`backend.mesh.tiles`.
+        tiles: number of the UDIM tile in each cell of the atlas, see :mod:`backend.mesh.tiles`.
         slots: (F,) int32, the material slot of each face; None where there is only one.
+        shared_uvs: (F, 3, 2) float32 in 0..1 of the finished texture's atlas, in which copies share their
+            texels (:mod:`backend.mesh.copies`), while ``corner_uvs`` has each layer in a cell of its own.
+            None if no texels are shared.
     """
 
     vertices: np.ndarray
@@ -33,6 +36,7 @@ class Surface:
     notes: tuple[str, ...] = ()
     tiles: tuple[int, ...] = (1001,)
     slots: np.ndarray | None = None
+    shared_uvs: np.ndarray | None = None
 
     @cached_property
     def face_normals(self) -> np.ndarray:

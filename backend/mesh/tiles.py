@@ -34,20 +34,46 @@ def find_strays(corner_uvs: np.ndarray) -> np.ndarray:
     return ~(inside & (tile >= 0).all(axis=1) & (tile <= (9, 99)).all(axis=1))
 
 
-def gather_tiles(corner_uvs: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+def gather_tiles(
+    corner_uvs: np.ndarray, layers: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """The atlas of a layout that keeps to its tiles: a square grid of them.
 
+    Args:
+        corner_uvs: (F, 3, 2) float32.
+        layers: (F,) int32 layer of each face, see :mod:`backend.mesh.copies`: each layer of a tile gets a
+            cell of its own. None if there is only one.
+
     Returns:
-        ``corner_uvs`` (F, 3, 2) float32 in 0..1, and the numbers of the tiles, ascending: they fill the grid
-        from the bottom left.
+        ``corner_uvs`` (F, 3, 2) float32 in 0..1, and the number of each cell's tile, ascending: they fill the
+        grid from the bottom left. With layers a number is there once per layer.
     """
     numbers = tile_numbers(corner_uvs)
-    tiles, index = np.unique(numbers, return_inverse=True)
+    cells = np.column_stack([numbers, np.zeros_like(numbers) if layers is None else layers])
+    cells, index = np.unique(cells, axis=0, return_inverse=True)
+    tiles, index = cells[:, 0], index.ravel()
     grid = _grid_size(tiles)
     # Every corner moves from its tile's square to its tile's cell of the grid.
     origin = np.column_stack([(numbers - 1001) % 10, (numbers - 1001) // 10])
     cell = np.column_stack([index % grid, index // grid])
     return ((corner_uvs - origin[:, None] + cell[:, None]) / grid).astype(np.float32), tuple(tiles.tolist())
+
+
+def cells_of_faces(corner_uvs: np.ndarray, tiles: tuple[int, ...]) -> np.ndarray:
+    """(F,) int32: which cell of the atlas of these tiles holds each face (F, 3, 2)."""
+    grid = _grid_size(tiles)
+    column, row = np.clip(np.floor(corner_uvs.mean(axis=1) * grid), 0, grid - 1).astype(np.int32).T
+    return column + grid * row
+
+
+def cut_cells(atlas: np.ndarray, tiles: tuple[int, ...]) -> list[np.ndarray]:
+    """The image of each cell of an atlas (S, S, C)."""
+    grid = _grid_size(tiles)
+    size = len(atlas) // grid
+    # Row 0 of an image is at the top, row 0 of the grid at the bottom.
+    rows = [slice(size * row, size * (row + 1)) for row in reversed(range(grid))]
+    columns = [slice(size * column, size * (column + 1)) for column in range(grid)]
+    return [atlas[rows[index // grid], columns[index % grid]] for index in range(len(tiles))]
 
 
 def tile_size(tiles: tuple[int, ...], texture_size: int) -> int:
@@ -64,13 +90,8 @@ def atlas_size(tiles: tuple[int, ...], texture_size: int) -> int:
 
 
 def cut_tiles(atlas: np.ndarray, tiles: tuple[int, ...]) -> dict[int, np.ndarray]:
-    """The image of each tile of an atlas (S, S, C), by its number."""
-    grid = _grid_size(tiles)
-    size = len(atlas) // grid
-    # Row 0 of an image is at the top, row 0 of the grid at the bottom.
-    rows = [slice(size * row, size * (row + 1)) for row in reversed(range(grid))]
-    columns = [slice(size * column, size * (column + 1)) for column in range(grid)]
-    return {tile: atlas[rows[index // grid], columns[index % grid]] for index, tile in enumerate(tiles)}
+    """The image of each tile of an atlas (S, S, C) without layers, by its number."""
+    return dict(zip(tiles, cut_cells(atlas, tiles), strict=True))
 
 
 def join_tiles(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndarray:

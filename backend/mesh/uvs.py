@@ -32,6 +32,9 @@ MIN_TEXELS = 256
 MIN_STACKED_TEXELS = 9
 """Texels of a part that lie on another, too, from which on it is no rounding, if they are half of it."""
 
+OVERLAP = "faces overlap in the active UV map"
+"""Why a layout cannot carry a texture if faces share texels."""
+
 MIN_UV_AREA = 1e-12
 """Twice the area in the unit square below which a face is folded."""
 
@@ -70,7 +73,7 @@ def why_unusable(corner_uvs: np.ndarray | None) -> str | None:
     block = np.ones((STACKED_BLOCK, STACKED_BLOCK), np.uint8)
     stacked = cv2.erode((hits > 1).astype(np.uint8), block, borderValue=0).any()
     if shared > OVERLAP_TOLERANCE * covered or stacked or (shared and _has_stacked_part(atlas, hits)):
-        return "faces overlap in the active UV map"
+        return OVERLAP
     return None
 
 
@@ -107,6 +110,17 @@ def count_overlaps(corner_uvs: np.ndarray, size: int) -> tuple[int, int]:
     more."""
     hits = count_hits(corner_uvs, size)
     return int((hits > 0).sum()), int((hits > 1).sum())
+
+
+def list_face_texels(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """``(place, face)``, each (N,) int32: the flat places, row 0 at the top, of the texels of a ``size``
+    square that lie on each triangle (F, 3, 2) float32, one triangle after the other."""
+    uvs = np.ascontiguousarray(corner_uvs, np.float32)
+    nothing = np.zeros(0, np.int32)
+    count = _list_face_texels(uvs, size, nothing, nothing)
+    place, face = np.empty(count, np.int32), np.empty(count, np.int32)
+    _list_face_texels(uvs, size, place, face)
+    return place, face
 
 
 def rasterize_atlas(corner_uvs: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -207,6 +221,28 @@ def _count_face_texels(uvs, hits):
                     covered[f] += 1
                     shared[f] += hits[row, column] > 1
     return covered, shared
+
+
+@njit(cache=True, nogil=True)
+def _list_face_texels(uvs, size, place, face):
+    """Writes flat place and triangle of every texel where there is room; returns how many there are."""
+    count = 0
+    for f in range(uvs.shape[0]):
+        x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
+        area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
+        if area == 0:
+            continue
+        if area < 0:
+            x1, y1, x2, y2 = x2, y2, x1, y1
+        first_row, end_row = _texels(y0, y1, y2, size)
+        first_column, end_column = _texels(x0, x1, x2, size)
+        for row in range(first_row, end_row):
+            for column in range(first_column, end_column):
+                if _lies_on(x0, y0, x1, y1, x2, y2, column + 0.5, row + 0.5):
+                    if count < place.size:
+                        place[count], face[count] = row * size + column, f
+                    count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
