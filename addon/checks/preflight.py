@@ -194,7 +194,11 @@ def _check_uv_map(obj: bpy.types.Object, checked: MeshCheck | None) -> list[Noti
     if len(obj.data.uv_layers) >= mesh_io.MAX_UV_LAYERS:
         text = rpt_("The texture needs its own UV map, but Blender allows no more on this mesh. Remove one.")
         return [Notice("uv_map", f"{defect} {text}", urgent=True)]
-    text = rpt_("It is not changed; a new UV map called '{}' is added with the texture.").format(name)
+    text = (
+        rpt_("It is kept if they are copies of one another; else a new UV map called '{}' is added.")
+        if checked.uvs_overlap
+        else rpt_("It is not changed; a new UV map called '{}' is added with the texture.")
+    ).format(name)
     return [Notice("uv_map", f"{defect} {text}")]
 
 
