@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from .align.align import Alignment
 from .bake.bake import Texture
 from .bake.region import Earlier
+from .mesh.completion import Completion
 from .mesh.surface import Surface
 from .paint.camera.registration import Registration
 from .paint.painter import Painting
@@ -20,6 +21,7 @@ class JobState:
     Attributes:
         reference: the image to follow.
         surface: the prepared mesh.
+        completion: the whole that is painted, if the mesh is half of it; else None.
         earlier: the texture of which only a region is repainted.
         registration: the reference with its object cut out, and its camera.
         orbits, buffers: the painter's cameras, and the G-buffer of each, in the same order.
@@ -30,6 +32,7 @@ class JobState:
 
     reference: Reference
     surface: Surface | None = None
+    completion: Completion | None = None
     earlier: Earlier | None = None
     registration: Registration | None = None
     orbits: list[Orbit] = field(default_factory=list)

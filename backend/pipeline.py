@@ -18,11 +18,14 @@ from .bake.share import share_texels
 from .device import find_device
 from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
+from .mesh.completion import Completion, complete_half
 from .mesh.copies import is_original, select_originals
 from .mesh.prepare import clean, find_box, prepare
+from .mesh.surface import Surface
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.bend import bend_reference
+from .paint.camera.halves import register_half_or_whole
 from .paint.camera.registration import Registration, register_reference
 from .paint.mask_correction import correct_reference
 from .paint.outline_image import make_outline_preview
@@ -112,9 +115,12 @@ class JobRun:
 
     def register(self) -> None:
         """Finds the object in the reference, and the camera if the painter needs it."""
-        self.state.registration = self.stages.run(
+        self.state.registration, shows_whole = self.stages.run(
             "register", self._register_reference, records.save_registration, self._load_registration
         )
+        if shows_whole:
+            self.state.completion = self.completion
+            self.state.surface = self.completion.surface
         if self.job.pins is not None and not self.job.check_reference:
             self.state.registration = self._bend_reference(self.state.registration)
         registration = self.state.registration
@@ -194,6 +200,12 @@ class JobRun:
             check(self.settings.device)
 
     @cached_property
+    def completion(self) -> Completion | None:
+        """The whole of which the job's mesh may be half."""
+        texture_size = None if self.job.check_reference else self.settings.texture_size
+        return complete_half(self.state.surface, texture_size)
+
+    @cached_property
     def edges(self) -> list[np.ndarray]:
         """Per view (H, W) float32: pixels to the nearest silhouette or depth edge."""
         return edge_distances(self.state.buffers)
@@ -203,36 +215,55 @@ class JobRun:
         """(F,) int8, the winding of the faces, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
-    def _register_reference(self, progress: ProgressCallback) -> Registration:
-        state, settings = self.state, self.settings
+    def _register_reference(self, progress: ProgressCallback) -> tuple[Registration, bool]:
+        """The registration, and whether it is that of the :attr:`completion`."""
+        half, completion = self.state.surface, self.completion
+        if completion is None:
+            return self._register(half, None, progress), False
+        return register_half_or_whole(
+            half,
+            completion.surface,
+            self.state.reference,
+            partial(self._register, half, None),
+            partial(self._register, completion.surface, completion),
+            progress,
+        )
+
+    def _register(
+        self, surface: Surface, completion: Completion | None, progress: ProgressCallback
+    ) -> Registration:
+        settings = self.settings
         direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
         return register_reference(
-            state.surface,
-            state.reference,
+            surface,
+            self.state.reference,
             direction,
             progress,
-            needs_view=settings.painter == "draft",
+            # Only the view tells whether the reference shows a half or the whole.
+            needs_view=settings.painter == "draft" or self.completion is not None,
             matting=find_matting(),
             segmentation=find_weights(SEGMENTATION),
-            pins=None if self.job.pins is None else self._normalise_pins(),
+            pins=None if self.job.pins is None else self._normalise_pins(completion),
         )
 
     def _bend_reference(self, registration: Registration) -> Registration:
         """The registration with a reference that shows the pinned points where the camera sees them."""
         reference = registration.reference
         camera = registration.match.view.camera(*reference.alpha.shape[::-1])
-        bent = bend_reference(reference, camera, *self._normalise_pins())
+        bent = bend_reference(reference, camera, *self._normalise_pins(self.state.completion))
         return replace(registration, reference=bent)
 
-    def _normalise_pins(self) -> tuple[np.ndarray, np.ndarray]:
-        """The job's pins as points (N, 3) of the normalised mesh and places (N, 2) in the image."""
+    def _normalise_pins(self, completion: Completion | None) -> tuple[np.ndarray, np.ndarray]:
+        """The job's pins as points (N, 3) of the normalised mesh, or of the whole that completes it, and
+        places (N, 2) in the image."""
         mesh, pins = self.job.mesh, self.job.pins.astype(np.float64)
         center, size = find_box(
             mesh.vertices, mesh.faces[np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)]
         )
-        return (pins[:, :3] - center) / size, pins[:, 3:]
+        points = (pins[:, :3] - center) / size
+        return (points if completion is None else completion.place(points)), pins[:, 3:]
 
-    def _load_registration(self, arrays: records.Arrays) -> Registration:
+    def _load_registration(self, arrays: records.Arrays) -> tuple[Registration, bool]:
         return records.load_registration(arrays, self.state.reference)
 
     def _render_orbits(self, progress: ProgressCallback) -> tuple[list[Orbit], list[GBuffer]]:

@@ -46,8 +46,10 @@ def load_surface(arrays: Arrays) -> Surface:
     )
 
 
-def save_registration(registration: Registration) -> Arrays:
+def save_registration(found: tuple[Registration, bool]) -> Arrays:
+    registration, shows_whole = found
     return {
+        "shows_whole": np.array(shows_whole),
         "alpha": registration.reference.alpha,
         "segmented": np.array(registration.reference.segmented),
         "mask_notes": _pack_sentences(registration.reference.mask_notes),
@@ -56,15 +58,17 @@ def save_registration(registration: Registration) -> Arrays:
     }
 
 
-def load_registration(arrays: Arrays, reference: Reference) -> Registration:
-    """The registration from its arrays and the reference, which is decoded again."""
+def load_registration(arrays: Arrays, reference: Reference) -> tuple[Registration, bool]:
+    """The registration from its arrays and the reference, which is decoded again; and whether it is that of
+    the whole of which the mesh is half."""
     cut = replace(
         reference,
         alpha=arrays["alpha"],
         segmented=bool(arrays["segmented"]),
         mask_notes=_unpack_sentences(arrays["mask_notes"]),
     )
-    return Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
+    registration = Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
+    return registration, bool(arrays["shows_whole"])
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:

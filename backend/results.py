@@ -64,7 +64,7 @@ def make_check_result(job: Job, state: JobState, seconds: dict[str, float]) -> R
     return Result(
         None,
         {name: encode_png(image) for name, image in textures.items()},
-        report | report_registration(registration),
+        report | report_registration(registration) | report_completion(state),
     )
 
 
@@ -85,6 +85,14 @@ def report_registration(registration: Registration) -> dict:
     }
 
 
+def report_completion(state: JobState) -> dict:
+    """The box of the whole that was painted, in the space of the job's normalised mesh, if that is half of
+    it: the cameras are in the space in which this box is centred at 0 and its longest side is 1."""
+    whole = state.completion
+    box = None if whole is None else {"center": whole.center.tolist(), "size": float(whole.size)}
+    return {"whole_box": box}
+
+
 def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     """The report of a job, as plain data for JSON."""
     registration, source = state.registration, state.texture.color_source
@@ -102,20 +110,25 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         *([] if shares is None else [describe_shares(shares)]),
         *state.texture.notes,
     ]
-    return {
-        "origin": describe_origin(job),
-        "settings": job.settings.to_dict(),
-        "seconds": _round_seconds(seconds),
-        "triangles": len(job.mesh.faces),
-        "views": len(state.buffers),
-        "coverage": round(state.texture.covered, 4),
-        "color_source": shares,
-        "view": next(
-            (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"), None
-        ),
-        # Painters repeat what they know of the reference.
-        "notes": list(dict.fromkeys(notes)),
-    } | report_registration(registration)
+    return (
+        {
+            "origin": describe_origin(job),
+            "settings": job.settings.to_dict(),
+            "seconds": _round_seconds(seconds),
+            "triangles": len(job.mesh.faces),
+            "views": len(state.buffers),
+            "coverage": round(state.texture.covered, 4),
+            "color_source": shares,
+            "view": next(
+                (view_direction(orbit.cameras[0]) for orbit in state.orbits if orbit.name == "reference"),
+                None,
+            ),
+            # Painters repeat what they know of the reference.
+            "notes": list(dict.fromkeys(notes)),
+        }
+        | report_registration(registration)
+        | report_completion(state)
+    )
 
 
 def _round_seconds(seconds: dict[str, float]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ..jobs import reference
 from ..objects import mask_correction
 from ..objects.material import pack_image
 from ..objects.snapshot import MeshSnapshot, TargetMesh
-from ..viewport.projection_camera import normalizing_matrix
+from ..viewport.projection_camera import box_matrix, normalizing_matrix
 
 OUTLINE_SIZE = 512
 """Pixels along the longer side of the outline and of the mask, as they are kept here."""
@@ -118,11 +118,14 @@ class ReferenceCheck:
 
     @cached_property
     def to_job_mesh(self) -> np.ndarray:
-        """(4, 4) float64 from the object's space to that of the job's mesh, in which the cameras are."""
+        """(4, 4) float64 from the object's space to that of the job's mesh, or of the whole of which it is
+        half, in which the cameras are; once the result is there."""
         snapshot = self.target.snapshot
         linear, offset = snapshot.matrix[:3, :3], snapshot.matrix[:3, 3]
         world = (snapshot.positions @ linear.T + offset).astype(np.float32)
-        return normalizing_matrix(world, snapshot.corner_vertices[snapshot.loops]) @ snapshot.matrix
+        matrix = normalizing_matrix(world, snapshot.corner_vertices[snapshot.loops]) @ snapshot.matrix
+        box = self.report and self.report.get("whole_box")
+        return box_matrix(np.array(box["center"]), box["size"]) @ matrix if box else matrix
 
     def is_turned(self, image: bpy.types.Image) -> bool:
         """Whether the worker sees the image turned: it follows a photo's EXIF data, which Blender ignores."""

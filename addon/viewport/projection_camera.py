@@ -23,9 +23,13 @@ def normalizing_matrix(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     if len(used) == 0:
         return np.eye(4)
     low, high = used.min(axis=0).astype(np.float64), used.max(axis=0).astype(np.float64)
-    size = max((high - low).max(), 1e-30)
+    return box_matrix((low + high) / 2, max((high - low).max(), 1e-30))
+
+
+def box_matrix(center: np.ndarray, size: float) -> np.ndarray:
+    """(4, 4) float64 that moves a box's centre (3,) to the origin and scales its longest side to 1."""
     matrix = np.diag((1 / size, 1 / size, 1 / size, 1.0))
-    matrix[:3, 3] = -(low + high) / 2 / size
+    matrix[:3, 3] = -center / size
     return matrix
 
 

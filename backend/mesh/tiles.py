@@ -59,6 +59,17 @@ def gather_tiles(
     return ((corner_uvs - origin[:, None] + cell[:, None]) / grid).astype(np.float32), tuple(tiles.tolist())
 
 
+def spread_tiles(corner_uvs: np.ndarray, tiles: tuple[int, ...]) -> np.ndarray:
+    """(F, 3, 2) float32: the layout that :func:`gather_tiles` gathered to this atlas, every face on its tile
+    again."""
+    grid = _grid_size(tiles)
+    index = cells_of_faces(corner_uvs, tiles)
+    number = np.array(tiles)[np.minimum(index, len(tiles) - 1)] - 1001
+    cell = np.column_stack([index % grid, index // grid])
+    origin = np.column_stack([number % 10, number // 10])
+    return (corner_uvs * grid - cell[:, None] + origin[:, None]).astype(np.float32)
+
+
 def cells_of_faces(corner_uvs: np.ndarray, tiles: tuple[int, ...]) -> np.ndarray:
     """(F,) int32: which cell of the atlas of these tiles holds each face (F, 3, 2)."""
     grid = _grid_size(tiles)

@@ -36,9 +36,10 @@ def test_a_registration_survives_on_disk(tmp_path):
     color, alpha = np.zeros((40, 30, 3), np.float32), np.eye(40, 30, dtype=np.float32)
     reference = Reference(color, np.ones_like(alpha), ("Converted.",))
     cut = Reference(color, alpha, ("Converted.",), True, ("Doubtful.",))
-    np.savez(tmp_path / "file.npz", **records.save_registration(Registration(cut, MATCHES, True)))
+    np.savez(tmp_path / "file.npz", **records.save_registration((Registration(cut, MATCHES, True), True)))
     with np.load(tmp_path / "file.npz", allow_pickle=False) as file:
-        again = records.load_registration(dict(file), reference)
+        again, shows_whole = records.load_registration(dict(file), reference)
+    assert shows_whole
     np.testing.assert_array_equal(again.reference.alpha, alpha)
     assert again.reference.notes == ("Converted.", "Doubtful.")
     assert (again.reference.segmented, again.given, len(again.candidates)) == (True, True, 2)
