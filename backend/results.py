@@ -32,7 +32,7 @@ def make_result(job: Job, state: JobState, seconds: dict[str, float]) -> Result:
     reference_image = np.round(255 * reference.color * reference.alpha[..., None]).astype(np.uint8)
     azimuth = report["view"]["azimuth"] if report["view"] else 0.0
     return Result(
-        job_uvs(surface, job.mesh) if surface.unwrapped else None,
+        job_uvs(select_originals(state.surface), job.mesh) if surface.unwrapped else None,
         {
             name: stamp_png(png, report["origin"])
             for name, png in encode_textures(texture, surface.tiles).items()

@@ -1,6 +1,8 @@
-"""Meshes whose parts share their UVs."""
+"""Meshes whose parts share their UVs, and halves of meshes."""
 
 import numpy as np
+import trimesh
+from trimesh.intersections import slice_faces_plane
 
 from backend.api.job import MeshData
 
@@ -50,3 +52,19 @@ def join(*meshes: MeshData) -> MeshData:
         ),
         corner_uvs=np.concatenate([mesh.corner_uvs for mesh in meshes]),
     )
+
+
+def cut(mesh: trimesh.Trimesh, normal, origin=(0, 0, 0)) -> trimesh.Trimesh:
+    """The part of a mesh on the side of a plane to which the normal points, left open."""
+    vertices, faces, _ = slice_faces_plane(
+        mesh.vertices, mesh.faces, np.array(normal, float), np.array(origin, float)
+    )
+    return trimesh.Trimesh(vertices, faces)
+
+
+def body() -> trimesh.Trimesh:
+    """A body that is symmetric in x."""
+    head = trimesh.creation.icosphere(3, 0.35)
+    head.apply_translation((0, 0.1, 0.9))
+    arms = trimesh.creation.box((2.2, 0.2, 0.2))
+    return trimesh.util.concatenate([trimesh.creation.box((1, 0.6, 1.2)), head, arms])

@@ -16,7 +16,7 @@ from .contours.score import score_view
 from .outline import intersection_over_union
 from .registration import REFINED_SIZE, Registration
 
-MIN_OVERLAP = 0.9
+MIN_OVERLAP = 0.8
 """Intersection over union of the better silhouette with an object that was cut out without the mesh, from
 which on that decides."""
 

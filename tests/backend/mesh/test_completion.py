@@ -5,30 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
-from trimesh.intersections import slice_faces_plane
 
 from backend.mesh.completion import complete_half, find_open_plane
-from backend.mesh.copies import lay_upon_another
+from backend.mesh.copies import lay_upon_another, select_originals
 from backend.mesh.edges import border_edges
-from backend.mesh.prepare import clean, prepare
+from backend.mesh.prepare import clean, job_uvs, prepare
 from backend.mesh.uvs import count_overlaps
 from tests.meshes import ignore_progress, mesh_data
-
-
-def cut(mesh: trimesh.Trimesh, normal, origin=(0, 0, 0)) -> trimesh.Trimesh:
-    """The part of a mesh on the side of a plane to which the normal points, left open."""
-    vertices, faces, _ = slice_faces_plane(
-        mesh.vertices, mesh.faces, np.array(normal, float), np.array(origin, float)
-    )
-    return trimesh.Trimesh(vertices, faces)
-
-
-def body() -> trimesh.Trimesh:
-    """A body that is symmetric in x."""
-    head = trimesh.creation.icosphere(3, 0.35)
-    head.apply_translation((0, 0.1, 0.9))
-    arms = trimesh.creation.box((2.2, 0.2, 0.2))
-    return trimesh.util.concatenate([trimesh.creation.box((1, 0.6, 1.2)), head, arms])
+from tests.stacked_meshes import body, cut
 
 
 def bowl_with_a_spoon() -> trimesh.Trimesh:
@@ -57,7 +41,8 @@ def test_planes_along_which_a_mesh_is_open_are_found(mesh, normal):
 
 
 def test_the_whole_is_closed_and_its_halves_share_their_texels():
-    half = prepare(mesh_data(cut(body(), (1, 0, 0))), 256, ignore_progress)
+    mesh = mesh_data(cut(body(), (1, 0, 0)))
+    half = prepare(mesh, 256, ignore_progress)
     completion = complete_half(half, 256)
     whole, count = completion.surface, len(half.faces)
     assert len(border_edges(half.faces)) > 0
@@ -76,6 +61,7 @@ def test_the_whole_is_closed_and_its_halves_share_their_texels():
     assert shared.tiles == half.tiles
     assert np.abs(shared.corner_uvs[:count] - half.corner_uvs).max() < 1e-6
     assert np.abs(shared.corner_uvs[count:, ::-1] - half.corner_uvs).max() < 1e-6
+    assert np.abs(job_uvs(select_originals(whole), mesh) - job_uvs(half, mesh)).max() < 1e-6
     assert whole.job_faces.tolist() == 2 * half.job_faces.tolist()
     assert any("half of a body" in note for note in whole.notes)
 
