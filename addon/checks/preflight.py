@@ -11,7 +11,7 @@ from ...backend.api.errors import OrbitError
 from ...backend.api.settings import Settings
 from ..objects import mesh_io, region, slots
 from ..objects.appearance import describe_appearance, read_appearance
-from ..objects.transparency import describe_transparency
+from ..objects.cut_out import describe_transparency
 from ..setup import devices, weights
 from . import estimate
 from .mesh_check import MeshCheck

@@ -9,6 +9,7 @@
 5. ``fingerprint.py`` proves that the mesh is otherwise unchanged.
 6. ``region.py`` marks the region of a take to repaint.
 7. ``mask_correction.py`` stores the ``strokes.py`` that correct the mask of the reference.
-8. ``appearance.py`` tells where modifiers hide a take, ``transparency.py`` which materials it makes opaque.
+8. ``appearance.py`` tells where modifiers hide a take, ``transparency.py`` which materials are
+   transparent; ``cut_out.py`` and ``node_copies.py`` keep their alpha in a take.
 9. ``export.py`` writes a take to files, named by ``file_names.py``.
 """

@@ -21,6 +21,11 @@ def activate_uv_map(obj: bpy.types.Object, name: str) -> None:
     _activate(layers, name, name)
 
 
+def rendered_before(obj: bpy.types.Object) -> str:
+    """The name of the UV map that the object's own materials read by default; "" if there is none."""
+    return obj.orbit_texture.render_uv_map_before or _rendered_name(obj.data.uv_layers)
+
+
 def restore_uv_map(obj: bpy.types.Object, shown: str) -> None:
     """Makes the UV maps active that were so before the first take, unless an object that shares the mesh
     still has a take, or the user has chosen another one since.

@@ -101,8 +101,10 @@ def set_preview(material: bpy.types.Material, thumbnail: np.ndarray) -> None:
 
 
 def _images_in(material: bpy.types.Material) -> list[bpy.types.Image]:
+    """The images of its textures; those of a copied cut-out are the user's."""
     nodes = material.node_tree.nodes if material.node_tree else ()
-    return list({node.image for node in nodes if node.type == "TEX_IMAGE" and node.image})
+    own = (node for node in nodes if node.type == "TEX_IMAGE" and node.parent is None)
+    return list({node.image for node in own if node.image})
 
 
 def _group_by_texture(textures: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

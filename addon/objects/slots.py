@@ -28,6 +28,20 @@ def find_own_materials(obj: bpy.types.Object) -> set[bpy.types.Material]:
     return {material for material in (*saved, *worn, *obj.data.materials) if material}
 
 
+def list_own_materials(obj: bpy.types.Object) -> list[bpy.types.Material | None]:
+    """By slot, the materials that the object wears, or wore before its takes."""
+    own, saved = [], obj.orbit_texture.slots
+    for index, slot in enumerate(obj.material_slots):
+        if not _shows_take(obj, slot):
+            own.append(slot.material)
+        elif index < len(saved):
+            kept = saved[index]
+            own.append(kept.material if kept.link == "OBJECT" else obj.data.materials[index])
+        else:
+            own.append(None)
+    return own
+
+
 def read_slot(slot: bpy.types.MaterialSlot) -> tuple[str, bpy.types.Material | None]:
     """The slot's link, and the object's own material, which a slot linked to the mesh hides."""
     link = slot.link

@@ -11,10 +11,10 @@ from ...backend.api.errors import InvalidTarget, OrbitError
 from ...backend.api.job import Result
 from ...backend.api.settings import Settings
 from . import fingerprint, material, mesh_io, slots
-from .active_uv_map import activate_uv_map, restore_uv_map
+from .active_uv_map import activate_uv_map, rendered_before, restore_uv_map
 from .appearance import describe_appearance, read_appearance
+from .cut_out import describe_transparency, keep_cut_out
 from .report import round_report
-from .transparency import describe_transparency
 from .undo_on_error import undo_on_error
 
 
@@ -65,6 +65,8 @@ def _add_take(
             f"The texture was not applied to '{first.name}', because its mesh would have changed. Please "
             "report this."
         )
+    if "alpha" not in result.textures:
+        keep_cut_out(take_material, slots.list_own_materials(first), rendered_before(first))
     if thumbnail is not None:
         material.set_preview(take_material, thumbnail)
 

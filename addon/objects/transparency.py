@@ -1,9 +1,8 @@
-"""Finds materials that let one see through a surface: a take is opaque, so the user has to be told."""
+"""Finds materials that let one see through a surface."""
 
 from pathlib import Path
 
 import bpy
-from bpy.app.translations import pgettext_rpt as rpt_
 
 _SEE_THROUGH = {"BSDF_TRANSPARENT", "BSDF_GLASS", "BSDF_REFRACTION", "HOLDOUT"}
 """Types of shader nodes that let light through."""
@@ -13,18 +12,6 @@ _OPAQUE_FORMATS = {".jpg", ".jpeg", ".hdr"}
 
 _OPAQUE_DEPTHS = {24, 96}
 """Bits per pixel of images of three channels."""
-
-
-def describe_transparency(materials: set[bpy.types.Material | None]) -> list[str]:
-    """A sentence about those of the materials that are transparent anywhere; none if there are none."""
-    names = sorted(material.name for material in materials if material and is_transparent(material))
-    if not names:
-        return []
-    text = rpt_(
-        "The transparency of the material '{}' is lost: the take is opaque. To cut the leaves or glass out "
-        "again, link what drives the alpha there to Alpha in the take's material."
-    )
-    return [text.format("', '".join(names))]
 
 
 def is_transparent(material: bpy.types.Material) -> bool:
@@ -53,14 +40,14 @@ def _lets_light_through(node: bpy.types.Node, groups: tuple[bpy.types.Node, ...]
         if any(_lets_light_through(each, (*groups, node), seen) for each in inner):
             return True
     # A reroute has the type of what it leads.
-    links = (_find_link(socket) for socket in _find_used_shaders(node))
+    links = (find_link(socket) for socket in _find_used_shaders(node))
     return any(_lets_light_through(link.from_node, groups, seen) for link in links if link)
 
 
 def _find_used_shaders(node: bpy.types.Node) -> list[bpy.types.NodeSocket]:
     """The shader inputs that show: of a Mix Shader with a factor of 0 or 1 only one."""
     shaders = [socket for socket in node.inputs if socket.type == "SHADER" and socket.enabled]
-    if node.type == "MIX_SHADER" and not _find_link(node.inputs[0]):
+    if node.type == "MIX_SHADER" and not find_link(node.inputs[0]):
         factor = node.inputs[0].default_value
         return shaders[int(factor >= 1) :][: 1 if factor in {0, 1} else 2]
     return shaders
@@ -75,12 +62,12 @@ def _has_alpha(principled: bpy.types.Node, groups: tuple[bpy.types.Node, ...]) -
 
 def _is_one(socket: bpy.types.NodeSocket, groups: tuple[bpy.types.Node, ...]) -> bool:
     """Whether a value is 1 everywhere, as far as can be told without computing what nodes do."""
-    link = _find_link(socket)
+    link = find_link(socket)
     if link is None:
         return socket.default_value > 0.999
     node, source = link.from_node, link.from_socket
     if node.type == "REROUTE":
-        return bool(_find_link(node.inputs[0])) and _is_one(node.inputs[0], groups)
+        return bool(find_link(node.inputs[0])) and _is_one(node.inputs[0], groups)
     if node.type == "GROUP_INPUT" and groups:
         outer = next(each for each in groups[-1].inputs if each.identifier == source.identifier)
         return _is_one(outer, groups[:-1])
@@ -96,6 +83,6 @@ def _lacks_alpha(image: bpy.types.Image) -> bool:
     return image.has_data and image.depth in _OPAQUE_DEPTHS
 
 
-def _find_link(socket: bpy.types.NodeSocket) -> bpy.types.NodeLink | None:
+def find_link(socket: bpy.types.NodeSocket) -> bpy.types.NodeLink | None:
     """The link of an input that counts: neither muted nor part of a loop."""
     return next((link for link in socket.links if link.is_valid and not link.is_muted), None)
