@@ -160,7 +160,8 @@ def _export_one(obj: bpy.types.Object, options: argparse.Namespace) -> list[Path
         files += export.write_textures(obj, index, folder, options.format, options.naming, options.pack)
     if options.glb:
         files.append(Path(options.glb).expanduser().resolve() / export.glb_file_name(obj, index))
-        export.write_glb(obj, index, files[-1])
+        for text in export.write_glb(obj, index, files[-1]):
+            print(text, file=sys.stderr)
     return files
 
 

@@ -1,6 +1,9 @@
 """The cut-out of the materials that a take replaces, such as leaves on cards: the nodes that drive their
 alpha are copied into the take's material, and read the UV map that they read before."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
@@ -71,6 +74,34 @@ def keep_cut_out(
     for name in _RENDER_SETTINGS:
         if hasattr(cut, name):
             setattr(take_material, name, getattr(cut, name))
+
+
+@contextmanager
+def cut_out_for_gltf(take_material: bpy.types.Material, uv_layer: str) -> Iterator[bool]:
+    """Leaves out, for the time of an export, a cut-out that glTF cannot hold: there the alpha is in the texture
+    of the base color, so it has to be an image on the same UV map. Gives whether nothing was left out."""
+    tree = take_material.node_tree
+    principled = next((node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
+    link = find_link(principled.inputs["Alpha"]) if principled and FRAME in tree.nodes else None
+    if link is None or _lies_on(link.from_node, uv_layer):
+        yield True
+        return
+    source, socket = link.from_socket, principled.inputs["Alpha"]
+    before, socket.default_value = socket.default_value, 1.0
+    tree.links.remove(link)
+    try:
+        yield False
+    finally:
+        socket.default_value = before
+        tree.links.new(source, socket)
+
+
+def _lies_on(node: bpy.types.Node, uv_layer: str) -> bool:
+    """Whether a node is an image on a UV map."""
+    if node.type != "TEX_IMAGE":
+        return False
+    link = find_link(node.inputs["Vector"])
+    return link is not None and link.from_node.type == "UVMAP" and link.from_node.uv_map == uv_layer
 
 
 def _copy_or_opaque(copier: "_Copier", material: bpy.types.Material | None) -> Alpha:

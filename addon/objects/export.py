@@ -8,9 +8,11 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import InvalidSettings, InvalidTarget, StorageError
 from . import material, takes
+from .cut_out import cut_out_for_gltf
 from .file_names import object_file_name, unique_file_name
 
 
@@ -113,9 +115,12 @@ def _read_textures(take) -> dict[tuple[str, str], bytes]:
     }
 
 
-def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
+def write_glb(obj: bpy.types.Object, index: int, file: Path) -> list[str]:
     """Writes the object with a take, using Blender's own exporter. The shown take and the selection are
     restored afterwards.
+
+    Returns:
+        Sentences about what the file lacks.
 
     Raises:
         InvalidTarget: the exporter is switched off, or the object is hidden or not in Object Mode.
@@ -131,12 +136,16 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
         )
     _make_folder(file.parent)
     selected, shown = list(bpy.context.selected_objects), takes.find_shown_index(obj)
+    take = obj.orbit_texture.takes[index]
     try:
         takes.show_take(obj, index)
         for other in selected:
             other.select_set(False)
         obj.select_set(True)
-        with _first_uv_map(obj, obj.orbit_texture.takes[index].uv_layer):
+        with (
+            _first_uv_map(obj, take.uv_layer),
+            cut_out_for_gltf(take.material, take.uv_layer) as is_whole,
+        ):
             bpy.ops.export_scene.gltf(filepath=str(file), export_format="GLB", use_selection=True)
     except RuntimeError as error:
         raise StorageError(f"{file} cannot be written: {str(error).strip()}") from error
@@ -146,6 +155,13 @@ def write_glb(obj: bpy.types.Object, index: int, file: Path) -> None:
             other.select_set(True)
         if shown >= 0:
             takes.show_take(obj, shown)
+    if is_whole:
+        return []
+    text = rpt_(
+        "The cut-out of '{}' is not in the file, which is opaque: a GLB holds only an image on the texture's "
+        "own UV map. Cut it out again in the other program."
+    )
+    return [text.format(take.name)]
 
 
 @contextmanager

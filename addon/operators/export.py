@@ -76,6 +76,7 @@ class ExportGLB(_ExportOperator, bpy.types.Operator):
 
     def run(self, obj: bpy.types.Object, index: int) -> set:
         file = Path(bpy.path.ensure_ext(str(resolve_path(self.filepath)), ".glb"))
-        export.write_glb(obj, index, file)
+        for text in export.write_glb(obj, index, file):
+            self.report({"WARNING"}, text)
         self.report({"INFO"}, rpt_("Wrote {}").format(file.name))
         return {"FINISHED"}

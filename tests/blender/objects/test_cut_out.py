@@ -1,11 +1,12 @@
 """The cut-out of the materials that a take replaces goes on in the take, and comes back with them."""
 
+import json
 from collections.abc import Callable
 
 import bpy
 import numpy as np
 import pytest
-from bl_ext.user_default.orbit_texture.addon.objects import takes
+from bl_ext.user_default.orbit_texture.addon.objects import export, takes
 
 from tests.blender import make
 
@@ -152,6 +153,25 @@ def test_each_face_keeps_the_cut_out_of_its_own_material(tmp_path):
     obj = card(leaf(by_alpha, 0.0), leaf(by_mix_shader, 1.0))
     make.apply(obj)
     np.testing.assert_allclose(render_alpha(obj, tmp_path), expected(0.0, 1.0), atol=0.01)
+
+
+def read_gltf(file) -> dict:
+    data = file.read_bytes()
+    return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+
+
+@pytest.mark.parametrize(
+    ("build", "new_uvs", "is_kept"),
+    [(by_alpha, False, True), (by_alpha, True, False), (by_mix_shader, False, False)],
+)
+def test_a_glb_is_cut_out_where_it_can_hold_that_and_else_says_so(build, new_uvs, is_kept, tmp_path):
+    obj = card(leaf(build))
+    make.apply(obj, new_uvs=new_uvs)
+    told = export.write_glb(obj, 0, tmp_path / "leaf.glb")
+    (material,) = read_gltf(tmp_path / "leaf.glb")["materials"]
+    assert (material.get("alphaMode", "OPAQUE") != "OPAQUE") == is_kept
+    assert any("cut-out" in text for text in told) != is_kept
+    np.testing.assert_allclose(render_alpha(obj, tmp_path), expected(0.0), atol=0.01)
 
 
 def test_a_second_take_is_cut_out_too_and_removing_both_gives_back_what_was():
