@@ -78,8 +78,8 @@ def keep_cut_out(
 
 @contextmanager
 def cut_out_for_gltf(take_material: bpy.types.Material, uv_layer: str) -> Iterator[bool]:
-    """Leaves out, for the time of an export, a cut-out that glTF cannot hold: there the alpha is in the texture
-    of the base color, so it has to be an image on the same UV map. Gives whether nothing was left out."""
+    """Leaves out, while an export lasts, a cut-out that glTF cannot hold: its alpha is in the base color's
+    texture, so it has to be an image on the same UV map. Gives whether nothing was left out."""
     tree = take_material.node_tree
     principled = next((node for node in tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
     link = find_link(principled.inputs["Alpha"]) if principled and FRAME in tree.nodes else None
