@@ -89,7 +89,11 @@ def report_completion(state: JobState) -> dict:
     """The box of the whole that was painted, in the space of the job's normalised mesh, if that is half of
     it: the cameras are in the space in which this box is centred at 0 and its longest side is 1."""
     whole = state.completion
-    box = None if whole is None else {"center": whole.center.tolist(), "size": float(whole.size)}
+    box = (
+        None
+        if whole is None
+        else {"center": whole.center.round(6).tolist(), "size": round(float(whole.size), 6)}
+    )
     return {"whole_box": box}
 
 
