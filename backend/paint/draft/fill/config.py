@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from .exemplar import ExemplarConfig
 from .guides import GuideConfig
 from .orientation_field import OrientationConfig
+from .revolution import RevolutionConfig
 from .rotational_prior import RingConfig
 from .samples import SamplingConfig
 from .seam_prior import SeamConfig
+from .turning_prior import TurningConfig
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class SynthesisConfig:
     ring_cost: float = 0.6
     """Cost of copying from another ring around the main axis, where rings have one colour."""
 
+    turning_cost: float = 2.0
+    """The same on a surface of revolution, where that is no guess."""
+
     ring_width: float = 1.5
     """Spacings by which rings differ."""
 
@@ -89,6 +94,9 @@ class SynthesisConfig:
     ring_confidence: float = 0.1
     """Confidence of the rotational-symmetry prior from which on candidates come from the same ring."""
 
+    ring_sure: float = 0.5
+    """Confidence from which on a ring's own colour is the constant one."""
+
     lettering_direction_strength: float = 2.0
     """Strength of directions everywhere where the exemplar is lettering, against 1 on walls: it is read one
     way, on level faces too."""
@@ -97,6 +105,8 @@ class SynthesisConfig:
     orientation: OrientationConfig = field(default_factory=OrientationConfig)
     exemplar: ExemplarConfig = field(default_factory=ExemplarConfig)
     guides: GuideConfig = field(default_factory=GuideConfig)
+    revolution: RevolutionConfig = field(default_factory=RevolutionConfig)
+    turning: TurningConfig = field(default_factory=TurningConfig)
     rings: RingConfig = field(default_factory=RingConfig)
     seam: SeamConfig = field(default_factory=SeamConfig)
 

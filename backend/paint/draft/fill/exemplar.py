@@ -26,6 +26,9 @@ class ExemplarConfig:
     min_reliable: float = 0.5
     """Fraction of those pixels that show paint reliably below which the others are copied, too."""
 
+    min_others: float = 0.1
+    """Fraction of those pixels that are not excluded below which nothing is."""
+
     min_lettering: float = 0.25
     """Fraction of lettering from which on it is copied. Less of it is a word or two, and a piece of those
     would be wrong elsewhere."""
@@ -83,6 +86,9 @@ def build_exemplar(
     reliable = usable & projection.reliable
     if reliable.sum() >= config.min_reliable * usable.sum():
         usable = reliable
+    others = usable & ~projection.excluded
+    if others.sum() >= config.min_others * usable.sum():
+        usable = others
     has_lettering = bool((usable & projection.lettering).sum() >= config.min_lettering * usable.sum())
     if not has_lettering:
         usable &= ~projection.lettering

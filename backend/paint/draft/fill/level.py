@@ -15,6 +15,9 @@ from .samples import Samples
 ColorGuess = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """``guess(points (N, 3), normals (N, 3)) -> colors (N, 3)`` where nothing is known."""
 
+RingPrediction = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""``predict(points (N, 3), normals (N, 3)) -> (colors (N, 3), confidence (N,))`` of hidden points."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -65,19 +68,29 @@ def project_known(
 
 
 def guess_free_colors(
-    level: Level, colors: np.ndarray, guess: ColorGuess, axis: np.ndarray, config: SynthesisConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (N, 3) with those of the free samples guessed, from rings where these are sure; and the rings'
-    confidence (N,) float32, 0 for fixed samples."""
-    colors, free = colors.copy(), level.free
-    expected, confidence = predict_from_rings(
-        level.samples, axis, colors, np.flatnonzero(level.fixed), free, config.rings
-    )
-    guessed = guess(level.samples.points[free], level.normals[free])
+    level: Level,
+    colors: np.ndarray,
+    guess: ColorGuess,
+    rings: RingPrediction | None,
+    axis: np.ndarray,
+    config: SynthesisConfig,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colours (N, 3) with those of the free samples guessed, from rings where these are sure; the rings'
+    confidence (N,) float32; and (N,) float32 what copying from another ring costs; 0 for fixed samples.
+    ``rings`` predicts them on a surface of revolution; on others they lie around the main ``axis`` (3,)."""
+    colors, free, samples = colors.copy(), level.free, level.samples
+    known = np.flatnonzero(level.fixed)
+    expected, confidence = predict_from_rings(samples, axis, colors, known, free, config.rings)
+    cost = config.ring_cost * confidence
+    if rings is not None:
+        turned, sure = rings(samples.points[free], samples.normals[free])
+        expected = np.where((sure > confidence)[:, None], turned, expected)
+        cost, confidence = np.maximum(cost, config.turning_cost * sure), np.maximum(confidence, sure)
+    guessed = guess(samples.points[free], level.normals[free])
     colors[free] = guessed + confidence[:, None] * (expected - guessed)
-    everywhere = np.zeros(len(level.samples), np.float32)
-    everywhere[free] = confidence
-    return colors, everywhere
+    everywhere = np.zeros((2, len(samples)), np.float32)
+    everywhere[:, free] = confidence, cost
+    return colors, *everywhere
 
 
 def upsample_nnf(coarse: Level, coarse_nnf: np.ndarray, fine: Level, nnf: np.ndarray) -> None:

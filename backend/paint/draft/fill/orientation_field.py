@@ -13,6 +13,9 @@ NORMAL_WEIGHT = 0.1
 """How far apart opposite normals count in nearest-neighbour searches, in half longest sides of the mesh:
 enough to tell the two sides of a thin wall apart."""
 
+UPRIGHT = np.array([0.0, 0.0, 1.0])
+"""The axis that things have if nothing else tells."""
+
 SIMILAR_POINTS = 64
 """Points with the most similar features that a colour is predicted from in :func:`explained_variance`."""
 
@@ -44,20 +47,8 @@ class OrientationConfig:
     axis_margin: float = 0.1
     """Fraction of the colours' variance that another main axis has to explain more than upright does."""
 
-    revolution_slope: float = 0.3
-    """Shortest horizontal part of a unit normal that counts in the fit of an axis of revolution."""
-
-    revolution_rounds: int = 10
-    """Rounds of reweighted least squares in that fit."""
-
-    revolution_scale: float = 0.03
-    """Distance at which a normal that misses the axis counts half."""
-
-    revolution_tolerance: float = 0.25
-    """Fraction of its distance from the axis by which a normal may miss it."""
-
-    revolution_fraction: float = 0.6
-    """Fraction of the normals that have to meet the axis: eight sides are round enough, six are not."""
+    round_margin: float = 0.4
+    """The same for another one than the axis of a surface of revolution."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class OrientationField:
         axis: (3,) unit, the direction that counts as up.
         level_direction: (3,) unit, horizontal: where the reference's camera looks. Patterns follow it over
             level faces, away from what the camera sees.
-        center: (3,) a point on the axis of a surface of revolution, see :func:`fit_revolution_center`: there
+        center: (3,) a point on the axis of a surface of revolution, see :mod:`.revolution`: there
             patterns on level faces run towards it. None for other surfaces.
         config: tuned numbers.
     """
@@ -178,45 +169,18 @@ def find_main_axis(
     normals: np.ndarray,
     colors: np.ndarray,
     config: OrientationConfig = OrientationConfig(),
+    revolution: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; upright unless
-    another is much better."""
+    """(3,) unit: the axis around which the known colours (N, 3) of points (N, 3) repeat best; that of a
+    surface of revolution (3,), else upright, unless another is much better."""
+    likely = UPRIGHT if revolution is None else revolution
+    margin = config.axis_margin if revolution is None else config.round_margin
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
-    candidates = [np.array([0.0, 0, 1]), np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), *vectors.T]
+    candidates = [likely, UPRIGHT, np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), *vectors.T]
     scores = [explained_variance(ring_features(axis, points, normals), points, colors) for axis in candidates]
     best = int(np.argmax(scores))
-    return candidates[best] if scores[best] > scores[0] + config.axis_margin else candidates[0]
-
-
-def fit_revolution_center(
-    axis: np.ndarray,
-    points: np.ndarray,
-    normals: np.ndarray,
-    config: OrientationConfig = OrientationConfig(),
-) -> np.ndarray | None:
-    """(3,) a point of the axis of a surface of revolution, parallel to ``axis`` (3,): most normals (N, 3) at
-    points (N, 3) meet it. None for other surfaces.
-
-    The point is fitted by reweighted least squares, so that a spout and a handle do not move it.
-    """
-    # Points (N, 2) and normals in the plane across the axis.
-    across = np.linalg.svd(axis[None])[2][1:]
-    place, normal = points @ across.T, normals @ across.T
-    length = np.linalg.norm(normal, axis=1)
-    some = length > config.revolution_slope
-    if not some.any():
-        return None
-    place, normal = place[some], normal[some] / length[some, None]
-    # A line through each point along its normal: beside @ center = along.
-    beside = np.column_stack([-normal[:, 1], normal[:, 0]])
-    along, weight = (beside * place).sum(axis=1), np.ones((len(place), 1))
-    for _ in range(config.revolution_rounds):
-        center = np.linalg.lstsq(weight * beside, weight[:, 0] * along, rcond=None)[0]
-        missed = np.abs(along - beside @ center)
-        weight = 1 / np.sqrt(1 + np.square(missed / config.revolution_scale))[:, None]
-    meeting = missed < config.revolution_tolerance * np.linalg.norm(place - center, axis=1)
-    return center @ across if meeting.mean() > config.revolution_fraction else None
+    return candidates[best] if scores[best] > scores[0] + margin else candidates[0]
 
 
 def explained_variance(features: np.ndarray, points: np.ndarray, colors: np.ndarray) -> float:

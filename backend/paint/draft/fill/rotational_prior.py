@@ -1,5 +1,5 @@
 """The rotational-symmetry prior: a ring around the main axis that is blue wherever it is visible is blue at
-the back, too."""
+the back, too. For things that are not round; :mod:`.turning_prior` is for those that are."""
 
 from dataclasses import dataclass
 

@@ -133,11 +133,15 @@ def constant_color_fallback(
     total = weight.sum(axis=1) + fixed[:, None] + 1e-6
     mean = ((weight * colors[near]).sum(axis=1) + colors * fixed[:, None]) / total
     scatter = (weight[..., 0] * np.square(colors[near] - mean[:, None]).sum(axis=2)).sum(axis=1) / total[:, 0]
-    common = (_color_fraction(exemplar, mean, config.color_tolerance) - config.rare_fraction) / (
-        config.common_fraction - config.rare_fraction
-    )
-    cost = config.constant_cost + config.variance_cost * inverse_variance * scatter + np.clip(common, 0, 1)
+    cost = config.constant_cost + config.variance_cost * inverse_variance * scatter
+    cost += common_color(exemplar, mean, config)
     return mean[origin].astype(np.float32), cost[origin].astype(np.float32)
+
+
+def common_color(exemplar: Exemplar, colors: np.ndarray, config: SeamConfig = SeamConfig()) -> np.ndarray:
+    """(N,) float64 0..1: how common the colours (N, 3) are in what the exemplar has to copy."""
+    fraction = _color_fraction(exemplar, colors, config.color_tolerance)
+    return np.clip((fraction - config.rare_fraction) / (config.common_fraction - config.rare_fraction), 0, 1)
 
 
 def _color_fraction(exemplar: Exemplar, colors: np.ndarray, tolerance: float) -> np.ndarray:

@@ -15,8 +15,9 @@ from .guides import (
 )
 from .level import Level
 from .level_state import LevelState
-from .orientation_field import explained_variance, ring_features
+from .orientation_field import OrientationField, explained_variance, ring_features
 from .seam_prior import (
+    common_color,
     constant_color_fallback,
     extrapolate_seam_color,
     geodesic_origins,
@@ -27,8 +28,9 @@ from .seam_prior import (
 def build_state(
     level: Level,
     colors: np.ndarray,
-    axis: np.ndarray,
+    orientation: OrientationField,
     confidence: np.ndarray,
+    ring_cost: np.ndarray,
     shape: SurfaceShape,
     pattern: float,
     seed: int,
@@ -39,8 +41,9 @@ def build_state(
     Args:
         level: the samples and the exemplar.
         colors: (N, 3) float32 sRGB 0..1.
-        axis: (3,) main axis.
+        orientation: with the main axis.
         confidence: (N,) float32 of the rotational-symmetry prior.
+        ring_cost: (N,) float32, of copying from another ring.
         shape: of the surface.
         pattern: 0..1, :func:`.seam_prior.stationarity`.
         seed: of random choices.
@@ -72,11 +75,17 @@ def build_state(
     fallback_color, fallback_cost = constant_color_fallback(
         samples, fixed, colors, origin, exemplar, inverse_variance, config.seam
     )
+    # Where the rings know the colour it is theirs, dear only where there are patches of it.
+    sure = np.flatnonzero(ring_cost > config.turning_cost * config.ring_sure)
+    fallback_color[sure] = colors[sure]
+    common = common_color(exemplar, colors[sure], config.seam)
+    fallback_cost = fallback_cost + config.ring_fallback_cost * confidence
+    fallback_cost[sure] = config.seam.constant_cost + common
     # Rings around the main axis.
-    rings, exemplar_rings = _build_ring_features(level, axis, config.ring_width)
+    rings, exemplar_rings = _build_ring_features(level, orientation, config.ring_width)
     # Candidates: pixels with similar guides; where rings mean something, every other one of the same ring.
     candidates = find_candidates(guides[free], exemplar_guides, usable_pixels, seed, config.guides)
-    ringed = confidence[free] > config.ring_confidence
+    ringed = ring_cost[free] > config.ring_cost * config.ring_confidence
     if ringed.any():
         of_ring = find_candidates(rings[free[ringed]], exemplar_rings, usable_pixels, seed, config.guides)
         candidates[ringed, ::2] = of_ring[:, ::2]
@@ -87,14 +96,14 @@ def build_state(
         free=free,
         ring_features=rings,
         exemplar_ring_features=exemplar_rings,
-        ring_weight=config.ring_cost * confidence,
+        ring_weight=ring_cost,
         guides=guides,
         exemplar_guides=exemplar_guides,
         parts=part,
         exemplar_parts=exemplar_part,
         part_mismatch=np.float32(numbers.guide_strength * config.part_cost) * dissimilarity,
         fallback_color=fallback_color,
-        fallback_cost=fallback_cost + config.ring_fallback_cost * confidence,
+        fallback_cost=fallback_cost,
         usable_pixels=usable_pixels,
         candidates=candidates,
         inverse_variance=inverse_variance,
@@ -154,13 +163,17 @@ def _build_guides(
     return guides, exemplar_guides
 
 
-def _build_ring_features(level: Level, axis: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
+def _build_ring_features(
+    level: Level, orientation: OrientationField, width: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Ring features (N, 3) of samples and (H, W, 3) of the exemplar, float32, in units of ``width``
     spacings."""
     samples, exemplar = level.samples, level.exemplar
+    axis = orientation.axis
+    center = np.zeros(3) if orientation.center is None else orientation.center
     scale = 1 / (width * samples.spacing)
-    own = (scale * ring_features(axis, samples.points, samples.normals)).astype(np.float32)
+    own = (scale * ring_features(axis, samples.points - center, samples.normals)).astype(np.float32)
     theirs = np.zeros((*exemplar.usable.shape, 3), np.float32)
     points, normals = exemplar.points[exemplar.usable], exemplar.frames[exemplar.usable][:, 2]
-    theirs[exemplar.usable] = scale * ring_features(axis, points, normals)
+    theirs[exemplar.usable] = scale * ring_features(axis, points - center, normals)
     return own, theirs

@@ -9,6 +9,7 @@ from there (Wexler et al. 2007). A place of the exemplar costs more, the more sa
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,11 +20,13 @@ from .exemplar import Exemplar, build_exemplar
 from .guides import measure_shape, nearest_samples
 from .level import ColorGuess, Level, guess_free_colors, project_known, upsample_nnf
 from .level_state import LevelState, occurrence_map
-from .orientation_field import OrientationConfig, OrientationField, find_main_axis, fit_revolution_center
+from .orientation_field import OrientationConfig, OrientationField, find_main_axis
 from .patchmatch import propagate_and_search, vote
+from .revolution import Revolution, RoundSurface
 from .samples import Samples, sample_points, sample_surface
 from .seam_prior import geodesic_distances, stationarity
 from .state_builder import build_state
+from .turning_prior import predict_by_turning
 
 ColorLookup = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """``look_up(points (N, 3), normals (N, 3), face (N,)) -> (colors (N, 3), trust (N,))``: what is known of
@@ -80,7 +83,17 @@ def synthesize(
     shown = trust > config.known_trust
     if not shown.any():
         return None
-    orientation = _build_field(points, normals, colors, shown, projection, config.orientation)
+    round_surface = RoundSurface(points, normals, 1 / cells_per_level[1], config.revolution)
+    revolution = round_surface.find_revolution(shown, colors)
+    orientation = _build_field(points, normals, colors, shown, projection, revolution, config.orientation)
+    rings = None
+
+    if orientation.center is not None:
+
+        def look_up_near(places: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return look_up_known(places, surface.face_normals[face[near]], face[near])
+
+        rings = partial(predict_by_turning, round_surface, revolution, look_up_near, config=config.turning)
     shape, before, pattern = measure_shape(surface, points, normals, config.guides), None, 0.0
     for number, cells in enumerate(cells_per_level):
         samples = sample_surface(surface, outward, cells, orientation, seed, config.sampling)
@@ -95,14 +108,16 @@ def synthesize(
             return None
         # Start from what is known, and from the level before.
         nnf, colors = project_known(level, projection, colors, config)
-        colors, confidence = guess_free_colors(level, colors, guess, orientation.axis, config)
+        colors, confidence, ring_cost = guess_free_colors(
+            level, colors, guess, rings, orientation.axis, config
+        )
         if before is None:
             part = shape.part[samples.face][nearest_samples(samples, exemplar)]
             pattern = stationarity(exemplar, part, samples.spacing, config.seam)
         else:
             upsample_nnf(*before, level, nnf)
         # Search; on the coarsest level from the seam outwards first.
-        state = build_state(level, colors, orientation.axis, confidence, shape, pattern, seed, config)
+        state = build_state(level, colors, orientation, confidence, ring_cost, shape, pattern, seed, config)
         if before is None:
             nnf, colors = _advance_front(state, nnf, colors, level.fixed, confidence, config)
         else:
@@ -133,15 +148,21 @@ def _build_field(
     colors: np.ndarray,
     shown: np.ndarray,
     projection: Projection,
+    revolution: Revolution | None,
     config: OrientationConfig,
 ) -> OrientationField:
     """The orientation field of a surface, from points (N, 3) all over it; the reference gives colours (N, 3)
     of those ``shown`` (N,)."""
-    axis = find_main_axis(points[shown], normals[shown], colors[shown], config)
+    known = normals[shown], colors[shown]
+    if revolution is None:
+        axis, center = find_main_axis(points[shown], *known, config), None
+    else:
+        # Upright stripes do not repeat around the axis of what they are on.
+        axis = find_main_axis(points[shown] - revolution.center, *known, config, revolution.axis)
+        center = revolution.center if axis is revolution.axis else None
     away = -projection.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
     away = away / max(np.linalg.norm(away), 1e-9)
-    center = fit_revolution_center(axis, points, normals, config)
     return OrientationField(points, normals, axis, level_direction=away, center=center, config=config)
 
 

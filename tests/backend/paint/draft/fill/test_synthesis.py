@@ -329,7 +329,9 @@ def test_the_frame_of_the_references_view_is_the_reference_at_inner_edges():
     image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     reference = decode(np.dstack([image, np.uint8(255) * buffer.mask]))
     winding = np.ones(len(surface.faces), np.int8)
-    frame = Projection(reference, buffer, winding).composite_over(np.zeros_like(image))
+    frame = Projection(reference, buffer, winding).composite_over(
+        np.zeros_like(image), np.ones(image.shape[:2])
+    )
     assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
     np.testing.assert_array_equal(frame, np.where(buffer.mask[..., None], image, 0))
 
