@@ -12,7 +12,7 @@ from .api.errors import DoubtfulView
 from .api.job import Job, Result
 from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture, upscale
-from .bake.region import blend_region, decode_kept
+from .bake.region import blend_region, decode_kept, describe_repaint
 from .bake.region_image import render_region
 from .bake.share import share_texels
 from .device import find_device
@@ -288,6 +288,7 @@ class JobRun:
             progress,
             keep,
             self.show_preview,
+            None if state.earlier is None else describe_repaint(state.surface, state.earlier),
         )
 
     def _align_frames(self, progress: ProgressCallback) -> Alignment:

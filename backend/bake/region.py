@@ -14,13 +14,14 @@ from scipy.spatial import cKDTree
 
 from ..api.errors import InvalidImage, InvalidTarget
 from ..api.job import MAPS, NOTHING_MARKED, Kept
-from ..image import decode_image
+from ..image import decode_image, shrink_longest
 from ..mesh.copies import lay_upon_another, select_originals
 from ..mesh.surface import Surface
 from ..mesh.texels import Texels, locate_texels, nearest_in_mask
 from ..mesh.tiles import join_tiles
 from ..mesh.uvs import list_face_texels, rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
+from ..paint.painter import Repaint
 from ..render.footprint import texel_tangents
 from .bake import Texture
 from .seams import equalise_seams, sample_seams
@@ -171,6 +172,12 @@ def blend_weights(
         np.minimum(weight, limit)[..., None], on_surface, surface.faces, surface.corner_uvs
     )[..., 0]
     return np.where(limit > 0, np.clip(weight, 0, 1), 0)
+
+
+def describe_repaint(surface: Surface, earlier: Earlier) -> Repaint:
+    """What a painter is told of the region."""
+    base_color = shrink_longest(earlier.maps["base_color"], DEFAULT_REGION_CONFIG.max_size)
+    return Repaint(base_color, region_mask(surface, earlier.region, len(base_color)))
 
 
 def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:

@@ -40,6 +40,19 @@ class Painting:
     color_source: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Repaint:
+    """An earlier texture on the surface's UVs, of which a region is painted anew.
+
+    Attributes:
+        base_color: (S, S, 3) uint8 sRGB, row 0 at the top.
+        region: (S, S) float32 0..1, how much of the new texture each texel takes.
+    """
+
+    base_color: np.ndarray
+    region: np.ndarray
+
+
 class Painter(Protocol):
     """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
@@ -56,7 +69,9 @@ class Painter(Protocol):
         progress: ProgressCallback,
         load_or_run: LoadOrRun,
         show_preview: PreviewCallback,
+        repaint: Repaint | None = None,
     ) -> Painting:
         """The frames of all views, in the order of the orbits' cameras. The reference's alpha holds only the
-        object; ``show_preview`` is called with small images of the frames while they are painted."""
+        object; ``show_preview`` is called with small images of the frames while they are painted. What is
+        repainted should look unlike before; a painter whose seed does that need not look at ``repaint``."""
         ...

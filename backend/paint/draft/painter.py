@@ -15,11 +15,11 @@ from ...neighbors import nearest_neighbors, weighted_mean
 from ...parallel import iterate_parallel
 from ...progress import ProgressCallback
 from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
-from ...render.rasterize import GBuffer, visible_points
+from ...render.rasterize import GBuffer, normals, visible_points
 from ...render.visibility import find_winding
 from ..camera.registration import Registration
 from ..color_source import map_color_source
-from ..painter import LoadOrRun, Painting
+from ..painter import LoadOrRun, Painting, Repaint
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .fill.config import DEFAULT_CONFIG, SynthesisConfig
@@ -31,6 +31,7 @@ from .image.known_surface import KnownSurface
 from .image.light import remove_light
 from .image.panel import find_panel, find_panel_back
 from .image.projection import LENIENT_TRUST, Projection
+from .image.repainted import find_forgotten
 from .image.symmetry import Mirror, find_mirrors
 from .image.warp import warp_to_mesh
 
@@ -89,9 +90,10 @@ class DraftPainter:
         progress: ProgressCallback,
         load_or_run: LoadOrRun,
         show_preview: PreviewCallback,
+        repaint: Repaint | None = None,
     ) -> Painting:
         """Every view of the surface as the reference colours it; takes seconds, so nothing of it is stored
-        with ``load_or_run``."""
+        with ``load_or_run``. A region that already shows the reference is painted as if that hid it."""
         # Project the reference: as it shows the front, and without light for all that is copied.
         warped = warp_to_mesh(reference, buffers[0].camera, surface)
         layers = project_reference(
@@ -112,6 +114,12 @@ class DraftPainter:
             BorderLight.measure(layers.irradiance, paint, voxels, settings.seed) if layers.is_lit else None
         )
         shown = KnownSurface(layers.front, paint, mirror, back, LENIENT_TRUST, border)
+        forgotten = find_forgotten(repaint, shown, surface, voxels)
+        forgotten_pixels = np.zeros(buffers[0].mask.shape, np.float32)
+        if forgotten is not None:
+            forgotten_pixels[buffers[0].mask] = forgotten.weight(visible_points(buffers[0]))
+            shown, paint = replace(shown, forgotten=forgotten), paint.without(forgotten_pixels > 0.5)
+            known = replace(known, front=paint, paint=paint, forgotten=forgotten)
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
             return interpolate(voxels, extrapolated, points)
@@ -138,7 +146,7 @@ class DraftPainter:
             progress(0.6 + 0.4 * len(frames) / len(buffers))
             if len(frames) % PREVIEW_COUNT == 0:
                 show_preview(make_preview_strip(frames))
-        frames[0] = layers.front.composite_over(frames[0])
+        frames[0] = layers.front.composite_over(frames[0], 1 - forgotten_pixels)
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = describe_draft(warped is not reference, bool(mirrors), known, layers)
@@ -306,7 +314,9 @@ def paint_view(
     those of the hidden side."""
     seen = buffer.mask
     points, face = visible_points(buffer), buffer.face[seen]
-    colors, trust = known(points, surface.face_normals[face], face)
+    # Shading normals as the mesh winds its faces: the border of what is known does not follow single faces.
+    shading = normals(buffer, surface)[seen] * np.where(buffer.front[seen], 1, -1)[:, None]
+    colors, trust = known(points, shading.astype(np.float32), face)
     rest = trust < 1
     weight = trust[rest, None]
     colors[rest] = colors[rest] * weight + hidden(points[rest], outward[face[rest]]) * (1 - weight)

@@ -10,5 +10,6 @@
 8. ``symmetry.py``: finds the mesh's planes of symmetry.
 9. ``panel.py``: finds out whether the mesh is a panel, whose back the front says little of.
 10. ``known_surface.py``: what the image shows of the surface, what is mirrored of that, and a panel's back.
-11. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
+11. ``repainted.py``: what of that a repainted region forgets, to show something else.
+12. ``border_light.py``: carries the light of the front over its border, where the front stays lit.
 """

@@ -4,10 +4,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....mesh.voxels import Voxels, interpolate
 from .border_light import BorderLight
 from .panel import PanelBack
 from .projection import STRICT_TRUST, Projection, TrustThresholds
 from .symmetry import Mirror
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The part of a surface that is painted as if the image did not show it.
+
+    Attributes:
+        voxels: of the surface.
+        inside: (N, 1) float32, 1 for the voxels of that part, else 0.
+    """
+
+    voxels: Voxels
+    inside: np.ndarray
+
+    def weight(self, points: np.ndarray) -> np.ndarray:
+        """(M,) float32 0..1: how much of what the image shows at points (M, 3) is forgotten."""
+        return interpolate(self.voxels, self.inside, points)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -21,6 +39,7 @@ class KnownSurface:
         back: the side of a panel that the image does not show; None if the mesh is none.
         thresholds: of trust.
         border: light that what is mirrored is shown under.
+        forgotten: what is painted as if it was hidden.
     """
 
     front: Projection
@@ -29,6 +48,7 @@ class KnownSurface:
     back: PanelBack | None = None
     thresholds: TrustThresholds = STRICT_TRUST
     border: BorderLight | None = None
+    forgotten: Forgotten | None = None
 
     def look_up(
         self, points: np.ndarray, normals: np.ndarray, face: np.ndarray
@@ -49,14 +69,21 @@ class KnownSurface:
             other = self.border.shine_on(other, points)
         total = trust + rest
         colors = (colors * trust[:, None] + other * rest[:, None]) / np.maximum(total, 1e-6)[:, None]
-        return colors, total
+        return colors, total * self._remembered(points)
 
     def measure_sources(self, points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
         """(N, 3) float32: how much of the colour of points (N, 3) with normals (N, 3) on faces (N,) is from
         the image, mirrored, and invented; they sum to 1."""
         _, trust = self.front.look_up(points, normals, face, self.thresholds)
         _, mirrored = self._look_up_opposite(points, normals, face, trust)
+        trust, mirrored = np.stack([trust, mirrored]) * self._remembered(points)
         return np.column_stack([trust, mirrored, 1 - trust - mirrored])
+
+    def _remembered(self, points: np.ndarray) -> np.ndarray:
+        """(N,) float32 0..1: how much of what the image shows at points (N, 3) is shown."""
+        if self.forgotten is None:
+            return np.ones(len(points), np.float32)
+        return 1 - self.forgotten.weight(points)
 
     def _look_up_opposite(
         self, points: np.ndarray, normals: np.ndarray, face: np.ndarray, trust: np.ndarray

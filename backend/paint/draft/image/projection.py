@@ -26,13 +26,24 @@ class TrustThresholds:
     full_cosine: float
     # Pixels from an edge that may show something else, even if the outlines match.
     edge_margin: float
+    # Whether the distance to an edge is read between pixels, so that the border is a smooth line.
+    smooth: bool = False
 
 
 STRICT_TRUST = TrustThresholds(min_cosine=0.1, full_cosine=0.25, edge_margin=1.0)
 """For pixels from which hidden colours are synthesised."""
 
-LENIENT_TRUST = TrustThresholds(min_cosine=0.06, full_cosine=0.15, edge_margin=0.5)
+LENIENT_TRUST = TrustThresholds(min_cosine=0.06, full_cosine=0.15, edge_margin=0.5, smooth=True)
 """For pixels that are only shown: up to the very outline the image is better than a guess."""
+
+
+BORDER_BLUR = 1.5
+"""Standard deviation in pixels of the blur of the distance to an edge, whose steps are those of pixels: along
+an outline, where a pixel covers many texels, the border of what is shown would be jagged."""
+
+
+SMOOTH_START = 0.3
+"""Blurred distance to an edge from which on pixels count; the edge itself has about as much."""
 
 
 WIDE = 0.03
@@ -61,7 +72,8 @@ class Projection:
             depth.
         colors: (H, W, 3) float32 sRGB 0..1, continued beyond the object.
         lettering: (H, W) bool, lines of letters.
-        reliable: (H, W) bool, pixels that may be copied.
+        reliable: (H, W) bool, pixels that show paint that may be copied.
+        excluded: (H, W) bool, pixels that are not copied, if there are others.
         inset: pixels within the outline from which colours are continued.
         outline_mismatch: pixels by which the outlines of object and mesh differ: the worse they match, the
             further from an edge the image may still show what is behind or in front of the surface.
@@ -73,12 +85,14 @@ class Projection:
         self.buffer, self.winding = buffer, winding
         self.alpha = reference.alpha
         self.reliable = np.ones(self.alpha.shape, bool) if reliable is None else reliable
+        self.excluded = np.zeros(self.alpha.shape, bool)
         shown = self.alpha > 0.5
         self.edge_distance = np.minimum(edge_distance(buffer), distance_to_outside(shown))
         self.inset = 1 + max(shown.shape) // 400 if reference.segmented else 0
         self.colors = extend_colors(reference, self.inset)
         self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
         self.outline_mismatch = 2.0 * mean_outline_distance(shown, buffer.mask)
+        self._smooth_distance = cv2.GaussianBlur(self.edge_distance, (0, 0), BORDER_BLUR)[..., None]
 
     def recolor(self, color: np.ndarray) -> "Projection":
         """The same projection of another image (H, W, 3) float32 sRGB of the same object."""
@@ -98,6 +112,12 @@ class Projection:
         other.lettering = detect_lettering(other.colors, self.edge_distance > 0)
         return other
 
+    def without(self, pixels: np.ndarray) -> "Projection":
+        """The same projection, of which ``pixels`` (H, W) bool are not copied."""
+        other = copy.copy(self)
+        other.excluded = pixels
+        return other
+
     def look_up(
         self,
         points: np.ndarray,
@@ -109,16 +129,21 @@ class Projection:
         the image does not show them.
 
         Args:
-            points, normals: (N, 3) float32.
+            points, normals: (N, 3) float32; shading normals, if the border of what is shown shall be smooth.
             face: (N,) int, the faces whose winding the normals have.
             thresholds: of trust.
         """
         cosine, edge = observe(points, normals, self.buffer, self.edge_distance, self.winding[face])
-        full_edge = 0.5 + thresholds.edge_margin + self.outline_mismatch
         trust = smoothstep(cosine, thresholds.min_cosine, thresholds.full_cosine)
-        trust = trust * smoothstep(edge, 0.5, full_edge)
         colors = np.zeros((len(points), 3), np.float32)
         shown = trust > 0
+        full_edge = 0.5 + thresholds.edge_margin + self.outline_mismatch
+        if thresholds.smooth:
+            pixels, _ = self.buffer.camera.project(points[shown].astype(np.float64))
+            distance = sample_bilinear(self._smooth_distance, pixels)[:, 0]
+            trust[shown] *= smoothstep(distance, SMOOTH_START, full_edge)
+        else:
+            trust[shown] *= smoothstep(edge[shown], 0.5, full_edge)
         colors[shown] = self.read_colors(points[shown])
         return colors, trust.astype(np.float32)
 
@@ -126,10 +151,11 @@ class Projection:
         """(N, 3) float32 sRGB 0..1: the image where points (N, 3) appear in it, seen or hidden."""
         return sample_bilinear(self.colors, self.buffer.camera.project(points.astype(np.float64))[0])
 
-    def composite_over(self, frame: np.ndarray) -> np.ndarray:
-        """The frame (H, W, 3) uint8 of the reference's own view, with the image over it wherever both image
-        and mesh are; also at depth edges, which the bake leaves out by itself."""
-        weight = (self.alpha * self.buffer.mask)[..., None]
+    def composite_over(self, frame: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+        """The frame (H, W, 3) uint8 of the reference's own view, with the image of this ``opacity`` (H, W)
+        0..1 over it wherever both image and mesh are; also at depth edges, which the bake leaves out by
+        itself."""
+        weight = (opacity * self.alpha * self.buffer.mask)[..., None]
         return np.round(frame * (1 - weight) + 255 * np.clip(self.colors, 0, 1) * weight).astype(np.uint8)
 
     def is_reliable(self, points: np.ndarray) -> np.ndarray:

@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+import trimesh
 
-from backend.paint.draft.image.projection import mean_outline_distance
+from backend.mesh.prepare import clean
+from backend.paint.draft.image.known_surface import KnownSurface
+from backend.paint.draft.image.projection import LENIENT_TRUST, Projection, mean_outline_distance
+from backend.paint.draft.painter import paint_view
+from backend.paint.reference import decode
+from backend.render.rasterize import rasterize
+from tests.meshes import camera_at, mesh_data
 
 ROWS, COLUMNS = np.mgrid[:200, :240]
 DISC = np.hypot(ROWS - 100, COLUMNS - 120) < 60
@@ -26,3 +33,25 @@ def test_a_mismatch_at_the_border_of_the_image_counts():
     right = COLUMNS > 150
     above = (ROWS < 4) & (COLUMNS < 150)
     assert mean_outline_distance(right | above, right) > 0.5
+
+
+@pytest.mark.parametrize("subdivisions", [4, 5])
+def test_the_border_of_what_is_shown_is_a_smooth_line(subdivisions):
+    # White where the image shows a ball, black where it does not, seen from its side: the border is a circle,
+    # of which every row of pixels crosses an arc. A pixel of the image covers about ten of these there.
+    surface = clean(mesh_data(trimesh.creation.icosphere(subdivisions)))
+    camera = camera_at(0, 0, 384)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    white = np.dstack([np.full((384, 384, 3), 255), 255 * buffer.mask]).astype(np.uint8)
+    projection = Projection(decode(white), buffer, np.ones(len(surface.faces), np.int8))
+    known = KnownSurface(projection, projection, None, thresholds=LENIENT_TRUST)
+    side = rasterize(surface.vertices, surface.faces, camera_at(90, 0, 1024))
+    frame = paint_view(
+        known.look_up, lambda points, normals: np.zeros_like(points), side, surface, surface.face_normals
+    )
+    rows = np.arange(360, 664)
+    crossing = np.array([(frame[row, side.mask[row], 0] / 255).sum() for row in rows])
+    crossing += [side.mask[row].argmax() for row in rows]
+    smooth = np.polyval(np.polyfit(rows, crossing, 6), rows)
+    assert np.abs(crossing - smooth).std() < 1.2
+    assert np.abs(np.diff(crossing)).max() < 1.5
