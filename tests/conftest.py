@@ -20,6 +20,15 @@ HAS_BPY = importlib.util.find_spec("bpy") is not None
 collect_ignore = ["addon", "backend", "gui", "installer", "reliability"] if HAS_BPY else ["blender"]
 
 
+@pytest.fixture(scope="module")
+def quick_draft():
+    """The module's jobs make quick drafts: it is about other stages."""
+    from tests.drafts import quick_drafts
+
+    with quick_drafts():
+        yield
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run directory for this test alone."""

@@ -203,3 +203,10 @@ def cast_rays(origins: np.ndarray, directions: np.ndarray, corners: np.ndarray) 
         hits = distance[(u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 1e-9)]
         nearest[k] = hits.min() if len(hits) else np.inf
     return nearest
+
+
+def picture_of(
+    mesh: trimesh.Trimesh, azimuth: float = 30, elevation: float = 15, size: int = 384
+) -> np.ndarray:
+    """A reference (H, W, 4) uint8 of a painted mesh from an angle."""
+    return reference_image(surface_of(mesh), camera_at(azimuth, elevation, size))

@@ -16,6 +16,8 @@ from backend.api.job import GROUND_STROKE, OBJECT_STROKE
 from backend.api.settings import Settings
 from tests.meshes import camera_at, decode_png, job, knot, mesh_data, reference_image, surface_of
 
+pytestmark = pytest.mark.usefixtures("quick_draft")
+
 
 def ignore(stage: str, fraction: float) -> None:
     pass

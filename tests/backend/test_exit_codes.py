@@ -25,6 +25,7 @@ CONVERT += [
 MISTAKES = {
     "missing mesh": (("none.glb", "--image", "ref.png"), "invalid_mesh"),
     "no mesh": (("text.glb", "--image", "ref.png"), "invalid_mesh"),
+    "image as mesh": (("ref.png", "--image", "ref.png"), "invalid_mesh"),
     "folder as mesh": (("folder", "--image", "ref.png"), "invalid_mesh"),
     "missing image": (("ball.ply", "--image", "none.png"), "invalid_image"),
     "no image": (("ball.ply", "--image", "text.png"), "invalid_image"),

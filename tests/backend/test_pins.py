@@ -1,6 +1,7 @@
 """Pins through a job: they place the reference and bend it."""
 
 import numpy as np
+import pytest
 import trimesh
 
 from backend.api.job import Job, MeshData
@@ -10,6 +11,7 @@ from backend.pipeline import run_until
 from backend.stages import StageRunner, progress_shares
 
 
+@pytest.mark.usefixtures("quick_draft")
 def test_pins_place_the_picture_and_bend_it(tmp_path):
     """A cube's picture, displaced and small before a cluttered ground, with pins at its corners: its colours
     lie where the pins say, though the outline says nothing."""

@@ -18,6 +18,8 @@ from backend.api.settings import Settings
 from backend.provenance import check_same, describe_origin, read_origin, stamp_png
 from tests.meshes import job, mesh_data
 
+pytestmark = pytest.mark.usefixtures("quick_draft")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

@@ -93,6 +93,7 @@ def test_a_uv_layout_must_keep_to_its_tiles(uvs, reason):
     assert (found is None) if reason is None else (found and reason in found)
 
 
+@pytest.mark.usefixtures("quick_draft")
 def test_a_job_on_tiles_keeps_the_layout_and_gives_a_texture_per_tile(mesh_on_tiles, tmp_path):
     surface = prepare(mesh_on_tiles, 1024, quiet)
     assert not surface.unwrapped

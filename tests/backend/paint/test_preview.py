@@ -9,6 +9,8 @@ from backend.api.settings import Settings
 from backend.paint.preview import PREVIEW_COUNT, PREVIEW_SIZE, make_preview_strip
 from tests.meshes import knot, mesh_data
 
+pytestmark = pytest.mark.usefixtures("quick_draft")
+
 
 @pytest.mark.parametrize(("frames", "chosen"), [(1, [0]), (3, [0, 1, 2]), (16, [0, 2, 4, 6, 8, 10, 12, 14])])
 def test_previews_are_spread_evenly_over_all_frames(frames, chosen):

@@ -275,6 +275,7 @@ def test_a_resumed_refinement_does_not_denoise_again(weights, grid, reference):
     )
 
 
+@pytest.mark.usefixtures("quick_draft")
 def test_a_refined_job_has_material_maps_and_is_not_repeated(weights, tmp_path, reference):
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     wanted = job(mesh_data(needle()), pixels, refine=True, refine_steps=1, texture_size=1024)

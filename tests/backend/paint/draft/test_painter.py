@@ -14,12 +14,13 @@ from backend.paint.draft.image.border_light import BorderLight
 from backend.paint.draft.image.color import to_linear, to_srgb
 from backend.paint.draft.image.projection import Projection
 from backend.paint.draft.image.symmetry import find_mirrors
-from backend.paint.draft.painter import DraftPainter
+from backend.paint.draft.painter import DraftConfig, DraftPainter
 from backend.paint.preview import ignore_preview
 from backend.paint.reference import decode
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import normals, positions, rasterize, render, visible_points
 from backend.render.visibility import observe
+from tests.drafts import COARSE, QUICK
 from tests.meshes import (
     bake_frames,
     camera_at,
@@ -146,9 +147,9 @@ def test_a_plane_of_symmetry_maps_material_slots_onto_themselves(slot, normal):
     assert not mirrors if normal is None else np.allclose(np.abs(mirrors[0].plane.normal), normal)
 
 
-def paint_and_bake(surface, reference: np.ndarray, **settings):
+def paint_and_bake(surface, reference: np.ndarray, config: DraftConfig = COARSE, **settings):
     """The draft's texture and painting from an image (H, W, 4) uint8."""
-    painter, settings = DraftPainter(), Settings(**settings)
+    painter, settings = DraftPainter(config), Settings(**settings)
     direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
     registration = register_reference(surface, decode(reference), direction, ignore_progress)
     cameras = [camera for orbit in painter.orbits(surface, registration) for camera in orbit.cameras]
@@ -241,7 +242,7 @@ def test_a_plane_of_symmetry_that_the_image_contradicts_is_not_used():
     surface = symmetric_surface()
     camera = camera_at(15, 10, 512, 2.6, 1.4)
     _, painting = paint_and_bake(
-        surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), azimuth=15.0, elevation=10.0
+        surface, two_sided(surface, camera, (230, 40, 40), (40, 60, 230)), QUICK, azimuth=15.0, elevation=10.0
     )
     assert not any("mirrors" in note for note in painting.notes)
     assert any("different colours on its two halves" in note for note in painting.notes)
@@ -250,7 +251,7 @@ def test_a_plane_of_symmetry_that_the_image_contradicts_is_not_used():
 def test_the_same_seed_gives_the_same_draft():
     surface = surface_of(trimesh.creation.torus(1, 0.4, 24, 12))
     image = reference_image(surface, camera_at(20, 40, 256))
-    first, second = (paint_and_bake(surface, image, seed=5)[0] for _ in range(2))
+    first, second = (paint_and_bake(surface, image, QUICK, seed=5)[0] for _ in range(2))
     assert np.array_equal(first.base_color, second.base_color)
 
 
@@ -271,7 +272,7 @@ def lit_drafts(surface):
     cameras = [camera_at(20, 15, 384), *(camera_at(20 + turn, 10, 256) for turn in (90, 180, 270))]
     buffers = render(surface, cameras)
     paintings = {
-        light: DraftPainter().paint(
+        light: DraftPainter(COARSE).paint(
             surface, buffers, reference, Settings(light=light), ignore_progress, run_at_once, ignore_preview
         )
         for light in ("keep", "automatic", "remove")

@@ -28,6 +28,7 @@ from backend.render.rasterize import positions, rasterize, render
 from backend.render.sample import sample_bilinear
 from backend.render.visibility import edge_distance
 from benchmarks.scenes import text_page
+from tests.drafts import COARSE
 from tests.meshes import camera_at, mesh_data, run_at_once, surface_of
 
 IMAGE_SIZE = 32
@@ -218,7 +219,7 @@ def paint_draft(surface, color, azimuth: float, elevation: float, others, **sett
     alpha = 255 * rasterize(surface.vertices, surface.faces, camera).mask
     reference = np.dstack([photograph(surface, color, camera), alpha]).astype(np.uint8)
     buffers = render(surface, [camera, *others])
-    painting = DraftPainter().paint(
+    painting = DraftPainter(COARSE).paint(
         surface,
         buffers,
         decode(reference),
