@@ -1,7 +1,5 @@
 """One job, stage by stage, in this process and from the command line."""
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -16,7 +14,6 @@ import pytest
 import trimesh
 from PIL import Image
 
-from backend import __main__ as command_line
 from backend import pipeline, store
 from backend.api.errors import Cancelled, InvalidSettings, StorageError
 from backend.api.job import Result
@@ -26,6 +23,7 @@ from backend.mesh.uvs import rasterize_atlas
 from backend.render.contact_sheet import cameras_around
 from backend.render.photograph import photograph
 from backend.stages import STAGE_FORMAT, STAGES, StageRunner
+from tests.command_line import run_here
 from tests.meshes import (
     decode_png,
     job,
@@ -239,16 +237,6 @@ def test_a_full_disk_is_reported_and_leaves_no_incomplete_stage(knot_job, disk):
 def test_invalid_settings_are_reported(settings, message):
     with pytest.raises(InvalidSettings, match=message):
         Settings.from_dict(settings)
-
-
-def run_here(*arguments) -> str:
-    """The output of ``python -m backend``, run in this process, which saves the start and has quick
-    drafts."""
-    output = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-        patch.setattr("sys.argv", ["backend", *map(str, arguments)])
-        assert command_line.main() == 0
-    return output.getvalue()
 
 
 def run_process(*arguments) -> str:

@@ -16,9 +16,11 @@ def refuse_sockets(event: str, arguments: tuple) -> None:
 sys.addaudithook(refuse_sockets)
 
 from backend import pipeline  # noqa: E402
+from tests.drafts import quick_drafts  # noqa: E402
 
 
 def run(*arguments):
-    result = pipeline.run(*arguments)
+    with quick_drafts():
+        result = pipeline.run(*arguments)
     assert not tried, tried
     return result

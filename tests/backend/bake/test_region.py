@@ -2,10 +2,7 @@
 command line."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,6 +28,7 @@ from backend.mesh.prepare import prepare
 from backend.mesh.texels import locate_texels, to_atlas
 from backend.mesh.tiles import cut_tiles, join_tiles
 from backend.mesh.uvs import rasterize_atlas
+from tests.command_line import run_here
 from tests.meshes import (
     camera_at,
     ignore_progress,
@@ -275,6 +273,7 @@ def test_a_job_brings_what_it_keeps_over_the_wire(surface):
             Job.from_parts(sent.body(), arrays)
 
 
+@pytest.mark.usefixtures("quick_draft")
 def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_path):
     # Slender, so that there is little surface to paint.
     solid = trimesh.creation.icosphere(3).apply_scale((0.4, 0.4, 1))
@@ -293,10 +292,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
     mask = np.zeros((256, 256), np.uint8)
     mask[:, :128] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    command = [
-        sys.executable,
-        "-m",
-        "backend",
+    run_here(
         "bake",
         tmp_path / "ball.glb",
         "--image",
@@ -315,15 +311,7 @@ def test_the_command_line_repaints_a_texture_but_for_what_a_mask_protects(tmp_pa
         30,
         "--elevation",
         15,
-    ]
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=Path(__file__).resolve().parents[3],
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
     on = on_surface(prepare(read_mesh(tmp_path / "ball.glb").to_mesh_data(), ATLAS_SIZE, ignore_progress))
     outside, deep = on.copy(), on.copy()
     outside[:, : ATLAS_SIZE // 2 + 8] = deep[:, ATLAS_SIZE // 2 - 64 :] = False

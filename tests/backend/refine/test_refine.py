@@ -2,8 +2,6 @@
 knows the answer."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +30,7 @@ from backend.refine.voxel_colors import voxel_colors
 from backend.render.camera import horizontal_orbit
 from backend.render.rasterize import render
 from tests import tiny_trellis
+from tests.command_line import run_here
 from tests.meshes import decode_png, job, mesh_data, psnr, surface_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -295,33 +294,13 @@ def test_a_refined_job_has_material_maps_and_is_not_repeated(weights, tmp_path, 
     assert not list(tmp_path.glob("refine.*.npz")), "parts are left"
 
 
+@pytest.mark.usefixtures("quick_draft")
 def test_the_refine_command_writes_a_glb_with_the_material(weights, tmp_path, reference):
     needle().export(tmp_path / "needle.ply")
     pixels = np.round(255 * np.dstack([reference.color, reference.alpha])).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "reference.png")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "backend",
-            "refine",
-            tmp_path / "needle.ply",
-            "--image",
-            tmp_path / "reference.png",
-            "-o",
-            tmp_path / "out",
-            "--texture-size",
-            "1024",
-            "--refine-steps",
-            "1",
-        ],
-        cwd=ROOT,
-        text=True,
-        timeout=300,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
+    paths = tmp_path / "needle.ply", "--image", tmp_path / "reference.png", "-o", tmp_path / "out"
+    run_here("refine", *paths, "--texture-size", 1024, "--refine-steps", 1)
     assert (tmp_path / "out" / "metallic.png").exists()
     material = trimesh.load(tmp_path / "out" / "textured.glb", force="mesh").visual.material
     packed = np.asarray(material.metallicRoughnessTexture)
