@@ -18,7 +18,7 @@ from ..image import decode_image, shrink_longest
 from ..mesh.copies import lay_upon_another, select_originals
 from ..mesh.surface import Surface
 from ..mesh.texels import Texels, locate_texels, nearest_in_mask
-from ..mesh.tiles import join_tiles
+from ..mesh.tiles import join_tiles, repeat_tiles
 from ..mesh.uvs import list_face_texels, rasterize_atlas
 from ..mesh.voxels import interpolate, voxelize
 from ..paint.painter import Repaint
@@ -175,9 +175,12 @@ def blend_weights(
 
 
 def describe_repaint(surface: Surface, earlier: Earlier) -> Repaint:
-    """What a painter is told of the region."""
+    """What a painter is told of the region; on all copies, where they share texels."""
     base_color = shrink_longest(earlier.maps["base_color"], DEFAULT_REGION_CONFIG.max_size)
-    return Repaint(base_color, region_mask(surface, earlier.region, len(base_color)))
+    region = region_mask(select_originals(surface), earlier.region, len(base_color))
+    if surface.shared_uvs is not None:
+        base_color, region = (repeat_tiles(image, surface.tiles) for image in (base_color, region))
+    return Repaint(base_color, region)
 
 
 def region_mask(surface: Surface, region: np.ndarray, size: int) -> np.ndarray:

@@ -115,6 +115,16 @@ def join_tiles(images: dict[int, np.ndarray], tiles: tuple[int, ...]) -> np.ndar
     return atlas
 
 
+def repeat_tiles(atlas: np.ndarray, cells: tuple[int, ...]) -> np.ndarray:
+    """The atlas with layers, whose cells show the tiles of these numbers, of an atlas (S, S, C) without."""
+    images = cut_tiles(atlas, tuple(sorted(set(cells))))
+    size = len(images[cells[0]]) * _grid_size(cells)
+    repeated = np.zeros((size, size, *atlas.shape[2:]), atlas.dtype)
+    for view, number in zip(cut_cells(repeated, cells), cells, strict=True):
+        view[...] = images[number]
+    return repeated
+
+
 def _grid_size(tiles: Sequence[int]) -> int:
     """Cells along the smallest square grid that holds all tiles."""
     return int(np.ceil(np.sqrt(len(tiles))))

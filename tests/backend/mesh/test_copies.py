@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import trimesh
 
-from backend.mesh.copies import find_layers
+from backend.bake.region import Earlier, describe_repaint
+from backend.mesh.copies import find_layers, lay_side_by_side
 from backend.mesh.prepare import clean
+from backend.mesh.tiles import cut_cells
 from backend.mesh.uvs import why_unusable
 from tests.meshes import mesh_data
 from tests.stacked_meshes import copy_mesh, half_body, join, move
@@ -94,3 +96,18 @@ def test_a_shape_seen_from_one_side_is_no_layout(direction):
     across = np.cross(direction, [0, 0, 1])
     seen = np.column_stack([mesh.vertices @ across, mesh.vertices[:, 2]]) * 0.45 + 0.5
     assert find_layers(clean(replace(mesh, corner_uvs=seen[mesh.faces].astype(np.float32)))) is None
+
+
+def test_a_painter_is_told_of_the_earlier_texture_and_the_region_on_every_copy():
+    surface = clean(join(*(copy_mesh(move(x, 0, 0), move(x, 0, 0, mirror=(-1, 1, 1))) for x in (0, 4))))
+    surface = lay_side_by_side(surface, find_layers(surface), 1024)
+    assert surface.tiles == (1001,) * 4
+    texture = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    region = np.zeros((64, 64), np.uint8)
+    region[:32] = 255
+    repaint = describe_repaint(surface, Earlier({"base_color": texture}, region))
+    for image in cut_cells(repaint.base_color, surface.tiles):
+        assert np.array_equal(image, texture)
+    for image in cut_cells(repaint.region, surface.tiles):
+        assert image[:30].min() == 1
+        assert image[34:].max() == 0
