@@ -88,7 +88,8 @@ class Projection:
         self.excluded = np.zeros(self.alpha.shape, bool)
         shown = self.alpha > 0.5
         self.edge_distance = np.minimum(edge_distance(buffer), distance_to_outside(shown))
-        self.inset = 1 + max(shown.shape) // 400 if reference.segmented else 0
+        # The outermost pixel often has something of the background, even in an image with alpha.
+        self.inset = 1 + (max(shown.shape) // 400 if reference.segmented else 0)
         self.colors = extend_colors(reference, self.inset)
         self.lettering = detect_lettering(self.colors, self.edge_distance > 0)
         self.outline_mismatch = 2.0 * mean_outline_distance(shown, buffer.mask)

@@ -1,12 +1,18 @@
 """What of the reference is trusted."""
 
+import cv2
 import numpy as np
 import pytest
 import trimesh
 
 from backend.mesh.prepare import clean
 from backend.paint.draft.image.known_surface import KnownSurface
-from backend.paint.draft.image.projection import LENIENT_TRUST, Projection, mean_outline_distance
+from backend.paint.draft.image.projection import (
+    LENIENT_TRUST,
+    STRICT_TRUST,
+    Projection,
+    mean_outline_distance,
+)
 from backend.paint.draft.painter import paint_view
 from backend.paint.reference import decode
 from backend.render.rasterize import rasterize
@@ -55,3 +61,20 @@ def test_the_border_of_what_is_shown_is_a_smooth_line(subdivisions):
     smooth = np.polyval(np.polyfit(rows, crossing, 6), rows)
     assert np.abs(crossing - smooth).std() < 1.2
     assert np.abs(np.diff(crossing)).max() < 1.5
+
+
+def test_the_outermost_pixel_of_a_cut_out_object_is_not_shown():
+    # It has something of the background that was there before.
+    surface = clean(mesh_data(trimesh.creation.icosphere(4)))
+    camera = camera_at(0, 0, 256)
+    buffer = rasterize(surface.vertices, surface.faces, camera)
+    inside = cv2.erode(buffer.mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    color = np.where(np.dstack([inside] * 3), 220, 90)
+    reference = decode(np.dstack([color, 255 * buffer.mask]).astype(np.uint8))
+    projection = Projection(reference, buffer, np.ones(len(surface.faces), np.int8))
+    middles = surface.vertices[surface.faces].mean(axis=1)
+    for thresholds in (STRICT_TRUST, LENIENT_TRUST):
+        faces = np.arange(len(middles))
+        colors, trust = projection.look_up(middles, surface.face_normals, faces, thresholds)
+        assert (trust > 0).mean() > 0.3
+        np.testing.assert_allclose(255 * colors[trust > 0], 220, atol=1)
