@@ -192,7 +192,7 @@ def _make_texture(
     )
     on_surface = upscale(texels.mask[..., None].astype(np.uint8), size)[..., 0] > 0
     return Texture(
-        base_color=equalise_seams(base_color, on_surface, surface.faces, surface.corner_uvs),
+        base_color=equalise_seams(base_color, on_surface, surface.seam_faces, surface.corner_uvs),
         confidence=confidence,
         coverage=coverage,
         disagreement=np.clip(differences, 0, 255).astype(np.uint8),

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from .edges import link_components, twin_half_edges
+from .tiles import cells_of_faces
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,16 @@ class Surface:
     def face_normals(self) -> np.ndarray:
         """(F, 3) float32 unit geometric normals."""
         return triangle_normals(self.vertices, self.faces)
+
+    @cached_property
+    def seam_faces(self) -> np.ndarray:
+        """(F, 3) int: the faces with other vertex numbers in each layer, so that the edges at which copies
+        meet, whose colours may differ, are no UV seams."""
+        if self.shared_uvs is None:
+            return self.faces
+        cells = cells_of_faces(self.corner_uvs, self.tiles)
+        layer = np.arange(len(self.tiles)) - np.searchsorted(self.tiles, self.tiles)
+        return self.faces + layer[np.minimum(cells, len(layer) - 1), None] * len(self.vertices)
 
     @cached_property
     def wound_parts(self) -> np.ndarray:

@@ -86,14 +86,14 @@ def merge_refinement(
 
     def material_map(channel: int) -> np.ndarray:
         values = to_atlas(255 * after[:, [channel]])
-        return _to_bytes(equalise_seams(values, on_surface, surface.faces, surface.corner_uvs))
+        return _to_bytes(equalise_seams(values, on_surface, surface.seam_faces, surface.corner_uvs))
 
     # Base colour c becomes c + offset - replaced * c.
     change, weight = to_atlas(offset), to_atlas(replaced[:, None])[..., 0]
     for channel in range(3):
         change[..., channel] -= weight * texture.base_color[..., channel]
     # The bake has made both sides of every seam match; the change has to match, too.
-    change = equalise_seams(change, on_surface, surface.faces, surface.corner_uvs)
+    change = equalise_seams(change, on_surface, surface.seam_faces, surface.corner_uvs)
     change += texture.base_color
     return replace(
         texture,

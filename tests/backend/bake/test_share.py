@@ -113,6 +113,15 @@ def test_tiles_with_and_without_copies():
     assert (second == 9).all()
 
 
+def test_copies_are_not_made_alike_where_they_meet():
+    surface = mirrored(tiles=2)
+    faces, count = surface.seam_faces, len(half_body()[1])
+    halves = faces[:count], faces[count : 2 * count], faces[2 * count :]
+    assert len(np.intersect1d(surface.faces[:count], surface.faces[count : 2 * count])) > 0
+    assert len(np.intersect1d(halves[0], halves[1])) == 0
+    assert np.array_equal(halves[2], surface.faces[2 * count :])
+
+
 def test_surfaces_with_copies_are_stored():
     surface = mirrored()
     loaded = load_surface(save_surface(surface))
