@@ -88,7 +88,9 @@ def _has_stacked_part(corner_uvs: np.ndarray, hits: np.ndarray) -> bool:
     bits = np.ascontiguousarray(corner_uvs, np.float32).reshape(-1, 2).view(np.int64)
     corners = np.unique(bits, return_inverse=True)[1].reshape(-1, 3)
     part = corner_components(corners, np.arange(len(corners)))
-    covered, shared = (np.bincount(part, texels) for texels in _count_face_texels(corner_uvs, hits))
+    place, face = list_face_texels(corner_uvs, len(hits))
+    covered = np.bincount(part[face])
+    shared = np.bincount(part[face], hits.ravel()[place] > 1, len(covered))
     return bool(((shared >= MIN_STACKED_TEXELS) & (2 * shared >= covered)).any())
 
 
@@ -202,25 +204,6 @@ def _count_hits(uvs, hits):
             for column in range(first_column, end_column):
                 if hits[row, column] < 2 and _lies_on(x0, y0, x1, y1, x2, y2, column + 0.5, row + 0.5):
                     hits[row, column] += 1
-
-
-@njit(cache=True, nogil=True)
-def _count_face_texels(uvs, hits):
-    """(F,) int64 twice: the texels of each triangle (F, 3, 2), and those of them that have two hits."""
-    size = hits.shape[0]
-    covered, shared = np.zeros(len(uvs), np.int64), np.zeros(len(uvs), np.int64)
-    for f in range(uvs.shape[0]):
-        x0, y0, x1, y1, x2, y2 = _corners(uvs[f], size)
-        if (x1 - x0) * (y2 - y0) < (y1 - y0) * (x2 - x0):
-            x1, y1, x2, y2 = x2, y2, x1, y1
-        first_row, end_row = _texels(y0, y1, y2, size)
-        first_column, end_column = _texels(x0, x1, x2, size)
-        for row in range(first_row, end_row):
-            for column in range(first_column, end_column):
-                if _lies_on(x0, y0, x1, y1, x2, y2, column + 0.5, row + 0.5):
-                    covered[f] += 1
-                    shared[f] += hits[row, column] > 1
-    return covered, shared
 
 
 @njit(cache=True, nogil=True)
