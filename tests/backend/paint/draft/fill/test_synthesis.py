@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from scipy import ndimage
 
 from backend import parallel
 from backend.api.settings import Settings
@@ -307,14 +308,15 @@ def test_the_surface_shows_the_reference_up_to_the_rim():
         return 128 + 100 * np.sin(points @ np.float32([(31, 17, 29), (-23, 37, 21), (19, -33, 27)]).T)
 
     # A view of its own from the reference's place: the reference's own frame is the reference whatever the
-    # surface shows.
+    # surface shows. Its outermost pixel is not used.
     painting, (front, _), reference = paint_draft(
         surface, paint_blots, 20, 5, [camera_at(20, 5, 400, 2.4, 1.5)]
     )
     distance = edge_distance(front)
-    rim = front.mask & (distance >= 1) & (distance < 12)
+    rim = front.mask & (distance >= 2) & (distance < 12)
     error = np.square(painting.frames[1][rim] - reference[rim, :3].astype(np.float64))
-    assert -10 * np.log10(error.mean() / 255**2) > 35
+    assert rim.sum() > 5000
+    assert error.mean() < 20
 
 
 def test_the_frame_of_the_references_view_is_the_reference_at_inner_edges():
@@ -333,8 +335,10 @@ def test_the_frame_of_the_references_view_is_the_reference_at_inner_edges():
     frame = Projection(reference, buffer, winding).composite_over(
         np.zeros_like(image), np.ones(image.shape[:2])
     )
-    assert (buffer.mask & (edge_distance(buffer) == 0)).sum() > 500
-    np.testing.assert_array_equal(frame, np.where(buffer.mask[..., None], image, 0))
+    inside = ndimage.binary_erosion(buffer.mask, np.ones((3, 3)))
+    assert (inside & (edge_distance(buffer) == 0)).sum() > 300
+    np.testing.assert_array_equal(frame[inside], image[inside])
+    assert not frame[~buffer.mask].any()
 
 
 def jug_with_a_blue_handle():
