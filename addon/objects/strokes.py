@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...backend.api.job import GROUND_STROKE, OBJECT_STROKE
+from ...backend.api.picture import GROUND_STROKE, OBJECT_STROKE
 
 LABELS = {"OBJECT": OBJECT_STROKE, "GROUND": GROUND_STROKE}
 """The value in a job's strokes for each kind of stroke."""

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import check_array
 from .errors import InvalidMesh, InvalidTarget, ProtocolError
+from .picture import MAX_PICTURES, Picture
 from .settings import Settings
 
 MAX_TRIANGLES = 1_500_000
@@ -22,11 +24,14 @@ MAPS = (
 )
 """The texture maps that a result can have."""
 
-OBJECT_STROKE, GROUND_STROKE = 1, 2
-"""The values of a job's strokes; 0 is where nothing was drawn."""
+PICTURE_PREFIX = "picture."
+"""Prefix of the names of the arrays of a job's further pictures: ``picture.1.image`` …"""
 
 KEEP_PREFIX = "keep."
 """Prefix of the name of a texture to keep among a job's arrays."""
+
+_OF_LEAD = ("mask", "strokes", "pins", "side")
+"""The arrays of the reference, the picture that leads."""
 
 NOTHING_MARKED = "Nothing is marked, so nothing would change. Mark the region to repaint first."
 
@@ -54,8 +59,8 @@ class MeshData:
 
     def __post_init__(self):
         count = len(self.faces)
-        _check_array("vertices", self.vertices, np.float32, (None, 3))
-        _check_array("faces", self.faces, np.int32, (None, 3))
+        check_array("vertices", self.vertices, np.float32, (None, 3))
+        check_array("faces", self.faces, np.int32, (None, 3))
         for name, dtype, shape in (
             ("polygons", np.int32, (count,)),
             ("corner_normals", np.float32, (count, 3, 3)),
@@ -63,7 +68,7 @@ class MeshData:
             ("slots", np.int32, (count,)),
         ):
             if (value := getattr(self, name)) is not None:
-                _check_array(name, value, dtype, shape)
+                check_array(name, value, dtype, shape)
         if count == 0:
             raise InvalidMesh("The mesh has no faces. Add faces to it, or select another object.")
         check_triangle_count(count)
@@ -97,34 +102,27 @@ class Kept:
         if not any(name.partition(".")[0] == "base_color" for name in self.textures):
             raise ProtocolError("The textures to keep lack the base color.")
         for name, data in self.textures.items():
-            _check_array(f"{KEEP_PREFIX}{name}", data, np.uint8, (None,))
-        _check_array("region", self.region, np.uint8, (None,) * (2 if self.region.ndim == 2 else 1))
+            check_array(f"{KEEP_PREFIX}{name}", data, np.uint8, (None,))
+        check_array("region", self.region, np.uint8, (None,) * (2 if self.region.ndim == 2 else 1))
         if not self.region.any():
             raise InvalidTarget(NOTHING_MARKED)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One mesh to texture from one reference image.
+    """One mesh to texture from one reference image, or several.
 
     Attributes:
         id: chosen by the client, unique, ``[0-9a-f]{32}``.
         name: the name of the object, used only in messages.
         mesh: the triangles.
-        reference: the image, either an encoded file (N,) uint8, or pixels (H, W, 4) float32 or uint8,
-            sRGB-encoded straight-alpha RGBA, row 0 at the top.
+        reference: the image, or the first of several, which leads; as :class:`Picture` has it.
         settings: the options.
         kept: the texture of which only a region is repainted; None for an entirely new texture.
-        mask: which pixels of the reference show the object, bright where they do: an encoded image file (N,)
-            uint8 or pixels (H, W) uint8, of the reference's size; None if that is to be found.
+        mask, strokes, pins, side: of the reference, see :class:`Picture`; its direction is in the settings.
         check_reference: only find the object and the view, and return what was found: see
             :class:`Result`.
-        strokes: what a user has drawn on the reference to correct its mask, or the object that is found
-            without one: (H, W) uint8, row 0 at the top, of any size, since it is scaled to the reference:
-            :data:`OBJECT_STROKE`, :data:`GROUND_STROKE` or 0. None if nothing was drawn.
-        pins: (N, 5) float32, points of the mesh (3) and where the reference shows each: fractions of its
-            width from the left and of its height from the top (2). They place the camera, near the azimuth
-            and elevation of the settings, and bend the image. None if there are none.
+        more: the other pictures of the object.
     """
 
     id: str
@@ -137,10 +135,25 @@ class Job:
     check_reference: bool = False
     strokes: np.ndarray | None = None
     pins: np.ndarray | None = None
+    side: str | None = None
+    more: tuple[Picture, ...] = ()
 
     def __post_init__(self):
+        count = len(self.pictures)
+        if count > MAX_PICTURES:
+            raise InvalidTarget(
+                f"There are {count} pictures of {self.name}, and the limit is {MAX_PICTURES}. Remove those "
+                "that show least of it."
+            )
         if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
             raise InvalidTarget("The region was marked on another mesh. Mark it again.")
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All images of the object, the reference first."""
+        direction = _find_direction(self.settings)
+        lead = Picture(self.reference, self.mask, self.strokes, self.pins, direction, self.side)
+        return lead, *self.more
 
     def body(self) -> dict:
         """The part of the job that travels as JSON."""
@@ -154,6 +167,8 @@ class Job:
     def arrays(self) -> dict[str, np.ndarray]:
         """The part of the job that travels as raw frames."""
         mesh = self.mesh
+        lead, *more = (picture.arrays() for picture in self.pictures)
+        # The settings have the lead's direction.
         parts = {
             "vertices": mesh.vertices,
             "faces": mesh.faces,
@@ -161,10 +176,12 @@ class Job:
             "corner_normals": mesh.corner_normals,
             "corner_uvs": mesh.corner_uvs,
             "slots": mesh.slots,
-            "reference": self.reference,
-            "mask": self.mask,
-            "strokes": self.strokes,
-            "pins": self.pins,
+            "reference": lead["image"],
+        } | {name: lead.get(name) for name in _OF_LEAD}
+        parts |= {
+            f"{PICTURE_PREFIX}{number}.{name}": array
+            for number, arrays in enumerate(more, 1)
+            for name, array in arrays.items()
         }
         if self.kept:
             parts |= {"region": self.kept.region} | {
@@ -180,68 +197,39 @@ class Job:
             ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
             InvalidSettings, InvalidMesh, InvalidTarget: the content cannot be used.
         """
-        # The region to repaint and the textures to keep.
-        kept = {
-            name.removeprefix(KEEP_PREFIX): array
-            for name, array in arrays.items()
-            if name.startswith(KEEP_PREFIX)
-        }
+        # The region to repaint, the textures to keep, and the further pictures.
+        kept = _take_prefixed(arrays, KEEP_PREFIX)
+        pictures = _take_prefixed(arrays, PICTURE_PREFIX)
         region = arrays.get("region")
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
         # The names of the other arrays.
-        arrays = {
+        of_mesh = {"vertices", "faces", "polygons", "corner_normals", "corner_uvs", "slots"}
+        rest = {
             name: array
             for name, array in arrays.items()
-            if name != "region" and not name.startswith(KEEP_PREFIX)
+            if name != "region" and not name.startswith((KEEP_PREFIX, PICTURE_PREFIX))
         }
-        known = {
-            "vertices",
-            "faces",
-            "polygons",
-            "corner_normals",
-            "corner_uvs",
-            "slots",
-            "reference",
-            "mask",
-            "strokes",
-            "pins",
-        }
-        if unknown := sorted(set(arrays) - known):
+        if unknown := sorted(set(rest) - of_mesh - {"reference", *_OF_LEAD}):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
-        if missing := sorted({"vertices", "faces", "reference"} - set(arrays)):
+        if missing := sorted({"vertices", "faces", "reference"} - set(rest)):
             raise ProtocolError(f"The job lacks the array '{missing[0]}'.")
-        # The reference, a file or pixels; MeshData checks the rest.
-        reference = arrays["reference"]
-        encoded = reference.ndim == 1 and reference.dtype == np.uint8
-        pixels = reference.ndim == 3 and reference.shape[2] == 4 and reference.dtype in (np.uint8, np.float32)
-        if not (encoded or pixels):
-            raise ProtocolError("The reference must be an encoded file (N,) uint8 or pixels (H, W, 4).")
-        mask = arrays.get("mask")
-        if mask is not None and not (mask.dtype == np.uint8 and mask.ndim in (1, 2)):
-            raise ProtocolError("The mask must be an encoded file (N,) uint8 or pixels (H, W) uint8.")
-        strokes = arrays.get("strokes")
-        if strokes is not None:
-            _check_array("strokes", strokes, np.uint8, (None, None))
         settings = Settings.from_dict(body["settings"])
-        pins = arrays.get("pins")
-        if pins is not None:
-            _check_array("pins", pins, np.float32, (None, 5))
-            if settings.azimuth is None or settings.elevation is None:
-                raise ProtocolError("A job with pins needs an azimuth and an elevation.")
-        of_image = {"reference", "mask", "strokes", "pins"}
-        mesh = MeshData(**{name: array for name, array in arrays.items() if name not in of_image})
+        of_lead = {"image": rest["reference"]} | {name: rest[name] for name in _OF_LEAD if name in rest}
+        lead = Picture.from_arrays(of_lead, _find_direction(settings))
         return Job(
             body["job"],
             body["name"],
-            mesh,
-            reference,
+            MeshData(**{name: array for name, array in rest.items() if name in of_mesh}),
+            lead.image,
             settings,
             Kept(kept, region) if kept else None,
-            mask,
+            lead.mask,
             body["check_reference"],
-            strokes,
-            pins,
+            lead.strokes,
+            lead.pins,
+            lead.side,
+            _unpack_pictures(pictures),
         )
 
 
@@ -295,13 +283,21 @@ class Result:
         return Result(arrays.get("corner_uvs"), textures, report, arrays.get("sheet"))
 
 
-def _check_array(name: str, array: np.ndarray, dtype, shape: tuple) -> None:
-    sizes_fit = array.ndim == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+def _find_direction(settings: Settings) -> tuple[float, float] | None:
+    """Azimuth and elevation of the reference in degrees; None if the settings do not give them."""
+    return None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+
+
+def _take_prefixed(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _unpack_pictures(arrays: dict[str, np.ndarray]) -> tuple[Picture, ...]:
+    """The further pictures of a job from their arrays, ``1.image`` and so on."""
+    numbers = {name.partition(".")[0] for name in arrays}
+    if numbers != {str(number) for number in range(1, len(numbers) + 1)}:
+        raise ProtocolError("The pictures of a job are numbered from 1 on.")
+    return tuple(
+        Picture.from_arrays(_take_prefixed(arrays, f"{number}.")) for number in range(1, len(numbers) + 1)
     )
-    if array.dtype != dtype or not sizes_fit:
-        wanted = tuple("any" if size is None else size for size in shape)
-        raise ProtocolError(
-            f"The array '{name}' must be {np.dtype(dtype)} of shape {wanted}, not {array.dtype} of shape "
-            f"{array.shape}."
-        )

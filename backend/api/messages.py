@@ -7,7 +7,7 @@ import re
 
 from .errors import ProtocolError
 
-PROTOCOL = 6
+PROTOCOL = 7
 """Protocol version, raised whenever the meaning of a message changes. Client and server must have the
 same."""
 

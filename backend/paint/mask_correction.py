@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ..api.job import GROUND_STROKE, OBJECT_STROKE
+from ..api.picture import GROUND_STROKE, OBJECT_STROKE
 from ..image import shrink_longest
 from .foreground import border_mask, distance_from_main_colors, segment
 from .reference import Reference

@@ -4,7 +4,7 @@ import importlib
 
 import numpy as np
 
-from backend.api.job import GROUND_STROKE, OBJECT_STROKE
+from backend.api.picture import GROUND_STROKE, OBJECT_STROKE
 from tests.servers import import_client
 
 import_client()

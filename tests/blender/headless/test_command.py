@@ -16,7 +16,7 @@ from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.addon.objects import mask_correction
 from bl_ext.user_default.orbit_texture.addon.objects.fingerprint import fingerprint
 from bl_ext.user_default.orbit_texture.addon.objects.strokes import Stroke
-from bl_ext.user_default.orbit_texture.backend.api.job import GROUND_STROKE
+from bl_ext.user_default.orbit_texture.backend.api.picture import GROUND_STROKE
 
 from tests.blender import make
 
