@@ -12,7 +12,7 @@ from ...backend.api.settings import Settings
 from ..objects import identity
 from ..objects.mask_correction import MaskCorrection
 from ..objects.snapshot import TargetMesh
-from .request import Reference
+from .request import PictureRequest, Reference
 
 
 @dataclass
@@ -35,6 +35,8 @@ class JobEntry:
             an earlier session.
         pins: that place the camera, see :class:`~backend.api.job.Job`; None if there are none, and for a job
             from an earlier session.
+        side: the side that the reference is said to show, or None.
+        more: the other pictures of the object; empty for a job from an earlier session.
         correction: the corrected mask of the reference; None if there is none, and for a job from an earlier
             session.
         topology: ``target.topology`` of a job from an earlier session.
@@ -66,6 +68,8 @@ class JobEntry:
     layer: str = ""
     kept: Kept | None = None
     pins: np.ndarray | None = None
+    side: str | None = None
+    more: tuple[PictureRequest, ...] = ()
     correction: MaskCorrection | None = None
     topology: str = ""
     is_pending_stored: bool = False

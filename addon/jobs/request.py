@@ -10,11 +10,44 @@ import numpy as np
 from ...backend.api import wire
 from ...backend.api.errors import InvalidImage
 from ...backend.api.job import Job, Kept, MeshData
+from ...backend.api.picture import Picture
 from ...backend.api.settings import Settings
 
 Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
 """A file, its bytes, pixels as :class:`~backend.api.job.Job` takes them, or a function that makes the pixels
 on the client's thread."""
+
+
+@dataclass(frozen=True)
+class PictureRequest:
+    """A further picture of the object that is to be sent with a job.
+
+    Attributes:
+        image: the picture.
+        mask: which of its pixels show the object; pixels are (H, W) uint8. None if that is to be found.
+        strokes: makes the strokes that correct the mask, on the client's thread.
+        pins: that place the camera, near ``direction``; see :class:`~backend.api.picture.Picture`.
+        direction: azimuth and elevation in degrees; None if they are to be found.
+        side: the side that the picture is said to show, one of :data:`~backend.api.picture.SIDES`, or None.
+    """
+
+    image: Reference
+    mask: Reference | None = None
+    strokes: Callable[[], np.ndarray] | None = None
+    pins: np.ndarray | None = None
+    direction: tuple[float, float] | None = None
+    side: str | None = None
+
+    def make_picture(self) -> Picture:
+        """Reads the files and makes the arrays. Raises :class:`InvalidImage` if an image cannot be read."""
+        return Picture(
+            _read_pixels(self.image, "reference image"),
+            None if self.mask is None else _read_pixels(self.mask, "mask"),
+            self.strokes() if self.strokes else None,
+            self.pins,
+            self.direction,
+            self.side,
+        )
 
 
 @dataclass(frozen=True)
@@ -33,6 +66,8 @@ class JobRequest:
         strokes: makes the strokes that correct the mask, on the client's thread.
         check_reference: only find the object and the view.
         pins: that place the camera, see :class:`~backend.api.job.Job`.
+        side: the side that the reference is said to show, or None.
+        more: the other pictures of the object.
     """
 
     job_id: str
@@ -45,6 +80,8 @@ class JobRequest:
     strokes: Callable[[], np.ndarray] | None = None
     check_reference: bool = False
     pins: np.ndarray | None = None
+    side: str | None = None
+    more: tuple[PictureRequest, ...] = ()
 
     def make_job(self) -> Job:
         """Reads the files and makes the arrays. Slow for a large mesh.
@@ -63,6 +100,8 @@ class JobRequest:
             kept=self.kept,
             check_reference=self.check_reference,
             pins=self.pins,
+            side=self.side,
+            more=tuple(picture.make_picture() for picture in self.more),
         )
 
 

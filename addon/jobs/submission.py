@@ -16,7 +16,7 @@ from ..objects.region import RegionRepaint
 from ..objects.snapshot import TargetMesh
 from .entry import JobEntry
 from .reference import find_correction, name_of
-from .request import JobRequest, Reference
+from .request import JobRequest, PictureRequest, Reference
 
 _MAX_PICTURE = 32
 """Characters of a picture's name in that of a take."""
@@ -32,6 +32,8 @@ class JobInputs:
         repaint: given if only a region of a take is repainted.
         mask: which pixels of the reference show the object; None if that is to be found.
         uses_pins: whether the objects' pins place the camera.
+        side: the side that the reference is said to show, or None.
+        more: the other pictures of the objects.
     """
 
     reference: Reference
@@ -39,6 +41,8 @@ class JobInputs:
     repaint: RegionRepaint | None = None
     mask: Reference | None = None
     uses_pins: bool = False
+    side: str | None = None
+    more: tuple[PictureRequest, ...] = ()
 
 
 def group_by_mesh(objects: Iterable[bpy.types.Object]) -> list[list[bpy.types.Object]]:
@@ -58,6 +62,7 @@ def prepare_entry(objects: list[bpy.types.Object], inputs: JobInputs) -> JobEntr
     """
     first, repaint = objects[0], inputs.repaint
     entry = JobEntry(first.name_full, inputs.settings, reference=inputs.reference, mask=inputs.mask)
+    entry.side, entry.more = inputs.side, inputs.more
     entry.title = name_take(inputs)
     if repaint:
         entry.kept, entry.layer, entry.own_topology = repaint.kept, repaint.layer, repaint.own_topology
@@ -147,4 +152,6 @@ def make_request(entry: JobEntry) -> JobRequest:
         correction.mask if correction else entry.mask,
         correction and correction.rasterize,
         pins=entry.pins,
+        side=entry.side,
+        more=entry.more,
     )

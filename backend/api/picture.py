@@ -1,5 +1,6 @@
 """One image of the object, and what is known of it."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,20 @@ MAX_PICTURES = 16
 
 SIDES = ("front", "back", "left", "right", "top", "bottom")
 """The sides of an object that a picture can be said to show; left and right are the object's own."""
+
+_WORDS = {
+    "front": "front",
+    "back": "back",
+    "rear": "back",
+    "behind": "back",
+    "left": "left",
+    "right": "right",
+    "top": "top",
+    "above": "top",
+    "bottom": "bottom",
+    "below": "bottom",
+}
+"""Words in the names of files, and the sides that they name."""
 
 OBJECT_STROKE, GROUND_STROKE = 1, 2
 """The values of strokes; 0 is where nothing was drawn."""
@@ -98,3 +113,10 @@ class Picture:
             direction=direction,
             side=None if side is None else SIDES[int(side[0])],
         )
+
+
+def find_side(name: str) -> str | None:
+    """The side that a picture's name, without its suffix, says it shows: its last word that is one, as in
+    "Hat.back", "hat_left" and "HatTop 2"; None if it has none."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
+    return next((_WORDS[word.lower()] for word in reversed(words) if word.lower() in _WORDS), None)

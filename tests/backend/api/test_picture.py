@@ -6,7 +6,7 @@ import trimesh
 
 from backend.api.errors import InvalidTarget, ProtocolError
 from backend.api.job import Job
-from backend.api.picture import MAX_PICTURES, SIDES, Picture
+from backend.api.picture import MAX_PICTURES, SIDES, Picture, find_side
 from backend.api.settings import Settings
 from tests.meshes import mesh_data
 
@@ -76,3 +76,21 @@ def test_a_direction_that_is_no_number_is_refused(direction):
 def test_pins_need_a_direction():
     with pytest.raises(ProtocolError):
         Picture(IMAGE, pins=np.zeros((4, 5), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("Hat.back", "back"),
+        ("hat_left", "left"),
+        ("HAT-RIGHT", "right"),
+        ("HatTop 2", "top"),
+        ("front of the house, rear", "back"),
+        ("backpack", None),
+        ("Hat.1", None),
+        ("copyright", None),
+        ("", None),
+    ],
+)
+def test_a_name_says_which_side_a_picture_shows(name, side):
+    assert find_side(name) == side
