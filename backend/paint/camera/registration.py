@@ -42,7 +42,8 @@ from .notes import (
 from .outline import intersection_over_union, outline_mask
 from .pins import fit_view
 from .search import find_view, refine_view
-from .view import View
+from .sector import EVERYWHERE, Sector
+from .view import Direction, View
 
 MAX_CANDIDATES = 4
 """Views that a user can choose from."""
@@ -137,12 +138,13 @@ class Registration:
 def register_reference(
     surface: Surface,
     reference: Reference,
-    direction: tuple[float, float] | None,
+    direction: Direction | None,
     progress: ProgressCallback,
     needs_view: bool = True,
     matting: Path | None = None,
     segmentation: Path | None = None,
     pins: tuple[np.ndarray, np.ndarray] | None = None,
+    sector: Sector = EVERYWHERE,
 ) -> Registration:
     """Finds the object and the camera of a reference.
 
@@ -157,6 +159,7 @@ def register_reference(
             there is none.
         segmentation: the folder of Segment Anything, likewise.
         pins: points and places, see :func:`.pins.fit_view`; they place the camera, near ``direction``.
+        sector: the directions among which the camera is looked for.
 
     Raises:
         InvalidImage: no object was found.
@@ -168,16 +171,17 @@ def register_reference(
         cut = cut_out(reference)
         if not needs_view:
             return Registration(cut)
-        match = find_view(surface, cut.alpha, direction, progress, cut.color)
+        match = find_view(surface, cut.alpha, direction, progress, cut.color, sector=sector)
         notes = describe_cut_off(surface, match.view, cut.alpha.shape) + describe_parts(cut.alpha, match)
         return Registration(replace(cut, mask_notes=notes), (match,), direction is not None)
-    return _find_object(surface, reference, direction, progress, matting, segmentation)
+    return _find_object(surface, reference, direction, sector, progress, matting, segmentation)
 
 
 def _find_object(
     surface: Surface,
     reference: Reference,
-    direction: tuple[float, float] | None,
+    direction: Direction | None,
+    sector: Sector,
     progress: ProgressCallback,
     matting: Path | None,
     segmentation: Path | None,
@@ -187,12 +191,14 @@ def _find_object(
     # said.
     alpha, doubts = segment(reference.color)
     cut = None if doubts else _cut_out_with(reference, alpha)
-    if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2 * done))):
+    if cut and (
+        found := _find_certain_view(surface, cut, direction, sector, lambda done: progress(0.2 * done))
+    ):
         return found
     # The same with the mask of a matting model, if there is one.
     proposed, matting_notes = propose_alpha(matting, reference.color) if matting else (None, ())
     cut = None if proposed is None else _cut_out_with(reference, proposed)
-    if cut and (found := _find_certain_view(surface, cut, direction, lambda done: progress(0.2))):
+    if cut and (found := _find_certain_view(surface, cut, direction, sector, lambda done: progress(0.2))):
         return found
     # Any other: the mesh's contours are looked for.
     masks = tuple(each > 0.5 for each in (alpha, proposed) if each is not None)
@@ -201,6 +207,7 @@ def _find_object(
         reference.color,
         Hypotheses(masks, doubts, segmentation),
         direction,
+        sector,
         lambda done: progress(0.2 + 0.8 * done),
     )
     cut = replace(reference.with_alpha(alpha), segmented=True, mask_notes=notes + matting_notes)
@@ -211,7 +218,8 @@ def _search_contours(
     surface: Surface,
     color: np.ndarray,
     hypotheses: Hypotheses,
-    direction: tuple[float, float] | None,
+    direction: Direction | None,
+    sector: Sector,
     progress: ProgressCallback,
 ) -> tuple[tuple[Match, ...], np.ndarray, tuple[str, ...]]:
     """Object and camera by the mesh's contours.
@@ -221,6 +229,7 @@ def _search_contours(
         color: (H, W, 3) float32 sRGB, the reference.
         hypotheses: about the object.
         direction: (azimuth, elevation) in degrees if the user gave them.
+        sector: the directions to begin with, if not.
         progress: called with the fraction done.
 
     Returns:
@@ -230,7 +239,7 @@ def _search_contours(
         InvalidImage: no object was found.
     """
     fits, confidence = _search_windows(
-        surface, color, hypotheses.foreground, direction, lambda done: progress(0.9 * done)
+        surface, color, hypotheses.foreground, direction, sector, lambda done: progress(0.9 * done)
     )
     if fits[0].score < MIN_SCORE:
         raise InvalidImage(NOTHING_FOUND)
@@ -284,11 +293,15 @@ def _cut_out_under(surface: Surface, reference: Reference, view: View, matting: 
 
 
 def _find_certain_view(
-    surface: Surface, cut: Reference, direction: tuple[float, float] | None, progress: ProgressCallback
+    surface: Surface,
+    cut: Reference,
+    direction: Direction | None,
+    sector: Sector,
+    progress: ProgressCallback,
 ) -> Registration | None:
     """The view of a reference that was cut out without the mesh; None if it is not certain that its outline
     is the mesh's."""
-    match = find_view(surface, cut.alpha, direction, progress, cut.color, CERTAIN_OVERLAP)
+    match = find_view(surface, cut.alpha, direction, progress, cut.color, CERTAIN_OVERLAP, sector=sector)
     if match.confident and match.overlap >= CERTAIN_OVERLAP:
         camera = match.view.camera(*cut.alpha.shape[::-1])
         silhouette = rasterize(surface.vertices, surface.faces, camera).mask
@@ -313,14 +326,15 @@ def _search_windows(
     surface: Surface,
     color: np.ndarray,
     foreground: np.ndarray,
-    direction: tuple[float, float] | None,
+    direction: Direction | None,
+    sector: Sector,
     progress: ProgressCallback,
 ) -> tuple[list[Fit], float]:
     """The likeliest views, see :func:`.contours.search.find_views`, and the confidence in the first. They are
     looked for around a small foreground (H, W) bool, then in the whole image if that is not enough."""
     for window in choose_windows(foreground):
         seen = window.crop(color)
-        fits = find_views(surface, seen, direction, progress, window.crop(foreground))
+        fits = find_views(surface, seen, direction, progress, window.crop(foreground), sector=sector)
         if window.whole or cut_off_fraction(surface, fits[0].view, seen.shape[:2]) <= MAX_CUT_OFF:
             break
     confidence = estimate_confidence(surface, fits, seen.shape[:2])

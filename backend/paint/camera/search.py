@@ -28,6 +28,7 @@ from .outline import (
     signed_distance_field,
 )
 from .ranking import RankingConfig, choose_view, distinct_views, view_prior_cost
+from .sector import EVERYWHERE, Sector
 from .view import View, angle_between
 
 
@@ -96,6 +97,7 @@ def find_view(
     color: np.ndarray | None = None,
     min_overlap: float = 0.0,
     config: SearchConfig = SearchConfig(),
+    sector: Sector = EVERYWHERE,
 ) -> Match:
     """The view of the reference.
 
@@ -109,10 +111,11 @@ def find_view(
         min_overlap: a view whose outlines overlap less is of no use; one that will not come to it is returned
             as it is, without any confidence.
         config: resolutions and thresholds.
+        sector: the directions to begin with.
     """
     keep, longest, ranking = direction is not None, max(alpha.shape), config.ranking
     # Coarse: a sphere of directions.
-    starts = coarse_views(surface, alpha > 0.5, direction, config)
+    starts = coarse_views(surface, alpha > 0.5, direction, config, sector)
     progress(0.3)
     # Refine the best directions on a small image and a simplified mesh.
     light = simplify_mesh(surface, config)
@@ -162,6 +165,7 @@ def coarse_views(
     mask: np.ndarray,
     direction: tuple[float, float] | None,
     config: SearchConfig = SearchConfig(),
+    sector: Sector = EVERYWHERE,
 ) -> list[View]:
     """The most promising views, best first, with the box of their outline fitted to that of the mask (H, W)
     bool."""
@@ -169,7 +173,8 @@ def coarse_views(
     points = voxelize(surface, size).positions.astype(np.float64)
     target = _normalise_outline(*np.nonzero(mask)[::-1], size)
     if direction is None:
-        directions = [(a, e) for e in (-45, -30, -15, 0, 15, 30, 45, 60, 80) for a in range(-180, 180, 15)]
+        elevations = (-45, -30, -15, 0, 15, 30, 45, 60, 80)
+        directions = sector.select((a, e) for e in elevations for a in range(-180, 180, 15))
     else:
         directions = [direction]
 

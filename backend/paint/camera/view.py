@@ -6,6 +6,9 @@ import numpy as np
 
 from ...render.camera import Camera, look_at_origin
 
+Direction = tuple[float, float]
+"""Azimuth and elevation in degrees."""
+
 AZIMUTH, ELEVATION, ROLL, DISTANCE, ZOOM, X, Y = range(7)
 """Where the parameters of a view stand in :meth:`View.parameters`."""
 
@@ -79,5 +82,10 @@ class View:
 
 def angle_between(azimuth: float, elevation: float, view: View) -> float:
     """Degrees between a direction and a view's."""
-    cosine = look_at_origin(azimuth, elevation)[:, 2] @ look_at_origin(view.azimuth, view.elevation)[:, 2]
+    return degrees_between((azimuth, elevation), (view.azimuth, view.elevation))
+
+
+def degrees_between(one: Direction, other: Direction) -> float:
+    """Degrees between two directions."""
+    cosine = look_at_origin(*one)[:, 2] @ look_at_origin(*other)[:, 2]
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))

@@ -20,6 +20,7 @@ from ....render.rasterize import rasterize
 from ..outline import intersection_over_union, outline_mask
 from ..ranking import view_prior_cost
 from ..search import simplify_mesh
+from ..sector import EVERYWHERE, Sector
 from ..view import View
 from .contour_fit import fit_view
 from .features import Observation, measure_features, observe_image
@@ -82,6 +83,7 @@ def find_views(
     progress: ProgressCallback,
     foreground: np.ndarray,
     config: ContourSearchConfig = ContourSearchConfig(),
+    sector: Sector = EVERYWHERE,
 ) -> list[Fit]:
     """The likeliest views of an image, best first; the first one is fitted to the whole mesh.
 
@@ -92,6 +94,7 @@ def find_views(
         progress: called with the fraction done.
         foreground: (H, W) bool, the object as it is cut out without the mesh; a hint only.
         config: sizes and numbers of candidates.
+        sector: the directions to begin with.
     """
     light, keep = simplify_mesh(surface), direction is not None
     observations = {
@@ -99,7 +102,8 @@ def find_views(
         for stage in (config.first, config.second, config.final)
     }
     # Every direction at every scale and place.
-    templates = render_templates(light, [direction] if keep else sphere_of_directions())
+    directions = [direction] if keep else sector.select(sphere_of_directions())
+    templates = render_templates(light, directions)
     features = measure_features(color)
     placements = place_templates(templates, features, lambda done: progress(0.4 * done))
     starts = choose_starts(templates, placements, config)
