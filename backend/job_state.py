@@ -8,6 +8,7 @@ from .bake.region import Earlier
 from .mesh.completion import Completion
 from .mesh.surface import Surface
 from .paint.camera.registration import Registration
+from .paint.camera.several import FurtherPicture
 from .paint.painter import Painting
 from .paint.reference import Reference
 from .render.camera import Orbit
@@ -24,6 +25,7 @@ class JobState:
         completion: the whole that is painted, if the mesh is half of it; else None.
         earlier: the texture of which only a region is repainted.
         registration: the reference with its object cut out, and its camera.
+        further: the other pictures of the object, registered or left out.
         orbits, buffers: the painter's cameras, and the G-buffer of each, in the same order.
         painting: a painted frame per view.
         alignment: the frames, aligned so that they agree on the surface.
@@ -35,8 +37,14 @@ class JobState:
     completion: Completion | None = None
     earlier: Earlier | None = None
     registration: Registration | None = None
+    further: tuple[FurtherPicture, ...] = ()
     orbits: list[Orbit] = field(default_factory=list)
     buffers: list[GBuffer] = field(default_factory=list)
     painting: Painting | None = None
     alignment: Alignment | None = None
     texture: Texture | None = None
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """Those of the reference and of all further pictures that are not left out."""
+        return [self.registration, *(each.registration for each in self.further if each.registration)]

@@ -10,6 +10,7 @@ from . import records
 from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
+from .api.picture import Picture
 from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture, upscale
 from .bake.region import blend_region, decode_kept, describe_repaint
@@ -27,18 +28,31 @@ from .paint.balance import balance_white
 from .paint.bend import bend_reference
 from .paint.camera.halves import register_half_or_whole
 from .paint.camera.registration import Registration, register_reference
-from .paint.mask_correction import correct_reference
+from .paint.camera.sector import EVERYWHERE, Sector
+from .paint.camera.several import (
+    FurtherPicture,
+    PictureToFind,
+    Registered,
+    register_further,
+    register_side,
+)
 from .paint.outline_image import make_outline_preview
-from .paint.painter import Painting
+from .paint.painter import Painting, PictureSet
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
-from .paint.reference import decode
+from .paint.reference import Reference
 from .paint.registry import load_painter
+from .pictures.picture_set import bring_together
+from .pictures.read import read_further, read_picture
+from .pictures.views import add_pictures, picture_edges, picture_orbit
 from .progress import JobProgress, ProgressCallback
 from .render.camera import Orbit
 from .render.rasterize import GBuffer, render
 from .render.visibility import edge_distances, find_winding
 from .results import make_check_result, make_result, report_registration
 from .stages import StageRunner, progress_shares
+
+PICTURES_SHARE = 0.3
+"""Fraction of the painting's time that bringing several pictures together takes, roughly."""
 
 
 def run(
@@ -88,13 +102,12 @@ class JobRun:
         if not job.check_reference:
             self._check_models()
             self.painter = load_painter(self.settings.painter) if self.settings.paints_views else None
-        reference = decode(job.reference, job.mask)
-        if job.strokes is not None:
-            reference = correct_reference(reference, job.strokes)
-            if job.check_reference:
-                # The user sees what a stroke did before the view is found.
-                self.show_preview(make_outline_preview(reference))
+        reference = read_picture(job.pictures[0])
+        if job.strokes is not None and job.check_reference:
+            # The user sees what a stroke did before the view is found.
+            self.show_preview(make_outline_preview(reference))
         self.state = JobState(balance_white(reference, self.settings.white_balance))
+        self.further = [] if job.check_reference else read_further(job)
 
     def prepare(self) -> None:
         """Welds, cleans and normalises the mesh; its UVs are kept or made."""
@@ -114,15 +127,18 @@ class JobRun:
             state.earlier = decode_kept(self.job.kept, state.surface)
 
     def register(self) -> None:
-        """Finds the object in the reference, and the camera if the painter needs it."""
-        self.state.registration, shows_whole = self.stages.run(
-            "register", self._register_reference, records.save_registration, self._load_registration
+        """Finds the object in each picture, and the camera if the painter needs it."""
+        state = self.state
+        found = self.stages.run(
+            "register", self._register_pictures, records.save_registered, self._load_registered
         )
-        if shows_whole:
-            self.state.completion = self.completion
-            self.state.surface = self.completion.surface
+        state.registration, state.further = found.lead, found.further
+        if found.shows_whole:
+            state.completion = self.completion
+            state.surface = self.completion.surface
         if self.job.pins is not None and not self.job.check_reference:
-            self.state.registration = self._bend_reference(self.state.registration)
+            state.registration = self._bend_reference(state.registration, self.job.pins)
+        state.further = tuple(map(self._bend_further, state.further))
         registration = self.state.registration
         stops = self.settings.on_doubt == "stop" and not self.job.check_reference
         if registration.doubtful and stops:
@@ -207,67 +223,124 @@ class JobRun:
 
     @cached_property
     def edges(self) -> list[np.ndarray]:
-        """Per view (H, W) float32: pixels to the nearest silhouette or depth edge."""
-        return edge_distances(self.state.buffers)
+        """Per view (H, W) float32: pixels to the nearest silhouette or depth edge, or to what a picture does
+        not show."""
+        edges = edge_distances(self.state.buffers)
+        if self.pictures is not None:
+            count = len(self.pictures.references)
+            edges[1 - count :] = [picture_edges(self.pictures, number) for number in range(1, count)]
+        return edges
 
     @cached_property
     def winding(self) -> np.ndarray:
         """(F,) int8, the winding of the faces, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
 
-    def _register_reference(self, progress: ProgressCallback) -> tuple[Registration, bool]:
-        """The registration, and whether it is that of the :attr:`completion`."""
+    def _register_pictures(self, progress: ProgressCallback) -> Registered:
+        """Finds object and view in the lead, and after it in the others."""
+        share = 1 / len(self.job.pictures)
+        lead, shows_whole, notes = self._register_lead(lambda done: progress(share * done))
+        if not self.further:
+            return Registered(lead, shows_whole, (), notes)
+        completion = self.completion if shows_whole else None
+        surface = completion.surface if completion else self.state.surface
+        pictures = [
+            PictureToFind(
+                number,
+                each.reference,
+                partial(self._register, surface, completion, each.picture, each.reference),
+                each.picture.side,
+                each.picture.direction is not None,
+                each.problem,
+            )
+            for number, each in enumerate(self.further, 1)
+        ]
+        further = register_further(
+            surface, lead, self.state.reference, pictures, lambda done: progress(share + (1 - share) * done)
+        )
+        return Registered(lead, shows_whole, tuple(further), notes)
+
+    def _register_lead(self, progress: ProgressCallback) -> tuple[Registration, bool, tuple[str, ...]]:
+        """The lead's registration, whether it is that of the :attr:`completion`, and sentences about it."""
         half, completion = self.state.surface, self.completion
+        picture, reference = self.job.pictures[0], self.state.reference
         if completion is None:
-            return self._register(half, None, progress), False
-        return register_half_or_whole(
+            # One picture is looked for everywhere: the name of a file is not asked.
+            side = picture.side if self.further and picture.direction is None else None
+            register = partial(self._register, half, None, picture, reference)
+            registration, notes = register_side(register, side, progress)
+            return registration, False, notes
+        registration, shows_whole = register_half_or_whole(
             half,
             completion.surface,
-            self.state.reference,
-            partial(self._register, half, None),
-            partial(self._register, completion.surface, completion),
+            reference,
+            partial(self._register, half, None, picture, reference, EVERYWHERE),
+            partial(self._register, completion.surface, completion, picture, reference, EVERYWHERE),
             progress,
         )
+        return registration, shows_whole, ()
 
     def _register(
-        self, surface: Surface, completion: Completion | None, progress: ProgressCallback
+        self,
+        surface: Surface,
+        completion: Completion | None,
+        picture: Picture,
+        reference: Reference,
+        sector: Sector,
+        progress: ProgressCallback,
     ) -> Registration:
-        settings = self.settings
-        direction = None if settings.azimuth is None else (settings.azimuth, settings.elevation)
+        """Finds object and camera of one picture."""
         return register_reference(
             surface,
-            self.state.reference,
-            direction,
+            reference,
+            picture.direction,
             progress,
-            # Only the view tells whether the reference shows a half or the whole.
-            needs_view=settings.painter == "draft" or self.completion is not None,
+            # Only the view tells whether the reference shows a half or the whole, and what of the surface
+            # each of several pictures shows.
+            needs_view=self.settings.painter == "draft" or self.completion is not None or bool(self.further),
             matting=find_matting(),
             segmentation=find_weights(SEGMENTATION),
-            pins=None if self.job.pins is None else self._normalise_pins(completion),
+            pins=None if picture.pins is None else self._normalise_pins(picture.pins, completion),
+            sector=sector,
         )
 
-    def _bend_reference(self, registration: Registration) -> Registration:
-        """The registration with a reference that shows the pinned points where the camera sees them."""
+    def _bend_further(self, further: FurtherPicture) -> FurtherPicture:
+        """A further picture with its pins where the camera sees them."""
+        pins = self.job.more[further.number - 1].pins
+        if further.registration is None or pins is None:
+            return further
+        return replace(further, registration=self._bend_reference(further.registration, pins))
+
+    def _bend_reference(self, registration: Registration, pins: np.ndarray) -> Registration:
+        """The registration with a picture that shows the pinned points where the camera sees them."""
         reference = registration.reference
         camera = registration.match.view.camera(*reference.alpha.shape[::-1])
-        bent = bend_reference(reference, camera, *self._normalise_pins(self.state.completion))
+        bent = bend_reference(reference, camera, *self._normalise_pins(pins, self.state.completion))
         return replace(registration, reference=bent)
 
-    def _normalise_pins(self, completion: Completion | None) -> tuple[np.ndarray, np.ndarray]:
-        """The job's pins as points (N, 3) of the normalised mesh, or of the whole that completes it, and
+    def _normalise_pins(
+        self, pins: np.ndarray, completion: Completion | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A picture's pins as points (N, 3) of the normalised mesh, or of the whole that completes it, and
         places (N, 2) in the image."""
-        mesh, pins = self.job.mesh, self.job.pins.astype(np.float64)
+        mesh, pins = self.job.mesh, pins.astype(np.float64)
         center, size = find_box(
             mesh.vertices, mesh.faces[np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)]
         )
         points = (pins[:, :3] - center) / size
         return (points if completion is None else completion.place(points)), pins[:, 3:]
 
-    def _load_registration(self, arrays: records.Arrays) -> tuple[Registration, bool]:
-        return records.load_registration(arrays, self.state.reference)
+    def _load_registered(self, arrays: records.Arrays) -> Registered:
+        return records.load_registered(
+            arrays, self.state.reference, [each.reference for each in self.further]
+        )
 
     def _render_orbits(self, progress: ProgressCallback) -> tuple[list[Orbit], list[GBuffer]]:
-        orbits = self.painter.orbits(self.state.surface, self.state.registration)
+        _, *further = self.state.registrations
+        orbits = [
+            *self.painter.orbits(self.state.surface, self.state.registration),
+            *(picture_orbit(number, registration) for number, registration in enumerate(further, 2)),
+        ]
         return orbits, self._render_views(orbits, progress)
 
     def _render_again(self, arrays: records.Arrays) -> tuple[list[Orbit], list[GBuffer]]:
@@ -278,18 +351,42 @@ class JobRun:
     def _render_views(self, orbits: list[Orbit], progress: ProgressCallback) -> list[GBuffer]:
         return render(self.state.surface, [camera for orbit in orbits for camera in orbit.cameras], progress)
 
-    def _paint_views(self, progress: ProgressCallback) -> Painting:
-        state, keep = self.state, partial(self.stages.cache_step, "paint")
-        return self.painter.paint(
+    @cached_property
+    def pictures(self) -> PictureSet | None:
+        """Several pictures, brought together; None if there is only one."""
+        state, count = self.state, len(self.state.registrations)
+        if count == 1:
+            return None
+        lead = state.registration
+        height, width = lead.reference.alpha.shape
+        [lead_buffer] = render(state.surface, [lead.match.view.camera(width, height)], lambda done: None)
+        return bring_together(
             state.surface,
-            state.buffers,
+            [registration.reference for registration in state.registrations],
+            [lead_buffer, *state.buffers[1 - count :]],
+            self.winding,
+            self.settings.light,
+            partial(self.stages.cache_step, "bake"),
+            lambda done: self.stages.report_progress("paint", PICTURES_SHARE * done),
+        )
+
+    def _paint_views(self, progress: ProgressCallback) -> Painting:
+        state, pictures, begun = self.state, self.pictures, 0.0
+        own = len(state.buffers)
+        if pictures is not None:
+            own, begun = own + 1 - len(pictures.references), PICTURES_SHARE
+        painting = self.painter.paint(
+            state.surface,
+            state.buffers[:own],
             state.registration.reference,
             self.settings,
-            progress,
-            keep,
+            lambda done: progress(begun + (1 - begun) * done),
+            partial(self.stages.cache_step, "paint"),
             self.show_preview,
             None if state.earlier is None else describe_repaint(state.surface, state.earlier),
+            pictures,
         )
+        return painting if pictures is None else add_pictures(painting, pictures)
 
     def _align_frames(self, progress: ProgressCallback) -> Alignment:
         state, painting = self.state, self.state.painting
@@ -327,7 +424,11 @@ class JobRun:
         state, settings, keep = self.state, self.settings, partial(self.stages.cache_step, "refine")
         frames = state.painting.frames if state.painting else []
         images = select_condition_images(
-            state.registration.reference, state.orbits, state.buffers, frames, settings.refine_views
+            [each.reference for each in state.registrations],
+            state.orbits,
+            state.buffers,
+            frames,
+            settings.refine_views,
         )
         return refine(state.surface, state.texture, images, settings, progress, keep)
 

@@ -1,6 +1,7 @@
 """Conversion of the stages' outputs to plain arrays, which a job's folder stores, and back."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from .fuse.observations import View
 from .mesh.surface import Surface
 from .paint.camera.match import pack_matches, unpack_matches
 from .paint.camera.registration import Registration
+from .paint.camera.several import FurtherPicture, Registered
 from .paint.painter import Painting
 from .paint.reference import Reference
 from .render.camera import Camera, Orbit
@@ -46,10 +48,37 @@ def load_surface(arrays: Arrays) -> Surface:
     )
 
 
-def save_registration(found: tuple[Registration, bool]) -> Arrays:
-    registration, shows_whole = found
+def save_registered(found: Registered) -> Arrays:
+    arrays = _save_registration(found.lead) | {
+        "shows_whole": np.array(found.shows_whole),
+        "lead_notes": _pack_sentences(found.notes),
+    }
+    for each in found.further:
+        prefix = f"picture_{each.number}_"
+        registration = {} if each.registration is None else _save_registration(each.registration)
+        arrays |= {prefix + name: array for name, array in registration.items()}
+        arrays[prefix + "notes"] = _pack_sentences(each.notes)
+    return arrays
+
+
+def load_registered(arrays: Arrays, reference: Reference, further: Sequence[Reference | None]) -> Registered:
+    """The registrations from their arrays and the pictures, which are decoded again."""
+    pictures = []
+    for number, image in enumerate(further, 1):
+        prefix = f"picture_{number}_"
+        own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        registration = _load_registration(own, image) if "alpha" in own else None
+        pictures.append(FurtherPicture(number, registration, _unpack_sentences(own["notes"])))
+    return Registered(
+        _load_registration(arrays, reference),
+        bool(arrays["shows_whole"]),
+        tuple(pictures) if "picture_1_notes" in arrays else (),
+        _unpack_sentences(arrays["lead_notes"]),
+    )
+
+
+def _save_registration(registration: Registration) -> Arrays:
     return {
-        "shows_whole": np.array(shows_whole),
         "alpha": registration.reference.alpha,
         "segmented": np.array(registration.reference.segmented),
         "mask_notes": _pack_sentences(registration.reference.mask_notes),
@@ -58,17 +87,15 @@ def save_registration(found: tuple[Registration, bool]) -> Arrays:
     }
 
 
-def load_registration(arrays: Arrays, reference: Reference) -> tuple[Registration, bool]:
-    """The registration from its arrays and the reference, which is decoded again; and whether it is that of
-    the whole of which the mesh is half."""
+def _load_registration(arrays: Arrays, reference: Reference) -> Registration:
+    """The registration from its arrays and the picture, which is decoded again."""
     cut = replace(
         reference,
         alpha=arrays["alpha"],
         segmented=bool(arrays["segmented"]),
         mask_notes=_unpack_sentences(arrays["mask_notes"]),
     )
-    registration = Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
-    return registration, bool(arrays["shows_whole"])
+    return Registration(cut, unpack_matches(arrays["candidates"]), bool(arrays["given"]))
 
 
 def save_orbits(orbits: list[Orbit]) -> Arrays:

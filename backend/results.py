@@ -1,5 +1,7 @@
 """The result of a job: textures as PNG files, UVs, and the report."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,7 @@ from .mesh.prepare import job_uvs
 from .mesh.tiles import cut_tiles
 from .paint.camera.candidate_images import draw_candidate
 from .paint.camera.registration import Registration
+from .paint.camera.several import FurtherPicture
 from .paint.color_source import describe_shares, measure_shares
 from .paint.outline_image import draw_outline
 from .parallel import map_parallel
@@ -109,6 +112,7 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         *state.surface.notes,
         *registration.reference.notes,
         *registration.notes,
+        *describe_further(state.further),
         *(note for orbit in state.orbits for note in orbit.notes),
         *(state.painting.notes if state.painting else ()),
         *([] if shares is None else [describe_shares(shares)]),
@@ -131,8 +135,34 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
             "notes": list(dict.fromkeys(notes)),
         }
         | report_registration(registration)
+        | report_pictures(state)
         | report_completion(state)
     )
+
+
+def report_pictures(state: JobState) -> dict:
+    """What was found out about each of several pictures, in the job's order; nothing if there is one."""
+    if not state.further:
+        return {}
+    lead = {"used": True} | report_registration(state.registration)
+    return {"pictures": [lead, *map(_report_further, state.further)]}
+
+
+def _report_further(picture: FurtherPicture) -> dict:
+    if picture.registration is None:
+        return {"used": False, "doubtful": True, "doubts": list(picture.notes), "candidates": []}
+    found = report_registration(picture.registration)
+    notes = [*picture.notes, *picture.registration.reference.notes, *found["doubts"]]
+    return {"used": True} | found | {"doubts": notes}
+
+
+def describe_further(further: Sequence[FurtherPicture]) -> list[str]:
+    """Sentences about the pictures after the first."""
+    return [
+        f"Picture {picture.number + 1}: {doubt}"
+        for picture in further
+        for doubt in _report_further(picture)["doubts"]
+    ]
 
 
 def _round_seconds(seconds: dict[str, float]) -> dict[str, float]:

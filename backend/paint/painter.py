@@ -8,6 +8,7 @@ import numpy as np
 
 from ..api.settings import Settings
 from ..mesh.surface import Surface
+from ..mesh.voxels import Voxels
 from ..progress import ProgressCallback
 from ..render.camera import Orbit
 from ..render.rasterize import GBuffer
@@ -53,6 +54,26 @@ class Repaint:
     region: np.ndarray
 
 
+@dataclass(frozen=True)
+class PictureSet:
+    """Several pictures of the object, brought to one tone and into register, see :mod:`backend.pictures`.
+
+    Attributes:
+        references: the pictures, unlit unless the settings keep their light; the lead's first.
+        buffers: the surface as each one's camera sees it, at its resolution.
+        reliable: per picture (H, W) bool, the pixels that show paint that may be copied.
+        voxels: of the surface.
+        share: (N, P) float32, how much of the colour of each voxel is from each picture; all 0 where none
+            shows it.
+    """
+
+    references: tuple[Reference, ...]
+    buffers: tuple[GBuffer, ...]
+    reliable: tuple[np.ndarray, ...]
+    voxels: Voxels
+    share: np.ndarray
+
+
 class Painter(Protocol):
     """Makes frames for views of a bare surface. A painter owns its camera convention."""
 
@@ -70,8 +91,11 @@ class Painter(Protocol):
         load_or_run: LoadOrRun,
         show_preview: PreviewCallback,
         repaint: Repaint | None = None,
+        pictures: PictureSet | None = None,
     ) -> Painting:
         """The frames of all views, in the order of the orbits' cameras. The reference's alpha holds only the
         object; ``show_preview`` is called with small images of the frames while they are painted. What is
-        repainted should look unlike before; a painter whose seed does that need not look at ``repaint``."""
+        repainted should look unlike before; a painter whose seed does that need not look at ``repaint``.
+        ``pictures`` are given if there are several; a painter that follows only one need not look at
+        them."""
         ...

@@ -17,7 +17,7 @@ from ..mesh.surface import Surface
 from ..paint.painter import LoadOrRun
 from ..paint.reference import Reference
 from ..progress import ProgressCallback
-from ..render.camera import Orbit
+from ..render.camera import PICTURE_ORBIT, Orbit
 from ..render.rasterize import GBuffer
 from .texture_merge import merge_refinement
 from .trellis2.dual_grid import DualGrid, dual_grid
@@ -136,20 +136,27 @@ def _edit_voxels(
 
 
 def select_condition_images(
-    reference: Reference,
+    references: Sequence[Reference],
     orbits: Sequence[Orbit],
     buffers: Sequence[GBuffer],
     frames: Sequence[np.ndarray],
     count: int,
 ) -> list[Reference]:
-    """The images that condition the refinement: the reference and, if ``count`` is above 1, painted views of
+    """The images that condition the refinement: the pictures, and, if ``count`` is more, painted views of
     other sides, evenly spaced around the first orbit that has enough."""
-    images = [reference]
+    images = list(references[:count])
+    further = [orbit.cameras[0].rotation[:, 2] for orbit in orbits if orbit.name.startswith(PICTURE_ORBIT)]
     starts = np.cumsum([0, *(len(orbit.cameras) for orbit in orbits)])
     for orbit, start in zip(orbits, starts, strict=False):
-        if len(orbit.cameras) >= count > 1:
+        if len(orbit.cameras) >= count > len(images):
             others = np.linspace(0, len(orbit.cameras), count, endpoint=False).astype(int)[1:]
-            views = [(frames[start + view], buffers[start + view].mask) for view in others]
+            # Those that look from where no picture does.
+            near = [
+                max((orbit.cameras[view].rotation[:, 2] @ one for one in further), default=-1.0)
+                for view in others
+            ]
+            apart = np.sort(others[np.argsort(near, kind="stable")[: count - len(images)]])
+            views = [(frames[start + view], buffers[start + view].mask) for view in apart]
             return images + [
                 Reference(frame.astype(np.float32) / 255, mask.astype(np.float32)) for frame, mask in views
             ]

@@ -85,12 +85,16 @@ class Camera:
         )
 
 
+PICTURE_ORBIT = "picture_"
+"""What the names of the views of further pictures begin with."""
+
+
 @dataclass(frozen=True)
 class Orbit:
     """Views that belong together, in order.
 
     Attributes:
-        name: ``horizontal``, ``vertical``, or ``reference``, a single one.
+        name: ``horizontal``, ``vertical``, or ``reference`` and ``picture_2`` …, a single one each.
         cameras: the views.
         notes: sentences for the user about how they were found.
     """

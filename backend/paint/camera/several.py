@@ -73,6 +73,23 @@ class FurtherPicture:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Registered:
+    """All pictures of a job with their views.
+
+    Attributes:
+        lead: the first picture.
+        shows_whole: whether it shows the whole of which the mesh is half.
+        further: the others.
+        notes: sentences about the lead that its registration does not have.
+    """
+
+    lead: Registration
+    shows_whole: bool
+    further: tuple[FurtherPicture, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def register_further(
     surface: Surface,
     lead: Registration,

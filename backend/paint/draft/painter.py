@@ -19,7 +19,7 @@ from ...render.rasterize import GBuffer, normals, visible_points
 from ...render.visibility import find_winding
 from ..camera.registration import Registration
 from ..color_source import map_color_source
-from ..painter import LoadOrRun, Painting, Repaint
+from ..painter import LoadOrRun, Painting, PictureSet, Repaint
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .fill.config import DEFAULT_CONFIG, SynthesisConfig
@@ -27,9 +27,10 @@ from .fill.level import ColorGuess
 from .fill.patch_rendering import PatchRenderer
 from .fill.synthesis import ColorLookup, synthesize
 from .image.border_light import BorderLight
-from .image.known_surface import KnownSurface
+from .image.known_surface import Forgotten, KnownSurface
 from .image.light import remove_light
 from .image.panel import find_panel, find_panel_back
+from .image.pictures import Pictures
 from .image.projection import LENIENT_TRUST, Projection
 from .image.repainted import find_forgotten
 from .image.symmetry import Mirror, find_mirrors
@@ -91,14 +92,20 @@ class DraftPainter:
         load_or_run: LoadOrRun,
         show_preview: PreviewCallback,
         repaint: Repaint | None = None,
+        pictures: PictureSet | None = None,
     ) -> Painting:
         """Every view of the surface as the reference colours it; takes seconds, so nothing of it is stored
         with ``load_or_run``. A region that already shows the reference is painted as if that hid it."""
         # Project the reference: as it shows the front, and without light for all that is copied.
-        warped = warp_to_mesh(reference, buffers[0].camera, surface)
-        layers = project_reference(
-            warped, buffers[0], surface, find_winding(surface, buffers), settings.light
-        )
+        winding = find_winding(surface, buffers)
+        if pictures is None:
+            warped = warp_to_mesh(reference, buffers[0].camera, surface)
+            layers, is_warped = (
+                project_reference(warped, buffers[0], surface, winding, settings.light),
+                warped is not reference,
+            )
+        else:
+            layers, is_warped = project_pictures(pictures, winding), False
         paint = layers.paint
         # Mirror it, continue it on the back of a panel, and extrapolate broad colours to what is left.
         voxels = voxelize(surface, self.config.voxel_resolution)
@@ -106,19 +113,20 @@ class DraftPainter:
         mirrors = find_mirrors(voxels, surface.slots, buffers[0].camera.rotation[:, 2], settings.seed)
         mirror = choose_mirror(mirrors, paint, voxels)
         panel = find_panel(surface, outward)
-        back = panel and find_panel_back(panel, paint)
+        back = panel and find_panel_back(panel, paint.lead)
         progress(0.1)
         known = KnownSurface(paint, paint, mirror, back)
         extrapolated = extrapolate_colors(known, voxels, settings.seed, self.config)
         border = (
-            BorderLight.measure(layers.irradiance, paint, voxels, settings.seed) if layers.is_lit else None
+            BorderLight.measure(layers.irradiance, paint.lead, voxels, settings.seed)
+            if layers.is_lit
+            else None
         )
         shown = KnownSurface(layers.front, paint, mirror, back, LENIENT_TRUST, border)
         forgotten = find_forgotten(repaint, shown, surface, voxels)
-        forgotten_pixels = np.zeros(buffers[0].mask.shape, np.float32)
         if forgotten is not None:
-            forgotten_pixels[buffers[0].mask] = forgotten.weight(visible_points(buffers[0]))
-            shown, paint = replace(shown, forgotten=forgotten), paint.without(forgotten_pixels > 0.5)
+            hidden_pixels = [forgotten_pixels(forgotten, each.buffer) > 0.5 for each in paint.projections]
+            shown, paint = replace(shown, forgotten=forgotten), paint.without(hidden_pixels)
             known = replace(known, front=paint, paint=paint, forgotten=forgotten)
 
         def guess(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -146,10 +154,15 @@ class DraftPainter:
             progress(0.6 + 0.4 * len(frames) / len(buffers))
             if len(frames) % PREVIEW_COUNT == 0:
                 show_preview(make_preview_strip(frames))
-        frames[0] = layers.front.composite_over(frames[0], 1 - forgotten_pixels)
+        opacity = np.ones(buffers[0].mask.shape, np.float32)
+        if forgotten is not None:
+            opacity -= forgotten_pixels(forgotten, buffers[0])
+        if pictures is not None:
+            opacity[buffers[0].mask] *= layers.front.share_of(0, visible_points(buffers[0]))
+        frames[0] = layers.front.lead.composite_over(frames[0], opacity)
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
-        notes = describe_draft(warped is not reference, bool(mirrors), known, layers)
+        notes = describe_draft(is_warped, bool(mirrors), known, layers)
         source = map_color_source(
             surface, shown.measure_sources, atlas_size(surface.tiles, settings.texture_size)
         )
@@ -168,8 +181,8 @@ class Layers:
         is_lit: whether the light stays on the front.
     """
 
-    front: Projection
-    paint: Projection
+    front: Projection | Pictures
+    paint: Projection | Pictures
     irradiance: np.ndarray | None
     has_glyphs: bool
     is_lit: bool
@@ -188,6 +201,26 @@ def project_reference(
     is_lit, plain = light != "remove", paint.erase_glyphs()
     front = paint.recolor(reference.color) if is_lit else paint
     return Layers(front, plain, unlit.irradiance, plain is not paint, is_lit)
+
+
+def project_pictures(pictures: PictureSet, winding: np.ndarray) -> Layers:
+    """Several pictures on the surface, which were brought together before."""
+    projections = tuple(
+        Projection(reference, buffer, winding, reliable)
+        for reference, buffer, reliable in zip(
+            pictures.references, pictures.buffers, pictures.reliable, strict=True
+        )
+    )
+    front = Pictures(projections, pictures.voxels, pictures.share)
+    paint = front.erase_glyphs()
+    return Layers(front, paint, None, paint is not front, False)
+
+
+def forgotten_pixels(forgotten: Forgotten, buffer: GBuffer) -> np.ndarray:
+    """(H, W) float32 0..1: how much of what each pixel of a view shows is forgotten."""
+    pixels = np.zeros(buffer.mask.shape, np.float32)
+    pixels[buffer.mask] = forgotten.weight(visible_points(buffer))
+    return pixels
 
 
 def describe_draft(is_warped: bool, is_symmetric: bool, known: KnownSurface, layers: Layers) -> list[str]:
@@ -223,7 +256,7 @@ def describe_draft(is_warped: bool, is_symmetric: bool, known: KnownSurface, lay
     return notes
 
 
-def choose_mirror(mirrors: list[Mirror], projection: Projection, voxels: Voxels) -> Mirror | None:
+def choose_mirror(mirrors: list[Mirror], projection: Projection | Pictures, voxels: Voxels) -> Mirror | None:
     """The mirror that the image confirms best, the first where it says nothing; None if the image shows
     different colours on both sides of each."""
     best, most = None, -np.inf
@@ -234,7 +267,7 @@ def choose_mirror(mirrors: list[Mirror], projection: Projection, voxels: Voxels)
     return best
 
 
-def _measure_support(mirror: Mirror, projection: Projection, voxels: Voxels) -> float | None:
+def _measure_support(mirror: Mirror, projection: Projection | Pictures, voxels: Voxels) -> float | None:
     """By how much, in sRGB, colours of points that the image shows on both sides of a mirror differ less than
     those of random pairs do; 0 where it shows hardly any, None if they differ as much."""
     here, trust = projection.look_up(voxels.positions, voxels.normals, voxels.face)
@@ -272,8 +305,8 @@ def extrapolate_colors(
         known = trust > 0
     if not known.any():
         # The view sees nothing of the mesh: one colour for all.
-        inside = projection.edge_distance > 0
-        color = projection.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5)
+        inside = projection.lead.edge_distance > 0
+        color = projection.lead.colors[inside].mean(axis=0) if inside.any() else np.float32(0.5)
         return np.tile(color, (len(voxels), 1)).astype(np.float32)
     # Nearest neighbours in six dimensions, (M, k), weighted by inverse squared distance.
     feature = np.hstack([voxels.positions, config.normal_weight * voxels.normals])

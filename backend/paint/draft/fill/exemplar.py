@@ -1,5 +1,6 @@
-"""The exemplar that patches are copied from: the part of the reference that shows the surface squarely."""
+"""The exemplar that patches are copied from: what the pictures show squarely of the surface, side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -37,13 +38,20 @@ class ExemplarConfig:
     """Pixels between two samples at least, at the surface's median depth."""
 
 
+GAP = 48
+"""Columns between two pictures: a patch reads no pixels of the next one."""
+
+
 @dataclass(frozen=True)
 class Exemplar:
-    """The reference at the resolution of some samples, H x W pixels.
+    """The pictures at the resolution of some samples, side by side, H x W pixels; "the exemplar's" places are
+    columns and rows of these.
 
     Attributes:
-        scale: its pixels per pixel of the reference.
-        has_lettering: whether so much of it is lettering that lettering is copied.
+        scales: (P,) float64, per picture its pixels here per pixel of the picture.
+        starts: (P,) float32, the column at which each picture begins.
+        sizes: (P, 2) int64, width and height of each here.
+        has_lettering: whether so much of a picture is lettering that lettering is copied.
         colors: (H, W, 3) float32 sRGB 0..1.
         usable: (H, W) bool: shows the object's surface, squarely and away from edges.
         frames: (H, W, 3, 3) float32 unit vectors: right, up and normal of the surface there, normalised
@@ -53,7 +61,9 @@ class Exemplar:
         points: (H, W, 3) float32 on the surface, normalised space.
     """
 
-    scale: float
+    scales: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
     has_lettering: bool
     colors: np.ndarray
     usable: np.ndarray
@@ -61,16 +71,69 @@ class Exemplar:
     jacobian: np.ndarray
     points: np.ndarray
 
+    def place(self, picture: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The exemplar's places (N, 2) of pixels (N, 2) of pictures (N,), and (N,) bool whether they lie in
+        their picture."""
+        places = pixels * self.scales[picture, None]
+        inside = (places >= 0).all(axis=1) & (places < self.sizes[picture]).all(axis=1)
+        places[:, 0] += self.starts[picture]
+        return places, inside
+
+    def convert(self, places: np.ndarray, other: "Exemplar") -> np.ndarray:
+        """The places (N, 2) in another exemplar of the same pictures, of places (N, 2) in this one."""
+        picture = np.searchsorted(self.starts, places[:, 0], side="right") - 1
+        converted = places.copy()
+        converted[:, 0] -= self.starts[picture]
+        converted *= (other.scales / self.scales).astype(places.dtype)[picture, None]
+        converted[:, 0] += other.starts[picture]
+        height, width = other.usable.shape
+        return np.clip(converted, 0, np.array((width, height)) - 0.01)
+
 
 def build_exemplar(
-    projection: Projection,
+    projections: Sequence[Projection],
     surface: Surface,
     field: OrientationField,
     spacing: float | None,
     config: ExemplarConfig = ExemplarConfig(),
 ) -> Exemplar:
-    """The reference, shrunk until samples ``spacing`` apart are about two pixels from each other; None keeps
-    its resolution."""
+    """The pictures, shrunk until samples ``spacing`` apart are about two pixels from each other; None keeps
+    their resolution."""
+    return _join([_build_one(projection, surface, field, spacing, config) for projection in projections])
+
+
+def _join(exemplars: list[Exemplar]) -> Exemplar:
+    """The exemplars of single pictures side by side."""
+    if len(exemplars) == 1:
+        return exemplars[0]
+    sizes = np.concatenate([exemplar.sizes for exemplar in exemplars])
+    starts = np.concatenate([[0], np.cumsum(sizes[:-1, 0] + GAP)])
+    shape = int(sizes[:, 1].max()), int(starts[-1] + sizes[-1, 0])
+
+    def lay(name: str) -> np.ndarray:
+        images = [getattr(exemplar, name) for exemplar in exemplars]
+        result = np.zeros((*shape, *images[0].shape[2:]), images[0].dtype)
+        for image, start in zip(images, starts, strict=True):
+            result[: image.shape[0], start : start + image.shape[1]] = image
+        return result
+
+    return Exemplar(
+        scales=np.concatenate([exemplar.scales for exemplar in exemplars]),
+        starts=starts.astype(np.float32),
+        sizes=sizes,
+        has_lettering=any(exemplar.has_lettering for exemplar in exemplars),
+        **{name: lay(name) for name in ("colors", "usable", "frames", "jacobian", "points")},
+    )
+
+
+def _build_one(
+    projection: Projection,
+    surface: Surface,
+    field: OrientationField,
+    spacing: float | None,
+    config: ExemplarConfig,
+) -> Exemplar:
+    """The exemplar of one picture."""
     camera, buffer = projection.buffer.camera, projection.buffer
     # Usable pixels: squarely seen, away from edges, without lettering unless there is much of it.
     point, normal = positions(buffer), normals(buffer, surface)
@@ -107,7 +170,9 @@ def build_exemplar(
     tangents[usable] = field.tangent_frames(point[usable], normal[usable])[0]
     frames = np.concatenate([tangents, normal[:, :, None]], axis=2).astype(np.float32)
     return Exemplar(
-        scale=1 / factor,
+        scales=np.array([1 / factor]),
+        starts=np.zeros(1, np.float32),
+        sizes=np.array([(width, height)]),
         has_lettering=has_lettering,
         colors=colors,
         usable=usable,

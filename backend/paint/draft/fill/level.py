@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..image.pictures import Pictures
 from ..image.projection import Projection
 from .config import SynthesisConfig
 from .exemplar import Exemplar
@@ -27,7 +28,7 @@ class Level:
         number: from 0, the coarsest.
         samples: of the surface.
         normals: (N, 3) float32, of the samples' faces as the mesh winds them.
-        exemplar: the reference at this resolution.
+        exemplar: the pictures at this resolution.
         fixed: (N,) bool, the samples whose colours are known.
     """
 
@@ -44,18 +45,18 @@ class Level:
 
 
 def project_known(
-    level: Level, projection: Projection, colors: np.ndarray, config: SynthesisConfig
+    level: Level, pictures: Projection | Pictures, colors: np.ndarray, config: SynthesisConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """NNF (N, 3) float32 of the samples that the reference itself shows, NaN elsewhere; and all colours (N,
+    """NNF (N, 3) float32 of the samples that the pictures themselves show, NaN elsewhere; and all colours (N,
     3), given those of the fixed samples."""
     samples, exemplar = level.samples, level.exemplar
     colors = colors.copy()
     nnf = np.full((len(samples), 3), np.nan, np.float32)
-    _, trust = projection.look_up(samples.points, level.normals, samples.face)
+    _, trust = pictures.look_up(samples.points, level.normals, samples.face)
     shown = np.flatnonzero(trust > config.known_trust)
-    pixels = projection.buffer.camera.project(samples.points[shown].astype(np.float64))[0] * exemplar.scale
-    height, width = exemplar.usable.shape
-    inside = (pixels >= 0).all(axis=1) & (pixels < (width, height)).all(axis=1)
+    pixels, inside = exemplar.place(
+        *pictures.locate(samples.points[shown], level.normals[shown], samples.face[shown])
+    )
     shown, pixels = shown[inside], pixels[inside]
     row, column = pixels[:, 1].astype(int), pixels[:, 0].astype(int)
     # Compared with patches of the shrunk reference, what is known has to be as soft.
@@ -122,8 +123,7 @@ def upsample_nnf(coarse: Level, coarse_nnf: np.ndarray, fine: Level, nnf: np.nda
     # The angle changes by the turn of either frame.
     there = coarse.exemplar.frames[place[:, 1].astype(int), place[:, 0].astype(int), 0]
     exemplar_tangent = np.einsum("nax,nx->na", coarse.exemplar.frames[row, column, :2], there)
-    scale, (height, width) = fine.exemplar.scale / coarse.exemplar.scale, fine.exemplar.usable.shape
-    nnf[free, :2] = np.clip(place * scale, 0, np.array((width, height)) - 0.01)
+    nnf[free, :2] = coarse.exemplar.convert(place, fine.exemplar)
     nnf[free, 2] = (
         match[:, 2]
         + np.arctan2(tangent[:, 1], tangent[:, 0])

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from ....mesh.surface import Surface
+from ..image.pictures import Pictures
 from ..image.projection import Projection
 from .config import DEFAULT_CONFIG, SynthesisConfig
 from .exemplar import Exemplar, build_exemplar
@@ -42,7 +43,7 @@ class Synthesis:
         nnf: (N, 3) float32 nearest-neighbour field: column, row and angle in the exemplar, see
             :mod:`.patchmatch`; NaN where nothing is copied.
         colors: (N, 3) float32 sRGB 0..1 of the samples, which stand where nothing is copied.
-        exemplar: the reference at full resolution.
+        exemplar: the pictures at full resolution.
     """
 
     samples: Samples
@@ -54,7 +55,7 @@ class Synthesis:
 def synthesize(
     surface: Surface,
     outward: np.ndarray,
-    projection: Projection,
+    pictures: Projection | Pictures,
     look_up_known: ColorLookup,
     guess: ColorGuess,
     seed: int,
@@ -66,7 +67,7 @@ def synthesize(
     Args:
         surface: the mesh, in normalised space.
         outward: (F, 3) float32 unit normals of its faces.
-        projection: where patches come from.
+        pictures: where patches come from.
         look_up_known: what the reference shows of points, and what else is settled.
         guess: a first colour for every point, smooth.
         seed: of all random choices.
@@ -79,13 +80,13 @@ def synthesize(
     # What all levels share: the orientation field and the shape.
     cells_per_level = limit_cells(surface, outward, seed, config)
     face, points, normals = sample_points(surface, outward, cells_per_level[1], seed, config.sampling)
-    colors, trust = projection.look_up(points, surface.face_normals[face], face)
+    colors, trust = pictures.look_up(points, surface.face_normals[face], face)
     shown = trust > config.known_trust
     if not shown.any():
         return None
     round_surface = RoundSurface(points, normals, 1 / cells_per_level[1], config.revolution)
     revolution = round_surface.find_revolution(shown, colors)
-    orientation = _build_field(points, normals, colors, shown, projection, revolution, config.orientation)
+    orientation = _build_field(points, normals, colors, shown, pictures, revolution, config.orientation)
     rings = None
 
     if orientation.center is not None:
@@ -97,7 +98,9 @@ def synthesize(
     shape, before, pattern = measure_shape(surface, points, normals, config.guides), None, 0.0
     for number, cells in enumerate(cells_per_level):
         samples = sample_surface(surface, outward, cells, orientation, seed, config.sampling)
-        exemplar = build_exemplar(projection, surface, orientation, samples.spacing, config.exemplar)
+        exemplar = build_exemplar(
+            pictures.projections, surface, orientation, samples.spacing, config.exemplar
+        )
         own_normals = surface.face_normals[samples.face]
         colors, trust = look_up_known(samples.points, own_normals, samples.face)
         level = Level(number, samples, own_normals, exemplar, fixed=trust > config.known_trust)
@@ -107,7 +110,7 @@ def synthesize(
         if too_few or level.fixed.all() or not level.fixed.any():
             return None
         # Start from what is known, and from the level before.
-        nnf, colors = project_known(level, projection, colors, config)
+        nnf, colors = project_known(level, pictures, colors, config)
         colors, confidence, ring_cost = guess_free_colors(
             level, colors, guess, rings, orientation.axis, config
         )
@@ -126,8 +129,8 @@ def synthesize(
         before = level, nnf
         progress((number + 1) / len(cells_per_level))
     # The finest NNF, in pixels of the full resolution.
-    nnf[:, :2] /= exemplar.scale
-    full = build_exemplar(projection, surface, orientation, None, config.exemplar)
+    full = build_exemplar(pictures.projections, surface, orientation, None, config.exemplar)
+    nnf[:, :2] = exemplar.convert(nnf[:, :2], full)
     return Synthesis(samples, nnf, colors, full)
 
 
@@ -147,7 +150,7 @@ def _build_field(
     normals: np.ndarray,
     colors: np.ndarray,
     shown: np.ndarray,
-    projection: Projection,
+    pictures: Projection | Pictures,
     revolution: Revolution | None,
     config: OrientationConfig,
 ) -> OrientationField:
@@ -160,7 +163,7 @@ def _build_field(
         # Upright stripes do not repeat around the axis of what they are on.
         axis = find_main_axis(points[shown] - revolution.center, *known, config, revolution.axis)
         center = revolution.center if axis is revolution.axis else None
-    away = -projection.buffer.camera.rotation[:, 2]
+    away = -pictures.lead.buffer.camera.rotation[:, 2]
     away -= (away @ axis) * axis
     away = away / max(np.linalg.norm(away), 1e-9)
     return OrientationField(points, normals, axis, level_direction=away, center=center, config=config)

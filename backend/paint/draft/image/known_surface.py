@@ -7,6 +7,7 @@ import numpy as np
 from ....mesh.voxels import Voxels, interpolate
 from .border_light import BorderLight
 from .panel import PanelBack
+from .pictures import Pictures
 from .projection import STRICT_TRUST, Projection, TrustThresholds
 from .symmetry import Mirror
 
@@ -33,7 +34,7 @@ class KnownSurface:
     """The projected image, its mirror image, and the back of a panel.
 
     Attributes:
-        front: the image.
+        front: the image, or several.
         paint: what is mirrored of it.
         mirror: of the mesh; None if nothing is mirrored.
         back: the side of a panel that the image does not show; None if the mesh is none.
@@ -42,8 +43,8 @@ class KnownSurface:
         forgotten: what is painted as if it was hidden.
     """
 
-    front: Projection
-    paint: Projection
+    front: Projection | Pictures
+    paint: Projection | Pictures
     mirror: Mirror | None
     back: PanelBack | None = None
     thresholds: TrustThresholds = STRICT_TRUST

@@ -1,6 +1,7 @@
 """The reference projected onto the surface: colour and trust of any point that it shows."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -113,11 +114,28 @@ class Projection:
         other.lettering = detect_lettering(other.colors, self.edge_distance > 0)
         return other
 
-    def without(self, pixels: np.ndarray) -> "Projection":
-        """The same projection, of which ``pixels`` (H, W) bool are not copied."""
+    @property
+    def projections(self) -> tuple["Projection", ...]:
+        """The projections of all pictures: this one."""
+        return (self,)
+
+    @property
+    def lead(self) -> "Projection":
+        """The projection of the first picture: this one."""
+        return self
+
+    def without(self, pixels: Sequence[np.ndarray]) -> "Projection":
+        """The same projection, of which the pixels (H, W) bool, given for each of its pictures, are not
+        copied."""
         other = copy.copy(self)
-        other.excluded = pixels
+        [other.excluded] = pixels
         return other
+
+    def locate(
+        self, points: np.ndarray, normals: np.ndarray, face: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Which picture shows each of N points, (N,) int64, and at which of its pixels, (N, 2) float64."""
+        return np.zeros(len(points), np.int64), self.buffer.camera.project(points.astype(np.float64))[0]
 
     def look_up(
         self,

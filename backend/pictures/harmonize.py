@@ -1,0 +1,199 @@
+"""Brings pictures of one object together: fitted to the mesh, without their light, in one tone where they
+overlap, and in register on the surface."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from ..align.align import align
+from ..bake.agreement import match_low_band
+from ..fuse.observations import PaintedViews
+from ..fuse.solve import blend
+from ..mesh.surface import Surface
+from ..mesh.voxels import Voxels
+from ..paint.draft.image.color import to_linear, to_srgb
+from ..paint.draft.image.light import remove_light
+from ..paint.draft.image.projection import distance_to_outside
+from ..paint.draft.image.warp import warp_to_mesh
+from ..paint.reference import Reference
+from ..progress import ProgressCallback
+from ..render.rasterize import GBuffer
+from ..render.sample import sample_bilinear
+from ..render.visibility import edge_distance, observe
+
+
+@dataclass(frozen=True)
+class HarmonizeConfig:
+    """How pictures are brought together."""
+
+    # Cosine between surface and view, and pixels from an edge, from which on a voxel's tone is compared.
+    min_cosine: float = 0.3
+    min_edge: float = 4.0
+    # Voxels that two pictures share from which on their tones are compared.
+    min_shared: int = 200
+    # Largest factor, and its inverse, by which a picture's brightness is changed.
+    max_gain: float = 4.0
+    # Trust in the other pictures, the lead's being 1: the consensus has its tone.
+    trust: float = 0.6
+    # Power of the cosine in the weights of the consensus.
+    blend_power: float = 2.0
+    # Texels along the consensus.
+    consensus_size: int = 1024
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A picture on its view of the surface.
+
+    Attributes:
+        reference: the picture, whose alpha holds only the object.
+        buffer: the surface as its camera sees it, at its resolution.
+        reliable: (H, W) bool, the pixels that show paint that may be copied.
+    """
+
+    reference: Reference
+    buffer: GBuffer
+    reliable: np.ndarray
+
+    def edges(self) -> np.ndarray:
+        """(H, W) float32 pixels to the nearest outline of mesh or object, or jump in the mesh's depth."""
+        return np.minimum(edge_distance(self.buffer), distance_to_outside(self.reference.alpha > 0.5))
+
+
+def harmonize(
+    surface: Surface,
+    references: Sequence[Reference],
+    buffers: Sequence[GBuffer],
+    winding: np.ndarray,
+    voxels: Voxels,
+    light: str,
+    progress: ProgressCallback,
+    config: HarmonizeConfig = HarmonizeConfig(),
+) -> list[Observed]:
+    """Pictures that agree where they overlap, as far as they can; the first keeps its tone.
+
+    Args:
+        surface: with UVs.
+        references: the pictures, cut out.
+        buffers: the surface as each one's camera sees it.
+        winding: (F,) int8 of the faces, see :func:`backend.render.visibility.find_winding`.
+        voxels: of the surface.
+        light: the setting.
+        progress: called with the fraction done.
+        config: of the steps.
+    """
+    # Each by itself: fitted to the mesh, and unlit.
+    pictures = []
+    for reference, buffer in zip(references, buffers, strict=True):
+        pictures.append(
+            _take_light_off(warp_to_mesh(reference, buffer.camera, surface), buffer, surface, light)
+        )
+        progress(0.6 * len(pictures) / len(references))
+    # In one tone, roughly.
+    gains = find_gains(pictures, winding, voxels, config)
+    pictures = [_apply_gain(picture, gain) for picture, gain in zip(pictures, gains, strict=True)]
+    # In register, and in one tone down to what is smooth.
+    return _align_pictures(surface, pictures, winding, lambda done: progress(0.6 + 0.4 * done), config)
+
+
+def find_gains(
+    pictures: Sequence[Observed],
+    winding: np.ndarray,
+    voxels: Voxels,
+    config: HarmonizeConfig = HarmonizeConfig(),
+) -> np.ndarray:
+    """(P, 3) float64: the factors on linear colours that bring the pictures to one exposure and white balance
+    where they overlap, directly or over others; 1 for the first, and for one that overlaps none."""
+    looks = [_look(picture, winding, voxels, config) for picture in pictures]
+    rows, wanted, weights = [], [], []
+    for one, other in combinations(range(len(pictures)), 2):
+        both = looks[one][1] & looks[other][1]
+        if both.sum() < config.min_shared:
+            continue
+        ratio = np.log(looks[one][0][both] + 0.01) - np.log(looks[other][0][both] + 0.01)
+        row = np.zeros(len(pictures))
+        row[other], row[one] = 1, -1
+        rows.append(row)
+        wanted.append(np.median(ratio, axis=0))
+        weights.append(np.sqrt(both.sum()))
+    # The first is fixed, the others tend to stay as they are.
+    rest = np.eye(len(pictures))
+    rows, wanted = (
+        np.array([*rows, *rest]),
+        np.array([*wanted, *np.zeros_like(rest[:, :3], shape=(len(rest), 3))]),
+    )
+    weights = np.array([*weights, 1e4, *[0.1] * (len(pictures) - 1)])[:, None]
+    logarithms = np.linalg.lstsq(rows * weights, wanted * weights, rcond=None)[0]
+    limit = np.log(config.max_gain)
+    return np.exp(np.clip(logarithms, -limit, limit))
+
+
+def _take_light_off(reference: Reference, buffer: GBuffer, surface: Surface, light: str) -> Observed:
+    everywhere = np.ones(reference.alpha.shape, bool)
+    if light == "keep":
+        return Observed(reference, buffer, everywhere)
+    unlit = remove_light(reference, buffer.camera, surface)
+    return Observed(replace(reference, color=unlit.color), buffer, unlit.reliable)
+
+
+def _look(
+    picture: Observed, winding: np.ndarray, voxels: Voxels, config: HarmonizeConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) float32 linear colours of voxels in a picture, and (N,) bool which it shows squarely."""
+    cosine, edge = observe(
+        voxels.positions, voxels.normals, picture.buffer, picture.edges(), winding[voxels.face]
+    )
+    pixels, _ = picture.buffer.camera.project(voxels.positions.astype(np.float64))
+    colors = to_linear(np.clip(sample_bilinear(picture.reference.color, pixels), 0, 1))
+    return colors, (cosine > config.min_cosine) & (edge > config.min_edge)
+
+
+def _apply_gain(picture: Observed, gain: np.ndarray) -> Observed:
+    linear = to_linear(picture.reference.color) * gain
+    color = to_srgb(np.clip(linear, 0, 1)).astype(np.float32)
+    return replace(picture, reference=replace(picture.reference, color=color))
+
+
+def _align_pictures(
+    surface: Surface,
+    pictures: Sequence[Observed],
+    winding: np.ndarray,
+    progress: ProgressCallback,
+    config: HarmonizeConfig,
+) -> list[Observed]:
+    """The pictures with drift and differences in tone removed, as the stage ``align`` does for frames."""
+    trust = np.full(len(pictures), config.trust, np.float32)
+    trust[0] = 1.0
+    buffers = [picture.buffer for picture in pictures]
+    views = PaintedViews(buffers, [picture.edges() for picture in pictures], winding, trust)
+    frames = [np.round(255 * np.clip(picture.reference.color, 0, 1)).astype(np.uint8) for picture in pictures]
+    alignment = align(surface, views, frames, progress)
+    colors = _keep_tone_of_first(alignment.colors, frames[0], alignment.views[0].pixels)
+    # What is smooth of the differences that are left.
+    weights = [
+        factor * view.weights(config.blend_power) for factor, view in zip(trust, alignment.views, strict=True)
+    ]
+    consensus, _ = blend(alignment.views, weights, colors, config.consensus_size)
+    colors = match_low_band(alignment.views, colors, consensus, [buffer.face.shape for buffer in buffers])
+    aligned = []
+    for picture, view, own in zip(pictures, alignment.views, colors, strict=True):
+        color = picture.reference.color.copy()
+        color.reshape(-1, 3)[view.pixels] = np.clip(own, 0, 255) / 255
+        aligned.append(replace(picture, reference=replace(picture.reference, color=color)))
+    return aligned
+
+
+def _keep_tone_of_first(
+    colors: Sequence[np.ndarray], frame: np.ndarray, pixels: np.ndarray
+) -> list[np.ndarray]:
+    """Colours (N, 3) of all pictures, after the change of tone that gives the first, whose pixels they are,
+    that of its frame (H, W, 3) uint8 again."""
+    if not len(pixels):
+        return list(colors)
+    before, after = frame.reshape(-1, 3)[pixels].astype(np.float32), colors[0]
+    spread = after.std(axis=0)
+    gain = np.where(spread > 1, before.std(axis=0) / np.maximum(spread, 1), 1.0)
+    shift = before.mean(axis=0) - gain * after.mean(axis=0)
+    return [(gain * own + shift).astype(np.float32) for own in colors]
