@@ -33,6 +33,11 @@ class HarmonizeConfig:
     min_edge: float = 4.0
     # Voxels that two pictures share from which on their tones are compared.
     min_shared: int = 200
+    # Linear colour that is added before a ratio is taken: dark pixels are noise.
+    floor: float = 0.01
+    # Weights of the first picture's gain, which is 1, and of those of the others, which are 1 by default.
+    fixed: float = 1e4
+    inertia: float = 0.1
     # Largest factor, and its inverse, by which a picture's brightness is changed.
     max_gain: float = 4.0
     # Trust in the other pictures, the lead's being 1: the consensus has its tone.
@@ -62,6 +67,21 @@ class Observed:
         return np.minimum(edge_distance(self.buffer), distance_to_outside(self.reference.alpha > 0.5))
 
 
+@dataclass(frozen=True)
+class Tones:
+    """The tones of pictures.
+
+    Attributes:
+        gains: (P, 3) float64, the factors on linear colours that make them one; 1 for the first, and for a
+            picture that overlaps none.
+        difference: the median difference that is left where two overlap, of the logarithms of linear colours;
+            infinite where none do.
+    """
+
+    gains: np.ndarray
+    difference: float
+
+
 def harmonize(
     surface: Surface,
     references: Sequence[Reference],
@@ -85,57 +105,60 @@ def harmonize(
         config: of the steps.
     """
     # Each by itself: fitted to the mesh, and unlit.
-    pictures = []
+    lit, unlit = [], []
     for reference, buffer in zip(references, buffers, strict=True):
-        pictures.append(
-            _take_light_off(warp_to_mesh(reference, buffer.camera, surface), buffer, surface, light)
-        )
-        progress(0.6 * len(pictures) / len(references))
-    # In one tone, roughly.
-    gains = find_gains(pictures, winding, voxels, config)
-    pictures = [_apply_gain(picture, gain) for picture, gain in zip(pictures, gains, strict=True)]
+        warped = warp_to_mesh(reference, buffer.camera, surface)
+        lit.append(Observed(warped, buffer, np.ones(warped.alpha.shape, bool)))
+        unlit.append(lit[-1] if light == "keep" else _take_light_off(lit[-1], surface))
+        progress(0.6 * len(lit) / len(references))
+    # In one tone, roughly; as they are if they agree better so than unlit: their light was paint.
+    as_they_are = match_tones(lit, winding, voxels, config)
+    tones = match_tones(unlit, winding, voxels, config)
+    pictures = unlit
+    if light == "automatic" and as_they_are.difference <= tones.difference:
+        pictures, tones = lit, as_they_are
+    pictures = [_apply_gain(picture, gain) for picture, gain in zip(pictures, tones.gains, strict=True)]
     # In register, and in one tone down to what is smooth.
     return _align_pictures(surface, pictures, winding, lambda done: progress(0.6 + 0.4 * done), config)
 
 
-def find_gains(
+def match_tones(
     pictures: Sequence[Observed],
     winding: np.ndarray,
     voxels: Voxels,
     config: HarmonizeConfig = HarmonizeConfig(),
-) -> np.ndarray:
-    """(P, 3) float64: the factors on linear colours that bring the pictures to one exposure and white balance
-    where they overlap, directly or over others; 1 for the first, and for one that overlaps none."""
+) -> Tones:
+    """What brings the pictures to one exposure and white balance where they overlap, directly or over
+    others."""
     looks = [_look(picture, winding, voxels, config) for picture in pictures]
-    rows, wanted, weights = [], [], []
+    # Per pair that overlaps: the median ratio of their colours.
+    pairs = []
     for one, other in combinations(range(len(pictures)), 2):
         both = looks[one][1] & looks[other][1]
-        if both.sum() < config.min_shared:
-            continue
-        ratio = np.log(looks[one][0][both] + 0.01) - np.log(looks[other][0][both] + 0.01)
+        if both.sum() >= config.min_shared:
+            ratio = np.log((looks[one][0][both] + config.floor) / (looks[other][0][both] + config.floor))
+            pairs.append((one, other, ratio))
+    # Gains by least squares: the first is fixed, the others tend to stay as they are.
+    unit = np.eye(len(pictures))
+    rows = [config.fixed * unit[0], *config.inertia * unit[1:]]
+    wanted = [np.zeros(3)] * len(rows)
+    for one, other, ratio in pairs:
         row = np.zeros(len(pictures))
-        row[other], row[one] = 1, -1
-        rows.append(row)
-        wanted.append(np.median(ratio, axis=0))
-        weights.append(np.sqrt(both.sum()))
-    # The first is fixed, the others tend to stay as they are.
-    rest = np.eye(len(pictures))
-    rows, wanted = (
-        np.array([*rows, *rest]),
-        np.array([*wanted, *np.zeros_like(rest[:, :3], shape=(len(rest), 3))]),
-    )
-    weights = np.array([*weights, 1e4, *[0.1] * (len(pictures) - 1)])[:, None]
-    logarithms = np.linalg.lstsq(rows * weights, wanted * weights, rcond=None)[0]
+        row[[one, other]] = -1, 1
+        weight = np.sqrt(len(ratio))
+        rows.append(weight * row)
+        wanted.append(weight * np.median(ratio, axis=0))
+    logarithms = np.linalg.lstsq(np.array(rows), np.array(wanted), rcond=None)[0]
     limit = np.log(config.max_gain)
-    return np.exp(np.clip(logarithms, -limit, limit))
+    logarithms = np.clip(logarithms, -limit, limit)
+    rest = [np.abs(ratio + logarithms[one] - logarithms[other]).ravel() for one, other, ratio in pairs]
+    return Tones(np.exp(logarithms), float(np.median(np.concatenate(rest))) if rest else np.inf)
 
 
-def _take_light_off(reference: Reference, buffer: GBuffer, surface: Surface, light: str) -> Observed:
-    everywhere = np.ones(reference.alpha.shape, bool)
-    if light == "keep":
-        return Observed(reference, buffer, everywhere)
-    unlit = remove_light(reference, buffer.camera, surface)
-    return Observed(replace(reference, color=unlit.color), buffer, unlit.reliable)
+def _take_light_off(picture: Observed, surface: Surface) -> Observed:
+    unlit = remove_light(picture.reference, picture.buffer.camera, surface)
+    reference = replace(picture.reference, color=unlit.color)
+    return replace(picture, reference=reference, reliable=unlit.reliable)
 
 
 def _look(
