@@ -26,6 +26,7 @@ class JobState:
         earlier: the texture of which only a region is repainted.
         registration: the reference with its object cut out, and its camera.
         further: the other pictures of the object, registered or left out.
+        side_notes: sentences about the side that the reference is said to show.
         orbits, buffers: the painter's cameras, and the G-buffer of each, in the same order.
         painting: a painted frame per view.
         alignment: the frames, aligned so that they agree on the surface.
@@ -38,6 +39,7 @@ class JobState:
     earlier: Earlier | None = None
     registration: Registration | None = None
     further: tuple[FurtherPicture, ...] = ()
+    side_notes: tuple[str, ...] = ()
     orbits: list[Orbit] = field(default_factory=list)
     buffers: list[GBuffer] = field(default_factory=list)
     painting: Painting | None = None

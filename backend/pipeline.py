@@ -10,8 +10,6 @@ from . import records
 from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
-from .api.picture import Picture
-from .api.weights import SEGMENTATION, find_matting, find_weights
 from .bake.bake import Texture, bake, empty_texture, upscale
 from .bake.region import blend_region, decode_kept, describe_repaint
 from .bake.region_image import render_region
@@ -21,28 +19,16 @@ from .fuse.observations import PaintedViews, observe_atlas
 from .job_state import JobState
 from .mesh.completion import Completion, complete_half
 from .mesh.copies import is_original, select_originals
-from .mesh.prepare import clean, find_box, prepare
-from .mesh.surface import Surface
+from .mesh.prepare import clean, prepare
 from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
-from .paint.bend import bend_reference
-from .paint.camera.halves import register_half_or_whole
-from .paint.camera.registration import Registration, register_reference
-from .paint.camera.sector import EVERYWHERE, Sector
-from .paint.camera.several import (
-    FurtherPicture,
-    PictureToFind,
-    Registered,
-    register_further,
-    register_side,
-)
 from .paint.outline_image import make_outline_preview
 from .paint.painter import Painting, PictureSet
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
-from .paint.reference import Reference
 from .paint.registry import load_painter
 from .pictures.picture_set import bring_together
 from .pictures.read import read_further, read_picture
+from .pictures.register import PictureRegistration, Registered
 from .pictures.views import add_pictures, picture_edges, picture_orbit
 from .progress import JobProgress, ProgressCallback
 from .render.camera import Orbit
@@ -129,16 +115,16 @@ class JobRun:
     def register(self) -> None:
         """Finds the object in each picture, and the camera if the painter needs it."""
         state = self.state
-        found = self.stages.run(
-            "register", self._register_pictures, records.save_registered, self._load_registered
+        registering = PictureRegistration(
+            self.job, state.surface, self.completion, state.reference, self.further
         )
-        state.registration, state.further = found.lead, found.further
+        found = self.stages.run("register", registering.run, records.save_registered, self._load_registered)
+        if not self.job.check_reference:
+            found = registering.bend(found)
+        state.registration, state.further, state.side_notes = found.lead, found.further, found.notes
         if found.shows_whole:
             state.completion = self.completion
             state.surface = self.completion.surface
-        if self.job.pins is not None and not self.job.check_reference:
-            state.registration = self._bend_reference(state.registration, self.job.pins)
-        state.further = tuple(map(self._bend_further, state.further))
         registration = self.state.registration
         stops = self.settings.on_doubt == "stop" and not self.job.check_reference
         if registration.doubtful and stops:
@@ -235,100 +221,6 @@ class JobRun:
     def winding(self) -> np.ndarray:
         """(F,) int8, the winding of the faces, see :func:`backend.render.visibility.find_winding`."""
         return find_winding(self.state.surface, self.state.buffers)
-
-    def _register_pictures(self, progress: ProgressCallback) -> Registered:
-        """Finds object and view in the lead, and after it in the others."""
-        share = 1 / len(self.job.pictures)
-        lead, shows_whole, notes = self._register_lead(lambda done: progress(share * done))
-        if not self.further:
-            return Registered(lead, shows_whole, (), notes)
-        completion = self.completion if shows_whole else None
-        surface = completion.surface if completion else self.state.surface
-        pictures = [
-            PictureToFind(
-                number,
-                each.reference,
-                partial(self._register, surface, completion, each.picture, each.reference),
-                each.picture.side,
-                each.picture.direction is not None,
-                each.problem,
-            )
-            for number, each in enumerate(self.further, 1)
-        ]
-        further = register_further(
-            surface, lead, self.state.reference, pictures, lambda done: progress(share + (1 - share) * done)
-        )
-        return Registered(lead, shows_whole, tuple(further), notes)
-
-    def _register_lead(self, progress: ProgressCallback) -> tuple[Registration, bool, tuple[str, ...]]:
-        """The lead's registration, whether it is that of the :attr:`completion`, and sentences about it."""
-        half, completion = self.state.surface, self.completion
-        picture, reference = self.job.pictures[0], self.state.reference
-        if completion is None:
-            # One picture is looked for everywhere: the name of a file is not asked.
-            side = picture.side if self.further and picture.direction is None else None
-            register = partial(self._register, half, None, picture, reference)
-            registration, notes = register_side(register, side, progress)
-            return registration, False, notes
-        registration, shows_whole = register_half_or_whole(
-            half,
-            completion.surface,
-            reference,
-            partial(self._register, half, None, picture, reference, EVERYWHERE),
-            partial(self._register, completion.surface, completion, picture, reference, EVERYWHERE),
-            progress,
-        )
-        return registration, shows_whole, ()
-
-    def _register(
-        self,
-        surface: Surface,
-        completion: Completion | None,
-        picture: Picture,
-        reference: Reference,
-        sector: Sector,
-        progress: ProgressCallback,
-    ) -> Registration:
-        """Finds object and camera of one picture."""
-        return register_reference(
-            surface,
-            reference,
-            picture.direction,
-            progress,
-            # Only the view tells whether the reference shows a half or the whole, and what of the surface
-            # each of several pictures shows.
-            needs_view=self.settings.painter == "draft" or self.completion is not None or bool(self.further),
-            matting=find_matting(),
-            segmentation=find_weights(SEGMENTATION),
-            pins=None if picture.pins is None else self._normalise_pins(picture.pins, completion),
-            sector=sector,
-        )
-
-    def _bend_further(self, further: FurtherPicture) -> FurtherPicture:
-        """A further picture with its pins where the camera sees them."""
-        pins = self.job.more[further.number - 1].pins
-        if further.registration is None or pins is None:
-            return further
-        return replace(further, registration=self._bend_reference(further.registration, pins))
-
-    def _bend_reference(self, registration: Registration, pins: np.ndarray) -> Registration:
-        """The registration with a picture that shows the pinned points where the camera sees them."""
-        reference = registration.reference
-        camera = registration.match.view.camera(*reference.alpha.shape[::-1])
-        bent = bend_reference(reference, camera, *self._normalise_pins(pins, self.state.completion))
-        return replace(registration, reference=bent)
-
-    def _normalise_pins(
-        self, pins: np.ndarray, completion: Completion | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A picture's pins as points (N, 3) of the normalised mesh, or of the whole that completes it, and
-        places (N, 2) in the image."""
-        mesh, pins = self.job.mesh, pins.astype(np.float64)
-        center, size = find_box(
-            mesh.vertices, mesh.faces[np.isfinite(mesh.vertices).all(axis=1)[mesh.faces].all(axis=1)]
-        )
-        points = (pins[:, :3] - center) / size
-        return (points if completion is None else completion.place(points)), pins[:, 3:]
 
     def _load_registered(self, arrays: records.Arrays) -> Registered:
         return records.load_registered(

@@ -12,9 +12,10 @@ from .fuse.observations import View
 from .mesh.surface import Surface
 from .paint.camera.match import pack_matches, unpack_matches
 from .paint.camera.registration import Registration
-from .paint.camera.several import FurtherPicture, Registered
+from .paint.camera.several import FurtherPicture
 from .paint.painter import Painting
 from .paint.reference import Reference
+from .pictures.register import Registered
 from .render.camera import Camera, Orbit
 
 Arrays = dict[str, np.ndarray]

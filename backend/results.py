@@ -112,6 +112,7 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
         *state.surface.notes,
         *registration.reference.notes,
         *registration.notes,
+        *(f"Picture 1: {note}" for note in state.side_notes),
         *describe_further(state.further),
         *(note for orbit in state.orbits for note in orbit.notes),
         *(state.painting.notes if state.painting else ()),

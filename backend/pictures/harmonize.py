@@ -34,7 +34,7 @@ class HarmonizeConfig:
     # Voxels that two pictures share from which on their tones are compared.
     min_shared: int = 200
     # Linear colour that is added before a ratio is taken: dark pixels are noise.
-    floor: float = 0.01
+    floor: float = 0.004
     # Weights of the first picture's gain, which is 1, and of those of the others, which are 1 by default.
     fixed: float = 1e4
     inertia: float = 0.1

@@ -12,7 +12,7 @@ from PIL import Image
 from backend import __main__ as command_line
 from backend import local, pipeline, store
 from backend.api.errors import DoubtfulView, OrbitError
-from backend.api.job import GROUND_STROKE, OBJECT_STROKE
+from backend.api.picture import GROUND_STROKE, OBJECT_STROKE
 from backend.api.settings import Settings
 from tests.meshes import camera_at, decode_png, job, knot, mesh_data, reference_image, surface_of
 

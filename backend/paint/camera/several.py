@@ -73,23 +73,6 @@ class FurtherPicture:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Registered:
-    """All pictures of a job with their views.
-
-    Attributes:
-        lead: the first picture.
-        shows_whole: whether it shows the whole of which the mesh is half.
-        further: the others.
-        notes: sentences about the lead that its registration does not have.
-    """
-
-    lead: Registration
-    shows_whole: bool
-    further: tuple[FurtherPicture, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def register_further(
     surface: Surface,
     lead: Registration,
@@ -106,6 +89,8 @@ def register_further(
         pictures: the others.
         progress: called with the fraction done.
     """
+    if not pictures:
+        return []
     comparison = PictureComparison(surface)
     placed, images, found = [(lead, comparison.look(lead))], [lead_image], []
     for done, picture in enumerate(pictures):

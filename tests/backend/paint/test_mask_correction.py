@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.api.job import GROUND_STROKE, OBJECT_STROKE
+from backend.api.picture import GROUND_STROKE, OBJECT_STROKE
 from backend.paint.mask_correction import correct_mask, correct_reference
 from backend.paint.outline_image import DIMMED, draw_outline, make_outline_preview
 from backend.paint.reference import Reference

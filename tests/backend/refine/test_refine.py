@@ -158,15 +158,15 @@ def test_condition_images_are_the_reference_and_views_of_other_sides(surface, re
     orbits = [horizontal_orbit(1, 2.4, 1.2, 64), horizontal_orbit(24, 2.4, 1.2, 64)]
     buffers = render(surface, [camera for orbit in orbits for camera in orbit.cameras])
     frames = [np.full((64, 64, 3), number, np.uint8) for number in range(25)]
-    images = select_condition_images(reference, orbits, buffers, frames, 4)
+    images = select_condition_images([reference], orbits, buffers, frames, 4)
     assert [round(255 * image.color.mean()) for image in images[1:]] == [1 + 6, 1 + 12, 1 + 18]
     assert all(
         np.array_equal(image.alpha > 0.5, buffers[number].mask)
         for image, number in zip(images[1:], (7, 13, 19), strict=True)
     )
     assert (
-        len(select_condition_images(reference, orbits, buffers, frames, 1))
-        == len(select_condition_images(reference, [], [], [], 4))
+        len(select_condition_images([reference], orbits, buffers, frames, 1))
+        == len(select_condition_images([reference], [], [], [], 4))
         == 1
     )
 

@@ -8,8 +8,10 @@ from backend import records
 from backend.paint.camera.candidate_images import IMAGE_SIZE, draw_candidate
 from backend.paint.camera.match import Match, pack_matches, unpack_matches
 from backend.paint.camera.registration import Registration, register_reference
+from backend.paint.camera.several import FurtherPicture
 from backend.paint.camera.view import View
 from backend.paint.reference import Reference, decode
+from backend.pictures.register import Registered
 from tests.meshes import camera_at, ignore_progress, knot, reference_image, surface_of
 
 MATCHES = (
@@ -36,10 +38,17 @@ def test_a_registration_survives_on_disk(tmp_path):
     color, alpha = np.zeros((40, 30, 3), np.float32), np.eye(40, 30, dtype=np.float32)
     reference = Reference(color, np.ones_like(alpha), ("Converted.",))
     cut = Reference(color, alpha, ("Converted.",), True, ("Doubtful.",))
-    np.savez(tmp_path / "file.npz", **records.save_registration((Registration(cut, MATCHES, True), True)))
+    found = Registration(cut, MATCHES, True)
+    left_out = FurtherPicture(1, None, ("Another object.",))
+    registered = Registered(found, True, (left_out, FurtherPicture(2, found)), ("Another side.",))
+    np.savez(tmp_path / "file.npz", **records.save_registered(registered))
     with np.load(tmp_path / "file.npz", allow_pickle=False) as file:
-        again, shows_whole = records.load_registration(dict(file), reference)
-    assert shows_whole
+        loaded = records.load_registered(dict(file), reference, [None, reference])
+    assert loaded.shows_whole
+    assert loaded.notes == ("Another side.",)
+    assert loaded.further[0] == left_out
+    again = loaded.further[1].registration
+    np.testing.assert_array_equal(loaded.lead.reference.alpha, again.reference.alpha)
     np.testing.assert_array_equal(again.reference.alpha, alpha)
     assert again.reference.notes == ("Converted.", "Doubtful.")
     assert (again.reference.segmented, again.given, len(again.candidates)) == (True, True, 2)
