@@ -14,7 +14,9 @@ def exemplar_of(image: np.ndarray) -> Exemplar:
     """An exemplar with an image (H, W, 3) float32 of which only the colours matter."""
     shape = image.shape[:2]
     return Exemplar(
-        scale=1.0,
+        scales=np.ones(1),
+        starts=np.zeros(1, np.float32),
+        sizes=np.array([shape[::-1]]),
         has_lettering=False,
         colors=image,
         usable=np.ones(shape, bool),

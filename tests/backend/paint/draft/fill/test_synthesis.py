@@ -89,7 +89,9 @@ def plane_exemplar(image: np.ndarray, cells: int) -> Exemplar:
     """An image (H, W, 3) float32 that shows the square frontally, a pixel for each of its cells."""
     shape = image.shape[:2]
     return Exemplar(
-        scale=1.0,
+        scales=np.ones(1),
+        starts=np.zeros(1, np.float32),
+        sizes=np.array([shape[::-1]]),
         has_lettering=False,
         colors=image,
         usable=np.ones(shape, bool),
