@@ -42,7 +42,7 @@ class DraftConfig:
     """The draft's orbits, and how it extrapolates colours."""
 
     # Views of each orbit.
-    orbit_views: int = 24
+    orbit_views: int = 16
     # Pixels along the sides of those views.
     orbit_size: int = 640
     # Distance of their cameras from the middle, in longest sides of the mesh.
