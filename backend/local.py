@@ -7,8 +7,8 @@ import os
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
+from .api.picture import Picture, find_side
 from .api.settings import Settings
 from .api.stage_names import name_stage
 from .image import decode_image
@@ -32,20 +33,32 @@ from .results import make_result
 from .stages import STAGES, StageRunner, progress_shares
 
 
+@dataclass(frozen=True)
+class PictureFile:
+    """An image of the object.
+
+    Attributes:
+        image: the file.
+        mask: an image of its size, bright where it shows the object; None if that is to be found.
+    """
+
+    image: Path
+    mask: Path | None = None
+
+
 def texture(
     mesh_path: Path,
-    image_path: Path,
+    pictures: Sequence[PictureFile],
     output: Path,
     settings: Settings,
     kept: Kept | None = None,
-    mask_path: Path | None = None,
     origin: dict | None = None,
 ) -> Result:
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
+        pictures: the reference, and the other pictures of the object.
         kept: the texture of which only a region is repainted, see :func:`read_kept`.
-        mask_path: image of the reference's size, bright where that shows the object.
         origin: of an earlier texture, which is to be made again, see :mod:`backend.provenance`.
 
     Raises:
@@ -53,7 +66,7 @@ def texture(
     """
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
         raise InvalidSettings(f"The output {output.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
-    mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
+    mesh, job = read_job(mesh_path, pictures, settings, kept)
     if origin is not None:
         check_same(origin, job)
     check_output_file(output)
@@ -66,16 +79,14 @@ def texture(
     return result
 
 
-def check(
-    mesh_path: Path, image_path: Path, folder: Path, settings: Settings, mask_path: Path | None = None
-) -> dict:
+def check(mesh_path: Path, picture: PictureFile, folder: Path, settings: Settings) -> dict:
     """Finds the object and the view in a reference, and writes what was found into a folder: the mask, an
     image per candidate view, and ``report.json``. A job in the same folder continues from there.
 
     Returns:
         The report, see :class:`backend.api.job.Result`.
     """
-    _, job = read_job(mesh_path, image_path, settings, mask_path=mask_path)
+    _, job = read_job(mesh_path, [picture], settings)
     with _job_folder(folder, job):
         for old in folder.glob("candidate.*.png"):
             old.unlink()
@@ -88,11 +99,10 @@ def check(
 def run_stage(
     stage: str,
     mesh_path: Path,
-    image_path: Path,
+    pictures: Sequence[PictureFile],
     folder: Path,
     settings: Settings,
     kept: Kept | None = None,
-    mask_path: Path | None = None,
 ) -> list[Path]:
     """Runs a job up to a stage, in a folder that keeps the stages that earlier runs finished, and writes
     files to look at.
@@ -100,7 +110,7 @@ def run_stage(
     Returns:
         The files: videos and contact sheets of the orbits, or the textures.
     """
-    mesh, job = read_job(mesh_path, image_path, settings, kept, mask_path)
+    mesh, job = read_job(mesh_path, pictures, settings, kept)
     with _job_folder(folder, job):
         stages = StageRunner(folder, print_progress, progress_shares(job))
         state = pipeline.run_until(job, stages, stage)
@@ -120,19 +130,31 @@ def run_stage(
 
 
 def read_job(
-    mesh_path: Path,
-    image_path: Path,
-    settings: Settings,
-    kept: Kept | None = None,
-    mask_path: Path | None = None,
+    mesh_path: Path, pictures: Sequence[PictureFile], settings: Settings, kept: Kept | None = None
 ) -> tuple[MeshFile, Job]:
-    """The mesh file, and a job from it, the image and the settings. Jobs with equal results have equal
+    """The mesh file, and a job from it, the pictures and the settings. Jobs with equal results have equal
     ids."""
     mesh = read_mesh(mesh_path)
-    reference = _read_file("reference image", image_path)
-    mask = _read_file("mask", mask_path) if mask_path else None
-    job = Job("", mesh_path.stem, mesh.to_mesh_data(), reference, settings, kept, mask)
+    lead, *more = (_read_picture(picture, len(pictures) > 1) for picture in pictures)
+    job = Job(
+        "",
+        mesh_path.stem,
+        mesh.to_mesh_data(),
+        lead.image,
+        settings,
+        kept,
+        lead.mask,
+        side=lead.side,
+        more=tuple(more),
+    )
     return mesh, replace(job, id=store.fingerprint(job)[:32])
+
+
+def _read_picture(picture: PictureFile, is_named: bool) -> Picture:
+    """A picture from its files; ``is_named``: whether its name may say which side it shows."""
+    image = _read_file("reference image", picture.image)
+    mask = _read_file("mask", picture.mask) if picture.mask else None
+    return Picture(image, mask, side=find_side(picture.image.stem) if is_named else None)
 
 
 def read_kept(textures: Path, mask: Path) -> Kept:

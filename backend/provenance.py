@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .api.errors import InvalidSettings
-from .api.job import Job
+from .api.job import KEEP_PREFIX, PICTURE_PREFIX, Job
 from .api.paths import VERSION, models
 from .api.settings import Settings
 from .api.weights import list_mask_models
@@ -31,10 +31,12 @@ def describe_origin(job: Job) -> dict:
     relevant settings with the seed, and the files of the models that may take part."""
     arrays = job.arrays()
     groups = {name: {} for name in ("image", "mask", "region", "mesh")}
-    kinds = {"reference": "image", "mask": "mask", "strokes": "mask", "region": "region"}
+    kinds = {"reference": "image", "side": "image", "mask": "mask", "strokes": "mask", "region": "region"}
     for name, array in sorted(arrays.items()):
-        group = kinds.get(name, "region" if name.startswith("keep.") else "mesh")
-        groups[group][name] = array
+        # The textures to keep and the further pictures have several arrays each.
+        prefix = name.partition(".")[0] + "."
+        group = {KEEP_PREFIX: "region", PICTURE_PREFIX: "image"}.get(prefix, "mesh")
+        groups[kinds.get(name, group)][name] = array
     return {
         "version": VERSION,
         **{f"{group}_sha256": _hash_arrays(found) for group, found in groups.items() if found},

@@ -4,14 +4,15 @@
         [--methods ours ...] [--pictures FOLDER] [--json FILE]
 
 Objects whose paint is known are photographed from the front, the back, both flanks, the top and the bottom.
-``clean`` pictures are as they are; ``ai`` pictures are as image models make them: each is drawn 3 pixels off by
-a smooth warp, has an exposure, a white balance and a light of its own, and only the first has neither warp nor
-tone. Textures are compared with the truth from 24 cameras all around (``score.py``).
+``clean`` pictures are as they are; ``ai`` pictures are as image models make them: each is drawn 3 pixels off
+by a smooth warp, has an exposure, a white balance and a light of its own, and only the first has neither warp
+nor tone. Textures are compared with the truth from 24 cameras all around (``score.py``).
 
-``ours`` is a job of the draft: it finds the views itself, and paints what no picture shows. The others get the
-true cameras: ``incidence blend``, ``best view`` and ``graph cut`` are those of ``bake.py``. The ceiling is what
-the frames allow: every texel that some picture sees has the colour, of all that see it, that is nearest to
-the truth, in pictures with the warp but without the change of tone and light; what none sees is as ours.
+``ours`` is a job of the draft: it finds the views itself, and paints what no picture shows. The others get
+the true cameras: ``incidence blend``, ``best view`` and ``graph cut`` are those of ``bake.py``. The ceiling
+is what the frames allow: every texel that some picture sees has the colour, of all that see it, that is
+nearest to the truth, in pictures with the warp but without the change of tone and light; what none sees is
+as ours.
 """
 
 from dataclasses import replace
@@ -33,6 +34,7 @@ from backend.paint.draft.image.color import to_linear, to_srgb
 from backend.pipeline import run_until
 from backend.render.camera import Camera, look_at_origin
 from backend.render.rasterize import GBuffer, normals, render
+from backend.render.visibility import observe
 from backend.stages import StageRunner, progress_shares
 
 from . import methods, scenes
@@ -63,6 +65,9 @@ NAIVE = {
 
 WARP, WARP_CELLS = 3.0, 6
 """Root mean square length in pixels of the warps, and their control points along a side."""
+
+MIN_COSINE, MIN_EDGE = 0.1, 2.0
+"""Cosine between surface and view, and pixels from an edge, from which on the ceiling reads a picture."""
 
 EXPOSURE, WHITE_BALANCE, SHADE = 0.25, 0.08, 0.5
 """Standard deviations of the logarithms of exposure and white balance, and how much darker the side is that a
@@ -169,8 +174,8 @@ def make_texture(
     drawn: list[tuple[np.ndarray, np.ndarray]],
     own: np.ndarray | None,
 ) -> np.ndarray:
-    """(S, S, 3) float32 sRGB 0..255: the texture that a method makes of pictures, each as it was drawn and with
-    its warp alone; ``own`` is ours, if that was made."""
+    """(S, S, 3) float32 sRGB 0..255: the texture that a method makes of pictures, each as it was drawn and
+    with its warp alone; ``own`` is ours, if that was made."""
     if name == "ours":
         return run_job(scene, buffers, [image for image, _ in drawn])
     if name == "ceiling":
@@ -219,8 +224,15 @@ def best_of_frames(
     best = np.full((len(texels), 3), 128, np.float32) if own is None else own.reshape(-1, 3)[texels.place]
     error = np.full(len(texels), np.inf)
     views, colors = frames.unaligned.views, frames.unaligned.colors
-    for number in range(len(buffers)):
-        chosen = np.full(len(texels), number)
+    for number, buffer in enumerate(buffers):
+        cosine, edge = observe(
+            texels.positions,
+            texels.normals,
+            buffer,
+            frames.painted.edges[number],
+            frames.painted.winding[texels.face],
+        )
+        chosen = np.where((cosine > MIN_COSINE) & (edge > MIN_EDGE), number, -1)
         values, read = color_from_views(texels, chosen, scene.surface, buffers, views, colors)
         distance = np.where(read, np.square(values - truth).sum(axis=1), np.inf)
         nearer = distance < error

@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,22 @@ from ..api.settings import Settings
 
 if TYPE_CHECKING:
     from ..api.job import Kept
+    from ..local import PictureFile
 
 
 def add_job_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that describe a job."""
     parser.add_argument("mesh", type=Path, help="GLB, OBJ, PLY or STL file")
-    parser.add_argument("--image", type=Path, required=True, help="reference image")
+    parser.add_argument(
+        "--image",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="reference image; give it again for each further picture of the object, up to 16. The first "
+        "leads. Of several, a word at the end of the name, as in hat.back.png, says where the view is looked "
+        "for first: front, back, left, right, top, bottom",
+    )
     add_mask_and_settings(parser)
     parser.add_argument(
         "--keep",
@@ -36,10 +47,10 @@ def add_mask_and_settings(parser: argparse.ArgumentParser) -> None:
     """Adds the reference's mask, and an option per field of :class:`Settings`."""
     parser.add_argument(
         "--mask",
-        type=Path,
+        action="append",
         metavar="FILE",
         help="image of the reference's size, bright where that shows the object; found automatically if not "
-        "given",
+        "given. With several images, the masks belong to them in order; - for none",
     )
     for field in fields(Settings):
         kind = float if field.default is None else type(field.default)
@@ -55,6 +66,23 @@ def add_mask_and_settings(parser: argparse.ArgumentParser) -> None:
             choices=field.metadata["choices"] or None,
             help=field.metadata["doc"],
         )
+
+
+def list_pictures(options: argparse.Namespace) -> "list[PictureFile]":
+    """The images of the command line with their masks, the lead's first.
+
+    Raises:
+        InvalidSettings: there are more masks than images.
+    """
+    from ..local import PictureFile
+
+    images = options.image if isinstance(options.image, list) else [options.image]
+    masks = [None if mask == "-" else Path(mask) for mask in options.mask or []]
+    if len(masks) > len(images):
+        raise InvalidSettings(
+            "There are more masks than images. Give one --mask for each --image, - for none."
+        )
+    return [PictureFile(*each) for each in zip_longest(images, masks)]
 
 
 def read_kept(options: argparse.Namespace) -> "Kept | None":

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from ..api import exit_codes
 from ..api.settings import Settings
-from .job_arguments import add_job_arguments, add_mask_and_settings, read_kept, read_settings
+from .job_arguments import (
+    add_job_arguments,
+    add_mask_and_settings,
+    list_pictures,
+    read_kept,
+    read_settings,
+)
 
 _STAGE_OUTPUTS = {
     "render": "position and normal orbits",
@@ -47,11 +53,10 @@ def texture(options: argparse.Namespace) -> None:
     origin = provenance.read_origin(options.repeat) if options.repeat else None
     result = local.texture(
         options.mesh,
-        options.image,
+        list_pictures(options),
         options.output,
         Settings.from_dict(origin["settings"]) if origin else read_settings(options),
         read_kept(options),
-        options.mask,
         origin,
     )
     if options.json:
@@ -79,7 +84,8 @@ def check(options: argparse.Namespace) -> int:
     from .. import local
 
     settings = read_settings(options)
-    report = local.check(options.mesh, options.image, options.folder, settings, options.mask)
+    [picture] = list_pictures(options)
+    report = local.check(options.mesh, picture, options.folder, settings)
     if options.json:
         print(json.dumps(report))
     else:
@@ -115,11 +121,10 @@ def run_stage(options: argparse.Namespace) -> None:
         *local.run_stage(
             options.stage,
             options.mesh,
-            options.image,
+            list_pictures(options),
             options.output,
             settings,
             read_kept(options),
-            options.mask,
         ),
         sep="\n",
     )

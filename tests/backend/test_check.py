@@ -14,6 +14,7 @@ from backend import local, pipeline, store
 from backend.api.errors import DoubtfulView, OrbitError
 from backend.api.picture import GROUND_STROKE, OBJECT_STROKE
 from backend.api.settings import Settings
+from backend.local import PictureFile
 from tests.meshes import camera_at, decode_png, job, knot, mesh_data, reference_image, surface_of
 
 pytestmark = pytest.mark.usefixtures("quick_draft")
@@ -176,8 +177,8 @@ def test_the_check_command_writes_mask_candidates_and_report(files, run_cli, tmp
     assert report["candidates"]
     # A later stage in the same folder continues there.
     stamp = (tmp_path / "register.npz").stat().st_mtime_ns
-    paths = files / "knot.ply", files / "knot.png"
-    local.run_stage("render", *paths, tmp_path, Settings(), mask_path=files / "knot_mask.png")
+    picture = PictureFile(files / "knot.png", files / "knot_mask.png")
+    local.run_stage("render", files / "knot.ply", [picture], tmp_path, Settings())
     assert (tmp_path / "register.npz").stat().st_mtime_ns == stamp
 
 

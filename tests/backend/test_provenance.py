@@ -15,6 +15,7 @@ from backend import local
 from backend.api.errors import InvalidSettings
 from backend.api.paths import VERSION
 from backend.api.settings import Settings
+from backend.local import PictureFile
 from backend.provenance import check_same, describe_origin, read_origin, stamp_png
 from tests.meshes import job, mesh_data
 
@@ -30,7 +31,9 @@ def made(tmp_path_factory):
     ImageDraw.Draw(image).ellipse((20, 20, 108, 108), (200, 80, 30, 255))
     image.save(folder / "ball.png")
     settings = Settings(texture_size=1024, voxel_resolution=128, seed=7)
-    local.run_stage("bake", folder / "ball.ply", folder / "ball.png", folder / "first", settings)
+    local.run_stage(
+        "bake", folder / "ball.ply", [PictureFile(folder / "ball.png")], folder / "first", settings
+    )
     return folder
 
 
@@ -50,7 +53,7 @@ def test_a_texture_and_its_report_say_how_they_were_made(made):
 def test_a_draft_made_again_from_what_its_texture_says_is_the_same_to_the_bit(made):
     origin = read_origin(made / "first" / "base_color.png")
     settings = Settings.from_dict(origin["settings"])
-    local.run_stage("bake", made / "ball.ply", made / "ball.png", made / "second", settings)
+    local.run_stage("bake", made / "ball.ply", [PictureFile(made / "ball.png")], made / "second", settings)
     names = sorted(path.name for path in (made / "first").glob("*.png"))
     assert "base_color.png" in names
     for name in names:
