@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import bpy
@@ -16,9 +16,10 @@ from ..objects import mesh_io
 from ..objects.report import round_report
 from . import contact_sheet, rules, texturing
 from .contact_sheet import Row
+from .picture_sources import NOTHING, from_files
 from .rules import Plan, Rule
 
-_REFERENCE_KEYS = {"image", "images", "folder", "rule", "own_references"}
+_REFERENCE_KEYS = {"image", "images", "pictures", "folder", "rule", "own_references"}
 """A job of the manifest needs at least one of these."""
 
 _JOB_KEYS = {"blend", "objects", "output", "mask", "masks", *_REFERENCE_KEYS, *rules.SETTING_NAMES}
@@ -28,6 +29,7 @@ _KINDS = {
     **dict.fromkeys(("blend", "output", "image", "mask", "folder"), rules.A_PATH),
     **dict.fromkeys(("images", "masks"), rules.PATHS),
     "objects": rules.NAMES,
+    "pictures": rules.PATH_LIST,
     "rule": rules.TABLES,
     "own_references": rules.A_SWITCH,
 }
@@ -42,7 +44,7 @@ class BatchJob:
         blend: the file to open; it is never changed.
         output: the .blend to write; its report is beside it as ``.json``.
         objects: names, or None for every visible mesh.
-        image: the reference for the objects that get no other one, or None.
+        pictures: the reference and the other pictures of the objects that get no other ones; or empty.
         mask: which pixels of that reference show the object, or None.
         folder: contains an image per object, with the object's name; or None.
         rules: references and settings of some objects.
@@ -52,7 +54,7 @@ class BatchJob:
     blend: Path
     output: Path
     objects: tuple[str, ...] | None
-    image: Path | None
+    pictures: tuple[Path, ...]
     mask: Path | None
     folder: Path | None
     rules: tuple[Rule, ...]
@@ -61,12 +63,12 @@ class BatchJob:
     @property
     def plan(self) -> Plan:
         """The reference and settings of each object."""
+        common = from_files(self.pictures) if self.pictures else NOTHING
         return Plan(
             base=lambda obj: self.settings,
-            image=self.image and (lambda: reference.from_file(self.image)),
+            common=replace(common, mask=self.mask and (lambda: reference.from_file(self.mask, "mask"))),
             folder=str(self.folder or ""),
             rules=self.rules,
-            mask=self.mask and (lambda: reference.from_file(self.mask, "mask")),
         )
 
     @property
@@ -141,10 +143,11 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
         )
     if "blend" not in entry or not _REFERENCE_KEYS & set(entry):
         raise InvalidSettings(
-            "Every job of the manifest needs a 'blend', and an 'image', 'images', a 'folder', a "
+            "Every job of the manifest needs a 'blend', and an 'image', 'images', 'pictures', a 'folder', a "
             "[[job.rule]], or own_references = true if the objects have their own."
         )
     rules.check_kinds(entry, _KINDS, "A job's")
+    rules.check_pictures(entry, "A job")
     blend = folder / entry["blend"]
     images, masks = entry.get("images", {}), entry.get("masks", {})
     named = [
@@ -156,7 +159,9 @@ def _read_job(entry: dict, folder: Path, output: Path) -> BatchJob:
         blend=blend,
         output=folder / entry["output"] if "output" in entry else output / blend.name,
         objects=tuple(entry["objects"]) if "objects" in entry else None,
-        image=folder / entry["image"] if "image" in entry else None,
+        pictures=tuple(
+            folder / file for file in entry.get("pictures", [entry["image"]] if "image" in entry else [])
+        ),
         mask=folder / entry["mask"] if "mask" in entry else None,
         folder=folder / entry["folder"] if "folder" in entry else None,
         rules=rules.read_rules([*named, *entry.get("rule", [])], folder),
@@ -203,9 +208,9 @@ def _hash_inputs(job: BatchJob) -> str:
     relevant settings."""
     folder = sorted(job.folder.iterdir()) if job.folder and job.folder.is_dir() else []
     images = [
-        job.image,
+        *job.pictures,
         job.mask,
-        *(file for rule in job.rules for file in (rule.image, rule.mask)),
+        *(file for rule in job.rules for file in (rule.image, rule.mask, *rule.pictures)),
         *(file for file in folder if file.suffix in reference.EXTENSIONS),
     ]
     inputs = [

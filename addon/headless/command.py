@@ -26,6 +26,7 @@ from ..objects import export, region, takes
 from ..objects.report import round_report
 from ..setup import doctor
 from . import batch, contact_sheet, reference_check, rules, texturing
+from .picture_sources import NOTHING, from_files
 from .rules import Plan
 
 
@@ -94,14 +95,14 @@ def _read_plan(options: argparse.Namespace) -> Plan:
         entry.name: value for entry in fields(Settings) if (value := getattr(options, entry.name)) is not None
     }
     settings = Settings.from_dict(given)
-    image = options.image and reference.from_file(options.image)
+    files = [reference.from_file(file) for file in options.image or []]
     mask = options.mask and reference.from_file(options.mask, "mask")
+    common = from_files(files) if files else NOTHING
     return Plan(
         base=lambda obj: settings,
-        image=image and (lambda: image),
+        common=replace(common, mask=mask and (lambda: mask)),
         folder=options.folder,
         rules=rules.read_file(Path(options.rules)) if options.rules else (),
-        mask=mask and (lambda: mask),
     )
 
 
@@ -260,9 +261,18 @@ def _add_check_options(command: argparse.ArgumentParser) -> None:
 
 def _add_plan_options(command: argparse.ArgumentParser) -> None:
     """Adds the objects, their references and their settings."""
-    command.add_argument("--image", help="reference for the objects that have none of their own")
     command.add_argument(
-        "--mask", metavar="FILE", help="image of the same size as --image, bright where that shows the object"
+        "--image",
+        action="append",
+        metavar="FILE",
+        help="reference for the objects that have none of their own; give it again for each further picture "
+        "of them. The first leads. Of several, a word at the end of the name, as in hat.back.png, says where "
+        "the view is looked for first: front, back, left, right, top, bottom",
+    )
+    command.add_argument(
+        "--mask",
+        metavar="FILE",
+        help="image of the size of the first --image, bright where that shows the object",
     )
     command.add_argument(
         "--folder",

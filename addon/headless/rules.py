@@ -7,7 +7,7 @@ those of the object, then the rules of a file, in which later rules override ear
 
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..jobs import reference
 from ..jobs.request import Reference
 from ..jobs.submission import JobInputs
 from ..objects import region
+from .picture_sources import NOTHING, PictureSource, from_files, from_folder
 
 SETTING_NAMES = tuple(entry.name for entry in fields(Settings))
 """Settings that a rule or a custom property may give."""
@@ -32,7 +33,7 @@ _IMAGE_NAMES = ("image", "mask")
 """Images that a rule or a custom property may give."""
 
 _PROPERTY_NAMES = (*_IMAGE_NAMES, *SETTING_NAMES)
-_RULE_KEYS = ("objects", "collections", *_PROPERTY_NAMES)
+_RULE_KEYS = ("objects", "collections", "pictures", *_PROPERTY_NAMES)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Rule:
         objects, collections: names, or patterns with ``*`` and ``?``; empty for any.
         image: the reference, or None if the rule gives none.
         mask: which pixels of the reference show the object, or None if the rule does not say.
+        pictures: the reference and the other pictures of the object, in place of an image; or empty.
         settings: values of some fields of :class:`Settings`.
     """
 
@@ -52,6 +54,7 @@ class Rule:
     image: Path | None
     mask: Path | None
     settings: dict
+    pictures: tuple[Path, ...] = ()
 
     def matches(self, obj: bpy.types.Object) -> bool:
         """Whether the rule is for the object."""
@@ -68,23 +71,20 @@ class Plan:
     Attributes:
         base: returns an object's settings before collections, object and rules override them; may raise an
             :class:`OrbitError`.
-        image: returns the reference for all objects, or None; may raise one too.
-        folder: contains an image per object, with the object's name, and a mask with ``.mask`` behind the
-            name where one is needed; "" for none.
+        common: the pictures for all objects that have no other ones; its functions may raise one too.
+        folder: contains images with the objects' names, see :func:`.picture_sources.from_folder`; "" for
+            none.
         rules: the rules of a file.
         marked: (H, W) uint8: only where it is not black, the take that each object shows is repainted; None
             for a whole new texture.
-        mask: returns which pixels of the reference for all objects show the object, or None; may raise one
-            too.
         uses_pins: whether each object's pins place the camera.
     """
 
     base: Callable[[bpy.types.Object], Settings]
-    image: Callable[[], Reference] | None = None
+    common: PictureSource = NOTHING
     folder: str = ""
     rules: tuple[Rule, ...] = ()
     marked: np.ndarray | None = None
-    mask: Callable[[], Reference] | None = None
     uses_pins: bool = False
 
     def inputs_of(self, obj: bpy.types.Object) -> JobInputs:
@@ -93,12 +93,15 @@ class Plan:
         Raises:
             OrbitError: as for the methods below.
         """
+        source = next((source for source in self._sources(obj) if source.image), NOTHING)
         return JobInputs(
             self.reference_of(obj),
             self.settings_of(obj),
             self.repaint_of(obj),
             self.mask_of(obj),
             self.uses_pins,
+            source.side,
+            source.more() if source.more and self.marked is None else (),
         )
 
     def repaint_of(self, obj: bpy.types.Object) -> region.RegionRepaint | None:
@@ -142,9 +145,9 @@ class Plan:
             InvalidImage: there is none, or it cannot be used.
             InvalidSettings: a custom property is not a setting.
         """
-        for image, _ in self._sources(obj):
-            if image:
-                return image()
+        for source in self._sources(obj):
+            if source.image:
+                return source.image()
         raise InvalidImage(
             f"There is no reference for '{obj.name}'. Give the object its own, put {obj.name}.png into the "
             "folder, or choose one image for all objects."
@@ -159,10 +162,10 @@ class Plan:
             InvalidImage: it cannot be used.
             InvalidSettings: a custom property is not a setting.
         """
-        for image, mask in self._sources(obj):
-            if mask:
-                return mask()
-            if image:
+        for source in self._sources(obj):
+            if source.mask:
+                return source.mask()
+            if source.image:
                 return None
         return None
 
@@ -175,23 +178,24 @@ class Plan:
             if not any(map(rule.matches, objects))
         ]
 
-    def _sources(self, obj: bpy.types.Object) -> Iterator[tuple[Callable | None, Callable | None]]:
-        """Functions that return the reference and its mask, or None, from each place that may give them, the
-        most specific first."""
+    def _sources(self, obj: bpy.types.Object) -> Iterator[PictureSource]:
+        """What each place that may give pictures gives, the most specific first."""
         for rule in reversed(self._matching_rules(obj)):
-            yield _file_source(rule.image, "reference image"), _file_source(rule.mask, "mask")
+            image, mask = _file_source(rule.image, "reference image"), _file_source(rule.mask, "mask")
+            yield (
+                replace(from_files(rule.pictures), mask=mask) if rule.pictures else PictureSource(image, mask)
+            )
         own = custom_properties(obj)
-        yield (
+        yield PictureSource(
             _property_source("image", own.get("image") or obj.orbit_texture.reference),
             _property_source("mask", own.get("mask")),
         )
         for owner in reversed(enclosing_collections(obj)):
             given = custom_properties(owner)
-            yield tuple(_property_source(name, given.get(name)) for name in _IMAGE_NAMES)
+            yield PictureSource(*(_property_source(name, given.get(name)) for name in _IMAGE_NAMES))
         if self.folder:
-            files = (reference.find_in_folder(self.folder, obj.name, end) for end in ("", ".mask"))
-            yield tuple(file and partial(Path, file) for file in files)
-        yield self.image, self.mask
+            yield from_folder(self.folder, obj.name)
+        yield self.common
 
     def _matching_rules(self, obj: bpy.types.Object) -> list[Rule]:
         return [rule for rule in self.rules if rule.matches(obj)]
@@ -245,6 +249,9 @@ _KINDS = {
     "tables in two brackets, such as [[job]]": lambda value: (
         isinstance(value, list) and all(isinstance(v, dict) for v in value)
     ),
+    'a list of paths in quotes, such as ["front.png", "back.png"]': lambda value: (
+        isinstance(value, list) and value and all(isinstance(v, str) and "\0" not in v for v in value)
+    ),
     'a list of names, such as ["Hat", "Shoe"]': lambda value: (
         isinstance(value, list) and all(isinstance(v, str) for v in value)
     ),
@@ -255,9 +262,11 @@ _KINDS = {
 }
 """What values of a TOML file may have to be, in words, and whether one is that."""
 
-A_PATH, A_TABLE, TABLES, NAMES, PATHS, A_SWITCH = _KINDS
+A_PATH, A_TABLE, TABLES, PATH_LIST, NAMES, PATHS, A_SWITCH = _KINDS
 
-_RULE_KINDS = {"objects": NAMES, "collections": NAMES} | dict.fromkeys(_IMAGE_NAMES, A_PATH)
+_RULE_KINDS = {"objects": NAMES, "collections": NAMES, "pictures": PATH_LIST} | dict.fromkeys(
+    _IMAGE_NAMES, A_PATH
+)
 
 
 def check_kinds(table: dict, kinds: dict[str, str], owner: str) -> None:
@@ -313,6 +322,7 @@ def _read_rule(entry: dict, folder: Path) -> Rule:
             'A rule must say which objects it is for: objects = ["Hat*"], or collections = ["Props"].'
         )
     check_kinds(entry, _RULE_KINDS, "A rule's")
+    check_pictures(entry, "A rule")
     settings = {name: value for name, value in entry.items() if name in SETTING_NAMES}
     # Another rule may give the other one of azimuth and elevation, so these two are checked per object.
     Settings.from_dict(
@@ -322,7 +332,17 @@ def _read_rule(entry: dict, folder: Path) -> Rule:
         **{key: tuple(names) for key, names in patterns.items()},
         **{name: folder / entry[name] if name in entry else None for name in _IMAGE_NAMES},
         settings=settings,
+        pictures=tuple(folder / file for file in entry.get("pictures", [])),
     )
+
+
+def check_pictures(table: dict, owner: str) -> None:
+    """Raises :class:`InvalidSettings` if a table gives both an image and several pictures; ``owner`` begins
+    the sentence."""
+    if "pictures" in table and "image" in table:
+        raise InvalidSettings(
+            f"{owner} has both an image and pictures. Give the image as the first of the pictures."
+        )
 
 
 def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:

@@ -16,6 +16,7 @@ from ..jobs import reference
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
 from ..objects import mesh_io
+from .picture_sources import PictureSource
 from .rules import Plan
 
 POLL_INTERVAL = 0.05
@@ -55,8 +56,7 @@ def texture(
     mask_file = mask and reference.from_file(mask, "mask")
     plan = Plan(
         base=lambda obj: settings or Settings(),
-        image=lambda: source,
-        mask=mask_file and (lambda: mask_file),
+        common=PictureSource(lambda: source, mask_file and (lambda: mask_file)),
     )
     return run(objects, plan, listener)
 

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ...backend.api.errors import InvalidImage
+from ...backend.api.picture import MAX_PICTURES, SIDES
 from ..objects import mask_correction
 from ..objects.file_names import clean_file_name, resolve_path
 from ..objects.mask_correction import MaskCorrection
@@ -107,6 +108,20 @@ def find_in_folder(folder: str, name: str, ending: str = "") -> Path | None:
     names = dict.fromkeys([*([name] if is_plain else []), clean_file_name(name)])
     candidates = (directory / f"{each}{ending}{extension}" for each in names for extension in EXTENSIONS)
     return next((file for file in candidates if file.is_file()), None)
+
+
+def find_pictures_in_folder(folder: str, name: str) -> list[tuple[Path, str]]:
+    """The image files of an object in ``folder``, and after what each is named there: ``Hat.png`` "",
+    ``Hat.back.png`` "back", ``Hat.2.png`` "2". The one that leads is first: the one with the object's name
+    alone, else the front, else the first of the others. A file with the name of another object is not among
+    them.
+
+    Raises:
+        InvalidSettings: the folder is relative to a .blend that was never saved.
+    """
+    kinds = ["", *SIDES, *(str(number) for number in range(1, MAX_PICTURES + 1))]
+    found = ((find_in_folder(folder, name, f".{kind}" if kind else ""), kind) for kind in kinds)
+    return [(file, kind) for file, kind in found if file and not (kind and file.stem in bpy.data.objects)]
 
 
 def _pixels(image: bpy.types.Image) -> Reference:

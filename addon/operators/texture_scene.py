@@ -4,6 +4,7 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
+from ..headless.picture_sources import PictureSource
 from ..headless.rules import Plan, read_file
 from ..jobs import queue_timer, reference
 from ..jobs.queue import queue
@@ -57,7 +58,7 @@ def _plan_from_panel(context: bpy.types.Context) -> Plan:
     settings = context.scene.orbit_texture
     return Plan(
         lambda obj: reference_view.settings_with_view(obj, context),
-        settings.image and (lambda: reference.from_image(settings.image)),
+        PictureSource(settings.image and (lambda: reference.from_image(settings.image))),
         settings.folder,
         read_file(resolve_path(settings.rules)) if settings.rules else (),
         uses_pins=settings.view == "PINS",

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 import pytest
 from bl_ext.user_default.orbit_texture.addon.headless import rules
+from bl_ext.user_default.orbit_texture.addon.headless.picture_sources import PictureSource
 from bl_ext.user_default.orbit_texture.addon.headless.rules import Plan
 from bl_ext.user_default.orbit_texture.addon.jobs.queue import queue
 from bl_ext.user_default.orbit_texture.backend.api.errors import InvalidImage, InvalidSettings
@@ -14,8 +15,13 @@ from bl_ext.user_default.orbit_texture.backend.api.settings import Settings
 from tests.blender import make
 
 
-def plan(*entries: dict, beside: Path = Path("."), **more) -> Plan:
-    return Plan(lambda obj: Settings(seed=1), rules=rules.read_rules(list(entries), beside), **more)
+def plan(*entries: dict, beside: Path = Path("."), image=None, mask=None, **more) -> Plan:
+    return Plan(
+        lambda obj: Settings(seed=1),
+        common=PictureSource(image, mask),
+        rules=rules.read_rules(list(entries), beside),
+        **more,
+    )
 
 
 def add_collection(
@@ -193,3 +199,54 @@ def test_a_rules_file_that_cannot_be_read_starts_no_job(tmp_path):
         with pytest.raises(RuntimeError, match=message):
             bpy.ops.orbit_texture.texture_scene()
         assert not queue.entries
+
+
+def test_a_folder_may_have_several_pictures_of_an_object(tmp_path):
+    hat, other = make.cube(), make.cube()
+    hat.name, other.name = "Hat", "Hat.2"
+    for name in (
+        "Hat.back.png",
+        "Hat.front.png",
+        "Hat.1.png",
+        "Hat.2.png",
+        "Hat.001.png",
+        "Hat.back.mask.png",
+    ):
+        write_image(tmp_path, name)
+    inputs = plan(folder=str(tmp_path)).inputs_of(hat)
+    assert inputs.reference == tmp_path / "Hat.front.png"
+    assert inputs.side == "front"
+    assert [(each.image.name, each.side) for each in inputs.more] == [
+        ("Hat.back.png", "back"),
+        ("Hat.1.png", None),
+    ]
+    assert inputs.more[0].mask == tmp_path / "Hat.back.mask.png"
+    # Another object's picture is its own.
+    assert plan(folder=str(tmp_path)).inputs_of(other).reference == tmp_path / "Hat.2.png"
+
+
+def test_an_object_with_a_picture_of_its_name_alone_is_as_before(tmp_path):
+    hat = make.cube()
+    hat.name = "Hat back"
+    write_image(tmp_path, "Hat back.png")
+    inputs = plan(folder=str(tmp_path)).inputs_of(hat)
+    assert inputs.reference == tmp_path / "Hat back.png"
+    assert (inputs.side, inputs.more) == (None, ())
+
+
+def test_a_rule_gives_several_pictures_and_their_sides_by_name(tmp_path):
+    hat = make.cube()
+    hat.name = "Hat"
+    files = [write_image(tmp_path, name).name for name in ("one.png", "one left.png")]
+    given = plan({"objects": ["Hat"], "pictures": files}, beside=tmp_path)
+    inputs = given.inputs_of(hat)
+    assert inputs.reference == tmp_path / "one.png"
+    assert [(each.image, each.side) for each in inputs.more] == [(tmp_path / "one left.png", "left")]
+
+
+@pytest.mark.parametrize(
+    "entry", [{"pictures": []}, {"pictures": "a.png"}, {"pictures": ["a.png"], "image": "b.png"}]
+)
+def test_pictures_of_another_kind_are_refused(entry):
+    with pytest.raises(InvalidSettings, match="pictures"):
+        plan({"objects": ["Hat"], **entry})
