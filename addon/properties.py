@@ -16,6 +16,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from ..backend.api.picture import SIDES
 from ..backend.api.settings import Settings
 from .reference_check import automatic
 from .setting_texts import DESCRIPTIONS, list_choices
@@ -73,6 +74,33 @@ def _on_rename(take, context) -> None:
         take.name = free
 
 
+class ReferencePicture(bpy.types.PropertyGroup):
+    """A further picture of an object, beside its reference."""
+
+    image: PointerProperty(type=bpy.types.Image, name="Picture", description="Another picture of the object")
+    mask: PointerProperty(
+        type=bpy.types.Image,
+        name="Mask",
+        description="Image of the picture's size, bright where it shows the object. Found automatically if "
+        "there is none",
+    )
+    view: EnumProperty(
+        name="Side Shown",
+        description="Which side of the object this picture shows",
+        default="AUTOMATIC",
+        items=[
+            ("AUTOMATIC", "Automatic", "Find the side from which the mesh looks like the picture"),
+            *(
+                (side.upper(), side.title(), f"Look for the view near the {side} of the object first")
+                for side in SIDES
+            ),
+            ("GIVEN", "Angles", "Use the azimuth and elevation below"),
+        ],
+    )
+    azimuth: _number_property("azimuth", "Azimuth", FloatProperty)
+    elevation: _number_property("elevation", "Elevation", FloatProperty)
+
+
 class SceneProperties(bpy.types.PropertyGroup):
     """The panel: the reference, the settings, and the objects of Texture Scene."""
 
@@ -82,6 +110,10 @@ class SceneProperties(bpy.types.PropertyGroup):
         description="Image that the texture of every object without its own reference is made from",
         update=_on_reference_change,
     )
+    pictures: CollectionProperty(
+        type=ReferencePicture, name="Pictures", description="Pictures of the object from other sides"
+    )
+    active_picture: IntProperty(name="Picture", description="The selected row of the list of pictures")
     painter: _enum_property("painter", "Painter", update=_on_model_change)
     quality: _enum_property("quality", "Quality")
     view_transform: _enum_property("view_transform", "View Transform")
@@ -145,6 +177,10 @@ class SceneProperties(bpy.types.PropertyGroup):
     def find_image(self, obj: bpy.types.Object | None) -> bpy.types.Image | None:
         """The reference for an object: its own if it has one, else the panel's."""
         return (obj.orbit_texture.reference if obj else None) or self.image
+
+    def find_owner(self, obj: bpy.types.Object | None) -> "SceneProperties | ObjectProperties":
+        """What has the pictures for an object: it itself if it has an own reference, else the panel."""
+        return obj.orbit_texture if obj and obj.orbit_texture.reference else self
 
     def to_settings(self) -> Settings:
         is_given = self.view == "GIVEN"
@@ -241,6 +277,10 @@ class ObjectProperties(bpy.types.PropertyGroup):
         description="Image that this object's texture is made from, in place of the one for all objects",
         update=_on_reference_change,
     )
+    pictures: CollectionProperty(
+        type=ReferencePicture, name="Pictures", description="Pictures of the object from other sides"
+    )
+    active_picture: IntProperty(name="Picture", description="The selected row of the list of pictures")
     takes: CollectionProperty(type=Take)
     pins: CollectionProperty(type=Pin)
     strokes: CollectionProperty(type=StoredStroke)
@@ -267,7 +307,7 @@ class ObjectProperties(bpy.types.PropertyGroup):
     pending: StringProperty(description="JSON of the job that this object waits for")
 
 
-_CLASSES = (SceneProperties, SavedSlot, Take, Pin, StoredStroke, ObjectProperties)
+_CLASSES = (ReferencePicture, SceneProperties, SavedSlot, Take, Pin, StoredStroke, ObjectProperties)
 
 
 def register() -> None:

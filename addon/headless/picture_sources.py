@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import bpy
+
 from ...backend.api.picture import SIDES, find_side
-from ..jobs import reference
+from ..jobs import pictures, reference
 from ..jobs.request import PictureRequest, Reference
 
 
@@ -57,6 +59,17 @@ def from_folder(folder: str, name: str) -> PictureSource:
         lead.mask and (lambda: lead.mask),
         lead.side if more else None,
         (lambda: tuple(more)) if more else None,
+    )
+
+
+def from_panel(owner, image: bpy.types.Image | None) -> PictureSource:
+    """The image and the pictures of a scene's or an object's properties."""
+    if image is None:
+        return NOTHING
+    return PictureSource(
+        lambda: reference.from_image(image),
+        side=pictures.find_lead_side(owner, image),
+        more=lambda: pictures.read_pictures(owner),
     )
 
 

@@ -21,7 +21,7 @@ from ..jobs import reference
 from ..jobs.request import Reference
 from ..jobs.submission import JobInputs
 from ..objects import region
-from .picture_sources import NOTHING, PictureSource, from_files, from_folder
+from .picture_sources import NOTHING, PictureSource, from_files, from_folder, from_panel
 
 SETTING_NAMES = tuple(entry.name for entry in fields(Settings))
 """Settings that a rule or a custom property may give."""
@@ -186,9 +186,10 @@ class Plan:
                 replace(from_files(rule.pictures), mask=mask) if rule.pictures else PictureSource(image, mask)
             )
         own = custom_properties(obj)
-        yield PictureSource(
-            _property_source("image", own.get("image") or obj.orbit_texture.reference),
-            _property_source("mask", own.get("mask")),
+        named = _property_source("image", own.get("image"))
+        yield replace(
+            PictureSource(named) if named else from_panel(obj.orbit_texture, obj.orbit_texture.reference),
+            mask=_property_source("mask", own.get("mask")),
         )
         for owner in reversed(enclosing_collections(obj)):
             given = custom_properties(owner)

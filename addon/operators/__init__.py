@@ -20,6 +20,7 @@ from .nudge import NudgeView
 from .open_reference import OpenReference
 from .open_report import OpenReport
 from .own_reference import OwnReference
+from .pictures import AddPictures, LeadPicture, MovePicture, RemovePicture
 from .pins import AddPins, ClearPins
 from .presets import AddPreset, UsePreset
 from .recall_settings import RecallSettings
@@ -39,6 +40,10 @@ OPERATORS = (
     SetReference,
     OpenReference,
     OwnReference,
+    AddPictures,
+    RemovePicture,
+    MovePicture,
+    LeadPicture,
     CheckReference,
     ChooseView,
     CorrectMask,

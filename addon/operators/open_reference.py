@@ -7,14 +7,9 @@ from ...backend.api.errors import OrbitError
 from ..jobs import recent_references, reference
 
 
-class OpenReference(bpy.types.Operator):
-    bl_idname = "orbit_texture.open_reference"
-    bl_label = "Open Reference"
-    bl_description = "Choose an image file as the reference"
-    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+class ImageBrowser:
+    """The properties that the file browser reads: it shows folders and images, as thumbnails."""
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    # The file browser reads these: it shows folders and images, as thumbnails.
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     display_type: EnumProperty(
@@ -25,6 +20,15 @@ class OpenReference(bpy.types.Operator):
         default="THUMBNAIL",
         options={"HIDDEN", "SKIP_SAVE"},
     )
+
+
+class OpenReference(ImageBrowser, bpy.types.Operator):
+    bl_idname = "orbit_texture.open_reference"
+    bl_label = "Open Reference"
+    bl_description = "Choose an image file as the reference"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
 
     @classmethod
     def description(cls, context, properties):

@@ -26,6 +26,12 @@ class OwnReference(bpy.types.Operator):
         return False
 
     def execute(self, context):
-        own = context.object.orbit_texture
-        own.reference = None if own.reference else context.scene.orbit_texture.image
+        own, panel = context.object.orbit_texture, context.scene.orbit_texture
+        is_added = own.reference is None
+        own.reference = panel.image if is_added else None
+        own.pictures.clear()
+        for picture in panel.pictures if is_added else ():
+            copy = own.pictures.add()
+            for name in ("image", "mask", "view", "azimuth", "elevation"):
+                setattr(copy, name, getattr(picture, name))
         return {"FINISHED"}

@@ -4,9 +4,9 @@ import bpy
 from bpy.app.translations import pgettext_rpt as rpt_
 
 from ...backend.api.errors import OrbitError
-from ..headless.picture_sources import PictureSource
+from ..headless.picture_sources import from_panel
 from ..headless.rules import Plan, read_file
-from ..jobs import queue_timer, reference
+from ..jobs import queue_timer
 from ..jobs.queue import queue
 from ..objects import mesh_io
 from ..objects.file_names import resolve_path
@@ -58,7 +58,7 @@ def _plan_from_panel(context: bpy.types.Context) -> Plan:
     settings = context.scene.orbit_texture
     return Plan(
         lambda obj: reference_view.settings_with_view(obj, context),
-        PictureSource(settings.image and (lambda: reference.from_image(settings.image))),
+        from_panel(settings, settings.image),
         settings.folder,
         read_file(resolve_path(settings.rules)) if settings.rules else (),
         uses_pins=settings.view == "PINS",

@@ -1,17 +1,20 @@
 """Texture Selected: textures the selected objects, each from its own reference or from the panel's. A script
 can give an image and settings that hold for one call, and wait for the takes."""
 
+from pathlib import PurePath
+
 import bpy
-from bpy.props import BoolProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, StringProperty
 
 from ...backend.api.errors import InvalidImage, OrbitError
+from ...backend.api.picture import find_side
 from ...backend.api.settings import Settings
 from .. import quality_presets
 from ..headless import texturing
-from ..jobs import queue_timer, reference
+from ..jobs import pictures, queue_timer, reference
 from ..jobs.entry import JobEntry
 from ..jobs.queue import queue
-from ..jobs.request import Reference
+from ..jobs.request import PictureRequest, Reference
 from ..jobs.submission import JobInputs
 from ..ui.base import TEXTURE_BUTTON
 from ..viewport import reference_view
@@ -32,6 +35,12 @@ class TextureSelected(bpy.types.Operator):
         name="Image",
         description="Path of an image file, or the name of an image of the .blend, for all selected objects; "
         "their own references and the panel's if empty",
+        options={"SKIP_SAVE"},
+    )
+    more: CollectionProperty(
+        type=bpy.types.OperatorFileListElement,
+        name="More Pictures",
+        description="Further pictures of the object, each named as the image is",
         options={"SKIP_SAVE"},
     )
     preset: StringProperty(
@@ -80,12 +89,15 @@ class TextureSelected(bpy.types.Operator):
         meshes = [obj for obj in selected if obj.type == "MESH"] or selected
         try:
             given = _find_image(self.image) if self.image else None
+            more = tuple(_find_picture(entry.name) for entry in self.more)
+            if more and given is None:
+                raise InvalidImage("Further pictures were given without an image. Give the first as image.")
             changes = self._read_changes()
             Settings.from_dict(changes)
         except OrbitError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        entries = queue.add_each(meshes, lambda obj: _read_inputs(obj, context, given, changes))
+        entries = queue.add_each(meshes, lambda obj: _read_inputs(obj, context, given, more, changes))
         if self.wait:
             texturing.wait(entries)
             return self._report_failures(entries)
@@ -131,13 +143,23 @@ def _find_image(image: str) -> Reference:
         ) from error
 
 
+def _find_picture(image: str) -> PictureRequest:
+    """A further picture. Raises :class:`InvalidImage` as for :func:`_find_image`."""
+    return PictureRequest(_find_image(image), side=find_side(PurePath(image).stem))
+
+
 def _read_inputs(
-    obj: bpy.types.Object, context: bpy.types.Context, given: Reference | None, changes: dict
+    obj: bpy.types.Object,
+    context: bpy.types.Context,
+    given: Reference | None,
+    more: tuple[PictureRequest, ...],
+    changes: dict,
 ) -> JobInputs:
     """What an object's job needs.
 
     Args:
         given: the reference, if it is not to be found.
+        more: the other pictures beside that.
         changes: settings other than the panel's, by name.
 
     Raises:
@@ -145,9 +167,15 @@ def _read_inputs(
     """
     settings = Settings.from_dict(reference_view.settings_with_view(obj, context).to_dict() | changes)
     if given is not None:
-        return JobInputs(given, settings)
+        return JobInputs(given, settings, more=more)
     image = context.scene.orbit_texture.find_image(obj)
     if image is None:
         raise InvalidImage(f"There is no reference for '{obj.name}'. Choose an image first.")
-    is_pinned = context.scene.orbit_texture.view == "PINS"
-    return JobInputs(reference.from_image(image), settings, uses_pins=is_pinned)
+    owner = context.scene.orbit_texture.find_owner(obj)
+    return JobInputs(
+        reference.from_image(image),
+        settings,
+        uses_pins=context.scene.orbit_texture.view == "PINS",
+        side=pictures.find_lead_side(owner, image),
+        more=pictures.read_pictures(owner),
+    )

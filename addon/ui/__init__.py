@@ -7,6 +7,7 @@ from . import announcements, mask_tools, menus, queue_panel
 from .image_drop import ImageDrop
 from .main_panel import MainPanel
 from .mask_tools import MaskPanel
+from .pictures_panel import ORBIT_TEXTURE_UL_pictures, PicturesPanel
 from .presets_panel import ORBIT_TEXTURE_PT_presets
 from .queue_panel import QueuePanel
 from .recent_references import RecentReferences
@@ -18,6 +19,7 @@ from .takes_panel import TakesPanel
 PANELS = (
     MainPanel,
     ReferenceCheckPanel,
+    PicturesPanel,
     ORBIT_TEXTURE_PT_presets,
     SettingsPanel,
     ScenePanel,
@@ -30,6 +32,7 @@ PANELS = (
 
 def register() -> None:
     bpy.utils.register_class(RecentReferences)
+    bpy.utils.register_class(ORBIT_TEXTURE_UL_pictures)
     for cls in PANELS:
         bpy.utils.register_class(cls)
     mask_tools.register()
@@ -45,4 +48,5 @@ def unregister() -> None:
     mask_tools.unregister()
     for cls in reversed(PANELS):
         bpy.utils.unregister_class(cls)
+    bpy.utils.unregister_class(ORBIT_TEXTURE_UL_pictures)
     bpy.utils.unregister_class(RecentReferences)

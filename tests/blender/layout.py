@@ -37,6 +37,9 @@ class Layout:
     def template_ID(self, _owner, name, **_):
         self._children.append((1.0, name))
 
+    def template_list(self, _kind, _id, _owner, name, *_, rows=5):
+        self._children.append((float(rows), name))
+
     def context_pointer_set(self, *_):
         pass
 
