@@ -1,5 +1,6 @@
 """The list of further pictures: add, remove, move, and choose the one that leads."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
@@ -58,26 +59,33 @@ class AddPictures(ImageBrowser, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context):
-        owner, added, problems = find_owner(context), 0, []
-        for entry in self.files:
-            try:
-                added += add_picture(owner, find_lead(context), Path(self.directory) / entry.name)
-            except (OrbitError, RuntimeError) as error:
-                problems.append(getattr(error, "message", str(error)))
+        owner, files = find_owner(context), [entry.name for entry in self.files if entry.name]
+        problems = add_pictures(owner, find_lead(context), [Path(self.directory) / name for name in files])
+        is_none_added = len(problems) == len(files)
         for problem in problems:
-            self.report({"WARNING" if added else "ERROR"}, problem)
-        return {"FINISHED"} if added else {"CANCELLED"}
+            self.report({"ERROR" if is_none_added else "WARNING"}, problem)
+        return {"CANCELLED"} if is_none_added else {"FINISHED"}
 
 
-def add_picture(owner, lead: bpy.types.Image, file: Path) -> bool:
-    """Adds an image file to the pictures. Returns False for an empty name.
+def add_pictures(owner, lead: bpy.types.Image, files: Iterable[Path]) -> list[str]:
+    """Adds image files to the pictures of a scene's or an object's properties, and returns a sentence for
+    each that cannot be."""
+    problems = []
+    for file in files:
+        try:
+            _add_picture(owner, lead, file)
+        except (OrbitError, RuntimeError) as error:
+            problems.append(getattr(error, "message", str(error)))
+    return problems
+
+
+def _add_picture(owner, lead: bpy.types.Image, file: Path) -> None:
+    """Adds an image file to the pictures.
 
     Raises:
         InvalidImage: there is no such file, it is there already, or there are too many.
         RuntimeError: Blender cannot read it.
     """
-    if not file.name:
-        return False
     image = bpy.data.images.load(str(reference.from_file(file)), check_existing=True)
     if image in (lead, *(picture.image for picture in owner.pictures)):
         raise InvalidImage(rpt_("{} is among the pictures already.").format(file.name))
@@ -90,7 +98,6 @@ def add_picture(owner, lead: bpy.types.Image, file: Path) -> bool:
     picture.image = image
     picture.view = (find_side(file.stem) or "AUTOMATIC").upper()
     owner.active_picture = len(owner.pictures) - 1
-    return True
 
 
 class _OfSelectedPicture:

@@ -125,6 +125,19 @@ def test_one_picture_is_sent_as_before(hat, files, sent):
     assert not {name for name in job.arrays() if name.startswith("picture.") or name == "side"}
 
 
+def test_several_files_that_are_dropped_become_the_objects_pictures(hat, files):
+    bpy.ops.orbit_texture.set_reference(
+        directory=str(files), files=[{"name": f"{name}.png"} for name in ("hat.back", "hat", "hat left")]
+    )
+    own = hat.orbit_texture
+    assert (own.reference.name, names_of(own)) == ("hat.back.png", ["hat.png", "hat left.png"])
+    (files / "hat front.png").write_bytes(make.png())
+    bpy.ops.orbit_texture.set_reference(
+        directory=str(files), files=[{"name": f"{name}.png"} for name in ("hat.back", "hat front")]
+    )
+    assert (own.reference.name, names_of(own)) == ("hat front.png", ["hat.back.png"])
+
+
 def test_a_script_gives_several_pictures(hat, files, sent):
     bpy.ops.orbit_texture.texture_selected(
         image=str(files / "other.png"), more=[{"name": str(files / "hat.back.png")}]
