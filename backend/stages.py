@@ -37,7 +37,7 @@ MODEL_SHARES = {"orbitpainter": 0.9}
 REFINE_SHARE = 0.5
 """Fraction of the time beside painting that the refinement takes, roughly."""
 
-STAGE_FORMAT = 8
+STAGE_FORMAT = 9
 """Version of the stages' files. It is raised when any stage's arrays or their meaning change, so that older
 files are ignored."""
 
