@@ -33,6 +33,9 @@ class HarmonizeConfig:
     min_edge: float = 4.0
     # Voxels that two pictures share from which on their tones are compared.
     min_shared: int = 200
+    # Fraction of the differences that light explains from which on it is light and not paint: of pictures of
+    # unlit paint the most is 0.1.
+    certain_light: float = 0.15
     # Linear colour that is added before a ratio is taken: dark pixels are noise.
     floor: float = 0.004
     # Weights of the first picture's gain, which is 1, and of those of the others, which are 1 by default.
@@ -74,7 +77,7 @@ class Tones:
     Attributes:
         gains: (P, 3) float64, the factors on linear colours that make them one; 1 for the first, and for a
             picture that overlaps none.
-        difference: the median difference that is left where two overlap, of the logarithms of linear colours;
+        difference: the mean difference that is left where two overlap, of the logarithms of linear colours;
             infinite where none do.
     """
 
@@ -105,18 +108,20 @@ def harmonize(
         config: of the steps.
     """
     # Each by itself: fitted to the mesh, and unlit.
-    lit, unlit = [], []
+    lit, unlit, certain = [], [], []
     for reference, buffer in zip(references, buffers, strict=True):
         warped = warp_to_mesh(reference, buffer.camera, surface)
         lit.append(Observed(warped, buffer, np.ones(warped.alpha.shape, bool)))
-        unlit.append(lit[-1] if light == "keep" else _take_light_off(lit[-1], surface))
+        dark, explained = _take_light_off(lit[-1], surface, light)
+        unlit.append(dark)
+        certain.append(dark if light == "remove" or explained > config.certain_light else lit[-1])
         progress(0.6 * len(lit) / len(references))
-    # In one tone, roughly; as they are if they agree better so than unlit: their light was paint.
-    as_they_are = match_tones(lit, winding, voxels, config)
-    tones = match_tones(unlit, winding, voxels, config)
-    pictures = unlit
-    if light == "automatic" and as_they_are.difference <= tones.difference:
-        pictures, tones = lit, as_they_are
+    # In one tone, roughly. What may be light or paint counts as light if they agree better without it.
+    pictures, tones = unlit, match_tones(unlit, winding, voxels, config)
+    if light == "automatic":
+        others = match_tones(certain, winding, voxels, config)
+        if others.difference <= tones.difference:
+            pictures, tones = certain, others
     pictures = [_apply_gain(picture, gain) for picture, gain in zip(pictures, tones.gains, strict=True)]
     # In register, and in one tone down to what is smooth.
     return _align_pictures(surface, pictures, winding, lambda done: progress(0.6 + 0.4 * done), config)
@@ -152,13 +157,16 @@ def match_tones(
     limit = np.log(config.max_gain)
     logarithms = np.clip(logarithms, -limit, limit)
     rest = [np.abs(ratio + logarithms[one] - logarithms[other]).ravel() for one, other, ratio in pairs]
-    return Tones(np.exp(logarithms), float(np.median(np.concatenate(rest))) if rest else np.inf)
+    return Tones(np.exp(logarithms), float(np.concatenate(rest).mean()) if rest else np.inf)
 
 
-def _take_light_off(picture: Observed, surface: Surface) -> Observed:
+def _take_light_off(picture: Observed, surface: Surface, light: str) -> tuple[Observed, float]:
+    """A picture without its light, and the fraction of the differences in it that light explains."""
+    if light == "keep":
+        return picture, 0.0
     unlit = remove_light(picture.reference, picture.buffer.camera, surface)
     reference = replace(picture.reference, color=unlit.color)
-    return replace(picture, reference=reference, reliable=unlit.reliable)
+    return replace(picture, reference=reference, reliable=unlit.reliable), unlit.explained
 
 
 def _look(
