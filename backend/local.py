@@ -17,11 +17,12 @@ from PIL import Image
 from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
+from .api.present_paint import PresentPaint
 from .api.settings import Settings
 from .api.stage_names import name_stage
 from .image import decode_image
 from .job_state import JobState
-from .mesh.files import WRITABLE_SUFFIXES, read_mesh, write_mesh
+from .mesh.files import WRITABLE_SUFFIXES, read_mesh, read_textured, write_mesh
 from .mesh.formats.mesh_file import Maps, MeshFile
 from .output_folder import check_output_file, make_output_folder
 from .provenance import check_same
@@ -128,11 +129,21 @@ def read_job(
 ) -> tuple[MeshFile, Job]:
     """The mesh file, and a job from it, the image and the settings. Jobs with equal results have equal
     ids."""
-    mesh = read_mesh(mesh_path)
+    if settings.start_from == "present":
+        mesh, present = read_present(mesh_path)
+    else:
+        mesh, present = read_mesh(mesh_path), None
     reference = _read_file("reference image", image_path)
     mask = _read_file("mask", mask_path) if mask_path else None
-    job = Job("", mesh_path.stem, mesh.to_mesh_data(), reference, settings, kept, mask)
+    job = Job("", mesh_path.stem, mesh.to_mesh_data(), reference, settings, kept, mask, present=present)
     return mesh, replace(job, id=store.fingerprint(job)[:32])
+
+
+def read_present(path: Path) -> tuple[MeshFile, PresentPaint]:
+    """A mesh file, and the base colour textures that it has. Raises :class:`InvalidMesh`."""
+    textured = read_textured(path)
+    mesh = textured.mesh
+    return mesh, PresentPaint(textured.images, textured.image_of.astype(np.int32), mesh.uvs[mesh.faces])
 
 
 def read_kept(textures: Path, mask: Path) -> Kept:
