@@ -20,8 +20,8 @@ class PresentPaint:
     colours, both sRGB-encoded; either may be missing.
 
     Attributes:
-        images: encoded files (N,) uint8, or pixels (H, W, 3 or 4) uint8, sRGB-encoded, row 0 at the top, whose
-            alpha is not looked at. They repeat beyond 0..1.
+        images: encoded files (N,) uint8, or pixels (H, W, 3 or 4) uint8, sRGB-encoded, row 0 at the top,
+            whose alpha is not looked at. They repeat beyond 0..1.
         image_of_face: (F,) int32, which image each triangle of the job wears; -1 for none.
         corner_uvs: (F, 3, 2) float32, v up, by which each triangle reads its image; None without images.
         corner_colors: (F, 3, 3) float32 0..1, sRGB-encoded; None if all are white.
