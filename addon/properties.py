@@ -119,6 +119,8 @@ class SceneProperties(bpy.types.PropertyGroup):
     view_transform: _enum_property("view_transform", "View Transform")
     white_balance: _enum_property("white_balance", "White Balance")
     light: _enum_property("light", "Light")
+    start_from: _enum_property("start_from", "Start From")
+    present_weight: _number_property("present_weight", "Weight", FloatProperty)
     texture_size: _enum_property("texture_size", "Texture Size")
     voxel_resolution: _enum_property("voxel_resolution", "Voxels")
     refine: BoolProperty(
@@ -190,6 +192,8 @@ class SceneProperties(bpy.types.PropertyGroup):
             view_transform=self.view_transform,
             white_balance=self.white_balance,
             light=self.light,
+            start_from=self.start_from,
+            present_weight=round(self.present_weight, 6),
             texture_size=int(self.texture_size),
             seed=self.seed,
             voxel_resolution=int(self.voxel_resolution),

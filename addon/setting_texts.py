@@ -11,6 +11,8 @@ DESCRIPTIONS = {
     "view_transform": "The colours that OrbitPainter sees. They are turned back in what it paints",
     "white_balance": "Whether a colour cast is removed from the reference",
     "light": "What becomes of light and shadow in the reference",
+    "start_from": "What is kept where the reference does not show the object",
+    "present_weight": "How much of the present texture is kept there: 0 is nothing, 1 is all",
     "texture_size": "Width and height of the texture in pixels. Large ones take more memory",
     "voxel_resolution": "How finely the choice between the painted views may change over the surface",
     "refine": (
@@ -69,6 +71,13 @@ CHOICES = {
         ),
         "remove": ("Remove", "Remove light and shadow from what the reference shows, too"),
         "keep": ("Keep", "Take light and shadow for paint"),
+    },
+    "start_from": {
+        "nothing": ("Nothing", "Make the whole texture from the reference"),
+        "present": (
+            "The Present Texture",
+            "Keep the colours that the object has now where the reference does not show it",
+        ),
     },
     "texture_size": {
         1024: ("1k", "1024 pixels"),

@@ -18,11 +18,12 @@ from . import pipeline, store
 from .api.errors import InvalidImage, InvalidSettings
 from .api.job import MAPS, Job, Kept, Result
 from .api.picture import Picture, find_side
+from .api.present_paint import PresentPaint
 from .api.settings import Settings
 from .api.stage_names import name_stage
 from .image import decode_image
 from .job_state import JobState
-from .mesh.files import WRITABLE_SUFFIXES, read_mesh, write_mesh
+from .mesh.files import WRITABLE_SUFFIXES, read_mesh, read_textured, write_mesh
 from .mesh.formats.mesh_file import Maps, MeshFile
 from .output_folder import check_output_file, make_output_folder
 from .provenance import check_same
@@ -134,7 +135,10 @@ def read_job(
 ) -> tuple[MeshFile, Job]:
     """The mesh file, and a job from it, the pictures and the settings. Jobs with equal results have equal
     ids."""
-    mesh = read_mesh(mesh_path)
+    if settings.start_from == "present":
+        mesh, present = read_present(mesh_path)
+    else:
+        mesh, present = read_mesh(mesh_path), None
     lead, *more = (_read_picture(picture, len(pictures) > 1) for picture in pictures)
     job = Job(
         "",
@@ -146,6 +150,7 @@ def read_job(
         lead.mask,
         side=lead.side,
         more=tuple(more),
+        present=present,
     )
     return mesh, replace(job, id=store.fingerprint(job)[:32])
 
@@ -155,6 +160,13 @@ def _read_picture(picture: PictureFile, is_named: bool) -> Picture:
     image = _read_file("reference image", picture.image)
     mask = _read_file("mask", picture.mask) if picture.mask else None
     return Picture(image, mask, side=find_side(picture.image.stem) if is_named else None)
+
+
+def read_present(path: Path) -> tuple[MeshFile, PresentPaint]:
+    """A mesh file, and the base colour textures that it has. Raises :class:`InvalidMesh`."""
+    textured = read_textured(path)
+    mesh = textured.mesh
+    return mesh, PresentPaint(textured.images, textured.image_of.astype(np.int32), mesh.uvs[mesh.faces])
 
 
 def read_kept(textures: Path, mask: Path) -> Kept:

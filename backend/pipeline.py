@@ -11,6 +11,7 @@ from .align.align import AlignConfig, Alignment, align
 from .api.errors import DoubtfulView
 from .api.job import Job, Result
 from .bake.bake import Texture, bake, empty_texture, upscale
+from .bake.present_paint import lay_present_paint
 from .bake.region import blend_region, decode_kept, describe_repaint
 from .bake.region_image import render_region
 from .bake.share import share_texels
@@ -24,6 +25,7 @@ from .mesh.tiles import atlas_size
 from .paint.balance import balance_white
 from .paint.outline_image import make_outline_preview
 from .paint.painter import Painting, PictureSet
+from .paint.present import PresentSurface, decode_present
 from .paint.preview import PreviewCallback, ignore_preview, make_preview_strip
 from .paint.registry import load_painter
 from .pictures.picture_set import bring_together
@@ -93,6 +95,7 @@ class JobRun:
             # The user sees what a stroke did before the view is found.
             self.show_preview(make_outline_preview(reference))
         self.state = JobState(balance_white(reference, self.settings.white_balance))
+        self.present_images = decode_present(job.present) if job.keeps_present else ()
         self.further = [] if job.check_reference else read_further(job)
 
     def prepare(self) -> None:
@@ -262,6 +265,15 @@ class JobRun:
             lambda done: self.stages.report_progress("paint", PICTURES_SHARE * done),
         )
 
+    @cached_property
+    def present(self) -> PresentSurface | None:
+        """The paint that the surface wears, if some of it is to stay."""
+        if not self.job.keeps_present:
+            return None
+        return PresentSurface.of(
+            self.state.surface, self.job.present, self.present_images, self.settings.present_weight
+        )
+
     def _paint_views(self, progress: ProgressCallback) -> Painting:
         state, pictures, begun = self.state, self.pictures, 0.0
         own = len(state.buffers)
@@ -277,6 +289,7 @@ class JobRun:
             self.show_preview,
             None if state.earlier is None else describe_repaint(state.surface, state.earlier),
             pictures,
+            self.present,
         )
         return painting if pictures is None else add_pictures(painting, pictures)
 
@@ -308,6 +321,10 @@ class JobRun:
         source = state.painting.color_source
         if source is not None:
             texture = replace(texture, color_source=upscale(source, len(texture.base_color)))
+        if self.present is not None:
+            # The draft's frames have the paint already, less sharply.
+            present = self.present if source is None else self.present.halved()
+            texture = lay_present_paint(present, texture, state.painting.border_light)
         return texture
 
     def _refine_texture(self, progress: ProgressCallback) -> Texture:

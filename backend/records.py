@@ -119,7 +119,8 @@ def load_orbits(arrays: Arrays) -> list[Orbit]:
 def save_painting(painting: Painting) -> Arrays:
     frames = {f"frame_{index:04}": frame for index, frame in enumerate(painting.frames)}
     source = {} if painting.color_source is None else {"color_source": painting.color_source}
-    return (frames | source) | {
+    light = {} if painting.border_light is None else {"border_light": painting.border_light}
+    return (frames | source | light) | {
         "preference": painting.preference,
         "consistent": np.array(painting.consistent),
         "notes": _pack_sentences(painting.notes),
@@ -134,6 +135,7 @@ def load_painting(arrays: Arrays) -> Painting:
         bool(arrays["consistent"]),
         _unpack_sentences(arrays["notes"]),
         arrays.get("color_source"),
+        arrays.get("border_light"),
     )
 
 

@@ -106,7 +106,9 @@ def make_report(job: Job, state: JobState, seconds: dict[str, float]) -> dict:
     shares = (
         None
         if source is None
-        else measure_shares(select_originals(state.surface), source, state.texture.coverage)
+        else measure_shares(
+            select_originals(state.surface), source, state.texture.coverage, job.keeps_present
+        )
     )
     notes = [
         *state.surface.notes,

@@ -11,6 +11,7 @@ from ...backend.api import wire
 from ...backend.api.errors import InvalidImage
 from ...backend.api.job import Job, Kept, MeshData
 from ...backend.api.picture import Picture
+from ...backend.api.present_paint import PresentPaint
 from ...backend.api.settings import Settings
 
 Reference = Path | bytes | np.ndarray | Callable[[], np.ndarray]
@@ -68,6 +69,7 @@ class JobRequest:
         pins: that place the camera, see :class:`~backend.api.job.Job`.
         side: the side that the reference is said to show, or None.
         more: the other pictures of the object.
+        present: makes the paint that the mesh wears, or None, on the client's thread.
     """
 
     job_id: str
@@ -82,6 +84,7 @@ class JobRequest:
     pins: np.ndarray | None = None
     side: str | None = None
     more: tuple[PictureRequest, ...] = ()
+    present: Callable[[], PresentPaint | None] = lambda: None
 
     def make_job(self) -> Job:
         """Reads the files and makes the arrays. Slow for a large mesh.
@@ -102,6 +105,7 @@ class JobRequest:
             pins=self.pins,
             side=self.side,
             more=tuple(picture.make_picture() for picture in self.more),
+            present=self.present(),
         )
 
 

@@ -97,11 +97,17 @@ def read_target(entry: JobEntry, obj: bpy.types.Object) -> None:
     Raises:
         OrbitError: the object cannot be textured.
     """
+    settings = entry.settings
+    with_paint = settings.start_from == "present" and settings.present_weight > 0 and settings.paints_views
     if entry.kept:
-        entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer)
+        entry.target = mesh_io.read_mesh(obj, entry.own_topology, entry.layer, with_paint)
         return
-    entry.target = mesh_io.read_mesh(obj)
-    entry.fallback = mesh_io.read_mesh(obj, own_topology=True) if entry.target.is_evaluated else None
+    entry.target = mesh_io.read_mesh(obj, with_paint=with_paint)
+    entry.fallback = (
+        mesh_io.read_mesh(obj, own_topology=True, with_paint=with_paint)
+        if entry.target.is_evaluated
+        else None
+    )
     entry.own_topology = False
 
 
@@ -154,4 +160,5 @@ def make_request(entry: JobEntry) -> JobRequest:
         pins=entry.pins,
         side=entry.side,
         more=entry.more,
+        present=entry.target.present_paint,
     )

@@ -14,6 +14,7 @@ from ...backend.api.errors import InvalidMesh, InvalidTarget
 from ...backend.api.job import check_triangle_count
 from ..checks.mesh_check import Faces
 from .appearance import shows_only_instances
+from .present_paint import PaintSource, read_paint
 from .snapshot import Connectivity, MeshSnapshot, TargetMesh, triangle_loops
 
 UV_LAYER = "Orbit Texture"
@@ -102,7 +103,9 @@ def mesh_objects(objects: Iterable[bpy.types.Object]) -> list[bpy.types.Object]:
     return list(found)
 
 
-def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = "") -> TargetMesh:
+def read_mesh(
+    obj: bpy.types.Object, own_topology: bool = False, layer: str = "", with_paint: bool = False
+) -> TargetMesh:
     """Reads the object's mesh as the viewport shows it, with modifiers and shape keys.
 
     Modifiers that change the topology are only applied if the object has a UV layer for the texture.
@@ -110,27 +113,33 @@ def read_mesh(obj: bpy.types.Object, own_topology: bool = False, layer: str = ""
     Args:
         own_topology: do not apply modifiers that change the topology even then.
         layer: an existing UV layer to send; "" for that of :func:`job_uv_layer`.
+        with_paint: read the base colour that the object wears, too.
 
     Raises:
         InvalidTarget, InvalidMesh: as for :func:`check_object`.
+        OrbitError: the base colour cannot be read.
     """
     check_object(obj)
     mesh, layer = obj.data, layer or job_uv_layer(obj)
     connectivity = _read_connectivity(mesh)
     evaluated = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
     evaluated_mesh = evaluated.to_mesh()
+
+    def paint(worn: bpy.types.Mesh) -> PaintSource | None:
+        return read_paint(obj, worn) if with_paint else None
+
     try:
         if _has_same_topology(evaluated_mesh, connectivity):
-            return TargetMesh(_copy_mesh(evaluated_mesh, obj, mesh, layer), connectivity, False, layer)
+            snapshot = _copy_mesh(evaluated_mesh, obj, mesh, layer)
+            return TargetMesh(snapshot, connectivity, False, layer, paint=paint(evaluated_mesh))
         if layer in evaluated_mesh.uv_layers and not own_topology:
             check_triangle_count(triangle_count(evaluated_mesh))
-            return TargetMesh(
-                _copy_mesh(evaluated_mesh, obj, evaluated_mesh, layer), connectivity, True, layer
-            )
+            snapshot = _copy_mesh(evaluated_mesh, obj, evaluated_mesh, layer)
+            return TargetMesh(snapshot, connectivity, True, layer, paint=paint(evaluated_mesh))
     finally:
         evaluated.to_mesh_clear()
     note = "The modifiers change the topology, so the mesh was textured without them."
-    return TargetMesh(_copy_mesh(mesh, obj, mesh, layer), connectivity, False, layer, (note,))
+    return TargetMesh(_copy_mesh(mesh, obj, mesh, layer), connectivity, False, layer, (note,), paint(mesh))
 
 
 def read_faces(obj: bpy.types.Object) -> Faces:

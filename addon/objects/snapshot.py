@@ -4,10 +4,15 @@ bpy."""
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...backend.api.job import MeshData
+from ...backend.api.present_paint import PresentPaint
+
+if TYPE_CHECKING:
+    from .present_paint import PaintSource
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class TargetMesh:
             object's own mesh does not have.
         uv_layer: name of the layer that was sent, "" if none.
         notes: sentences for the take's report.
+        paint: the base colour that the mesh wears; None if it was not asked for.
     """
 
     snapshot: MeshSnapshot
@@ -122,6 +128,7 @@ class TargetMesh:
     is_evaluated: bool
     uv_layer: str
     notes: tuple[str, ...] = ()
+    paint: "PaintSource | None" = None
 
     @property
     def loops(self) -> np.ndarray | None:
@@ -133,6 +140,10 @@ class TargetMesh:
     def topology(self) -> str:
         """A hash of the connectivity of the object's own mesh and of :attr:`loops`."""
         return self.connectivity.fingerprint(self.loops)
+
+    def present_paint(self) -> PresentPaint | None:
+        """The paint as it is sent to the worker."""
+        return self.paint and self.paint.make_paint(self.snapshot)
 
     def mesh_data(self) -> MeshData:
         """The mesh as it is sent to the worker. Also computes :attr:`topology`, so that reading it afterwards

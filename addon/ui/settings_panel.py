@@ -30,6 +30,10 @@ class SettingsPanel(OrbitPanel, bpy.types.Panel):
         column.prop(settings, "white_balance")
         if settings.painter == "draft":
             column.prop(settings, "light")
+        if settings.painter != "trellis2":
+            column.prop(settings, "start_from")
+            if settings.start_from == "present":
+                column.prop(settings, "present_weight", slider=True)
         if not weights.is_installed(BIREFNET):
             column.operator(
                 "orbit_texture.download_weights", text="Better Object Masks", icon="IMPORT"

@@ -7,6 +7,7 @@ import numpy as np
 from .arrays import check_array
 from .errors import InvalidMesh, InvalidTarget, ProtocolError
 from .picture import MAX_PICTURES, Picture
+from .present_paint import PresentPaint
 from .settings import Settings
 
 MAX_TRIANGLES = 1_500_000
@@ -29,6 +30,9 @@ PICTURE_PREFIX = "picture."
 
 KEEP_PREFIX = "keep."
 """Prefix of the name of a texture to keep among a job's arrays."""
+
+PRESENT_PREFIX = "present."
+"""Prefix of the names of the arrays of the present paint: ``present.image.0`` …"""
 
 _OF_LEAD = ("mask", "strokes", "pins", "side")
 """The arrays of the reference, the picture that leads."""
@@ -123,6 +127,7 @@ class Job:
         check_reference: only find the object and the view, and return what was found: see
             :class:`Result`.
         more: the other pictures of the object.
+        present: the paint that the mesh wears, if the settings start from it.
     """
 
     id: str
@@ -137,6 +142,7 @@ class Job:
     pins: np.ndarray | None = None
     side: str | None = None
     more: tuple[Picture, ...] = ()
+    present: PresentPaint | None = None
 
     def __post_init__(self):
         count = len(self.pictures)
@@ -147,6 +153,14 @@ class Job:
             )
         if self.kept and self.kept.region.ndim == 1 and len(self.kept.region) != len(self.mesh.faces):
             raise InvalidTarget("The region was marked on another mesh. Mark it again.")
+        if self.present and len(self.present.image_of_face) != len(self.mesh.faces):
+            raise ProtocolError("The present paint is of another mesh.")
+
+    @property
+    def keeps_present(self) -> bool:
+        """Whether some of the paint that the mesh wears is to stay."""
+        settings = self.settings
+        return self.present is not None and settings.start_from == "present" and settings.present_weight > 0
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -183,6 +197,8 @@ class Job:
             for number, arrays in enumerate(more, 1)
             for name, array in arrays.items()
         }
+        if self.present:
+            parts |= {f"{PRESENT_PREFIX}{name}": data for name, data in self.present.arrays().items()}
         if self.kept:
             parts |= {"region": self.kept.region} | {
                 f"{KEEP_PREFIX}{name}": data for name, data in self.kept.textures.items()
@@ -197,9 +213,10 @@ class Job:
             ProtocolError: an array is missing, unknown or has the wrong dtype or shape.
             InvalidSettings, InvalidMesh, InvalidTarget: the content cannot be used.
         """
-        # The region to repaint, the textures to keep, and the further pictures.
+        # The region to repaint, the textures to keep, the further pictures, and the present paint.
         kept = _take_prefixed(arrays, KEEP_PREFIX)
         pictures = _take_prefixed(arrays, PICTURE_PREFIX)
+        present = _take_prefixed(arrays, PRESENT_PREFIX)
         region = arrays.get("region")
         if (region is None) != (not kept):
             raise ProtocolError("A job needs both a region and the textures to keep, or neither.")
@@ -208,7 +225,7 @@ class Job:
         rest = {
             name: array
             for name, array in arrays.items()
-            if name != "region" and not name.startswith((KEEP_PREFIX, PICTURE_PREFIX))
+            if name != "region" and not name.startswith((KEEP_PREFIX, PICTURE_PREFIX, PRESENT_PREFIX))
         }
         if unknown := sorted(set(rest) - of_mesh - {"reference", *_OF_LEAD}):
             raise ProtocolError(f"A job has no array called '{unknown[0]}'.")
@@ -230,6 +247,7 @@ class Job:
             lead.pins,
             lead.side,
             _unpack_pictures(pictures),
+            PresentPaint.from_arrays(present) if present else None,
         )
 
 
@@ -243,15 +261,15 @@ class Result:
         textures: PNG files by name, each (N,) uint8: ``base_color`` (sRGB RGB), ``confidence`` (linear grey,
             1 = well seen) and ``coverage`` (1 = seen by a view, 0 = filled from nearby surface); of the draft
             also ``color_source`` (linear RGB: how much of the colour is from the picture, how much is
-            mirrored, and how much invented; together 1). With several
+            mirrored, and how much invented; what they lack of 1 is from the present paint). With several
             UDIM tiles there is one file per tile, with its number: ``base_color.1001``, ``base_color.1002`` …
             A job that only checks the reference returns ``mask`` (linear grey, of the reference's size as it
             was used), ``outline`` (sRGB, small: the reference dimmed around the object, which is outlined)
             and ``candidate.0`` … (sRGB with alpha, the mesh wearing the reference as each of the report's
             candidates projects it).
         report: JSON data: ``seconds`` per stage, ``view`` (the direction of the reference), ``coverage``,
-            ``color_source`` (per cent of the surface's area that is ``from_picture``, ``mirrored`` and
-            ``invented``; None if the painter cannot tell),
+            ``color_source`` (per cent of the surface's area that is ``from_picture``, ``mirrored``,
+            ``invented`` and, with a present paint, ``present``; None if the painter cannot tell),
             ``notes`` (sentences for the user), ``doubtful`` (whether the view may be wrong), ``doubts`` (the
             notes that say why), ``candidates`` (the likeliest views, best first: ``azimuth`` and
             ``elevation`` in degrees, ``confidence`` 0..1, and ``camera``, the seven numbers of

@@ -60,6 +60,19 @@ class Settings:
         "removes the light from what the image shows, too; 'keep' takes light for paint",
         choices=("automatic", "remove", "keep"),
     )
+    start_from: str = _setting(
+        "nothing",
+        "What the texture starts from: 'nothing', or 'present', the base colour that the mesh has, which is "
+        "kept where the reference image does not show it",
+        choices=("nothing", "present"),
+    )
+    present_weight: float = _setting(
+        1.0,
+        "How much of the present base colour is kept where the reference image does not show the mesh: 0 is "
+        "nothing, 1 is all",
+        minimum=0.0,
+        maximum=1.0,
+    )
     texture_size: int = _setting(
         2048, "Width and height of the texture in texels", choices=(1024, 2048, 4096, 8192)
     )

@@ -14,14 +14,17 @@ SOURCES = ("from_picture", "mirrored", "invented")
 MAX_SIZE = 1024
 """Texels along the largest map: finer than that nobody looks at it."""
 
+PRESENT = "present"
+"""What is from the present paint: what the channels lack of 1."""
+
 SourceMeasure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """``measure(points (N, 3), normals (N, 3), face (N,)) -> (N, 3)``: how much of the colour of points of the
-surface is from each of :data:`SOURCES`; they sum to 1."""
+surface is from each of :data:`SOURCES`; what they lack of 1 is from the present paint."""
 
 
 def map_color_source(surface: Surface, measure: SourceMeasure, size: int) -> np.ndarray | None:
     """(S, S, 3) uint8 map of sources on a surface's UVs, at most ``size`` texels wide; each texel's channels
-    sum to about 255. None where no texel lies on the surface."""
+    sum to about 255, less what is from the present paint. None where no texel lies on the surface."""
     texels = locate_texels(surface, min(size, MAX_SIZE))
     if not len(texels):
         return None
@@ -30,15 +33,18 @@ def map_color_source(surface: Surface, measure: SourceMeasure, size: int) -> np.
 
 def describe_shares(shares: dict[str, int]) -> str:
     """The sentence for the user about :func:`measure_shares`."""
+    present = f"{shares[PRESENT]} % from the present texture, " if PRESENT in shares else ""
     return (
-        f"{shares['from_picture']} % from the picture, {shares['mirrored']} % mirrored, "
+        f"{shares['from_picture']} % from the picture, {present}{shares['mirrored']} % mirrored, "
         f"{shares['invented']} % invented."
     )
 
 
-def measure_shares(surface: Surface, sources: np.ndarray, coverage: np.ndarray) -> dict[str, int]:
-    """How much of the area that can be seen is coloured from each of :data:`SOURCES`, in whole per cent that
-    sum to 100.
+def measure_shares(
+    surface: Surface, sources: np.ndarray, coverage: np.ndarray, with_present: bool = False
+) -> dict[str, int]:
+    """How much of the area that can be seen is coloured from each of :data:`SOURCES`, and of
+    :data:`PRESENT` if asked for, in whole per cent that sum to 100.
 
     Args:
         surface: with UVs.
@@ -52,8 +58,13 @@ def measure_shares(surface: Surface, sources: np.ndarray, coverage: np.ndarray) 
     count = np.bincount(texels.face, minlength=len(surface.faces))
     weight = (triangle_areas(surface.vertices, surface.faces) / np.maximum(count, 1))[texels.face]
     weight *= coverage.ravel()[texels.place] > 0
-    total = weight @ sources.reshape(-1, 3)[texels.place].astype(np.float64)
-    return dict(zip(SOURCES, _round_to_hundred(total / max(total.sum(), 1e-12)), strict=True))
+    parts, names = sources.reshape(-1, 3)[texels.place].astype(np.float64), SOURCES
+    if with_present:
+        # Sums that miss 255 by no more than rounding lack nothing.
+        lack = 255 - parts.sum(axis=1)
+        parts, names = np.column_stack([parts, np.where(lack > 2, lack, 0)]), (*SOURCES, PRESENT)
+    total = weight @ parts
+    return dict(zip(names, _round_to_hundred(total / max(total.sum(), 1e-12)), strict=True))
 
 
 def _round_to_hundred(fractions: np.ndarray) -> list[int]:

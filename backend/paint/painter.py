@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..render.rasterize import GBuffer
 from .camera.registration import Registration
 from .preview import PreviewCallback
 from .reference import Reference
+
+if TYPE_CHECKING:
+    from .present import PresentSurface
 
 LoadOrRun = Callable[[str, Callable[[], dict[str, np.ndarray]]], dict[str, np.ndarray]]
 """``load_or_run(name, work)`` returns the arrays that ``work()`` returns; from disk if an earlier run of the
@@ -32,6 +35,8 @@ class Painting:
         notes: sentences for the user.
         color_source: (S, S, 3) uint8 on the surface's UVs, how much of each colour is from the picture,
             mirrored, and invented, see :mod:`.color_source`; None if the painter cannot tell.
+        border_light: (S, S, 3) uint8 on the surface's UVs, the light in which the present paint is laid on,
+            see :func:`.present.encode_light`; None for none.
     """
 
     frames: list[np.ndarray]
@@ -39,6 +44,7 @@ class Painting:
     consistent: bool = False
     notes: tuple[str, ...] = ()
     color_source: np.ndarray | None = None
+    border_light: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,12 @@ class Painter(Protocol):
         show_preview: PreviewCallback,
         repaint: Repaint | None = None,
         pictures: PictureSet | None = None,
+        present: "PresentSurface | None" = None,
     ) -> Painting:
         """The frames of all views, in the order of the orbits' cameras. The reference's alpha holds only the
         object; ``show_preview`` is called with small images of the frames while they are painted. What is
         repainted should look unlike before; a painter whose seed does that need not look at ``repaint``.
         ``pictures`` are given if there are several; a painter that follows only one need not look at
-        them."""
+        them. ``present`` is the paint that stays where no picture shows the surface; a painter that paints
+        all of it need not look at that."""
         ...

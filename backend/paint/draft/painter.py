@@ -9,6 +9,7 @@ from scipy.sparse import coo_matrix
 
 from ...api.settings import Settings
 from ...mesh.surface import Surface
+from ...mesh.texels import locate_texels, to_atlas
 from ...mesh.tiles import atlas_size
 from ...mesh.voxels import Voxels, interpolate, voxelize
 from ...neighbors import nearest_neighbors, weighted_mean
@@ -18,8 +19,9 @@ from ...render.camera import Orbit, horizontal_orbit, vertical_orbit
 from ...render.rasterize import GBuffer, normals, visible_points
 from ...render.visibility import find_winding
 from ..camera.registration import Registration
-from ..color_source import map_color_source
+from ..color_source import MAX_SIZE, map_color_source
 from ..painter import LoadOrRun, Painting, PictureSet, Repaint
+from ..present import PresentSurface, encode_light
 from ..preview import PREVIEW_COUNT, PreviewCallback, make_preview_strip
 from ..reference import Reference
 from .fill.config import DEFAULT_CONFIG, SynthesisConfig
@@ -93,6 +95,7 @@ class DraftPainter:
         show_preview: PreviewCallback,
         repaint: Repaint | None = None,
         pictures: PictureSet | None = None,
+        present: PresentSurface | None = None,
     ) -> Painting:
         """Every view of the surface as the reference colours it; takes seconds, so nothing of it is stored
         with ``load_or_run``. A region that already shows the reference is painted as if that hid it."""
@@ -115,14 +118,15 @@ class DraftPainter:
         panel = find_panel(surface, outward)
         back = panel and find_panel_back(panel, paint.lead)
         progress(0.1)
-        known = KnownSurface(paint, paint, mirror, back)
+        laid = present and present.halved()
+        known = KnownSurface(paint, paint, mirror, back, present=laid)
         extrapolated = extrapolate_colors(known, voxels, settings.seed, self.config)
         border = (
             BorderLight.measure(layers.irradiance, paint.lead, voxels, settings.seed)
             if layers.is_lit
             else None
         )
-        shown = KnownSurface(layers.front, paint, mirror, back, LENIENT_TRUST, border)
+        shown = KnownSurface(layers.front, paint, mirror, back, LENIENT_TRUST, border, present=laid)
         forgotten = find_forgotten(repaint, shown, surface, voxels)
         if forgotten is not None:
             hidden_pixels = [forgotten_pixels(forgotten, each.buffer) > 0.5 for each in paint.projections]
@@ -163,10 +167,10 @@ class DraftPainter:
         preference = np.full(len(buffers), 0.6, np.float32)
         preference[0] = 1.0
         notes = describe_draft(is_warped, bool(mirrors), known, layers)
-        source = map_color_source(
-            surface, shown.measure_sources, atlas_size(surface.tiles, settings.texture_size)
-        )
-        return Painting(frames, preference, True, (*reference.notes, *notes), source)
+        size = atlas_size(surface.tiles, settings.texture_size)
+        source = map_color_source(surface, replace(shown, present=present).measure_sources, size)
+        light = map_border_light(surface, border, size) if present and border else None
+        return Painting(frames, preference, True, (*reference.notes, *notes), source, light)
 
 
 @dataclass(frozen=True)
@@ -286,6 +290,13 @@ def look_up_under(
 ) -> np.ndarray:
     """(N, 3) float32 sRGB: what a look-up returns for points (N, 3), under the light of the border."""
     return border.shine_on(look_up(points, normals), points)
+
+
+def map_border_light(surface: Surface, border: BorderLight, size: int) -> np.ndarray:
+    """(S, S, 3) uint8 map of the light at the border, at most ``size`` texels wide, see
+    :func:`backend.paint.present.encode_light`."""
+    texels = locate_texels(surface, min(size, MAX_SIZE))
+    return to_atlas(texels, encode_light(interpolate(border.voxels, border.log_light, texels.positions)))
 
 
 def extrapolate_colors(

@@ -22,6 +22,7 @@ from ...render.gbuffer_images import normal_image, position_image
 from ...render.rasterize import GBuffer
 from ..camera.registration import Registration
 from ..painter import LoadOrRun, Painting, PictureSet, Repaint
+from ..present import PresentSurface
 from ..preview import PreviewCallback, ignore_preview, make_preview_strip
 from ..reference import Reference
 from . import agx, cameras, clips, cost_model, flex_attention, gasa
@@ -88,6 +89,7 @@ class OrbitPainter:
         show_preview: PreviewCallback,
         repaint: Repaint | None = None,
         pictures: PictureSet | None = None,
+        present: PresentSurface | None = None,
     ) -> Painting:
         """Every view as the model paints it; each pass is stored as soon as it is done.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....mesh.voxels import Voxels, interpolate
+from ...present import PresentSurface
 from .border_light import BorderLight
 from .panel import PanelBack
 from .pictures import Pictures
@@ -41,6 +42,7 @@ class KnownSurface:
         thresholds: of trust.
         border: light that what is mirrored is shown under.
         forgotten: what is painted as if it was hidden.
+        present: the paint that stays where the image does not show the surface, before what is mirrored.
     """
 
     front: Projection | Pictures
@@ -50,6 +52,7 @@ class KnownSurface:
     thresholds: TrustThresholds = STRICT_TRUST
     border: BorderLight | None = None
     forgotten: Forgotten | None = None
+    present: PresentSurface | None = None
 
     def look_up(
         self, points: np.ndarray, normals: np.ndarray, face: np.ndarray
@@ -66,6 +69,8 @@ class KnownSurface:
         if self.back is not None:
             behind = self.back.faces[face]
             other[behind], rest[behind] = self.back.look_up(points[behind]), 1 - trust[behind]
+        if self.present is not None:
+            other, rest = self._lay_present(points, face, 1 - trust, other, rest)
         if self.border is not None:
             other = self.border.shine_on(other, points)
         total = trust + rest
@@ -74,11 +79,25 @@ class KnownSurface:
 
     def measure_sources(self, points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
         """(N, 3) float32: how much of the colour of points (N, 3) with normals (N, 3) on faces (N,) is from
-        the image, mirrored, and invented; they sum to 1."""
+        the image, mirrored, and invented; they sum to 1 without a present
+        paint, which has what they lack."""
         _, trust = self.front.look_up(points, normals, face, self.thresholds)
         _, mirrored = self._look_up_opposite(points, normals, face, trust)
         trust, mirrored = np.stack([trust, mirrored]) * self._remembered(points)
-        return np.column_stack([trust, mirrored, 1 - trust - mirrored])
+        sources = np.column_stack([trust, mirrored, 1 - trust - mirrored])
+        if self.present is not None:
+            sources[:, 1:] *= 1 - self.present.look_up(points, face)[1][:, None]
+        return sources
+
+    def _lay_present(
+        self, points: np.ndarray, face: np.ndarray, hidden: np.ndarray, other: np.ndarray, rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (N, 3) and how much they count (N,), ``other`` and ``rest`` without the present paint, with
+        it as far as the image does not show the points: ``hidden`` (N,)."""
+        paint, share = self.present.look_up(points, face)
+        kept, rest = hidden * share, rest * (1 - share)
+        total = np.maximum(kept + rest, 1e-6)[:, None]
+        return (paint * kept[:, None] + other * rest[:, None]) / total, kept + rest
 
     def _remembered(self, points: np.ndarray) -> np.ndarray:
         """(N,) float32 0..1: how much of what the image shows at points (N, 3) is shown."""
