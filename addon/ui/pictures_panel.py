@@ -12,11 +12,12 @@ _ROWS = 3
 
 class ORBIT_TEXTURE_UL_pictures(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        row = layout.row(align=True)
+        row = layout.split(factor=0.1)
         row.label(text=str(index + 2), translate=False)
         if item.image is None:
             row.label(text="No image", icon="ERROR")
             return
+        row = row.split(factor=0.62)
         row.label(text=item.image.name, icon_value=layout.icon(item.image), translate=False)
         row.prop(item, "view", text="")
 

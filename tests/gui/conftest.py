@@ -197,6 +197,30 @@ class Window:
         self._point(x, y)
         self.do(f"drop({str(file)!r})")
 
+    def drop_all(self, files: list[Path], x: int, y: int) -> None:
+        """Drops several files of one folder at once."""
+        self._point(x, y)
+        self.do(f"drop_all({str(files[0].parent)!r}, {[file.name for file in files]!r})")
+
+    def render_sides(self) -> list[Path]:
+        """Renders the demo's painted Suzanne from the front, the back and her left."""
+        examples, sides = paths.ROOT / "docs" / "examples", {"front": 0, "back": 180, "left": 90}
+        files = [self.scratch / f"suzanne.{side}.png" for side in sides]
+        script = self.scratch / "render_sides.py"
+        script.write_text(
+            f"import sys; sys.path.insert(0, {str(examples)!r})\n"
+            f"import pathlib, demo_scene\n"
+            f"folder = pathlib.Path({str(self.scratch)!r})\n"
+            f"demo_scene.render_reference(folder, size=64)\n"
+            f"for side, azimuth in {sides!r}.items():\n"
+            f"    demo_scene.add_camera(azimuth, 8)\n"
+            f"    path = folder / ('suzanne.' + side + '.png')\n"
+            f"    demo_scene.save_image(path, demo_scene.render(path, 512, 10))\n",
+            encoding="utf-8",
+        )
+        self.run("--background", "--python-exit-code", "1", "--python", str(script))
+        return files
+
     def do(self, line: str) -> None:
         """Runs a line of Python inside the window, for what a mouse cannot do here."""
         (self.scratch / "order.new").write_text(line, encoding="utf-8")

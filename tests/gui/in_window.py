@@ -67,6 +67,24 @@ def drop(file: str) -> None:
             bpy.ops.orbit_texture.set_reference("INVOKE_DEFAULT", filepath=file)
 
 
+def drop_all(folder: str, files: list[str]) -> None:
+    """The same with several image files."""
+    area = _area()
+    with bpy.context.temp_override(
+        area=area, region=next(region for region in area.regions if region.type == "WINDOW")
+    ):
+        bpy.context.view_layer.objects.active = None
+        bpy.ops.orbit_texture.set_reference(
+            "INVOKE_DEFAULT", directory=folder, files=[{"name": file} for file in files]
+        )
+
+
+def turn_view(degrees: float) -> None:
+    """Turns the viewport to look at Suzanne from an azimuth."""
+    rotation = Euler((math.radians(78), 0, math.radians(degrees))).to_quaternion()
+    _area().spaces.active.region_3d.view_rotation = rotation
+
+
 def open_preferences() -> None:
     """Opens the extension's preferences and runs Check Installation."""
     bpy.ops.preferences.addon_show(module="bl_ext.user_default.orbit_texture")

@@ -17,14 +17,15 @@ CANCEL = (1006, 420)
 SHOW_TEXTURE = (900, 499)
 SIDEBAR = (900, 600)
 PINNED_IMAGE = (150, 560)  # while pins are added
-OVERLAY_OFF = (820, 663)
-CONFIDENCE = (900, 663)
+OVERLAY_OFF = (820, 689)
+CONFIDENCE = (900, 689)
 TAKE_1 = (838, 596)  # after the sidebar was scrolled
 F3 = "69"  # its key code: asked for F3, xdotool in Debian sid presses Alt as well
-SCENE_PANEL = (850, 557)
-TEXTURE_SCENE = (910, 666)
-JOBS_PANEL = (850, 583)
-THIRD_JOB_UP = (985, 659)
+PICTURES_PANEL = (850, 531)
+SCENE_PANEL = (850, 583)
+TEXTURE_SCENE = (910, 692)
+JOBS_PANEL = (850, 609)
+THIRD_JOB_UP = (985, 685)
 SECOND_VIEW = (959, 458)  # below the second picture of a doubtful view, after scrolling
 BOX_TOOL = (29, 184)  # with the Image Editor beside the viewport
 GROUND_TOOL = (29, 256)
@@ -322,3 +323,24 @@ def test_a_dropped_reference_is_checked_and_its_mask_is_corrected(window):
     window.press("ctrl+z", 200, 320)
     before = state["check"]["masked"]
     window.wait(lambda state: state["strokes"] == [0] and state["check"]["masked"] == before, 20)
+
+
+def test_three_dropped_pictures_make_a_texture_that_is_true_on_three_sides(window):
+    window.install()
+    files = window.render_sides()
+    window.start()
+    window.wait(lambda state: state["tab"] == "Item", 90)
+    open_tab(window)
+    window.do("stop_checking()")
+    window.drop_all(files, *SUZANNE)
+    window.wait(lambda state: state["references"] == ["suzanne.front.png"], 10)
+    window.do("bpy.context.scene.orbit_texture.texture_size = '1024'")
+    window.click(*PICTURES_PANEL)
+    window.screenshot("pictures-list")
+    window.click(*TEXTURE_SELECTED)
+    window.wait(lambda state: state["takes"] == [1], JOB_SECONDS)
+    window.click(*SHOW_TEXTURE)
+    window.wait(lambda state: state["shading"] == ["SOLID", "TEXTURE"], 5)
+    for azimuth in (30, 90, 150, 180):
+        window.do(f"turn_view({azimuth})")
+        window.screenshot(f"pictures-{azimuth}")
