@@ -26,6 +26,8 @@ from .job_state import JobState
 from .mesh.files import WRITABLE_SUFFIXES, read_mesh, read_textured, write_mesh
 from .mesh.formats.mesh_file import Maps, MeshFile
 from .output_folder import check_output_file, make_output_folder
+from .paint.reference import decode
+from .paint.sheet import split_sheet
 from .provenance import check_same
 from .render.contact_sheet import contact_sheet
 from .render.gbuffer_images import normal_image, position_image
@@ -41,10 +43,12 @@ class PictureFile:
     Attributes:
         image: the file.
         mask: an image of its size, bright where it shows the object; None if that is to be found.
+        is_sheet: whether it shows several views, each of which is a picture.
     """
 
     image: Path
     mask: Path | None = None
+    is_sheet: bool = False
 
 
 def texture(
@@ -130,6 +134,32 @@ def run_stage(
         return _write_texture(folder, mesh, result)
 
 
+def split(image_path: Path, folder: Path) -> list[Path]:
+    """Writes each view of a sheet as a PNG file with alpha, ``sheet.1.png`` …, into a folder.
+
+    Raises:
+        InvalidImage: the image cannot be read, or shows nothing.
+    """
+    views = _split_file(image_path)
+    written = [folder / f"{image_path.stem}.{number}.png" for number in range(1, len(views) + 1)]
+    with make_output_folder(folder):
+        for file, pixels in zip(written, views, strict=True):
+            Image.fromarray(pixels).save(file)
+    return written
+
+
+def _split_file(image_path: Path) -> list[np.ndarray]:
+    """(H, W, 4) uint8 sRGB with alpha of each view of a sheet."""
+    views = split_sheet(decode(_read_file("sheet", image_path)))
+    if not views:
+        raise InvalidImage(
+            f"No object was found in {image_path.name}. Use a sheet whose views are before a plain ground."
+        )
+    return [
+        np.round(255 * np.dstack([view.color, view.alpha])).clip(0, 255).astype(np.uint8) for view in views
+    ]
+
+
 def read_job(
     mesh_path: Path, pictures: Sequence[PictureFile], settings: Settings, kept: Kept | None = None
 ) -> tuple[MeshFile, Job]:
@@ -139,7 +169,7 @@ def read_job(
         mesh, present = read_present(mesh_path)
     else:
         mesh, present = read_mesh(mesh_path), None
-    lead, *more = (_read_picture(picture, len(pictures) > 1) for picture in pictures)
+    lead, *more = [part for picture in pictures for part in _read_picture(picture, len(pictures) > 1)]
     job = Job(
         "",
         mesh_path.stem,
@@ -155,11 +185,14 @@ def read_job(
     return mesh, replace(job, id=store.fingerprint(job)[:32])
 
 
-def _read_picture(picture: PictureFile, is_named: bool) -> Picture:
-    """A picture from its files; ``is_named``: whether its name may say which side it shows."""
+def _read_picture(picture: PictureFile, is_named: bool) -> list[Picture]:
+    """A picture from its files, or the views of a sheet; ``is_named``: whether its name may say which side it
+    shows."""
+    if picture.is_sheet:
+        return [Picture(pixels) for pixels in _split_file(picture.image)]
     image = _read_file("reference image", picture.image)
     mask = _read_file("mask", picture.mask) if picture.mask else None
-    return Picture(image, mask, side=find_side(picture.image.stem) if is_named else None)
+    return [Picture(image, mask, side=find_side(picture.image.stem) if is_named else None)]
 
 
 def read_present(path: Path) -> tuple[MeshFile, PresentPaint]:

@@ -27,6 +27,12 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
         "leads. Of several, a word at the end of the name, as in hat.back.png, says where the view is looked "
         "for first: front, back, left, right, top, bottom",
     )
+    parser.add_argument(
+        "--sheet",
+        action="store_true",
+        help="the images are sheets: each shows several views of the object beside each other, and each view "
+        "becomes a picture",
+    )
     add_mask_and_settings(parser)
     parser.add_argument(
         "--keep",
@@ -72,7 +78,7 @@ def list_pictures(options: argparse.Namespace) -> "list[PictureFile]":
     """The images of the command line with their masks, the lead's first.
 
     Raises:
-        InvalidSettings: there are more masks than images.
+        InvalidSettings: there are more masks than images, or masks for sheets.
     """
     from ..local import PictureFile
 
@@ -82,7 +88,10 @@ def list_pictures(options: argparse.Namespace) -> "list[PictureFile]":
         raise InvalidSettings(
             "There are more masks than images. Give one --mask for each --image, - for none."
         )
-    return [PictureFile(*each) for each in zip_longest(images, masks)]
+    is_sheet = getattr(options, "sheet", False)
+    if is_sheet and any(masks):
+        raise InvalidSettings("A sheet is split by itself and takes no mask. Leave out --mask or --sheet.")
+    return [PictureFile(*each, is_sheet) for each in zip_longest(images, masks)]
 
 
 def read_kept(options: argparse.Namespace) -> "Kept | None":

@@ -30,6 +30,7 @@ def add_commands(commands) -> None:
     add_check(commands)
     for stage, outputs in _STAGE_OUTPUTS.items():
         add_stage(commands, stage, outputs)
+    add_split(commands)
 
 
 def add_texture(commands) -> None:
@@ -128,3 +129,18 @@ def run_stage(options: argparse.Namespace) -> None:
         ),
         sep="\n",
     )
+
+
+def add_split(commands) -> None:
+    parser = commands.add_parser(
+        "split", help="split a sheet, an image with several views of an object, into an image for each"
+    )
+    parser.add_argument("sheet", type=Path, help="image before a plain or transparent ground")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the images")
+    parser.set_defaults(command=split)
+
+
+def split(options: argparse.Namespace) -> None:
+    from .. import local
+
+    print(*local.split(options.sheet, options.output), sep="\n")

@@ -90,7 +90,36 @@ def segment(
     al. 2004) started from what differs from the colours of the border, or of the border without its lower
     side, at which images often cut an object off.
     """
-    height, width = color.shape[:2]
+    found = _find_foreground(color, config)
+    mask, notes = choose_components(found.mask)
+    notes += describe_mask(mask, found.mask, found.lab, found.likelihood, found.noise)
+    return _enlarge(mask, color.shape[:2]), notes
+
+
+def segment_all(color: np.ndarray, config: SegmentationConfig = SegmentationConfig()) -> np.ndarray:
+    """The alpha (H, W) float32 of everything in an image (H, W, 3) float32 sRGB that is no background, be it
+    one object or several; see :func:`segment`."""
+    return _enlarge(_find_foreground(color, config).mask, color.shape[:2])
+
+
+@dataclass(frozen=True)
+class _Foreground:
+    """The foreground of a small image.
+
+    Attributes:
+        mask: (h, w) bool.
+        lab: (h, w, 3) float32 CIE Lab.
+        likelihood: of the mask.
+        noise: of a smooth backdrop; infinite if there is none.
+    """
+
+    mask: np.ndarray
+    lab: np.ndarray
+    likelihood: float
+    noise: float
+
+
+def _find_foreground(color: np.ndarray, config: SegmentationConfig) -> _Foreground:
     small = np.ascontiguousarray(shrink_longest(color, config.working_size))
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
     fit = fit_backdrop(lab, border_mask(lab.shape[:2]))
@@ -98,11 +127,13 @@ def segment(
         mask, likelihood = _segment_backdrop(small, lab, *fit, config)
     else:
         mask, likelihood = _segment_clutter(small, config)
-    found = _choose_side(mask)
-    mask, notes = choose_components(found)
-    notes += describe_mask(mask, found, lab, likelihood, noise=fit[1] if fit else np.inf)
-    alpha = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(alpha, 0, 1), notes
+    return _Foreground(_choose_side(mask), lab, likelihood, fit[1] if fit else np.inf)
+
+
+def _enlarge(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) float32 alpha of a small mask (h, w) bool."""
+    alpha = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(alpha, 0, 1)
 
 
 def mask_likelihood(

@@ -68,3 +68,22 @@ def test_more_masks_than_images_are_refused():
     options = argparse.Namespace(image=[Path("knot.png")], mask=["a.png", "b.png"])
     with pytest.raises(InvalidSettings, match="more masks than images"):
         list_pictures(options)
+
+
+def test_the_views_of_a_sheet_are_pictures(folder, tmp_path):
+    front, back = (np.asarray(Image.open(folder / name)) for name in ("knot.png", "knot.back.png"))
+    Image.fromarray(np.hstack([front, back])).save(tmp_path / "sheet.png")
+    _, job = read_job(folder / "knot.ply", [PictureFile(tmp_path / "sheet.png", is_sheet=True)], Settings())
+    assert len(job.pictures) == 2
+    run_here("split", tmp_path / "sheet.png", "-o", tmp_path / "views")
+    written = sorted(path.name for path in (tmp_path / "views").iterdir())
+    assert written == ["sheet.1.png", "sheet.2.png"]
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(tmp_path / "views" / "sheet.2.png")), job.more[0].image
+    )
+
+
+def test_a_sheet_takes_no_mask():
+    options = argparse.Namespace(image=[Path("knot.png")], mask=["a.png"], sheet=True)
+    with pytest.raises(InvalidSettings, match="takes no mask"):
+        list_pictures(options)
