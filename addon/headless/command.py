@@ -277,8 +277,8 @@ def _add_plan_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--folder",
         default="",
-        help="folder with an image per object, with the object's name, and perhaps a mask: Hat.png, "
-        "Hat.mask.png",
+        help="folder with the images of each object, with its name, and perhaps a mask: Hat.png, "
+        "Hat.back.png, Hat.mask.png",
     )
     command.add_argument(
         "--rules",
