@@ -135,7 +135,7 @@ def run_stage(
 
 
 def split(image_path: Path, folder: Path) -> list[Path]:
-    """Writes each view of a sheet as a PNG file with alpha, ``sheet.1.png`` …, into a folder.
+    """Writes each view of a sheet as a PNG file, ``sheet.1.png`` …, into a folder.
 
     Raises:
         InvalidImage: the image cannot be read, or shows nothing.
@@ -149,14 +149,19 @@ def split(image_path: Path, folder: Path) -> list[Path]:
 
 
 def _split_file(image_path: Path) -> list[np.ndarray]:
-    """(H, W, 4) uint8 sRGB with alpha of each view of a sheet."""
-    views = split_sheet(decode(_read_file("sheet", image_path)))
+    """(H, W, 4) uint8 sRGB of each view of a sheet, with alpha if the sheet has that; else the ground is left
+    around it, in which the mesh finds its object better than the sheet's segmentation does."""
+    sheet = decode(_read_file("sheet", image_path))
+    views = split_sheet(sheet)
     if not views:
         raise InvalidImage(
             f"No object was found in {image_path.name}. Use a sheet whose views are before a plain ground."
         )
     return [
-        np.round(255 * np.dstack([view.color, view.alpha])).clip(0, 255).astype(np.uint8) for view in views
+        np.round(255 * np.dstack([view.color, np.ones_like(view.alpha) if sheet.opaque else view.alpha]))
+        .clip(0, 255)
+        .astype(np.uint8)
+        for view in views
     ]
 
 

@@ -48,8 +48,8 @@ class _Thing:
 
 def split_sheet(reference: Reference, config: SheetConfig = SheetConfig()) -> list[Reference]:
     """The views of a sheet as images of their own, in reading order: row by row, each from the left. Their
-    alpha holds the view alone; captions and lines between views are left out. An image of one object comes
-    back as one image.
+    alpha holds the view alone, and the ground is painted over captions, lines and what is beside it. An image
+    of one object comes back as one image.
 
     Args:
         reference: the sheet, before a plain or transparent ground.
@@ -125,7 +125,12 @@ def _crop(
     near = cv2.dilate(shown, np.ones((5, 5), np.uint8)) > 0
     others = (labels[rows, columns] > 0) & (shown == 0)
     cut = np.where(near & ~others, alpha[rows, columns], 0).astype(np.float32)
-    color = np.ascontiguousarray(reference.color[rows, columns])
+    color = reference.color[rows, columns].copy()
+    ground = labels[rows, columns] == 0
+    if ground.any():
+        color[cv2.dilate(others.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~near] = (
+            np.median(color[ground], axis=0)
+        )
     return replace(
         reference, color=color, alpha=cut, segmented=reference.opaque or reference.segmented, mask_notes=()
     )

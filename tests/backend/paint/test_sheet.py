@@ -81,6 +81,8 @@ def test_captions_and_lines_are_left_out():
         assert np.flatnonzero((view.alpha > 0.5).any(axis=1))[-1] < view.alpha.shape[0] - 5
         height = np.ptp(np.flatnonzero((view.alpha > 0.5).any(axis=1)))
         assert 140 < height < 180
+        # The ground is painted over them.
+        assert view.color[cv2.dilate((view.alpha > 0).astype(np.uint8), np.ones((9, 9))) == 0].min() > 0.9
 
 
 def test_an_image_of_one_object_is_one_picture():
