@@ -53,7 +53,7 @@ class PictureFile:
 
 def texture(
     mesh_path: Path,
-    pictures: Sequence[PictureFile],
+    pictures: Sequence[PictureFile] | Path,
     output: Path,
     settings: Settings,
     kept: Kept | None = None,
@@ -62,7 +62,7 @@ def texture(
     """Textures a mesh file and writes the textured mesh to ``output`` (.glb or .obj).
 
     Args:
-        pictures: the reference, and the other pictures of the object.
+        pictures: the reference, and the other pictures of the object; or the file of the only one.
         kept: the texture of which only a region is repainted, see :func:`read_kept`.
         origin: of an earlier texture, which is to be made again, see :mod:`backend.provenance`.
 
@@ -84,14 +84,14 @@ def texture(
     return result
 
 
-def check(mesh_path: Path, picture: PictureFile, folder: Path, settings: Settings) -> dict:
+def check(mesh_path: Path, picture: PictureFile | Path, folder: Path, settings: Settings) -> dict:
     """Finds the object and the view in a reference, and writes what was found into a folder: the mask, an
     image per candidate view, and ``report.json``. A job in the same folder continues from there.
 
     Returns:
         The report, see :class:`backend.api.job.Result`.
     """
-    _, job = read_job(mesh_path, [picture], settings)
+    _, job = read_job(mesh_path, picture if isinstance(picture, Path) else [picture], settings)
     with _job_folder(folder, job):
         for old in folder.glob("candidate.*.png"):
             old.unlink()
@@ -104,7 +104,7 @@ def check(mesh_path: Path, picture: PictureFile, folder: Path, settings: Setting
 def run_stage(
     stage: str,
     mesh_path: Path,
-    pictures: Sequence[PictureFile],
+    pictures: Sequence[PictureFile] | Path,
     folder: Path,
     settings: Settings,
     kept: Kept | None = None,
@@ -166,7 +166,7 @@ def _split_file(image_path: Path) -> list[np.ndarray]:
 
 
 def read_job(
-    mesh_path: Path, pictures: Sequence[PictureFile], settings: Settings, kept: Kept | None = None
+    mesh_path: Path, pictures: Sequence[PictureFile] | Path, settings: Settings, kept: Kept | None = None
 ) -> tuple[MeshFile, Job]:
     """The mesh file, and a job from it, the pictures and the settings. Jobs with equal results have equal
     ids."""
@@ -174,6 +174,8 @@ def read_job(
         mesh, present = read_present(mesh_path)
     else:
         mesh, present = read_mesh(mesh_path), None
+    if isinstance(pictures, Path):
+        pictures = [PictureFile(pictures)]
     lead, *more = [part for picture in pictures for part in _read_picture(picture, len(pictures) > 1)]
     job = Job(
         "",

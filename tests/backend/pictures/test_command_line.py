@@ -40,7 +40,7 @@ def test_images_that_are_given_again_are_further_pictures(folder):
 
 
 def test_the_name_of_a_single_picture_says_nothing(folder):
-    _, job = read_job(folder / "knot.ply", [PictureFile(folder / "knot.back.png")], Settings())
+    _, job = read_job(folder / "knot.ply", folder / "knot.back.png", Settings())
     assert job.side is None
     assert "side" not in job.arrays()
 
