@@ -18,6 +18,7 @@ BACKEND_COMMANDS = (
     "paint",
     "bake",
     "refine",
+    "split",
     "download",
     "licences",
     "embed",
